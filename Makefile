@@ -1,0 +1,62 @@
+# The commands of the project. Everything is installed into .venv, once: stamp files remember what is there.
+#
+#   make generate [ARGS="--key 'd minor' --form fugue --seed 7"]   compose a piece into out/
+#   make test     the whole test suite      make lint    ruff and mypy
+#   make demo     the web page (Space)      make bench   the benchmarks
+#   make docs     the documentation site    make clean   remove what can be made again
+
+PYTHON ?= python3
+OUT ?= out
+ARGS ?=
+PYTEST_ARGS ?= -n 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PLAIN := $(VENV)/.installed
+SPACE := $(VENV)/.installed-space
+DEV := $(VENV)/.installed-dev
+
+.PHONY: generate test demo lint bench docs clean
+.DELETE_ON_ERROR:
+
+generate: $(PLAIN)
+	$(BIN)/musicgpt generate --out $(OUT) $(ARGS)
+
+demo: $(SPACE)
+	$(BIN)/musicgpt demo $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(DEV)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(DEV)
+	$(BIN)/python docs/make_pages.py
+	$(BIN)/mkdocs build --strict
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and by its exact version: some package indexes answer an open range with a build for GPUs of several GB.
+$(PLAIN): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing MusicGPT into $(VENV); this takes some minutes, once."
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) --editable .
+	touch $@
+
+$(SPACE): $(PLAIN)
+	$(PIP) --editable '.[space]'
+	touch $@
+
+$(DEV): $(PLAIN)
+	$(PIP) --editable '.[dev]'
+	touch $@ $(SPACE)
+
+clean:
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov

@@ -1,0 +1,76 @@
+"""What all tests share: the corpus marker, the way to the outside programs, and the switch that forbids skipping them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# No test may reach for the network, and two workers on two cores need one thread each.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Set in CI: there, a missing browser, MuseScore or corpus is a fault of the machine's set-up and fails the test.
+REQUIRE_ALL = os.environ.get("MUSICGPT_REQUIRE_ALL") == "1"
+_OUTSIDE = re.compile(r"chrom|musescore|shared.?data|corpus", re.IGNORECASE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the corpus where there is none."""
+    if (SHARED_DATA / "wtc" / "catalogue.csv").is_file():
+        return
+    for item in items:
+        if item.get_closest_marker("shared_data"):
+            item.add_marker(pytest.mark.skip(reason=f"the corpus is not there: no {os.path.relpath(SHARED_DATA, ROOT)}"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):  # noqa: ARG001
+    """With MUSICGPT_REQUIRE_ALL=1 a skip for want of a browser, MuseScore or the corpus is a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2])
+        if _OUTSIDE.search(reason):
+            report.outcome = "failed"
+            report.longrepr = f"{reason} (skipping this is forbidden by MUSICGPT_REQUIRE_ALL=1)"
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the corpus; only for tests with the marker `shared_data`."""
+    return SHARED_DATA
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    pytest.skip(f"{names[0]} is not installed")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium."""
+    return _program("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def musescore() -> str:
+    """Path of MuseScore's command."""
+    return _program("musescore3", "mscore3", "musescore", "mscore")
