@@ -1,0 +1,289 @@
+"""Reader of standard MIDI files, types 0 and 1, in plain Python: no native parser ever sees an upload."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import ScoreReadError
+from .key import Key
+from .note_table import is_layer
+from .parts import MAX_NOTES, RawScore, merge_meters, plural
+from .score import Meter
+from .vocabulary import TICKS_PER_QUARTER
+
+_DRUMS = 9  # channel ten
+_KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))  # General MIDI pianos, harpsichord, clavichord, celesta, organs
+_MAX_EVENTS = 1_000_000
+# Where note events are few, other events may not make a file slow either.
+_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
+_SHARPS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
+_MINORS = dict(zip(range(-7, 8), ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"), strict=True))
+
+
+@dataclass
+class MidiEvents:
+    """What the tracks hold; times in the file's own ticks.
+
+    Attributes:
+        notes (list of tuples): start, end, pitch, channel, track, program.
+        meters (list of tuples): tick, numerator, denominator.
+        tempos (list of tuples): tick, microseconds a quarter note.
+        keys (list of tuples): tick, sharps (negative: flats), 1 for minor.
+    """
+
+    notes: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    meters: list[tuple[int, int, int]] = field(default_factory=list)
+    tempos: list[tuple[int, int]] = field(default_factory=list)
+    keys: list[tuple[int, int, int]] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    zero_length: int = 0
+    struck_again: int = 0
+    never_ended: int = 0
+    events: int = 0
+
+
+def read_midi(data: bytes) -> RawScore:
+    """Read a standard MIDI file.
+
+    Raises:
+        ScoreReadError: if it is not one, is damaged, or is of type 2.
+    """
+    division, tracks = _chunks(data)
+    found = MidiEvents()
+    try:
+        for number, (start, end) in enumerate(tracks):
+            _read_track(data, start, end, number, found)
+    except IndexError as error:
+        raise ScoreReadError("The MIDI file is damaged: an event runs beyond its track.") from error
+    notices = _damage_notices(found)
+    notes = _keyboard_notes(found, notices)
+    if not notes:
+        return RawScore([], [], [], [])
+    return _as_raw(notes, found, division, notices)
+
+
+def _chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """The header's division and the place of each track; a length beyond the end of the file is cut to it."""
+    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
+        data_at = data.find(b"MThd")
+        if data_at < 0:
+            raise ScoreReadError("The RMID file holds no MIDI data.")
+    else:
+        data_at = 0
+    if data[data_at : data_at + 4] != b"MThd" or len(data) < data_at + 14:
+        raise ScoreReadError("This is not a MIDI file: it does not begin with MThd.")
+    length, kind, _, division = struct.unpack_from(">IHHH", data, data_at + 4)
+    if kind not in (0, 1):
+        raise ScoreReadError(f"The MIDI file is of type {kind}; types 0 and 1 are read.")
+    if division == 0:
+        raise ScoreReadError("The MIDI file has 0 ticks a quarter note.")
+    tracks, at = [], data_at + 8 + length
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], struct.unpack_from(">I", data, at + 4)[0]
+        if name == b"MTrk":
+            tracks.append((at + 8, min(at + 8 + size, len(data))))
+        at += 8 + size
+    if not tracks:
+        raise ScoreReadError("The MIDI file holds no tracks.")
+    return division, tracks
+
+
+def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -> None:
+    """Add one track's events to `found`.
+
+    One flat loop over bytes, since it runs for every event: note on and off are handled in place, all else by `_read_meta`.
+    """
+    now = status = 0
+    programs = [-1] * 16
+    sounding: dict[int, int] = {}  # channel << 8 | pitch -> start
+    cut_at: dict[int, int] = {}  # notes ended by being struck again: the tick at which the late note-off may still come
+    notes = found.notes
+    events = 0
+    while at < end:
+        byte = data[at]
+        at += 1
+        delta = byte & 0x7F
+        while byte & 0x80:
+            byte = data[at]
+            at += 1
+            delta = delta << 7 | byte & 0x7F
+        now += delta
+        byte = data[at]
+        if byte & 0x80:
+            status = byte
+            at += 1
+        elif not status:
+            raise ScoreReadError(f"The MIDI file is damaged: data without an event at byte {at}.")
+        events += 1
+        kind = status >> 4
+        if kind == 0x9 or kind == 0x8:
+            pitch = data[at]
+            note = (status & 0xF) << 8 | pitch
+            loud = kind == 0x9 and data[at + 1]
+            at += 2
+            start = sounding.pop(note, -1)
+            if loud:
+                if start >= 0 and start < now:
+                    notes.append((start, now, pitch, status & 0xF, track, programs[status & 0xF]))
+                    found.struck_again += 1
+                    cut_at[note] = now
+                elif start == now:
+                    found.zero_length += 1
+                sounding[note] = now
+            elif start >= 0:
+                if start < now:
+                    notes.append((start, now, pitch, status & 0xF, track, programs[status & 0xF]))
+                elif cut_at.pop(note, -1) == now:  # the note-off of the note that was struck again here
+                    sounding[note] = now
+                    found.struck_again -= 1
+                else:
+                    found.zero_length += 1
+        elif status >= 0xF0:
+            at, status = _read_meta(data, at, end, status, now, track, found)
+        else:
+            if kind == 0xC:
+                programs[status & 0xF] = data[at] & 0x7F
+            at += _DATA_BYTES[kind]
+    _finish_track(sounding, programs, now, track, found)
+    found.events += events
+    if found.events > _MAX_EVENTS or len(notes) > 2 * MAX_NOTES:
+        raise ScoreReadError(f"The MIDI file holds more than {_MAX_EVENTS} events or {2 * MAX_NOTES} notes; it is not a piano piece.")
+
+
+def _finish_track(sounding: dict[int, int], programs: list[int], now: int, track: int, found: MidiEvents) -> None:
+    """Notes that nothing ended last until the track ends."""
+    for note, start in sounding.items():
+        found.never_ended += 1
+        if start < now:
+            found.notes.append((start, now, note & 0xFF, note >> 8, track, programs[note >> 8]))
+
+
+def _read_meta(
+    data: bytes, at: int, end: int, status: int, now: int, track: int, found: MidiEvents
+) -> tuple[int, int]:
+    """Read or skip a meta or system event; the place after it, and the running status (none after such an event)."""
+    if status == 0xFF:
+        kind = data[at]
+        at += 1
+    elif status in (0xF0, 0xF7):
+        kind = -1
+    else:  # system messages that do not belong in a file: their data bytes are skipped
+        while at < end and data[at] < 0x80:
+            at += 1
+        return at, 0
+    size = 0
+    for _ in range(4):
+        byte = data[at]
+        at += 1
+        size = size << 7 | byte & 0x7F
+        if not byte & 0x80:
+            break
+    body = data[at : min(at + size, end)]
+    if kind == 0x58 and len(body) >= 2 and body[1] <= 6:
+        found.meters.append((now, body[0], 1 << body[1]))
+    elif kind == 0x51 and len(body) == 3:
+        found.tempos.append((now, int.from_bytes(body, "big")))
+    elif kind == 0x59 and len(body) >= 2:
+        found.keys.append((now, body[0] - 256 if body[0] > 127 else body[0], body[1]))
+    elif kind == 0x03 and track not in found.names:
+        found.names[track] = bytes(body).decode("utf-8", errors="replace").strip()
+    return (end if kind == 0x2F else at + size), 0
+
+
+def _damage_notices(found: MidiEvents) -> list[str]:
+    notices = []
+    if found.zero_length:
+        notices.append(f"{plural(found.zero_length, 'note')} of no length left out")
+    if found.struck_again > 0:
+        notices.append(f"{plural(found.struck_again, 'note')} ended where the same key was struck again")
+    if found.never_ended:
+        notices.append(f"{plural(found.never_ended, 'note')} without an end lasted to the end of the track")
+    return notices
+
+
+def _keyboard_notes(found: MidiEvents, notices: list[str]) -> list[tuple[int, int, int, int, int, int]]:
+    """The notes without drums and, where there is a keyboard, without the other instruments."""
+    notes = [note for note in found.notes if note[3] != _DRUMS and note[2] < 128]
+    drums = len(found.notes) - len(notes)
+    if drums:
+        notices.append(f"{plural(drums, 'drum note')} left out")
+    programs = {note[5] for note in notes}
+    others = {p for p in programs if p >= 0 and p not in _KEYBOARDS}
+    if others and any(p in _KEYBOARDS for p in programs):
+        kept = [note for note in notes if note[5] not in others]
+        notices.append(f"{plural(len(notes) - len(kept), 'note')} of {plural(len(others), 'other instrument')} left out")
+        return kept
+    return notes
+
+
+def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents, division: int, notices: list[str]) -> RawScore:
+    """Notes and events on the grid of 24 ticks a quarter."""
+    scale = TICKS_PER_QUARTER / _ticks_per_quarter(division, notices)
+    table = np.array(notes, dtype=np.float64)  # (notes, 6); ticks stay exact below 2 ** 53
+    onsets = np.rint(table[:, 0] * scale)
+    durations = np.maximum(1, np.rint((table[:, 1] - table[:, 0]) * scale))
+    meters = merge_meters(((round(tick * scale), top, bottom) for tick, top, bottom in found.meters), notices)
+    shift, meters = _pickup(meters, notices)
+    labels = [(note[4], note[3]) for note in notes]
+    named_layers = any(is_layer(found.names.get(track, "")) for track, _ in set(labels))
+    onsets = np.maximum(0, onsets + shift)
+    if max(onsets.max(), durations.max()) > 2**40:
+        raise ScoreReadError("The MIDI file holds a time beyond all limits.")
+    return RawScore(
+        onsets.astype(np.int64),
+        durations.astype(np.int64),
+        table[:, 2].astype(np.int64),
+        labels,
+        are_parts=False if named_layers else None,
+        meters=meters,
+        key=_declared_key(found, float(table[:, 0].min())),
+        tempo=_tempo(found, float(table[:, 0].min())),
+        title=found.names.get(0),
+        notices=notices,
+    )
+
+
+def _ticks_per_quarter(division: int, notices: list[str]) -> float:
+    """Ticks of the file a quarter note; files that count in film frames are read as 120 quarter notes a minute."""
+    if division < 0x8000:
+        return float(division)
+    frames, ticks = 256 - (division >> 8), division & 0xFF
+    if not ticks or not frames:
+        raise ScoreReadError("The MIDI file has 0 ticks a film frame.")
+    notices.append("times in film frames were read as 120 quarter notes a minute")
+    return frames * ticks / 2
+
+
+def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:
+    """A first meter that holds for one bar shorter than the next meter's bar spells a pickup: it becomes silence in a whole bar.
+
+    Returns:
+        How many ticks all onsets move, and the meters after that.
+    """
+    if len(meters) < 2:
+        return 0, meters
+    first, second = meters[:2]
+    if second.onset != first.bar_ticks or first.bar_ticks >= second.bar_ticks or first.denominator < second.denominator:
+        return 0, meters
+    shift = second.bar_ticks - first.bar_ticks
+    notices.append(f"a first bar of {first.name} read as the pickup of {second.name}")
+    return shift, [second._replace(onset=0), *(m._replace(onset=m.onset + shift) for m in meters[2:])]
+
+
+def _declared_key(found: MidiEvents, first: float) -> Key | None:
+    """The key signature that holds when the music begins."""
+    keys = [key for key in found.keys if key[0] <= first and -7 <= key[1] <= 7 and key[2] in (0, 1)]
+    if not keys:
+        return None
+    _, sharps, minor = keys[-1]
+    tonic = (_MINORS if minor else _SHARPS)[sharps]
+    return Key(tonic, "minor" if minor else "major")
+
+
+def _tempo(found: MidiEvents, first: float) -> float | None:
+    """Quarter notes a minute when the music begins; `None` where the file does not say."""
+    tempos = [tempo for tempo in found.tempos if tempo[0] <= first and tempo[1] > 0]
+    return round(60e6 / tempos[-1][1], 3) if tempos else None

@@ -1,0 +1,118 @@
+"""Writer of standard MIDI files: one track and channel a voice, with tempo, meter and key."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from .score import DURATION, NOMINAL_QPM, ONSET, PITCH, VOICE, Score
+from .vocabulary import TICKS_PER_QUARTER
+
+PPQ = 480  # ticks a quarter note in the file
+_SCALE = PPQ // TICKS_PER_QUARTER
+_VELOCITY = 72
+_PROGRAM = 0  # acoustic grand piano
+_VOICE_NAMES = {
+    1: ("keyboard",),
+    2: ("upper voice", "lower voice"),
+    3: ("soprano", "alto", "bass"),
+    4: ("soprano", "alto", "tenor", "bass"),
+    5: ("soprano", "mezzo", "alto", "tenor", "bass"),
+}
+
+
+def voice_names(count: int) -> tuple[str, ...]:
+    """What the parts of a piece with `count` voices are called, from the top."""
+    return _VOICE_NAMES[min(5, max(1, count))]
+
+
+def write_midi(score: Score, path: str | os.PathLike) -> None:
+    """Write a score as a type 1 MIDI file, whole or not at all."""
+    write_whole(path, midi_bytes(score))
+
+
+def write_whole(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file beside its place, then move it there, so that nobody ever sees half of it."""
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def midi_bytes(score: Score) -> bytes:
+    """A score as the bytes of a type 1 MIDI file, 480 ticks a quarter note.
+
+    A note that is struck again by its own voice while it sounds ends there: one channel cannot hold a pitch twice.
+    """
+    voices = np.unique(score.array[:, VOICE]).tolist()
+    names = voice_names(max(voices, default=0) + 1)
+    tracks = [_conductor(score)]
+    for voice in voices:
+        rows = score.array[score.array[:, VOICE] == voice]
+        tracks.append(_track(voice_events(rows, voice), names[voice], channel=voice))
+    head = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), PPQ)
+    return head + b"".join(tracks)
+
+
+def sounding_ends(rows: np.ndarray) -> np.ndarray:
+    """Where each note of one voice ends in MIDI: at the latest where the same pitch begins anew, shape `(notes,)`."""
+    ends = rows[:, ONSET] + rows[:, DURATION]
+    order = np.lexsort((rows[:, ONSET], rows[:, PITCH]))
+    again = np.flatnonzero(np.diff(rows[order, PITCH]) == 0)
+    ends[order[again]] = np.minimum(ends[order[again]], rows[order[again + 1], ONSET])
+    return ends
+
+
+def voice_events(rows: np.ndarray, channel: int) -> list[tuple[int, bytes]]:
+    """Note-on and note-off events of one voice in the order of a file: time in score ticks, bytes."""
+    ends = sounding_ends(rows)
+    events = []
+    for (onset, _, pitch, _), end in zip(rows.tolist(), ends.tolist(), strict=True):
+        if end > onset:
+            events.append((onset, 1, bytes((0x90 | channel, pitch, _VELOCITY))))
+            events.append((end, 0, bytes((0x80 | channel, pitch, 0))))
+    events.sort(key=lambda event: event[:2])  # ends before beginnings
+    return [(time, data) for time, _, data in events]
+
+
+def _conductor(score: Score) -> bytes:
+    """The first track: title, tempo, key and the meters."""
+    qpm = score.tempo or NOMINAL_QPM
+    events = [(0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big")))]
+    if score.key is not None and abs(score.key.fifths) <= 7:
+        events.append((0, _meta(0x59, struct.pack(">bB", score.key.fifths, score.key.mode == "minor"))))
+    for meter in score.meters:
+        body = bytes((min(255, meter.numerator), meter.denominator.bit_length() - 1, 24, 8))
+        events.append((meter.onset, _meta(0x58, body)))
+    return _track(events, score.title or "MusicGPT", channel=None)
+
+
+def _track(events: list[tuple[int, bytes]], name: str, channel: int | None) -> bytes:
+    """A track chunk from events in order; times in score ticks."""
+    body = bytearray(b"\0" + _meta(0x03, name.encode("utf-8")[:127]))
+    if channel is not None:
+        body += bytes((0, 0xC0 | channel, _PROGRAM))
+    before = 0
+    for time, data in events:
+        body += _variable_length((time - before) * _SCALE) + data
+        before = time
+    body += b"\0" + _meta(0x2F, b"")
+    return struct.pack(">4sI", b"MTrk", len(body)) + bytes(body)
+
+
+def _meta(kind: int, body: bytes) -> bytes:
+    return bytes((0xFF, kind)) + _variable_length(len(body)) + body
+
+
+def _variable_length(number: int) -> bytes:
+    """Seven bits a byte, the highest first, as MIDI files write numbers."""
+    data = bytes((number & 0x7F,))
+    while number := number >> 7:
+        data = bytes((number & 0x7F | 0x80,)) + data
+    return data

@@ -1,0 +1,119 @@
+"""Reader of note tables: tab-separated text, one note a line, times as exact fractions of a quarter note.
+
+Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `bar_pos_q`, `time_signature` and `grace` are used where they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from .errors import ScoreReadError
+from .parts import RawScore, merge_meters, plural
+from .score import Meter
+from .vocabulary import TICKS_PER_QUARTER, parse_meter
+
+_NEEDED = ("onset_q", "dur_q", "midi")
+_LAYER = re.compile(r"s\d+v\d+")  # staff and layer of the notation, not a part
+
+
+@lru_cache(maxsize=100_000)
+def _ticks(text: str) -> int:
+    """`"23/8"` quarters in ticks, rounded to the nearest, halves to even (as Python rounds fractions)."""
+    top, _, bottom = text.partition("/")
+    scaled, divisor = int(top) * TICKS_PER_QUARTER, int(bottom or 1)
+    whole, rest = divmod(scaled, divisor)
+    return whole + (2 * rest > divisor or (2 * rest == divisor and whole % 2))
+
+
+def is_layer(label: str) -> bool:
+    """Whether a label names a staff and layer of the notation (`s1v2`), which is not a part."""
+    return _LAYER.fullmatch(label) is not None
+
+
+def read_note_table(data: bytes) -> RawScore:
+    """Read a note table.
+
+    Raises:
+        ScoreReadError: naming the line that cannot be read.
+    """
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ScoreReadError(f"The note table is not UTF-8 text: {error}.") from error
+    header = lines[0].split("\t") if lines else []
+    missing = [name for name in _NEEDED if name not in header]
+    if missing:
+        raise ScoreReadError(f"The note table lacks the column {', '.join(missing)}: its first line must name the columns.")
+    rows, notices = _rows(lines, header)
+    if not rows:
+        return RawScore([], [], [], [])
+    column: Callable[[str], int | None] = lambda name: header.index(name) if name in header else None
+    onsets, durations, pitches = _numbers(rows, header)
+    shift, meters = _bars(rows, onsets, column("bar_pos_q"), column("time_signature"), notices)
+    voice = column("voice")
+    labels = [row[voice] for row in rows] if voice is not None else [""] * len(rows)
+    return RawScore(
+        [onset + shift for onset in onsets],
+        durations,
+        pitches,
+        labels,
+        are_parts=False if any(map(is_layer, set(labels))) else None,
+        meters=meters,
+        notices=notices,
+    )
+
+
+def _rows(lines: list[str], header: list[str]) -> tuple[list[list[str]], list[str]]:
+    """The lines as cells, grace notes left out and counted."""
+    grace = header.index("grace") if "grace" in header else None
+    rows, graces = [], 0
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        row = line.split("\t")
+        if len(row) < len(header):
+            raise ScoreReadError(f"Line {number} of the note table has {len(row)} cells; its head has {len(header)}.")
+        if grace is not None and row[grace] not in ("0", ""):
+            graces += 1
+        else:
+            rows.append(row)
+    return rows, [f"{plural(graces, 'grace note')} left out"] if graces else []
+
+
+def _numbers(rows: list[list[str]], header: list[str]) -> tuple[list[int], list[int], list[int]]:
+    onset, duration, pitch = (header.index(name) for name in _NEEDED)
+    try:
+        return (
+            [_ticks(row[onset]) for row in rows],
+            [max(1, _ticks(row[duration])) for row in rows],
+            [int(row[pitch]) for row in rows],
+        )
+    except (ValueError, ZeroDivisionError) as error:
+        raise ScoreReadError(
+            f"The note table holds a time or pitch that is not a number ({error}): times are fractions such as 7/4, pitches 0-127."
+        ) from error
+
+
+def _bars(
+    rows: list[list[str]], onsets: list[int], position: int | None, signature: int | None, notices: list[str]
+) -> tuple[int, list[Meter]]:
+    """How far the onsets move so that 0 is a bar line, and the meters, from each note's place in its bar."""
+    first = min(range(len(rows)), key=lambda i: onsets[i])
+    try:
+        places = [_ticks(row[position]) for row in rows] if position is not None else onsets
+        signatures = [parse_meter(row[signature]) for row in rows] if signature is not None else []
+    except (ValueError, ZeroDivisionError) as error:
+        raise ScoreReadError(
+            f"The note table holds a bar position or time signature that is not one ({error}); write 3/2 and 3/4."
+        ) from error
+    shift = places[first] - onsets[first] if position is not None else 0
+    if not signatures:
+        return max(0, shift), []
+    changes, now = [(0, *signatures[first])], signatures[first]
+    for i in sorted(range(len(rows)), key=lambda i: onsets[i]):
+        if signatures[i] != now:
+            now = signatures[i]
+            changes.append((onsets[i] + shift - (places[i] if position is not None else 0), *now))
+    return shift, merge_meters(changes, notices)

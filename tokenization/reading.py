@@ -1,0 +1,91 @@
+"""`read_score`: any score file as a `Score`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import ScoreReadError
+from .key import Key
+from .parts import RawScore, build_score, check_size
+from .score import Score
+
+SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl", ".tsv")
+
+
+def _reader(suffix: str) -> Callable[[bytes], RawScore]:
+    """The reader for a file name's ending; each is imported only when it is needed."""
+    if suffix in (".mid", ".midi"):
+        from .midi_reader import read_midi
+
+        return read_midi
+    if suffix in (".musicxml", ".xml", ".mxl"):
+        from .musicxml_reader import read_musicxml
+
+        return read_musicxml
+    from .note_table import read_note_table
+
+    return read_note_table
+
+
+def read_score_bytes(
+    data: bytes, suffix: str, key: Key | str | None = None, form: str | None = None, source: str | None = None
+) -> Score:
+    """Read a score from the bytes of a file.
+
+    Args:
+        data (`bytes`): the file's content.
+        suffix (`str`): the ending that says what it is: one of `SUFFIXES`.
+        key (`Key` or `str`, *optional*): the key; else the declared one, else an estimate.
+        form (`str`, *optional*): `"prelude"` or `"fugue"`.
+        source (`str`, *optional*): where it comes from, kept on the score.
+
+    Raises:
+        ScoreReadError: if it is no such score, or too large.
+        ScoreError: for an unknown key or form.
+    """
+    suffix = suffix.lower()
+    suffix = suffix if suffix.startswith(".") else f".{suffix}"
+    if suffix not in SUFFIXES:
+        raise ScoreReadError(f"Cannot read a file that ends in {suffix!r}: a score ends in {', '.join(SUFFIXES)}.")
+    check_size(len(data))
+    raw = _reader(suffix)(data)
+    return settle_key(build_score(raw, key=key, form=form, source=source), declared=raw.key, asked=key)
+
+
+def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str | None = None) -> Score:
+    """Read a score file: MIDI (`.mid`), MusicXML (`.musicxml`, `.xml`, `.mxl`) or a note table (`.tsv`).
+
+    What had to be left out or changed stands in the score's `notices`.
+
+    Args:
+        path (`str` or path): the file.
+        key (`Key` or `str`, *optional*): the key; else the declared one, else an estimate.
+        form (`str`, *optional*): `"prelude"` or `"fugue"`.
+
+    Raises:
+        ScoreReadError: if the file is missing, too large, or no such score.
+        ScoreError: for an unknown key or form.
+    """
+    path = Path(path)
+    try:
+        check_size(path.stat().st_size)
+        data = path.read_bytes()
+    except OSError as error:
+        raise ScoreReadError(f"Cannot read {path}: {error.strerror or error}.") from error
+    try:
+        score = read_score_bytes(data, path.suffix, key=key, form=form, source=path.name)
+    except ScoreReadError as error:
+        raise ScoreReadError(f"{path.name}: {error}") from error
+    return score if score.title else score.replace(title=path.stem)
+
+
+def settle_key(score: Score, declared: Key | None, asked: Key | str | None) -> Score:
+    """The score with a key: the one asked for, else the one the file declares, else an estimate with a notice."""
+    if asked is not None or declared is not None:
+        return score
+    from .key_finding import estimate_key
+
+    key, confidence = estimate_key(score)
+    return score.replace(key=key, notices=(*score.notices, f"key estimated as {key} (confidence {confidence:.2f})"))
