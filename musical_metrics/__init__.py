@@ -1,0 +1,26 @@
+"""Musical metrics that tell Bach from noise: plain functions on `Score`s, and an `evaluate` module over them.
+
+Names are imported when first used, so that `import musical_metrics` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HOME = {
+    "musical_score": "score", "MusicalScore": "score", "compare": "compare", "Comparison": "compare", "feature_rows": "compare",
+    "two_sample_auc": "compare", "nearest_passage": "originality", "originality_report": "originality", "measure_all": "catalogue",
+    "METRICS": "catalogue", "Measure": "measure", "View": "view", "bands": "reference",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{_HOME[name]}")
+    return getattr(module, name)
+
+
+__all__ = [*_HOME]  # noqa: PLE0604

@@ -1,0 +1,245 @@
+"""A set of pieces against Bach, or against another set: medians, AUCs, overlap, and a classifier two-sample test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tokenization.score import Score
+
+from .catalogue import METRICS, NAMES, measure_all
+from .distances import distances
+from .measure import Measure, nothing
+from .reference import WHOLE, Table, length_class, table
+from .score import combine, judge_all, musical_score
+from .view import View, as_view
+
+RIDGE = 1.0
+SCORED = np.array([metric.scored for metric in METRICS])
+
+
+def feature_rows(scores: Sequence[Score | View]) -> np.ndarray:
+    """All metrics of all pieces, shape `(pieces, metrics)` in the order of the catalogue; NaN where there is no value."""
+    rows = np.full((len(scores), len(NAMES)), np.nan)
+    for i, score in enumerate(scores):
+        measures = measure_all(as_view(score))
+        rows[i] = [np.nan if measures[name].value is None else measures[name].value for name in NAMES]
+    return rows
+
+
+def auc(ours: np.ndarray, theirs: np.ndarray) -> Measure:
+    """`P(ours > theirs) + P(equal) / 2` over all pairs, NaN left out; 0.5 is blind, 0 and 1 are perfect (Mann and Whitney 1947)."""
+    ours, theirs = ours[~np.isnan(ours)], theirs[~np.isnan(theirs)]
+    if not len(ours) or not len(theirs):
+        return nothing("one of the sets has no value")
+    greater = np.sign(np.subtract.outer(ours, theirs))
+    return Measure(float((greater.mean() + 1) / 2))
+
+
+def medians(rows: np.ndarray) -> dict[str, Measure]:
+    """Median of each metric over the pieces that have it."""
+    found = {}
+    for name, column in zip(NAMES, rows.T, strict=True):
+        column = column[~np.isnan(column)]
+        found[name] = Measure(float(np.median(column))) if len(column) else nothing("no piece has a value")
+    return found
+
+
+def _fit_logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Ridge logistic regression by Newton's method, classes weighted alike; weights of shape `(features + 1,)`, the last the bias."""
+    x = np.column_stack([x, np.ones(len(x))])
+    share = y.mean()
+    weight = np.where(y, 0.5 / share, 0.5 / (1 - share))
+    penalty = RIDGE * np.eye(x.shape[1])
+    penalty[-1, -1] = 1e-6
+    w = np.zeros(x.shape[1])
+    for _ in range(25):
+        p = 1 / (1 + np.exp(-np.clip(x @ w, -30, 30)))
+        gradient = x.T @ (weight * (p - y)) + penalty @ w
+        hessian = (x * (weight * np.maximum(p * (1 - p), 1e-6))[:, None]).T @ x + penalty
+        step = np.linalg.solve(hessian, gradient)
+        w -= step
+        if np.abs(step).max() < 1e-6:
+            break
+    return w
+
+
+def _prepare(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill in what is missing with the median of the fold, standardise, and cut at five deviations."""
+    known = ~np.isnan(train).all(axis=0)
+    train, test = train[:, known], test[:, known]
+    middle = np.nanmedian(train, axis=0) if train.shape[1] else np.zeros(0)
+    train, test = np.where(np.isnan(train), middle, train), np.where(np.isnan(test), middle, test)
+    spread = np.maximum(train.std(axis=0), 1e-9)
+    centre = train.mean(axis=0)
+    return np.clip((train - centre) / spread, -5, 5), np.clip((test - centre) / spread, -5, 5)
+
+
+def _folds(groups: Sequence[Any] | None, n: int, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """A fold for each piece, pieces of one group in the same one, shape `(n,)`."""
+    labels = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    kinds = int(labels.max()) + 1
+    return (rng.permutation(kinds) % folds)[labels]
+
+
+def two_sample_auc(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    our_groups: Sequence[Any] | None = None,
+    their_groups: Sequence[Any] | None = None,
+    folds: int = 6,
+    seed: int = 0,
+) -> Measure:
+    """Classifier two-sample test: the cross-validated AUC of a logistic regression that tells the sets apart by the scored metrics.
+
+    0.5 means that it cannot (the goal for generated music), 1 that it always can. Lopez-Paz and Oquab, ICLR 2017.
+
+    Args:
+        ours, theirs (arrays of shape `(n, metrics)`): from `feature_rows`.
+        our_groups, their_groups (sequences, *optional*): what must stay in one fold, such as key numbers, or the piece that a fake is
+            made of; use the same labels in both sets where they belong together.
+        folds (`int`), seed (`int`): how the groups are dealt out.
+    """
+    n, m = len(ours), len(theirs)
+    if min(n, m) < 4:
+        return nothing(f"the test needs four pieces on either side, not {n} and {m}")
+    rng = np.random.default_rng(seed)
+    x = np.concatenate([ours, theirs])[:, SCORED]
+    y = np.arange(n + m) < n
+    if our_groups is not None and their_groups is not None:
+        fold = _folds([str(g) for g in (*our_groups, *their_groups)], n + m, folds, rng)
+    else:
+        fold = np.concatenate([_folds(our_groups, n, folds, rng), _folds(their_groups, m, folds, rng)])
+    found: list[float] = []
+    size: list[int] = []
+    for k in range(folds):
+        test = fold == k
+        if test.all() or len(set(y[test])) < 2 or len(set(y[~test])) < 2:
+            continue
+        train_x, test_x = _prepare(x[~test], x[test])
+        w = _fit_logistic(train_x, y[~test].astype(float))
+        decision = test_x @ w[:-1]
+        value = auc(decision[y[test]], decision[~y[test]]).value
+        found.append(0.5 if value is None else value)
+        size.append(int(test.sum()))
+    return Measure(float(np.average(found, weights=size))) if found else nothing("no fold holds pieces of both sets")
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """One metric over two sets: medians, how many pieces have it, `P(ours > theirs)`, overlap area and divergence."""
+
+    median: float | None
+    n: int
+    reference_median: float | None
+    reference_n: int
+    auc: float | None
+    overlap: float | None
+    divergence: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A set of pieces against a reference.
+
+    Attributes:
+        metrics (dict of `str` to `MetricComparison`): every metric of the catalogue.
+        two_sample_auc (`float` or `None`), two_sample_reason (`str` or `None`): see `two_sample_auc`.
+        score (`float` or `None`): median musical score of the pieces; scores (list): of each.
+        reference_score (`float` or `None`): median musical score of the reference: Bach's by cross-validation over key numbers.
+        reference (`str`): what the reference is.
+        pieces (`int`): how many.
+    """
+
+    metrics: dict[str, MetricComparison]
+    two_sample_auc: float | None
+    two_sample_reason: str | None
+    score: float | None
+    scores: list[float | None]
+    reference_score: float | None
+    reference: str
+    pieces: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, fit for JSON."""
+        return asdict(self)
+
+
+def row_measures(row: np.ndarray) -> dict[str, Measure]:
+    """A row of features as measures."""
+    return {n: nothing("not defined for this piece") if np.isnan(x) else Measure(float(x)) for n, x in zip(NAMES, row, strict=True)}
+
+
+def bach_scores(values: Table, form: str | None, length: str = WHOLE) -> np.ndarray:
+    """Bach's own musical scores: each movement against the bands of the movements of other key numbers; NaN where none, `(movements,)`."""
+    found = np.full(len(values.ids), np.nan)
+    for number in np.unique(values.numbers):
+        for which in ("prelude", "fugue"):
+            if form not in (None, which):
+                continue
+            bands = values.bands(which, length, without=[int(number)])
+            for i in np.flatnonzero((values.numbers == number) & (values.forms == which)):
+                result = combine(judge_all(row_measures(values.values[length][i]), bands)).value
+                found[i] = np.nan if result is None else result
+    return found
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None and not np.isnan(v)]
+    return float(np.median(known)) if known else None
+
+
+def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | None = None, seed: int = 0) -> Comparison:
+    """Compare a set of pieces with Bach or with another set.
+
+    Args:
+        scores (sequence of `Score` or `View`): the pieces.
+        reference (sequence of `Score` or `View`, *optional*): the set to compare with; when not given, the held-out Bach movements of
+            the shipped table, of the pieces' form (if they all have the same) and about their length.
+        seed (`int`): deals the folds of the two-sample test.
+    """
+    views = [as_view(score) for score in scores]
+    rows = feature_rows(views)
+    values = [musical_score(view).value for view in views]
+    forms = {view.score.form for view in views}
+    form = forms.pop() if len(forms) == 1 else None
+    if reference is None:
+        length = length_class(int(np.median([len(view.array) for view in views]))) if views else WHOLE
+        bach = table()
+        keep = bach.select(form) & ~np.isnan(bach.values[length]).all(axis=1)
+        theirs, groups = bach.values[length][keep], bach.numbers[keep].tolist()
+        reference_score = _median(bach_scores(bach, form, length).tolist())
+        what = f"{int(keep.sum())} held-out {form or 'movement'}s of the Well-Tempered Clavier" + (
+            "" if length == WHOLE else f", first {length} notes"
+        )
+    else:
+        theirs, groups = feature_rows(reference), None
+        reference_score = _median([musical_score(piece).value for piece in reference])
+        what = f"{len(reference)} given pieces"
+    test = two_sample_auc(rows, theirs, None, groups, seed=seed)
+    return Comparison(
+        {name: _compare_metric(rows[:, i], theirs[:, i]) for i, name in enumerate(NAMES)},
+        test.value, test.reason, _median(values), values, reference_score, what, len(views),
+    )  # fmt: skip
+
+
+def _compare_metric(ours: np.ndarray, theirs: np.ndarray) -> MetricComparison:
+    ours, theirs = ours[~np.isnan(ours)], theirs[~np.isnan(theirs)]
+    apart = distances(theirs, ours)
+    return MetricComparison(
+        float(np.median(ours)) if len(ours) else None,
+        len(ours),
+        float(np.median(theirs)) if len(theirs) else None,
+        len(theirs),
+        auc(ours, theirs).value,
+        apart.overlap.value,
+        apart.divergence.value,
+    )
+
+
+__all__ = [
+    "Comparison", "MetricComparison", "auc", "bach_scores", "compare", "feature_rows", "medians", "row_measures", "two_sample_auc",
+]  # fmt: skip

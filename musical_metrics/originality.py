@@ -1,0 +1,278 @@
+"""Does a piece copy? Longest common run with the train split, and the originality report of Yin et al.
+
+Two ways, because the scores of the train split are not shipped:
+
+- by the shipped index (`nearest_passage`, `longest_run`, `passage_similarity`): hashes of windows of nine notes of one voice,
+  each reduced to its intervals and the ratios of its times, so that transposition and tempo do not matter. One window in five
+  is kept, chosen by its own hash (as in winnowing: Schleimer, Wilkerson and Aiken, SIGMOD 2003): a copied run is found however it
+  is cut, its length is known within a few notes, and the index does not hold enough to rebuild a voice.
+- exactly, on scores at hand (`cardinality_score`, `originality_report`): Yin, Reuben, Stepney and Collins, "A good algorithm is
+  hard to find ... originality report" (EvoMUSART 2021; Machine Learning 2023), with pitch in semitones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tokenization.score import ONSET, PITCH, Score
+
+from .measure import Measure, nothing
+from .view import View, as_view
+
+STEPS = 8  # intervals in a hashed window, so nine notes
+KEPT = 5  # one window in five is in the index
+HASH_BITS = 20
+BARS = 4096  # more than any piece has
+WINDOW, HOP = 16 * 24, 8 * 24  # ticks: 16 beats, every 8 (a beat is a quarter)
+TOO_SHORT = "no voice has nine notes whose window falls in the index"
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Windows(NamedTuple):
+    """The kept windows of a piece: hash, tick of the first note, row of the first note in `View.lines`, all `(w,)`."""
+
+    hashes: np.ndarray
+    onsets: np.ndarray
+    rows: np.ndarray
+
+
+def kept_windows(view: View) -> Windows:
+    """Hash all windows of `STEPS` steps and keep one in `KEPT`, in the order of `lines`."""
+    lines = view.lines
+    if len(lines) <= STEPS:
+        return Windows(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    intervals, times = np.diff(lines[:, PITCH]), np.diff(lines[:, ONSET])
+    ratios = np.zeros(len(times), dtype=np.int64)  # time to the next note against the time before it, in twelfths of an octave
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.where(times > 0, np.log2(np.maximum(times, 1)), 0.0)
+    ratios[1:] = np.round(12 * np.diff(log)).astype(np.int64)
+    symbols = ((intervals + 128) * 1024 + (ratios + 512)).astype(np.uint64)
+    first = ((intervals + 128) * 1024).astype(np.uint64)  # the first step of a window has no time before it
+    count = len(lines) - STEPS
+    value = np.zeros(count, dtype=np.uint64)
+    whole = np.ones(count, dtype=bool)
+    for i in range(STEPS):
+        part = (first if i == 0 else symbols)[i : i + count]
+        value = (value ^ part) * _MIX
+        value ^= value >> np.uint64(29)
+        whole &= view.same_voice[i : i + count]
+    keep = np.flatnonzero(whole & (value % np.uint64(KEPT) == 0))
+    hashes = (value[keep] >> np.uint64(64 - HASH_BITS)).astype(np.uint32)
+    return Windows(hashes, lines[keep, ONSET], keep)
+
+
+class Piece(NamedTuple):
+    """A piece of the index: its id, the name to show, its key number and the length of its bars in ticks."""
+
+    id: str
+    name: str
+    number: int
+    bar_ticks: int
+
+
+class Index:
+    """Hashes of the train split with the piece and bar of each, sorted by hash.
+
+    Args:
+        hashes, pieces, bars (integer arrays of shape `(entries,)`), table (sequence of `Piece`).
+    """
+
+    def __init__(self, hashes: np.ndarray, pieces: np.ndarray, bars: np.ndarray, table: Sequence[Piece]):
+        order = np.lexsort((bars, pieces, hashes))
+        self.hashes, self.pieces, self.bars = hashes[order], pieces[order], bars[order]
+        self.table = tuple(table)
+        self.places = self.pieces.astype(np.int64) * BARS + self.bars
+
+    @classmethod
+    def build(cls, views: Sequence[View], table: Sequence[Piece]) -> Index:
+        """Index some pieces. The bar is that of the window's first note, 1 for the first whole bar (0 for a pickup)."""
+        parts = []
+        for i, view in enumerate(views):
+            windows = kept_windows(view)
+            bars = np.searchsorted(view.bar_lines, windows.onsets, side="right") - (1 if view.score.pickup else 0)
+            parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
+        rows = np.unique(np.concatenate(parts), axis=0)
+        return cls(rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table)
+
+    def without(self, number: int) -> Index:
+        """The index without the pieces of one key number, for held-out values."""
+        numbers = np.array([piece.number for piece in self.table])
+        keep = numbers[self.pieces] != number
+        return Index(self.hashes[keep], self.pieces[keep], self.bars[keep], self.table)
+
+    def hits(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the asked hashes were found where: indices into `hashes` and places (`piece * BARS + bar`), both `(hits,)`."""
+        start = np.searchsorted(self.hashes, hashes)
+        size = np.searchsorted(self.hashes, hashes, side="right") - start
+        asked = np.repeat(np.arange(len(hashes)), size)
+        within = np.arange(len(asked)) - np.repeat(np.cumsum(size) - size, size)
+        return asked, self.places[start[asked] + within]
+
+
+class Passage(NamedTuple):
+    """The passage of the train split that shares the longest run with a piece.
+
+    Attributes:
+        notes (`int`): length of the run in notes, exact to within a few.
+        name (`str`): the Bach piece; bar (`int`): where the run begins there.
+        own_bar (`int`): where it begins in the piece asked about (0 = pickup); voice (`int`): in which voice.
+    """
+
+    notes: int
+    name: str
+    bar: int
+    own_bar: int
+    voice: int
+
+    def __str__(self) -> str:
+        return f"{self.notes} notes of {self.name}, bar {self.bar} (here bar {self.own_bar}, voice {self.voice + 1})"
+
+
+def nearest_passage(score: Score | View, index: Index | None = None) -> Passage | str:
+    """The longest run of one voice that also stands in a piece of the train split, at any pitch and speed.
+
+    Args:
+        score (`Score` or `View`): any.
+        index (`Index`, *optional*): the shipped one when not given.
+
+    Returns:
+        `Passage`, or the reason (`str`) why there is none.
+    """
+    view, index = as_view(score), index or _shipped()
+    windows = kept_windows(view)
+    if not len(windows.hashes):
+        return TOO_SHORT
+    asked, places = index.hits(windows.hashes)
+    voices = view.lines[windows.rows, 3]
+    best: tuple[int, int, int] = (0, 0, 0)  # windows from first to last, row of the first, place of the last
+    before: dict[int, int] = {}
+    rows = windows.rows.tolist()
+    begin = np.searchsorted(asked, np.arange(len(rows) + 1)).tolist()
+    places_list = places.tolist()
+    for i in range(len(rows)):
+        if i and voices[i] != voices[i - 1]:
+            before = {}
+        now: dict[int, int] = {}  # place -> row at which the run that arrives here began
+        for place in places_list[begin[i] : begin[i + 1]]:
+            started = min(before.get(place, rows[i]), before.get(place - 1, rows[i]))
+            now[place] = started
+            if rows[i] - started + 1 > best[0]:
+                best = (rows[i] - started + 1, started, place)
+        before = now
+    if not best[0]:
+        return f"no run of {STEPS + 1} notes is shared with the train split"
+    length, row, place = best
+    # `place` is where the run's last window was found; its first was found as many bars earlier as the run is long here.
+    onset, arrived = int(view.lines[row, ONSET]), int(view.lines[row + length - 1, ONSET])
+    piece = index.table[place // BARS]
+    own = int(np.searchsorted(view.bar_lines, onset, side="right")) - (1 if view.score.pickup else 0)
+    bar = max(0, place % BARS - (arrived - onset) // piece.bar_ticks)
+    return Passage(length + STEPS, piece.name, bar, own, int(view.lines[row, 3]))
+
+
+def longest_run(score: Score | View, index: Index | None = None) -> Measure:
+    """Notes of the longest run shared with the train split (`nearest_passage`); 8, the most that goes unseen, when there is none."""
+    passage = nearest_passage(score, index)
+    if isinstance(passage, str):
+        return nothing(passage) if passage == TOO_SHORT else Measure(float(STEPS))
+    return Measure(float(passage.notes))
+
+
+class Likeness(NamedTuple):
+    """How much of one window of 16 beats stands in one passage of the train split: share 0 to 1, and where."""
+
+    onset: int
+    share: float
+    name: str
+    bar: int
+
+
+def passage_likeness(score: Score | View, index: Index | None = None) -> list[Likeness]:
+    """For each window of 16 beats, every 8: the largest share of its hashed windows that one Bach passage of 16 beats holds."""
+    view, index = as_view(score), index or _shipped()
+    windows = kept_windows(view)
+    asked, places = index.hits(windows.hashes)
+    spans = np.array([-(-WINDOW // piece.bar_ticks) for piece in index.table])
+    found = []
+    for start in range(0, max(1, view.score.end - HOP), HOP):
+        inside = (windows.onsets >= start) & (windows.onsets < start + WINDOW)
+        total = int(inside.sum())
+        if total < 4:  # too few to speak of a share
+            continue
+        hit = inside[asked]
+        # Distinct (place, window) pairs: a window may stand twice in one bar.
+        pairs = np.unique(places[hit] * len(inside) + asked[hit]) if hit.any() else np.zeros(0, dtype=np.int64)
+        where = pairs // max(1, len(inside))
+        if not len(where):
+            found.append(Likeness(start, 0.0, "", 0))
+            continue
+        until = np.searchsorted(where, where + spans[where // BARS])
+        count = until - np.arange(len(where))
+        best = int(count.argmax())
+        held = len(np.unique(pairs[best : until[best]] % len(inside)))
+        found.append(Likeness(start, held / total, index.table[where[best] // BARS].name, int(where[best] % BARS)))
+    return found
+
+
+def passage_similarity(score: Score | View, index: Index | None = None) -> Measure:
+    """Mean of `passage_likeness` over the windows: the shipped stand-in for the similarity of the originality report."""
+    shares = [likeness.share for likeness in passage_likeness(score, index)]
+    return Measure(float(np.mean(shares))) if shares else nothing("no window of 16 beats has four hashed windows")
+
+
+def cardinality_score(points: np.ndarray, others: np.ndarray) -> float:
+    """`max over v of |P and (Q + v)| / max(|P|, |Q|)`: the share of points that one translation brings together.
+
+    Args:
+        points, others (integer arrays of shape `(n, 2)`): onset in ticks and pitch, no point twice.
+    """
+    if not len(points) or not len(others):
+        return 0.0
+    # A translation as one number; pitches differ by less than 256.
+    differences = np.subtract.outer(points[:, 0] * 512 + points[:, 1], others[:, 0] * 512 + others[:, 1]).ravel()
+    differences.sort()
+    edges = np.flatnonzero(np.concatenate([[True], np.diff(differences) != 0, [True]]))
+    return float(np.diff(edges).max() / max(len(points), len(others)))
+
+
+def _point_windows(score: Score) -> list[tuple[int, np.ndarray]]:
+    points = np.unique(score.array[:, [ONSET, PITCH]], axis=0)
+    starts = range(0, max(1, score.end - HOP), HOP)
+    cut = np.searchsorted(points[:, 0], [[s, s + WINDOW] for s in starts])
+    return [(s, points[a:b]) for s, (a, b) in zip(starts, cut.tolist(), strict=True) if b - a > 3]
+
+
+def originality_report(score: Score, corpus: Sequence[Score]) -> list[Likeness]:
+    """The exact report: for each window of 16 beats, every 8, the highest cardinality score against the corpus, and where.
+
+    Originality is 1 minus the mean of the shares. Cost: one sort of `n * m` differences for each pair of windows.
+    """
+    theirs = [(piece, start, points) for piece in corpus for start, points in _point_windows(piece)]
+    found = []
+    for start, points in _point_windows(score):
+        best = Likeness(start, 0.0, "", 0)
+        for piece, other_start, others in theirs:
+            # The score cannot exceed min/max of the sizes: most pairs need no work.
+            if min(len(points), len(others)) <= best.share * max(len(points), len(others)):
+                continue
+            share = cardinality_score(points, others)
+            if share > best.share:
+                bar = int(np.searchsorted(piece.bar_lines(), other_start, side="right")) - (1 if piece.pickup else 0)
+                best = Likeness(start, share, piece.title or piece.source or "?", bar)
+        found.append(best)
+    return found
+
+
+def _shipped() -> Index:
+    from .reference import originality_index
+
+    return originality_index()
+
+
+__all__ = [
+    "Index", "Likeness", "Passage", "Piece", "cardinality_score", "kept_windows", "longest_run", "nearest_passage",
+    "originality_report", "passage_likeness", "passage_similarity",
+]  # fmt: skip

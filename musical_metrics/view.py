@@ -1,0 +1,167 @@
+"""`View`: what several metrics need of a score (its lines, its sonorities, its bars), each worked out once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
+
+# A silence of at least this many ticks (an eighth note) within a voice is a rest; a shorter one is articulation.
+REST = 12
+# A voice in which more than this share of the notes begin together with another one of the same voice is no line.
+MAX_CHORDS = 0.25
+SILENT = -1
+
+
+class View:
+    """A score with its derived tables.
+
+    Args:
+        score (`Score`): any score. If its voices are not lines (all notes of a keyboard piece in one voice, say), they are
+            inferred by `tokenization.infer_voices`; `voicing` then says `"inferred"`.
+    """
+
+    def __init__(self, score: Score):
+        self.score = score
+        self.array = score.array
+        self.voicing = "as in the score"
+        if len(score) > 1 and _share_of_chords(score.array) > MAX_CHORDS:
+            self.array, self.voicing = _with_inferred_voices(score.array)
+
+    # -- lines: one voice, one note at a time --------------------------------------------------------------------------
+
+    @cached_property
+    def lines(self) -> np.ndarray:
+        """The notes by voice, then onset, shape `(m, 4)`; of notes that a voice begins together the highest."""
+        array = self.array[np.lexsort((-self.array[:, PITCH], self.array[:, ONSET], self.array[:, VOICE]))]
+        same = (np.diff(array[:, [VOICE, ONSET]], axis=0) == 0).all(axis=1)
+        return array[np.append(True, ~same)] if len(array) else array
+
+    @cached_property
+    def same_voice(self) -> np.ndarray:
+        """Whether note `i + 1` of `lines` belongs to the voice of note `i`, bool of shape `(m - 1,)`."""
+        return np.diff(self.lines[:, VOICE]) == 0
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """Indices `i` such that notes `i` and `i + 1` of `lines` follow each other in a voice with no rest between."""
+        ends = self.lines[:-1, ONSET] + self.lines[:-1, DURATION]
+        return np.flatnonzero(self.same_voice & (self.lines[1:, ONSET] - ends < REST))
+
+    @cached_property
+    def intervals(self) -> np.ndarray:
+        """Signed semitones of the `steps`."""
+        return self.lines[self.steps + 1, PITCH] - self.lines[self.steps, PITCH]
+
+    # -- sonorities: what sounds at each onset -------------------------------------------------------------------------
+
+    @cached_property
+    def voices(self) -> np.ndarray:
+        """The voices that have notes, rising (0 = the highest part)."""
+        return np.unique(self.lines[:, VOICE])
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """The different onsets, rising, shape `(t,)`."""
+        return np.unique(self.array[:, ONSET])
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """First row of each voice in `lines` and the end of the last, shape `(v + 1,)`."""
+        return np.append(np.searchsorted(self.lines[:, VOICE], self.voices), len(self.lines))
+
+    def sounding(self, times: np.ndarray) -> np.ndarray:
+        """Row in `lines` of the note that each voice sounds at each time, `SILENT` where none: `(t, v)`."""
+        rows = np.full((len(times), len(self.voices)), SILENT, dtype=np.int64)
+        ends = self.lines[:, ONSET] + self.lines[:, DURATION]
+        for v, (start, stop) in enumerate(zip(self.starts, self.starts[1:], strict=False)):
+            last = start + np.searchsorted(self.lines[start:stop, ONSET], times, side="right") - 1  # (t,)
+            on = (last >= start) & (ends[np.maximum(last, start)] > times)
+            rows[on, v] = last[on]
+        return rows
+
+    def pitches(self, rows: np.ndarray) -> np.ndarray:
+        """Pitches of rows of `lines`; `SILENT` stays."""
+        return np.where(rows == SILENT, SILENT, self.lines[rows, PITCH])
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """`sounding` at every onset, `(t, v)`."""
+        return self.sounding(self.times)
+
+    @cached_property
+    def attacks(self) -> np.ndarray:
+        """Whether each voice begins a note at each onset, bool `(t, v)`."""
+        return (self.rows != SILENT) & (self.lines[self.rows, ONSET] == self.times[:, None])
+
+    @cached_property
+    def has_next(self) -> np.ndarray:
+        """Whether a note of `lines` is followed by one of its voice with no rest between, bool `(m,)`."""
+        has = np.zeros(len(self.lines), dtype=bool)
+        has[self.steps] = True
+        return has
+
+    @cached_property
+    def next_pitches(self) -> np.ndarray:
+        """Pitch of the note that follows the one sounding, in each voice at each onset, `SILENT` where none does: `(t, v)`."""
+        follows = (self.rows != SILENT) & self.has_next[self.rows]
+        return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), PITCH], SILENT)
+
+    @cached_property
+    def next_times(self) -> np.ndarray:
+        """Onset of that note, `SILENT` where none follows: `(t, v)`."""
+        follows = self.next_pitches != SILENT
+        return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), ONSET], SILENT)
+
+    # -- bars ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def bar_lines(self) -> np.ndarray:
+        """Ticks of all bar lines, shape `(bars + 1,)`."""
+        return self.score.bar_lines()
+
+    @cached_property
+    def bar_of_note(self) -> np.ndarray:
+        """Index of the bar in which each note of `array` begins."""
+        return np.searchsorted(self.bar_lines, self.array[:, ONSET], side="right") - 1
+
+    @cached_property
+    def place_of_note(self) -> np.ndarray:
+        """Ticks from the bar line to each note of `array`."""
+        return self.array[:, ONSET] - self.bar_lines[self.bar_of_note]
+
+    @cached_property
+    def strong_beats(self) -> np.ndarray:
+        """Ticks of the strong beats: every bar line, and the half bar where the bar is a whole note or longer and even."""
+        beats = [self.bar_lines[:-1]]
+        ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]
+        for meter, end in zip(self.score.meters, ends, strict=True):
+            if meter.bar_ticks >= 96 and meter.numerator % 2 == 0:
+                lines = self.bar_lines[(self.bar_lines >= meter.onset) & (self.bar_lines < end)]
+                beats.append(lines + meter.bar_ticks // 2)
+        return np.unique(np.concatenate(beats))
+
+
+def as_view(score: Score | View) -> View:
+    """The score's view; a view is returned as it is."""
+    return score if isinstance(score, View) else View(score)
+
+
+def _share_of_chords(array: np.ndarray) -> float:
+    """Share of the notes that begin together with another note of the same voice."""
+    order = np.lexsort((array[:, ONSET], array[:, VOICE]))
+    same = (np.diff(array[order][:, [VOICE, ONSET]], axis=0) == 0).all(axis=1)
+    return float((np.append(same, False) | np.append(False, same)).mean())
+
+
+def _with_inferred_voices(array: np.ndarray) -> tuple[np.ndarray, str]:
+    from tokenization.voices import infer_voices
+
+    changed = array.copy()
+    changed[:, VOICE] = infer_voices(array)
+    return changed, "inferred"
+
+
+__all__ = ["REST", "SILENT", "View", "as_view"]
