@@ -1,0 +1,193 @@
+"""A build from end to end: is there anything to do, the configs, the card, the report, and the folder put in place at once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .configs import CONFIGS, select
+from .errors import DatasetError
+from .pieces import Collection
+from .presets import apply_preset
+from .sources import open_source
+
+STAMP = "build.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to build and where. See the command's help for each field."""
+
+    out: Path
+    source: tuple[str, ...] = ("music21",)
+    configs: tuple[str, ...] = ("wtc-plus",)
+    route: str = "notes"
+    preset: str | None = None
+    strict: bool = False
+    validation_share: float = 0.1
+    without_sources: tuple[str, ...] = ()
+    num_proc: int = 1
+    force: bool = False
+    plots: bool = False
+    manifest: str | None = None
+    base_url: str | None = None
+    download_dir: str | None = None
+
+
+@dataclass
+class BuildResult:
+    """What a build did: `up_to_date` if nothing had to be done; the report of each config."""
+
+    out: Path
+    up_to_date: bool
+    seconds: float
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def code_digest() -> str:
+    """SHA-256 over the code that decides what a row holds: this package and `tokenization`."""
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parent
+    for folder in (root, root.parent / "tokenization"):
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.csv")]):
+            digest.update(path.relative_to(root.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _fingerprint(options: BuildOptions, collections: dict[str, Collection]) -> str:
+    """Everything that the result depends on: code, versions, options, and the bytes of the files."""
+    choices = {k: v for k, v in asdict(options).items() if k not in ("out", "source", "num_proc", "force", "download_dir")}
+    packages = {name: version(name) for name in ("datasets", "pyarrow", "numpy", "music21")}
+    contents = {name: collection.fingerprint() for name, collection in collections.items()}
+    text = json.dumps([FORMAT, code_digest(), choices, packages, contents], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stamp_of(folder: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{str(out)!r} is a file; --out takes a folder.")
+    if out.is_dir() and any(out.iterdir()) and _stamp_of(out) is None:
+        raise DatasetError(f"The folder {str(out)!r} holds something else than a dataset built here; it would be replaced. Choose another --out.")
+
+
+def _is_whole(folder: Path, stamp: dict[str, Any]) -> bool:
+    """Whether all files of the last build are there with the sizes they had."""
+    sizes: dict[str, int] = stamp.get("files", {})
+    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
+
+
+@contextlib.contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A new folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        yield fresh
+        os.chmod(fresh, 0o755)
+        old = None
+        if out.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent)) / "old"
+            os.replace(out, old)
+        os.replace(fresh, out)
+        if old is not None:
+            shutil.rmtree(old.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def build_dataset(options: BuildOptions) -> BuildResult:
+    """Build every asked config into `options.out`, unless it is there already.
+
+    The folder then holds `<config>/<split>.parquet`, the card `README.md` (which `load_dataset(out)` goes by), `report.json` and
+    `build.json`; the first config is the default one.
+
+    Raises:
+        DatasetError: if a source or config cannot be built, or `out` holds something else.
+        PieceError: with `strict`, at the first piece that cannot be used.
+    """
+    start = time.perf_counter()
+    _check_out(options.out)
+    for config in options.configs:
+        if config not in CONFIGS:
+            raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
+    everything = open_source(
+        list(options.source), options.route, manifest=options.manifest, base_url=options.base_url, download_dir=options.download_dir
+    )
+    collections = {
+        name: apply_preset(select(everything, name, options.without_sources), options.preset) for name in dict.fromkeys(options.configs)
+    }
+    fingerprint = _fingerprint(options, collections)
+    stamp = _stamp_of(options.out)
+    if not options.force and stamp and stamp.get("fingerprint") == fingerprint and _is_whole(options.out, stamp):
+        reports = json.loads((options.out / "report.json").read_text(encoding="utf-8"))
+        return BuildResult(options.out, True, time.perf_counter() - start, reports)
+    with _replacing(options.out) as fresh:
+        reports = _build_into(fresh, options, collections, fingerprint)
+    return BuildResult(options.out, False, time.perf_counter() - start, reports)
+
+
+def _build_into(folder: Path, options: BuildOptions, collections: dict[str, Collection], fingerprint: str) -> dict[str, dict[str, Any]]:
+    from .card import write_card
+
+    infos, reports = {}, {}
+    for name, collection in collections.items():
+        infos[name], reports[name] = _build_config(folder, options, name, collection)
+    write_card(folder, infos, reports)
+    if options.plots:
+        from .plots import write_plots
+
+        write_plots(folder, list(collections), folder / "plots")
+    (folder / "report.json").write_text(json.dumps(reports, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / STAMP).write_text(json.dumps({"fingerprint": fingerprint, "files": files}, indent=1) + "\n", encoding="utf-8")
+    return reports
+
+
+def _build_config(folder: Path, options: BuildOptions, name: str, collection: Collection) -> tuple[Any, dict[str, Any]]:
+    """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and its report."""
+    import datasets
+
+    from .builder import WTCDataset
+    from .report import report_of
+
+    with tempfile.TemporaryDirectory(prefix=".musicgpt-") as cache, _quiet(datasets):
+        builder = WTCDataset(
+            config_name=name, collection=collection, cache_dir=cache, strict=options.strict, validation_share=options.validation_share
+        )
+        builder.download_and_prepare(str(Path(cache) / "prepared"), file_format="parquet", num_proc=options.num_proc)
+        (folder / name).mkdir()
+        for split in builder.info.splits:
+            (source,) = Path(cache, "prepared").glob(f"*-{split}.parquet")
+            shutil.move(source, folder / name / f"{split}.parquet")
+    return builder.info, report_of(collection, builder.processed)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """Without the writer's own progress bars, which take no time worth showing; the reading has its own."""
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()

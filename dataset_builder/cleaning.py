@@ -1,0 +1,158 @@
+"""Cleaning and normalising as stages: each takes a score and gives back a changed one and how many notes it changed.
+
+The order matters and is fixed (`STAGES`): voices before duplicates (which are the same pitch in one voice), the key before tempo and
+tokens. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is counted from their notices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tokenization.key import Key
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
+from tokenization.vocabulary import MAX_VOICES
+
+from .grid import off_grid
+from .keys import key_on_signature
+from .ornaments import collapse_trills
+from .pieces import Piece
+
+# What each count of the report means, in the order of the stages.
+COUNTS = {
+    "grace_notes": "grace notes left out (they take no time; tokens hold none)",
+    "grid": "notes moved onto the grid of 24 ticks a quarter",
+    "voices": "notes whose voice was inferred, or renumbered from the top",
+    "duplicates": "notes dropped that stand twice in one voice",
+    "overlaps": "notes shortened because their voice strikes the pitch again",
+    "ornaments": "notes of written-out trills drawn together into the one they adorn",
+    "key": "pieces whose key the notes had to tell",
+    "transposed": "notes moved to C major or A minor",
+    "tempo": "pieces whose tempo class was taken from their pace",
+    "token_durations": "durations rounded to the 32 of the tokens (in `input_ids` only)",
+    "token_pitches": "pitches moved by octaves into the tokens' range (in `input_ids` only)",
+    "token_duplicates": "notes that fell together with another (in `input_ids` only)",
+    "token_silences": "silences shortened to what the tokens reach (in `input_ids` only)",
+    "token_meters": "meters replaced by one that has a token (in `input_ids` only)",
+}
+
+
+class Cleaned(NamedTuple):
+    """A score in C major or A minor, ready for its row, and how much each stage changed (keys of `COUNTS`)."""
+
+    score: Score
+    changes: dict[str, int]
+
+
+Stage = Callable[[Score, Piece], tuple[Score, int]]
+
+
+def order_voices(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Voices numbered without gaps from the highest mean pitch down, at most five.
+
+    The readers give labelled parts their place and infer voices where the labels are layers of the notation; this makes the
+    numbers what the tokens mean by them. All notes count as changed where the reader had to infer them.
+    """
+    old = score.array[:, VOICE]
+    used = np.unique(old)
+    sums = np.bincount(old, weights=score.array[:, PITCH], minlength=MAX_VOICES)[used]
+    means = sums / np.bincount(old, minlength=MAX_VOICES)[used]
+    # Two parts may have one mean pitch: the reader's order then stays.
+    rank = np.empty(MAX_VOICES, dtype=np.int64)
+    rank[used[np.lexsort((used, -means))]] = np.arange(len(used))
+    new = rank[old]
+    inferred = any(notice.startswith("voices inferred") for notice in score.notices)
+    changed = len(score) if inferred else int((new != old).sum())
+    if (new == old).all():
+        return score, changed
+    array = score.array.copy()
+    array[:, VOICE] = new
+    return score.replace(notes=array), changed
+
+
+def drop_duplicates(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Of notes with the same onset, voice and pitch only the longest stays. Unisons of two voices are music and stay."""
+    array = score.array
+    order = np.lexsort((-array[:, DURATION], array[:, PITCH], array[:, VOICE], array[:, ONSET]))
+    array = array[order]
+    same = np.zeros(len(array), dtype=bool)
+    same[1:] = (np.diff(array[:, [ONSET, VOICE, PITCH]], axis=0) == 0).all(axis=1)
+    return (score.replace(notes=array[~same]), int(same.sum())) if same.any() else (score, 0)
+
+
+def cut_overlaps(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """A note ends where its own voice strikes the same pitch again: no instrument can do otherwise, and MIDI cannot say it.
+
+    Voices that hold a pitch which another voice strikes are left alone, and so are notes of other pitches (a voice may hold a chord).
+    """
+    array = score.array[np.lexsort((score.array[:, ONSET], score.array[:, PITCH], score.array[:, VOICE]))]
+    follows = (np.diff(array[:, [VOICE, PITCH]], axis=0) == 0).all(axis=1)
+    gaps = np.diff(array[:, ONSET])
+    cut = np.append(follows & (gaps > 0) & (array[:-1, DURATION] > gaps), False)
+    if not cut.any():
+        return score, 0
+    array[cut, DURATION] = gaps[cut[:-1]]
+    return score.replace(notes=array), int(cut.sum())
+
+
+def draw_ornaments(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Written-out trills as the one note that they adorn; note tables are left as they are, their makers did this already."""
+    if piece is not None and piece.path.suffix.lower() == ".tsv":
+        return score, 0
+    return collapse_trills(score)
+
+
+def settle_key(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """The declared key; where only the tonic of the signature is declared, the notes tell which key it stands for."""
+    estimated = any(notice.startswith("key estimated") for notice in score.notices)
+    if piece is None or piece.tonic is None:
+        return score, int(estimated)
+    if piece.mode:
+        return score.replace(key=Key.parse(f"{piece.tonic} {piece.mode}")), 0
+    return score.replace(key=key_on_signature(score, piece.tonic)), 1
+
+
+def normalise(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """To C major or A minor by the nearest way; `Score.transposition` and `original_key` lead back."""
+    moved = score.normalised()
+    if moved.original_key is None:
+        moved = moved.replace(original_key=score.key)
+    return moved, len(score) if moved.transposition else 0
+
+
+def tempo_class(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Slow, moderate or fast, from the number of onsets a second (`tokenization.score.PACE_LIMITS`)."""
+    return score.with_tempo_class(), int(score.tempo_class is None)
+
+
+STAGES: dict[str, Stage] = {
+    "voices": order_voices,
+    "duplicates": drop_duplicates,
+    "overlaps": cut_overlaps,
+    "ornaments": draw_ornaments,
+    "key": settle_key,
+    "transposed": normalise,
+    "tempo": tempo_class,
+}
+_GRACES = re.compile(r"(\d+) grace notes? left out")
+
+
+def clean(score: Score, piece: Piece | None = None) -> Cleaned:
+    """Run all stages over a score as it was read.
+
+    Args:
+        score: with at least one note.
+        piece: what the catalogue says of it; without, the score's own fields are taken.
+    """
+    changes = dict.fromkeys(COUNTS, 0)
+    for notice in score.notices:
+        if match := _GRACES.search(notice):
+            changes["grace_notes"] += int(match[1])
+    if piece is not None:
+        changes["grid"] = off_grid(piece.path)
+    for name, stage in STAGES.items():
+        score, changes[name] = stage(score, piece)
+    return Cleaned(score, changes)

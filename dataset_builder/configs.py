@@ -1,0 +1,46 @@
+"""The four configs: which pieces of a source each of them takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .errors import DatasetError
+from .pieces import Collection, Piece
+
+CONFIGS = {
+    "preludes": "the preludes of the Well-Tempered Clavier",
+    "fugues": "the fugues of the Well-Tempered Clavier",
+    "wtc": "the Well-Tempered Clavier, preludes and fugues",
+    "wtc-plus": "the Well-Tempered Clavier and every further piece of the source (which all go to the train split where the source has "
+    "a catalogue with splits)",
+}
+
+
+def _belongs(piece: Piece, config: str) -> bool:
+    if config == "wtc-plus":
+        return True
+    wanted = {"preludes": ("prelude",), "fugues": ("fugue",), "wtc": ("prelude", "fugue")}[config]
+    return piece.work == "WTC" and piece.kind in wanted
+
+
+def select(collection: Collection, config: str, without_sources: tuple[str, ...] = ()) -> Collection:
+    """The pieces of a collection that a config takes.
+
+    Args:
+        collection: all pieces of a source.
+        config: a name in `CONFIGS`.
+        without_sources: names in the column `source` that are to be left out.
+
+    Raises:
+        DatasetError: for an unknown config, or when nothing is left.
+    """
+    if config not in CONFIGS:
+        raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
+    pieces = [piece for piece in collection.pieces if _belongs(piece, config) and piece.source not in without_sources]
+    if not pieces:
+        hint = "" if config == "wtc-plus" else "; config wtc-plus takes every piece, whatever it is"
+        raise DatasetError(f"The source {collection.name} has no piece for the config {config}{hint}.")
+    selected = replace(collection, pieces=pieces, notices=list(collection.notices))
+    if config == "wtc-plus" and all(piece.work == "WTC" for piece in pieces):
+        selected.notices.append("The source holds nothing beyond the Well-Tempered Clavier: wtc-plus is the same as wtc here.")
+    return selected

@@ -1,0 +1,58 @@
+"""Where the notes come from: the repositories behind the source names, with their commits, licences and makers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Credit(NamedTuple):
+    """One source of notes: who made it, where it is, under what licence, and what a user should know of it."""
+
+    encoder: str
+    repository: str
+    commit: str
+    licence: str
+    remark: str = ""
+
+
+CREDITS: dict[str, Credit] = {
+    "buschke": Credit(
+        "Buschke", "github.com/Buschke/sheet-music", "6407be50e640a7da136f8fb9d8a0b66b915d33ca", "Public Domain (each file's header)",
+        "47 fugues with named voices; BWV 878 from commit cc7ecfa488b94c609371e287800c950dfc679756, whose header still says so",
+    ),
+    "ksnortum": Credit(
+        "Knute Snortum", "github.com/ksnortum/bach-well-tempered-1", "69533eaa9e1f9b94c68519f19c7097236b9acfb3", "CC BY-SA 4.0", "fugue BWV 852"
+    ),
+    "when_in_rome": Credit(
+        "When in Rome (Mark Gotham and contributors)", "github.com/MarkGotham/When-in-Rome", "59dd9c88338dc086ff076c61c800d69f8d56c044",
+        "CC BY-SA 4.0", "preludes of Book I; very probably derived from the CC0 Open Well-Tempered Clavier",
+    ),
+    "mutopia": Credit(
+        "contributors of the Mutopia Project", "github.com/MutopiaProject/MutopiaProject", "2144afd6f52d56c5b6995b8b589ef1268b3139f0",
+        "Public Domain, CC BY-SA 3.0 or 4.0 by file (column `licence`)", "preludes BWV 870, 871, 875, and the further pieces of `wtc-plus`",
+    ),
+    "cage433": Credit(
+        "cage433", "github.com/cage433/clairnote-scores", "b1d755c8e94bda0c4737984127537dc9d37ff82f", "CC BY-SA 4.0 (file header)", "prelude BWV 887"
+    ),
+    "open_music_score": Credit(
+        "not named", "github.com/yufanyufan/open_music_score", "74836e6e15390ada94f87e22f6f4a960bc500f36",
+        "declared public domain by its README; no licence file",
+        "preludes of Book II; the weakest evidence of the sources: leave them out with `--without-source open_music_score`",
+    ),
+    "ksnortum_inventions": Credit(
+        "Knute Snortum", "github.com/ksnortum/bach-15-two-part-inventions", "2398bbbef2bd0ac8b2dadafd53eed7048d261289", "CC BY-SA 4.0", "inventions BWV 772-786"
+    ),
+    "ksnortum_sinfonias": Credit(
+        "Knute Snortum", "github.com/ksnortum/bach-15-sinfonias", "81ab75c5421db183671405c49a28644b2f8adedd", "CC BY-SA 4.0", "sinfonias BWV 787-801"
+    ),
+    "music21": Credit(
+        "see each file", "the corpus that the music21 package ships (github.com/cuthbertLab/music21)", "the installed version",
+        "by file; only files whose own notice, or the corpus', allows free use",
+        "BWV 846 and chorales",
+    ),
+}  # fmt: skip
+
+
+def encoder_of(source: str) -> str:
+    """Who encoded the files of a source, where the catalogue does not say."""
+    return CREDITS[source].encoder if source in CREDITS else ""

@@ -1,0 +1,125 @@
+"""A row of the dataset: its columns, a cleaned score as a row, and a row as a score again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tokenization.codec import encode
+from tokenization.key import Key, normal_key
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Meter, Score
+
+from .cleaning import COUNTS, Cleaned
+from .pieces import Piece
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+DESCRIPTIONS = {
+    "id": "name of the piece, unique in its config (`wtc2f05`: Book II, fugue 5)",
+    "work": "`WTC`, `invention`, `sinfonia`, `Art of Fugue`, a BWV number ...; empty if not known",
+    "title": "title, as the source has it",
+    "bwv": "BWV number, as text",
+    "book": "book of the WTC, 1 or 2; null elsewhere",
+    "number": "number in the book, 1 to 24: the key number that the splits are made of; null elsewhere",
+    "kind": "`prelude`, `fugue` or null",
+    "key": "the key before normalising, such as `F# minor`",
+    "mode": "`major` or `minor`",
+    "transposition": "semitones added to arrive at C major or A minor, -6 to +5; subtract to get the original",
+    "meter": "first time signature",
+    "meters": "all time signatures: onset (ticks), numerator, denominator",
+    "bars": "number of bars, a pickup bar counted",
+    "pickup": "length of the incomplete first bar in ticks, 0 if it is whole",
+    "tempo": "declared tempo in quarter notes a minute; null if none is declared",
+    "tempo_class": "`slow`, `moderate` or `fast`, from the onsets a second",
+    "voices": "number of voices, 1 to 5",
+    "source": "where the encoding comes from (see Credits)",
+    "source_file": "the file there",
+    "licence": "licence of that file",
+    "encoder": "who encoded it",
+    "notes": "the notes in C major or A minor: onset and duration in ticks (24 a quarter; onset 0 is a bar line), MIDI pitch, voice (0 is the highest)",
+    "num_notes": "number of notes",
+    "input_ids": "the piece as token ids of the MusicGPT tokenizer, `<bos>` and `<eos>` included",
+    "num_tokens": "number of ids",
+    "changes": "how many notes each stage of cleaning changed",
+    "notices": "what the reader left out or decided, in words",
+}
+
+
+def features() -> Features:
+    """The columns and their types."""
+    from datasets import Features, List, Value
+
+    text, count = Value("string"), Value("int32")
+    types: dict[str, Any] = dict.fromkeys(DESCRIPTIONS, text)
+    types |= dict.fromkeys(("book", "number", "voices", "transposition"), Value("int8"))
+    types |= dict.fromkeys(("bars", "pickup", "num_notes", "num_tokens"), count)
+    types["tempo"] = Value("float32")
+    types["meters"] = {"onset": List(Value("int32")), "numerator": List(Value("int16")), "denominator": List(Value("int16"))}
+    types["notes"] = {"onset": List(Value("int32")), "duration": List(Value("int32")), "pitch": List(Value("int16")), "voice": List(Value("int8"))}
+    types["input_ids"] = List(Value("int32"))
+    types["changes"] = {name: count for name in COUNTS}
+    types["notices"] = List(text)
+    return Features(types)
+
+
+def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
+    """The row of a piece, plain lists and numbers.
+
+    Args:
+        piece: what the catalogue says of it.
+        cleaned: its score after all stages of cleaning.
+    """
+    score, changes = cleaned.score, dict(cleaned.changes)
+    _, tokens = score.quantised_with_changes()
+    for name in ("durations", "pitches", "duplicates", "silences", "meters"):
+        changes[f"token_{name}"] = getattr(tokens, name)
+    ids = encode(score)
+    columns = {name: score.array[:, i].tolist() for name, i in (("onset", ONSET), ("duration", DURATION), ("pitch", PITCH), ("voice", VOICE))}
+    key = score.original_key or score.key
+    return {
+        **{name: getattr(piece, name) for name in ("id", "work", "bwv", "book", "number", "kind", "source", "source_file", "licence", "encoder")},
+        "title": piece.title or score.title or "",
+        "key": str(key) if key else None,
+        "mode": key.mode if key else None,
+        "transposition": score.transposition,
+        "meter": score.meters[0].name,
+        "meters": {name: [getattr(meter, name) for meter in score.meters] for name in ("onset", "numerator", "denominator")},
+        "bars": score.num_bars,
+        "pickup": score.pickup,
+        "tempo": score.tempo,
+        "tempo_class": score.tempo_class,
+        "voices": score.num_voices,
+        "notes": columns,
+        "num_notes": len(score),
+        "input_ids": ids.tolist(),
+        "num_tokens": len(ids),
+        "changes": changes,
+        "notices": list(score.notices),
+    }
+
+
+def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
+    """The score of a row: the same notes, meters, key, form and tempo that were encoded into its `input_ids`.
+
+    Args:
+        row: a row of the dataset, in any format (`python`, `numpy`, `torch`).
+        original_key: in the key of the source in place of C major or A minor.
+    """
+    notes, meters = row["notes"], row["meters"]
+    array = np.stack([np.asarray(notes[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1)  # (n, 4)
+    tempo = row.get("tempo")
+    score = Score(
+        array,
+        meters=[Meter(*map(int, meter)) for meter in zip(meters["onset"], meters["numerator"], meters["denominator"], strict=True)],
+        key=normal_key(str(row["mode"])) if row.get("mode") else None,
+        tempo=None if tempo is None else float(tempo),
+        tempo_class=row.get("tempo_class"),
+        form=row.get("kind"),
+        title=row.get("title") or row.get("id"),
+        source=row.get("source") or None,
+        transposition=int(row["transposition"]),
+        original_key=Key.parse(str(row["key"])) if row.get("key") else None,
+    )
+    return score.restored() if original_key else score

@@ -1,0 +1,104 @@
+"""`Piece`: one score file and what is known of it before it is read; `Collection`: all pieces of a source."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .splits import split_of_number
+
+_WTC_ID = re.compile(r"^wtc([12])([pf])(\d\d)")
+# Words in a file's name that say what a piece is; the first that is found counts.
+_KIND_WORDS = (("fugue", "fug"), ("fugue", "contrapunctus"), ("prelude", "prelud"), ("prelude", "praelud"), ("prelude", "präludium"))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One score file of a source, with what its catalogue says of it (`None` or `""`: it does not say).
+
+    Attributes:
+        id: unique in its source; rows are sorted by it within their place in the catalogue.
+        path: the file to read.
+        kind: `"prelude"`, `"fugue"` or `None`.
+        tonic, mode: the declared key; `mode` may be missing where `tonic` is there.
+        key_is_signature: the tonic is that of the key signature, so the piece may be in its relative minor.
+        number: number in its book of the WTC, 1 to 24.
+        split: the declared split.
+        expected_notes: how many notes the catalogue counts.
+    """
+
+    id: str
+    path: Path
+    work: str = ""
+    title: str = ""
+    bwv: str = ""
+    book: int | None = None
+    number: int | None = None
+    kind: str | None = None
+    tonic: str | None = None
+    mode: str | None = None
+    key_is_signature: bool = False
+    split: str | None = None
+    source: str = ""
+    source_file: str = ""
+    licence: str = ""
+    encoder: str = ""
+    expected_notes: int | None = None
+
+
+@dataclass
+class Collection:
+    """All pieces of a source, in a stable order.
+
+    Attributes:
+        name: how the source was asked for.
+        pieces: the pieces.
+        notices: what a user should know: files passed over, a split that is missing.
+        rest_is_train: pieces without a declared split are for training (another piece's catalogue declares them).
+    """
+
+    name: str
+    pieces: list[Piece] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    rest_is_train: bool = False
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every piece's description and the bytes of its file."""
+        digest = hashlib.sha256()
+        for piece in self.pieces:
+            fields = [str(value) for name, value in vars(piece).items() if name != "path"]
+            digest.update("\0".join([*fields, piece.path.name]).encode())
+            digest.update(hashlib.sha256(piece.path.read_bytes()).digest() if piece.path.exists() else b"missing")
+        digest.update(repr((self.notices, self.rest_is_train)).encode())
+        return digest.hexdigest()
+
+
+def wtc_fields(identifier: str) -> dict:
+    """What an id such as `wtc2f05` says: work, book, number, kind, BWV number and split; empty for any other id."""
+    match = _WTC_ID.match(identifier)
+    if match is None or not 1 <= int(match[3]) <= 24:
+        return {}
+    book, number = int(match[1]), int(match[3])
+    return {
+        "work": "WTC",
+        "book": book,
+        "number": number,
+        "kind": "prelude" if match[2] == "p" else "fugue",
+        "bwv": str((845 if book == 1 else 869) + number),
+        "split": split_of_number(number),
+    }
+
+
+def guess_kind(name: str) -> str | None:
+    """Prelude or fugue, where a file's name says so."""
+    lowered = name.lower()
+    return next((kind for kind, word in _KIND_WORDS if word in lowered), None)
+
+
+def unique_ids(pieces: Sequence[Piece]) -> list[str]:
+    """Ids that occur more than once."""
+    seen: set[str] = set()
+    return sorted({p.id for p in pieces if p.id in seen or seen.add(p.id)})  # type: ignore[func-returns-value]

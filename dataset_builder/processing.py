@@ -1,0 +1,127 @@
+"""From pieces to rows: read, clean and encode each file, in several processes if asked, in a stable order."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenization.errors import MusicGPTError
+from tokenization.reading import read_score
+
+from .cleaning import clean
+from .errors import DatasetError, PieceError
+from .features import row_of
+from .pieces import Collection, Piece
+from .splits import SPLITS, hashed_splits
+
+OPENING_NOTES = 8
+
+
+@dataclass
+class Outcome:
+    """What became of one piece: its row, or the reason why it has none."""
+
+    piece: Piece
+    row: dict[str, Any] | None = None
+    reason: str = ""
+    group: str = ""
+
+
+@dataclass
+class Processed:
+    """The rows of each split in their order, and the pieces that were skipped with the reasons."""
+
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def process(piece: Piece) -> Outcome:
+    """Read, clean and encode one piece; what cannot be read comes back with the reason."""
+    try:
+        score = read_score(piece.path, form=piece.kind)
+        cleaned = clean(score, piece)
+        return Outcome(piece, row_of(piece, cleaned), group=_opening(cleaned.score.array))
+    except MusicGPTError as error:
+        return Outcome(piece, reason=str(error))
+    except Exception as error:  # a file of anyone's must not stop the others, whatever it does to the reader
+        return Outcome(piece, reason=f"{piece.path.name}: unexpected {type(error).__name__}: {error}")
+
+
+def _opening(array: Any) -> str:
+    """The first pitches of the highest voice in the normal key: settings of one tune share it."""
+    top = array[array[:, 3] == 0, 2][:OPENING_NOTES]
+    return " ".join(map(str, (top % 12).tolist()))
+
+
+def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
+    workers = min(num_proc, len(pieces))
+    if workers <= 1:
+        yield from map(process, pieces)
+        return
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+        try:
+            # Small chunks keep all busy to the end; `map` gives the results in the order of the pieces.
+            yield from pool.map(process, pieces, chunksize=max(1, min(8, len(pieces) // (4 * workers))))
+        except BrokenProcessPool as error:
+            raise DatasetError("A worker process died, probably out of memory; build again with --num-proc 1.") from error
+
+
+def process_all(collection: Collection, num_proc: int = 1, strict: bool = False, validation_share: float = 0.1) -> Processed:
+    """Rows of all pieces, by split, in the order of the collection, whatever the number of processes.
+
+    Args:
+        collection: the pieces.
+        num_proc: processes to use.
+        strict: stop at the first piece that cannot be used, in place of skipping it.
+        validation_share: see `splits.hashed_splits`; only for pieces without a declared split.
+
+    Raises:
+        PieceError: with `strict`, naming the piece and the reason.
+        DatasetError: if no piece is left.
+    """
+    from tqdm import tqdm
+
+    done = Processed()
+    kept: list[Outcome] = []
+    first_with: dict[str, str] = {}
+    outcomes = _outcomes(collection.pieces, num_proc)
+    for outcome in tqdm(outcomes, total=len(collection.pieces), desc="Reading scores", unit="piece", disable=None):
+        if outcome.row is not None:
+            digest = hashlib.sha256(repr((outcome.row["meters"], outcome.row["notes"], outcome.row["key"])).encode()).hexdigest()
+            twin = first_with.setdefault(digest, outcome.piece.id)
+            if twin != outcome.piece.id:
+                outcome.reason, outcome.row = f"the same notes as {twin}", None
+        if outcome.row is None:
+            if strict:
+                raise PieceError(f"{outcome.piece.id} cannot be used: {outcome.reason} (--strict stops here; without it the piece is skipped).")
+            done.skipped.append((outcome.piece.id, outcome.reason))
+        else:
+            kept.append(outcome)
+    if not kept:
+        example = f" The first one: {done.skipped[0][0]}: {done.skipped[0][1]}" if done.skipped else ""
+        raise DatasetError(f"None of the {len(collection.pieces)} pieces of {collection.name} could be used.{example}")
+    for outcome, split in zip(kept, _splits(collection, kept, validation_share), strict=True):
+        done.rows.setdefault(split, []).append(outcome.row)  # type: ignore[arg-type]
+    done.rows = {split: done.rows[split] for split in SPLITS if split in done.rows}
+    return done
+
+
+def _splits(collection: Collection, kept: Sequence[Outcome], validation_share: float) -> list[str]:
+    if collection.rest_is_train:
+        return [outcome.piece.split or "train" for outcome in kept]
+    open_ones = [outcome.group for outcome in kept if outcome.piece.split is None]
+    hashed = iter(hashed_splits(open_ones, validation_share))
+    return [outcome.piece.split or next(hashed) for outcome in kept]
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
