@@ -1,0 +1,293 @@
+"""`Composer`: settings or a prompt in, pieces out, whole or note by note."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+from tokenization.errors import MusicGPTError
+from tokenization.score import Note, Score
+from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
+
+from .composition import Composition
+from .note_reader import NoteReader
+from .prompts import TIME_ZERO, Task, continuation, new_piece
+from .settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from modeling_musicgpt import MusicGPTForCausalLM
+
+# Rows of one call of the model; the cache of a row of 4,096 tokens takes 33 MB.
+BATCH = 16
+MAX_PIECES = 1000
+
+
+class Composer:
+    """Composes with a model.
+
+    Args:
+        model (`MusicGPTForCausalLM`): on whatever device it is to run.
+
+    Example:
+        >>> from musicgpt import Composer, Settings
+        >>> composer = Composer.from_pretrained()
+        >>> [piece] = composer.compose(Settings(key="d minor", form="fugue", seed=7))
+        >>> piece.write("out")
+    """
+
+    def __init__(self, model: MusicGPTForCausalLM):
+        self.model = model.eval()
+        self.context = int(model.config.max_position_embeddings)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | os.PathLike | None = None, device: str | None = None) -> Composer:
+        """Load a model.
+
+        Args:
+            name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the Hub; the shipped model
+                when not given.
+            device (`str`, *optional*): such as `"cuda"`; the CPU when not given.
+
+        Raises:
+            MusicGPTError: if there is no MusicGPT model.
+        """
+        from transformers.utils import logging
+
+        from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
+
+        source = str(name_or_path) if name_or_path is not None else str(shipped_checkpoint())
+        if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+            raise MusicGPTError(f"No model in {source}: there is no config.json; give a folder that save_pretrained wrote.")
+        bar = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # the weights are read in milliseconds
+        try:
+            model = MusicGPTForCausalLM.from_pretrained(source)
+        except OSError as error:
+            raise MusicGPTError(f"Cannot load a model from {source!r}: {str(error).splitlines()[0]}") from error
+        finally:
+            if bar:
+                logging.enable_progress_bar()
+        return cls(model.to(device) if device else model)
+
+    def compose(
+        self,
+        settings: Settings | None = None,
+        num: int = 1,
+        prompt: Score | None = None,
+        prompt_bars: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Composition]:
+        """Compose pieces.
+
+        Args:
+            settings (`Settings`, *optional*): what they are asked to be.
+            num (`int`): how many; piece k has the seed `settings.seed + k` and is the piece that this seed makes alone.
+            prompt (`Score`, *optional*): a beginning to continue in its own key, meter and tempo. Its notes stay as they are; the
+                first new note comes after its last onset.
+            prompt_bars (`int`, *optional*): keep only this many of the prompt's first bars.
+            progress (callable, *optional*): called after every token with how many tokens are done and how many there can be.
+
+        Returns:
+            list of `Composition`: `num` of them.
+
+        Raises:
+            MusicGPTError: if a setting or the prompt cannot be used.
+        """
+        settings = _seeded(settings)
+        if not 1 <= num <= MAX_PIECES:
+            raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
+        task = self._task(settings, prompt, prompt_bars)
+        assert settings.seed is not None
+        seeds = [settings.seed + k for k in range(num)]
+        pieces: list[Composition] = []
+        for start in range(0, num, BATCH):
+            part = seeds[start : start + BATCH]
+            begun = time.perf_counter()
+
+            def report(tokens: int, done: int = start) -> None:
+                if progress:
+                    progress(done * task.max_new_tokens + min(tokens, task.max_new_tokens) * len(part), num * task.max_new_tokens)  # noqa: B023
+
+            rows = self._generate(task, settings, part, report=report)
+            seconds = (time.perf_counter() - begun) / len(part)
+            pieces += [_finish(task, settings.with_seed(s), row, seconds) for s, row in zip(part, rows, strict=True)]
+        return pieces
+
+    def stream(
+        self,
+        settings: Settings | None = None,
+        prompt: Score | None = None,
+        prompt_bars: int | None = None,
+        stop: Event | None = None,
+    ) -> Stream:
+        """Compose one piece and hand out its notes while it is being made.
+
+        Args:
+            settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): as for `compose`.
+            stop (`threading.Event`, *optional*): set it to end the piece after the current token.
+
+        Returns:
+            `Stream`: iterate over it for the new notes, in the piece's key; afterwards it has the `composition`.
+
+        Raises:
+            MusicGPTError: if a setting or the prompt cannot be used.
+        """
+        settings = _seeded(settings)
+        return Stream(self, settings, self._task(settings, prompt, prompt_bars), stop or Event())
+
+    def _task(self, settings: Settings, prompt: Score | None, prompt_bars: int | None) -> Task:
+        if prompt is None:
+            if prompt_bars is not None:
+                raise SettingsError("prompt_bars was given without a prompt.")
+            return new_piece(settings.resolved(), self.context)
+        return continuation(settings, prompt, prompt_bars, self.context)
+
+    def _generate(
+        self,
+        task: Task,
+        settings: Settings,
+        seeds: list[int],
+        stop: Event | None = None,
+        report: Callable[[int], None] | None = None,
+        streamer: Any = None,
+    ) -> list[list[int]]:
+        """The new tokens of each row, up to and including `<eos>`."""
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
+        from .sampling import SeededSampling, StopAndReport
+
+        device = self.model.device
+        ids = torch.tensor([task.ids] * len(seeds), dtype=torch.long, device=device)  # (rows, prompt)
+        config = GenerationConfig(
+            max_new_tokens=task.max_new_tokens,
+            do_sample=False,  # the sampling is in SeededSampling
+            bos_token_id=BOS_ID,
+            eos_token_id=EOS_ID,
+            pad_token_id=PAD_ID,
+            # The first new note of a continuation comes after the prompt's last onset, so that the prompt's notes stay the first.
+            begin_suppress_tokens=[TIME_ZERO] if len(task.score) else None,
+        )
+        output = self.model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            generation_config=config,
+            logits_processor=LogitsProcessorList([SeededSampling(settings.resolved(), seeds)]),
+            stopping_criteria=StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])]),
+            streamer=streamer,
+        )
+        return [_until_end(row) for row in output[:, ids.shape[1] :].tolist()]
+
+
+class Stream:
+    """Notes of one piece as they are made; an iterator.
+
+    Attributes:
+        settings (`Settings`): as asked, with the seed.
+        prompt (`Score`): the notes that are there before the first new one; without notes when there is no prompt.
+        composition (`Composition` or `None`): the piece, once the iteration has ended; `None` before.
+        num_tokens (`int`): tokens made so far.
+        max_new_tokens (`int`): how many there can be.
+    """
+
+    def __init__(self, composer: Composer, settings: Settings, task: Task, stop: Event):
+        import queue
+
+        self.settings, self.prompt, self.stop = settings, task.score, stop
+        self.composition: Composition | None = None
+        self.num_tokens, self.max_new_tokens = 0, task.max_new_tokens
+        self._composer, self._task = composer, task
+        self._tokens: queue.Queue = queue.Queue()
+        self._notes = self._run()
+
+    def __iter__(self) -> Iterator[Note]:
+        return self
+
+    def __next__(self) -> Note:
+        return next(self._notes)
+
+    def close(self) -> None:
+        """End the piece now; what there is becomes the `composition`."""
+        self.stop.set()
+        for _ in self._notes:
+            pass
+
+    # The model's thread puts lists of tokens, then either its rows or the error that ended it.
+    def _run(self) -> Iterator[Note]:
+        reader = NoteReader(self._task.now, self._task.transposition, self._task.shift)
+        begun = time.perf_counter()
+        thread = Thread(target=self._work, daemon=True)
+        thread.start()
+        try:
+            while isinstance(item := self._tokens.get(), int):
+                self.num_tokens += 1
+                if (note := reader.feed(item)) is not None:
+                    yield note
+        except GeneratorExit:
+            self.stop.set()
+            raise
+        thread.join()
+        if isinstance(item, BaseException):
+            raise item
+        self.composition = _finish(self._task, self.settings, item[0], time.perf_counter() - begun)
+
+    def _work(self) -> None:
+        assert self.settings.seed is not None
+        try:
+            rows = self._composer._generate(
+                self._task, self.settings, [self.settings.seed], stop=self.stop, streamer=_Streamer(self._tokens.put)
+            )
+            self._tokens.put(rows)
+        except BaseException as error:  # handed over to the thread that iterates
+            self._tokens.put(error)
+
+
+class _Streamer:
+    """What `generate(streamer=)` wants; passes on new tokens one by one, but not the prompt."""
+
+    def __init__(self, put: Callable[[int], None]):
+        self._put, self._prompt_seen = put, False
+
+    def put(self, value: Any) -> None:
+        """Called by `generate` with the prompt, then with each token."""
+        if self._prompt_seen:
+            for token in value.reshape(-1).tolist():
+                self._put(token)
+        self._prompt_seen = True
+
+    def end(self) -> None:
+        """Called by `generate` at the end; the rows that it returns say the same."""
+
+
+def _seeded(settings: Settings | None) -> Settings:
+    settings = settings or Settings()
+    return settings if settings.seed is not None else settings.with_seed(secrets.randbelow(2**31))
+
+
+def _until_end(tokens: list[int]) -> list[int]:
+    return tokens[: tokens.index(EOS_ID) + 1] if EOS_ID in tokens else [t for t in tokens if t != PAD_ID]
+
+
+def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -> Composition:
+    """The piece: the prompt's notes as they were, then the new ones."""
+    reader = NoteReader(task.now, task.transposition, task.shift)
+    notes = reader.feed_all(tokens)
+    score = task.score.replace(notes=[*task.score.notes, *notes], meters=[*task.score.meters, *reader.meters])
+    if score.tempo is None and len(score):
+        score = score.with_tempo_class()
+        score = score.replace(tempo=TEMPO_QPM[score.tempo_class or "moderate"])
+    assert settings.seed is not None
+    return Composition(
+        score=score,
+        ids=[*task.ids, *tokens],
+        settings=settings,
+        seed=settings.seed,
+        num_prompt_notes=len(task.score),
+        seconds=seconds,
+        finished=bool(tokens) and tokens[-1] == EOS_ID,
+    )

@@ -1,0 +1,119 @@
+"""From settings, or from settings and a prompt, to what the model reads and how its answer is placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenization import encode, estimate_key, prefix_ids
+from tokenization.key import Key
+from tokenization.score import ONSET, Meter, Score
+from tokenization.vocabulary import OFFSET, TIME_STEPS, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+
+from .settings import Resolved, Settings, SettingsError
+
+TIME_ZERO = OFFSET["TIME"] + TIME_STEPS.index(0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one call of the model needs.
+
+    Attributes:
+        ids (list of `int`): what the model reads: prefix and, with a prompt, its notes in C major / A minor.
+        now (`int`): tick of the last onset in `ids`, as the tokens count.
+        shift (`int`): ticks from the tokens' count to the piece's.
+        transposition (`int`): semitones from C major / A minor to the piece's key.
+        score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key, meter and form.
+        max_new_tokens (`int`): what is asked for, or what the model's context leaves.
+    """
+
+    ids: list[int]
+    now: int
+    shift: int
+    transposition: int
+    score: Score
+    max_new_tokens: int
+
+
+def new_piece(wanted: Resolved, context: int) -> Task:
+    """The task of composing from nothing but settings."""
+    ids = prefix_ids(wanted.key.mode, wanted.form, wanted.meter, wanted.voices, wanted.tempo)
+    numerator, denominator = map(int, wanted.meter.split("/"))
+    score = Score(
+        [], meters=[Meter(0, numerator, denominator)], key=wanted.key, form=wanted.form, tempo_class=wanted.tempo
+    )
+    limit = min(wanted.max_new_tokens, context - len(ids))
+    return Task(ids, 0, 0, -wanted.key.transposition_to_normal(), score, limit)
+
+
+def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, context: int) -> Task:
+    """The task of going on where a prompt ends.
+
+    Of a prompt longer than the model's context leaves room for, the model reads the last whole bars.
+
+    Raises:
+        SettingsError: if the prompt has no notes, or is in another meter than the settings ask for.
+    """
+    prompt = _settled_prompt(settings, prompt, prompt_bars)
+    wanted = settings.resolved()
+    room = max(context - wanted.max_new_tokens, context // 2)
+    read = _last_bars(prompt, room)
+    ids = encode(_at_tempo(read, settings)).tolist()
+    # encode() ends with the step of the last note, 0, and <eos>: the model is to choose that step itself.
+    ids = ids[:-2]
+    array = np.asarray(ids)
+    now = int(VALUE_OF_ID[array[TYPE_OF_ID[array] == TYPE_INDEX["TIME"]]].sum())
+    shift = int(prompt.array[-1, ONSET]) - now  # also what shortened silences took away
+    assert prompt.key is not None
+    limit = min(wanted.max_new_tokens, context - len(ids))
+    return Task(ids, now, shift, -prompt.key.transposition_to_normal(), prompt, limit)
+
+
+def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) -> Score:
+    """The notes of the prompt that are to be kept, with the key and form that hold for them."""
+    if prompt_bars is not None:
+        if prompt_bars < 1:
+            raise SettingsError(f"prompt_bars is {prompt_bars}; it must be at least 1.")
+        prompt = prompt.first_bars(prompt_bars)
+    if not len(prompt):
+        within = f" in its first {prompt_bars} bars" if prompt_bars else ""
+        raise SettingsError(f"The prompt has no notes{within}, so there is nothing to continue.")
+    if settings.meter and settings.meter != prompt.meters[-1].name:
+        raise SettingsError(
+            f"The prompt is in {prompt.meters[-1].name} and is continued in it; leave the meter {settings.meter} out."
+        )
+    key = Key.parse(settings.key) if settings.key else prompt.key or estimate_key(prompt)[0]
+    return prompt.replace(key=key, form=settings.form or prompt.form, transposition=0, original_key=None)
+
+
+def _at_tempo(read: Score, settings: Settings) -> Score:
+    """What the model reads, with the tempo that is asked for in the place of the prompt's own."""
+    return read.replace(tempo_class=settings.tempo) if settings.tempo else read
+
+
+def _last_bars(prompt: Score, room: int) -> Score:
+    """The longest run of whole last bars that takes at most `room` tokens."""
+    if len(encode(prompt)) <= room:
+        return prompt
+    onsets = prompt.array[:, ONSET]
+    # Four tokens a note and a few for the prefix and long steps; exact enough to begin the search, which then moves on by bars.
+    earliest = onsets[max(0, len(onsets) - room // 4)]
+    for line in prompt.bar_lines():
+        if line < earliest or line > onsets[-1]:
+            continue
+        part = _from_bar(prompt, int(line))
+        if len(encode(part)) <= room:
+            return part
+    line = int(prompt.bar_lines()[np.searchsorted(prompt.bar_lines(), onsets[-1], side="right") - 1])
+    return _from_bar(prompt, line)
+
+
+def _from_bar(prompt: Score, line: int) -> Score:
+    """The notes from a bar line on, counted from it."""
+    array = prompt.array[prompt.array[:, ONSET] >= line].copy()
+    array[:, ONSET] -= line
+    current = [meter for meter in prompt.meters if meter.onset <= line][-1]
+    later = [meter._replace(onset=meter.onset - line) for meter in prompt.meters if meter.onset > line]
+    return prompt.replace(notes=array, meters=[current._replace(onset=0), *later])

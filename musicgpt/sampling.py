@@ -1,0 +1,73 @@
+"""Sampling in which every piece of a batch has its own seed.
+
+`generate(do_sample=True)` draws all rows of a batch from one random stream, so a piece depends on its neighbours. Here each row
+has its own generator: piece k of a batch is the piece that its seed makes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from threading import Event
+
+import torch
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    StoppingCriteria,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from .settings import Resolved
+
+
+class SeededSampling(LogitsProcessor):
+    """Temperature, top-k, top-p, min-p and Gumbel noise, so that the largest score is a sample.
+
+    Adding standard Gumbel noise to log-probabilities and taking the largest draws from the softmax exactly (the Gumbel-max trick;
+    Gumbel 1954). With greedy decoding behind it this is sampling, with one random generator a row.
+
+    Args:
+        wanted (`Resolved`): temperature, top_k, top_p, min_p.
+        seeds (sequence of `int`): one a row.
+    """
+
+    def __init__(self, wanted: Resolved, seeds: Sequence[int]):
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.warpers = LogitsProcessorList()
+        if wanted.temperature != 1:
+            self.warpers.append(TemperatureLogitsWarper(float(wanted.temperature)))
+        if wanted.top_k:
+            self.warpers.append(TopKLogitsWarper(wanted.top_k))
+        if wanted.top_p < 1:
+            self.warpers.append(TopPLogitsWarper(float(wanted.top_p)))
+        if wanted.min_p > 0:
+            self.warpers.append(MinPLogitsWarper(float(wanted.min_p)))
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        scores = self.warpers(input_ids, scores.float())
+        # The noise is drawn on the CPU, so that a seed means the same on every device.
+        uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators])
+        noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))  # (rows, 150)
+        return scores + noise.to(scores.device, scores.dtype)
+
+
+class StopAndReport(StoppingCriteria):
+    """Ends all rows when the event is set, and reports after every token.
+
+    Args:
+        stop (`threading.Event`, *optional*): set it from anywhere to end the generation after the current token.
+        report (callable, *optional*): called with how many tokens each row has so far, the prompt not counted.
+        prompt_length (`int`): tokens of the prompt.
+    """
+
+    def __init__(self, stop: Event | None, report: Callable[[int], None] | None, prompt_length: int):
+        self.stop, self.report, self.prompt_length = stop, report, prompt_length
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs) -> torch.BoolTensor:
+        if self.report:
+            self.report(input_ids.shape[1] - self.prompt_length)
+        stopped = self.stop is not None and self.stop.is_set()
+        return torch.full((input_ids.shape[0],), stopped, dtype=torch.bool, device=input_ids.device)

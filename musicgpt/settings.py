@@ -1,0 +1,179 @@
+"""`Settings`: what a piece is asked to be and how it is sampled, checked before any model is loaded."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from tokenization.errors import MusicGPTError
+from tokenization.key import Key, normal_key
+from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
+
+from .moods import find_mood
+
+MAX_NEW_TOKENS = 4096
+MAX_SEED = 2**63 - 1
+
+
+class SettingsError(MusicGPTError):
+    """A setting has a value that cannot be used; the text names it, its limits and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a piece is asked to be. `None` always means: the default.
+
+    Args:
+        key (`str`, *optional*): `"d minor"`, `"Eb major"`, ...; C major, or A minor where the mood is a minor one. With a prompt:
+            the key that the prompt is in, for files that do not say it or say it wrongly.
+        form (`str`, *optional*): `"prelude"` or `"fugue"`; not asked for by default.
+        meter (`str`, *optional*): one of the 12 meters of the vocabulary, such as `"3/4"`; 4/4 by default.
+        voices (`int`, *optional*): 2 to 5; not asked for by default.
+        tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`; not asked for by default.
+        mood (`str`, *optional*): a name from `musicgpt.moods.MOODS`; what is given beside it wins.
+        temperature (`float`, *optional*): above 0, at most 5; 0.95 by default.
+        top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
+        top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
+        min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
+        max_new_tokens (`int`, *optional*): where to stop at the latest, four tokens a note; 1,600 by default. The last bar is
+            finished, not cut.
+        seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give the same piece.
+
+    Raises:
+        SettingsError: (a `MusicGPTError`) naming the value that cannot be used.
+    """
+
+    key: str | None = None
+    form: str | None = None
+    meter: str | None = None
+    voices: int | None = None
+    tempo: str | None = None
+    mood: str | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    max_new_tokens: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None:
+            object.__setattr__(self, "key", str(Key.parse(self.key)))
+        if self.mood is not None:
+            find_mood(self.mood)
+        _check_choice("form", self.form, FORMS)
+        _check_choice("meter", self.meter, METERS)
+        _check_choice("voices", self.voices, (2, 3, 4, 5))
+        _check_choice("tempo", self.tempo, TEMPO_CLASSES)
+        _check_range("temperature", self.temperature, 0, 5, low_open=True)
+        _check_range("top_k", self.top_k, 0, 150, whole=True)
+        _check_range("top_p", self.top_p, 0, 1, low_open=True)
+        _check_range("min_p", self.min_p, 0, 1, high_open=True)
+        _check_range("max_new_tokens", self.max_new_tokens, 8, MAX_NEW_TOKENS, whole=True)
+        _check_range("seed", self.seed, 0, MAX_SEED, whole=True)
+
+    def resolved(self) -> Resolved:
+        """The settings with mood and defaults filled in."""
+        mood = find_mood(self.mood) if self.mood else None
+        key = Key.parse(self.key) if self.key else normal_key(mood.mode if mood else "major")
+        return Resolved(
+            key=key,
+            form=self.form,
+            meter=self.meter or "4/4",
+            voices=self.voices,
+            tempo=self.tempo or (mood.tempo if mood else None),
+            temperature=_first(self.temperature, mood and mood.temperature, 0.95),
+            top_k=_first(self.top_k, 0),
+            top_p=_first(self.top_p, mood and mood.top_p, 0.95),
+            min_p=_first(self.min_p, 0.0),
+            max_new_tokens=_first(self.max_new_tokens, 1600),
+        )
+
+    def with_seed(self, seed: int) -> Settings:
+        """A copy with another seed."""
+        return replace(self, seed=seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was asked for, without what was left to the defaults."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Settings:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            SettingsError: if there is a name that is no setting, or a value that cannot be used.
+        """
+        known = [f.name for f in fields(cls)]
+        for name in data:
+            if name not in known:
+                raise SettingsError(f"Unknown setting {name!r}: the settings are {', '.join(known)}.")
+        return cls(**data)
+
+    def file_stem(self) -> str:
+        """A file name without suffix that tells what was asked for, such as `fugue_d-minor_3-4_3-voices_seed-7`."""
+        wanted = self.resolved()
+        parts = [
+            self.form or "piece",
+            key_slug(wanted.key),
+            wanted.meter.replace("/", "-"),
+            self.voices and f"{self.voices}-voices",
+            self.tempo,
+            self.mood,
+        ]
+        sampling = {"temperature": "temp", "top_k": "topk", "top_p": "topp", "min_p": "minp", "max_new_tokens": "max", "seed": "seed"}
+        parts += [f"{short}-{getattr(self, name):g}" for name, short in sampling.items() if getattr(self, name) is not None and name != "seed"]
+        parts.append(f"seed-{self.seed}" if self.seed is not None else None)
+        return "_".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """Settings as they are used: mood and defaults filled in. What is `None` is left out of the prefix."""
+
+    key: Key
+    form: str | None
+    meter: str
+    voices: int | None
+    tempo: str | None
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    max_new_tokens: int
+
+
+def key_slug(key: Key) -> str:
+    """`"f-sharp-minor"`: a key as a part of a file name."""
+    tonic = key.tonic.lower()
+    return f"{tonic[0]}{ {'#': '-sharp', 'b': '-flat'}.get(tonic[1:], '') }-{key.mode}"
+
+
+def slug(text: str, limit: int = 40) -> str:
+    """Any text as a safe part of a file name: letters, digits and single hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-")
+
+
+def _first(*values: Any) -> Any:
+    return next(value for value in values if value is not None)
+
+
+def _check_choice(name: str, value: Any, choices: tuple) -> None:
+    if value is not None and value not in choices:
+        raise SettingsError(f"Unknown {name} {value!r}: it must be one of {', '.join(map(str, choices))}.")
+
+
+def _check_range(
+    name: str, value: Any, low: float, high: float, low_open: bool = False, high_open: bool = False, whole: bool = False
+) -> None:
+    if value is None:
+        return
+    kind = "a whole number" if whole else "a number"
+    right_type = isinstance(value, int) if whole else isinstance(value, int | float)
+    if not right_type or isinstance(value, bool) or math.isnan(value):
+        raise SettingsError(f"{name} must be {kind}, not {value!r}.")
+    if value < low or value > high or (low_open and value == low) or (high_open and value == high):
+        edges = f"{'above' if low_open else 'at least'} {low:g} and {'below' if high_open else 'at most'} {high:g}"
+        raise SettingsError(f"{name} is {value:g}; it must be {edges}." if not whole else f"{name} is {value}; it must be {edges}.")

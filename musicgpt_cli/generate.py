@@ -1,0 +1,166 @@
+"""`musicgpt generate`: compose pieces and write them as MIDI, MusicXML and piano roll."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from musicgpt.moods import MOODS
+from musicgpt.settings import Settings, SettingsError
+from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
+
+if TYPE_CHECKING:
+    from musicgpt.composition import Composition
+
+DESCRIPTION = "Compose pieces and write each as MIDI (one track a voice), MusicXML and a piano roll."
+EXAMPLES = """\
+examples:
+  musicgpt generate --out out
+  musicgpt generate --key "d minor" --form fugue --voices 3 --meter 4/4 --seed 7 --out out
+  musicgpt generate --mood melancholy --num 4 --out out
+  musicgpt generate --prompt beginning.musicxml --prompt-bars 4 --out out
+  musicgpt generate --seed 7 --out out --json
+
+moods (a setting that is given beside a mood wins):
+""" + "\n".join(
+    f"  {name:<14}{mood.mode}, {mood.tempo}, temperature {mood.temperature:g}, top-p {mood.top_p:g}: {mood.description}"
+    for name, mood in MOODS.items()
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    music = parser.add_argument_group("what to compose")
+    music.add_argument("--key", help='"d minor", "Eb major", ...; default C major; with a prompt: the key it is in')
+    music.add_argument("--form", help=f"{' or '.join(FORMS)}")
+    music.add_argument("--meter", help=f"one of {', '.join(METERS)}; default 4/4")
+    music.add_argument("--voices", type=int, help="2 to 5")
+    music.add_argument("--tempo", help=f"{', '.join(TEMPO_CLASSES)}")
+    music.add_argument("--mood", help=f"{', '.join(MOODS)}")
+    music.add_argument("--prompt", metavar="FILE", help="a score to continue: .mid, .musicxml, .mxl or a note table")
+    music.add_argument("--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt")
+    how = parser.add_argument_group("how to sample")
+    how.add_argument("--temperature", type=float, help="above 0, at most 5; default 0.95")
+    how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
+    how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
+    how.add_argument("--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0")
+    how.add_argument("--max-new-tokens", type=int, help="four tokens a note; default 1600; the last bar is finished")
+    how.add_argument("--seed", type=int, help="the same settings and seed give the same files; default random")
+    how.add_argument("--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1")
+    parser.add_argument("--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model")
+    parser.add_argument("--out", metavar="DIR", default="out", help="where the files go; default out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """The settings that the options ask for.
+
+    Raises:
+        MusicGPTError: naming the option that cannot be used.
+    """
+    names = (
+        "key", "form", "meter", "voices", "tempo", "mood", "temperature", "top_k", "top_p", "min_p", "max_new_tokens", "seed",
+    )  # fmt: skip
+    return Settings(**{name: getattr(args, name) for name in names})
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compose, write and report."""
+    begun = time.perf_counter()
+    settings = settings_from(args)  # checked before the seconds that loading a model takes
+    if args.num < 1:
+        raise SettingsError(f"--num is {args.num}; it must be at least 1.")
+    prompt = _read_prompt(args)
+    from musicgpt.composer import Composer
+
+    composer = Composer.from_pretrained(args.model)
+    with _Progress(quiet=args.json) as progress:
+        pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
+    reports = []
+    for piece in pieces:
+        paths = piece.write(args.out)
+        reports.append(_report(piece, paths))
+        if not args.json:
+            print(_describe(piece, paths))
+    seconds = time.perf_counter() - begun
+    if args.json:
+        print(json.dumps({"pieces": reports, "seconds": round(seconds, 2)}, indent=2))
+    else:
+        plural = "s" if len(pieces) > 1 else ""
+        print(f"{len(pieces)} piece{plural}, {sum(p.num_new_notes for p in pieces)} new notes, {seconds:.1f} s in all")
+    return 0
+
+
+def _read_prompt(args: argparse.Namespace) -> Any:
+    if args.prompt is None:
+        if args.prompt_bars is not None:
+            raise SettingsError("--prompt-bars was given without --prompt.")
+        return None
+    from tokenization import read_score
+
+    prompt = read_score(args.prompt, key=args.key, form=args.form)
+    for notice in prompt.notices:
+        print(f"note: {Path(args.prompt).name}: {notice}", file=sys.stderr)
+    return prompt
+
+
+def _report(piece: Composition, paths: list[Path]) -> dict[str, Any]:
+    """What `--json` says of one piece."""
+    return {
+        "files": {path.suffix[1:]: str(path) for path in paths},
+        "settings": piece.settings.to_dict(),
+        "seed": piece.seed,
+        "key": str(piece.score.key),
+        "meter": piece.score.meters[0].name,
+        "notes": len(piece.score),
+        "prompt_notes": piece.num_prompt_notes,
+        "bars": piece.score.num_bars,
+        "voices": piece.score.num_voices,
+        "tokens": len(piece.ids),
+        "finished": piece.finished,
+        "music_seconds": round(piece.music_seconds, 1),
+        "seconds": round(piece.seconds, 2),
+    }
+
+
+def _describe(piece: Composition, paths: list[Path]) -> str:
+    score = piece.score
+    what = f"{score.form or 'piece'} in {score.key}, {score.meters[0].name}, {score.num_voices} voices, seed {piece.seed}"
+    if piece.num_prompt_notes:
+        what = f"continuation of {piece.num_prompt_notes} notes: {what}"
+    minutes, seconds = divmod(round(piece.music_seconds), 60)
+    rate = piece.num_new_notes / max(piece.seconds, 1e-9)
+    ending = "ended by the model" if piece.finished else "ended at the limit of --max-new-tokens"
+    lines = [
+        what,
+        f"  {len(score)} notes, {score.num_bars} bars, {minutes}:{seconds:02d} of music, {ending}",
+        f"  composed in {piece.seconds:.1f} s ({rate:.0f} notes a second)",
+        *(f"  wrote {path}" for path in paths),
+    ]
+    return "\n".join(lines)
+
+
+class _Progress:
+    """A tqdm bar over tokens on a terminal; nothing where the output is read by a program."""
+
+    def __init__(self, quiet: bool):
+        self.quiet, self.bar = quiet, None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None:
+            from tqdm import tqdm
+
+            # disable=None: only where stderr is a terminal.
+            self.bar = tqdm(total=total, unit="token", desc="composing", leave=False, disable=True if self.quiet else None)
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()

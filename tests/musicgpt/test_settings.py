@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from musicgpt import MOODS, Settings, SettingsError
+from tokenization.errors import MusicGPTError
+from tokenization.key import Key
+
+
+@pytest.mark.parametrize(
+    "bad, words",
+    [
+        ({"top_p": 2}, "top_p is 2"),
+        ({"top_p": 0}, "above 0"),
+        ({"temperature": 0}, "above 0"),
+        ({"temperature": float("nan")}, "must be a number"),
+        ({"min_p": 1}, "below 1"),
+        ({"top_k": -1}, "top_k is -1"),
+        ({"top_k": 1.5}, "whole number"),
+        ({"max_new_tokens": 7}, "at least 8"),
+        ({"max_new_tokens": 100_000}, "at most"),
+        ({"seed": -1}, "seed is -1"),
+        ({"key": "h minor"}, "'h minor'"),
+        ({"form": "sonata"}, "prelude, fugue"),
+        ({"meter": "5/4"}, "12/8"),
+        ({"voices": 6}, "2, 3, 4, 5"),
+        ({"tempo": "presto"}, "slow"),
+        ({"mood": "hungry"}, "serene"),
+    ],
+)
+def test_a_bad_setting_is_refused_with_its_value_and_limits(bad, words):
+    with pytest.raises(MusicGPTError, match=words):
+        Settings(**bad)
+
+
+def test_what_is_given_beats_the_mood_and_the_mood_beats_the_default():
+    assert Settings().resolved().key == Key("C", "major")
+    sad = Settings(mood="melancholy").resolved()
+    assert (sad.key, sad.tempo) == (Key("A", "minor"), "slow")
+    assert sad.temperature == MOODS["melancholy"].temperature
+    mixed = Settings(mood="melancholy", key="Eb major", tempo="fast", temperature=1.2).resolved()
+    assert (str(mixed.key), mixed.tempo, mixed.temperature) == ("Eb major", "fast", 1.2)
+    assert mixed.top_p == MOODS["melancholy"].top_p
+    assert Settings(top_k=0, temperature=0.5, mood="dramatic").resolved().top_k == 0
+
+
+def test_settings_go_through_plain_data():
+    settings = Settings(key="f# minor", voices=3, seed=0, top_p=1.0)
+    assert settings.to_dict() == {"key": "F# minor", "voices": 3, "seed": 0, "top_p": 1.0}
+    assert Settings.from_dict(settings.to_dict()) == settings
+    with pytest.raises(SettingsError, match="vioces"):
+        Settings.from_dict({"vioces": 3})
+
+
+def test_the_file_name_holds_settings_and_seed_and_nothing_a_file_system_minds():
+    settings = Settings(key="F# minor", form="fugue", meter="12/8", voices=4, tempo="slow", mood="serene", temperature=0.9, top_k=20, seed=7)
+    assert settings.file_stem() == "fugue_f-sharp-minor_12-8_4-voices_slow_serene_temp-0.9_topk-20_seed-7"
+    assert settings.file_stem() != settings.with_seed(8).file_stem()
+    assert Settings(temperature=0.9, seed=1).file_stem() != Settings(temperature=0.8, seed=1).file_stem()
