@@ -30,6 +30,7 @@ from .vocabulary import (
     TYPE_INDEX,
     TYPE_OF_ID,
     TYPES,
+    UNK_ID,
     VALUE_OF_ID,
     VOCAB_SIZE,
     MAX_TIME_TOKENS,
@@ -144,31 +145,41 @@ def _successors() -> np.ndarray:
 SUCCESSORS = _successors()
 
 
-def _split(ids: np.ndarray) -> tuple[np.ndarray, int]:
-    """Cut the padding before `<bos>` and all from `<eos>` on; also how many ids were cut in front."""
-    start = int((ids != PAD_ID).argmax()) if len(ids) else 0
-    ends = np.flatnonzero((ids == EOS_ID) | ((ids == PAD_ID) & (np.arange(len(ids)) > start)))
-    return ids[start : ends[0] if len(ends) else len(ids)], start
+def _trim(ids: np.ndarray) -> tuple[int, int]:
+    """Where the piece begins and ends between the padding on both sides."""
+    real = np.flatnonzero(ids != PAD_ID)
+    return (int(real[0]), int(real[-1]) + 1) if len(real) else (0, 0)
 
 
 def first_error(ids: Sequence[int] | np.ndarray) -> TokenError | None:
     """The first breach of the grammar, or `None`. A sequence may stop anywhere: cut is not illegal."""
     ids = np.asarray(ids, dtype=np.int64)
     outside = (ids < 0) | (ids >= VOCAB_SIZE)
-    if outside.any():
+    ended = np.cumsum(ids == EOS_ID) > 0
+    if (outside & ~ended).any():
         i = int(outside.argmax())
         return TokenError(f"Token {i} has id {ids[i]}, outside the vocabulary of {VOCAB_SIZE}.", i)
-    start = int((ids != PAD_ID).argmax()) if len(ids) else 0
-    if len(ids) == 0 or ids[start] != BOS_ID:
+    ids = np.where(outside, UNK_ID, ids)
+    start, end = _trim(ids)
+    if start == end or ids[start] != BOS_ID:
         return TokenError(f"Token {start} must be <bos>, not {_name(ids, start)}.", start)
-    wrong = ~SUCCESSORS[ids[:-1], ids[1:]]
-    kinds = TYPE_OF_ID[ids]
-    wrong |= _wrong_by_place(ids, kinds)[1:]
+    wrong = _breaches(ids[start:end])
     if not wrong.any():
         return None
-    i = int(wrong.argmax()) + 1
-    expected = " or ".join(TOKENS[ids[i - 1]].followed_by) or "nothing"
-    return TokenError(f"Token {i} is {_name(ids, i)}; after {_name(ids, i - 1)} comes {expected}.", i)
+    i = start + int(wrong.argmax())
+    before = TOKENS[ids[i - 1]]
+    expected = " or ".join(before.followed_by) or "nothing"
+    return TokenError(f"Token {i} is {_name(ids, i)}; after {before.text} comes {expected}.", i)
+
+
+def _breaches(ids: np.ndarray) -> np.ndarray:
+    """Which tokens may not stand where they stand, up to `<eos>`; `ids` begins with `<bos>`, shape `(tokens,)`."""
+    kinds = TYPE_OF_ID[ids]
+    wrong = np.zeros(len(ids), dtype=bool)
+    wrong[1:] = ~SUCCESSORS[ids[:-1], ids[1:]]
+    wrong |= _wrong_by_place(ids, kinds)
+    ended = np.cumsum(ids == EOS_ID) - (ids == EOS_ID)  # 0 up to the first <eos>, that one included
+    return wrong & (ended == 0)
 
 
 def _name(ids: np.ndarray, i: int) -> str:
@@ -197,7 +208,8 @@ def decode(ids: Sequence[int] | np.ndarray, strict: bool = True) -> Decoded:
     Args:
         ids (sequence of `int`): one piece, with or without padding around it. What follows `<eos>` is ignored; a last note that is
             not finished is dropped.
-        strict (`bool`): raise on the first illegal token; otherwise skip to the next legal note and count what was dropped.
+        strict (`bool`): raise on the first illegal token; otherwise skip to the next legal note, count what was dropped and say so
+            in the score's `notices`.
 
     Raises:
         TokenError: with `strict`, naming the first illegal token and its position.
@@ -206,33 +218,129 @@ def decode(ids: Sequence[int] | np.ndarray, strict: bool = True) -> Decoded:
     error = first_error(ids)
     if error is not None and strict:
         raise error
-    dropped = 0
+    start, end = _trim(ids)
+    ids, dropped = ids[start:end], 0
     if error is not None:
-        kept = _legal_part(ids)
-        dropped, ids = len(ids) - len(kept), kept
-    ids, _ = _split(ids)
+        legal, dropped = _legal_part(ids.tolist())
+        ids = np.array(legal, dtype=np.int64)
+    ends = np.flatnonzero(ids == EOS_ID)
+    score = _read(ids[: ends[0]] if len(ends) else ids)
+    if error is not None:
+        score = score.replace(notices=(*score.notices, f"{dropped} tokens dropped; the first error: {error}"))
+    return Decoded(score, dropped, error)
+
+
+def _read(ids: np.ndarray) -> Score:
+    """The score of legal ids without padding and `<eos>`."""
     kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
     now = np.cumsum(np.where(kinds == _TIME, values, 0))  # tick at which the next note would begin
     heads = np.flatnonzero(kinds[: max(0, len(ids) - 2)] == _NOTE)  # notes with VOICE and DUR behind them
     array = np.stack([now[heads], values[heads + 2], values[heads], values[heads + 1]], axis=1)  # 4 x (n,) -> (n, 4)
-    prefix = {TYPES[kinds[i]]: int(values[i]) for i in range(min(7, len(ids))) if 1 <= kinds[i] < _NOTE}
-    meters = [COMMON_TIME] if "METER" not in prefix else [Meter(0, *parse_meter(METERS[prefix["METER"]]))]
-    first = heads[0] if len(heads) else len(ids)
-    for i in np.flatnonzero(kinds == _METER):
-        if i > first and now[i] > meters[-1].onset:
-            meters.append(Meter(int(now[i]), *parse_meter(METERS[values[i]])))
+    body = int((kinds == _TIME).argmax()) if (kinds == _TIME).any() else len(ids)
+    prefix = {TYPES[kind]: int(value) for kind, value in zip(kinds[1:body], values[1:body], strict=True)}
     tempo_class = TEMPO_CLASSES[prefix["TEMPO"]] if "TEMPO" in prefix else None
-    score = Score(
+    return Score(
         array,
-        meters=meters,
+        meters=_read_meters(kinds[body:], values[body:], now[body:], prefix.get("METER")),
         key=normal_key(MODES[prefix["MODE"]]) if "MODE" in prefix else None,
         form=FORMS[prefix["FORM"]] if "FORM" in prefix else None,
         tempo=TEMPO_QPM[tempo_class] if tempo_class else None,
         tempo_class=tempo_class,
     )
-    return Decoded(score, dropped, error)
 
 
-def _legal_part(ids: np.ndarray) -> np.ndarray:
-    """The ids without what breaks the grammar: tokens up to the next one that may follow are skipped."""
-    raise NotImplementedError
+def _read_meters(kinds: np.ndarray, values: np.ndarray, now: np.ndarray, first: int | None) -> list[Meter]:
+    """The meter of the prefix (4/4 without one) and those between notes, where they change anything."""
+    meters = [COMMON_TIME if first is None else Meter(0, *parse_meter(METERS[first]))]
+    for i in np.flatnonzero(kinds == _METER):
+        meter = Meter(int(now[i]), *parse_meter(METERS[values[i]]))
+        on_bar_line = (meter.onset - meters[-1].onset) % meter.bar_ticks == 0
+        if meter.onset > meters[-1].onset and not (meter.name == meters[-1].name and on_bar_line):
+            meters.append(meter)
+    return meters
+
+
+def _legal_part(ids: list[int]) -> tuple[list[int], int]:
+    """The ids without what breaks the grammar, and how many were dropped: tokens are skipped until one may follow.
+
+    A NOTE is kept only together with its VOICE and DUR; steps between notes are kept, so that what follows an error stays in time.
+    """
+    types = [TYPES[TYPE_OF_ID[i]] if 0 <= i < VOCAB_SIZE else "SPECIAL" for i in ids]
+    stop = ids.index(EOS_ID) if EOS_ID in ids else len(ids)
+    kept = [BOS_ID]
+    at = 1 if ids[:1] == [BOS_ID] else 0
+    dropped = 0
+    notes = 0
+    while at < stop:
+        width = 3 if types[at] == "NOTE" else 1
+        taken = ids[at : min(at + width, stop)]
+        if tuple(types[at : at + len(taken)]) in _WHOLE and _may_follow(kept, taken[0], notes):
+            kept += taken
+            notes += width == 3
+            at += width
+        else:
+            dropped += 1
+            at += 1
+    while kept and TYPE_OF_ID[kept[-1]] == _METER and notes:
+        kept.pop()
+        dropped += 1
+    return kept, dropped
+
+
+# What `_legal_part` takes in one piece; a note may be cut off by the end.
+_WHOLE = {("NOTE", "VOICE", "DUR"), ("NOTE", "VOICE"), ("NOTE",), ("TIME",), *((name,) for name in PREFIX_TYPES)}
+
+
+def _may_follow(kept: list[int], token: int, notes: int) -> bool:
+    """Whether the token may stand after legal ids that hold this many notes."""
+    if not SUCCESSORS[kept[-1], token]:
+        return False
+    tail = kept[-MAX_TIME_TOKENS:]
+    kind, before = TYPE_OF_ID[token], TYPE_OF_ID[kept[-1]]
+    if kind == _TIME:
+        return not (before == _METER and notes) and not all(TYPE_OF_ID[i] == _TIME for i in tail)
+    if kind == _METER:
+        return (before == _TIME) == (notes > 0)
+    return not (kind == _NOTE and before == _METER and not notes) and not (before == _METER and notes and kind != _NOTE)
+
+
+def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
+    """How ungrammatical ids are, after `tokens_errors` of MidiTok.
+
+    Args:
+        ids (sequence of `int`): one piece; padding and what follows `<eos>` are not looked at.
+
+    Returns:
+        `type`: tokens that may not follow the one before (a first token that is not `<bos>` and ids outside the vocabulary among
+        them); `time`: steps written as no `Score` is (a 0 among others, more than four in a row) and notes struck together that
+        do not stand from the highest voice and pitch down; `duplicate`: notes that repeat onset, voice and pitch of another;
+        `tokens`: how many were looked at; `share`: the sum of the three by `tokens`, 0.0 for no tokens.
+    """
+    ids = np.asarray(ids, dtype=np.int64)
+    start, end = _trim(ids)
+    ids = ids[start:end]
+    ends = np.flatnonzero(ids == EOS_ID)
+    ids = ids[: ends[0] + 1] if len(ends) else ids
+    outside = (ids < 0) | (ids >= VOCAB_SIZE)
+    ids = np.where(outside, UNK_ID, ids)
+    errors = {"type": 0, "time": 0, "duplicate": 0}
+    if len(ids):
+        kinds = TYPE_OF_ID[ids]
+        in_run = np.zeros(len(ids), dtype=bool)  # a TIME after a TIME
+        in_run[1:] = (kinds[1:] == _TIME) & (kinds[:-1] == _TIME)
+        wrong = _breaches(ids)
+        wrong[0] = ids[0] != BOS_ID
+        unordered, duplicate = _wrong_together(ids, kinds)
+        errors = {"type": int((wrong & ~in_run).sum()), "time": int((wrong & in_run).sum()) + unordered, "duplicate": duplicate}
+    return {**errors, "tokens": len(ids), "share": sum(errors.values()) / max(1, len(ids))}
+
+
+def _wrong_together(ids: np.ndarray, kinds: np.ndarray) -> tuple[int, int]:
+    """Whole notes that stand after a lower one of the same onset, and notes that repeat another."""
+    heads = np.flatnonzero(kinds[:-1] == _NOTE)
+    heads = heads[kinds[heads + 1] == _VOICE]
+    now = np.cumsum(np.where(kinds == _TIME, VALUE_OF_ID[ids], 0))[heads]
+    rank = VALUE_OF_ID[ids[heads + 1]] * 128 + 127 - VALUE_OF_ID[ids[heads]]  # rises from the highest voice and pitch down
+    together = np.diff(now) == 0
+    names = now * 1024 + rank
+    return int((together & (np.diff(rank) < 0)).sum()), len(names) - len(np.unique(names))

@@ -12,12 +12,12 @@ from .key import Key
 from .note_table import is_layer
 from .parts import MAX_NOTES, RawScore, merge_meters, plural
 from .score import Meter
-from .vocabulary import TICKS_PER_QUARTER
+from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 _DRUMS = 9  # channel ten
 _KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))  # General MIDI pianos, harpsichord, clavichord, celesta, organs
 _MAX_EVENTS = 1_000_000
-# Where note events are few, other events may not make a file slow either.
+VOICES_MARK = b"MusicGPT: channels are voices"  # a text event in files that `midi_writer` wrote
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 _SHARPS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
 _MINORS = dict(zip(range(-7, 8), ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"), strict=True))
@@ -31,6 +31,8 @@ class MidiEvents:
         notes (list of tuples): start, end, pitch, channel, track, program.
         meters (list of tuples): tick, numerator, denominator.
         tempos (list of tuples): tick, microseconds a quarter note.
+        names (dict): track -> its name.
+        ours (`bool`): whether MusicGPT wrote the file, so that its channels are voices.
         keys (list of tuples): tick, sharps (negative: flats), 1 for minor.
     """
 
@@ -39,6 +41,7 @@ class MidiEvents:
     tempos: list[tuple[int, int]] = field(default_factory=list)
     keys: list[tuple[int, int, int]] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+    ours: bool = False
     zero_length: int = 0
     struck_again: int = 0
     never_ended: int = 0
@@ -188,6 +191,8 @@ def _read_meta(
         found.tempos.append((now, int.from_bytes(body, "big")))
     elif kind == 0x59 and len(body) >= 2:
         found.keys.append((now, body[0] - 256 if body[0] > 127 else body[0], body[1]))
+    elif kind == 0x01 and bytes(body) == VOICES_MARK:
+        found.ours = True
     elif kind == 0x03 and track not in found.names:
         found.names[track] = bytes(body).decode("utf-8", errors="replace").strip()
     return (end if kind == 0x2F else at + size), 0
@@ -238,6 +243,7 @@ def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents,
         table[:, 2].astype(np.int64),
         labels,
         are_parts=False if named_layers else None,
+        voices=table[:, 3].astype(np.int64) if found.ours and table[:, 3].max() < MAX_VOICES else None,
         meters=meters,
         key=_declared_key(found, float(table[:, 0].min())),
         tempo=_tempo(found, float(table[:, 0].min())),

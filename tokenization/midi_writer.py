@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .midi_reader import VOICES_MARK
 from .score import DURATION, NOMINAL_QPM, ONSET, PITCH, VOICE, Score
 from .vocabulary import TICKS_PER_QUARTER
 
@@ -84,7 +85,7 @@ def voice_events(rows: np.ndarray, channel: int) -> list[tuple[int, bytes]]:
 def _conductor(score: Score) -> bytes:
     """The first track: title, tempo, key and the meters."""
     qpm = score.tempo or NOMINAL_QPM
-    events = [(0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big")))]
+    events = [(0, _meta(0x01, VOICES_MARK)), (0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big")))]
     if score.key is not None and abs(score.key.fifths) <= 7:
         events.append((0, _meta(0x59, struct.pack(">bB", score.key.fifths, score.key.mode == "minor"))))
     for meter in score.meters:

@@ -30,6 +30,7 @@ class RawScore:
         labels (sequence of hashables): the track, voice name or layer of each note.
         are_parts (`bool` or `None`): whether the labels name parts (`True`), layers of the notation (`False`), or whether the
             notes have to tell (`None`).
+        voices (sequence of `int`, *optional*): the voices, where the file is known to hold true ones.
     """
 
     onsets: Sequence[int]
@@ -37,6 +38,7 @@ class RawScore:
     pitches: Sequence[int]
     labels: Sequence[Hashable]
     are_parts: bool | None = None
+    voices: Sequence[int] | None = None
     meters: list[Meter] = field(default_factory=list)
     key: Key | None = None
     tempo: float | None = None
@@ -77,9 +79,11 @@ def build_score(raw: RawScore, key: Key | str | None = None, form: str | None = 
         raise ScoreReadError("The file holds a time beyond all limits.") from error
     notices = list(raw.notices)
     _check_times(array)
-    array[:, 3], how = part_voices(array, raw.labels, raw.are_parts)
-    if how:
-        notices.append(how)
+    if raw.voices is not None:
+        array[:, 3] = raw.voices
+    else:
+        array[:, 3], how = part_voices(array, raw.labels, raw.are_parts)
+        notices += [how] if how else []
     meters = raw.meters or [COMMON_TIME]
     array, meters, silent = _without_leading_bars(array, meters)
     if silent:

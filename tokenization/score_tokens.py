@@ -1,0 +1,139 @@
+"""What both tokenizers can do beyond text: scores and score files to ids and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .codec import Decoded, decode, encode, prefix_ids, token_errors
+from .errors import ScoreError, TokenError
+from .key import Key
+from .score import Score
+
+
+def as_ids(ids: Any) -> np.ndarray:
+    """Ids of one piece from a list, an array or a tensor, `int64` of shape `(tokens,)`.
+
+    Raises:
+        TokenError: if it is a batch, or holds anything but integers.
+    """
+    if hasattr(ids, "detach"):
+        ids = ids.detach().cpu()
+    array = np.asarray(ids)
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1:
+        raise TokenError(f"One piece is a flat sequence of ids; this has shape {array.shape}. Decode a batch piece by piece.")
+    if array.dtype.kind not in "iu":
+        raise TokenError(f"Ids must be integers, not {array.dtype}. Text becomes ids by calling the tokenizer on it.")
+    return array.astype(np.int64)
+
+
+class ScoreTokens:
+    """Mixed into both tokenizers. The ids of the music are fixed, so nothing here depends on the instance."""
+
+    def encode_score(self, score: Score, add_eos: bool = True) -> list[int]:
+        """The ids of a whole piece: `<bos>`, the prefix that describes it, its notes, `<eos>`.
+
+        Args:
+            score (`Score`): in any key; it is moved to C major or A minor if its key is known, and quantised.
+            add_eos (`bool`): end with `<eos>`; without it the ids are a prompt that the model can continue.
+
+        Raises:
+            ScoreError: if the score has no notes.
+        """
+        ids = encode(score).tolist()
+        return ids if add_eos else ids[:-1]
+
+    def decode_score(self, ids: Any, strict: bool = True, key: Key | str | None = None) -> Score:
+        """The score that ids spell, in C major or A minor unless `key` says otherwise.
+
+        Args:
+            ids (`list[int]`, array or tensor of shape `(tokens,)`): one piece, with or without padding. What follows `<eos>` is
+                ignored, and so is a last note that is not finished.
+            strict (`bool`): refuse an illegal token; otherwise skip to the next legal note and say in the score's `notices` what
+                was dropped.
+            key (`Key` or `str`, *optional*): transpose the score to this key. A piece without a MODE token takes its mode.
+
+        Raises:
+            TokenError: with `strict`, naming the first illegal token and its position.
+            ScoreError: if `key` is unknown or of the other mode than the piece.
+        """
+        score = self.decode_with_report(ids, strict=strict).score
+        if key is None:
+            return score
+        key = Key.parse(key)
+        if score.key is None:
+            score = score.replace(key=Key("C", "major") if key.mode == "major" else Key("A", "minor"))
+        return score.in_key(key)
+
+    def decode_with_report(self, ids: Any, strict: bool = False) -> Decoded:
+        """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports them in words."""
+        return decode(as_ids(ids), strict=strict)
+
+    def encode_file(self, path: str | os.PathLike, key: Key | str | None = None, form: str | None = None) -> list[int]:
+        """The ids of a MIDI, MusicXML or note-table file.
+
+        Raises:
+            ScoreReadError: if it cannot be read.
+        """
+        from .reading import read_score
+
+        return self.encode_score(read_score(path, key=key, form=form))
+
+    def decode_to_file(self, ids: Any, path: str | os.PathLike, key: Key | str | None = None, strict: bool = True) -> Score:
+        """Write what ids spell as MIDI (`.mid`) or MusicXML (`.musicxml`, `.xml`) and return it.
+
+        Raises:
+            TokenError: with `strict`, for an illegal token.
+            ScoreError: if there are no notes to write, or the ending of `path` is neither.
+        """
+        from .midi_writer import write_midi
+        from .musicxml_writer import write_musicxml
+
+        writers = {".mid": write_midi, ".midi": write_midi, ".musicxml": write_musicxml, ".xml": write_musicxml}
+        suffix = Path(path).suffix.lower()
+        if suffix not in writers:
+            raise ScoreError(f"Cannot write a file that ends in {suffix!r}: choose one of {', '.join(writers)}.")
+        score = self.decode_score(ids, strict=strict, key=key)
+        if not len(score):
+            raise ScoreError("The ids spell no notes: there is nothing to write.")
+        writers[suffix](score, path)
+        return score
+
+    def prefix(
+        self,
+        key: Key | str | None = None,
+        mode: str | None = None,
+        form: str | None = None,
+        meter: str | None = None,
+        voices: int | None = None,
+        tempo: str | None = None,
+    ) -> list[int]:
+        """`<bos>` and what is asked of the piece; what is `None` is left to the model.
+
+        Args:
+            key (`Key` or `str`, *optional*): gives the mode; the key itself is applied when decoding (`decode_score(ids, key=key)`).
+            mode (`str`, *optional*): `"major"` or `"minor"`, where no key is asked for.
+            form (`str`, *optional*): `"prelude"` or `"fugue"`.
+            meter (`str`, *optional*): one of the 12 meters, such as `"3/4"`.
+            voices (`int`, *optional*): 2 to 5.
+            tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`.
+
+        Raises:
+            ScoreError: for a value without a token, or a mode that contradicts the key.
+        """
+        if key is not None:
+            key = Key.parse(key)
+            if mode is not None and mode != key.mode:
+                raise ScoreError(f"The key {key} contradicts the mode {mode!r}: give only one of them.")
+            mode = key.mode
+        return prefix_ids(mode=mode, form=form, meter=meter, voices=voices, tempo=tempo)
+
+    def token_errors(self, ids: Sequence[int] | Any) -> dict[str, float]:
+        """How ungrammatical ids are: see `codec.token_errors`."""
+        return token_errors(as_ids(ids))

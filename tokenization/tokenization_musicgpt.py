@@ -1,0 +1,113 @@
+"""`MusicGPTTokenizer`: the 150 tokens as a Hugging Face tokenizer in plain Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizer
+
+from .errors import ScoreError
+from .score_tokens import ScoreTokens
+from .vocabulary import TOKEN_TO_ID
+
+VOCAB_FILE = "vocab.json"
+# The white space of Unicode, as the `tokenizers` library has it; `str.split` also splits at the four separators 1C-1F.
+_WORD = re.compile("[^\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+
+
+def check_vocabulary(vocab: dict[str, int], where: str) -> None:
+    """Raise `ScoreError` unless `vocab` is exactly the 150 tokens."""
+    if vocab != TOKEN_TO_ID:
+        wrong = [token for token in {**vocab, **TOKEN_TO_ID} if vocab.get(token) != TOKEN_TO_ID.get(token)]
+        raise ScoreError(
+            f"The vocabulary in {where} is not that of MusicGPT: {len(wrong)} tokens differ, among them {wrong[0]!r}. "
+            "The 150 tokens are fixed; new ones are added with `add_tokens`."
+        )
+
+
+def save_vocabulary(directory: str, prefix: str | None) -> tuple[str]:
+    """Write `vocab.json` in the order of the ids; returns its path."""
+    path = Path(directory) / ((f"{prefix}-" if prefix else "") + VOCAB_FILE)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(json.dumps(TOKEN_TO_ID, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return (str(path),)
+
+
+class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
+    """Tokenizer of MusicGPT in plain Python; `MusicGPTTokenizerFast` gives the same ids.
+
+    Text is tokens with white space between them, such as `"<bos> MODE_minor TIME_0 NOTE_57 VOICE_0 DUR_24 TIME_24"`. Calling the
+    tokenizer on text puts `<bos>` in front and nothing behind, as a prompt needs it; text that holds its own `<bos>` is
+    encoded with `add_special_tokens=False`.
+
+    Args:
+        vocab_file (`str`, *optional*): a `vocab.json`; it must hold exactly the 150 tokens.
+        bos_token, eos_token, pad_token, unk_token (`str`): the special tokens.
+        add_bos_token (`bool`): put `<bos>` before text.
+
+    Raises:
+        ScoreError: if `vocab_file` holds another vocabulary.
+    """
+
+    vocab_files_names = {"vocab_file": VOCAB_FILE}
+    model_input_names = ["input_ids", "attention_mask"]
+
+    def __init__(
+        self,
+        vocab_file: str | None = None,
+        bos_token: Any = "<bos>",
+        eos_token: Any = "<eos>",
+        pad_token: Any = "<pad>",
+        unk_token: Any = "<unk>",
+        add_bos_token: bool = True,
+        **kwargs: Any,
+    ):
+        self.vocab_file = vocab_file
+        if vocab_file is not None:
+            check_vocabulary(json.loads(Path(vocab_file).read_text(encoding="utf-8")), str(vocab_file))
+        self.encoder = dict(TOKEN_TO_ID)
+        self.decoder = {index: token for token, index in TOKEN_TO_ID.items()}
+        kwargs["special_tokens_pattern"] = "bos" if add_bos_token else "none"
+        kwargs.setdefault("clean_up_tokenization_spaces", False)
+        super().__init__(
+            vocab_file=vocab_file,
+            bos_token=bos_token,
+            eos_token=eos_token,
+            pad_token=pad_token,
+            unk_token=unk_token,
+            add_bos_token=add_bos_token,
+            **kwargs,
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        """150; `len(tokenizer)` also counts tokens that were added."""
+        return len(self.encoder)
+
+    def get_vocab(self) -> dict[str, int]:
+        """All tokens and their ids, added ones included."""
+        return {**self.encoder, **self._added_tokens_encoder}
+
+    def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
+        return _WORD.findall(text)
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self.encoder.get(token, self.encoder[str(self.unk_token)] if self.unk_token is not None else None)
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return self.decoder.get(index, str(self.unk_token))
+
+    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
+        """Write `vocab.json`; returns its path."""
+        return save_vocabulary(save_directory, filename_prefix)
+
+
+MusicGPTTokenizer.register_for_auto_class("AutoTokenizer")

@@ -1,0 +1,63 @@
+"""`MusicGPTTokenizerFast`: the 150 tokens on the `tokenizers` library."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from .score_tokens import ScoreTokens
+from .tokenization_musicgpt import VOCAB_FILE, check_vocabulary, save_vocabulary
+from .vocabulary import SPECIAL_TOKENS, TOKEN_TO_ID
+
+
+class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
+    """Tokenizer of MusicGPT on the `tokenizers` library: the ids of `MusicGPTTokenizer`, and offsets.
+
+    Args:
+        vocab (`dict[str, int]` or path, *optional*): must be exactly the 150 tokens where given.
+        bos_token, eos_token, pad_token, unk_token (`str`): the special tokens.
+        add_bos_token (`bool`): put `<bos>` before text.
+
+    Raises:
+        ScoreError: if `vocab` is another vocabulary.
+    """
+
+    vocab_files_names = {"vocab_file": VOCAB_FILE, "tokenizer_file": "tokenizer.json"}
+    model_input_names = ["input_ids", "attention_mask"]
+
+    def __init__(
+        self,
+        vocab: dict[str, int] | str | None = None,
+        bos_token: Any = "<bos>",
+        eos_token: Any = "<eos>",
+        pad_token: Any = "<pad>",
+        unk_token: Any = "<unk>",
+        add_bos_token: bool = True,
+        **kwargs: Any,
+    ):
+        if isinstance(vocab, str):
+            vocab = json.loads(Path(vocab).read_text(encoding="utf-8"))
+        if vocab:
+            check_vocabulary({token: i for token, i in vocab.items() if i < len(TOKEN_TO_ID)}, "the file")
+        self._tokenizer = Tokenizer(models.WordLevel(vocab=dict(TOKEN_TO_ID), unk_token=SPECIAL_TOKENS[3]))
+        self._tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        kwargs.setdefault("clean_up_tokenization_spaces", False)
+        super().__init__(
+            bos_token=bos_token,
+            eos_token=eos_token,
+            pad_token=pad_token,
+            unk_token=unk_token,
+            add_bos_token=add_bos_token,
+            **kwargs,
+        )
+
+    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
+        """Write `vocab.json`, which the slow twin reads; returns its path."""
+        return save_vocabulary(save_directory, filename_prefix)
+
+
+MusicGPTTokenizerFast.register_for_auto_class("AutoTokenizer")
