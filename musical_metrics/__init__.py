@@ -23,4 +23,4 @@ def __getattr__(name: str) -> Any:
     return getattr(module, name)
 
 
-__all__ = [*_HOME]  # noqa: PLE0604
+__all__ = [*_HOME]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from . import counterpoint, ngram, originality, seeds, structure
+from . import counterpoint, harmony, ngram, originality, seeds, structure
 from .measure import Measure, nothing
-from .view import View, as_view
+from .view import as_view
 
 
 class Metric(NamedTuple):
@@ -37,7 +37,7 @@ class Metric(NamedTuple):
 
 # Share of the musical score that each family has. Families that hear order and counterpoint weigh double: key, leaps and
 # rhythm alone cannot tell Bach from a Markov chain.
-FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0}  # fmt: skip
+FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "harmony": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0}  # fmt: skip
 
 _P = partial
 METRICS: tuple[Metric, ...] = (
@@ -60,6 +60,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("voice_overlap", "voice overlap", "share of steps", counterpoint.voice_overlap, "counterpoint", 0.005),
     Metric("strong_dissonance", "dissonant strong beats", "share of strong beats", counterpoint.strong_dissonance, "counterpoint", 0.05),
     Metric("dissonance_treated", "treated dissonances", "share of dissonances", counterpoint.dissonance_treated, "counterpoint", 0.05),
+    Metric("chord_fit", "share of each eighth that a chord explains", "0 to 1", harmony.chord_fit, "harmony", 0.01, voices=False),
     Metric("pitch_nll", "surprise of the pitches", "nats a note", ngram.pitch_nll, "expectation", 0.1),
     Metric("repeated_bars", "repeated bars", "share of bars", structure.repeated_bars, "structure", 0.05, voices=False),
     Metric("longest_loop", "longest loop", "bars", structure.longest_loop, "structure", 1.0, voices=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
+from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .measure import Measure, nothing, ratio
 from .seeds import NO_NOTES, ONE_VOICE
