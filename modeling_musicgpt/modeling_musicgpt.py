@@ -1,0 +1,469 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in `musical_state_musicgpt.py`.
+
+Notable features: pre-norm blocks with a gated feed-forward, tied output, rotary relative attention over musical time and token
+distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar and the bar
+index, embeddings of what every voice is doing, and a melodic head that scores a NOTE by its interval from each voice's last pitch.
+"""
+
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.generation import GenerationMixin
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, auto_docstring, can_return_tuple
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_musicgpt import MusicGPTConfig
+from .musical_state_musicgpt import (
+    INTERVAL_MAX,
+    NUM_BAR_POSITIONS,
+    NUM_ELAPSED,
+    NUM_INTERVALS,
+    NUM_REMAINING,
+    MusicalState,
+    MusicalStateTracker,
+)
+from .token_history_musicgpt import remember_tokens
+
+# Channels per voice: pitch, time until its note ends, time since it began.
+VOICE_CHANNELS = (32, 16, 8)
+# Longest and shortest wavelength of the rotary encoding: in tokens, and in ticks (an eighth note to 24 bars of 4/4).
+TOKEN_WAVELENGTHS = (2 * math.pi, 2048.0)
+TICK_WAVELENGTHS = (12.0, 2304.0)
+
+
+@dataclass
+class MusicGPTModelOutputWithPast(BaseModelOutputWithPast):
+    """
+    Output of [`MusicGPTModel`].
+
+    Args:
+        voice_pitch (`torch.LongTensor` of shape `(batch_size, sequence_length, max_voices)`):
+            Place of each voice's last NOTE token in its block plus 1; 0 while the voice has not begun. The melodic head reads it.
+    """
+
+    voice_pitch: torch.LongTensor | None = None
+
+
+class MusicGPTRotaryEmbedding(nn.Module):
+    """Angles by which queries and keys are turned, so that their product depends on differences of time and of place only."""
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__()
+        pairs = config.head_dim // 2
+        token_share = {"time": 0.0, "token": 1.0, "none": 0.0, "time_and_token": 0.375}[config.relative_attention]
+        self.token_pairs = round(pairs * token_share)
+        self.tick_pairs = 0 if config.relative_attention == "none" else pairs - self.token_pairs
+        self.pairs = pairs
+
+    @torch.no_grad()
+    def forward(self, position_ids: torch.Tensor, ticks: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            position_ids (`torch.LongTensor` of shape `(batch or 1, length)`): places in the sequence.
+            ticks (`torch.LongTensor` of shape `(batch, length)`): musical time.
+
+        Returns:
+            cosines and sines, each of shape `(batch, length, head_dim)`.
+        """
+        token = self._angles(position_ids, self.token_pairs, TOKEN_WAVELENGTHS).expand(ticks.shape[0], -1, -1)
+        tick = self._angles(ticks, self.tick_pairs, TICK_WAVELENGTHS)
+        still = tick.new_zeros(*ticks.shape, self.pairs - self.token_pairs - self.tick_pairs)
+        angles = torch.cat((token, tick, still), dim=-1)  # (B, L, head_dim / 2)
+        angles = torch.cat((angles, angles), dim=-1)  # (B, L, head_dim)
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+    @staticmethod
+    def _angles(positions: torch.Tensor, pairs: int, wavelengths: tuple[float, float]) -> torch.Tensor:
+        """`(B, L)` -> `(B, L, pairs)`: wavelengths in geometric progression. Always in float32: times run into the ten thousands."""
+        shortest, longest = wavelengths
+        exponent = torch.arange(pairs, device=positions.device, dtype=torch.float32) / max(1, pairs - 1)
+        frequency = (2 * math.pi / shortest) * (shortest / longest) ** exponent
+        return positions[..., None].float() * frequency
+
+
+def rotate_half(x: torch.Tensor) -> torch.Tensor:
+    """Rotates half the hidden dims of the input."""
+    x1, x2 = x.chunk(2, dim=-1)
+    return torch.cat((-x2, x1), dim=-1)
+
+
+def apply_rotary_pos_emb(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turns queries and keys of shape `(B, heads, L, head_dim)` by angles of shape `(B, L, head_dim)`."""
+    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+    return q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Unpack[TransformersKwargs],
+):
+    """Attention written out; returns the output `(B, L, heads, head_dim)` and the weights `(B, heads, L, keys)`."""
+    weights = torch.matmul(query, key.transpose(2, 3)) * scaling
+    if attention_mask is not None:
+        weights = weights + attention_mask
+    weights = nn.functional.softmax(weights, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+    output = torch.matmul(weights, value)
+    return output.transpose(1, 2).contiguous(), weights
+
+
+class MusicGPTAttention(nn.Module):
+    """Multi-head self-attention with rotary relative positions."""
+
+    def __init__(self, config: MusicGPTConfig, layer_idx: int):
+        super().__init__()
+        self.config = config
+        self.layer_idx = layer_idx
+        self.head_dim = config.head_dim
+        self.num_key_value_groups = 1
+        self.scaling = self.head_dim**-0.5
+        self.attention_dropout = config.attention_dropout
+        self.is_causal = True
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
+        self.o_proj._adds_to_residual = True
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        attention_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the implementation gives them."""
+        input_shape = hidden_states.shape[:-1]
+        hidden_shape = (*input_shape, -1, self.head_dim)
+        query = self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)  # (B, L, hidden) -> (B, heads, L, head_dim)
+        key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
+        value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
+        query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.layer_idx)
+
+        attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+        output, weights = attend(
+            self,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout=self.attention_dropout if self.training else 0.0,
+            scaling=self.scaling,
+            **kwargs,
+        )
+        output = output.reshape(*input_shape, -1).contiguous()  # (B, L, heads, head_dim) -> (B, L, hidden)
+        return self.o_proj(output), weights
+
+
+class MusicGPTMLP(nn.Module):
+    """Gated feed-forward (Shazeer 2020): `down(act(gate(x)) * up(x))`."""
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.down_proj._adds_to_residual = True
+        self.act_fn = ACT2FN[config.hidden_act]
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """`(B, L, hidden)` -> `(B, L, hidden)`."""
+        return self.down_proj(self.act_fn(self.gate_proj(hidden_states)) * self.up_proj(hidden_states))
+
+
+class MusicGPTDecoderLayer(GradientCheckpointingLayer):
+    """One pre-norm block."""
+
+    def __init__(self, config: MusicGPTConfig, layer_idx: int):
+        super().__init__()
+        self.self_attn = MusicGPTAttention(config, layer_idx)
+        self.mlp = MusicGPTMLP(config)
+        self.input_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        """`(B, L, hidden)` -> `(B, L, hidden)`."""
+        attended, _ = self.self_attn(
+            self.input_layernorm(hidden_states),
+            position_embeddings=position_embeddings,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        hidden_states = hidden_states + self.dropout(attended)
+        return hidden_states + self.dropout(self.mlp(self.post_attention_layernorm(hidden_states)))
+
+
+class MusicGPTMusicalEmbedding(nn.Module):
+    """Embeds the `MusicalState`: metre, voices and melodic interval, summed into the token embedding."""
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__()
+        self.config = config
+        width = config.hidden_size
+        if config.bar_encoding in ("position", "both"):
+            self.bar_position = nn.Embedding(NUM_BAR_POSITIONS, width)
+        if config.bar_encoding in ("bar", "both"):
+            self.bar = nn.Embedding(config.bar_period, width)
+        if config.voice_encoding:
+            pitch, remaining, elapsed = VOICE_CHANNELS
+            self.voice_pitch = nn.Embedding(config.token_blocks["NOTE"][1] + 1, pitch)
+            self.voice_remaining = nn.Embedding(NUM_REMAINING, remaining)
+            self.voice_elapsed = nn.Embedding(NUM_ELAPSED, elapsed)
+            for table in (self.voice_pitch, self.voice_remaining, self.voice_elapsed):
+                table._is_narrow = True
+            self.voice_proj = nn.Linear(config.max_voices * sum(VOICE_CHANNELS), width, bias=False)
+            self.interval = nn.Embedding(NUM_INTERVALS, width)
+
+    def forward(self, state: MusicalState, embeds: torch.Tensor) -> torch.Tensor:
+        """Adds to `embeds` of shape `(B, L, hidden)`."""
+        if self.config.bar_encoding in ("position", "both"):
+            embeds = embeds + self.bar_position(state.bar_position)
+        if self.config.bar_encoding in ("bar", "both"):
+            embeds = embeds + self.bar(state.bar % self.config.bar_period)
+        if self.config.voice_encoding:
+            voices = (
+                self.voice_pitch(state.voice_pitch),
+                self.voice_remaining(state.voice_remaining),
+                self.voice_elapsed(state.voice_elapsed),
+            )
+            flat = torch.cat(voices, dim=-1).flatten(2)  # (B, L, V, channels) -> (B, L, V * channels)
+            embeds = embeds + self.voice_proj(flat) + self.interval(state.interval)
+        return embeds
+
+
+class MusicGPTMelodicHead(nn.Module):
+    """Scores each NOTE by its interval from the last pitch of each voice: the same step up counts the same at every pitch."""
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__()
+        self.max_voices = config.max_voices
+        self.num_intervals = 2 * INTERVAL_MAX + 1
+        self.first_note, self.num_notes = config.token_blocks["NOTE"]
+        self.proj = nn.Linear(config.hidden_size, config.max_voices * self.num_intervals, bias=False)
+        self.proj._starts_at_zero = True
+
+    def forward(self, hidden_states: torch.Tensor, voice_pitch: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Adds to the NOTE columns of `logits`, `(B, L, vocab)`, from `voice_pitch`, `(B, L, V)`."""
+        scores = self.proj(hidden_states).unflatten(-1, (self.max_voices, self.num_intervals))  # (B, L, V, intervals)
+        notes = torch.arange(1, self.num_notes + 1, device=logits.device)
+        interval = notes - voice_pitch[..., None]  # (B, L, V, notes)
+        heard = (interval.abs() <= INTERVAL_MAX) & (voice_pitch[..., None] > 0)
+        scores = scores.gather(-1, interval.clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX)
+        melodic = (scores * heard).sum(dim=-2)  # (B, L, V, notes) -> (B, L, notes)
+        after = logits.shape[-1] - self.first_note - self.num_notes
+        return logits + nn.functional.pad(melodic, (self.first_note, after)).to(logits.dtype)
+
+
+@auto_docstring
+class MusicGPTPreTrainedModel(PreTrainedModel):
+    config: MusicGPTConfig
+    base_model_prefix = "model"
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["MusicGPTDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_flash_attn = False
+    _supports_sdpa = True
+    _supports_flex_attn = True
+    _can_compile_fullgraph = True
+    _supports_attention_backend = True
+    _can_record_outputs = {"hidden_states": MusicGPTDecoderLayer, "attentions": MusicGPTAttention}
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        std = self.config.initializer_range
+        if getattr(module, "_adds_to_residual", False):
+            # 2 additions a block: keeps the variance of the residual stream at its input's (GPT-2).
+            init.normal_(module.weight, mean=0.0, std=std / math.sqrt(2 * self.config.num_hidden_layers))
+        elif getattr(module, "_starts_at_zero", False):
+            init.zeros_(module.weight)
+        elif getattr(module, "_is_narrow", False):
+            init.normal_(module.weight, mean=0.0, std=0.5)  # tables behind a projection: not the scale of the residual stream
+        elif isinstance(module, MusicalStateTracker):
+            for name, table in module.tables().items():
+                init.copy_(getattr(module, name), table)
+
+
+@auto_docstring
+class MusicGPTModel(MusicGPTPreTrainedModel):
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__(config)
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)
+        self.musical_state = MusicalStateTracker(config)
+        self.musical_embedding = MusicGPTMusicalEmbedding(config)
+        self.rotary_emb = MusicGPTRotaryEmbedding(config)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.layers = nn.ModuleList(MusicGPTDecoderLayer(config, i) for i in range(config.num_hidden_layers))
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> MusicGPTModelOutputWithPast:
+        if (input_ids is None) ^ (inputs_embeds is not None):
+            raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
+        if inputs_embeds is None:
+            inputs_embeds = self.embed_tokens(input_ids)
+        else:
+            input_ids = self.nearest_tokens(inputs_embeds)
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+
+        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length
+        if position_ids is None:
+            position_ids = new.unsqueeze(0)
+        heard = self._without_masked(input_ids, attention_mask)
+        history = remember_tokens(past_key_values, heard, new, past_length, self.config.pad_token_id or 0)
+        state = self.musical_state(history).at(new if past_key_values is not None else slice(None))
+
+        causal_mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+        hidden_states = self.dropout(self.musical_embedding(state, inputs_embeds))
+        position_embeddings = self.rotary_emb(position_ids, state.ticks, hidden_states.dtype)
+        for layer in self.layers[: self.config.num_hidden_layers]:
+            hidden_states = layer(
+                hidden_states,
+                attention_mask=causal_mask,
+                past_key_values=past_key_values,
+                position_embeddings=position_embeddings,
+                **kwargs,
+            )
+        return MusicGPTModelOutputWithPast(
+            last_hidden_state=self.norm(hidden_states),
+            past_key_values=past_key_values,
+            voice_pitch=state.voice_pitch,
+        )
+
+    @torch.no_grad()
+    def nearest_tokens(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
+        """The ids whose embeddings lie nearest to `inputs_embeds`, `(B, L, hidden)` -> `(B, L)`.
+
+        Metre and voices are derived from ids: embeddings that are rows of the table give exactly what their ids give; others (soft prompts)
+        are heard, as far as metre and voices go, as the nearest token.
+        """
+        table = self.embed_tokens.weight.float()
+        scores = inputs_embeds.float() @ table.T - table.square().sum(dim=1) / 2  # (B, L, vocab)
+        return scores.argmax(dim=-1)
+
+    def _without_masked(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
+        """The ids with `<pad>` wherever the mask hides a token, so that hidden tokens neither pass time nor sound: `(B, L)`."""
+        if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim not in (2, 4):
+            return input_ids
+        length = input_ids.shape[1]
+        if attention_mask.ndim == 4:
+            # (B, 1, L, keys): a token is hidden if even the last one, which may see all before it, does not see it.
+            row = attention_mask[:, 0, -1]
+            visible = row if row.dtype == torch.bool else row >= 0
+        else:
+            visible = attention_mask.bool()
+        if visible.shape[1] < length:
+            return input_ids
+        if attention_mask.ndim == 4 and visible.shape[1] > length:
+            return input_ids  # a cache with room behind the tokens: padding is known by its id there
+        return torch.where(visible[:, -length:], input_ids, self.config.pad_token_id or 0)
+
+
+@auto_docstring
+class MusicGPTForCausalLM(MusicGPTPreTrainedModel, GenerationMixin):
+    _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__(config)
+        self.model = MusicGPTModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.melodic_head and config.is_musical:
+            self.melodic_head = MusicGPTMelodicHead(config)
+        self.post_init()
+
+    @can_return_tuple
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> CausalLMOutputWithPast:
+        outputs: MusicGPTModelOutputWithPast = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        hidden_states = outputs.last_hidden_state[:, keep]
+        logits = self.lm_head(hidden_states)
+        if hasattr(self, "melodic_head"):
+            logits = self.melodic_head(hidden_states, outputs.voice_pitch[:, keep], logits)
+
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+        return CausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+        )
+
+
+__all__ = ["MusicGPTForCausalLM", "MusicGPTModel", "MusicGPTPreTrainedModel"]

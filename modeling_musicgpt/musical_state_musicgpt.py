@@ -1,0 +1,135 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""Where in the music each token stands: metre and voices, derived from the token ids alone.
+
+Everything here is integer arithmetic on whole sequences (running sums and running maxima), causal by construction: row `i`
+depends on tokens `0..i` only, so a cached step that knows the earlier ids gets what the full forward gets.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .configuration_musicgpt import MusicGPTConfig
+
+# Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks away.
+NUM_BAR_POSITIONS = 144
+REMAINING_MIN, REMAINING_MAX = -24, 103
+NO_VOICE_REMAINING, DURATION_PENDING = 128, 129
+NUM_REMAINING = 130
+ELAPSED_MAX, NO_VOICE_ELAPSED = 63, 64
+NUM_ELAPSED = 65
+# Melodic intervals are told apart up to two octaves; 0 says that this token makes no interval, the last that a voice begins.
+INTERVAL_MAX = 24
+NO_INTERVAL, FIRST_OF_VOICE = 0, 2 * INTERVAL_MAX + 2
+NUM_INTERVALS = 2 * INTERVAL_MAX + 3
+
+
+class MusicalState(NamedTuple):
+    """The state after each token, integer tensors of shape `(batch, length)` or `(batch, length, voices)`."""
+
+    ticks: torch.Tensor  # (B, L) since the beginning of the piece; what rotary attention measures
+    bar_position: torch.Tensor  # (B, L) tick in the bar
+    bar: torch.Tensor  # (B, L) bars since the last METER token
+    voice_pitch: torch.Tensor  # (B, L, V) place of the voice's last NOTE token in its block, plus 1; 0 = it has not begun
+    voice_remaining: torch.Tensor  # (B, L, V) ticks until its last note ends, as an embedding index
+    voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
+    interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
+
+    def at(self, index: slice | torch.Tensor) -> MusicalState:
+        """The rows of some positions: a slice, or a tensor of indices of shape `(length,)`."""
+        return MusicalState(*(tensor[:, index] for tensor in self))
+
+
+class MusicalStateTracker(nn.Module):
+    """Computes the `MusicalState` of token sequences from lookup tables built out of the config.
+
+    The tables are buffers that are not saved: the config holds what they are made of.
+    """
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__()
+        self.config = config
+        for name, table in self.tables().items():
+            self.register_buffer(name, table, persistent=False)
+
+    def tables(self) -> dict[str, torch.Tensor]:
+        """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary."""
+        config = self.config
+        tables = {name: torch.zeros(config.vocab_size + 1, dtype=torch.long) for name in ("step", "pitch", "duration", "bar_length", "voice")}
+        if not config.is_musical:
+            return tables
+
+        def block(name: str) -> slice:
+            first, count = config.token_blocks[name]
+            return slice(first, first + count)
+
+        tables["step"][block("TIME")] = torch.tensor(config.time_steps)
+        tables["duration"][block("DUR")] = torch.tensor(config.durations)
+        tables["bar_length"][block("METER")] = torch.tensor(config.meter_ticks)
+        tables["pitch"][block("NOTE")] = torch.arange(config.token_blocks["NOTE"][1]) + 1
+        tables["voice"][block("VOICE")] = torch.arange(config.token_blocks["VOICE"][1]) + 1
+        return tables
+
+    @torch.no_grad()
+    def forward(self, ids: torch.Tensor) -> MusicalState:
+        """
+        Args:
+            ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence. `<pad>` changes nothing; each
+                `<bos>` begins a new piece, so that packed pieces do not hear each other.
+        """
+        ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
+        place = torch.arange(ids.shape[1], device=ids.device)
+        start = _last(ids == self.config.bos_token_id, place).clamp(min=0)  # (B, L) where this piece began
+        ticks = self.step[ids].cumsum(dim=1)
+        ticks = ticks - ticks.gather(1, start)
+        bar_position, bar = self._metre(ids, ticks, place, start)
+        return MusicalState(ticks, bar_position, bar, *self._voices(ids, ticks, place, start))
+
+    def _metre(self, ids, ticks, place, start) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tick in the bar and bars since the last METER token, each `(B, L)`; a METER token begins a bar."""
+        length = self.bar_length[ids]
+        meter = _last(length > 0, place)
+        known = meter >= start
+        meter = meter.clamp(min=0)
+        length = torch.where(known, length.gather(1, meter), self.config.default_bar_ticks)
+        since = ticks - torch.where(known, ticks.gather(1, meter), 0)
+        return (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length
+
+    def _voices(self, ids, ticks, place, start) -> tuple[torch.Tensor, ...]:
+        """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at each VOICE token, `(B, L)`."""
+        batch, size = ids.shape
+        voices = torch.arange(1, self.config.max_voices + 1, device=ids.device)
+        voice = self.voice[ids]
+        is_voice = voice[:, :, None] == voices  # (B, L, V)
+        last = torch.where(is_voice, place[:, None], -1).cummax(dim=1).values  # (B, L, V) the voice's last VOICE token
+        begun = (last > start[:, :, None]) & (last > 0)
+        flat = last.clamp(min=1).view(batch, -1)  # (B, L, V) -> (B, L * V)
+
+        pitch = self.pitch[ids].gather(1, flat - 1).view_as(last)
+        onset = ticks.gather(1, flat).view_as(last)
+        # The duration stands behind the VOICE token: at that token itself it is not known yet.
+        duration = self.duration[ids].gather(1, (flat + 1).clamp(max=size - 1)).view_as(last)
+        now = ticks[:, :, None]
+        remaining = (onset + duration - now).clamp(REMAINING_MIN, REMAINING_MAX) - REMAINING_MIN
+        remaining = torch.where(last < place[:, None], remaining, DURATION_PENDING)
+        remaining = torch.where(begun, remaining, NO_VOICE_REMAINING)
+        elapsed = torch.where(begun, (now - onset).clamp(0, ELAPSED_MAX), NO_VOICE_ELAPSED)
+        pitch = torch.where(begun, pitch, 0)
+        return pitch, remaining, elapsed, self._interval(voice, pitch)
+
+    def _interval(self, voice: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
+        """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index `(B, L)`."""
+        before = nn.functional.pad(pitch, (0, 0, 2, 0))[:, :-2]  # (B, L, V) two tokens ago: before this note's NOTE and VOICE
+        own = (voice - 1).clamp(min=0)[:, :, None]
+        previous, current = before.gather(2, own).squeeze(2), pitch.gather(2, own).squeeze(2)  # (B, L, V) -> (B, L)
+        interval = (current - previous).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
+        interval = torch.where((previous > 0) & (current > 0), interval, FIRST_OF_VOICE)
+        return torch.where(voice > 0, interval, NO_INTERVAL)
+
+
+def _last(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """The last position up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`."""
+    return torch.where(mask, place, -1).cummax(dim=1).values
