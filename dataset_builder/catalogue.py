@@ -72,7 +72,6 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         raise DatasetError(f"The catalogue puts {row['id']} into the unknown split {split!r}; the splits are {', '.join(SPLITS)}.")
     source_file = row.get("source_file") or ""
     kind = row.get("kind") or known.get("kind") or _kind(row, source_file)
-    # A catalogue that gives a tonic without a mode took it from the key signature, which relative keys share.
     return Piece(
         id=row["id"],
         path=_file_of(row, folder, route),
@@ -84,7 +83,6 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         kind=kind if kind in ("prelude", "fugue") else None,
         tonic=row.get("tonic") or None,
         mode=row.get("mode") or None,
-        key_is_signature=bool(row.get("tonic")) and not row.get("mode"),
         split=split,
         source=row.get("source") or (Path(source_file).parts[0] if len(Path(source_file).parts) > 1 else ""),
         source_file=source_file,

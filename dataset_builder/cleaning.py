@@ -17,7 +17,7 @@ from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 from tokenization.vocabulary import MAX_VOICES
 
 from .grid import off_grid
-from .keys import key_on_signature
+from .keys import best_key, checked_key, key_on_signature
 from .ornaments import collapse_trills
 from .pieces import Piece
 
@@ -106,13 +106,18 @@ def draw_ornaments(score: Score, piece: Piece | None = None) -> tuple[Score, int
 
 
 def settle_key(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """The declared key; where only the tonic of the signature is declared, the notes tell which key it stands for."""
-    estimated = any(notice.startswith("key estimated") for notice in score.notices)
-    if piece is None or piece.tonic is None:
-        return score, int(estimated)
-    if piece.mode:
+    """The catalogue's key; else the file's, checked; else the one that fits the notes best (`keys`). Counts 1 where the notes decided."""
+    if piece is not None and piece.tonic and piece.mode:
         return score.replace(key=Key.parse(f"{piece.tonic} {piece.mode}")), 0
-    return score.replace(key=key_on_signature(score, piece.tonic)), 1
+    if piece is not None and piece.tonic:
+        return score.replace(key=key_on_signature(score, piece.tonic)), 1
+    estimated = score.key is None or any(notice.startswith("key estimated") for notice in score.notices)
+    key = best_key(score) if estimated else checked_key(score, score.key)  # type: ignore[arg-type]
+    if key == score.key and not estimated:
+        return score, 0
+    notices = [notice for notice in score.notices if not notice.startswith("key estimated")]
+    notices.append(f"the notes say {key}" + ("" if estimated else f", the file declares {score.key}"))
+    return score.replace(key=key, notices=notices), 1
 
 
 def normalise(score: Score, piece: Piece | None = None) -> tuple[Score, int]:

@@ -1,4 +1,4 @@
-"""The key of a piece of which the catalogue gives the tonic of the key signature, but no mode."""
+"""The key of a piece where no catalogue gives it, or only the tonic of the key signature."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokenization.score import DURATION, ONSET, PITCH, Score
 _MAJOR = np.array((5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0))
 _MINOR = np.array((5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0))
 # What it adds to the fit (a correlation, -1 to 1) that the piece ends on the tonic in the bass: Bach's pieces do, in both modes.
-FINAL_BASS = 0.5
+FINAL_BASS = 0.3
 
 
 def spelled(pitch_class: int, mode: str) -> Key:
@@ -35,6 +35,25 @@ def key_fits(score: Score) -> np.ndarray:
     bass = _final_bass(score)
     fits[[bass, bass + 12]] += FINAL_BASS
     return fits
+
+
+def best_key(score: Score) -> Key:
+    """The best-fitting of all 24 keys."""
+    best = int(key_fits(score).argmax())
+    return spelled(best % 12, "minor" if best >= 12 else "major")
+
+
+def checked_key(score: Score, declared: Key) -> Key:
+    """The declared key, unless it is a major one whose relative minor fits better.
+
+    Notation programs write "major" into every signature unless they are told otherwise, so a declared minor is trusted and a
+    declared major is not.
+    """
+    if declared.mode == "minor":
+        return declared
+    relative = spelled(declared.pitch_class + 9, "minor")
+    fits = key_fits(score)
+    return relative if fits[relative.pitch_class + 12] > fits[declared.pitch_class] else declared
 
 
 def key_on_signature(score: Score, tonic: str) -> Key:

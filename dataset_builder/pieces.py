@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +22,7 @@ class Piece:
         id: unique in its source; rows are sorted by it within their place in the catalogue.
         path: the file to read.
         kind: `"prelude"`, `"fugue"` or `None`.
-        tonic, mode: the declared key; `mode` may be missing where `tonic` is there.
-        key_is_signature: the tonic is that of the key signature, so the piece may be in its relative minor.
+        tonic, mode: the declared key; a tonic without a mode is that of the key signature, which relative keys share.
         number: number in its book of the WTC, 1 to 24.
         split: the declared split.
         expected_notes: how many notes the catalogue counts.
@@ -40,7 +38,6 @@ class Piece:
     kind: str | None = None
     tonic: str | None = None
     mode: str | None = None
-    key_is_signature: bool = False
     split: str | None = None
     source: str = ""
     source_file: str = ""
@@ -57,12 +54,14 @@ class Collection:
         name: how the source was asked for.
         pieces: the pieces.
         notices: what a user should know: files passed over, a split that is missing.
+        unavailable: id and reason of pieces that the source names but could not give.
         rest_is_train: pieces without a declared split are for training (another piece's catalogue declares them).
     """
 
     name: str
     pieces: list[Piece] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    unavailable: list[tuple[str, str]] = field(default_factory=list)
     rest_is_train: bool = False
 
     def fingerprint(self) -> str:
@@ -72,7 +71,7 @@ class Collection:
             fields = [str(value) for name, value in vars(piece).items() if name != "path"]
             digest.update("\0".join([*fields, piece.path.name]).encode())
             digest.update(hashlib.sha256(piece.path.read_bytes()).digest() if piece.path.exists() else b"missing")
-        digest.update(repr((self.notices, self.rest_is_train)).encode())
+        digest.update(repr((self.notices, self.unavailable, self.rest_is_train)).encode())
         return digest.hexdigest()
 
 
@@ -96,9 +95,3 @@ def guess_kind(name: str) -> str | None:
     """Prelude or fugue, where a file's name says so."""
     lowered = name.lower()
     return next((kind for kind, word in _KIND_WORDS if word in lowered), None)
-
-
-def unique_ids(pieces: Sequence[Piece]) -> list[str]:
-    """Ids that occur more than once."""
-    seen: set[str] = set()
-    return sorted({p.id for p in pieces if p.id in seen or seen.add(p.id)})  # type: ignore[func-returns-value]

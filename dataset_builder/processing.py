@@ -89,7 +89,9 @@ def process_all(collection: Collection, num_proc: int = 1, strict: bool = False,
     """
     from tqdm import tqdm
 
-    done = Processed()
+    done = Processed(skipped=list(collection.unavailable))
+    if strict and done.skipped:
+        raise _refusal(*done.skipped[0])
     kept: list[Outcome] = []
     first_with: dict[str, str] = {}
     outcomes = _outcomes(collection.pieces, num_proc)
@@ -101,7 +103,7 @@ def process_all(collection: Collection, num_proc: int = 1, strict: bool = False,
                 outcome.reason, outcome.row = f"the same notes as {twin}", None
         if outcome.row is None:
             if strict:
-                raise PieceError(f"{outcome.piece.id} cannot be used: {outcome.reason} (--strict stops here; without it the piece is skipped).")
+                raise _refusal(outcome.piece.id, outcome.reason)
             done.skipped.append((outcome.piece.id, outcome.reason))
         else:
             kept.append(outcome)
@@ -112,6 +114,10 @@ def process_all(collection: Collection, num_proc: int = 1, strict: bool = False,
         done.rows.setdefault(split, []).append(outcome.row)  # type: ignore[arg-type]
     done.rows = {split: done.rows[split] for split in SPLITS if split in done.rows}
     return done
+
+
+def _refusal(identifier: str, reason: str) -> PieceError:
+    return PieceError(f"{identifier} cannot be used: {reason.rstrip('.')} (--strict stops here; without it the piece is skipped).")
 
 
 def _splits(collection: Collection, kept: Sequence[Outcome], validation_share: float) -> list[str]:

@@ -17,7 +17,7 @@ def open_source(name: str | Sequence[str], route: str = "notes", **options: obje
     Args:
         name: a folder, `"music21"` or `"download"`; or a list of these.
         route: of pieces that a catalogue offers in several forms, which to read: `"notes"`, `"midi"` or `"musicxml"`.
-        options: for `"download"`: `manifest`, `base_url`, `cache_dir`.
+        options: for `"download"`: `manifest`, `base_url`, `download_dir`.
 
     Raises:
         DatasetError: if it is no folder and no known name, or holds no score.
@@ -46,6 +46,7 @@ def _together(parts: Sequence[Collection]) -> Collection:
     seen: set[str] = set()
     for part in parts:
         together.notices += part.notices
+        together.unavailable += part.unavailable
         for piece in part.pieces:
             if piece.id in seen:
                 together.notices.append(f"{piece.id} is in several sources; the first is taken.")
