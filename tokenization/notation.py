@@ -1,0 +1,329 @@
+"""From notes to what an engraver writes: bars, staves, notatable values, ties, tuplets and beams.
+
+A tick is a 24th of a quarter note, so plain values are the multiples of 3 ticks and triplets make up the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .score import DURATION, ONSET, PITCH, VOICE, Meter, Score
+
+# Ticks -> (name, dots) of values outside and inside triplets (three in the time of two).
+_NAMES = ("64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")
+PLAIN = {3 * 2**i // 2: (name, 0) for i, name in enumerate(_NAMES) if i} | {
+    9 * 2**i // 4: (name, 1) for i, name in enumerate(_NAMES) if i >= 2
+}
+TRIPLET = {2**i: (name, 0) for i, name in enumerate(_NAMES[:6])} | {3 * 2 ** (i - 1): (name, 1) for i, name in enumerate(_NAMES[:5]) if i}
+BEAMS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4}
+MIDDLE = 60  # a middle voice whose bar lies lower than this on average goes to the lower staff
+
+
+@dataclass
+class Symbol:
+    """One written note, chord or rest.
+
+    Attributes:
+        start (`int`), ticks (`int`): place in the bar and length.
+        notes (list of `int`): rows of `score.array`, highest first; empty for a rest.
+        value (`str`), dots (`int`): the written value.
+        triplet (`bool`): three in the time of two; tuplet (`str`): `"start"` or `"stop"` at the ends of a group.
+        tied_from, tied_to (`bool`): whether it continues, and is continued.
+        beams (list of `str`): from the first beam inwards, as MusicXML names them.
+    """
+
+    start: int
+    ticks: int
+    notes: list[int]
+    value: str
+    dots: int
+    triplet: bool = False
+    tuplet: str = ""
+    tied_from: bool = False
+    tied_to: bool = False
+    beams: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Lane:
+    """What one voice writes in one bar. A voice that sounds over itself needs a second lane (number 1 and up)."""
+
+    voice: int
+    number: int
+    staff: int
+    symbols: list[Symbol]
+
+
+@dataclass
+class Bar:
+    """A bar: where it begins and ends (ticks of the score), the meter if it changes here, its lanes from the top."""
+
+    start: int
+    end: int
+    meter: Meter
+    new_meter: bool
+    lanes: list[Lane]
+
+
+def write_bars(score: Score) -> list[Bar]:
+    """Lay out a score in bars; one with a pickup begins with an incomplete bar."""
+    lines = score.bar_lines().tolist()
+    starts = [lines[0] + score.meters[0].bar_ticks - score.pickup if score.pickup else lines[0], *lines[1:-1]]
+    lanes = _lanes(score)
+    changes = {meter.onset: meter for meter in score.meters}
+    bars, meter = [], score.meters[0]
+    for i, (start, end) in enumerate(zip(starts, lines[1:], strict=True)):
+        new = i == 0 or lines[i] in changes
+        meter = changes.get(lines[i], meter)
+        bars.append(Bar(start, end, meter, new, []))
+    for (voice, number), events in sorted(lanes.items()):
+        _fill(bars, events, voice, number, is_main=number == 0)
+    _assign_staves(score, bars)
+    return bars
+
+
+def _lanes(score: Score) -> dict[tuple[int, int], list[tuple[int, int, list[int]]]]:
+    """For each voice and lane: onset, end and notes of its chords, none of which overlap."""
+    lanes: dict[tuple[int, int], list[tuple[int, int, list[int]]]] = {}
+    rows = score.array.tolist()
+    for voice in sorted({row[VOICE] for row in rows}):
+        chords: dict[tuple[int, int], list[int]] = {}
+        for i, row in enumerate(rows):
+            if row[VOICE] == voice:
+                chords.setdefault((row[ONSET], row[ONSET] + row[DURATION]), []).append(i)
+        free: list[int] = []  # where each lane is free again
+        for (onset, end), notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1])):
+            number = next((k for k, until in enumerate(free) if until <= onset), len(free))
+            free[number:] = [end] if number == len(free) else [end, *free[number + 1 :]]
+            lanes.setdefault((voice, number), []).append((onset, end, notes))
+    return lanes
+
+
+def _fill(bars: list[Bar], events: list[tuple[int, int, list[int]]], voice: int, number: int, is_main: bool) -> None:
+    """Cut one lane at the bar lines and write each bar in which it sounds."""
+    k = 0
+    for bar in bars:
+        while k < len(events) and events[k][1] <= bar.start:
+            k += 1
+        inside = []
+        j = k
+        while j < len(events) and events[j][0] < bar.end:
+            inside.append(events[j])
+            j += 1
+        if inside:
+            segments = _segments(bar, inside)
+            symbols = _write(segments, bar)
+            bar.lanes.append(Lane(voice, number, 1, symbols))
+
+
+def _segments(bar: Bar, events: list[tuple[int, int, list[int]]]) -> list[tuple[int, int, list[int], bool, bool]]:
+    """Chords and the rests between them, in ticks from the bar's start: start, end, notes, tied from before, tied on."""
+    segments = []
+    now = bar.start
+    for onset, end, notes in events:
+        start, stop = max(onset, bar.start), min(end, bar.end)
+        if start > now:
+            segments.append((now - bar.start, start - bar.start, [], False, False))
+        segments.append((start - bar.start, stop - bar.start, notes, onset < bar.start, end > bar.end))
+        now = stop
+    if now < bar.end:
+        segments.append((now - bar.start, bar.end - bar.start, [], False, False))
+    return segments
+
+
+def beat_ticks(meter: Meter) -> int:
+    """The beat by which notes are grouped: a dotted one in compound meters, at most a quarter in the others."""
+    unit = 96 // meter.denominator
+    if meter.numerator % 3 == 0 and meter.denominator >= 8:
+        return 3 * unit
+    return max(1, min(24, unit))
+
+
+def _write(segments: list[tuple[int, int, list[int], bool, bool]], bar: Bar) -> list[Symbol]:
+    """Written symbols for the segments of a bar, with tuplets and beams."""
+    length = bar.end - bar.start
+    # An incomplete bar at the beginning ends at the bar line, so its beats are counted from behind.
+    offset = (-length) % bar.meter.bar_ticks if bar.new_meter and length < bar.meter.bar_ticks else 0
+    windows = _triplet_windows(segments, offset, length)
+    symbols: list[Symbol] = []
+    for start, end, notes, tied_from, tied_to in segments:
+        pieces = _pieces(start + offset, end + offset, bar.meter, windows)
+        for i, (at, ticks, triplet) in enumerate(pieces):
+            value, dots = (TRIPLET if triplet else PLAIN)[ticks]
+            symbols.append(
+                Symbol(
+                    at - offset,
+                    ticks,
+                    notes,
+                    value,
+                    dots,
+                    triplet,
+                    tied_from=bool(notes) and (tied_from or i > 0),
+                    tied_to=bool(notes) and (tied_to or i < len(pieces) - 1),
+                )
+            )
+    _mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
+    _beam(symbols, offset, beat_ticks(bar.meter))
+    return symbols
+
+
+def _triplet_windows(segments: list[tuple[int, int, list[int], bool, bool]], offset: int, length: int) -> list[tuple[int, int]]:
+    """The stretches of a bar written in triplets: the smallest of an eighth, a quarter or a half that holds the odd times."""
+    edges = sorted({offset, offset + length} | {offset + t for start, end, *_ in segments for t in (start, end)})
+    odd = [t for t in edges if t % 3]
+    windows: list[tuple[int, int]] = []
+    for t in odd:
+        if windows and t < windows[-1][1]:
+            continue
+        for size in (12, 24, 48):
+            start, end = t - t % size, t - t % size + size
+            inner = [e for e in edges if start < e < end]
+            fits = start in edges and end in edges and (size < 48 or all(e % 16 == 0 for e in inner))
+            if fits or (size == 24 and not _whole_half(edges, t)):
+                break
+        start, end = max(start, offset), min(end, offset + length)
+        if not windows or start >= windows[-1][1]:
+            windows.append((start, end))
+    return windows
+
+
+def _whole_half(edges: list[int], t: int) -> bool:
+    """Whether the half note around `t` is divided in quarter-note triplets and nothing else."""
+    start = t - t % 48
+    return start in edges and start + 48 in edges and all(e % 16 == 0 for e in edges if start < e < start + 48)
+
+
+def _pieces(start: int, end: int, meter: Meter, windows: list[tuple[int, int]]) -> list[tuple[int, int, bool]]:
+    """Notatable pieces of a note from `start` to `end`: place, ticks, whether a triplet."""
+    cuts = sorted({start, end} | {t for window in windows for t in window if start < t < end})
+    pieces: list[tuple[int, int, bool]] = []
+    for a, b in zip(cuts, cuts[1:], strict=False):
+        triplet = any(low <= a and b <= high for low, high in windows)
+        pieces += _triplets(a, b) if triplet else _plain(a, b, meter)
+    return pieces
+
+
+def _triplets(start: int, end: int) -> list[tuple[int, int, bool]]:
+    """Inside a triplet: the largest values first."""
+    pieces = []
+    while start < end:
+        ticks = max(t for t in TRIPLET if t <= end - start)
+        pieces.append((start, ticks, True))
+        start += ticks
+    return pieces
+
+
+def _plain(start: int, end: int, meter: Meter) -> list[tuple[int, int, bool]]:
+    """Outside triplets: one value where there is one and it does not hide the beat, else cut at the strongest beat inside."""
+    if end <= start:
+        return []
+    if (end - start) % 3 or start % 3:  # only where the bar line itself is off the grid: written as triplets
+        return _triplets(start, end)
+    ticks = end - start
+    cut = _strongest_inside(start, end, meter)
+    if ticks in PLAIN and (cut is None or not _hides_beat(start, end, cut, meter)):
+        return [(start, ticks, False)]
+    if cut is None:
+        value = max(t for t in PLAIN if t <= ticks)
+        return [(start, value, False), *_plain(start + value, end, meter)]
+    return _plain(start, cut, meter) + _plain(cut, end, meter)
+
+
+def _levels(meter: Meter) -> list[int]:
+    """Lengths of the bar and its divisions, from the longest."""
+    bar, beat = meter.bar_ticks, beat_ticks(meter)
+    levels = [bar]
+    if bar % 2 == 0 and bar // 2 > beat and (bar // 2) % beat == 0:
+        levels.append(bar // 2)
+    levels.append(beat)
+    small = beat // 3 if beat % 9 == 0 else beat // 2
+    while small >= 3 and small % 3 == 0:
+        levels.append(small)
+        small //= 2
+    return levels
+
+
+def _strongest_inside(start: int, end: int, meter: Meter) -> int | None:
+    """The strongest place between start and end: the first multiple of the longest division; `None` if there is none."""
+    for level in _levels(meter):
+        place = start - start % level + level
+        if place < end:
+            return place
+    return None
+
+
+def _hides_beat(start: int, end: int, cut: int, meter: Meter) -> bool:
+    """Whether one symbol across `cut` would be hard to read: it starts off the beat and crosses more than half a beat's weight."""
+    bar, beat = meter.bar_ticks, beat_ticks(meter)
+    ticks = end - start
+    if start % bar == 0 or ticks >= bar:
+        return False
+    if start % beat == 0:
+        # On a beat: only the middle of an even bar must show, and only if the note does not fill its half.
+        half = bar // 2
+        even = bar % 2 == 0 and half % beat == 0 and half > beat
+        return even and start % half != 0 and cut % half == 0 and ticks > 2 * beat
+    # Off the beat: eighth, quarter, eighth is common; anything that crosses further is cut.
+    return not (ticks <= beat and (cut - start) * 2 == ticks and beat != 36 and beat != 18)
+
+
+def _mark_tuplets(symbols: list[Symbol], windows: list[tuple[int, int]]) -> None:
+    for low, high in windows:
+        inside = [s for s in symbols if s.triplet and low <= s.start and s.start + s.ticks <= high]
+        if inside:
+            inside[0].tuplet = "start"
+            inside[-1].tuplet = "stop" if len(inside) > 1 else ""
+
+
+def _beam(symbols: list[Symbol], offset: int, beat: int) -> None:
+    """Beams over the notes of one beat that are eighths or shorter."""
+    group: list[Symbol] = []
+    for symbol in [*symbols, None]:
+        joins = symbol is not None and symbol.notes and symbol.value in BEAMS
+        if group and (not joins or (symbol.start + offset) // beat != (group[0].start + offset) // beat):
+            _beam_group(group)
+            group = []
+        if joins:
+            group.append(symbol)
+
+
+def _beam_group(group: list[Symbol]) -> None:
+    """Primary beam over all, further beams over runs, hooks for single notes."""
+    if len(group) < 2:
+        return
+    for level in range(1, 5):
+        for i, symbol in enumerate(group):
+            if BEAMS[symbol.value] < level:
+                continue
+            before = i > 0 and BEAMS[group[i - 1].value] >= level
+            after = i + 1 < len(group) and BEAMS[group[i + 1].value] >= level
+            if before or after:
+                name = "continue" if before and after else "end" if before else "begin"
+            else:
+                name = "backward hook" if i > 0 else "forward hook"
+            symbol.beams.append(name)
+
+
+def _assign_staves(score: Score, bars: list[Bar]) -> None:
+    """The highest voice stands on the upper staff, the lowest on the lower; those between go where their bar lies."""
+    voices = sorted({lane.voice for bar in bars for lane in bar.lanes})
+    pitches = score.array[:, PITCH]
+    last: dict[int, int] = {}
+    for bar in bars:
+        floor = 1
+        for voice in sorted({lane.voice for lane in bar.lanes}):
+            lanes = [lane for lane in bar.lanes if lane.voice == voice]
+            sounding = [i for lane in lanes for symbol in lane.symbols for i in symbol.notes]
+            mean = float(np.mean(pitches[sounding]))
+            if len(voices) > 1 and voice in (voices[0], voices[-1]):
+                staff = 1 if voice == voices[0] else 2
+            else:
+                # A voice stays where it was unless it has clearly moved.
+                limit = MIDDLE + {1: -3, 2: 3}.get(last.get(voice, 0), 0)
+                staff = max(floor, 1 if mean >= limit else 2)
+            floor = max(floor, staff)
+            last[voice] = staff
+            for lane in lanes:
+                lane.staff = staff
