@@ -40,9 +40,12 @@ def out_of_key_ratio(score: Score | View, by_duration: bool = False) -> Measure:
         score (`Score` or `View`): with a key; it is never estimated, because that would hide the error being measured.
         by_duration (`bool`): weights `w` are durations instead of 1.
     """
-    score = as_view(score).score
+    view = as_view(score)
+    score = view.score
     if score.key is None:
         return nothing("no key is declared")
+    if view.key_estimated:
+        return nothing("the key is not declared, only estimated from the notes")
     if not len(score):
         return nothing(NO_NOTES)
     inside = np.zeros(12, dtype=bool)

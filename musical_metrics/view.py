@@ -20,13 +20,19 @@ class View:
 
     Args:
         score (`Score`): any score. If its voices are not lines (all notes of a keyboard piece in one voice, say), they are
-            inferred by `tokenization.infer_voices`; `voicing` then says `"inferred"`.
+            inferred by `tokenization.infer_voices`.
+
+    Attributes:
+        array (integer array of shape `(n, 4)`): the notes, with the voices that the metrics use.
+        voicing (`str`): where those come from: `"as in the score"` or `"inferred"` (here, or by the reader of the file).
+        key_estimated (`bool`): whether the reader had to guess the key.
     """
 
     def __init__(self, score: Score):
         self.score = score
         self.array = score.array
-        self.voicing = "as in the score"
+        self.voicing = "inferred" if _noted(score, "voices inferred") else "as in the score"
+        self.key_estimated = _noted(score, "key estimated")
         if len(score) > 1 and _share_of_chords(score.array) > MAX_CHORDS:
             self.array, self.voicing = _with_inferred_voices(score.array)
 
@@ -147,6 +153,11 @@ class View:
 def as_view(score: Score | View) -> View:
     """The score's view; a view is returned as it is."""
     return score if isinstance(score, View) else View(score)
+
+
+def _noted(score: Score, words: str) -> bool:
+    """Whether the reader of the score noted something that begins with the words."""
+    return any(notice.startswith(words) for notice in score.notices)
 
 
 def _share_of_chords(array: np.ndarray) -> float:
