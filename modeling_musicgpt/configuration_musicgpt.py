@@ -34,10 +34,10 @@ class MusicGPTConfig(PreTrainedConfig):
         vocab_size (`int`, *optional*, defaults to 150): number of tokens. With fewer than the musical vocabulary needs the model runs as
             a plain transformer: it derives no metre, no voices and no grammar.
         hidden_size (`int`, *optional*, defaults to 256): width of the residual stream.
-        intermediate_size (`int`, *optional*, defaults to 976): width of the gated feed-forward layers.
+        intermediate_size (`int`, *optional*, defaults to 1024): width of the feed-forward layers.
         num_hidden_layers (`int`, *optional*, defaults to 4): number of blocks.
         num_attention_heads (`int`, *optional*, defaults to 8): number of attention heads.
-        hidden_act (`str`, *optional*, defaults to `"silu"`): activation of the feed-forward gate.
+        hidden_act (`str`, *optional*, defaults to `"gelu"`): activation of the feed-forward layers.
         max_position_embeddings (`int`, *optional*, defaults to 4096): longest sequence, in tokens, that the model was made for.
         hidden_dropout (`float`, *optional*, defaults to 0.1): dropout on the embeddings and on what each sub-layer adds.
         attention_dropout (`float`, *optional*, defaults to 0.0): dropout on the attention weights.
@@ -50,6 +50,7 @@ class MusicGPTConfig(PreTrainedConfig):
         bar_period (`int`, *optional*, defaults to 32): bars after which the bar index begins again.
         voice_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, each voice's last pitch, how long ago it began and
             when it ends, and the melodic interval at each VOICE token.
+        num_motifs (`int`, *optional*, defaults to 3571): rows of the table of motifs, the hashed last intervals and durations of a voice; 0 for none.
         melodic_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE a term for the interval from each voice's last pitch.
         max_voices (`int`, *optional*, defaults to 5): number of VOICE tokens.
         token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number of ids of every block of the vocabulary.
@@ -72,10 +73,10 @@ class MusicGPTConfig(PreTrainedConfig):
 
     vocab_size: int = 150
     hidden_size: int = 256
-    intermediate_size: int = 976
+    intermediate_size: int = 1024
     num_hidden_layers: int = 4
     num_attention_heads: int = 8
-    hidden_act: str = "silu"
+    hidden_act: str = "gelu"
     max_position_embeddings: int = 4096
     hidden_dropout: float | int = 0.1
     attention_dropout: float | int = 0.0
@@ -90,6 +91,7 @@ class MusicGPTConfig(PreTrainedConfig):
     bar_encoding: str = "both"
     bar_period: int = 32
     voice_encoding: bool = True
+    num_motifs: int = 3571
     melodic_head: bool = True
     max_voices: int = 5
     token_blocks: dict | None = None

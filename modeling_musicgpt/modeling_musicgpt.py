@@ -1,9 +1,9 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in `musical_state_musicgpt.py`.
 
-Notable features: pre-norm blocks with a gated feed-forward, tied output, rotary relative attention over musical time and token
+Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token
 distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar and the bar
-index, embeddings of what every voice is doing, and a melodic head that scores a NOTE by its interval from each voice's last pitch.
+index, embeddings of what every voice is doing and of the motif it just played, and a melodic head that scores a NOTE by its interval from each voice's last pitch.
 """
 
 
@@ -179,11 +179,10 @@ class MusicGPTAttention(nn.Module):
 
 
 class MusicGPTMLP(nn.Module):
-    """Gated feed-forward (Shazeer 2020): `down(act(gate(x)) * up(x))`."""
+    """Feed-forward: `down(act(up(x)))`."""
 
     def __init__(self, config: MusicGPTConfig):
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.down_proj._adds_to_residual = True
@@ -191,7 +190,7 @@ class MusicGPTMLP(nn.Module):
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """`(B, L, hidden)` -> `(B, L, hidden)`."""
-        return self.down_proj(self.act_fn(self.gate_proj(hidden_states)) * self.up_proj(hidden_states))
+        return self.down_proj(self.act_fn(self.up_proj(hidden_states)))
 
 
 class MusicGPTDecoderLayer(GradientCheckpointingLayer):
@@ -245,6 +244,9 @@ class MusicGPTMusicalEmbedding(nn.Module):
                 table._is_narrow = True
             self.voice_proj = nn.Linear(config.max_voices * sum(VOICE_CHANNELS), width, bias=False)
             self.interval = nn.Embedding(NUM_INTERVALS, width)
+        if config.num_motifs:
+            self.motif = nn.Embedding(config.num_motifs + 1, width)
+            self.motif._starts_at_zero = True
 
     def forward(self, state: MusicalState, embeds: torch.Tensor) -> torch.Tensor:
         """Adds to `embeds` of shape `(B, L, hidden)`."""
@@ -260,6 +262,8 @@ class MusicGPTMusicalEmbedding(nn.Module):
             )
             flat = torch.cat(voices, dim=-1).flatten(2)  # (B, L, V, channels) -> (B, L, V * channels)
             embeds = embeds + self.voice_proj(flat) + self.interval(state.interval)
+        if self.config.num_motifs:
+            embeds = embeds + self.motif(state.motif)
         return embeds
 
 

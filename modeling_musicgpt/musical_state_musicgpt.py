@@ -25,6 +25,9 @@ NUM_ELAPSED = 65
 INTERVAL_MAX = 24
 NO_INTERVAL, FIRST_OF_VOICE = 0, 2 * INTERVAL_MAX + 2
 NUM_INTERVALS = 2 * INTERVAL_MAX + 3
+# Steps of the polynomial hash that names a motif: beyond the largest value of each of its parts.
+_DURATION_BASE, _INTERVAL_BASE, _GAP_MAX = 199, 2 * INTERVAL_MAX + 2, 199
+TICKS_PER_QUARTER = 24
 
 
 class MusicalState(NamedTuple):
@@ -37,6 +40,7 @@ class MusicalState(NamedTuple):
     voice_remaining: torch.Tensor  # (B, L, V) ticks until its last note ends, as an embedding index
     voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
     interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
+    motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
 
     def at(self, index: slice | torch.Tensor) -> MusicalState:
         """The rows of some positions: a slice, or a tensor of indices of shape `(length,)`."""
@@ -59,6 +63,7 @@ class MusicalStateTracker(nn.Module):
         """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary."""
         config = self.config
         tables = {name: torch.zeros(config.vocab_size + 1, dtype=torch.long) for name in ("step", "pitch", "duration", "bar_length", "voice")}
+        tables["is_time"] = torch.zeros(config.vocab_size + 1, dtype=torch.bool)
         if not config.is_musical:
             return tables
 
@@ -67,6 +72,7 @@ class MusicalStateTracker(nn.Module):
             return slice(first, first + count)
 
         tables["step"][block("TIME")] = torch.tensor(config.time_steps)
+        tables["is_time"][block("TIME")] = True
         tables["duration"][block("DUR")] = torch.tensor(config.durations)
         tables["bar_length"][block("METER")] = torch.tensor(config.meter_ticks)
         tables["pitch"][block("NOTE")] = torch.arange(config.token_blocks["NOTE"][1]) + 1
@@ -86,7 +92,10 @@ class MusicalStateTracker(nn.Module):
         ticks = self.step[ids].cumsum(dim=1)
         ticks = ticks - ticks.gather(1, start)
         bar_position, bar = self._metre(ids, ticks, place, start)
-        return MusicalState(ticks, bar_position, bar, *self._voices(ids, ticks, place, start))
+        last = self._last_of_voice(ids, place)
+        voices = self._voices(ids, ticks, place, start, last)
+        motif = self._motif(ids, ticks, bar_position, place, start, last) if self.config.num_motifs else torch.zeros_like(ids)
+        return MusicalState(ticks, bar_position, bar, *voices, motif)
 
     def _metre(self, ids, ticks, place, start) -> tuple[torch.Tensor, torch.Tensor]:
         """Tick in the bar and bars since the last METER token, each `(B, L)`; a METER token begins a bar."""
@@ -98,13 +107,15 @@ class MusicalStateTracker(nn.Module):
         since = ticks - torch.where(known, ticks.gather(1, meter), 0)
         return (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length
 
-    def _voices(self, ids, ticks, place, start) -> tuple[torch.Tensor, ...]:
+    def _last_of_voice(self, ids, place) -> torch.Tensor:
+        """The last VOICE token of each voice up to each place, -1 if none: `(B, L, V)`."""
+        voices = torch.arange(1, self.config.max_voices + 1, device=ids.device)
+        is_voice = self.voice[ids][:, :, None] == voices  # (B, L, V)
+        return torch.where(is_voice, place[:, None], -1).cummax(dim=1).values
+
+    def _voices(self, ids, ticks, place, start, last) -> tuple[torch.Tensor, ...]:
         """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at each VOICE token, `(B, L)`."""
         batch, size = ids.shape
-        voices = torch.arange(1, self.config.max_voices + 1, device=ids.device)
-        voice = self.voice[ids]
-        is_voice = voice[:, :, None] == voices  # (B, L, V)
-        last = torch.where(is_voice, place[:, None], -1).cummax(dim=1).values  # (B, L, V) the voice's last VOICE token
         begun = (last > start[:, :, None]) & (last > 0)
         flat = last.clamp(min=1).view(batch, -1)  # (B, L, V) -> (B, L * V)
 
@@ -118,7 +129,7 @@ class MusicalStateTracker(nn.Module):
         remaining = torch.where(begun, remaining, NO_VOICE_REMAINING)
         elapsed = torch.where(begun, (now - onset).clamp(0, ELAPSED_MAX), NO_VOICE_ELAPSED)
         pitch = torch.where(begun, pitch, 0)
-        return pitch, remaining, elapsed, self._interval(voice, pitch)
+        return pitch, remaining, elapsed, self._interval(self.voice[ids], pitch)
 
     def _interval(self, voice: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
         """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index `(B, L)`."""
@@ -128,6 +139,51 @@ class MusicalStateTracker(nn.Module):
         interval = (current - previous).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
         interval = torch.where((previous > 0) & (current > 0), interval, FIRST_OF_VOICE)
         return torch.where(voice > 0, interval, NO_INTERVAL)
+
+    def _motif(self, ids, ticks, bar_position, place, start, last) -> torch.Tensor:
+        """A name for what the voice just did, `(B, L)`: equal motifs have equal names, whatever the pitch they begin on.
+
+        At DUR and TIME tokens: the last two intervals and last two durations of the note's voice, so that attention finds where
+        the motif was heard before. At VOICE tokens, where the duration is still open: the voice's last three durations, how long ago its last
+        note began and the place in the quarter.
+        """
+        voice = self.voice[ids]
+        before = nn.functional.pad(last, (0, 0, 1, 0), value=-1)[:, :-1]  # (B, L, V): up to the token before
+        own = (voice - 1).clamp(min=0)[:, :, None]
+        previous = before.gather(2, own).squeeze(2)  # (B, L) at VOICE tokens: the same voice's VOICE token before
+        previous = torch.where((voice > 0) & (previous > start), previous, -1)
+        second, third = _follow(previous, previous), _follow(previous, _follow(previous, previous))
+        pitch = self.pitch[ids].roll(1, dims=1)  # (B, L) at VOICE tokens: the NOTE before
+        # (B, L) at VOICE tokens: the DUR behind, which is known from the next token on
+        duration = self.duration[ids].roll(-1, dims=1)
+
+        steps = [self._step_name(pitch, previous, pitch), self._step_name(_at(pitch, previous), second, pitch)]
+        melody = (steps[0] * _INTERVAL_BASE + steps[1]) * _DURATION_BASE + duration
+        melody = melody * _DURATION_BASE + _at(duration, previous)
+        rhythm = (_at(duration, previous) * _DURATION_BASE + _at(duration, second)) * _DURATION_BASE + _at(duration, third)
+        gap = torch.where(previous >= 0, ticks - _at(ticks, previous), 0).clamp(max=_GAP_MAX)
+        rhythm = (rhythm * TICKS_PER_QUARTER + bar_position % TICKS_PER_QUARTER) * (_GAP_MAX + 1) + gap
+
+        latest = _last(voice > 0, place)
+        after_note = (latest > start) & ((self.duration[ids] > 0) | self.is_time[ids])
+        motif = torch.where(after_note, 1 + _at(melody, latest) % self.config.num_motifs, 0)
+        return torch.where(voice > 0, 1 + (7 * rhythm + 3) % self.config.num_motifs, motif)
+
+    @staticmethod
+    def _step_name(pitch, previous, pitches) -> torch.Tensor:
+        """The interval from the note at `previous` to `pitch` as a number from 1; 0 without a previous note. `(B, L)`."""
+        interval = (pitch - _at(pitches, previous)).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
+        return torch.where(previous >= 0, interval, 0)
+
+
+def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """`values[index]` along the sequence, 0 where `index` is -1: `(B, L)`."""
+    return torch.where(index >= 0, values.gather(1, index.clamp(min=0)), 0)
+
+
+def _follow(links: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """`links[index]`, -1 where `index` is -1: `(B, L)`."""
+    return torch.where(index >= 0, links.gather(1, index.clamp(min=0)), -1)
 
 
 def _last(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
