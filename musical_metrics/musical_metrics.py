@@ -64,9 +64,26 @@ _MISSING = (
 )
 
 
-def _origins() -> Iterable[Path]:
-    """Folders that may hold the package: beside this file, where it was copied from, or its repository on the Hub."""
+def _asked_folder() -> Path | None:
+    """The folder that `evaluate.load` was asked to load from, if it is running.
+
+    evaluate does not tell a module where it comes from, and the note that it leaves beside the copy goes on naming the first
+    folder with the same content; so this looks at what its `load` was called with.
+    """
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "load" and frame.f_globals.get("__name__") == "evaluate.loading":
+            path = Path(frame.f_locals["path"])
+            return (path.parent if path.suffix == ".py" else path).resolve()
+        frame = frame.f_back
+    return None
+
+
+def _origins(asked: Path | None) -> Iterable[Path]:
+    """Folders that may hold the package: the one asked for, where this file was copied from, or its repository on the Hub."""
     here = Path(__file__).resolve()
+    if asked is not None:
+        yield asked
     yield here.parent
     note = here.with_suffix(".json")  # evaluate writes there what it copied
     if note.is_file():
@@ -98,14 +115,14 @@ def _importable(name: str) -> bool:
     return spec is not None and spec.submodule_search_locations is not None and spec.origin is not None
 
 
-def _package() -> ModuleType:
-    """The package `musical_metrics` with what it needs."""
+def _package(asked: Path | None) -> ModuleType:
+    """The package `musical_metrics` with what it needs: installed, or from one of `_origins`."""
     # In a Hub folder `tokenization` lies inside, in the project's repository beside.
     wanted = {"tokenization": (("tokenization", "../tokenization"), "score.py"), "musical_metrics": ((".",), "catalogue.py")}
     for name, (places, proof) in wanted.items():
         if _importable(name):
             continue
-        folders = (origin / place for origin in _origins() for place in places)
+        folders = (origin / place for origin in _origins(asked) for place in places)
         folder = next((folder for folder in folders if (folder / proof).is_file()), None)
         if folder is None:
             raise ImportError(_MISSING)
@@ -137,6 +154,9 @@ class MusicalMetrics(evaluate.Metric):
             reference_urls=["https://link.springer.com/article/10.1007/s00521-018-3849-7"],
         )
 
+    def _download_and_prepare(self, dl_manager: Any) -> None:
+        self._functions = _package(_asked_folder())
+
     def add_batch(self, *, predictions: Sequence[Any] | None = None, references: Sequence[Any] | None = None, **kwargs: Any) -> None:
         """Add predictions, and references, of which there may be more or fewer."""
         self._references = [*getattr(self, "_references", []), *map(_as_text, references or [])]
@@ -156,4 +176,4 @@ class MusicalMetrics(evaluate.Metric):
 
     def _compute(self, *, predictions: list[str], key: str | None = None, form: str | None = None, seed: int = 0) -> dict[str, Any]:
         references, self._references = getattr(self, "_references", []), []
-        return _package().report(predictions, references or None, key=key, form=form, seed=seed)
+        return self._functions.report(predictions, references or None, key=key, form=form, seed=seed)
