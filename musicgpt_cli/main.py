@@ -77,6 +77,8 @@ def _guarded(name: str, rest: list[str]) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         module = import_module(f".{SUBCOMMANDS[name][0]}", __package__)
+        if hasattr(module, "call"):
+            return module.call(rest)
         parser = _Parser(
             prog=f"musicgpt {name}",
             description=module.DESCRIPTION,

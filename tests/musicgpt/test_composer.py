@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from musicgpt import Composer, Settings
+from tokenization import Meter, MusicGPTError, Score, decode, encode, first_error
+from tokenization.score import ONSET
+
+
+@pytest.fixture(scope="module")
+def prompt() -> Score:
+    """Eight bars of 3/4 in D minor whose first note has a length and a pitch that no token has."""
+    rows = [(0, 23, 20, 4)] + [(12 * i, 12, 62 + (i * 5) % 12, i % 3) for i in range(1, 48)]
+    return Score(rows, meters=[Meter(0, 3, 4)], key="D minor", tempo=92.5, form="fugue", title="A beginning", source="beginning.mid")
+
+
+def test_a_piece_is_legal_and_in_the_key_and_meter_that_were_asked_for(composer):
+    [piece] = composer.compose(Settings(key="F# minor", meter="6/8", form="fugue", voices=3, max_new_tokens=300, seed=5))
+    assert first_error(piece.ids) is None
+    assert (str(piece.score.key), piece.score.meters[0].name, piece.score.form) == ("F# minor", "6/8", "fugue")
+    # The same ids read by the tokenizer's own decoder, moved to that key.
+    expected = decode(piece.ids).score.in_key("F# minor")
+    np.testing.assert_array_equal(piece.score.array, expected.array)
+    assert piece.score.tempo and piece.num_prompt_notes == 0
+
+
+def test_piece_k_of_a_batch_is_the_piece_that_its_seed_makes_alone(composer):
+    settings = Settings(max_new_tokens=200, seed=11)
+    batch = composer.compose(settings, num=5)
+    assert [p.seed for p in batch] == [11, 12, 13, 14, 15]
+    assert len({tuple(p.ids) for p in batch}) == 5
+    for piece in batch:
+        [alone] = composer.compose(piece.settings)
+        assert alone.ids == piece.ids
+
+
+def test_without_a_seed_one_is_drawn_and_makes_the_piece_again(composer):
+    [first] = composer.compose(Settings(max_new_tokens=60))
+    [second] = composer.compose(Settings(max_new_tokens=60))
+    assert first.seed != second.seed
+    assert composer.compose(first.settings)[0].ids == first.ids
+
+
+def test_sampling_settings_reach_the_sampling(composer):
+    narrow = composer.compose(Settings(seed=1, top_k=1, max_new_tokens=80), num=3)
+    assert len({tuple(p.ids) for p in narrow}) == 1  # only the likeliest token is left: the seed cannot matter
+    wide = composer.compose(Settings(seed=1, top_k=0, top_p=1, temperature=2, max_new_tokens=80), num=3)
+    assert len({tuple(p.ids) for p in wide}) == 3
+
+
+def test_a_continuation_leaves_the_prompt_as_it_is(composer, prompt):
+    [piece] = composer.compose(Settings(seed=3, max_new_tokens=200), prompt=prompt)
+    n = piece.num_prompt_notes
+    assert n == len(prompt) and piece.num_new_notes > 0
+    np.testing.assert_array_equal(piece.score.array[:n], prompt.array)
+    assert piece.score.array[n, ONSET] > prompt.array[-1, ONSET]
+    assert (piece.score.key, piece.score.tempo, piece.score.meters[0]) == (prompt.key, 92.5, prompt.meters[0])
+    assert first_error(piece.ids) is None
+    assert piece.ids[: 4 * n] == encode(prompt).tolist()[: 4 * n]
+    assert piece.file_stem().startswith("beginning_continued_")
+
+
+def test_prompt_bars_keep_the_beginning_only(composer, prompt):
+    [piece] = composer.compose(Settings(seed=3, max_new_tokens=60), prompt=prompt, prompt_bars=2)
+    assert piece.num_prompt_notes == len(prompt.first_bars(2))
+    assert piece.score.array[piece.num_prompt_notes :, ONSET].min() >= prompt.first_bars(2).array[-1, ONSET]
+
+
+def test_of_a_prompt_longer_than_the_context_the_last_whole_bars_are_read(composer, prompt):
+    rows = [(12 * i, 12, 60 + i % 12, i % 2) for i in range(900)]
+    long = Score(rows, meters=[Meter(0, 3, 4), Meter(72 * 50, 4, 4)], key="A minor")
+    [piece] = composer.compose(Settings(seed=1, max_new_tokens=100), prompt=long)
+    assert len(piece.ids) <= composer.context
+    np.testing.assert_array_equal(piece.score.array[:900], long.array)
+    new = piece.score.array[900:, ONSET]
+    assert len(new) and (new > long.array[-1, ONSET]).all()
+    # What was read ends with the prompt's last note, and stands at the same place of the bar.
+    read = decode(piece.ids).score
+    first_new = read.array[len(read) - len(new), ONSET]
+    assert (new[0] - first_new) % 96 == 0
+
+
+def test_a_key_given_with_a_prompt_says_what_key_the_prompt_is_in(composer):
+    unkeyed = Score([(24 * i, 24, 62 + (2, 4, 5, 7)[i % 4], 0) for i in range(16)])
+    [piece] = composer.compose(Settings(key="Bb major", seed=1, max_new_tokens=40), prompt=unkeyed)
+    assert str(piece.score.key) == "Bb major"
+    np.testing.assert_array_equal(piece.score.array[:16], unkeyed.array)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"settings": Settings(meter="4/4")}, "in 3/4"),
+        ({"prompt_bars": 0}, "at least 1"),
+        ({"num": 0}, "num is 0"),
+    ],
+)
+def test_what_cannot_be_done_with_a_prompt_is_said(composer, prompt, arguments, words):
+    with pytest.raises(MusicGPTError, match=words):
+        composer.compose(prompt=prompt, **arguments)
+
+
+def test_an_empty_prompt_is_refused(composer):
+    with pytest.raises(MusicGPTError, match="no notes"):
+        composer.compose(prompt=Score([], key="C major"))
+
+
+def test_streaming_gives_the_notes_and_the_piece_that_compose_gives(composer, prompt):
+    settings = Settings(seed=9, max_new_tokens=160)
+    for given in (None, prompt):
+        [piece] = composer.compose(settings, prompt=given)
+        stream = composer.stream(settings, prompt=given)
+        notes = list(stream)
+        assert stream.composition.ids == piece.ids and stream.composition.score == piece.score
+        new = piece.score.array[piece.num_prompt_notes :].tolist()
+        assert sorted(map(list, notes)) == sorted(new)
+
+
+def test_a_stream_can_be_stopped_and_keeps_what_there_is(composer):
+    stop = threading.Event()
+    stream = composer.stream(Settings(seed=2, max_new_tokens=900), stop=stop)
+    first = next(stream)
+    stop.set()
+    notes = [first, *stream]
+    assert stream.composition is not None
+    assert len(stream.composition.score) >= len(notes) - 1 > -1
+    assert len(stream.composition.ids) < 900
+    assert first_error(stream.composition.ids) is None
+
+
+def test_an_error_in_the_models_thread_reaches_the_reader(composer, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(composer.model, "generate", fail)
+    with pytest.raises(RuntimeError, match="no memory"):
+        next(composer.stream(Settings(seed=2)))
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    with pytest.raises(MusicGPTError, match="config.json"):
+        Composer.from_pretrained(tmp_path)
+    with pytest.raises(MusicGPTError, match="Cannot load"):
+        Composer.from_pretrained("no-such-user/no-such-model-anywhere")
+
+
+def test_progress_counts_up_to_the_end(composer):
+    seen = []
+    composer.compose(Settings(seed=1, max_new_tokens=40), num=2, progress=lambda done, total: seen.append((done, total)))
+    assert seen and seen == sorted(seen) and {total for _, total in seen} == {80}
