@@ -1,0 +1,138 @@
+"""One epoch as a list of batches: which stretch of which piece in which row, decided by the seed and the epoch alone.
+
+Every process of a distributed run computes the same plan and takes its own rows, so no process has to tell another how many
+tokens a step holds, and the gradient is the same for any number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenization.score import Score
+from tokenization.vocabulary import PAD_ID
+
+from .arguments import DataArguments
+from .augmentation import Stage, augment
+from .crops import Piece, Segment, cut_prefix, cut_segment, drop_conditions, notes_in, type_of_positions
+
+Row = list[Segment]  # what stands in one row: one segment, or several when packing
+_SHUFFLE = 2**31 - 1  # stands where a piece's number would, for the draw that mixes the whole epoch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows as arrays of shape `(rows, length)`.
+
+    Attributes:
+        input_ids (`int64`): padded at the right.
+        position_ids (`int64`): position within the segment; begins again at 0 with every segment of a packed row.
+        attention_mask (`int64`): 1 where there is a token.
+        targets (`int64`): the token itself where it is to be predicted, else -100. Not shifted.
+        terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens of the published loss, else -1.
+    """
+
+    input_ids: np.ndarray
+    position_ids: np.ndarray
+    attention_mask: np.ndarray
+    targets: np.ndarray
+    terms: np.ndarray
+
+    @property
+    def num_targets(self) -> int:
+        """How many tokens are to be predicted."""
+        return int((self.targets >= 0).sum())
+
+    def without_targets(self) -> Batch:
+        """The same rows with nothing to predict: what a process gets for which a step has no row."""
+        return Batch(
+            self.input_ids,
+            self.position_ids,
+            self.attention_mask,
+            np.full_like(self.targets, -100),
+            np.full_like(self.terms, -1),
+        )
+
+
+def plan_epoch(
+    pieces: Sequence[Piece], data: DataArguments, stage: Stage, seed: int, epoch: int, batch_size: int
+) -> list[list[Row]]:
+    """The rows of an epoch, step by step.
+
+    Each piece gives as many crops as it needs to be covered once, at random places spread over its length, or itself as a whole where
+    it fits. All steps have `batch_size` rows or one more or less.
+    """
+    segments: list[Segment] = []
+    for number, piece in enumerate(pieces):
+        rng = np.random.default_rng([seed, epoch, number])
+        segments += crops(piece, augment(piece, stage, rng), data, rng)
+    mixed = np.random.default_rng([seed, epoch, _SHUFFLE])
+    segments = [segments[i] for i in mixed.permutation(len(segments))]
+    rows = pack(segments, data.length) if data.packing else [[segment] for segment in segments]
+    steps = max(1, round(len(rows) / batch_size))
+    return [[rows[i] for i in part] for part in np.array_split(np.arange(len(rows)), steps)]
+
+
+def crops(piece: Piece, score: Score, data: DataArguments, rng: np.random.Generator) -> list[Segment]:
+    """The crops of one piece in one epoch. `score` is the augmented piece; how many there are depends on `piece` alone."""
+    fit = notes_in(data.length)
+    count = 1 if piece.num_notes <= fit else -(-piece.num_notes // fit)
+    last = max(0, len(score) - fit)
+    # One crop from each of `count` equal parts of the places where a crop may begin; a quarter of a crop is added at both ends, so that
+    # the beginning and the end of a piece are seen more often than chance would have it.
+    edges = np.linspace(-fit / 4, last + fit / 4, count + 1)
+    starts = np.clip(np.floor(rng.uniform(edges[:-1], edges[1:])), 0, last).astype(int)
+    if len(score) <= fit:
+        starts = starts[:1] * 0
+    return [
+        cut_segment(
+            score,
+            start,
+            data.length,
+            drop_conditions(cut_prefix(score, start), data.condition_dropout, rng),
+            data.predict_prefix,
+        )
+        for start in starts.tolist()
+    ]
+
+
+def pack(segments: Sequence[Segment], length: int) -> list[Row]:
+    """Segments put together into rows of at most `length` tokens: each goes into the first of the 32 newest rows that has room."""
+    rows: list[Row] = []
+    room: list[int] = []
+    for segment in segments:
+        newest = range(max(0, len(rows) - 32), len(rows))
+        place = next((i for i in newest if room[i] >= len(segment)), None)
+        if place is None:
+            rows.append([segment])
+            room.append(length - len(segment))
+        else:
+            rows[place].append(segment)
+            room[place] -= len(segment)
+    return rows
+
+
+def collate(rows: Sequence[Row]) -> Batch:
+    """Rows as one batch, padded to the longest."""
+    width = max(sum(len(segment) for segment in row) for row in rows)
+    shape = (len(rows), width)
+    ids, positions = np.full(shape, PAD_ID, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    mask, targets, terms = (
+        np.zeros(shape, dtype=np.int64),
+        np.full(shape, -100, dtype=np.int64),
+        np.full(shape, -1, dtype=np.int64),
+    )
+    for r, row in enumerate(rows):
+        at = 0
+        for segment in row:
+            here = slice(at, at + len(segment))
+            ids[r, here], mask[r, here] = segment.ids, 1
+            positions[r, here] = np.arange(len(segment))
+            targets[r, here] = np.where(segment.predicted, segment.ids, -100)
+            # Of a piece's published terms only those that are predicted count (all of them are).
+            terms[r, here] = type_of_positions(segment.ids)[1]
+            at += len(segment)
+        positions[r, at:] = np.arange(width - at)
+    return Batch(ids, positions, mask, targets, terms)

@@ -1,0 +1,122 @@
+"""Values that are out of range and arguments that contradict each other, refused by name before a run begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import ArgumentsError
+
+if TYPE_CHECKING:
+    from .arguments import Arguments
+
+# Field -> (smallest, largest) value; None where there is no limit.
+_RANGES: dict[str, tuple[float | None, float | None]] = {
+    "run.threads": (1, None),
+    "run.log_every": (1, None),
+    "data.validation_share": (0, 0.9),
+    "data.max_pieces": (1, None),
+    "data.length": (32, 65536),
+    "data.condition_dropout": (0, 1),
+    "model.dropout": (0, 0.95),
+    "fit.epochs": (1, None),
+    "fit.max_steps": (1, None),
+    "fit.batch_size": (1, None),
+    "fit.micro_batch_size": (1, None),
+    "fit.learning_rate": (0, 10),
+    "fit.matrix_learning_rate": (0, 10),
+    "fit.weight_decay": (0, None),
+    "fit.embedding_weight_decay": (0, None),
+    "fit.momentum": (0, 0.9999),
+    "fit.grad_clip": (0, None),
+    "fit.warmup_ratio": (0, 1),
+    "fit.decay_ratio": (0, 1),
+    "fit.final_lr_ratio": (0, 1),
+    "fit.ema_decay": (0, 0.999999),
+    "fit.label_smoothing": (0, 0.9),
+    "evaluation.eval_every": (1, None),
+    "evaluation.context": (32, None),
+    "evaluation.musical_every": (0, None),
+    "evaluation.musical_pieces": (1, None),
+    "evaluation.musical_tokens": (32, None),
+    "evaluation.loss_weight": (0, 1),
+    "evaluation.musical_weight": (0, 1),
+    "evaluation.patience": (1, None),
+    "evaluation.save_every": (1, None),
+    "evaluation.save_every_steps": (1, None),
+    "evaluation.keep_last": (1, None),
+}
+
+
+def check(arguments: Arguments) -> None:
+    """Raise an `ArgumentsError` for the first value out of range or pair of arguments that cannot both hold."""
+    for key, limits in _RANGES.items():
+        group, name = key.split(".")
+        _check_range(name, getattr(getattr(arguments, group), name), *limits)
+    for wrong, text in _contradictions(arguments):
+        if wrong:
+            raise ArgumentsError(text)
+    from .augmentation import read_stages
+
+    read_stages(arguments.augmentation.stages)
+
+
+def _check_range(name: str, value: Any, low: float | None, high: float | None) -> None:
+    if value is None:
+        return
+    if (low is not None and value < low) or (high is not None and value > high):
+        wanted = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ArgumentsError(f"--{name} is {value}; it must be {wanted}.")
+
+
+def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
+    run, data, model, fit, evaluation = a.run, a.data, a.model, a.fit, a.evaluation
+    return [
+        (
+            run.private and not run.push,
+            "--private says how to push, but --push names no repository: give both or neither.",
+        ),
+        (
+            data.data is not None and data.scores is not None,
+            "--data and --scores both say where the pieces are: choose one.",
+        ),
+        (
+            data.extra != "none" and data.builder_config not in (None, "wtc-plus"),
+            f"--extra {data.extra} needs the further pieces: set --builder_config wtc-plus, not {data.builder_config}.",
+        ),
+        (
+            fit.micro_batch_size is not None and fit.micro_batch_size > fit.batch_size,
+            f"--micro_batch_size {fit.micro_batch_size} is larger than --batch_size {fit.batch_size}, which counts all rows of a step.",
+        ),
+        (
+            fit.matrix_learning_rate is not None and fit.optimizer != "muon",
+            f"--matrix_learning_rate belongs to --optimizer muon, but --optimizer is {fit.optimizer}.",
+        ),
+        (
+            fit.schedule == "wsd" and fit.warmup_ratio + fit.decay_ratio > 1,
+            f"--warmup_ratio {fit.warmup_ratio} and --decay_ratio {fit.decay_ratio} add up to more than the whole run.",
+        ),
+        (
+            evaluation.musical_every > 0 and model.model != "musicgpt",
+            f"--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is {model.model}.",
+        ),
+        (
+            model.init_from is not None and bool(model.config_overrides),
+            "--init_from brings its own config: --config_overrides cannot change it.",
+        ),
+        (
+            evaluation.stop_on == "combined" and evaluation.musical_every == 0,
+            "--stop_on combined needs the musical score: set --musical_every to a number of epochs.",
+        ),
+        (
+            evaluation.musical_every > 0 and evaluation.musical_every % evaluation.eval_every != 0,
+            f"--musical_every {evaluation.musical_every} must be a multiple of --eval_every {evaluation.eval_every}: the combined score needs both.",
+        ),
+        (
+            evaluation.musical_every > 0 and abs(evaluation.loss_weight + evaluation.musical_weight - 1) > 1e-6,
+            f"--loss_weight {evaluation.loss_weight} and --musical_weight {evaluation.musical_weight} must add up to 1.",
+        ),
+        (
+            evaluation.context is not None and evaluation.context < data.length // 2,
+            f"--context {evaluation.context} is less than half of --length {data.length}: validation would not see what training saw.",
+        ),
+    ]

@@ -1,0 +1,111 @@
+"""Musical evaluation: the same pieces, with the same seeds, composed again by the model as it is now, and how near to Bach they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .units import Report
+
+if TYPE_CHECKING:
+    from tokenization.score import Score
+
+FORMS, KEYS = ("prelude", "fugue"), ("C major", "A minor")
+FIRST_SEED = 1000
+
+
+@dataclass
+class MusicalResult:
+    """What a musical evaluation found.
+
+    Attributes:
+        score (`float`): mean musical score of the pieces, 0 to 100; a piece without a score (too short to judge) counts 0.
+        scores (list of `float`): each piece's.
+        metrics (`dict`): median of each metric over the pieces that have it.
+        pieces (list of `Score`): the pieces.
+        seeds (list of `int`): their seeds.
+    """
+
+    score: float
+    scores: list[float]
+    metrics: dict[str, float] = field(default_factory=dict)
+    pieces: list[Score] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """What goes into the log."""
+        return {"musical_score": self.score, "scores": self.scores, "metrics": self.metrics}
+
+
+def settings_of(number: int, tokens: int, form: str = "all") -> list[Any]:
+    """The settings of the pieces: forms and modes in turn, seeds from `FIRST_SEED` on, the defaults of `musicgpt generate` otherwise."""
+    from musicgpt import Settings
+
+    forms = FORMS if form == "all" else (form,)
+    asked = [(forms[i % len(forms)], KEYS[i // len(forms) % len(KEYS)]) for i in range(number)]
+    return [Settings(form=f, key=key, seed=FIRST_SEED + i, max_new_tokens=tokens) for i, (f, key) in enumerate(asked)]
+
+
+def compose(model: Any, number: int, tokens: int, form: str = "all") -> list[Any]:
+    """The pieces as `Composition`s. The model is left in the mode (training or not) in which it was."""
+    from musicgpt import Composer
+
+    training = model.training
+    try:
+        composer = Composer(model)
+        return [composer.compose(settings)[0] for settings in settings_of(number, tokens, form)]
+    finally:
+        model.train(training)
+
+
+def judge(scores: Sequence[Score], seeds: Sequence[int] = ()) -> MusicalResult:
+    """Score pieces with `musical_metrics`."""
+    from statistics import mean, median
+
+    from musical_metrics.score import musical_score
+
+    judged = [musical_score(score) for score in scores]
+    values: dict[str, list[float]] = {}
+    for one in judged:
+        for name, metric in one.metrics.items():
+            if metric.value is not None:
+                values.setdefault(name, []).append(metric.value)
+    own = [one.value or 0.0 for one in judged]
+    return MusicalResult(
+        mean(own), own, {name: median(found) for name, found in values.items()}, list(scores), list(seeds)
+    )
+
+
+def evaluate_music(model: Any, number: int, tokens: int, form: str = "all") -> MusicalResult:
+    """Compose and judge."""
+    pieces = compose(model, number, tokens, form)
+    return judge([piece.score for piece in pieces], [piece.seed for piece in pieces])
+
+
+def write_samples(result: MusicalResult, folder: Path) -> list[Path]:
+    """The pieces as MIDI, named with form, mode, seed and score."""
+    from tokenization import write_midi
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for place, score in enumerate(result.pieces):
+        mode = score.key.mode if score.key else "unknown"
+        name = f"{score.form or 'piece'}_{mode}_seed{result.seeds[place]}_score{result.scores[place]:.0f}.mid"
+        write_midi(score, folder / name)
+        paths.append(folder / name)
+    return paths
+
+
+def loss_score(nats_per_note: float, unigram: float) -> float:
+    """The validation loss on a scale of 0 to 100: 0 is what counting tokens gives (`unigram`, of the train split), 100 no surprise at all."""
+    return max(0.0, 100.0 * (1.0 - nats_per_note / unigram))
+
+
+def combined_score(
+    losses: Report | float, unigram: float, musical: float, loss_weight: float, musical_weight: float
+) -> float:
+    """`loss_weight * loss_score + musical_weight * musical score`, both 0 to 100, higher is better."""
+    nats = losses if isinstance(losses, float) else losses.nats_per_note
+    return loss_weight * loss_score(nats, unigram) + musical_weight * musical

@@ -1,0 +1,136 @@
+"""From a built data set, or a folder of scores, to the pieces of each split."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .arguments import DataArguments
+from .crops import Piece
+from .errors import TrainingError
+
+# Of the further Bach pieces those that fit the WTC best, by their column `work`.
+CORE_WORKS = ("invention", "sinfonia", "Art of Fugue")
+SPLITS = ("train", "validation", "test")
+
+
+def cache_folder() -> Path:
+    """Where data sets built on the fly are kept: `$MUSICGPT_CACHE`, else `musicgpt` in the user's cache folder."""
+    base = os.environ.get("MUSICGPT_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "musicgpt"
+
+
+def default_scores() -> Path:
+    """The folder of scores that stands beside the project: `../shared/data`.
+
+    Raises:
+        TrainingError: if it is not there.
+    """
+    folder = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    if not folder.is_dir():
+        raise TrainingError(
+            "No data: ../shared/data is not there; name a built data set with --data or a folder of scores with --scores."
+        )
+    return folder
+
+
+def build(scores: str | os.PathLike, config: str) -> Path:
+    """Build a data set from scores into the cache (at once if nothing changed) and return its folder."""
+    from dataset_builder import BuildOptions, build_dataset
+
+    name = str(scores)
+    source = name if name == "music21" else str(Path(name).resolve())
+    out = cache_folder() / "datasets" / f"{config}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
+    build_dataset(BuildOptions(out=out, source=(source,), configs=(config,)))
+    return out
+
+
+def read_rows(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a built data set by split.
+
+    Raises:
+        TrainingError: if there is no data set in the folder.
+    """
+    from datasets import load_dataset
+    from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+
+    if not Path(folder).is_dir():
+        raise TrainingError(
+            f"There is no data set in {folder}: build one with `python -m dataset_builder --out {folder}`."
+        )
+    disable_progress_bar()
+    try:
+        splits = load_dataset(str(folder))
+    except Exception as error:
+        raise TrainingError(
+            f"There is no data set that can be read in {folder}: {' '.join(str(error).split())}."
+        ) from error
+    finally:
+        enable_progress_bar()
+    return {name: list(rows) for name, rows in splits.items()}
+
+
+def to_piece(row: dict[str, Any]) -> Piece:
+    """A row as a quantised piece. Its unit is the key number where it has one."""
+    from dataset_builder import score_of_row
+
+    number = row.get("number")
+    unit = f"{number:02d}" if number else str(row["id"])
+    return Piece(str(row["id"]), score_of_row(row).quantised(), unit, row.get("tempo"))
+
+
+def wanted(row: dict[str, Any], data: DataArguments, with_wtc: bool) -> bool:
+    """Whether a row is among those that the arguments ask for. `with_wtc`: the data holds the WTC, to which others are additions."""
+    if data.form != "all" and row.get("kind") != data.form:
+        # The further pieces have no form; they come along when they are asked for.
+        if row.get("kind") is not None or row.get("work") == "WTC":
+            return False
+    if not with_wtc or row.get("work") == "WTC":
+        return True
+    return data.extra == "all" or (data.extra == "core" and row.get("work") in CORE_WORKS)
+
+
+def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validation")) -> dict[str, list[Piece]]:
+    """The pieces of each split that the arguments ask for; a validation split is held out where the data has none.
+
+    Raises:
+        TrainingError: if there is no data, or a split that is needed has no piece.
+    """
+    folder: Path | str
+    if data.data is not None:
+        folder = data.data
+    else:
+        own = data.scores is None and data.extra == "none"
+        folder = build(data.scores or default_scores(), data.builder_config or ("wtc" if own else "wtc-plus"))
+    rows = read_rows(folder)
+    with_wtc = any(row.get("work") == "WTC" and row.get("number") is not None for part in rows.values() for row in part)
+    rows = {name: [row for row in part if wanted(row, data, with_wtc)] for name, part in rows.items()}
+    if "validation" in splits and not rows.get("validation"):
+        rows["train"], rows["validation"] = hold_out(rows.get("train", []), data.validation_share)
+    pieces = {}
+    for split in splits:
+        if not rows.get(split) and split != "validation":
+            raise TrainingError(
+                f"The data in {folder} has no piece for the split {split!r} with --form {data.form}: it has {_counts(rows)}."
+            )
+        pieces[split] = [to_piece(row) for row in rows.get(split, [])]
+    if data.max_pieces and "train" in pieces:
+        pieces["train"] = pieces["train"][: data.max_pieces]
+    return pieces
+
+
+def hold_out(rows: Sequence[dict[str, Any]], share: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Train and validation rows of a data set without a validation split: a share of the pieces, chosen by the hash of their ids."""
+    if len(rows) < 2 or share == 0:
+        return list(rows), []
+    count = max(1, round(share * len(rows)))
+    order = sorted(range(len(rows)), key=lambda i: hashlib.sha256(str(rows[i]["id"]).encode()).hexdigest())
+    held = set(order[:count])
+    return [row for i, row in enumerate(rows) if i not in held], [row for i, row in enumerate(rows) if i in held]
+
+
+def _counts(rows: dict[str, list]) -> str:
+    return ", ".join(f"{len(part)} in {name}" for name, part in rows.items()) or "no rows at all"
