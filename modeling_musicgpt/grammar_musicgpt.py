@@ -1,0 +1,214 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""The grammar of the tokens as an automaton: which token may follow, and how a piece is brought to an end at a bar line.
+
+Two tables built from the config, `[state, token] -> legal` and `[state, token] -> next state`, so that masking a step is two gathers.
+The state after a sequence is found from its last few tokens alone: nothing is kept between steps, so beams, batches and tokens taken
+back by assisted decoding need no bookkeeping.
+"""
+
+from __future__ import annotations
+
+import torch
+from transformers import LogitsProcessor
+
+from .configuration_musicgpt import MusicGPTConfig
+
+PREFIX = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
+# A step takes at most this many TIME tokens, which add up.
+MAX_TIME_TOKENS = 4
+STATES = (
+    "START",  # nothing but padding yet: <bos> must come
+    "BOS",
+    *PREFIX,
+    "LEAD_0",  # before the first note: after a step of 0, and after one to four TIME tokens
+    *(f"LEAD_{k}" for k in range(1, MAX_TIME_TOKENS + 1)),
+    "NOTE",
+    "VOICE",
+    "DUR",
+    "TIME_0",  # between notes: the next one sounds together with the last, or the piece ends
+    *(f"TIME_{k}" for k in range(1, MAX_TIME_TOKENS + 1)),
+    "NEW_METER",  # a METER between notes
+    "END",
+)
+STATE = {name: i for i, name in enumerate(STATES)}
+_BEFORE_NOTES = STATES[: STATES.index("NOTE")]
+# The state follows from this many tokens: the longest run without a NOTE is <bos>, five of the prefix and four TIMEs.
+WINDOW = 2 + len(PREFIX) + MAX_TIME_TOKENS
+
+
+class Grammar:
+    """The automaton of a musical vocabulary.
+
+    Args:
+        config (`MusicGPTConfig`): with a musical vocabulary; `<bos>`, `<eos>` and `<pad>` are its `bos_token_id`, `eos_token_id` (of
+            several the first) and `pad_token_id`.
+
+    Attributes:
+        legal (`torch.BoolTensor` of shape `(states, vocab_size)`): whether a token may come in a state.
+        next_state (`torch.LongTensor` of shape `(states, vocab_size)`): the state after it. Illegal tokens lead to where a reader finds
+            its feet again: the state that a token of this type usually leads to; `<pad>` and unknown tokens change nothing.
+
+    Raises:
+        ValueError: if the vocabulary of the config is not musical.
+    """
+
+    def __init__(self, config: MusicGPTConfig):
+        if not has_grammar(config):
+            raise ValueError(
+                f"A vocabulary of {config.vocab_size} tokens with bos_token_id={config.bos_token_id} has no grammar: it needs all blocks of "
+                "token_blocks and a <bos>."
+            )
+        self.vocab_size = config.vocab_size
+        self.pad = -1 if config.pad_token_id is None else config.pad_token_id
+        self.bos = config.bos_token_id
+        eos = config.eos_token_id
+        self.eos = eos[0] if isinstance(eos, (list, tuple)) and eos else eos if isinstance(eos, int) else None
+        self.blocks = {name: slice(first, first + count) for name, (first, count) in config.token_blocks.items()}
+        steps = torch.tensor(config.time_steps)
+        times = torch.arange(self.blocks["TIME"].start, self.blocks["TIME"].stop)
+        self.zero_steps, self.steps = times[steps == 0], times[steps > 0]
+        self.legal = self._legal()
+        self.next_state = self._next_state()
+        self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def _legal(self) -> torch.Tensor:
+        legal = torch.zeros(len(STATES), self.vocab_size, dtype=torch.bool)
+
+        def allow(state: str, *what: str | int | None) -> None:
+            for item in what:
+                if item is not None:
+                    legal[STATE[state], self.blocks[item] if isinstance(item, str) else item] = True
+
+        allow("START", self.bos)
+        for i, state in enumerate(("BOS", *PREFIX)):
+            allow(state, *PREFIX[i:], "TIME")
+        for state in ("LEAD_0", *(f"LEAD_{k}" for k in range(1, MAX_TIME_TOKENS + 1)), "NEW_METER"):
+            allow(state, "NOTE")
+        allow("NOTE", "VOICE")
+        allow("VOICE", "DUR")
+        allow("DUR", "TIME")
+        allow("TIME_0", "NOTE", self.eos)
+        for k in range(1, MAX_TIME_TOKENS + 1):
+            allow(f"TIME_{k}", "NOTE", "METER", self.eos)
+            if k < MAX_TIME_TOKENS:
+                legal[STATE[f"TIME_{k}"], self.steps] = True
+                legal[STATE[f"LEAD_{k}"], self.steps] = True
+        # After <eos> comes padding, or the next of several packed pieces.
+        allow("END", self.bos, None if self.pad < 0 else self.pad)
+        return legal
+
+    def _next_state(self) -> torch.Tensor:
+        after = torch.arange(len(STATES))[:, None].repeat(1, self.vocab_size)  # by default a token changes nothing
+        for name in ("MODE", "FORM", "VOICES", "TEMPO", "NOTE", "VOICE", "DUR"):
+            after[:, self.blocks[name]] = STATE[name]
+        for state in STATES:
+            lead = state in _BEFORE_NOTES
+            run, _, place = state.rpartition("_")
+            count = int(place) if run in ("LEAD", "TIME") else 0
+            name = "LEAD" if lead else "TIME"
+            after[STATE[state], self.zero_steps] = STATE[f"{name}_0"]
+            after[STATE[state], self.steps] = STATE[f"{name}_{min(count + 1, MAX_TIME_TOKENS)}"]
+            after[STATE[state], self.blocks["METER"]] = STATE["METER" if lead else "NEW_METER"]
+        after[:, self.bos] = STATE["BOS"]
+        if self.eos is not None:
+            after[:, self.eos] = STATE["END"]
+        return after
+
+    def tables(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """`legal` and `next_state` on a device; copied there once."""
+        if device not in self._tables:
+            self._tables[device] = (self.legal.to(device), self.next_state.to(device))
+        return self._tables[device]
+
+    def states(self, ids: torch.Tensor) -> torch.Tensor:
+        """The state after each row.
+
+        Args:
+            ids (`torch.LongTensor` of shape `(batch, length)`): with padding anywhere; ids outside the vocabulary are skipped.
+
+        Returns:
+            `torch.LongTensor` of shape `(batch,)`.
+        """
+        _, next_state = self.tables(ids.device)
+        window = self._window(ids)
+        state = torch.full((len(ids),), STATE["START"], dtype=torch.long, device=ids.device)
+        outside = (window < 0) | (window >= self.vocab_size)
+        skipped = outside | (window == self.pad) if self.pad != self.eos else outside
+        window = window.clamp(0, self.vocab_size - 1)
+        for column, skip in zip(window.unbind(1), skipped.unbind(1), strict=True):
+            state = torch.where(skip, state, next_state[state, column])
+        return state
+
+    def _window(self, ids: torch.Tensor) -> torch.Tensor:
+        """The last `WINDOW` tokens of each row, `(batch, up to WINDOW)`; where padding stands among them, tokens before it fill up."""
+        window = ids[:, -WINDOW:]
+        if ids.shape[1] <= WINDOW or self.pad < 0:
+            return window
+        gaps = (window == self.pad).any(dim=1) & (window != self.eos if self.eos is not None else window >= 0).all(dim=1)
+        if not gaps.any():
+            return window
+        rows = ids[gaps]
+        real = rows != self.pad
+        from_end = real.long().flip(1).cumsum(1).flip(1)  # 1 at the last real token, 2 at the one before
+        place = torch.where(real & (from_end <= WINDOW), WINDOW - from_end, WINDOW)
+        closed = rows.new_full((len(rows), WINDOW + 1), self.pad).scatter_(1, place, rows)[:, :WINDOW]
+        window = window.clone()
+        window[gaps] = closed
+        return window
+
+    def mask(self, ids: torch.Tensor) -> torch.Tensor:
+        """Which tokens may come after each row: `(batch, length)` -> `(batch, vocab_size)`, booleans."""
+        return self.tables(ids.device)[0][self.states(ids)]
+
+
+def has_grammar(config: MusicGPTConfig) -> bool:
+    """Whether the vocabulary of a config is musical and has a `<bos>`."""
+    return config.is_musical and config.bos_token_id is not None
+
+
+def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
+    """`scores` with -inf where a token is not legal; a row in which nothing would be left stays as it is.
+
+    Nothing is left where an argument of the caller forbids every legal token (`forced_eos_token_id` inside a note): what was asked for
+    by name goes before the grammar.
+    """
+    masked = scores.masked_fill(~legal, -torch.inf)
+    possible = (masked > -torch.inf).any(dim=-1, keepdim=True)
+    return torch.where(possible, masked, scores)
+
+
+class GrammarLogitsProcessor(LogitsProcessor):
+    """Takes every token away that the grammar does not allow next.
+
+    Args:
+        grammar (`Grammar`): the automaton.
+        prompt_ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): what stands before the ids that the processor is called with
+            (a prompt given as embeddings).
+        ends (`bool`): whether `<eos>` ends the generation; if not, it is not allowed, because nothing could follow it.
+    """
+
+    def __init__(self, grammar: Grammar, prompt_ids: torch.Tensor | None = None, ends: bool = True):
+        self.grammar, self.prompt_ids, self.ends = grammar, prompt_ids, ends
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """`scores` of shape `(batch, vocab_size)`, masked for each row of `input_ids`."""
+        if scores.shape[-1] != self.grammar.vocab_size:
+            raise ValueError(
+                f"The scores have {scores.shape[-1]} columns, the grammar {self.grammar.vocab_size} tokens: resize the model with "
+                "resize_token_embeddings, or pass constrain_grammar=False."
+            )
+        legal = self.grammar.mask(with_prompt(self.prompt_ids, input_ids))
+        if not self.ends and self.grammar.eos is not None:
+            legal[:, self.grammar.eos] = False
+        return keep_possible(scores, legal)
+
+
+def with_prompt(prompt_ids: torch.Tensor | None, ids: torch.Tensor) -> torch.Tensor:
+    """The prompt in front of the ids; a prompt row serves as many consecutive rows of `ids` as there are more of them."""
+    if prompt_ids is None:
+        return ids
+    prompt_ids = prompt_ids.to(ids.device).repeat_interleave(len(ids) // len(prompt_ids), dim=0)
+    return torch.cat((prompt_ids, ids), dim=1)
+
+
+__all__ = ["Grammar", "GrammarLogitsProcessor", "has_grammar"]
