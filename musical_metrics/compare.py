@@ -176,13 +176,14 @@ def row_measures(row: np.ndarray) -> dict[str, Measure]:
 def bach_scores(values: Table, form: str | None, length: str = WHOLE) -> np.ndarray:
     """Bach's own musical scores: each movement against the bands of the movements of other key numbers; NaN where none, `(movements,)`."""
     found = np.full(len(values.ids), np.nan)
+    rows = values.rows(length)
     for number in np.unique(values.numbers):
         for which in ("prelude", "fugue"):
             if form not in (None, which):
                 continue
             bands = values.bands(which, length, without=[int(number)])
             for i in np.flatnonzero((values.numbers == number) & (values.forms == which)):
-                result = combine(judge_all(row_measures(values.values[length][i]), bands)).value
+                result = combine(judge_all(row_measures(rows[i]), bands)).value
                 found[i] = np.nan if result is None else result
     return found
 
@@ -210,7 +211,7 @@ def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | 
         length = length_class(int(np.median([len(view.array) for view in views]))) if views else WHOLE
         bach = table()
         keep = bach.select(form) & ~np.isnan(bach.values[length]).all(axis=1)
-        theirs, groups = bach.values[length][keep], bach.numbers[keep].tolist()
+        theirs, groups = bach.rows(length)[keep], bach.numbers[keep].tolist()
         reference_score = _median(bach_scores(bach, form, length).tolist())
         what = f"{int(keep.sum())} held-out {form or 'movement'}s of the Well-Tempered Clavier" + (
             "" if length == WHOLE else f", first {length} notes"

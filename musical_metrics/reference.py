@@ -58,12 +58,15 @@ class Table:
         keep = ~np.isin(self.numbers, list(without))
         return keep & (self.forms == form) if form else keep
 
+    def rows(self, length: str) -> np.ndarray:
+        """The values at a length; of the metrics that look at the end of a piece those of the whole movements, `(movements, metrics)`."""
+        ends = np.array([BY_NAME[name].whole for name in self.names])
+        return np.where(ends & ~np.isnan(self.values[length]).all(axis=1)[:, None], self.values[WHOLE], self.values[length])
+
     def bands(self, form: str | None, length: str, without: Sequence[int] = ()) -> dict[str, Band]:
         """The band of each metric that enough movements have a value of."""
-        keep = self.select(form, without)
         found = {}
-        for i, name in enumerate(self.names):
-            column = self.values[WHOLE if BY_NAME[name].whole else length][keep, i]
+        for name, column in zip(self.names, self.rows(length)[self.select(form, without)].T, strict=True):
             column = column[~np.isnan(column)]
             if len(column) >= MIN_PIECES:
                 low, high = np.quantile(column, BAND)

@@ -34,7 +34,7 @@ class Judged:
         value (`float` or `None`), reason (`str` or `None`): as in `Measure`.
         low, median, high (`float` or `None`), n (`int`): Bach's band (5 %, 50 %, 95 % of n movements).
         typicality (`float` or `None`): `2^(-d^2)`, 1 at Bach's median.
-        outside (`bool`): whether the value lies outside the band by more than the metric's resolution.
+        outside (`bool`): whether the value lies outside the band by more than a tenth of the metric's resolution.
         weight (`float`): in the musical score; 0 for what is only reported.
     """
 
@@ -80,7 +80,7 @@ def judge(name: str, measure: Measure, band: Band | None) -> Judged:
         return Judged(measure.value, measure.reason or "too few movements have it for a band", weight=weight)
     if measure.value is None:
         return Judged(None, measure.reason, *band, weight=weight)
-    slack = 1e-4 * BY_NAME[name].resolution  # the shipped values are rounded
+    slack = 0.1 * BY_NAME[name].resolution
     distance = band.distance(measure.value, BY_NAME[name].resolution)
     outside = not band.low - slack <= measure.value <= band.high + slack
     return Judged(measure.value, None, *band, typicality=2.0 ** -(min(distance, 30.0) ** 2), outside=outside, weight=weight)

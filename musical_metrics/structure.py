@@ -100,7 +100,7 @@ def find_subject(view: View) -> Subject | str:
     own = lines[starts[first] : starts[first + 1]]
     alone = own[own[:, ONSET] < entries[order[1]]][:MAX_SUBJECT]
     if len(alone) < MIN_SUBJECT:
-        return f"the first voice is alone for {len(alone)} notes only"
+        return f"the first voice is alone for fewer than {MIN_SUBJECT} notes"
     return Subject(np.diff(alone[:, [PITCH, ONSET]], axis=0), int(view.voices[first]))
 
 

@@ -1,0 +1,73 @@
+"""The results as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .catalogue import METRICS
+from .compare import Comparison
+from .originality import nearest_passage
+from .score import Judged, musical_score
+from .view import View
+
+
+def number(value: float | None) -> str:
+    """Three significant digits or so; `-` for none."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows of cells as aligned lines; the columns in `right` are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _mark(judged: Judged) -> str:
+    if judged.value is None or not judged.outside or judged.high is None:
+        return judged.reason or ""
+    return "▲ above Bach" if judged.value > judged.high else "▼ below Bach"
+
+
+def piece_table(view: View, bach: float | None = None) -> str:
+    """All metrics of one piece beside Bach's band.
+
+    Args:
+        view (`View`): the piece.
+        bach (`float`, *optional*): Bach's own musical score, to be named below the table.
+    """
+    score = view.score
+    found = musical_score(view)
+    key = f"{score.key}{' (estimated)' if view.key_estimated else ''}" if score.key else "no key"
+    head = f"{score.title or score.source or 'piece'}: {len(score)} notes, {len(view.voices)} voices ({found.voicing}), {key}, {score.form or 'no form declared'}"
+    rows = [("metric", "value", "Bach 5 %", "median", "95 %", "unit", "")]
+    for metric in METRICS:
+        judged = found.metrics[metric.name]
+        band = [number(judged.low), number(judged.median), number(judged.high)]
+        rows.append((metric.title, number(judged.value), *band, metric.unit, _mark(judged)))
+    passage = nearest_passage(view)
+    value = f"{found.value:.1f} of 100" if found.value is not None else f"none: {found.reason}"
+    own = f"; Bach's own median, held out: {bach:.1f}" if bach is not None else ""
+    tail = f"musical score {value} (against {found.compared_with}{own})\nnearest Bach passage: {passage}"
+    return f"{head}\n{columns(rows, right=(1, 2, 3, 4))}\n{tail}"
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """A set of pieces beside its reference."""
+    rows = [("metric", "median", "n", "reference", "n", "AUC", "overlap", "KL")]
+    for metric in METRICS:
+        c = comparison.metrics[metric.name]
+        cells = (number(c.median), str(c.n), number(c.reference_median), str(c.reference_n), number(c.auc), number(c.overlap), number(c.divergence))
+        rows.append((metric.title, *cells))
+    test = comparison.two_sample_reason if comparison.two_sample_auc is None else f"AUC {comparison.two_sample_auc:.3f}"
+    scores = f"median musical score {number(comparison.score)}, of the reference {number(comparison.reference_score)}"
+    head = f"{comparison.pieces} pieces against {comparison.reference}"
+    return f"{head}\n{columns(rows, right=range(1, 8))}\n{scores}\ntwo-sample test (0.5: cannot be told apart): {test}"
+
+
+__all__ = ["columns", "comparison_table", "number", "piece_table"]
