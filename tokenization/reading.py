@@ -72,10 +72,9 @@ def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str 
     try:
         check_size(path.stat().st_size)
         data = path.read_bytes()
+        score = read_score_bytes(data, path.suffix, key=key, form=form, source=path.name)
     except OSError as error:
         raise ScoreReadError(f"Cannot read {path}: {error.strerror or error}.") from error
-    try:
-        score = read_score_bytes(data, path.suffix, key=key, form=form, source=path.name)
     except ScoreReadError as error:
         raise ScoreReadError(f"{path.name}: {error}") from error
     return score if score.title else score.replace(title=path.stem)
