@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--route", default="notes", choices=("notes", "midi", "musicxml"), help="which form of catalogued pieces to read")
     parser.add_argument("--preset", help="a named selection: seed33")
     parser.add_argument("--without-source", action="append", default=[], metavar="NAME", help="leave out the pieces of one source, such as open_music_score")
+    parser.add_argument("--written-out", action="store_true", help="the files write out repeats and trills as notes: fold them back")
     parser.add_argument("--validation-share", type=float, default=0.1, help="for pieces whose split nothing declares (default 0.1)")
     parser.add_argument("--num-proc", type=int, metavar="N", help="processes that read scores; as many as there are cores when not given")
     parser.add_argument("--strict", action="store_true", help="stop at a piece that cannot be used, in place of skipping it by name")
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         route=args.route,
         preset=args.preset,
         strict=args.strict,
+        written_out=args.written_out,
         validation_share=args.validation_share,
         without_sources=tuple(args.without_source),
         num_proc=args.num_proc or available_cores(),

@@ -15,10 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .configs import CONFIGS, select
+from .configs import CONFIGS, choose
 from .errors import DatasetError
-from .pieces import Collection
-from .presets import apply_preset
+from .pieces import Collection, Piece
+from .processing import Outcome
 from .sources import open_source
 
 STAMP = "build.json"
@@ -37,6 +37,7 @@ class BuildOptions:
     strict: bool = False
     validation_share: float = 0.1
     without_sources: tuple[str, ...] = ()
+    written_out: bool = False
     num_proc: int = 1
     force: bool = False
     plots: bool = False
@@ -133,7 +134,8 @@ def build_dataset(options: BuildOptions) -> BuildResult:
         list(options.source), options.route, manifest=options.manifest, base_url=options.base_url, download_dir=options.download_dir
     )
     collections = {
-        name: apply_preset(select(everything, name, options.without_sources), options.preset) for name in dict.fromkeys(options.configs)
+        name: choose(everything, name, options.without_sources, options.preset, options.written_out)
+        for name in dict.fromkeys(options.configs)
     }
     fingerprint = _fingerprint(options, collections)
     stamp = _stamp_of(options.out)
@@ -149,8 +151,9 @@ def _build_into(folder: Path, options: BuildOptions, collections: dict[str, Coll
     from .card import write_card
 
     infos, reports = {}, {}
+    known: dict[Piece, Outcome] = {}
     for name, collection in collections.items():
-        infos[name], reports[name] = _build_config(folder, options, name, collection)
+        infos[name], reports[name] = _build_config(folder, options, name, collection, known)
     write_card(folder, infos, reports)
     if options.plots:
         from .plots import write_plots
@@ -162,17 +165,20 @@ def _build_into(folder: Path, options: BuildOptions, collections: dict[str, Coll
     return reports
 
 
-def _build_config(folder: Path, options: BuildOptions, name: str, collection: Collection) -> tuple[Any, dict[str, Any]]:
+def _build_config(
+    folder: Path, options: BuildOptions, name: str, collection: Collection, known: dict[Piece, Outcome]
+) -> tuple[Any, dict[str, Any]]:
     """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and its report."""
     import datasets
 
     from .builder import WTCDataset
     from .report import report_of
 
-    with tempfile.TemporaryDirectory(prefix=".musicgpt-") as cache, _quiet(datasets):
+    with tempfile.TemporaryDirectory(prefix="musicgpt-") as cache, _quiet(datasets):
         builder = WTCDataset(
             config_name=name, collection=collection, cache_dir=cache, strict=options.strict, validation_share=options.validation_share
         )
+        builder.known = known
         builder.download_and_prepare(str(Path(cache) / "prepared"), file_format="parquet", num_proc=options.num_proc)
         (folder / name).mkdir()
         for split in builder.info.splits:

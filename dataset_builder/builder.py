@@ -15,21 +15,14 @@ from typing import Any
 
 import datasets
 
-from .configs import CONFIGS, select
+from .card import CITATION
+from .configs import CONFIGS, choose
 from .features import features
-from .pieces import Collection
-from .presets import apply_preset
-from .processing import Processed, process_all
+from .pieces import Collection, Piece
+from .processing import Outcome, Processed, process_all
 from .sources import open_source
 
 VERSION = "1.0.0"
-LICENCE = "cc-by-sa-4.0"
-CITATION = """@misc{musicgpt_wtc,
-  title = {The Well-Tempered Clavier as notes with voices, in C major and A minor},
-  author = {MusicGPT contributors, after the encoders named in the column `encoder`},
-  year = {2026},
-  note = {Music by Johann Sebastian Bach, 1722 and 1742}
-}"""
 
 
 @dataclass
@@ -43,6 +36,7 @@ class WTCConfig(datasets.BuilderConfig):
         strict (`bool`): stop at a piece that cannot be used, in place of skipping it.
         validation_share (`float`): for pieces whose split nothing declares.
         without_sources (tuple of `str`): values of the column `source` to leave out.
+        written_out (`bool`): fold back written-out repeats and trills in all files, not only in those known to write them out.
         manifest, base_url, download_dir (`str`, *optional*): see `sources.download.open_download`.
         collection (`Collection`, *optional*): the pieces themselves, in place of a source.
     """
@@ -53,6 +47,7 @@ class WTCConfig(datasets.BuilderConfig):
     strict: bool = False
     validation_share: float = 0.1
     without_sources: tuple[str, ...] = ()
+    written_out: bool = False
     manifest: str | None = None
     base_url: str | None = None
     download_dir: str | None = None
@@ -65,8 +60,8 @@ class WTCConfig(datasets.BuilderConfig):
             DatasetError: if there is no such source, or nothing in it for this config.
         """
         options = {"manifest": self.manifest, "base_url": self.base_url, "download_dir": self.download_dir}
-        collection = select(open_source(self.source, self.route, **options), self.name, tuple(self.without_sources))
-        return apply_preset(collection, self.preset)
+        everything = open_source(self.source, self.route, **options)
+        return choose(everything, self.name, tuple(self.without_sources), self.preset, self.written_out)
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """The id that the cache of `datasets` goes by: it changes with the files of the source, not only with its name."""
@@ -78,7 +73,8 @@ class WTCConfig(datasets.BuilderConfig):
 class WTCDataset(datasets.GeneratorBasedBuilder):
     """Builds the Well-Tempered Clavier, or anyone's scores, as a dataset. Arguments: those of `WTCConfig`, and `config_name`.
 
-    After `download_and_prepare`, `processed` holds the rows, what was skipped and why.
+    After `download_and_prepare`, `processed` holds the rows, what was skipped and why. Builders of several configs of one source may
+    share a dict `known`, so that each piece is read once.
     """
 
     VERSION = datasets.Version(VERSION)
@@ -87,11 +83,12 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
     DEFAULT_CONFIG_NAME = "wtc-plus"
 
     processed: Processed | None = None
+    known: dict[Piece, Outcome] | None = None
     _num_proc = 1
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
-            description=self.config.description, features=features(), license=LICENCE, citation=CITATION, homepage=""
+            description=self.config.description, features=features(), citation=CITATION
         )
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
@@ -102,7 +99,7 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         collection = self.config.collection or self.config.open()
-        self.processed = process_all(collection, self._num_proc, self.config.strict, self.config.validation_share)
+        self.processed = process_all(collection, self._num_proc, self.config.strict, self.config.validation_share, self.known)
         self.processed.notices[:0] = collection.notices
         return [datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows}) for split, rows in self.processed.rows.items()]
 

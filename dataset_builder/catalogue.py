@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from .credits import encoder_of
+from .credits import CREDITS, encoder_of
 from .errors import DatasetError
 from .pieces import Piece, guess_kind, wtc_fields
 from .splits import SPLITS
@@ -13,6 +13,8 @@ from .splits import SPLITS
 CATALOGUE = "catalogue.csv"
 ROUTES = {"notes": ("note_table", "file", "path"), "midi": ("midi_file",), "musicxml": ("musicxml_file",)}
 _CONVENTION = {"notes": "notes/{}.tsv", "midi": "midi/{}.mid", "musicxml": "musicxml/{}.mxl"}
+# In a file's name: the fugue stands behind the prelude, and only the prelude is meant.
+_WITH_FUGUE = "_with_fugue"
 # Two-part canons that their source numbers among the contrapuncti of the Art of Fugue: fugues in nothing but name.
 _CANONS = ("contrapunctusXIV", "contrapunctusXV")
 # The little preludes, and a fugue whose file's name does not say so.
@@ -72,9 +74,10 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         raise DatasetError(f"The catalogue puts {row['id']} into the unknown split {split!r}; the splits are {', '.join(SPLITS)}.")
     source_file = row.get("source_file") or ""
     kind = row.get("kind") or known.get("kind") or _kind(row, source_file)
+    source, path = row.get("source") or "", _file_of(row, folder, route)
     return Piece(
         id=row["id"],
-        path=_file_of(row, folder, route),
+        path=path,
         work=row.get("work") or known.get("work", ""),
         title=row.get("title") or "",
         bwv=row.get("bwv") or known.get("bwv", ""),
@@ -84,9 +87,12 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         tonic=row.get("tonic") or None,
         mode=row.get("mode") or None,
         split=split,
-        source=row.get("source") or (Path(source_file).parts[0] if len(Path(source_file).parts) > 1 else ""),
+        source=source or (Path(source_file).parts[0] if len(Path(source_file).parts) > 1 else ""),
         source_file=source_file,
         licence=row.get("licence") or row.get("license") or "",
-        encoder=row.get("encoder") or encoder_of(row.get("source") or ""),
-        expected_notes=_number(row.get("notes")),
+        encoder=row.get("encoder") or encoder_of(source),
+        # The tables of these sources are folded already, and only they have the notes that the catalogue counts.
+        written_out=route != "notes" and source in CREDITS and CREDITS[source].written_out,
+        only_bars=_number(row.get("bars")) if _WITH_FUGUE in path.stem else None,
+        expected_notes=_number(row.get("notes")) if route == "notes" else None,
     )

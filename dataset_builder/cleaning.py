@@ -1,7 +1,7 @@
 """Cleaning and normalising as stages: each takes a score and gives back a changed one and how many notes it changed.
 
-The order matters and is fixed (`STAGES`): voices before duplicates (which are the same pitch in one voice), the key before tempo and
-tokens. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is counted from their notices.
+The order matters and is fixed (`STAGES`): trills before voices (which they may change), voices before duplicates (which are the same
+pitch in one voice), the key before the transposition. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is counted from their notices.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from .grid import off_grid
 from .keys import best_key, checked_key, key_on_signature
 from .ornaments import collapse_trills
 from .pieces import Piece
+from .repeats import fold_repeats
 
 # What each count of the report means, in the order of the stages.
 COUNTS = {
     "grace_notes": "grace notes left out (they take no time; tokens hold none)",
     "grid": "notes moved onto the grid of 24 ticks a quarter",
+    "excerpt": "notes left out because they belong to the next piece in the file",
     "voices": "notes whose voice was inferred, or renumbered from the top",
     "duplicates": "notes dropped that stand twice in one voice",
     "overlaps": "notes shortened because their voice strikes the pitch again",
+    "repeats": "notes of written-out repeats left out",
     "ornaments": "notes of written-out trills drawn together into the one they adorn",
     "key": "pieces whose key the notes had to tell",
     "transposed": "notes moved to C major or A minor",
@@ -47,6 +50,8 @@ class Cleaned(NamedTuple):
     changes: dict[str, int]
 
 
+# Stages that make notes disappear, so that the catalogue's count is less by what they count.
+DROPPING = ("excerpt", "duplicates", "repeats", "ornaments")
 Stage = Callable[[Score, Piece], tuple[Score, int]]
 
 
@@ -98,11 +103,22 @@ def cut_overlaps(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
     return score.replace(notes=array), int(cut.sum())
 
 
-def draw_ornaments(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """Written-out trills as the one note that they adorn; note tables are left as they are, their makers did this already."""
-    if piece is not None and piece.path.suffix.lower() == ".tsv":
+def cut_excerpt(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Only the bars of the file that are the piece."""
+    if piece is None or piece.only_bars is None:
         return score, 0
-    return collapse_trills(score)
+    excerpt = score.first_bars(piece.only_bars)
+    return excerpt, len(score) - len(excerpt)
+
+
+def fold_written_repeats(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Written-out repeats folded back, for files that are known to write them out: elsewhere a repetition may be composed."""
+    return fold_repeats(score) if piece is not None and piece.written_out else (score, 0)
+
+
+def draw_ornaments(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
+    """Written-out trills as the one note that they adorn, for files that are known to write them out: elsewhere they may be composed."""
+    return collapse_trills(score) if piece is not None and piece.written_out else (score, 0)
 
 
 def settle_key(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
@@ -134,10 +150,12 @@ def tempo_class(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
 
 
 STAGES: dict[str, Stage] = {
+    "excerpt": cut_excerpt,
+    "ornaments": draw_ornaments,
+    "repeats": fold_written_repeats,
     "voices": order_voices,
     "duplicates": drop_duplicates,
     "overlaps": cut_overlaps,
-    "ornaments": draw_ornaments,
     "key": settle_key,
     "transposed": normalise,
     "tempo": tempo_class,

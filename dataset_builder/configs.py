@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .errors import DatasetError
 from .pieces import Collection, Piece
+from .presets import apply_preset
 
 CONFIGS = {
     "preludes": "the preludes of the Well-Tempered Clavier",
@@ -21,6 +22,16 @@ def _belongs(piece: Piece, config: str) -> bool:
         return True
     wanted = {"preludes": ("prelude",), "fugues": ("fugue",), "wtc": ("prelude", "fugue")}[config]
     return piece.work == "WTC" and piece.kind in wanted
+
+
+def choose(
+    collection: Collection, config: str, without_sources: tuple[str, ...] = (), preset: str | None = None, written_out: bool = False
+) -> Collection:
+    """`select` and `apply_preset` in one, and the mark that all files write out repeats and trills, if asked."""
+    chosen = apply_preset(select(collection, config, without_sources), preset)
+    if written_out:
+        chosen.pieces = [replace(piece, written_out=piece.path.suffix.lower() != ".tsv") for piece in chosen.pieces]
+    return chosen
 
 
 def select(collection: Collection, config: str, without_sources: tuple[str, ...] = ()) -> Collection:

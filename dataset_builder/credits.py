@@ -13,6 +13,7 @@ class Credit(NamedTuple):
     commit: str
     licence: str
     remark: str = ""
+    written_out: bool = False  # its files write out repeats and trills as notes
 
 
 CREDITS: dict[str, Credit] = {
@@ -38,6 +39,7 @@ CREDITS: dict[str, Credit] = {
         "not named", "github.com/yufanyufan/open_music_score", "74836e6e15390ada94f87e22f6f4a960bc500f36",
         "declared public domain by its README; no licence file",
         "preludes of Book II; the weakest evidence of the sources: leave them out with `--without-source open_music_score`",
+        written_out=True,
     ),
     "ksnortum_inventions": Credit(
         "Knute Snortum", "github.com/ksnortum/bach-15-two-part-inventions", "2398bbbef2bd0ac8b2dadafd53eed7048d261289", "CC BY-SA 4.0", "inventions BWV 772-786"

@@ -6,6 +6,7 @@ import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 from tokenization.vocabulary import TICKS_PER_QUARTER
+from tokenization.voices import infer_voices
 
 LONGEST = TICKS_PER_QUARTER // 8  # a 32nd
 FEWEST = 4
@@ -13,40 +14,40 @@ WIDEST = 2  # semitones between the two notes of a trill
 
 
 def collapse_trills(score: Score) -> tuple[Score, int]:
-    """Runs of four or more notes of one voice, each a 32nd or shorter, that alternate between two neighbouring pitches without a
-    gap, become one note: the lower pitch (the main note of a trill), from the first onset to the last end.
+    """Four or more notes in a row, each a 32nd or shorter, that alternate between two neighbouring pitches without a gap, become one
+    note: the lower pitch (the main note of a trill), from the first onset to the last end.
+
+    Voices that the reader inferred are inferred again without the trills, whose notes it may have dealt out among several; for the
+    same reason the notes of a trill need not be of one voice.
 
     Returns:
         The score and how many notes disappeared.
     """
-    array = score.array[np.lexsort((score.array[:, ONSET], score.array[:, VOICE]))]
-    keep = np.ones(len(array), dtype=bool)
-    start = 0
-    while start < len(array) - 1:
-        end = _run_end(array, start)
-        if end - start >= FEWEST:
-            array[start, DURATION] = array[end - 1, ONSET] + array[end - 1, DURATION] - array[start, ONSET]
-            array[start, PITCH] = array[start : start + 2, PITCH].min()
-            keep[start + 1 : end] = False
-            start = end
-        else:
-            start = max(start + 1, end - 1)
-    dropped = int((~keep).sum())
-    return (score.replace(notes=array[keep]), dropped) if dropped else (score, 0)
+    array = score.array.copy()
+    short = {(int(row[ONSET]), int(row[PITCH])): i for i, row in enumerate(array) if row[DURATION] <= LONGEST}
+    gone: set[int] = set()
+    for i in sorted(short.values(), key=lambda i: int(array[i, ONSET])):
+        run = _run(array, short, i) if i not in gone else []
+        if len(run) >= FEWEST and not gone & set(run):
+            last = run[-1]
+            array[i, DURATION] = array[last, ONSET] + array[last, DURATION] - array[i, ONSET]
+            array[i, PITCH] = array[run[:2], PITCH].min()
+            gone.update(run[1:])
+    if not gone:
+        return score, 0
+    array = np.delete(array, sorted(gone), axis=0)
+    if any(notice.startswith("voices inferred") for notice in score.notices):
+        array[:, VOICE] = infer_voices(array)
+    return score.replace(notes=array), len(gone)
 
 
-def _run_end(array: np.ndarray, start: int) -> int:
-    """One past the last note of the alternation that begins at `start`; rows in the order of voice and onset."""
-    end = start + 1
-    while end < len(array):
-        note, before = array[end], array[end - 1]
-        if (
-            note[VOICE] != before[VOICE]
-            or note[ONSET] != before[ONSET] + before[DURATION]
-            or max(note[DURATION], before[DURATION]) > LONGEST
-            or not 1 <= abs(note[PITCH] - before[PITCH]) <= WIDEST
-            or (end - start >= 2 and note[PITCH] != array[end - 2, PITCH])
-        ):
-            break
-        end += 1
-    return end
+def _run(array: np.ndarray, short: dict[tuple[int, int], int], first: int) -> list[int]:
+    """The longest alternation that begins with a note, as indices of its notes."""
+    longest = [first]
+    for step in (*range(1, WIDEST + 1), *range(-WIDEST, 0)):
+        pitches = (int(array[first, PITCH]), int(array[first, PITCH]) + step)
+        run = [first]
+        while (following := short.get((int(array[run[-1], ONSET] + array[run[-1], DURATION]), pitches[len(run) % 2]))) is not None:
+            run.append(following)
+        longest = max(longest, run, key=len)
+    return longest

@@ -25,6 +25,8 @@ class Piece:
         tonic, mode: the declared key; a tonic without a mode is that of the key signature, which relative keys share.
         number: number in its book of the WTC, 1 to 24.
         split: the declared split.
+        written_out: the file writes out repeats and trills as notes; they are to be folded back.
+        only_bars: the piece is the first so many bars of its file (what follows is another piece).
         expected_notes: how many notes the catalogue counts.
     """
 
@@ -43,6 +45,8 @@ class Piece:
     source_file: str = ""
     licence: str = ""
     encoder: str = ""
+    written_out: bool = False
+    only_bars: int | None = None
     expected_notes: int | None = None
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tokenization.errors import MusicGPTError
@@ -74,7 +74,13 @@ def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
             raise DatasetError("A worker process died, probably out of memory; build again with --num-proc 1.") from error
 
 
-def process_all(collection: Collection, num_proc: int = 1, strict: bool = False, validation_share: float = 0.1) -> Processed:
+def process_all(
+    collection: Collection,
+    num_proc: int = 1,
+    strict: bool = False,
+    validation_share: float = 0.1,
+    known: dict[Piece, Outcome] | None = None,
+) -> Processed:
     """Rows of all pieces, by split, in the order of the collection, whatever the number of processes.
 
     Args:
@@ -82,6 +88,7 @@ def process_all(collection: Collection, num_proc: int = 1, strict: bool = False,
         num_proc: processes to use.
         strict: stop at the first piece that cannot be used, in place of skipping it.
         validation_share: see `splits.hashed_splits`; only for pieces without a declared split.
+        known: outcomes of earlier calls (another config of the same source), used and added to.
 
     Raises:
         PieceError: with `strict`, naming the piece and the reason.
@@ -94,8 +101,14 @@ def process_all(collection: Collection, num_proc: int = 1, strict: bool = False,
         raise _refusal(*done.skipped[0])
     kept: list[Outcome] = []
     first_with: dict[str, str] = {}
-    outcomes = _outcomes(collection.pieces, num_proc)
-    for outcome in tqdm(outcomes, total=len(collection.pieces), desc="Reading scores", unit="piece", disable=None):
+    known = {} if known is None else known
+    new = [piece for piece in collection.pieces if piece not in known]
+    for outcome in tqdm(_outcomes(new, num_proc), total=len(new), desc="Reading scores", unit="piece", disable=None if new else True):
+        known[outcome.piece] = outcome
+        if strict and outcome.row is None:
+            break  # the check below names it
+    for piece in (piece for piece in collection.pieces if piece in known):
+        outcome = replace(known[piece])
         if outcome.row is not None:
             digest = hashlib.sha256(repr((outcome.row["meters"], outcome.row["notes"], outcome.row["key"])).encode()).hexdigest()
             twin = first_with.setdefault(digest, outcome.piece.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .cleaning import COUNTS
+from .cleaning import COUNTS, DROPPING
 from .pieces import Collection
 from .processing import Processed
 
@@ -34,12 +34,27 @@ def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
     return {
         "source": collection.name,
         "splits": splits,
+        "sources": sources_of(processed),
         "changes": {name: sum(piece["changes"].get(name, 0) for piece in pieces) for name in COUNTS},
         "catalogue": reconcile(collection, processed),
         "skipped": [{"id": name, "reason": reason} for name, reason in processed.skipped],
         "notices": processed.notices,
         "pieces": pieces,
     }
+
+
+def sources_of(processed: Processed) -> dict[str, dict[str, Any]]:
+    """For each source: its pieces and notes, how many pieces under which licence, and who encoded them."""
+    sources: dict[str, dict[str, Any]] = {}
+    for row in (row for rows in processed.rows.values() for row in rows):
+        entry = sources.setdefault(row["source"], {"pieces": 0, "notes": 0, "licences": {}, "encoders": []})
+        entry["pieces"] += 1
+        entry["notes"] += row["num_notes"]
+        licence = row["licence"] or "not stated"
+        entry["licences"][licence] = entry["licences"].get(licence, 0) + 1
+        if row["encoder"] and row["encoder"] not in entry["encoders"]:
+            entry["encoders"].append(row["encoder"])
+    return dict(sorted(sources.items()))
 
 
 def reconcile(collection: Collection, processed: Processed) -> dict[str, Any]:
@@ -54,7 +69,7 @@ def reconcile(collection: Collection, processed: Processed) -> dict[str, Any]:
     for row in (row for rows in processed.rows.values() for row in rows):
         if row["id"] not in expected:
             continue
-        dropped = row["changes"]["duplicates"] + row["changes"]["ornaments"]
+        dropped = sum(row["changes"][name] for name in DROPPING)
         totals["pieces"] += 1
         totals["expected"] += expected[row["id"]]
         totals["dropped"] += dropped
