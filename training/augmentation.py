@@ -118,23 +118,8 @@ def without_voice(score: Score, place: int) -> Score:
     kept = np.delete(voices, place)
     array = score.array[np.isin(score.array[:, VOICE], kept)].copy()
     array[:, VOICE] = np.searchsorted(kept, array[:, VOICE])
-    return score.replace(notes=array, meters=_meters_on_notes(score.meters, array))
-
-
-def _meters_on_notes(meters: Sequence[Meter], array: np.ndarray) -> list[Meter]:
-    """Changes of meter moved to the next note that is left, as the tokens have them."""
-    moved: list[Meter] = [meters[0]]
-    for meter in meters[1:]:
-        place = int(np.searchsorted(array[:, ONSET], meter.onset))
-        if place == len(array):
-            continue
-        if place == 0:
-            moved = [meter._replace(onset=0)]
-        else:
-            moved = [m for m in moved if m.onset < array[place, ONSET]] + [
-                meter._replace(onset=int(array[place, ONSET]))
-            ]
-    return moved
+    # Silences may have grown longer than the tokens reach, and changes of meter may have lost their note.
+    return score.replace(notes=array).quantised()
 
 
 def rescaled(score: Score, double: bool) -> Score:

@@ -12,11 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenization.score import Score
-from tokenization.vocabulary import PAD_ID
+from tokenization.vocabulary import MAX_TIME_TOKENS, PAD_ID
 
 from .arguments import DataArguments
 from .augmentation import Stage, augment
-from .crops import Piece, Segment, cut_prefix, cut_segment, drop_conditions, notes_in, type_of_positions
+from .crops import (
+    PREFIX_ROOM,
+    Piece,
+    Segment,
+    cut_body,
+    cut_prefix,
+    cut_segment,
+    drop_conditions,
+    notes_in,
+    tokens_by_note,
+    type_of_positions,
+)
 
 Row = list[Segment]  # what stands in one row: one segment, or several when packing
 _SHUFFLE = 2**31 - 1  # stands where a piece's number would, for the draw that mixes the whole epoch
@@ -67,7 +78,7 @@ def plan_epoch(
     segments: list[Segment] = []
     for number, piece in enumerate(pieces):
         rng = np.random.default_rng([seed, epoch, number])
-        segments += crops(piece, augment(piece, stage, rng), data, rng)
+        segments += crops(augment(piece, stage, rng), data, rng)
     mixed = np.random.default_rng([seed, epoch, _SHUFFLE])
     segments = [segments[i] for i in mixed.permutation(len(segments))]
     rows = pack(segments, data.length) if data.packing else [[segment] for segment in segments]
@@ -75,17 +86,22 @@ def plan_epoch(
     return [[rows[i] for i in part] for part in np.array_split(np.arange(len(rows)), steps)]
 
 
-def crops(piece: Piece, score: Score, data: DataArguments, rng: np.random.Generator) -> list[Segment]:
-    """The crops of one piece in one epoch. `score` is the augmented piece; how many there are depends on `piece` alone."""
-    fit = notes_in(data.length)
-    count = 1 if piece.num_notes <= fit else -(-piece.num_notes // fit)
-    last = max(0, len(score) - fit)
-    # One crop from each of `count` equal parts of the places where a crop may begin; a quarter of a crop is added at both ends, so that
-    # the beginning and the end of a piece are seen more often than chance would have it.
-    edges = np.linspace(-fit / 4, last + fit / 4, count + 1)
-    starts = np.clip(np.floor(rng.uniform(edges[:-1], edges[1:])), 0, last).astype(int)
-    if len(score) <= fit:
-        starts = starts[:1] * 0
+def crops(score: Score, data: DataArguments, rng: np.random.Generator) -> list[Segment]:
+    """The crops of one (augmented) piece in one epoch: itself where it fits, else as many as cover it once."""
+    tokens = tokens_by_note(score)
+    room = data.length - PREFIX_ROOM - MAX_TIME_TOKENS - 1  # beside the longest prefix and first step, and `<eos>`
+    whole = len(cut_prefix(score, 0)) + len(cut_body(score, 0, len(score))) <= data.length
+    if whole:
+        starts = np.zeros(1, dtype=int)
+    else:
+        count = -(-int(tokens.sum()) // room)
+        # The first place from which all that is left fits.
+        last = int((np.cumsum(tokens[::-1])[::-1] > room).sum())
+        # One crop from each of `count` equal parts of the places where a crop may begin; a quarter of a crop is added at both ends, so that the
+        # beginning and the end of a piece are seen more often than chance would have it.
+        margin = notes_in(data.length) / 4
+        edges = np.linspace(-margin, last + margin, count + 1)
+        starts = np.clip(np.floor(rng.uniform(edges[:-1], edges[1:])), 0, last).astype(int)
     return [
         cut_segment(
             score,

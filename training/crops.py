@@ -66,7 +66,8 @@ def cut_body(score: Score, start: int, stop: int) -> np.ndarray:
     """
     onset = int(score.array[start, ONSET])
     meter = meter_at(score, onset)
-    base = meter.onset + (onset - meter.onset) // meter.bar_ticks * meter.bar_ticks
+    # A whole piece keeps the silence before its first note, however long.
+    base = meter.onset + (onset - meter.onset) // meter.bar_ticks * meter.bar_ticks if start else 0
     rows = score.array[start : stop + 1].copy()
     rows[:, ONSET] -= base
     meters = [meter._replace(onset=0)]
@@ -118,6 +119,13 @@ def first_note(ids: np.ndarray) -> int:
 def notes_in(length: int) -> int:
     """How many notes surely fit into `length` tokens beside the prefix and the first TIME."""
     return max(1, (length - PREFIX_ROOM - 1) // 4)
+
+
+def tokens_by_note(score: Score) -> np.ndarray:
+    """How many tokens each note of a quantised score takes, with those of the step after it and of a change of meter, shape `(notes,)`."""
+    body = encode_body(score)
+    note = np.cumsum(TYPE_OF_ID[body] == _NOTE) - 1
+    return np.bincount(note[note >= 0], minlength=len(score))
 
 
 def type_of_positions(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

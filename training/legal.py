@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+
+@lru_cache(maxsize=1)
+def _grammar() -> Any:
+    from modeling_musicgpt import MusicGPTConfig
+    from modeling_musicgpt.grammar_musicgpt import Grammar
+
+    return Grammar(MusicGPTConfig())
 
 
 def legal_after(ids: torch.Tensor) -> torch.Tensor:
     """Which tokens may come after each one.
 
     Args:
-        ids: `int64` of shape `(rows, length)`, right-padded.
+        ids: `int64` of shape `(rows, length)` on the CPU, each row from `<bos>` on, padded at the right.
 
     Returns:
         bool of shape `(rows, length, 150)`: row `i` says what may stand at `i + 1`.
     """
     import torch
 
-    from tokenization.codec import SUCCESSORS
+    from modeling_musicgpt.grammar_musicgpt import STATE
 
-    return torch.from_numpy(SUCCESSORS)[ids]
+    grammar = _grammar()
+    state = torch.full((ids.shape[0],), STATE["START"], dtype=torch.int64)
+    states = torch.empty_like(ids)
+    for place, column in enumerate(ids.unbind(1)):
+        state = grammar.next_state[state, column]
+        states[:, place] = state
+    return grammar.legal[states]
