@@ -1,0 +1,161 @@
+"""Endpoints for programs: `gradio_client`, MCP clients and plain HTTP, with named inputs and outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from tokenization import MusicGPTError, Score
+
+from . import rendering
+from .controls import MUSICAL, SAMPLING, Controls, settings_from
+from .session import Session
+from .studio import Studio, View, Wish
+
+
+def add_api(studio: Studio, controls: Controls) -> None:
+    """Add `/compose`, `/perform` and `/assess` to the page that is being built; none of them is visible on it."""
+    api = Api(studio)
+    with gr.Group(visible=False):
+        outputs = [gr.File(label=name) for name in ("midi", "musicxml", "picture", "sound")]
+        facts = gr.JSON(label="facts")
+        seed = gr.Number(None, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
+        upload = gr.File(label="Prompt", file_types=list(rendering.UPLOAD_SUFFIXES), value=None)
+        needed = gr.File(label="Score", file_types=list(rendering.UPLOAD_SUFFIXES))
+        kind = gr.Radio(["mp3", "wav"], value="mp3", label="Sound format")
+        button = gr.Button()
+    asked = [*controls.musical(), *controls.sampling()[:-1], seed, controls.instrument, kind, upload, controls.prompt_bars]
+    shared: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
+    button.click(api.compose, asked, [*outputs, facts], api_name="compose", **shared)
+    button.click(api.perform, [needed, controls.instrument, kind], outputs, api_name="perform", **shared)
+    button.click(api.assess, [needed], [facts], api_name="assess", **shared)
+
+
+class Api:
+    """The functions behind the endpoints. Every call has a session of its own; its files are swept two hours later.
+
+    Args:
+        studio (`Studio`): does the work.
+    """
+
+    def __init__(self, studio: Studio):
+        self._studio = studio
+
+    def compose(
+        self,
+        key: str,
+        form: str,
+        meter: str,
+        voices: str,
+        tempo: str,
+        mood: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        max_tokens: int,
+        seed: int | None,
+        instrument: str,
+        sound_format: str,
+        prompt: str | None,
+        prompt_bars: int,
+    ) -> tuple[str, str, str, str, dict[str, Any]]:
+        """Compose a keyboard piece in the style of Bach's Well-Tempered Clavier, or continue a given one.
+
+        Args:
+            key: Such as "C minor" or "Eb major"; "any" leaves it open. With a prompt: ignored, the prompt's key holds.
+            form: "prelude", "fugue" or "any".
+            meter: Such as "4/4" or "6/8"; "any" leaves it open. With a prompt: ignored, the prompt's meter holds.
+            voices: "2", "3", "4", "5" or "any".
+            tempo: "slow", "moderate", "fast" or "any".
+            mood: "serene", "playful", "majestic", "melancholy", "dramatic", "contemplative" or "any".
+            temperature: Above 1 bolder, below 1 safer.
+            top_k: Sample among the k likeliest tokens; 0 means all.
+            top_p: Sample among the likeliest tokens that hold this probability.
+            max_tokens: The longest the piece may get; four tokens are one note.
+            seed: The same settings and seed give the same piece; left out, one is drawn.
+            instrument: "piano", "harpsichord" or "organ".
+            sound_format: "mp3" or "wav".
+            prompt: A MIDI or MusicXML file to continue.
+            prompt_bars: How many bars of it to keep.
+
+        Returns:
+            The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes, bars, figures).
+        """
+        values = (key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed)
+        session = Session()
+        try:
+            settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
+            wish = self._studio.with_upload(Wish(settings, instrument=instrument), prompt, int(prompt_bars))
+            view = _last(self._studio.compose(wish, session))
+            candidate = session.current
+            assert candidate is not None
+            sound = view.files["mp3"]
+            if sound_format == "wav":
+                sound = self._sound(candidate.score, instrument, Path(sound).parent, candidate.stem, "wav")
+        except MusicGPTError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        facts = {
+            "seed": candidate.seed,
+            "settings": settings.with_seed(candidate.seed).to_dict(),
+            "notes": len(candidate.score),
+            "prompt_notes": candidate.num_prompt_notes,
+            "bars": candidate.score.num_bars,
+            "key": str(candidate.score.key) if candidate.score.key else None,
+            "ended_by": candidate.ended,
+            "model_seconds": round(candidate.seconds, 2),
+            "figures": view.figures,
+        }
+        return view.files["mid"], view.files["musicxml"], view.files["png"], sound, facts
+
+    def perform(self, score: str, instrument: str, sound_format: str) -> tuple[str, str, str, str]:
+        """Turn a MIDI or MusicXML file into clean MIDI, MusicXML, a picture of the piano roll and sound.
+
+        Args:
+            score: A MIDI or MusicXML file.
+            instrument: "piano", "harpsichord" or "organ".
+            sound_format: "mp3" or "wav".
+
+        Returns:
+            MIDI (one track a voice), MusicXML, picture and sound.
+        """
+        try:
+            read = self._read(score)
+            folder, stem = Session().folder(self._studio.folders), Path(score).stem
+            paper = self._studio.workers.run(rendering.paper_files, read, folder, stem, 0, "wide")
+            sound = self._sound(read, instrument, folder, stem, sound_format)
+        except MusicGPTError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return paper["mid"], paper["musicxml"], paper["png"], sound
+
+    def assess(self, score: str) -> dict[str, Any]:
+        """Compare a MIDI or MusicXML file with held-out Bach.
+
+        Args:
+            score: A MIDI or MusicXML file.
+
+        Returns:
+            The musical score (0 to 100), every metric beside Bach's band, and the nearest Bach passage.
+        """
+        try:
+            return self._studio.workers.run(rendering.assess, self._read(score))
+        except MusicGPTError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def _read(self, path: str | None) -> Score:
+        if not path:
+            raise MusicGPTError("No file was given: send a MIDI or MusicXML file.")
+        return self._studio.read_upload(path)
+
+    def _sound(self, score: Score, instrument: str, folder: Path, stem: str, kind: str) -> str:
+        return self._studio.workers.run(rendering.sound_file, score, instrument, folder, stem, kind)
+
+
+def _last(views: Any) -> View:
+    """The last of some views."""
+    view = None
+    for view in views:
+        pass
+    assert view is not None
+    return view

@@ -1,0 +1,19 @@
+"""`python -m space.app`: starts the Space on this machine; the same as `musicgpt demo`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from space.cli import add_arguments, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start the Space and serve until it is interrupted; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m space.app", description="The MusicGPT Space: compose, see, hear and download.")
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,87 @@
+"""The options of `musicgpt demo` and `python -m space.app`, and the start of the server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import Any
+
+# Nothing heavy is imported here: `--help` is to be quick, and the processes beside the server import their parent's main module.
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--model",
+        default=os.environ.get("MUSICGPT_MODEL") or None,
+        help="a folder or a name on the Hub; default: the environment's MUSICGPT_MODEL, else the shipped model",
+    )
+    parser.add_argument("--device", help="such as cuda; default: the CPU (on ZeroGPU: cuda)")
+    parser.add_argument("--host", help="address to listen on; default: 127.0.0.1, or the environment's GRADIO_SERVER_NAME")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
+    parser.add_argument("--mcp", action="store_true", help="also serve the endpoints as tools for MCP clients (needs gradio[mcp])")
+    parser.add_argument("--share", action="store_true", help="make a public link through Gradio's servers")
+
+
+def build(given: argparse.Namespace) -> tuple[Any, Any]:
+    """The page and what stands behind it, not yet serving.
+
+    Args:
+        given (`argparse.Namespace`): with what `add_arguments` declares.
+
+    Returns:
+        The page (`gradio.Blocks`) and the `Studio`.
+    """
+    # Gradio would otherwise report its use and ask for newer versions.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
+    if zero_gpu:
+        import spaces  # noqa: F401  must come before torch
+
+    from .studio import Studio
+    from .welcome import Welcome
+
+    studio = Studio(given.model, given.device or ("cuda" if zero_gpu else None))
+    welcome = Welcome(studio)
+    # The other core prepares the ready piece while this process imports Gradio, which takes the longest.
+    studio.workers.start()
+    welcome.start()
+    if zero_gpu:
+        studio.load()  # ZeroGPU wants the model before the first request, in the main thread
+
+    from .page import Page
+
+    return Page(studio, welcome).build(), studio
+
+
+def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
+    """Serve what `build` returned until interrupted, then end the processes beside the server and remove all files."""
+    from .page import launch_options
+
+    # Waiting visitors have a turn of their own (turns.py), so Gradio's queue only bounds how many there are at all.
+    page.queue(max_size=200, default_concurrency_limit=None)
+    try:
+        page.launch(
+            server_name=given.host,
+            server_port=given.port,
+            share=given.share,
+            mcp_server=given.mcp,
+            prevent_thread_lock=True,
+            **launch_options(studio),
+        )
+        studio.start()  # the model is loaded once the page can be opened; who presses the button sooner waits for it
+        page.block_thread()
+    finally:
+        page.close()
+        studio.close()
+
+
+def run(given: argparse.Namespace) -> int:
+    """Serve until interrupted; returns the exit code."""
+    # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    page, studio = build(given)
+    serve(page, studio, given)
+    return 0

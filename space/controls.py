@@ -1,0 +1,146 @@
+"""The controls of the page, what they mean as `Settings`, and the presets that fill them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from musicgpt import MOODS, Settings
+from tokenization.key import KEY_NAMES
+from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
+
+from .audio import INSTRUMENTS
+from .rendering import MAX_UPLOAD_BYTES, UPLOAD_SUFFIXES
+from .studio import MOST_CANDIDATES
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+ANY = "any"
+# Names of the musical and of the sampling controls, in the order of the page and of the API.
+MUSICAL = ("key", "form", "meter", "voices", "tempo", "mood")
+SAMPLING = ("temperature", "top_k", "top_p", "max_tokens", "seed")
+MOST_PROMPT_BARS = 32
+
+# Each fills the musical controls; what it does not name is set to "any".
+PRESETS: dict[str, dict[str, str]] = {
+    "Fugue in C minor": {"key": "C minor", "form": "fugue", "meter": "4/4", "voices": "3", "tempo": "moderate"},
+    "Prelude in C major": {"key": "C major", "form": "prelude", "meter": "4/4", "tempo": "moderate", "mood": "serene"},
+    "Gigue in G major": {"key": "G major", "form": "fugue", "meter": "6/8", "voices": "3", "tempo": "fast", "mood": "playful"},
+    "Five voices, C♯ minor": {"key": "C# minor", "form": "fugue", "meter": "2/2", "voices": "5", "tempo": "slow", "mood": "contemplative"},
+    "Two voices, E minor": {"key": "E minor", "form": "fugue", "meter": "3/4", "voices": "2", "tempo": "fast", "mood": "dramatic"},
+}
+
+
+def preset_values(name: str) -> list[str]:
+    """The values of the musical controls, in the order of `MUSICAL`."""
+    return [PRESETS[name].get(control, ANY) for control in MUSICAL]
+
+
+def settings_from(
+    key: str = ANY,
+    form: str = ANY,
+    meter: str = ANY,
+    voices: str = ANY,
+    tempo: str = ANY,
+    mood: str = ANY,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    max_tokens: int | None = None,
+    seed: int | None = None,
+) -> Settings:
+    """What the controls say, as `Settings`.
+
+    Args:
+        key, form, meter, voices, tempo, mood (`str`): as chosen; `"any"` leaves it open.
+        temperature, top_k, top_p, max_tokens, seed (numbers, *optional*): as set.
+
+    Raises:
+        MusicGPTError: naming the value that cannot be used.
+    """
+
+    def chosen(value: str | None) -> str | None:
+        return None if value in (None, "", ANY) else value
+
+    number = chosen(voices)
+    return Settings(
+        key=chosen(key),
+        form=chosen(form),
+        meter=chosen(meter),
+        voices=int(number) if number else None,
+        tempo=chosen(tempo),
+        mood=chosen(mood),
+        temperature=temperature,
+        top_k=None if top_k is None else int(top_k),
+        top_p=top_p,
+        max_new_tokens=None if max_tokens is None else int(max_tokens),
+        seed=None if seed is None else int(seed),
+    )
+
+
+@dataclass
+class Controls:
+    """The Gradio components, by name."""
+
+    key: gr.Dropdown
+    form: gr.Radio
+    meter: gr.Dropdown
+    voices: gr.Radio
+    tempo: gr.Radio
+    mood: gr.Dropdown
+    temperature: gr.Slider
+    top_k: gr.Slider
+    top_p: gr.Slider
+    max_tokens: gr.Slider
+    seed: gr.Number
+    random_seed: gr.Checkbox
+    candidates: gr.Slider
+    instrument: gr.Radio
+    upload: gr.File
+    prompt_bars: gr.Slider
+
+    def musical(self) -> list[Any]:
+        """The musical controls in the order of `MUSICAL`."""
+        return [getattr(self, name) for name in MUSICAL]
+
+    def sampling(self) -> list[Any]:
+        """The sampling controls in the order of `SAMPLING`."""
+        return [getattr(self, name) for name in SAMPLING]
+
+
+def build_controls() -> Controls:
+    """Lay the controls out in the column that is open; they stand in the order in which they are read."""
+    import gradio as gr
+
+    with gr.Group():
+        with gr.Row():
+            key = gr.Dropdown([ANY, *KEY_NAMES], value="C minor", label="Key", min_width=110)
+            meter = gr.Dropdown([ANY, *METERS], value="4/4", label="Meter", min_width=90)
+        mood = gr.Dropdown([ANY, *((f"{name}: {mood.description}", name) for name, mood in MOODS.items())], value=ANY, label="Mood")
+        form = gr.Radio([ANY, *FORMS], value="fugue", label="Form")
+        voices = gr.Radio([ANY, "2", "3", "4", "5"], value="3", label="Voices")
+        tempo = gr.Radio([ANY, *TEMPO_CLASSES], value="moderate", label="Tempo")
+        instrument = gr.Radio(list(INSTRUMENTS), value="piano", label="Played on")
+    with gr.Group():
+        max_tokens = gr.Slider(
+            64, 4000, value=1000, step=4, label="Max tokens", info="The longest it may get; four tokens are one note."
+        )
+        candidates = gr.Slider(1, MOST_CANDIDATES, value=1, step=1, label="Candidates", info="Pieces to choose from.")
+        with gr.Row():
+            seed = gr.Number(value=0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=120)
+            random_seed = gr.Checkbox(True, label="New seed every time", min_width=120)
+    with gr.Accordion("Sampling: bolder or safer", open=False):
+        temperature = gr.Slider(0.1, 2.0, value=0.95, step=0.05, label="Temperature", info="Above 1 bolder, below safer.")
+        top_k = gr.Slider(0, 150, value=0, step=1, label="Top-K", info="Choose among the k likeliest tokens; 0: all.")
+        top_p = gr.Slider(0.05, 1.0, value=0.95, step=0.01, label="Top-P", info="Choose among the likeliest that hold this probability.")
+    with gr.Accordion("Continue a piece of your own", open=False) as accordion:
+        upload = gr.File(
+            label=f"MIDI or MusicXML, up to {MAX_UPLOAD_BYTES // 2**20} MB", file_types=list(UPLOAD_SUFFIXES), elem_id="upload", height=120
+        )
+        prompt_bars = gr.Slider(1, MOST_PROMPT_BARS, value=4, step=1, label="Bars of it to keep", info="The piece goes on after them.")
+    del accordion
+    return Controls(
+        key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed, random_seed, candidates, instrument,
+        upload, prompt_bars,
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""`python -m space.deploy`: assembles a folder that is a whole Space, and uploads it.
+
+The folder needs nothing of this repository: the packages stand in it, with the weights unless they come from the Hub.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tokenization.errors import MusicGPTError
+
+# What is copied. The Space neither trains nor builds data sets.
+PACKAGES = ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt", "space")
+TOP_FILES = ("README.md", "requirements.txt", ".gitattributes")
+LICENCES = ("LICENSE", "LICENSE-WEIGHTS.md")
+NAMED_HERE = "USER/NAME"
+
+APP = '''"""The entry of the Space; what it does is in the folder `space`."""
+
+import os
+
+os.environ.setdefault("GRADIO_SERVER_NAME", "0.0.0.0")
+{model}
+# The processes beside the server import this file again, under another name: they must not start a server of their own.
+if __name__ == "__main__":
+    import argparse
+
+    from space.cli import add_arguments, build, serve
+
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = parser.parse_args()
+    demo, studio = build(options)
+    serve(demo, studio, options)
+'''
+
+
+def _front_matter(readme: str, repo: str | None, model: str | None) -> str:
+    """The README with the Space's own name, and with the model that it loads from the Hub."""
+    if repo:
+        readme = readme.replace(NAMED_HERE, repo)
+    if model:
+        head, rest = readme[4:].split("\n---\n", 1)
+        readme = f"---\n{head}\nmodels:\n  - {model}\npreload_from_hub:\n  - {model}\n---\n{rest}"
+    return readme
+
+
+def _copy_package(name: str, out: Path, with_weights: bool) -> None:
+    file = import_module(name).__file__
+    assert file is not None, name
+    source = Path(file).parent
+    ignored = ["__pycache__", "*.pyc", ".*.part", *TOP_FILES[:3]] if name == "space" else ["__pycache__", "*.pyc"]
+    if name == "modeling_musicgpt" and not with_weights:
+        ignored.append("checkpoint")
+    shutil.copytree(source, out / name, ignore=shutil.ignore_patterns(*ignored))
+
+
+def assemble(out: Path, repo: str | None = None, model: str | None = None) -> Path:
+    """Write the Space into a folder.
+
+    Args:
+        out (`Path`): a folder that does not exist yet or is empty; it appears whole or not at all.
+        repo (`str`, *optional*): `USER/NAME` of the Space, for the example in its README.
+        model (`str`, *optional*): name of a model on the Hub to load; the shipped weights are copied when not given.
+
+    Raises:
+        MusicGPTError: if the folder has something in it, or there are no weights to copy.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MusicGPTError(f"{out} is not empty; name a new folder.")
+    if model is None and not (_root_of("modeling_musicgpt") / "checkpoint" / "model.safetensors").is_file():
+        raise MusicGPTError("There are no shipped weights to copy; name a model on the Hub with --model.")
+    beside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        for name in PACKAGES:
+            _copy_package(name, beside, with_weights=model is None)
+        here = _root_of("space")
+        for name in TOP_FILES:
+            shutil.copy2(here / name, beside / name)
+        (beside / "README.md").write_text(_front_matter((here / "README.md").read_text("utf-8"), repo, model), "utf-8")
+        for name in LICENCES:
+            if (here.parent / name).is_file():
+                shutil.copy2(here.parent / name, beside / name)
+        line = f'os.environ.setdefault("MUSICGPT_MODEL", "{model}")\n' if model else ""
+        (beside / "app.py").write_text(APP.format(model=line), "utf-8")
+        if out.exists():
+            out.rmdir()
+        beside.rename(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return out
+
+
+def _root_of(package: str) -> Path:
+    file = import_module(package).__file__
+    assert file is not None, package
+    return Path(file).parent
+
+
+def upload(folder: Path, repo: str, private: bool = False, hub: Any = None) -> str:
+    """Make the Space if it is not there and upload the folder; what the folder no longer has is deleted there.
+
+    Args:
+        folder (`Path`): from `assemble`.
+        repo (`str`): `USER/NAME`.
+        private (`bool`): only for a Space that is new.
+        hub (`HfApi`, *optional*): a logged-in one when not given.
+
+    Returns:
+        The address of the Space.
+    """
+    from huggingface_hub import HfApi
+
+    hub = hub or HfApi()
+    hub.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
+    hub.upload_folder(
+        repo_id=repo, repo_type="space", folder_path=str(folder), delete_patterns="*", commit_message="The Space, assembled anew"
+    )
+    return f"https://huggingface.co/spaces/{repo}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    import tempfile
+
+    parser = argparse.ArgumentParser(prog="python -m space.deploy", description="Assemble the Space and upload it.")
+    parser.add_argument("--repo", metavar="USER/NAME", help="the Space on the Hub; made if it is not there")
+    parser.add_argument("--dry-run", metavar="DIR", type=Path, help="write the folder there and upload nothing")
+    parser.add_argument("--model", metavar="USER/MODEL", help="load this model from the Hub instead of copying the shipped weights")
+    parser.add_argument("--private", action="store_true", help="make a new Space private")
+    given = parser.parse_args(arguments)
+    try:
+        if given.dry_run:
+            folder = assemble(given.dry_run, given.repo, given.model)
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            print(f"{folder}: {size / 1e6:.1f} MB; start it with: python app.py")
+            return 0
+        if not given.repo or given.repo.count("/") != 1:
+            raise MusicGPTError("Name the Space with --repo USER/NAME, or write it into a folder with --dry-run DIR.")
+        with tempfile.TemporaryDirectory() as scratch:
+            print(upload(assemble(Path(scratch) / "space", given.repo, given.model), given.repo, given.private))
+    except MusicGPTError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

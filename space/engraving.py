@@ -1,0 +1,67 @@
+"""From MusicXML to engraved pages (SVG) and the times at which its notes sound, by verovio."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tokenization import MusicGPTError
+
+# Width of a page in CSS pixels, for a desk and for a telephone; a narrow page has fewer bars a line, not smaller notes.
+WIDTHS = {"wide": 920, "narrow": 380}
+# verovio's scale: 100 means staff spaces of 9 pixels.
+SCALE = {"wide": 42, "narrow": 36}
+PAGE_HEIGHT = 1300
+_HIDDEN_FROM_READERS = re.compile(r"<desc>.*?</desc>|<title[^>]*>.*?</title>", re.DOTALL)
+
+
+def _toolkit() -> Any:
+    import verovio
+
+    # The default resource path does not reach other threads than the importing one, hence the explicit one.
+    toolkit = verovio.toolkit(False)
+    toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
+    verovio.enableLog(verovio.LOG_OFF)
+    return toolkit
+
+
+def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
+    """Engrave a piece.
+
+    Args:
+        musicxml (`str`): the text of a MusicXML file.
+        layout (`str`): a name in `WIDTHS`.
+
+    Returns:
+        `dict`: `pages`, a list of SVG texts drawn in `currentColor`; `times`, a list of `[quarter notes from the start, ids of the notes
+        that begin]` in rising order.
+
+    Raises:
+        MusicGPTError: if verovio cannot read the text.
+    """
+    toolkit = _toolkit()
+    scale = SCALE[layout]
+    toolkit.setOptions(
+        {
+            "pageWidth": WIDTHS[layout] * 100 // scale,
+            "pageHeight": PAGE_HEIGHT * 100 // scale,
+            "scale": scale,
+            "adjustPageHeight": True,
+            "header": "none",
+            "footer": "none",
+            "pageMarginLeft": 30,
+            "pageMarginRight": 30,
+            "pageMarginTop": 40,
+            "pageMarginBottom": 30,
+            "breaks": "auto",
+            "svgViewBox": True,
+            "svgRemoveXlink": True,
+            "xmlIdSeed": 1,
+        }
+    )
+    if not toolkit.loadData(musicxml):
+        raise MusicGPTError("The score could not be engraved: verovio cannot read its MusicXML.")
+    pages = [_HIDDEN_FROM_READERS.sub("", toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
+    times = [[entry["qstamp"], entry["on"]] for entry in toolkit.renderToTimemap({}) if entry.get("on")]
+    return {"pages": pages, "times": times}

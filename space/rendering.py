@@ -1,0 +1,103 @@
+"""The work that a process beside the server does for a finished piece; every function here is called through `Workers.run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tokenization import MusicGPTError, Score
+
+from .audio import LONGEST, mp3_bytes, soundfont, synthesise, wav_bytes
+from .engraving import engrave
+from .report import assess
+
+# What an upload may have. tokenization has limits of its own, against attacks; these are what one visitor may ask of the Space.
+MAX_UPLOAD_BYTES = 2 * 2**20
+MAX_UPLOAD_NOTES = 6000
+UPLOAD_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
+
+
+def load_libraries() -> None:
+    """Import what the other functions need and touch their data, so that the first visitor does not wait for it."""
+    import matplotlib.figure
+    import mido
+    import verovio
+
+    soundfont()
+    first = Score([(0, 24, 60, 0), (24, 24, 62, 0), (48, 48, 64, 0)], key="C major", tempo=120)
+    engrave(_musicxml(first))
+    mp3_bytes(synthesise(first))
+    assess(first)
+
+
+def _musicxml(score: Score) -> str:
+    from tokenization import musicxml_text
+
+    return musicxml_text(score)
+
+
+def write_whole(path: Path, data: bytes) -> str:
+    """Write a file beside its place, then move it there; returns its path as text."""
+    from tokenization.midi_writer import write_whole as write
+
+    write(path, data)
+    return str(path)
+
+
+def sound_file(score: Score, instrument: str, folder: Path, stem: str, kind: str = "mp3") -> str:
+    """Play a piece into a file `stem_instrument.kind` in the folder; returns its path. `kind` is `"mp3"` or `"wav"`."""
+    sound = synthesise(score, instrument)
+    data = mp3_bytes(sound) if kind == "mp3" else wav_bytes(sound)
+    return write_whole(folder / f"{stem}_{instrument}.{kind}", data)
+
+
+def paper_files(score: Score, folder: Path, stem: str, num_prompt_notes: int, layout: str) -> dict[str, Any]:
+    """Write MIDI, MusicXML and PNG and engrave the score.
+
+    Returns:
+        `dict`: `mid`, `musicxml` and `png` (paths), `engraving` (what `engrave` returns).
+    """
+    from musicgpt.piano_roll import write_png
+    from tokenization import midi_bytes
+
+    text = _musicxml(score)
+    png = folder / f"{stem}.png"
+    write_png(score, png, num_prompt_notes)
+    return {
+        "mid": write_whole(folder / f"{stem}.mid", midi_bytes(score)),
+        "musicxml": write_whole(folder / f"{stem}.musicxml", text.encode()),
+        "png": str(png),
+        "engraving": engrave(text, layout),
+    }
+
+
+def engraving(score: Score, layout: str) -> dict[str, Any]:
+    """The engraved score alone."""
+    return engrave(_musicxml(score), layout)
+
+
+def read_upload(path: str) -> Score:
+    """Read a file that a visitor sent.
+
+    Raises:
+        MusicGPTError: one sentence for the visitor; it never holds a path of the server.
+    """
+    from tokenization import read_score_bytes
+
+    file = Path(path)
+    suffix = file.suffix.lower()
+    if suffix not in UPLOAD_SUFFIXES:
+        raise MusicGPTError(f"{file.name} is no score that can be read here: choose a file that ends in {', '.join(UPLOAD_SUFFIXES)}.")
+    size = file.stat().st_size
+    if size > MAX_UPLOAD_BYTES:
+        raise MusicGPTError(f"{file.name} has {size / 2**20:.1f} MB; at most {MAX_UPLOAD_BYTES // 2**20} MB are read.")
+    try:
+        score = read_score_bytes(file.read_bytes(), suffix, source=file.name)
+    except MusicGPTError as error:
+        raise MusicGPTError(f"{file.name} cannot be used: {error}") from error
+    if len(score) > MAX_UPLOAD_NOTES:
+        raise MusicGPTError(f"{file.name} has {len(score):,} notes; at most {MAX_UPLOAD_NOTES:,} are read: send an excerpt.")
+    seconds = score.end / 24 / (score.tempo or 80) * 60
+    if seconds > LONGEST:
+        raise MusicGPTError(f"{file.name} lasts {seconds / 60:.0f} minutes; at most {LONGEST / 60:.0f} are read: send an excerpt.")
+    return score

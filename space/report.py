@@ -1,0 +1,92 @@
+"""The report under the score: the musical score, each metric beside Bach's band, and the nearest Bach passage."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from tokenization import Score
+
+
+def assess(score: Score) -> dict[str, Any]:
+    """Measure a piece.
+
+    Returns:
+        `dict` of plain data: `value` (0 to 100 or `None`), `reason`, `compared_with`, `nearest` (a sentence) and `metrics`, a list of
+        dicts with `name`, `title`, `unit`, `value`, `reason`, `low`, `median`, `high`, `outside` and `scored`.
+    """
+    from musical_metrics.catalogue import BY_NAME
+    from musical_metrics.originality import nearest_passage
+    from musical_metrics.score import musical_score
+    from musical_metrics.view import as_view
+
+    view = as_view(score)
+    judged = musical_score(view)
+    rows = []
+    for name, entry in judged.metrics.items():
+        row = {"name": name, "title": BY_NAME[name].title, "unit": BY_NAME[name].unit, "scored": entry.weight > 0}
+        row |= {field: getattr(entry, field) for field in ("value", "reason", "low", "median", "high", "outside")}
+        rows.append(row)
+    return {
+        "value": judged.value,
+        "reason": judged.reason,
+        "compared_with": judged.compared_with,
+        "nearest": f"Nearest Bach passage: {nearest_passage(view)}.",
+        "metrics": rows,
+    }
+
+
+def number(value: float | None) -> str:
+    """A value for people: three significant digits, `"–"` when there is none."""
+    if value is None:
+        return "–"
+    if value and abs(value) < 0.0005:
+        return "<0.001"
+    return f"{value:.0f}" if abs(value) >= 100 or value == round(value) else f"{value:.3g}"
+
+
+def _gauge(row: dict[str, Any]) -> str:
+    """A bar on which the shaded part is Bach's band, the tick his median and the dot the piece."""
+    low, high, value = row["low"], row["high"], row["value"]
+    if low is None or value is None:
+        return ""
+    reach = max(high - low, abs(high) * 0.05, 1e-9)
+    left, right = low - 0.6 * reach, low + 1.6 * reach
+
+    def place(x: float) -> float:
+        return 100 * min(1.0, max(0.0, (x - left) / (right - left)))
+
+    band = f'<i style="left:{place(low):.1f}%;width:{max(1.5, place(high) - place(low)):.1f}%"></i>'
+    return f'<div class="mg-gauge">{band}<u style="left:{place(row["median"]):.1f}%"></u><b style="left:{place(value):.1f}%"></b></div>'
+
+
+def _row(row: dict[str, Any]) -> str:
+    band = "–" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
+    if row["value"] is None:
+        value, state = f'<span title="{escape(row["reason"] or "")}">–</span>', "mg-none"
+    else:
+        value, state = number(row["value"]), "mg-out" if row["outside"] else "mg-in"
+    word = {"mg-none": escape(row["reason"] or ""), "mg-out": "outside Bach's band", "mg-in": "within Bach's band"}[state]
+    return (
+        f'<tr class="{state}"><th scope="row">{escape(row["title"])} <small>{escape(row["unit"])}</small></th>'
+        f'<td>{value}<span class="mg-word">{word}</span></td><td class="mg-band">{band}</td><td>{_gauge(row)}</td></tr>'
+    )
+
+
+def report_html(figures: dict[str, Any] | None) -> str:
+    """`assess`'s figures as HTML; an invitation when there are none."""
+    if figures is None:
+        return '<div class="mg mg-report mg-empty">Figures appear here when a piece is there.</div>'
+    value = figures["value"]
+    head = f"<b>{value:.0f}</b> of 100" if value is not None else escape(figures["reason"] or "no value")
+    scored = [row for row in figures["metrics"] if row["scored"]]
+    others = [row for row in figures["metrics"] if not row["scored"]]
+    title = "<tr><th>metric</th><th>this piece</th><th class='mg-band'>Bach (5–95 %)</th><th><span class='mg-word'>place</span></th></tr>"
+    more = "".join(map(_row, others))
+    return (
+        f'<div class="mg mg-report"><p class="mg-head">Likeness to held-out Bach: {head} '
+        f"<small>compared with {escape(figures['compared_with'])}; too regular counts like too wild</small></p>"
+        f'<p class="mg-nearest">{escape(figures["nearest"])}</p>'
+        f"<table><thead>{title}</thead><tbody>{''.join(map(_row, scored))}</tbody></table>"
+        f"<details><summary>More figures, which do not count in the number above</summary><table><tbody>{more}</tbody></table></details></div>"
+    )

@@ -1,0 +1,345 @@
+"""From a visitor's wish to a finished piece: waiting, composing, then sound, score and figures beside the model.
+
+Knows nothing of Gradio: the page and the API both iterate over what `Studio` yields.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from musicgpt import Settings
+from tokenization import MusicGPTError, Score
+
+from . import rendering
+from .roll import roll_value
+from .session import Candidate, FileFlag, Folders, Session, Take
+from .turns import Turns
+from .workers import Workers
+
+MOST_CANDIDATES = 4
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a visitor asks for.
+
+    Attributes:
+        settings (`Settings`): without a seed one is drawn.
+        candidates (`int`): 1 to 4; candidate k has the seed plus k.
+        prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue, and how many of its bars to keep.
+        instrument (`str`): who plays it.
+        layout (`str`): `"wide"` or `"narrow"`, how the score is engraved.
+    """
+
+    settings: Settings
+    candidates: int = 1
+    prompt: Score | None = None
+    prompt_bars: int | None = None
+    instrument: str = "piano"
+    layout: str = "wide"
+
+
+@dataclass(frozen=True)
+class View:
+    """What is to be shown now; `None` means: nothing yet.
+
+    Attributes:
+        roll (`dict`): see `roll.roll_value`.
+        files (`dict`): suffix (`mid`, `musicxml`, `png`, `mp3`) to path.
+        engraving (`dict`, *optional*), figures (`dict`, *optional*): see `engraving.engrave` and `report.assess`.
+        busy (`bool`): whether more is to come.
+    """
+
+    roll: dict[str, Any]
+    files: dict[str, str]
+    engraving: dict[str, Any] | None = None
+    figures: dict[str, Any] | None = None
+    busy: bool = True
+
+
+def address(path: str) -> str:
+    """Where the browser finds a file, relative to the page (so that it also works behind a proxy's prefix)."""
+    from urllib.parse import quote
+
+    return f"gradio_api/file={quote(path)}"
+
+
+def plural(count: int, what: str) -> str:
+    """`"1 note"`, `"2 notes"`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def clock(seconds: float) -> str:
+    """`"1:05"`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def describe(candidate: Candidate) -> str:
+    """One line on a finished piece."""
+    score = candidate.score
+    seconds = score.end / 24 / (score.tempo or 80) * 60
+    what = " ".join(word for word in (score.form or "piece", f"in {score.key}" if score.key else "") if word)
+    ended = {"the limit": " · stopped at the limit of tokens", "you": " · stopped by you"}.get(candidate.ended, "")
+    made = f" · seed {candidate.seed} · composed in {candidate.seconds:.1f} s" if candidate.seconds else f" · seed {candidate.seed}"
+    return f"{what[0].upper()}{what[1:]} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} · {clock(seconds)}{ended}{made}"
+
+
+class Studio:
+    """Serves all visitors.
+
+    Args:
+        model (`str`, *optional*): folder or Hub name of the model; the shipped one when not given.
+        device (`str`, *optional*): such as `"cuda"`.
+        folders (`Folders`, *optional*), workers (`Workers`, *optional*), turns (`Turns`, *optional*): made when not given.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        device: str | None = None,
+        folders: Folders | None = None,
+        workers: Workers | None = None,
+        turns: Turns | None = None,
+    ):
+        self.folders = folders or Folders()
+        self.workers = workers or Workers()
+        self.turns = turns or Turns()
+        self._model, self._device = model, device
+        self._threads = ThreadPoolExecutor(12, thread_name_prefix="finish")
+        self._loaded = threading.Event()
+        self._load_error: Exception | None = None
+
+    def start(self) -> None:
+        """Load the model in the background, unless it is there, and begin to sweep old files."""
+        self.folders.start_sweeping()
+        if not self._loaded.is_set():
+            threading.Thread(target=self.load, name="load", daemon=True).start()
+
+    def load(self) -> None:
+        """Load the model; an error is kept and told to every visitor."""
+        try:
+            from . import sampling
+
+            sampling.load(self._model, self._device)
+        except Exception as error:
+            self._load_error = error
+            raise
+        finally:
+            self._loaded.set()
+
+    def close(self) -> None:
+        """End the processes and remove all files."""
+        self.workers.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.folders.close()
+
+    def in_background(self, work: Callable[[], None]) -> Future[None]:
+        """Run something in one of the studio's threads."""
+        return self._threads.submit(work)
+
+    # -- composing -----------------------------------------------------------------------------------------------------
+
+    def compose(self, wish: Wish, session: Session) -> Iterator[View]:
+        """Make one take and put it into the session.
+
+        The model is ours only while it samples; between two candidates and before files are made it is handed on.
+
+        Yields:
+            `View`: the growing roll, then the finished piece with its files.
+
+        Raises:
+            MusicGPTError: one sentence for the visitor.
+        """
+        if not 1 <= wish.candidates <= MOST_CANDIDATES:
+            raise MusicGPTError(f"{wish.candidates} candidates were asked for; it must be 1 to {MOST_CANDIDATES}.")
+        session.running = True
+        try:
+            session.add(Take((yield from self._compose_all(wish, session.begin(self.folders)))))
+        finally:
+            session.running = False
+        yield from self.finish(session, wish.instrument, wish.layout)
+
+    def _compose_all(self, wish: Wish, stop: FileFlag) -> Iterator[View]:
+        """Sample the candidates one after the other; returns those that have notes."""
+        seed = wish.settings.seed if wish.settings.seed is not None else secrets.randbelow(2**31)
+        candidates: list[Candidate] = []
+        for k in range(wish.candidates):
+            if stop.is_set():
+                break
+            label = f" candidate {k + 1} of {wish.candidates}" if wish.candidates > 1 else ""
+            one = replace(wish, settings=wish.settings.with_seed(seed + k))
+            candidate = yield from self._compose_one(one, stop, label)
+            if candidate is not None:
+                candidates.append(candidate)
+        if not candidates:
+            raise MusicGPTError("Stopped before the first note.")
+        return candidates
+
+    def with_upload(self, wish: Wish, path: str | None, bars: int) -> Wish:
+        """The wish to continue a visitor's file; as it is when there is none. Key and meter are the file's.
+
+        Raises:
+            MusicGPTError: one sentence on what is wrong with the file.
+        """
+        if not path:
+            return wish
+        settings = replace(wish.settings, key=None, meter=None)
+        return replace(wish, settings=settings, prompt=self.read_upload(path), prompt_bars=bars)
+
+    @staticmethod
+    def with_current(wish: Wish, session: Session) -> Wish:
+        """The wish to go on from the end of the session's piece. One that the model ended is taken up before its last bar.
+
+        Raises:
+            MusicGPTError: if there is no piece yet.
+        """
+        candidate = session.current
+        if candidate is None:
+            raise MusicGPTError("There is no piece to continue yet; compose one first.")
+        score, bars = candidate.score, candidate.score.num_bars
+        settings = replace(wish.settings, key=None, meter=None, form=None, tempo=None, voices=None)
+        kept = bars - 1 if candidate.ended == "the model" and bars > 2 else bars
+        return replace(wish, settings=settings, prompt=score.replace(source=None), prompt_bars=kept)
+
+    def _wait(self, in_front: Any, stop: FileFlag, take: str) -> Iterator[View]:
+        """Views of the queue until it is our turn, the model is there, or the visitor gives up."""
+        yield self._waiting_view(take, "Composing…")
+        while not stop.is_set():
+            places = in_front(0.2)
+            if places == 0 and self._loaded.wait(0.2):
+                break
+            what = plural(places, "visitor") + " in front of you" if places else "the model is being loaded"
+            yield self._waiting_view(take, f"Waiting: {what}…")
+            # What is shown changes slowly; waking five times a second is for the stop flag and our turn only.
+            until = time.monotonic() + 1.0
+            while time.monotonic() < until and not stop.is_set() and (in_front(0.2) or not self._loaded.is_set()):
+                self._loaded.wait(0.05)
+        if self._load_error is not None:
+            raise MusicGPTError(f"The model could not be loaded: {self._load_error}") from self._load_error
+
+    @staticmethod
+    def _waiting_view(take: str, message: str) -> View:
+        return View(roll_value(None, take=take, state="waiting", message=message), {})
+
+    def _compose_one(self, wish: Wish, stop: FileFlag, label: str) -> Iterator[View]:
+        """Sample one candidate; returns it, or `None` when it was stopped before its first note."""
+        take = secrets.token_hex(8)
+        with self.turns.waiting() as in_front:
+            yield from self._wait(in_front, stop, take)
+            if stop.is_set():
+                return None
+            from . import sampling  # imports torch, which the loading thread has done by now
+
+            notes: list[Any] = []
+            for growth in sampling.sample(wish.settings, wish.prompt, wish.prompt_bars, stop):
+                notes += growth.notes
+                made = growth.composition
+                score = made.score if made else growth.base.replace(notes=[*growth.base.notes, *notes])
+                yield self._growing_view(score, take, len(growth.base), growth.tokens, growth.most_tokens, label)
+        assert made is not None
+        if not len(made.score):
+            return None
+        ended = "the model" if made.finished else "you" if stop.is_set() else "the limit"
+        stem = made.file_stem()
+        return Candidate(made.score, stem, made.num_prompt_notes, made.seed, made.seconds, ended, take)
+
+    @staticmethod
+    def _growing_view(score: Score, take: str, given: int, tokens: int, most: int, label: str) -> View:
+        part = min(1.0, tokens / max(1, most))
+        bars = score.num_bars if len(score) else 0
+        message = f"Composing{label}: {plural(len(score), 'note')}, {plural(bars, 'bar')} · {part:.0%} of {most:,} tokens"
+        return View(roll_value(score, take=take, state="running", message=message, num_prompt_notes=given, progress=part), {})
+
+    # -- finishing -----------------------------------------------------------------------------------------------------
+
+    def finish(self, session: Session, instrument: str, layout: str) -> Iterator[View]:
+        """Make what is still missing of the chosen candidate: files, engraving, figures, sound; views as each arrives.
+
+        Raises:
+            MusicGPTError: if one of them cannot be made.
+        """
+        candidate = session.current
+        if candidate is None:
+            raise MusicGPTError("There is no piece yet.")
+        folder = session.folder(self.folders)
+        jobs = self._missing(candidate, folder, instrument, layout)
+        if jobs:
+            yield self.view(candidate, instrument, layout, busy=True)
+        while jobs:
+            done, _ = wait(jobs, return_when=FIRST_COMPLETED)
+            for job in done:
+                candidate.made.update(job.result())
+                jobs.discard(job)
+            if jobs:
+                yield self.view(candidate, instrument, layout, busy=True)
+        yield self.view(candidate, instrument, layout, busy=False)
+
+    def _missing(self, candidate: Candidate, folder: Path, instrument: str, layout: str) -> set[Future]:
+        """Start the work whose results are not there (or were swept away); each future gives entries for `made`."""
+        score, stem, made = candidate.score, candidate.stem, candidate.made
+        jobs = set()
+
+        def there(*names: Any) -> bool:
+            return all(name in made and Path(made[name]).is_file() for name in names)
+
+        def start(entries: Any) -> None:
+            jobs.add(self._threads.submit(entries))
+
+        if not there("mid", "musicxml", "png"):
+
+            def paper() -> dict:
+                result = self.workers.run(rendering.paper_files, score, folder, stem, candidate.num_prompt_notes, layout)
+                return {("engraving", layout): result.pop("engraving"), **result}
+
+            start(paper)
+        elif ("engraving", layout) not in made:
+            start(lambda: {("engraving", layout): self.workers.run(rendering.engraving, score, layout)})
+        if not there(("mp3", instrument)):
+            start(lambda: {("mp3", instrument): self.workers.run(rendering.sound_file, score, instrument, folder, stem)})
+        if "figures" not in made:
+            start(lambda: {"figures": self.workers.run(rendering.assess, score)})
+        return jobs
+
+    def view(self, candidate: Candidate, instrument: str, layout: str, busy: bool) -> View:
+        """A finished piece as far as it is made."""
+        made = candidate.made
+        files = {kind: made[kind] for kind in ("mid", "musicxml", "png") if kind in made}
+        sound = made.get(("mp3", instrument))
+        if sound:
+            files["mp3"] = sound
+        roll = roll_value(
+            candidate.score,
+            take=candidate.take,
+            state="finishing" if busy else "done",
+            message=describe(candidate) + (" · writing score and sound…" if busy else ""),
+            num_prompt_notes=candidate.num_prompt_notes,
+            audio=address(sound) if sound else None,
+        )
+        engraving = made.get(("engraving", layout))
+        if engraving is not None:
+            engraving = page_engraving(candidate, engraving)
+        return View(roll, files, engraving, made.get("figures"), busy)
+
+    def read_upload(self, path: str) -> Score:
+        """A visitor's file as a score, read in another process.
+
+        Raises:
+            MusicGPTError: one sentence for the visitor.
+        """
+        return self.workers.run(rendering.read_upload, path, timeout=20.0)
+
+
+def page_engraving(candidate: Candidate, engraving: dict[str, Any]) -> dict[str, Any]:
+    """An engraving for the page: times in the piece's ticks, which also count the silence before a pickup."""
+    bar = candidate.score.meters[0].bar_ticks
+    # MusicXML begins with the pickup, the piece with the bar line before it.
+    offset = bar - candidate.score.pickup if candidate.score.pickup else 0
+    times = [[round(quarter * 24 + offset), ids] for quarter, ids in engraving["times"]]
+    return {"take": candidate.take, "pages": engraving["pages"], "times": times}

@@ -1,0 +1,67 @@
+"""Scores that the tests make themselves, and one server and one browser for all that need them."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="the extra `space` is not installed")
+
+from tokenization import Score
+
+
+def make_score(bars: int = 4, voices: int = 3, key: str = "C minor") -> Score:
+    """Eighth notes in several voices that enter one after the other, and a last chord."""
+    scale = [0, 2, 3, 5, 7, 5, 3, 2]
+    roots = [72, 63, 48, 55, 43]
+    rows = [
+        (bar * 96 + 12 * i, 12, roots[voice] + scale[(i + bar * (voice + 1)) % 8], voice)
+        for voice in range(voices)
+        for bar in range(voice % bars, bars)
+        for i in range(8)
+    ]
+    rows += [(bars * 96, 96, roots[voice], voice) for voice in range(voices)]
+    return Score(rows, key=key, tempo=80, tempo_class="moderate", form="fugue")
+
+
+@pytest.fixture(scope="session")
+def score() -> Score:
+    """A small three-voice piece."""
+    return make_score()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str]:
+    """The address of a Space that runs for all tests, with the shipped model, in a process of its own."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    environment = {**os.environ, "PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1", "TMPDIR": str(log.parent), "PYTHONUNBUFFERED": "1"}
+    environment["GRADIO_TEMP_DIR"] = str(log.parent / "gradio")
+    with open(log, "wb") as stream:
+        process = subprocess.Popen([sys.executable, "-m", "space.app"], env=environment, stdout=stream, stderr=stream, cwd=repo_root)
+        try:
+            yield _wait_for(process, log)
+        finally:
+            process.terminate()
+            process.wait(20)
+    assert "Traceback" not in log.read_text(), log.read_text()
+    assert not list(log.parent.glob("musicgpt-space-*")), "the server left its files behind"
+
+
+def _wait_for(process: subprocess.Popen, log: Path) -> str:
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
+            with urllib.request.urlopen(found[0], timeout=60) as page:
+                assert page.status == 200
+            return found[0]
+        time.sleep(0.2)
+    process.kill()
+    pytest.fail(f"the server did not start:\n{log.read_text()}")
