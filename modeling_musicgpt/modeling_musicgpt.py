@@ -16,7 +16,6 @@ from torch import nn
 from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.generation import GenerationMixin
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
@@ -27,6 +26,7 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_musicgpt import MusicGPTConfig
+from .generation_musicgpt import MusicGPTGenerationMixin
 from .musical_state_musicgpt import (
     INTERVAL_MAX,
     NUM_BAR_POSITIONS,
@@ -417,7 +417,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
 
 
 @auto_docstring
-class MusicGPTForCausalLM(MusicGPTPreTrainedModel, GenerationMixin):
+class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
 
     def __init__(self, config: MusicGPTConfig):

@@ -30,6 +30,15 @@ _DURATION_BASE, _INTERVAL_BASE, _GAP_MAX = 199, 2 * INTERVAL_MAX + 2, 199
 TICKS_PER_QUARTER = 24
 
 
+class Metre(NamedTuple):
+    """Time and metre after each token, integer tensors of shape `(batch, length)`."""
+
+    ticks: torch.Tensor  # since the beginning of the piece
+    bar_position: torch.Tensor  # tick in the bar
+    bar: torch.Tensor  # bars since the last METER token
+    bar_ticks: torch.Tensor  # length of the bar
+
+
 class MusicalState(NamedTuple):
     """The state after each token, integer tensors of shape `(batch, length)` or `(batch, length, voices)`."""
 
@@ -86,26 +95,33 @@ class MusicalStateTracker(nn.Module):
             ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence. `<pad>` changes nothing; each
                 `<bos>` begins a new piece, so that packed pieces do not hear each other.
         """
-        ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
-        place = torch.arange(ids.shape[1], device=ids.device)
-        start = _last(ids == self.config.bos_token_id, place).clamp(min=0)  # (B, L) where this piece began
-        ticks = self.step[ids].cumsum(dim=1)
-        ticks = ticks - ticks.gather(1, start)
-        bar_position, bar = self._metre(ids, ticks, place, start)
+        ids, place, start = self._placed(ids)
+        metre = self.metre(ids)
+        ticks = metre.ticks
         last = self._last_of_voice(ids, place)
         voices = self._voices(ids, ticks, place, start, last)
-        motif = self._motif(ids, ticks, bar_position, place, start, last) if self.config.num_motifs else torch.zeros_like(ids)
-        return MusicalState(ticks, bar_position, bar, *voices, motif)
+        motif = self._motif(ids, ticks, metre.bar_position, place, start, last) if self.config.num_motifs else torch.zeros_like(ids)
+        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif)
 
-    def _metre(self, ids, ticks, place, start) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tick in the bar and bars since the last METER token, each `(B, L)`; a METER token begins a bar."""
+    def _placed(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The ids with those beyond the vocabulary made one, their places `(L,)`, and where the piece of each began `(B, L)`."""
+        ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
+        place = torch.arange(ids.shape[1], device=ids.device)
+        return ids, place, _last(ids == self.config.bos_token_id, place).clamp(min=0)
+
+    @torch.no_grad()
+    def metre(self, ids: torch.Tensor) -> Metre:
+        """Only the metre of `forward`, from ids of shape `(batch, length)`; a METER token begins a bar."""
+        ids, place, start = self._placed(ids)
+        ticks = self.step[ids].cumsum(dim=1)
+        ticks = ticks - ticks.gather(1, start)
         length = self.bar_length[ids]
         meter = _last(length > 0, place)
         known = meter >= start
         meter = meter.clamp(min=0)
         length = torch.where(known, length.gather(1, meter), self.config.default_bar_ticks)
         since = ticks - torch.where(known, ticks.gather(1, meter), 0)
-        return (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length
+        return Metre(ticks, (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length, length)
 
     def _last_of_voice(self, ids, place) -> torch.Tensor:
         """The last VOICE token of each voice up to each place, -1 if none: `(B, L, V)`."""

@@ -1,0 +1,169 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""Bringing a piece to an end at a bar line within its token budget, instead of cutting it off."""
+
+from __future__ import annotations
+
+import torch
+from transformers import LogitsProcessor
+
+from .configuration_musicgpt import MusicGPTConfig
+from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, keep_possible, with_prompt
+
+# Nothing is looked at while more tokens than this are left: no two bars of music take as many.
+LOOK_AHEAD = 640
+# The longest of this many bars tells how many tokens the next one may take.
+BARS_LOOKED_AT = 4
+# Fewer tokens than this are not taken for a bar, whatever the bars before had.
+SHORTEST_BAR = 24
+# Every piece can be closed with fewer tokens than this.
+CLOSING = 12
+_NEVER = 99
+
+
+class ClosingCosts:
+    """How many tokens a piece needs at least to be closed.
+
+    Args:
+        grammar (`Grammar`): of the same config.
+        config (`MusicGPTConfig`): for the ticks of TIME and METER tokens.
+
+    Attributes:
+        lengths (`torch.LongTensor`): the bar lengths that there are, in ticks.
+        cost (`torch.LongTensor` of shape `(2, lengths, states, ticks)`): tokens up to and including `<eos>`, for each bar length, state and tick
+            in the bar: `[0]` to end at a bar line that a step leads to, `[1]` to end anywhere between two notes.
+    """
+
+    def __init__(self, grammar: Grammar, config: MusicGPTConfig):
+        self.grammar = grammar
+        vocab = grammar.vocab_size
+        self.step = torch.zeros(vocab, dtype=torch.long)
+        self.step[grammar.blocks["TIME"]] = torch.tensor(config.time_steps)
+        self.lengths = torch.tensor(sorted({*config.meter_ticks, config.default_bar_ticks}))
+        self.new_length = torch.full((vocab,), -1)  # place in `lengths` of a METER token's bar
+        self.new_length[grammar.blocks["METER"]] = torch.searchsorted(self.lengths, torch.tensor(config.meter_ticks))
+        self.new_length[grammar.bos] = torch.searchsorted(self.lengths, torch.tensor(config.default_bar_ticks))
+        self.cost = self._solve()
+
+    def to(self, device: torch.device) -> ClosingCosts:
+        """Moves the tables."""
+        for name in ("step", "lengths", "new_length", "cost"):
+            setattr(self, name, getattr(self, name).to(device))
+        return self
+
+    def after(self, state: torch.Tensor, length: torch.Tensor, tick: torch.Tensor) -> torch.Tensor:
+        """Tokens still needed after each possible next token, `(2, rows, vocab)`, from state, bar length (its place in `lengths`) and tick in
+        the bar of each row, `(rows,)`."""
+        _, next_state = self.grammar.tables(state.device)
+        meter = self.new_length >= 0
+        new_length = torch.where(meter, self.new_length, length[:, None])  # (rows, vocab)
+        new_tick = torch.where(meter, 0, (tick[:, None] + self.step) % self.lengths[length][:, None])
+        return self.cost[:, new_length, next_state[state], new_tick]
+
+    def _solve(self) -> torch.Tensor:
+        """Shortest paths by value iteration over one token of each kind (tokens of a block differ only in TIME and METER)."""
+        count, ticks = len(self.lengths), int(self.lengths.max())
+        cost = torch.full((2, count, len(STATES), ticks), _NEVER)
+        for state in (f"TIME_{k}" for k in range(MAX_TIME_TOKENS + 1)):
+            cost[1, :, STATE[state]] = 1
+            if state != "TIME_0":
+                cost[0, :, STATE[state], 0] = 1
+        state, length, tick = (
+            axis.flatten() for axis in torch.meshgrid(torch.arange(len(STATES)), torch.arange(count), torch.arange(ticks), indexing="ij")
+        )
+        blocks = self.grammar.blocks
+        kinds = [block.start for name, block in blocks.items() if name not in ("TIME", "METER")] + [self.grammar.bos]
+        tokens = torch.tensor([*range(*blocks["TIME"].indices(10**6)), *range(*blocks["METER"].indices(10**6)), *kinds])
+        legal = self.grammar.legal[state][:, tokens]  # (rows, tokens)
+        next_state = self.grammar.next_state[state][:, tokens]
+        meter = self.new_length[tokens] >= 0
+        new_length = torch.where(meter, self.new_length[tokens], length[:, None])
+        new_tick = torch.where(meter, 0, (tick[:, None] + self.step[tokens]) % self.lengths[length][:, None])
+        shape = (2, len(STATES), count, ticks)
+        for _ in range(CLOSING):
+            through = torch.where(legal, cost[:, new_length, next_state, new_tick] + 1, _NEVER).amin(dim=-1)  # (2, rows)
+            better = torch.minimum(cost, through.view(shape).transpose(1, 2))
+            if torch.equal(better, cost):
+                break
+            cost = better
+        return cost
+
+
+class BarEndLogitsProcessor(LogitsProcessor):
+    """Ends the piece with the last bar for which the budget has room.
+
+    A bar is expected to take as many tokens as the longest of the last four. Where that many are not left, `<eos>` follows at the bar line;
+    in the bar before, no step leads beyond the bar line. Besides, no token is allowed from which the piece could not be closed within
+    the budget any more, so that a bar that grows longer than those before ends with a rest instead of being cut off.
+
+    Args:
+        grammar (`Grammar`): with an `<eos>`.
+        tracker (`MusicalStateTracker`): the model's; for bars and ticks.
+        costs (`ClosingCosts`): of the same grammar.
+        max_length (`int`): tokens that a row can have, the prompt among them if it is given as ids.
+        prompt_ids (`torch.LongTensor`, *optional*): as for `GrammarLogitsProcessor`; not counted in `max_length`.
+    """
+
+    def __init__(self, grammar: Grammar, tracker, costs: ClosingCosts, max_length: int, prompt_ids: torch.Tensor | None = None):
+        self.grammar, self.tracker, self.costs = grammar, tracker, costs
+        self.max_length, self.prompt_ids = max_length, prompt_ids
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """`scores` of shape `(batch, vocab_size)`, already masked by the grammar."""
+        left = self.max_length - input_ids.shape[1]
+        if left > LOOK_AHEAD or left < 1:
+            return scores
+        ids = with_prompt(self.prompt_ids, input_ids)
+        if not ids.shape[1]:
+            return scores
+        state = self.grammar.states(ids)
+        metre = self.tracker.metre(ids)
+        tick, bar_ticks = metre.bar_position[:, -1], metre.bar_ticks[:, -1]
+        begun, longest = self._bar_lengths(ids, metre)
+        legal = self._within_bar(state, tick, bar_ticks, last=left + begun < 2 * longest, full=left < longest)
+        scores = keep_possible(scores, legal)
+        if left <= CLOSING:
+            scores = keep_possible(scores, self._closable(state, tick, bar_ticks, left))
+        return scores
+
+    @staticmethod
+    def _bar_lengths(ids: torch.Tensor, metre) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens in the present bar so far, and in the longest of the last bars (this one among them), each `(batch,)`."""
+        place = torch.arange(ids.shape[1], device=ids.device)
+        new = torch.zeros_like(ids, dtype=torch.bool)
+        new[:, 1:] = (metre.bar[:, 1:] != metre.bar[:, :-1]) | (metre.bar_ticks[:, 1:] != metre.bar_ticks[:, :-1])
+        start = torch.where(new, place, 0).cummax(dim=1).values
+        count = new.long().cumsum(dim=1)
+        tokens = torch.zeros_like(ids)  # at the first token of a bar: how many the bar before had
+        tokens[:, 1:] = torch.where(new[:, 1:], place[1:] - start[:, :-1], 0)
+        recent = count > count[:, -1:] - BARS_LOOKED_AT
+        begun = ids.shape[1] - start[:, -1]
+        longest = torch.where(recent, tokens, 0).amax(dim=1)
+        return begun, torch.maximum(longest, begun).clamp(min=SHORTEST_BAR)
+
+    def _within_bar(self, state, tick, bar_ticks, last, full) -> torch.Tensor:
+        """What is allowed, `(batch, vocab)`, in rows in their last bar and in rows without room for another one, each `(batch,)`."""
+        grammar, costs = self.grammar, self.costs.to(state.device)
+        beyond = tick[:, None] + costs.step > bar_ticks[:, None]
+        beyond[:, grammar.blocks["METER"]] = True  # a change of meter would begin another bar
+        legal = ~beyond
+        at_bar_line = (state >= STATE["TIME_1"]) & (state <= STATE[f"TIME_{MAX_TIME_TOKENS}"]) & (tick == 0)
+        only_end = torch.zeros_like(legal)
+        only_end[:, grammar.eos] = True
+        in_music = (state >= STATE["NOTE"]) & (state < STATE["END"])
+        legal = legal | ~(last & in_music)[:, None]
+        return torch.where((at_bar_line & full)[:, None], only_end, legal)
+
+    def _closable(self, state, tick, bar_ticks, left: int) -> torch.Tensor:
+        """Tokens after which the piece can still be closed: at a bar line if possible, else between two notes, else anything."""
+        costs = self.costs.to(state.device)
+        length = torch.searchsorted(costs.lengths, bar_ticks.contiguous())
+        legal = self.grammar.tables(state.device)[0][state]
+        possible = (costs.after(state, length, tick) <= left - 1) & legal  # (2, batch, vocab)
+        # `<eos>` itself needs nothing after it; it is for the costs of the state before it whether it comes at a bar line.
+        possible[1, :, self.grammar.eos] = legal[:, self.grammar.eos]
+        possible[0, :, self.grammar.eos] = legal[:, self.grammar.eos] & (costs.cost[0, length, state, tick] == 1)
+        any_possible = possible.any(dim=-1, keepdim=True)
+        return torch.where(any_possible[0], possible[0], torch.where(any_possible[1], possible[1], legal))
+
+
+__all__ = ["BarEndLogitsProcessor", "ClosingCosts"]

@@ -1,0 +1,133 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""What `generate()` does beyond transformers' own: the grammar, and the end at a bar line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
+
+from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
+from .configuration_musicgpt import MusicGPTConfig
+from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, has_grammar
+
+# Arguments of `generate()` that are ours, with their defaults; a generation config may hold them too.
+MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True}
+
+
+def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> GenerationConfig:
+    """The generation config that a trained model is shipped with: sampling, 1,024 new tokens, grammar and end at a bar line.
+
+    Args:
+        config (`MusicGPTConfig`): for the special tokens.
+        changes: any argument of `GenerationConfig`, or of `generate()` of a MusicGPT model.
+    """
+    values = {
+        "bos_token_id": config.bos_token_id,
+        "eos_token_id": config.eos_token_id,
+        "pad_token_id": config.pad_token_id,
+        "do_sample": True,
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 0.95,
+        "max_new_tokens": 1024,
+        **MUSICAL_ARGUMENTS,
+    }
+    return GenerationConfig(**{**values, **changes})
+
+
+class MusicGPTGenerationMixin(GenerationMixin):
+    """`generate()` with two more arguments, which a `generation_config` may also hold:
+
+    constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask comes before the caller's own logits
+        processors and before temperature, top-k and top-p, so that these see a distribution over legal tokens. Without effect for a
+        vocabulary that is not musical.
+    end_at_bar (`bool`, defaults to `True`): bring the piece to an end at a bar line within `max_new_tokens` (or `max_length`) instead of cutting it
+        off there. Without effect where `<eos>` does not end the generation, and without the grammar.
+    """
+
+    def _prepare_generation_config(self, generation_config: GenerationConfig | None, **kwargs: Any) -> tuple[GenerationConfig, dict]:
+        given = {name: kwargs.pop(name, None) for name in MUSICAL_ARGUMENTS}
+        given = {name: value for name, value in given.items() if value is not None}
+        for name, value in given.items():
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} is {value!r}; it must be True or False.")
+        generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
+        for name, default in MUSICAL_ARGUMENTS.items():
+            kept = getattr(generation_config, name, None)
+            setattr(generation_config, name, given.get(name, default if kept is None else kept))
+        return generation_config, model_kwargs
+
+    def _get_logits_processor(
+        self,
+        generation_config: GenerationConfig,
+        *args: Any,
+        logits_processor: LogitsProcessorList | None = None,
+        model_kwargs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> LogitsProcessorList:
+        own = self._musical_processors(generation_config, kwargs.get("input_ids_seq_length"), model_kwargs or {})
+        custom = list(logits_processor or [])
+        own = [processor for processor in own if not any(type(processor) is type(other) for other in custom)]
+        # The list is appended to the processors that forbid tokens by name, and stands before the warpers.
+        return super()._get_logits_processor(
+            generation_config, *args, logits_processor=LogitsProcessorList([*own, *custom]), model_kwargs=model_kwargs, **kwargs
+        )
+
+    def _musical_processors(self, generation_config: GenerationConfig, input_length: int | None, model_kwargs: dict[str, Any]) -> list:
+        if not getattr(generation_config, "constrain_grammar", True) or not has_grammar(self.config):
+            return []
+        grammar = self.grammar
+        stops = getattr(generation_config, "_eos_token_tensor", None)
+        ends = stops is not None and grammar.eos in stops.tolist()
+        prompt = self._prompt_given_as_embeddings(input_length, model_kwargs)
+        processors: list = [GrammarLogitsProcessor(grammar, prompt, ends)]
+        # An assistant writes drafts of a few tokens: they do not end where its budget ends.
+        if getattr(generation_config, "end_at_bar", True) and ends and not generation_config.is_assistant:
+            costs = self.closing_costs
+            processors.append(BarEndLogitsProcessor(grammar, self.model.musical_state, costs, generation_config.max_length, prompt))
+        return processors
+
+    def _prompt_given_as_embeddings(self, input_length: int | None, model_kwargs: dict[str, Any]) -> torch.Tensor | None:
+        embeds = model_kwargs.get("inputs_embeds")
+        if embeds is None or input_length:
+            return None
+        ids = self.model.nearest_tokens(embeds)  # (batch, length, hidden) -> (batch, length)
+        mask = model_kwargs.get("attention_mask")
+        if mask is not None and mask.shape == ids.shape and self.config.pad_token_id is not None:
+            ids = torch.where(mask.bool(), ids, self.config.pad_token_id)
+        return ids
+
+    @property
+    def grammar(self) -> Grammar:
+        """The grammar of the model's vocabulary, built when it is first asked for.
+
+        Raises:
+            ValueError: if the vocabulary is not musical.
+        """
+        config = self.config
+        made_for = (config.vocab_size, config.bos_token_id, str(config.eos_token_id), config.pad_token_id)
+        if getattr(self, "_grammar_made_for", None) != made_for:
+            self._grammar, self._closing_costs, self._grammar_made_for = Grammar(config), None, made_for
+        return self._grammar
+
+    @property
+    def closing_costs(self) -> ClosingCosts:
+        """How many tokens it takes to close a piece from each state of the grammar; built when it is first asked for."""
+        grammar = self.grammar
+        if self._closing_costs is None:
+            self._closing_costs = ClosingCosts(grammar, self.config)
+        return self._closing_costs
+
+    def init_continuous_batching(self, *args: Any, **kwargs: Any):
+        """Not supported: raises `NotImplementedError`."""
+        raise NotImplementedError(
+            "MusicGPT does not run in continuous batching (`generate_batch`, `cache_implementation='paged'`): its paged cache keeps no token ids, "
+            "from which metre and voices are derived. Use generate() with a left-padded batch."
+        )
+
+    generate_batch = continuous_batching_context_manager = init_continuous_batching
+
+
+__all__ = ["MusicGPTGenerationMixin", "musical_generation_config"]

@@ -1,0 +1,179 @@
+"""Grammar and end at a bar line inside `generate()`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM, musical_generation_config
+from tests.modeling_musicgpt.conftest import TINY, legal_ids, tiny_model
+from tokenization.codec import decode, first_error
+from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKEN_TO_ID, VOCAB_SIZE
+
+PREFIX = [BOS_ID, TOKEN_TO_ID["MODE_minor"], TOKEN_TO_ID["METER_3/4"]]
+
+
+def _batch(rows: list[list[int]]) -> dict[str, torch.Tensor]:
+    width = max(map(len, rows))
+    ids = torch.tensor([[PAD_ID] * (width - len(row)) + row for row in rows])
+    return {"input_ids": ids, "attention_mask": (ids != PAD_ID).long()}
+
+
+PROMPTS = [PREFIX, legal_ids(40, seed=1), legal_ids(41, seed=2), legal_ids(42, seed=3), legal_ids(43, seed=4)]  # 40-43: inside a note, too
+
+
+@pytest.mark.parametrize("arguments", [{}, {"num_beams": 3}, {"num_return_sequences": 2}, {"use_cache": False}, {"cache_implementation": "static"}])
+def test_batches_of_prompts_in_any_state_give_legal_pieces(tiny, arguments):
+    torch.manual_seed(1)
+    output = tiny.generate(**_batch(PROMPTS), do_sample=True, max_new_tokens=30, disable_compile=True, **arguments)
+    assert len(output) == len(PROMPTS) * arguments.get("num_return_sequences", 1)
+    for row in output.tolist():
+        assert first_error(row) is None
+
+
+def test_switched_off_it_is_the_stock_generate(tiny):
+    torch.manual_seed(1)
+    arguments = {**_batch(PROMPTS), "do_sample": True, "max_new_tokens": 30, "eos_token_id": None}
+    output = tiny.generate(**arguments, constrain_grammar=False)
+    assert output.shape[1] == 43 + 30
+    assert all(first_error(row) is not None for row in output.tolist())
+
+
+@pytest.mark.parametrize("budget, meter", [(9, "3/2"), (30, "2/4"), (75, "12/8"), (200, "12/16")])
+def test_pieces_end_at_a_bar_line_within_the_budget(tiny, budget, meter):
+    prompts = [[BOS_ID, TOKEN_TO_ID[f"METER_{meter}"]], legal_ids(30, seed=5), legal_ids(33, seed=6)]
+    batch = _batch(prompts)
+    width = batch["input_ids"].shape[1]
+    torch.manual_seed(budget)
+    # An untrained model would end pieces anywhere: <eos> is left to the end at the bar line.
+    quiet = LogitsProcessorList([_Unlikely(EOS_ID)])
+    output = tiny.generate(**batch, do_sample=True, max_new_tokens=budget, logits_processor=quiet)
+    assert output.shape[1] <= width + budget
+    metre = tiny.model.musical_state.metre(output)
+    for row, positions in zip(output.tolist(), metre.bar_position.tolist(), strict=True):
+        assert first_error(row) is None
+        assert EOS_ID in row
+        end = row.index(EOS_ID)
+        assert positions[end] == 0
+        assert end + 1 - width >= min(budget * 0.3, budget - 120)  # it does not stop long before either
+
+
+def test_without_the_end_at_the_bar_line_the_budget_cuts(tiny):
+    torch.manual_seed(2)
+    quiet = LogitsProcessorList([_Unlikely(EOS_ID)])
+    output = tiny.generate(**_batch(PROMPTS), do_sample=True, max_new_tokens=61, end_at_bar=False, logits_processor=quiet)
+    assert output.shape[1] == 43 + 61
+    assert EOS_ID not in output
+
+
+def test_too_small_a_budget_still_ends_between_notes_where_it_can(tiny):
+    note, voice, duration = TOKEN_TO_ID["NOTE_60"], TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["DUR_24"]
+    inside = [*PREFIX, TOKEN_TO_ID["TIME_1"], note]
+    after = [*inside, voice, duration]
+    for prompt, budget, ends in ((after, 2, True), (inside, 4, True), (inside, 3, False), (after, 1, False)):
+        output = tiny.generate(torch.tensor([prompt]), max_new_tokens=budget)[0].tolist()
+        assert first_error(output) is None
+        assert (output[-1] == EOS_ID) == ends
+
+
+class _Unlikely(LogitsProcessor):
+    """Makes a token the last choice without forbidding it."""
+
+    def __init__(self, token: int):
+        self.token = token
+
+    def __call__(self, input_ids, scores):
+        scores = scores.clone()
+        scores[:, self.token] -= 1e4
+        return scores
+
+
+class _Keep(LogitsProcessor):
+    """Remembers what it is given: that is what comes out of the processors before the warpers."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, input_ids, scores):
+        self.seen.append(scores.clone())
+        return scores
+
+
+def test_the_mask_comes_before_callers_processors_and_warpers(tiny):
+    keep = _Keep()
+    ids = torch.tensor([[*PREFIX, TOKEN_TO_ID["TIME_0"]]])
+    tiny.generate(ids, do_sample=True, top_k=3, max_new_tokens=8, logits_processor=LogitsProcessorList([keep]), end_at_bar=False)
+    finite = [int((scores > -torch.inf).sum()) for scores in keep.seen]
+    assert finite[:4] == [64, 5, 32, 22]  # all notes, voices, durations, steps: top-k has not been here yet
+
+
+def test_same_seed_same_piece(tiny):
+    rows = []
+    for _ in range(2):
+        torch.manual_seed(11)
+        rows.append(tiny.generate(torch.tensor([PREFIX]), do_sample=True, max_new_tokens=50).tolist())
+    assert rows[0] == rows[1]
+
+
+def test_without_an_end_token_the_piece_goes_on(tiny):
+    torch.manual_seed(3)
+    output = tiny.generate(torch.tensor([PREFIX]), do_sample=True, max_new_tokens=120, eos_token_id=None)
+    assert output.shape[1] == 123
+    assert first_error(output[0].tolist()) is None
+    assert len(decode(output[0].tolist()).score) > 12
+
+
+def test_random_prompts_do_not_raise(tiny):
+    torch.manual_seed(4)
+    output = tiny.generate(torch.randint(0, VOCAB_SIZE, (8, 13)), do_sample=True, max_new_tokens=40, eos_token_id=None)
+    new = output[:, 13:].tolist()
+    for row in new:
+        first_note = next(i for i, token in enumerate(row) if 27 <= token < 91)
+        assert first_error([BOS_ID, TOKEN_TO_ID["TIME_0"], *row[first_note:]]) is None
+
+
+def test_a_prompt_of_embeddings_is_read(tiny):
+    ids = torch.tensor([legal_ids(41, seed=2), legal_ids(41, seed=7)])
+    arguments = {"max_new_tokens": 40, "do_sample": False}
+    expected = tiny.generate(ids, **arguments)[:, 41:]
+    output = tiny.generate(inputs_embeds=tiny.get_input_embeddings()(ids), **arguments)
+    assert torch.equal(output, expected)
+
+
+def test_assisted_decoding_gives_the_greedy_piece(tiny):
+    assistant = tiny_model(seed=9)
+    ids = torch.tensor([legal_ids(30, seed=8)])
+    arguments = {"do_sample": False, "max_new_tokens": 60}
+    expected = tiny.generate(ids, **arguments)
+    assert torch.equal(tiny.generate(ids, assistant_model=assistant, **arguments), expected)
+    assert torch.equal(tiny.generate(ids, prompt_lookup_num_tokens=3, **arguments), expected)
+
+
+def test_arguments_travel_in_the_generation_config(tmp_path):
+    model = tiny_model()
+    model.generation_config = musical_generation_config(model.config, constrain_grammar=False, end_at_bar=False, max_new_tokens=7)
+    model.save_pretrained(tmp_path)
+    loaded = MusicGPTForCausalLM.from_pretrained(tmp_path)
+    kept, _ = loaded._prepare_generation_config(None)
+    assert (kept.constrain_grammar, kept.end_at_bar, kept.max_new_tokens) == (False, False, 7)
+    asked, _ = loaded._prepare_generation_config(None, constrain_grammar=True)
+    assert (asked.constrain_grammar, asked.end_at_bar) == (True, False)
+    plain, _ = tiny_model()._prepare_generation_config(GenerationConfig(max_new_tokens=3))
+    assert (plain.constrain_grammar, plain.end_at_bar) == (True, True)
+
+
+def test_refusals(tiny):
+    with pytest.raises(ValueError, match="constrain_grammar is 'yes'"):
+        tiny.generate(torch.tensor([PREFIX]), constrain_grammar="yes")
+    with pytest.raises(NotImplementedError, match="continuous batching"):
+        tiny.generate_batch([PREFIX], max_new_tokens=4)
+    with pytest.raises(NotImplementedError, match="continuous batching"):
+        tiny.generate(torch.tensor([PREFIX]), cache_implementation="paged", max_new_tokens=4)
+
+
+def test_other_vocabularies_generate_without_grammar():
+    model = MusicGPTForCausalLM(MusicGPTConfig(**TINY, vocab_size=99)).eval()
+    torch.manual_seed(0)
+    output = model.generate(torch.randint(3, 99, (2, 5)), do_sample=True, max_new_tokens=10, eos_token_id=None)
+    assert output.shape == (2, 15)
