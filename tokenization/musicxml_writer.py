@@ -23,7 +23,11 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
   <encoding><software>{software}</software></encoding>
  </identification>
  <part-list>
-  <score-part id="P1"><part-name>Keyboard</part-name></score-part>
+  <score-part id="P1">
+   <part-name>Piano</part-name>
+   <score-instrument id="P1-I1"><instrument-name>Piano</instrument-name></score-instrument>
+   <midi-instrument id="P1-I1"><midi-channel>1</midi-channel><midi-program>1</midi-program></midi-instrument>
+  </score-part>
  </part-list>
  <part id="P1">
 """
@@ -162,7 +166,8 @@ class _BarWriter:
             parts.append(f"<accidental>{sign}</accidental>")
         if symbol.triplet:
             parts.append(
-                "<time-modification><actual-notes>3</actual-notes><normal-notes>2</normal-notes></time-modification>"
+                "<time-modification><actual-notes>3</actual-notes><normal-notes>2</normal-notes>"
+                f"<normal-type>{symbol.triplet}</normal-type></time-modification>"
             )
         if stem and symbol.notes:
             parts.append(f"<stem>{stem}</stem>")

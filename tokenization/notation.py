@@ -29,7 +29,8 @@ class Symbol:
         start (`int`), ticks (`int`): place in the bar and length.
         notes (list of `int`): rows of `score.array`, highest first; empty for a rest.
         value (`str`), dots (`int`): the written value.
-        triplet (`bool`): three in the time of two; tuplet (`str`): `"start"` or `"stop"` at the ends of a group.
+        triplet (`str`): the value of which three stand in the time of two; empty outside triplets.
+        tuplet (`str`): `"start"` or `"stop"` at the ends of a group.
         tied_from, tied_to (`bool`): whether it continues, and is continued.
         beams (list of `str`): from the first beam inwards, as MusicXML names them.
     """
@@ -39,7 +40,7 @@ class Symbol:
     notes: list[int]
     value: str
     dots: int
-    triplet: bool = False
+    triplet: str = ""
     tuplet: str = ""
     tied_from: bool = False
     tied_to: bool = False
@@ -70,7 +71,7 @@ class Bar:
 def write_bars(score: Score) -> list[Bar]:
     """Lay out a score in bars; one with a pickup begins with an incomplete bar."""
     lines = score.bar_lines().tolist()
-    starts = [lines[0] + score.meters[0].bar_ticks - score.pickup if score.pickup else lines[0], *lines[1:-1]]
+    starts = [_first_start(score), *lines[1:-1]]
     lanes = _lanes(score)
     changes = {meter.onset: meter for meter in score.meters}
     bars, meter = [], score.meters[0]
@@ -82,6 +83,16 @@ def write_bars(score: Score) -> list[Bar]:
         _fill(bars, events, voice, number, is_main=number == 0)
     _assign_staves(score, bars)
     return bars
+
+
+def _first_start(score: Score) -> int:
+    """Where the first bar begins on paper: a pickup in triplets begins with the rest of its beat."""
+    pickup = score.pickup
+    if not pickup:
+        return 0
+    if pickup % 3:
+        pickup += -pickup % 24
+    return max(0, score.meters[0].bar_ticks - pickup)
 
 
 def _lanes(score: Score) -> dict[tuple[int, int], list[tuple[int, int, list[int]]]]:
@@ -149,7 +160,7 @@ def _write(segments: list[tuple[int, int, list[int], bool, bool]], bar: Bar) -> 
     windows = _triplet_windows(segments, offset, length)
     symbols: list[Symbol] = []
     for start, end, notes, tied_from, tied_to in segments:
-        pieces = _pieces(start + offset, end + offset, bar.meter, windows)
+        pieces = _pieces(start + offset, end + offset, bar.meter, windows, is_rest=not notes)
         for i, (at, ticks, triplet) in enumerate(pieces):
             value, dots = (TRIPLET if triplet else PLAIN)[ticks]
             symbols.append(
@@ -159,7 +170,7 @@ def _write(segments: list[tuple[int, int, list[int], bool, bool]], bar: Bar) -> 
                     notes,
                     value,
                     dots,
-                    triplet,
+                    "eighth" if triplet else "",
                     tied_from=bool(notes) and (tied_from or i > 0),
                     tied_to=bool(notes) and (tied_to or i < len(pieces) - 1),
                 )
@@ -195,13 +206,15 @@ def _whole_half(edges: list[int], t: int) -> bool:
     return start in edges and start + 48 in edges and all(e % 16 == 0 for e in edges if start < e < start + 48)
 
 
-def _pieces(start: int, end: int, meter: Meter, windows: list[tuple[int, int]]) -> list[tuple[int, int, bool]]:
-    """Notatable pieces of a note from `start` to `end`: place, ticks, whether a triplet."""
+def _pieces(
+    start: int, end: int, meter: Meter, windows: list[tuple[int, int]], is_rest: bool
+) -> list[tuple[int, int, bool]]:
+    """Notatable pieces of a note or rest from `start` to `end`: place, ticks, whether a triplet."""
     cuts = sorted({start, end} | {t for window in windows for t in window if start < t < end})
     pieces: list[tuple[int, int, bool]] = []
     for a, b in zip(cuts, cuts[1:], strict=False):
         triplet = any(low <= a and b <= high for low, high in windows)
-        pieces += _triplets(a, b) if triplet else _plain(a, b, meter)
+        pieces += _triplets(a, b) if triplet else _plain(a, b, meter, is_rest)
     return pieces
 
 
@@ -215,7 +228,7 @@ def _triplets(start: int, end: int) -> list[tuple[int, int, bool]]:
     return pieces
 
 
-def _plain(start: int, end: int, meter: Meter) -> list[tuple[int, int, bool]]:
+def _plain(start: int, end: int, meter: Meter, is_rest: bool) -> list[tuple[int, int, bool]]:
     """Outside triplets: one value where there is one and it does not hide the beat, else cut at the strongest beat inside."""
     if end <= start:
         return []
@@ -223,12 +236,13 @@ def _plain(start: int, end: int, meter: Meter) -> list[tuple[int, int, bool]]:
         return _triplets(start, end)
     ticks = end - start
     cut = _strongest_inside(start, end, meter)
-    if ticks in PLAIN and (cut is None or not _hides_beat(start, end, cut, meter)):
+    hides = cut is not None and (start % ticks > 0 if is_rest else _hides_beat(start, end, cut, meter))
+    if ticks in PLAIN and not hides:
         return [(start, ticks, False)]
     if cut is None:
         value = max(t for t in PLAIN if t <= ticks)
-        return [(start, value, False), *_plain(start + value, end, meter)]
-    return _plain(start, cut, meter) + _plain(cut, end, meter)
+        return [(start, value, False), *_plain(start + value, end, meter, is_rest)]
+    return _plain(start, cut, meter, is_rest) + _plain(cut, end, meter, is_rest)
 
 
 def _levels(meter: Meter) -> list[int]:
@@ -272,6 +286,8 @@ def _hides_beat(start: int, end: int, cut: int, meter: Meter) -> bool:
 def _mark_tuplets(symbols: list[Symbol], windows: list[tuple[int, int]]) -> None:
     for low, high in windows:
         inside = [s for s in symbols if s.triplet and low <= s.start and s.start + s.ticks <= high]
+        for symbol in inside:
+            symbol.triplet = {12: "16th", 48: "quarter"}.get(high - low, "eighth")
         if inside:
             inside[0].tuplet = "start"
             inside[-1].tuplet = "stop" if len(inside) > 1 else ""

@@ -20,13 +20,14 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 ONSET, DURATION, PITCH, VOICE = range(4)
 
 # Prices, in semitones of leap; chosen on the fugues of the train split (docs/LOG.md).
-SILENCE_PRICE = 1.0  # a quarter of silence inside a voice, up to MAX_SILENCE quarters
-MAX_SILENCE = 4.0
-BREAK_PRICE = 60.0  # a held note changes its voice
-CROSSING_PRICE = 6.0  # two neighbouring voices are crossed in this contig
-REGISTER_PRICE = 0.25  # a semitone of distance from the voice's usual pitch
-# A number of voices counts when that many notes sound together for this share of the time.
-FULL_SHARE = 0.02
+SILENCE_PRICE = 8.0  # of a silence inside a voice, by the square root of its quarters, up to MAX_SILENCE quarters
+MAX_SILENCE = 6.2
+BREAK_PRICE = 30.0  # a held note changes its voice
+CROSSING_PRICE = 8.0  # two neighbouring voices are crossed in this contig
+REGISTER_PRICE = 0.1  # a semitone of distance from the voice's usual pitch
+# A number of voices counts when that many notes sound together for this share of the time, the end left out: final chords are full.
+FULL_SHARE = 0.08
+_END = 8 * TICKS_PER_QUARTER
 
 
 @lru_cache(maxsize=64)
@@ -63,7 +64,10 @@ def _slices(array: np.ndarray) -> list[tuple[int, list[int]]]:
 
 
 def count_voices(array: np.ndarray) -> int:
-    """How many voices a piece has: the largest number of notes that sound together for at least `FULL_SHARE` of it, at most five."""
+    """How many voices a piece has: the largest number of notes that sound together for at least `FULL_SHARE` of it, at most five.
+
+    The last two bars (eight quarters, at most a quarter of the piece) are not looked at.
+    """
     slices = _slices(array)
     ends = array[:, ONSET] + array[:, DURATION]
     times = [now for now, _ in slices] + [int(ends.max())]
