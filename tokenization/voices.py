@@ -70,8 +70,9 @@ def count_voices(array: np.ndarray) -> int:
     """
     slices = _slices(array)
     ends = array[:, ONSET] + array[:, DURATION]
-    times = [now for now, _ in slices] + [int(ends.max())]
-    lengths = np.diff(times)
+    begin, end = int(array[:, ONSET].min()), int(ends.max())
+    times = np.array([now for now, _ in slices] + [end])
+    lengths = np.diff(np.minimum(times, end - min(_END, (end - begin) // 4)))
     counts = np.array([min(MAX_VOICES, len(notes)) for _, notes in slices])
     share = [lengths[counts >= k].sum() / max(1, lengths.sum()) for k in range(1, MAX_VOICES + 1)]
     return max(k for k in range(1, MAX_VOICES + 1) if k == 1 or share[k - 1] >= FULL_SHARE)
@@ -142,7 +143,7 @@ def _search(array: np.ndarray, voices: int) -> np.ndarray:
         ways, prices = _states(voices, len(cells))
         top = np.array([pitches[cell[0]] for cell in cells], dtype=np.float64)
         # What it costs that this cell goes to this voice, given the state before: (states, cells, voices).
-        silence = np.minimum(np.maximum(now - ended, 0) / TICKS_PER_QUARTER, MAX_SILENCE)
+        silence = np.sqrt(np.minimum(np.maximum(now - ended, 0) / TICKS_PER_QUARTER, MAX_SILENCE))
         price = np.abs(top[None, :, None] - last[:, None, :]) + SILENCE_PRICE * silence[:, None, :]
         price += REGISTER_PRICE * np.abs(top[:, None] - usual)
         for i, cell in enumerate(cells):
