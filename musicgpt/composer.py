@@ -61,8 +61,7 @@ class Composer:
         from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
 
         source = str(name_or_path) if name_or_path is not None else str(shipped_checkpoint())
-        if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
-            raise MusicGPTError(f"No model in {source}: there is no config.json; give a folder that save_pretrained wrote.")
+        _check_source(source)
         bar = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # the weights are read in milliseconds
         try:
@@ -160,9 +159,10 @@ class Composer:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+        from .earliest_end import EarliestEnd
         from .sampling import SeededSampling, StopAndReport
 
-        device = self.model.device
+        device, wanted = self.model.device, settings.resolved()
         ids = torch.tensor([task.ids] * len(seeds), dtype=torch.long, device=device)  # (rows, prompt)
         config = GenerationConfig(
             max_new_tokens=task.max_new_tokens,
@@ -177,7 +177,9 @@ class Composer:
             ids,
             attention_mask=torch.ones_like(ids),
             generation_config=config,
-            logits_processor=LogitsProcessorList([SeededSampling(settings.resolved(), seeds)]),
+            logits_processor=LogitsProcessorList(
+                [EarliestEnd(wanted.min_bars, wanted.min_notes), SeededSampling(wanted, seeds)]
+            ),
             stopping_criteria=StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])]),
             streamer=streamer,
         )
@@ -262,6 +264,15 @@ class _Streamer:
 
     def end(self) -> None:
         """Called by `generate` at the end; the rows that it returns say the same."""
+
+
+def _check_source(source: str) -> None:
+    """Find out what is wrong with a folder before transformers looks for its name on the Hub."""
+    path = Path(source)
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise MusicGPTError(f"No model in {source}: there is no config.json; give a folder that save_pretrained wrote.")
+    if not path.is_dir() and (path.is_absolute() or source.startswith(".") or path.exists()):
+        raise MusicGPTError(f"No model in {source}: there is no such folder; give one that save_pretrained wrote.")
 
 
 def _seeded(settings: Settings | None) -> Settings:

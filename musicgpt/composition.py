@@ -25,7 +25,7 @@ class Composition:
         seed (`int`): that seed.
         num_prompt_notes (`int`): how many of the first notes of `score` are the prompt's; 0 without a prompt.
         seconds (`float`): time the model took; pieces made together share it equally.
-        finished (`bool`): whether the model itself ended the piece, rather than the limit on tokens or the user.
+        finished (`bool`): whether the piece came to its end; not if it was stopped.
     """
 
     score: Score

@@ -15,6 +15,17 @@ from .moods import find_mood
 
 MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
+# How the settings that are numbers appear in a file name.
+_SHORT = {
+    "temperature": "temp",
+    "top_k": "topk",
+    "top_p": "topp",
+    "min_p": "minp",
+    "max_new_tokens": "max",
+    "min_bars": "bars",
+    "min_notes": "notes",
+    "seed": "seed",
+}
 
 
 class SettingsError(MusicGPTError):
@@ -37,8 +48,11 @@ class Settings:
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
-        max_new_tokens (`int`, *optional*): where to stop at the latest, four tokens a note; 1,600 by default. The last bar is
-            finished, not cut.
+        max_new_tokens (`int`, *optional*): how many there can be, four a note; 1,600 by default. The piece ends with the last bar
+            that fits.
+        min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before `min_notes` notes, unless
+            `max_new_tokens` are used up; 16 bars and 200 notes by default, a prompt's counted.
+        min_notes (`int`, *optional*): see `min_bars`.
         seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give the same piece.
 
     Raises:
@@ -56,6 +70,8 @@ class Settings:
     top_p: float | None = None
     min_p: float | None = None
     max_new_tokens: int | None = None
+    min_bars: int | None = None
+    min_notes: int | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +88,8 @@ class Settings:
         _check_range("top_p", self.top_p, 0, 1, low_open=True)
         _check_range("min_p", self.min_p, 0, 1, high_open=True)
         _check_range("max_new_tokens", self.max_new_tokens, 8, MAX_NEW_TOKENS, whole=True)
+        _check_range("min_bars", self.min_bars, 0, 1000, whole=True)
+        _check_range("min_notes", self.min_notes, 0, 1000, whole=True)
         _check_range("seed", self.seed, 0, MAX_SEED, whole=True)
 
     def resolved(self) -> Resolved:
@@ -89,6 +107,8 @@ class Settings:
             top_p=_first(self.top_p, mood and mood.top_p, 0.95),
             min_p=_first(self.min_p, 0.0),
             max_new_tokens=_first(self.max_new_tokens, 1600),
+            min_bars=_first(self.min_bars, 16),
+            min_notes=_first(self.min_notes, 200),
         )
 
     def with_seed(self, seed: int) -> Settings:
@@ -123,9 +143,7 @@ class Settings:
             self.tempo,
             self.mood,
         ]
-        sampling = {"temperature": "temp", "top_k": "topk", "top_p": "topp", "min_p": "minp", "max_new_tokens": "max", "seed": "seed"}
-        parts += [f"{short}-{getattr(self, name):g}" for name, short in sampling.items() if getattr(self, name) is not None and name != "seed"]
-        parts.append(f"seed-{self.seed}" if self.seed is not None else None)
+        parts += [f"{short}-{value}" for name, short in _SHORT.items() if (value := getattr(self, name)) is not None]
         return "_".join(part for part in parts if part)
 
 
@@ -143,6 +161,8 @@ class Resolved:
     top_p: float
     min_p: float
     max_new_tokens: int
+    min_bars: int
+    min_notes: int
 
 
 def key_slug(key: Key) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
     how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
     how.add_argument("--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0")
-    how.add_argument("--max-new-tokens", type=int, help="four tokens a note; default 1600; the last bar is finished")
+    how.add_argument("--max-new-tokens", type=int, help="four tokens a note; default 1600; ends with the last bar that fits")
+    how.add_argument("--min-bars", type=int, help="do not end before so many bars; default 16")
+    how.add_argument("--min-notes", type=int, help="do not end before so many notes; default 200")
     how.add_argument("--seed", type=int, help="the same settings and seed give the same files; default random")
     how.add_argument("--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1")
     parser.add_argument("--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model")
@@ -62,10 +65,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     Raises:
         MusicGPTError: naming the option that cannot be used.
     """
-    names = (
-        "key", "form", "meter", "voices", "tempo", "mood", "temperature", "top_k", "top_p", "min_p", "max_new_tokens", "seed",
-    )  # fmt: skip
-    return Settings(**{name: getattr(args, name) for name in names})
+    return Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,8 +75,11 @@ def run(args: argparse.Namespace) -> int:
     if args.num < 1:
         raise SettingsError(f"--num is {args.num}; it must be at least 1.")
     prompt = _read_prompt(args)
+    import torch
+
     from musicgpt.composer import Composer
 
+    torch.set_num_threads(1)  # a step of so small a model is over before a second thread has begun
     composer = Composer.from_pretrained(args.model)
     with _Progress(quiet=args.json) as progress:
         pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
@@ -134,10 +137,9 @@ def _describe(piece: Composition, paths: list[Path]) -> str:
         what = f"continuation of {piece.num_prompt_notes} notes: {what}"
     minutes, seconds = divmod(round(piece.music_seconds), 60)
     rate = piece.num_new_notes / max(piece.seconds, 1e-9)
-    ending = "ended by the model" if piece.finished else "ended at the limit of --max-new-tokens"
     lines = [
         what,
-        f"  {len(score)} notes, {score.num_bars} bars, {minutes}:{seconds:02d} of music, {ending}",
+        f"  {len(score)} notes, {score.num_bars} bars, {minutes}:{seconds:02d} of music",
         f"  composed in {piece.seconds:.1f} s ({rate:.0f} notes a second)",
         *(f"  wrote {path}" for path in paths),
     ]

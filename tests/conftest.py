@@ -74,3 +74,25 @@ def chromium() -> str:
 def musescore() -> str:
     """Path of MuseScore's command."""
     return _program("musescore3", "mscore3", "musescore", "mscore")
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small random model: for tests of the composing, not of the music."""
+    import torch
+
+    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    folder = tmp_path_factory.mktemp("tiny-model")
+    MusicGPTForCausalLM(MusicGPTConfig(**sizes, max_position_embeddings=1024)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def composer(tiny_model_folder: Path):
+    """A `Composer` with that model."""
+    from musicgpt import Composer
+
+    return Composer.from_pretrained(tiny_model_folder)
