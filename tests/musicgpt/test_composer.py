@@ -24,7 +24,7 @@ def test_a_piece_is_legal_and_in_the_key_and_meter_that_were_asked_for(composer)
     # The same ids read by the tokenizer's own decoder, moved to that key.
     expected = decode(piece.ids).score.in_key("F# minor")
     np.testing.assert_array_equal(piece.score.array, expected.array)
-    assert piece.score.tempo and piece.num_prompt_notes == 0
+    assert piece.score.tempo and piece.num_prompt_notes == 0 and len(piece.score.meters) == 1
 
 
 def test_piece_k_of_a_batch_is_the_piece_that_its_seed_makes_alone(composer):

@@ -98,7 +98,7 @@ def _midi_without_notes() -> None:
         (_empty_file, ("--prompt", "bad.mid"), "bad.mid"),
         (_midi_without_notes, ("--prompt", "bad.mid"), "no notes"),
         (None, ("--prompt", "nothing.mid"), "nothing.mid"),
-        (None, ("--prompt", "."), "score"),
+        (None, ("--prompt", "."), "directory"),
         (None, ("--top-p", "2"), "top_p is 2"),
         (None, ("--key", "H major"), "H major"),
         (None, ("--meter", "7/8"), "7/8"),
