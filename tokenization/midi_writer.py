@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from .midi_reader import VOICES_MARK
-from .score import DURATION, NOMINAL_QPM, ONSET, PITCH, VOICE, Score
+from .score import NOMINAL_QPM, VOICE, Score
+from .sounding import sounding
 from .vocabulary import TICKS_PER_QUARTER
 
 PPQ = 480  # ticks a quarter note in the file
@@ -49,8 +50,9 @@ def write_whole(path: str | os.PathLike, data: bytes) -> None:
 def midi_bytes(score: Score) -> bytes:
     """A score as the bytes of a type 1 MIDI file, 480 ticks a quarter note.
 
-    A note that is struck again by its own voice while it sounds ends there: one channel cannot hold a pitch twice.
+    A note that is struck again by its own voice while it sounds ends there (`sounding`).
     """
+    score = sounding(score)
     voices = np.unique(score.array[:, VOICE]).tolist()
     names = voice_names(max(voices, default=0) + 1)
     tracks = [_conductor(score)]
@@ -61,23 +63,12 @@ def midi_bytes(score: Score) -> bytes:
     return head + b"".join(tracks)
 
 
-def sounding_ends(rows: np.ndarray) -> np.ndarray:
-    """Where each note of one voice ends in MIDI: at the latest where the same pitch begins anew, shape `(notes,)`."""
-    ends = rows[:, ONSET] + rows[:, DURATION]
-    order = np.lexsort((rows[:, ONSET], rows[:, PITCH]))
-    again = np.flatnonzero(np.diff(rows[order, PITCH]) == 0)
-    ends[order[again]] = np.minimum(ends[order[again]], rows[order[again + 1], ONSET])
-    return ends
-
-
 def voice_events(rows: np.ndarray, channel: int) -> list[tuple[int, bytes]]:
     """Note-on and note-off events of one voice in the order of a file: time in score ticks, bytes."""
-    ends = sounding_ends(rows)
     events = []
-    for (onset, _, pitch, _), end in zip(rows.tolist(), ends.tolist(), strict=True):
-        if end > onset:
-            events.append((onset, 1, bytes((0x90 | channel, pitch, _VELOCITY))))
-            events.append((end, 0, bytes((0x80 | channel, pitch, 0))))
+    for onset, duration, pitch, _ in rows.tolist():
+        events.append((onset, 1, bytes((0x90 | channel, pitch, _VELOCITY))))
+        events.append((onset + duration, 0, bytes((0x80 | channel, pitch, 0))))
     events.sort(key=lambda event: event[:2])  # ends before beginnings
     return [(time, data) for time, _, data in events]
 

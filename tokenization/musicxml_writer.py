@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 from .midi_writer import write_whole
 from .musicxml_reader import OUR_SOFTWARE
 from .notation import Bar, Lane, Symbol, write_bars
-from .score import Score
+from .score import VOICE, Score
+from .sounding import sounding
 from .spelling import signature_of, spell
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
@@ -42,13 +43,14 @@ def musicxml_text(score: Score, composer: str = COMPOSER) -> str:
     """A score as MusicXML text.
 
     Args:
-        score (`Score`): in the key in which it shall be read.
+        score (`Score`): in the key in which it shall be read. What one voice cannot hold is cut (`sounding`).
         composer (`str`): the composer's line.
     """
+    score = sounding(score)
     bars = write_bars(score)
     names = spell(score)
     fifths = score.key.fifths if score.key is not None else 0
-    writer = _BarWriter(names, fifths if abs(fifths) <= 7 else 0)
+    writer = _BarWriter(score, names, fifths if abs(fifths) <= 7 else 0)
     text = [_HEAD.format(title=_clean(score.title or "Untitled"), composer=_clean(composer), software=OUR_SOFTWARE)]
     for i, bar in enumerate(bars):
         pickup = i == 0 and score.pickup > 0
@@ -91,8 +93,12 @@ def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
 class _BarWriter:
     """Writes the notes of bars; knows which accidentals already stand in the bar."""
 
-    def __init__(self, names: list[tuple[str, int, int]], fifths: int):
+    def __init__(self, score: Score, names: list[tuple[str, int, int]], fifths: int):
         self.names = names
+        # The voices that rest where a staff is empty: the highest and the lowest, which have no other place.
+        voices = score.array[:, VOICE]
+        top, bottom = (int(voices.min()), int(voices.max())) if len(voices) else (0, 1)
+        self.resting = {1: top + 1, 2: bottom + 1} if top != bottom else {1: top + 1, 2: top + 2}
         self.signature = signature_of(fifths)
         self.standing: dict[tuple[int, str, int], int] = {}
 
@@ -109,7 +115,7 @@ class _BarWriter:
             if k:
                 text.append(f"   <backup><duration>{length}</duration></backup>\n")
             if part.lane is None:
-                voice = MAX_VOICES * 2 + part.staff  # a voice that no part uses
+                voice = self.resting[part.staff]
                 text.append(
                     f'   <note><rest measure="yes"/><duration>{length}</duration><voice>{voice}</voice>'
                     f"<staff>{part.staff}</staff></note>\n"
@@ -126,7 +132,7 @@ class _BarWriter:
         self.standing.clear()
         signs: dict[tuple[int, int], str] = {}
         heads = [
-            (symbol.start, lane.staff, note, symbol.tied_from)
+            (symbol.start, lane.staff, note, note in symbol.tied_from)
             for lane in bar.lanes
             for symbol in lane.symbols
             for note in symbol.notes
@@ -151,7 +157,9 @@ class _BarWriter:
             letter, alter, octave = self.names[note]
             pitch = f"<step>{letter}</step>" + (f"<alter>{alter}</alter>" if alter else "") + f"<octave>{octave}</octave>"
             head = ("<chord/>" if i else "") + f"<pitch>{pitch}</pitch>"
-            tie = ("<tie type=\"stop\"/>" if symbol.tied_from else "") + ("<tie type=\"start\"/>" if symbol.tied_to else "")
+            tie = ("<tie type=\"stop\"/>" if note in symbol.tied_from else "") + (
+                "<tie type=\"start\"/>" if note in symbol.tied_to else ""
+            )
             sign = signs.get((symbol.start, note), "")
             text.append(self._note(head, symbol, voice, lane.staff, tie, sign, stem, first=i == 0))
         return "".join(text)

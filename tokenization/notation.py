@@ -6,6 +6,7 @@ A tick is a 24th of a quarter note, so plain values are the multiples of 3 ticks
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,7 @@ PLAIN = {3 * 2**i // 2: (name, 0) for i, name in enumerate(_NAMES) if i} | {
 }
 TRIPLET = {2**i: (name, 0) for i, name in enumerate(_NAMES[:6])} | {3 * 2 ** (i - 1): (name, 1) for i, name in enumerate(_NAMES[:5]) if i}
 BEAMS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4}
+LANES = 4  # voices a staff, as notation programs have them
 MIDDLE = 60  # a middle voice whose bar lies lower than this on average goes to the lower staff
 
 
@@ -31,7 +33,7 @@ class Symbol:
         value (`str`), dots (`int`): the written value.
         triplet (`str`): the value of which three stand in the time of two; empty outside triplets.
         tuplet (`str`): `"start"` or `"stop"` at the ends of a group.
-        tied_from, tied_to (`bool`): whether it continues, and is continued.
+        tied_from, tied_to (set of `int`): the notes that continue, and those that are continued.
         beams (list of `str`): from the first beam inwards, as MusicXML names them.
     """
 
@@ -42,8 +44,8 @@ class Symbol:
     dots: int
     triplet: str = ""
     tuplet: str = ""
-    tied_from: bool = False
-    tied_to: bool = False
+    tied_from: frozenset[int] = frozenset()
+    tied_to: frozenset[int] = frozenset()
     beams: list[str] = field(default_factory=list)
 
 
@@ -69,7 +71,7 @@ class Bar:
 
 
 def write_bars(score: Score) -> list[Bar]:
-    """Lay out a score in bars; one with a pickup begins with an incomplete bar."""
+    """Lay out a score (as `sounding` leaves it) in bars; one with a pickup begins with an incomplete bar."""
     lines = score.bar_lines().tolist()
     starts = [_first_start(score), *lines[1:-1]]
     lanes = _lanes(score)
@@ -80,7 +82,7 @@ def write_bars(score: Score) -> list[Bar]:
         meter = changes.get(lines[i], meter)
         bars.append(Bar(start, end, meter, new, []))
     for (voice, number), events in sorted(lanes.items()):
-        _fill(bars, events, voice, number, is_main=number == 0)
+        _fill(score, bars, events, voice, number)
     _assign_staves(score, bars)
     return bars
 
@@ -95,52 +97,95 @@ def _first_start(score: Score) -> int:
     return max(0, score.meters[0].bar_ticks - pickup)
 
 
-def _lanes(score: Score) -> dict[tuple[int, int], list[tuple[int, int, list[int]]]]:
-    """For each voice and lane: onset, end and notes of its chords, none of which overlap."""
-    lanes: dict[tuple[int, int], list[tuple[int, int, list[int]]]] = {}
+# A chord: onset, end and notes.
+Event = tuple[int, int, list[int]]
+
+
+def _lanes(score: Score) -> dict[tuple[int, int], list[Event]]:
+    """For each voice and lane: its chords, none of which overlap.
+
+    Notation programs hold four voices a staff: further lanes are only opened up to that number; beyond it, notes of different
+    lengths are cut into tied chords.
+    """
+    lanes: dict[tuple[int, int], list[Event]] = {}
     rows = score.array.tolist()
-    for voice in sorted({row[VOICE] for row in rows}):
+    voices = sorted({row[VOICE] for row in rows})
+    spare = LANES - len(voices)
+    for voice in voices:
         chords: dict[tuple[int, int], list[int]] = {}
         for i, row in enumerate(rows):
             if row[VOICE] == voice:
                 chords.setdefault((row[ONSET], row[ONSET] + row[DURATION]), []).append(i)
-        free: list[int] = []  # where each lane is free again
-        for (onset, end), notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1])):
-            number = next((k for k, until in enumerate(free) if until <= onset), len(free))
-            free[number:] = [end] if number == len(free) else [end, *free[number + 1 :]]
-            lanes.setdefault((voice, number), []).append((onset, end, notes))
+        events = [(*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))]
+        used = 1
+        for cluster in _clusters(events):
+            numbers = _numbers(cluster)
+            if max(numbers) > (spare > 0):
+                cluster, numbers = _tied_chords(cluster), None
+            for k, event in enumerate(cluster):
+                number = numbers[k] if numbers else 0
+                used = max(used, number + 1)
+                lanes.setdefault((voice, number), []).append(event)
+        spare -= used - 1
     return lanes
 
 
-def _fill(bars: list[Bar], events: list[tuple[int, int, list[int]]], voice: int, number: int, is_main: bool) -> None:
+def _clusters(events: list[Event]) -> list[list[Event]]:
+    """Events in groups that do not overlap each other."""
+    clusters: list[list[Event]] = []
+    until = -1
+    for event in events:
+        if event[0] >= until:
+            clusters.append([])
+        clusters[-1].append(event)
+        until = max(until, event[1])
+    return clusters
+
+
+def _numbers(cluster: list[Event]) -> list[int]:
+    """The first lane that is free, for each event."""
+    free: list[int] = []  # where each lane is free again
+    numbers = []
+    for onset, end, _ in cluster:
+        number = next((k for k, until in enumerate(free) if until <= onset), len(free))
+        free[number:] = [end, *free[number + 1 :]]
+        numbers.append(number)
+    return numbers
+
+
+def _tied_chords(cluster: list[Event]) -> list[Event]:
+    """Overlapping events as one line of chords, cut wherever a note begins or ends."""
+    edges = sorted({t for event in cluster for t in event[:2]})
+    return [
+        (a, b, [i for onset, end, notes in cluster if onset <= a and b <= end for i in notes]) for a, b in pairwise(edges)
+    ]
+
+
+def _fill(score: Score, bars: list[Bar], events: list[Event], voice: int, number: int) -> None:
     """Cut one lane at the bar lines and write each bar in which it sounds."""
     k = 0
     for bar in bars:
         while k < len(events) and events[k][1] <= bar.start:
             k += 1
-        inside = []
         j = k
         while j < len(events) and events[j][0] < bar.end:
-            inside.append(events[j])
             j += 1
-        if inside:
-            segments = _segments(bar, inside)
-            symbols = _write(segments, bar)
-            bar.lanes.append(Lane(voice, number, 1, symbols))
+        if j > k:
+            bar.lanes.append(Lane(voice, number, 1, _write(_segments(bar, events[k:j]), bar, score.array)))
 
 
-def _segments(bar: Bar, events: list[tuple[int, int, list[int]]]) -> list[tuple[int, int, list[int], bool, bool]]:
-    """Chords and the rests between them, in ticks from the bar's start: start, end, notes, tied from before, tied on."""
-    segments = []
+def _segments(bar: Bar, events: list[Event]) -> list[Event]:
+    """Chords and the rests between them, in ticks from the bar's start."""
+    segments: list[Event] = []
     now = bar.start
     for onset, end, notes in events:
         start, stop = max(onset, bar.start), min(end, bar.end)
         if start > now:
-            segments.append((now - bar.start, start - bar.start, [], False, False))
-        segments.append((start - bar.start, stop - bar.start, notes, onset < bar.start, end > bar.end))
+            segments.append((now - bar.start, start - bar.start, []))
+        segments.append((start - bar.start, stop - bar.start, notes))
         now = stop
     if now < bar.end:
-        segments.append((now - bar.start, bar.end - bar.start, [], False, False))
+        segments.append((now - bar.start, bar.end - bar.start, []))
     return segments
 
 
@@ -152,37 +197,29 @@ def beat_ticks(meter: Meter) -> int:
     return max(1, min(24, unit))
 
 
-def _write(segments: list[tuple[int, int, list[int], bool, bool]], bar: Bar) -> list[Symbol]:
+def _write(segments: list[Event], bar: Bar, array: np.ndarray) -> list[Symbol]:
     """Written symbols for the segments of a bar, with tuplets and beams."""
     length = bar.end - bar.start
     # An incomplete bar at the beginning ends at the bar line, so its beats are counted from behind.
     offset = (-length) % bar.meter.bar_ticks if bar.new_meter and length < bar.meter.bar_ticks else 0
     windows = _triplet_windows(segments, offset, length)
     symbols: list[Symbol] = []
-    for start, end, notes, tied_from, tied_to in segments:
-        pieces = _pieces(start + offset, end + offset, bar.meter, windows, is_rest=not notes)
-        for i, (at, ticks, triplet) in enumerate(pieces):
+    for start, end, notes in segments:
+        for at, ticks, triplet in _pieces(start + offset, end + offset, bar.meter, windows, is_rest=not notes):
             value, dots = (TRIPLET if triplet else PLAIN)[ticks]
-            symbols.append(
-                Symbol(
-                    at - offset,
-                    ticks,
-                    notes,
-                    value,
-                    dots,
-                    "eighth" if triplet else "",
-                    tied_from=bool(notes) and (tied_from or i > 0),
-                    tied_to=bool(notes) and (tied_to or i < len(pieces) - 1),
-                )
-            )
+            begins = bar.start + at - offset
+            before = frozenset(i for i in notes if array[i, ONSET] < begins)
+            after = frozenset(i for i in notes if array[i, ONSET] + array[i, DURATION] > begins + ticks)
+            triplet_of = "eighth" if triplet else ""
+            symbols.append(Symbol(at - offset, ticks, notes, value, dots, triplet_of, tied_from=before, tied_to=after))
     _mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
     _beam(symbols, offset, beat_ticks(bar.meter))
     return symbols
 
 
-def _triplet_windows(segments: list[tuple[int, int, list[int], bool, bool]], offset: int, length: int) -> list[tuple[int, int]]:
+def _triplet_windows(segments: list[Event], offset: int, length: int) -> list[tuple[int, int]]:
     """The stretches of a bar written in triplets: the smallest of an eighth, a quarter or a half that holds the odd times."""
-    edges = sorted({offset, offset + length} | {offset + t for start, end, *_ in segments for t in (start, end)})
+    edges = sorted({offset, offset + length} | {offset + t for start, end, _ in segments for t in (start, end)})
     odd = [t for t in edges if t % 3]
     windows: list[tuple[int, int]] = []
     for t in odd:
@@ -323,7 +360,10 @@ def _beam_group(group: list[Symbol]) -> None:
 
 
 def _assign_staves(score: Score, bars: list[Bar]) -> None:
-    """The highest voice stands on the upper staff, the lowest on the lower; those between go where their bar lies."""
+    """The highest voice stands on the upper staff, the lowest on the lower; those between go where their bar lies.
+
+    A voice stays where it was unless it has clearly moved, and while a note is held over the bar line.
+    """
     voices = sorted({lane.voice for bar in bars for lane in bar.lanes})
     pitches = score.array[:, PITCH]
     last: dict[int, int] = {}
@@ -332,13 +372,13 @@ def _assign_staves(score: Score, bars: list[Bar]) -> None:
         for voice in sorted({lane.voice for lane in bar.lanes}):
             lanes = [lane for lane in bar.lanes if lane.voice == voice]
             sounding = [i for lane in lanes for symbol in lane.symbols for i in symbol.notes]
-            mean = float(np.mean(pitches[sounding]))
             if len(voices) > 1 and voice in (voices[0], voices[-1]):
                 staff = 1 if voice == voices[0] else 2
+            elif voice in last and any(lane.symbols[0].tied_from for lane in lanes):
+                staff = last[voice]
             else:
-                # A voice stays where it was unless it has clearly moved.
                 limit = MIDDLE + {1: -3, 2: 3}.get(last.get(voice, 0), 0)
-                staff = max(floor, 1 if mean >= limit else 2)
+                staff = max(floor, 1 if float(np.mean(pitches[sounding])) >= limit else 2)
             floor = max(floor, staff)
             last[voice] = staff
             for lane in lanes:
