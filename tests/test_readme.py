@@ -1,0 +1,131 @@
+"""Every code block of the README is run, in order, in a folder of its own; and its links lead somewhere.
+
+Python blocks share one process, so that a later one may use what an earlier one made, as a reader would. Shell blocks are run with
+`make` and `musicgpt` of this environment. A comment before a block says where it cannot be run as it stands:
+`<!-- test: dry run -->` (make only shows what it would do: the whole test suite cannot run inside itself),
+`<!-- test: serve -->` (started, waited for, ended), `<!-- test: illustration -->` (no command: a text to be read).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+_BLOCK = re.compile(r"(?:<!-- test: (?P<how>[a-z ]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.DOTALL)
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+class Block(NamedTuple):
+    """One code block: its language, its text and what the comment before it says."""
+
+    language: str
+    code: str
+    how: str | None
+
+
+def blocks() -> list[Block]:
+    """All code blocks of the README, in order."""
+    return [Block(m["language"], m["code"], m["how"]) for m in _BLOCK.finditer(README.read_text())]
+
+
+SHELL = [b for b in blocks() if b.language == "bash"]
+PYTHON = [b for b in blocks() if b.language == "python"]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
+    """An empty folder and an environment in which `make` is the project's, installs nothing and writes here."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("training", "modeling_musicgpt"):  # recipes and weights are named by their place in the repository
+        (folder / name).symlink_to(repo_root / name)
+    binaries = folder / "bin"
+    binaries.mkdir()
+    make = shutil.which("make") or pytest.skip("make is not installed")
+    here = Path(sys.executable).parent
+    (binaries / "make").write_text(
+        f"#!/bin/sh\nexec {make} -C {repo_root} PLAIN= SPACE= DEV= BIN={here} OUT={folder}/out $README_MAKE_FLAGS \"$@\"\n"
+    )
+    (binaries / "python").symlink_to(sys.executable)
+    for name, module in (("musicgpt", "musicgpt_cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
+        (binaries / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
+    for script in binaries.glob("[!p]*"):
+        script.chmod(0o755)
+    environment = dict(os.environ, PATH=f"{binaries}:{os.environ['PATH']}", PYTHONPATH=str(repo_root), NO_COLOR="1")
+    environment.update(OMP_NUM_THREADS="1", HF_HOME=str(folder / "hf"), ACCELERATE_USE_CPU="1")
+    return folder, environment
+
+
+def test_every_block_is_run_or_says_why_not():
+    assert len(SHELL) >= 2 and len(PYTHON) >= 4
+    assert SHELL[0].code == "make generate\n"  # the first thing a reader sees is the first thing to run
+    for block in blocks():
+        assert block.language in ("bash", "python") or block.how == "illustration", block
+        assert block.how in (None, "dry run", "serve", "illustration"), block
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", SHELL, ids=[b.code.splitlines()[0][:60] for b in SHELL])
+def test_shell_blocks(block, workplace):
+    folder, environment = workplace
+    if block.how == "serve":
+        _serve(block, folder, environment)
+        return
+    if block.how == "dry run":
+        environment = dict(environment, README_MAKE_FLAGS="-n")
+    result = subprocess.run(
+        ["bash", "-euc", block.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    assert "Traceback" not in result.stderr
+    if "generate" in block.code and block.how is None:
+        written = re.findall(r"wrote (\S+)", result.stdout)
+        assert written and all((folder / name).stat().st_size > 500 for name in written), result.stdout
+
+
+def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
+    """Start a server, wait until it names its address, and end it."""
+    log = folder / "serve.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {block.code.strip()}"], cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            end = time.monotonic() + 120
+            while "http://" not in log.read_text() and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.5)
+            assert "http://" in log.read_text(), log.read_text()[-3000:]
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+@pytest.mark.slow
+def test_python_blocks(workplace):
+    folder, environment = workplace
+    parts = [f"print('--- block {i}', flush=True)\n{block.code}" for i, block in enumerate(PYTHON)]
+    script = folder / "blocks.py"
+    script.write_text("if __name__ == '__main__':\n" + "".join(f"    {line}\n" for line in "\n".join(parts).splitlines()))
+    result = subprocess.run([sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    assert result.stdout.count("--- block") == len(PYTHON)
+
+
+def test_links_lead_somewhere(repo_root):
+    text = README.read_text()
+    headings = {re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert targets
+    for target in targets:
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif not target.startswith("http"):
+            assert (repo_root / target.split("#")[0]).exists(), target
