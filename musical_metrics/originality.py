@@ -6,8 +6,8 @@ Two ways, because the scores of the train split are not shipped:
   each reduced to its intervals and the ratios of its times, so that transposition and tempo do not matter. One window in five
   is kept, chosen by its own hash (as in winnowing: Schleimer, Wilkerson and Aiken, SIGMOD 2003): a copied run is found however it
   is cut, its length is known within a few notes, and the index does not hold enough to rebuild a voice.
-- exactly, on scores at hand (`cardinality_score`, `originality_report`): Yin, Reuben, Stepney and Collins, "A good algorithm is
-  hard to find ... originality report" (EvoMUSART 2021; Machine Learning 2023), with pitch in semitones.
+- exactly, on scores at hand (`cardinality_score`, `originality_report`): Yin, Reuben, Stepney and Collins, the originality
+  report with the cardinality score (SN Computer Science 3, 2022, doi 10.1007/s42979-022-01220-y), with pitch in semitones.
 """
 
 from __future__ import annotations

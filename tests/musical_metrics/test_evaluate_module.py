@@ -1,0 +1,112 @@
+"""`evaluate.load`: from the root of the repository, from a Hub-shaped folder alone, and from the Hub."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from musical_metrics.hub_folder import write_hub_folder
+from tokenization import encode, write_midi
+from tokenization.errors import MusicGPTError
+
+evaluate = pytest.importorskip("evaluate")
+
+
+@pytest.fixture
+def metric(repo_root, monkeypatch):
+    monkeypatch.chdir(repo_root)
+    return evaluate.load("musical_metrics")
+
+
+def test_every_kind_of_prediction(metric, wander, tmp_path):
+    piece = wander(1, 200).quantised()
+    write_midi(piece, tmp_path / "piece.mid")
+    kinds = [piece, piece.to_dict(), encode(piece).tolist(), str(tmp_path / "piece.mid")]
+    results = metric.compute(predictions=kinds, key="C major", form="fugue")
+    assert len(set(results["musical_scores"])) == 1
+    assert results["musical_score"] == results["musical_scores"][0]
+    assert results["out_of_key_ratio"] == 0.0
+    assert [p["notes"] for p in results["pieces"]] == [200] * 4
+    json.dumps(results, allow_nan=False)
+
+
+def test_references_may_be_more_than_predictions(metric, wander):
+    predictions, references = [wander(s, 150) for s in range(4)], [wander(s, 150) for s in range(10, 17)]
+    results = metric.compute(predictions=predictions, references=references)
+    assert results["reference"] == "7 given pieces"
+    assert 0 <= results["two_sample_auc"] <= 1
+    for piece in predictions:
+        metric.add(prediction=piece)
+    metric.add_batch(predictions=[], references=references[:3])
+    metric.add_batch(predictions=predictions[:1], references=references[3:])
+    again = metric.compute()
+    assert len(again["pieces"]) == 5
+    assert again["reference"] == "7 given pieces"
+    # Nothing of the last set is left for the next.
+    assert "held-out" in metric.compute(predictions=predictions[:1])["reference"]
+
+
+def test_the_example_in_the_description(metric):
+    notes = {"onset": [0, 24, 48, 72], "duration": [24] * 4, "pitch": [60, 62, 64, 65], "voice": [0] * 4}
+    results = metric.compute(predictions=[{"notes": notes, "key": "C major"}])
+    assert (results["out_of_key_ratio"], results["parallel_fifths"]) == (0.0, None)
+    assert results["pieces"][0]["metrics"]["parallel_fifths"]["reason"] == "the piece has one voice"
+
+
+def test_what_is_wrong_is_said(metric, tmp_path):
+    with pytest.raises(ValueError, match="nothing to measure"):
+        metric.compute(predictions=[])
+    with pytest.raises(MusicGPTError, match=r"none\.mid"):
+        metric.compute(predictions=[str(tmp_path / "none.mid")])
+    with pytest.raises(MusicGPTError, match="notes"):
+        metric.compute(predictions=[{"pitch": [60]}])
+
+
+SCRIPT = """
+import sys, evaluate
+metric = evaluate.load(sys.argv[1])
+notes = {"onset": [0, 24, 48, 72], "duration": [24] * 4, "pitch": [60, 62, 64, 65], "voice": [0] * 4}
+results = metric.compute(predictions=[{"notes": notes, "key": "C major"}])
+import musical_metrics, tokenization
+print(results["rhythm_nll"], musical_metrics.__file__, tokenization.__file__, sep="|")
+"""
+
+
+def test_a_hub_folder_alone(tmp_path, repo_root):
+    """In another process, another place and under another name, where nothing of the project can be imported."""
+    folder = write_hub_folder(tmp_path / "musical_metrics")
+    other = write_hub_folder(tmp_path / "renamed")
+    for asked, home in ((folder, folder), (other / "musical_metrics.py", other)):
+        # -P -c keeps the project off the path; an installed project is hidden by -S with the packages added back.
+        blocker = f"import sys; sys.path = [p for p in sys.path if not p.startswith({str(repo_root)!r}) or 'site-packages' in p]; sys.meta_path = [f for f in sys.meta_path if '__editable__' not in str(f)]\n"
+        done = subprocess.run([sys.executable, "-P", "-c", blocker + SCRIPT, str(asked)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        value, *files = done.stdout.strip().split("|")
+        assert float(value) > 0
+        assert [Path(f).parent for f in files] == [home, home / "tokenization"]
+
+
+def test_the_folder_has_what_a_space_needs(tmp_path):
+    folder = write_hub_folder(tmp_path / "musical_metrics")
+    for name in ("musical_metrics.py", "app.py", "README.md", "requirements.txt", "reference_data/ngram.npz", "tokenization/score.py"):
+        assert (folder / name).is_file(), name
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\n")
+    for heading in ("Metric description", "How to use", "Inputs", "Output values", "Values from Bach", "Examples", "Limitations and bias", "Citation"):
+        assert f"# {heading}" in card, heading
+    write_hub_folder(folder)  # replaces it
+    assert not list(tmp_path.glob("tmp*"))
+
+
+def test_from_the_hub_the_folder_is_fetched(metric, monkeypatch, tmp_path):
+    """Where only the script is there, the folder comes from the repository that evaluate put into the module's name."""
+    module = sys.modules[type(metric).__module__]
+    asked = []
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, repo_type: asked.append((name, repo_type)) or str(tmp_path))
+    monkeypatch.setattr(module, "__name__", "evaluate_modules.metrics.someone--musical_metrics.0123.musical_metrics")
+    assert tmp_path in list(module._origins(None))
+    assert asked == [("someone/musical_metrics", "space")]

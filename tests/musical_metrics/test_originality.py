@@ -1,0 +1,124 @@
+"""Originality: copies are found through transposition and change of tempo, with the right place; strangers are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from musical_metrics import originality
+from musical_metrics.originality import Index, Piece
+from musical_metrics.reference import DATA, originality_index
+from musical_metrics.view import View
+from tokenization.score import DURATION, ONSET, PITCH, Score
+
+
+@pytest.fixture(scope="module")
+def library(wander) -> tuple[list[Score], Index]:
+    pieces = [wander(seed, 400) for seed in range(5)]
+    table = [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(5)]
+    return pieces, Index.build([View(p) for p in pieces], table)
+
+
+def stretched(score: Score, factor: int) -> Score:
+    array = score.array.copy()
+    array[:, [ONSET, DURATION]] *= factor
+    return score.replace(notes=array)
+
+
+def test_a_copied_passage_is_found_at_its_place(library, wander):
+    pieces, index = library
+    copied = pieces[3].between(4 * 96, 10 * 96).transposed(-5)
+    moved = copied.replace(notes=copied.array - [96, 0, 0, 0])
+    passage = originality.nearest_passage(moved, index)
+    assert passage.name == "piece 3"
+    assert passage.bar - passage.own_bar == 1
+    longest = max(np.bincount(moved.array[:, 3]))
+    assert 0.6 * longest <= passage.notes <= longest
+    assert "piece 3, bar" in str(passage)
+    assert originality.passage_similarity(moved, index).value > 0.9
+
+
+def test_tempo_does_not_matter(library):
+    pieces, index = library
+    twice = stretched(pieces[2], 2)
+    assert originality.nearest_passage(twice, index).name == "piece 2"
+    assert originality.longest_run(twice, index).value == originality.longest_run(pieces[2], index).value
+
+
+def test_a_stranger_shares_little(library, wander):
+    _, index = library
+    stranger = wander(99, 400)
+    assert originality.longest_run(stranger, index).value < 20
+    assert originality.passage_similarity(stranger, index).value < 0.2
+
+
+def test_held_out_pieces_do_not_see_themselves(library):
+    pieces, index = library
+    assert originality.longest_run(pieces[1], index).value > 60
+    assert originality.longest_run(pieces[1], index.without(1)).value < 20
+
+
+def test_likeness_names_the_window(library):
+    pieces, index = library
+    found = originality.passage_likeness(pieces[0], index)
+    assert {window.name for window in found if window.share > 0.9} == {"piece 0"}
+    assert [window.onset for window in found] == sorted(window.onset for window in found)
+
+
+def test_too_short_gives_a_reason(voices, line, library):
+    short = voices(line([60, 62, 64]))
+    assert originality.nearest_passage(short, library[1]) == originality.TOO_SHORT
+    assert originality.longest_run(short, library[1]) == (None, originality.TOO_SHORT)
+
+
+points = st.lists(st.tuples(st.integers(0, 40), st.integers(40, 60)), min_size=1, max_size=12, unique=True)
+
+
+@given(points, points)
+def test_cardinality_score_is_the_best_translation(first, second):
+    p, q = set(first), set(second)
+    moves = {(a - c, b - d) for a, b in p for c, d in q}
+    best = max(len(p & {(c + x, d + y) for c, d in q}) for x, y in moves)
+    assert originality.cardinality_score(np.array(first), np.array(second)) == pytest.approx(best / max(len(p), len(q)))
+
+
+def test_cardinality_score_by_hand():
+    # A triangle, and the same an octave higher and a bar later with one point of four changed.
+    p = np.array([[0, 60], [24, 64], [48, 67], [72, 72]])
+    q = p + [96, 12]
+    q[3] += [0, 1]
+    assert originality.cardinality_score(p, q) == 3 / 4
+    assert originality.cardinality_score(p, np.zeros((0, 2), dtype=np.int64)) == 0.0
+
+
+def test_the_exact_report_finds_the_copied_bars(wander):
+    corpus = [wander(seed, 300).replace(title=f"piece {seed}") for seed in range(3)]
+    piece = wander(50, 300)
+    copied = corpus[1].between(4 * 96, 8 * 96).transposed(2)
+    before = piece.between(0, 4 * 96)
+    mixed = piece.replace(notes=np.concatenate([before.array, copied.array]))
+    report = originality.originality_report(mixed, corpus)
+    best = max(report, key=lambda window: window.share)
+    assert (best.share, best.name, best.bar) == (1.0, "piece 1", 5)
+    assert report[0].share < 0.6
+
+
+def test_the_shipped_index_is_small_and_cannot_be_unrolled():
+    index = originality_index()
+    assert sum(file.stat().st_size for file in DATA.iterdir()) < 500_000
+    # Fewer bits a note than its interval and rhythm cost under the shipped n-gram (about 2.3 + 1.0 nats, 4.7 bits).
+    assert originality.HASH_BITS / originality.KEPT <= 4
+    assert index.hashes.max() < 2**originality.HASH_BITS
+    pieces, counts = np.unique(index.pieces, return_counts=True)
+    assert len(pieces) == len(index.table) == 79
+    assert counts.max() < 1000
+    assert not {piece.number for piece in index.table} & {9, 11, 14, 16}  # nothing of the validation and test splits
+
+
+def test_pitch_is_not_in_the_index(wander):
+    piece = View(wander(8))
+    up = View(wander(8).transposed(7))
+    assert np.array_equal(originality.kept_windows(piece).hashes, originality.kept_windows(up).hashes)
+    assert (piece.array[:, PITCH] != up.array[:, PITCH]).all()
