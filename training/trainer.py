@@ -464,6 +464,8 @@ class Trainer:
         # The window since the last line of the log is not over: its sums go along, so that the line comes out the same.
         totals = self._reduced(self.totals).tolist()
         if self.is_main:
+            # Copies: on the CPU these are the parameters themselves, into which the average is about to be written.
+            weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
             tensors = {f"model|{name}": value for name, value in weights.items()}
             tensors |= {f"optimizer|{path}": leaf for path, leaf in checkpoints.flatten(optimizers["state"])}
             if self.average:
