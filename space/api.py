@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,11 @@ class Api:
         top_k: int,
         top_p: float,
         max_tokens: int,
-        seed: int | None,
-        instrument: str,
-        sound_format: str,
-        prompt: str | None,
-        prompt_bars: int,
+        seed: int | None = None,
+        instrument: str = "piano",
+        sound_format: str = "mp3",
+        prompt: str | None = None,
+        prompt_bars: int = 4,
     ) -> tuple[str, str, str, str, dict[str, Any]]:
         """Compose a keyboard piece in the style of Bach's Well-Tempered Clavier, or continue a given one.
 
@@ -154,8 +155,5 @@ class Api:
 
 def _last(views: Any) -> View:
     """The last of some views."""
-    view = None
-    for view in views:
-        pass
-    assert view is not None
+    [view] = deque(views, maxlen=1)
     return view

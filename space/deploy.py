@@ -9,7 +9,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,7 @@ def _front_matter(readme: str, repo: str | None, model: str | None) -> str:
 
 
 def _copy_package(name: str, out: Path, with_weights: bool) -> None:
-    file = import_module(name).__file__
-    assert file is not None, name
-    source = Path(file).parent
+    source = _root_of(name)
     ignored = ["__pycache__", "*.pyc", ".*.part", *TOP_FILES[:3]] if name == "space" else ["__pycache__", "*.pyc"]
     if name == "modeling_musicgpt" and not with_weights:
         ignored.append("checkpoint")
@@ -100,9 +98,11 @@ def assemble(out: Path, repo: str | None = None, model: str | None = None) -> Pa
 
 
 def _root_of(package: str) -> Path:
-    file = import_module(package).__file__
-    assert file is not None, package
-    return Path(file).parent
+    """The folder of a package, found without importing it."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise MusicGPTError(f"The package {package} is not installed.")
+    return Path(spec.origin).parent
 
 
 def upload(folder: Path, repo: str, private: bool = False, hub: Any = None) -> str:

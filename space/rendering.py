@@ -19,9 +19,7 @@ UPLOAD_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 def load_libraries() -> None:
     """Import what the other functions need and touch their data, so that the first visitor does not wait for it."""
-    import matplotlib.figure
-    import mido
-    import verovio
+    import matplotlib.figure  # noqa: F401  the others are imported by what is called here
 
     soundfont()
     first = Score([(0, 24, 60, 0), (24, 24, 62, 0), (48, 48, 64, 0)], key="C major", tempo=120)

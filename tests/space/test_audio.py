@@ -7,8 +7,8 @@ import wave
 
 import numpy as np
 import pytest
-from space.audio import INSTRUMENTS, TAIL, mp3_bytes, synthesise, wav_bytes
 
+from space.audio import INSTRUMENTS, TAIL, mp3_bytes, synthesise, wav_bytes
 from tokenization import MusicGPTError, Score
 
 

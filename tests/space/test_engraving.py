@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from space.engraving import engrave
 from space.session import Candidate
 from space.studio import page_engraving
-
 from tokenization import MusicGPTError, Score, musicxml_text
 
 from .conftest import make_score

@@ -6,9 +6,9 @@ import json
 from html.parser import HTMLParser
 
 import pytest
+
 from space.report import assess, number, report_html
 from space.roll import pitch_names, roll_value
-
 from tokenization import Key, Score
 from tokenization.key import KEY_NAMES
 

@@ -7,10 +7,10 @@ import threading
 import time
 
 import pytest
+
 from space.session import HISTORY, Candidate, Folders, Session, Take
 from space.turns import BusyError, Turns
-from space.workers import Workers, WorkError
-
+from space.workers import WorkError, Workers
 from tokenization import MusicGPTError, Score, ScoreReadError
 
 

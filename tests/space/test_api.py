@@ -1,0 +1,94 @@
+"""The endpoints, called as any program would: by `gradio_client`, with named inputs and outputs."""
+
+from __future__ import annotations
+
+import threading
+import wave
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from tokenization import read_score, write_midi
+
+from .conftest import make_score
+
+
+@pytest.fixture(scope="module")
+def client(server, tmp_path_factory) -> Client:
+    """A client that is connected to the server."""
+    return Client(server, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def test_endpoints_have_names_for_what_goes_in_and_comes_out(client):
+    endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(endpoints) == {"/compose", "/perform", "/assess"}
+    compose = endpoints["/compose"]
+    inputs = [p["parameter_name"] for p in compose["parameters"]]
+    assert inputs[:6] == ["key", "form", "meter", "voices", "tempo", "mood"]
+    assert {"temperature", "top_k", "top_p", "max_tokens", "seed", "prompt", "prompt_bars"} < set(inputs)
+    assert all(p["parameter_has_default"] for p in compose["parameters"])
+    assert [r["label"] for r in compose["returns"]] == ["midi", "musicxml", "picture", "sound", "facts"]
+
+
+def test_compose_is_reproducible_and_facts_tell_the_truth(client):
+    wish = {"key": "E minor", "voices": "2", "max_tokens": 80, "instrument": "organ", "sound_format": "wav", "api_name": "/compose"}
+    midi, musicxml, picture, sound, facts = client.predict(**wish)
+    again = client.predict(**wish, seed=facts["seed"])
+    assert Path(again[0]).read_bytes() == Path(midi).read_bytes()
+    score = read_score(musicxml)
+    assert (len(score), str(score.key)) == (facts["notes"], "E minor")
+    assert facts["settings"]["seed"] == facts["seed"]
+    assert f"seed-{facts['seed']}" in Path(midi).name
+    assert Path(picture).read_bytes()[:4] == b"\x89PNG"
+    with wave.open(sound) as file:
+        assert any(file.readframes(file.getnframes()))
+
+
+def test_prompt_is_continued_and_every_client_gets_its_own(server, client, tmp_path):
+    given = make_score(bars=3, key="C minor")
+    write_midi(given, tmp_path / "own.mid")
+    results: dict[int, tuple] = {}
+
+    def call(seed: int) -> None:
+        own = client if seed == 1 else Client(server, verbose=False, download_files=str(tmp_path / "second"))
+        prompt = {"prompt": handle_file(tmp_path / "own.mid"), "prompt_bars": 2} if seed == 1 else {"key": "G major"}
+        results[seed] = own.predict(**prompt, seed=seed, max_tokens=80, api_name="/compose")
+
+    threads = [threading.Thread(target=call, args=(seed,)) for seed in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    facts = results[1][4]
+    assert facts["prompt_notes"] == len(given.first_bars(2))
+    assert facts["key"] == "C minor"
+    assert read_score(results[1][1]).first_bars(2).array.tolist() == given.first_bars(2).array.tolist()
+    assert (results[2][4]["key"], results[2][4]["prompt_notes"], results[2][4]["seed"]) == ("G major", 0, 2)
+
+
+def test_perform_and_assess(client, tmp_path):
+    score = make_score(bars=2)
+    write_midi(score, tmp_path / "own.mid")
+    midi, musicxml, _, sound = client.predict(handle_file(tmp_path / "own.mid"), "harpsichord", "mp3", api_name="/perform")
+    assert read_score(midi).array.tolist() == read_score(musicxml).array.tolist() == score.array.tolist()
+    assert Path(sound).stat().st_size > 10_000
+    figures = client.predict(handle_file(tmp_path / "own.mid"), api_name="/assess")
+    assert {"value", "nearest", "metrics"} <= set(figures)
+
+
+@pytest.mark.parametrize(
+    "name, data, says", [("bad.mid", b"MThd nonsense", "cannot be used"), ("bad.txt", b"hello", "file type|no score|Invalid"), ("big.mid", b"\0" * 3_000_000, "size|MB")]
+)
+def test_bad_files_are_refused_in_words(client, tmp_path, name, data, says):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(Exception, match=says) as error:
+        client.predict(handle_file(tmp_path / name), api_name="/assess")
+    assert "Traceback" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [{"key": "H major"}, {"max_tokens": 10**6}, {"temperature": 99}, {"instrument": "kazoo"}])
+def test_values_out_of_range_are_refused(client, wrong):
+    with pytest.raises((AppError, ValueError)):
+        client.predict(**wrong, api_name="/compose")

@@ -1,0 +1,105 @@
+"""The assembled folder: whole, without this repository, uploaded as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from space.deploy import PACKAGES, assemble, main, upload
+
+from tokenization import MusicGPTError
+
+# Imports what a visitor's request needs and tells from where each of our packages came.
+PROBE = """
+import json, sys
+import musical_metrics
+import space.page, space.api, space.rendering, space.welcome
+from space.studio import Studio
+from space.session import Session
+from space.studio import Wish
+from musicgpt import Settings
+if __name__ == "__main__":
+    studio = Studio()
+    studio.load()
+    *_, view = studio.compose(Wish(Settings(max_new_tokens=40, seed=1)), Session())
+    names = ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt", "space")
+    print(json.dumps([sys.modules[name].__file__ for name in names] + [sorted(view.files)]))
+    studio.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The Space as it is uploaded."""
+    return assemble(tmp_path_factory.mktemp("deploy") / "space", "someone/fugues")
+
+
+def test_header_and_files_are_what_spaces_read(folder):
+    head = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+    assert head["sdk"] == "gradio"
+    assert f"gradio=={head['sdk_version']}" in (folder / "requirements.txt").read_text()
+    assert (folder / head["app_file"]).is_file()
+    assert len(head["short_description"]) <= 60
+    assert float(head["python_version"]) >= 3.11
+    assert 'Client("someone/fugues")' in (folder / "README.md").read_text()
+    assert "*.safetensors filter=lfs" in (folder / ".gitattributes").read_text()
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(PACKAGES)
+    assert not list(folder.rglob("__pycache__"))
+    assert (folder / "LICENSE").is_file()
+
+
+def test_the_folder_stands_alone(folder, tmp_path):
+    (tmp_path / "probe.py").write_text(PROBE)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, tmp_path / "probe.py"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    *homes, files = json.loads(done.stdout.splitlines()[-1])
+    assert all(Path(home).is_relative_to(folder) for home in homes), homes
+    assert files == ["mid", "mp3", "musicxml", "png"]
+
+
+def test_a_model_on_the_hub_takes_the_place_of_the_weights(tmp_path):
+    out = assemble(tmp_path / "space", None, "someone/model")
+    assert not list(out.rglob("*.safetensors"))
+    assert 'MUSICGPT_MODEL", "someone/model"' in (out / "app.py").read_text()
+    head = yaml.safe_load((out / "README.md").read_text().split("---")[1])
+    assert head["models"] == head["preload_from_hub"] == ["someone/model"]
+    compile((out / "app.py").read_text(), "app.py", "exec")
+
+
+def test_nothing_is_overwritten_and_mistakes_are_said(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(MusicGPTError, match="not empty"):
+        assemble(tmp_path)
+    assert main(["--dry-run", str(tmp_path)]) == 2
+    assert main([]) == 2
+    assert "--repo USER/NAME" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+class Hub:
+    """Writes down what it is asked, in the place of the Hub."""
+
+    def __init__(self):
+        self.calls = []
+
+    def create_repo(self, repo, **options):
+        self.calls.append(("create", repo, options))
+
+    def upload_folder(self, **options):
+        self.calls.append(("upload", options["repo_id"], options))
+
+
+def test_upload_makes_a_gradio_space_and_sends_the_folder(folder):
+    hub = Hub()
+    assert upload(folder, "someone/fugues", private=True, hub=hub).endswith("/spaces/someone/fugues")
+    [(first, repo, made), (second, _, sent)] = hub.calls
+    assert (first, second, repo) == ("create", "upload", "someone/fugues")
+    assert (made["repo_type"], made["space_sdk"], made["private"]) == ("space", "gradio", True)
+    assert (sent["repo_type"], sent["folder_path"]) == ("space", str(folder))

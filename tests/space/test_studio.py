@@ -1,0 +1,171 @@
+"""From a wish to a finished piece, without a page: growth, files, stopping, candidates, continuing, several visitors."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from musicgpt import Settings
+from space import sampling
+from space.session import Session
+from space.studio import Studio, Wish
+from tokenization import MusicGPTError, read_score
+
+SETTINGS = Settings(key="D minor", form="fugue", voices=3, tempo="moderate", max_new_tokens=80, seed=5)
+
+
+def compose(studio: Studio, session: Session, settings: Settings = SETTINGS, **wish):
+    """All views of one take."""
+    return list(studio.compose(Wish(settings, **wish), session))
+
+
+def alone(seed: int):
+    """The piece that a seed makes without a Space."""
+    [piece] = sampling._composer.compose(SETTINGS.with_seed(seed))
+    return piece.score
+
+
+def test_the_roll_grows_and_all_files_hold_the_same_piece(studio):
+    session = Session()
+    views = compose(studio, session)
+    states = [view.roll["state"] for view in views]
+    assert states == sorted(states, key=["waiting", "running", "finishing", "done"].index)
+    assert set(states) == {"waiting", "running", "finishing", "done"}
+    growing = [view.roll["notes"] for view in views if view.roll["state"] == "running"]
+    assert all(len(a) <= len(b) for a, b in zip(growing, growing[1:], strict=False))
+    assert sorted(growing[-1]) == sorted(session.current.score.array.tolist())
+    final = views[-1]
+    assert sorted(final.files) == ["mid", "mp3", "musicxml", "png"]
+    for path in map(Path, final.files.values()):
+        assert path.stat().st_size > 500
+        assert "d-minor" in path.name
+        assert "seed-5" in path.name
+    score = session.current.score
+    assert len(read_score(final.files["musicxml"])) == len(score)
+    assert final.figures["metrics"]
+    assert len(final.engraving["pages"]) >= 1
+    assert not final.busy
+
+
+def test_a_seed_gives_the_same_piece_alone_and_among_candidates(studio):
+    many = Session()
+    compose(studio, many, candidates=3)
+    candidates = many.takes[-1].candidates
+    assert [candidate.seed for candidate in candidates] == [5, 6, 7]
+    assert [candidate.score for candidate in candidates] == [alone(seed) for seed in (5, 6, 7)]
+    assert len({candidate.stem for candidate in candidates}) == 3
+    many.takes[-1].chosen = 1
+    *_, view = studio.finish(many, "organ", "wide")
+    assert "organ" in view.files["mp3"]
+    assert "seed-6" in view.files["mid"]
+
+
+def test_stop_keeps_what_is_there_as_a_whole_piece(studio):
+    session, last = Session(), None
+    for view in studio.compose(Wish(Settings(max_new_tokens=2000, seed=1)), session):
+        if view.roll["state"] == "running" and len(view.roll["notes"]) >= 3:
+            session.stop()
+        last = view
+    assert session.current.ended == "you"
+    assert 3 <= len(session.current.score) < 400
+    assert sorted(last.files) == ["mid", "mp3", "musicxml", "png"]
+    assert "stopped by you" in last.roll["message"]
+
+
+def test_stop_while_waiting_leaves_the_queue_and_the_old_piece(studio):
+    session = Session()
+    compose(studio, session)
+    before = session.current
+    with studio.turns.waiting() as in_front:
+        assert in_front(5) == 0
+        views = studio.compose(Wish(SETTINGS), session)
+        next(views)
+        assert "in front of you" in next(views).roll["message"]
+        session.stop()
+        with pytest.raises(MusicGPTError, match="before the first note"):
+            list(views)
+    assert session.current is before
+    assert not session.running
+    assert len(studio.turns) == 0
+
+
+def test_visitors_at_once_get_their_own_pieces(studio):
+    sessions = {seed: Session() for seed in (11, 12, 13)}
+    threads = [threading.Thread(target=compose, args=(studio, s, SETTINGS.with_seed(seed))) for seed, s in sessions.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    folders = {Path(session.current.made["mid"]).parent for session in sessions.values()}
+    assert len(folders) == 3
+    for seed, session in sessions.items():
+        assert session.current.score == alone(seed)
+
+
+def test_files_are_made_outside_the_models_turn(studio, monkeypatch):
+    waiting, run = [], studio.workers.run
+    monkeypatch.setattr(studio.workers, "run", lambda *a, **k: waiting.append(len(studio.turns)) or run(*a, **k))
+    compose(studio, Session())
+    assert waiting == [0, 0, 0]
+
+
+def test_continuing_keeps_every_given_note(studio, repo_root):
+    session = Session()
+    compose(studio, session)
+    given = session.current
+    studio_wish = studio.with_current(Wish(SETTINGS.with_seed(8)), session)
+    list(studio.compose(studio_wish, session))
+    kept = given.score.first_bars(studio_wish.prompt_bars).array
+    current = session.current
+    assert current.num_prompt_notes == len(kept)
+    assert current.score.array[: len(kept)].tolist() == kept.tolist()
+    assert len(current.score) > len(kept)
+    assert session.undo()
+    assert session.current is given
+    upload = str(repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid")
+    wish = studio.with_upload(Wish(Settings(key="F major", meter="3/4", max_new_tokens=80, seed=2)), upload, 2)
+    *_, view = studio.compose(wish, session)
+    assert (str(session.current.score.key), session.current.score.meters[0].name) == ("D minor", "4/4")
+    assert view.roll["prompt"] == session.current.num_prompt_notes == len(wish.prompt.first_bars(2))
+
+
+def test_swept_files_are_made_again(studio):
+    session = Session()
+    first = compose(studio, session)[-1]
+    for path in first.files.values():
+        Path(path).unlink()
+    Path(first.files["mid"]).parent.rmdir()
+    *_, view = studio.finish(session, "piano", "wide")
+    assert all(Path(path).is_file() for path in view.files.values())
+    assert view.files["mid"] != first.files["mid"]
+
+
+@pytest.mark.parametrize(
+    "name, data, says",
+    [
+        ("notes.txt", b"hello", "notes.txt is no score"),
+        ("broken.mid", b"MThd nonsense", "broken.mid cannot be used"),
+        ("empty.musicxml", b"", "empty"),
+        ("wrong.xml", b"<html><body/></html>", "wrong.xml cannot be used"),
+        ("bomb.mxl", b"PK\x03\x04" + b"\x00" * 64, "bomb.mxl cannot be used"),
+        ("large.mid", b"MThd" + b"\x00" * 3_000_000, "at most 2 MB"),
+    ],
+)
+def test_a_bad_file_gives_one_friendly_sentence(studio, tmp_path, name, data, says):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(MusicGPTError, match=says) as error:
+        studio.with_upload(Wish(SETTINGS), str(path), 4)
+    text = str(error.value)
+    assert str(tmp_path) not in text
+    assert "\n" not in text
+    assert len(text) < 300
+
+
+def test_wrong_wishes_are_refused(studio):
+    with pytest.raises(MusicGPTError, match="1 to 4"):
+        compose(studio, Session(), candidates=9)
+    with pytest.raises(MusicGPTError, match="no piece"):
+        studio.with_current(Wish(SETTINGS), Session())
