@@ -1,4 +1,7 @@
-"""`accelerate launch -m training --config RECIPE [--key value ...]`."""
+"""`accelerate launch -m training --config RECIPE [--key value ...]`.
+
+`--plot RUN` draws a run in place of training. Without a recipe `--init_from CHECKPOINT` takes `finetune.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit code: 0, or 2 with one clear line for bad input."""
     from tokenization.errors import MusicGPTError
 
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
+        if "--plot" in words:
+            return _plot(words)
         from .arguments import parse_arguments
 
-        arguments = parse_arguments(argv)
+        arguments = parse_arguments(with_recipe(words))
         from .trainer import Trainer
 
         Trainer(arguments).run()
     except MusicGPTError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def with_recipe(words: Sequence[str]) -> list[str]:
+    """Going on from a checkpoint without naming a recipe means fine-tuning: few pieces, gentle steps, early stopping."""
+    names = {word.split("=")[0].replace("-", "_") for word in words if word.startswith("--")}
+    if "__init_from" in names and "__config" not in names:
+        return ["--config", "finetune", *words]
+    return list(words)
+
+
+def _plot(words: list[str]) -> int:
+    from .errors import ArgumentsError
+    from .plot import draw
+
+    rest = [word for word in words if word != "--plot"]
+    if len(rest) != 1:
+        raise ArgumentsError("--plot takes one folder of a run and nothing else: --plot RUN.")
+    print(draw(rest[0]))
     return 0
 
 

@@ -1,5 +1,291 @@
-"""x"""
+"""The model card, written from the run itself: its log, its arguments, its data and its samples.
+
+python -m training.card RUN [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .arguments import Arguments, DataArguments
+from .crops import TERMS
+from .run_log import read_log
+from .units import BITS
+
+DATA = "data.json"
+# Of the arguments, what a reader of the card wants to know.
+_TOLD = {
+    "data": ("form", "extra", "length", "packing", "condition_dropout"),
+    "model": ("model", "init_from", "dropout"),
+    "fit": ("epochs", "max_steps", "batch_size", "optimizer", "learning_rate", "matrix_learning_rate", "weight_decay", "embedding_weight_decay",
+            "schedule", "warmup_ratio", "grad_clip", "ema_decay", "label_smoothing"),
+    "augmentation": ("stages",),
+    "run": ("seed", "mixed_precision"),
+}  # fmt: skip
 
 
-def write_cards(folder):
-    pass
+def describe_data(data: DataArguments) -> dict[str, Any]:
+    """Pieces, notes and credits of the data that the arguments name."""
+    from .sources import read_rows, source_folder, wanted, with_wtc
+
+    rows = read_rows(source_folder(data))
+    wtc = with_wtc(rows)
+    splits, credits = {}, Counter()
+    for name, part in rows.items():
+        kept = [row for row in part if wanted(row, data, wtc)]
+        splits[name] = {
+            "pieces": len(kept),
+            "notes": sum(len(row["notes"]["onset"]) for row in kept),
+            "tokens": sum(len(row["input_ids"]) for row in kept),
+        }
+        if name == "train":
+            credits.update(
+                (row.get("source") or "?", row.get("encoder") or "", row.get("licence") or "") for row in kept
+            )
+    listed = [
+        {"source": s, "encoder": e, "licence": licence, "pieces": n} for (s, e, licence), n in sorted(credits.items())
+    ]
+    return {"splits": splits, "credits": listed, "with_wtc": wtc}
+
+
+def model_card(run: str | os.PathLike, best: str = "loss") -> str:
+    """The card of a run's best model, as Markdown.
+
+    Args:
+        run: the run's folder.
+        best (`str`): `"loss"` or `"combined"`: which of the best models.
+
+    Raises:
+        TrainingError: if there is no run.
+    """
+    run = Path(run)
+    entries = read_log(run)
+    arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
+    data = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).is_file() else None
+    figures_file = run / f"best-{best}" / "figures.json"
+    figures = json.loads(figures_file.read_text(encoding="utf-8")) if figures_file.is_file() else {}
+    name = run.resolve().name
+    parts = [
+        _header(arguments, data),
+        f"# {name}\n\n{_INTRODUCTION[arguments['model']['model']]}",
+        _USE if arguments["model"]["model"] == "musicgpt" else "",
+        _data_section(data),
+        _recipe_section(arguments, entries, figures),
+        _results_section(figures, entries, best),
+        _musical_section(figures),
+        _memory_section(run, figures),
+        _LIMITS,
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_INTRODUCTION = {
+    "musicgpt": "A MusicGPT model: composes keyboard music in the manner of the Well-Tempered Clavier, as structured tokens (four a note: NOTE, VOICE, "
+    "DUR, TIME). This card was written by the training run; every figure in it comes from the run's own log.",
+    "gpt2": "A GPT-2 over the 150 tokens of MusicGPT, trained as a baseline. This card was written by the training run; every figure in it comes from "
+    "the run's own log.",
+}
+_USE = """## How to use
+
+```python
+from musicgpt import Composer, Settings
+
+composer = Composer.from_pretrained("PATH_OR_NAME")
+[piece] = composer.compose(Settings(key="d minor", form="fugue", seed=7))
+piece.write("out")
+```
+
+Without the project installed: `AutoModelForCausalLM.from_pretrained(..., trust_remote_code=True)` and `AutoTokenizer` in the same way, once the
+folder was written by `musicgpt export model`."""
+_LIMITS = """## Limits
+
+* It knows the notation of Bach's keyboard music on a grid of 24 ticks a quarter: no dynamics, ornaments, tempo changes or pedal.
+* The voices of preludes are inferred, not written by Bach; what it does with VOICE there is an imitation of that inference.
+* Pieces of this length keep texture and key; large forms (a subject that returns where it should, a planned tonal journey) are not assured.
+* It was trained on one composer. Do not present its output as Bach's."""
+
+
+def _header(arguments: dict[str, Any], data: dict[str, Any] | None) -> str:
+    lines = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags: [music, symbolic-music, midi, musicxml, bach, musicgpt]",
+    ]
+    if data and data["with_wtc"]:
+        lines.append("license: cc-by-sa-4.0")
+    if arguments["model"]["init_from"] not in (None, "shipped"):
+        lines.append(f"base_model: {arguments['model']['init_from']}")
+    return "\n".join([*lines, "---"])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def _data_section(data: dict[str, Any] | None) -> str:
+    if data is None:
+        return ""
+    rows = [(name, f"{n['pieces']:,}", f"{n['notes']:,}", f"{n['tokens']:,}") for name, n in data["splits"].items()]
+    text = "## Data\n\n" + _table(("split", "pieces", "notes", "tokens"), rows)
+    if data["with_wtc"]:
+        text += "\n\nSplits are made of whole key numbers (both books): the validation split only chose among recipes and epochs, the test split was not seen."
+    credits = [(c["source"], c["encoder"], c["licence"], c["pieces"]) for c in data["credits"]]
+    return (
+        text
+        + "\n\nWhere the notes of the train split come from:\n\n"
+        + _table(("source", "encoder", "licence", "pieces"), credits)
+    )
+
+
+def _recipe_section(arguments: dict[str, Any], entries: list[dict[str, Any]], figures: dict[str, Any]) -> str:
+    rows = [
+        (name, json.dumps(arguments[group][name]))
+        for group, names in _TOLD.items()
+        for name in names
+        if arguments[group].get(name) not in (None, [], {})
+    ]
+    steps = max((entry["step"] for entry in entries), default=0)
+    saved = f"The run took {steps:,} steps; this model is that of step {figures.get('step', steps):,} (epoch {figures.get('epoch', '?')})."
+    return "## Recipe\n\n" + saved + "\n\n" + _table(("argument", "value"), rows)
+
+
+def _results_section(figures: dict[str, Any], entries: list[dict[str, Any]], best: str) -> str:
+    if "nats_per_note" not in figures:
+        return ""
+    nats = figures["nats_per_note"]
+    rows = [
+        ("all tokens", f"{nats:.4f}", f"{nats * BITS:.4f}", *(f"{figures[term]:.4f}" for term in TERMS)),
+        (
+            "legal tokens only",
+            f"{figures['masked_nats_per_note']:.4f}",
+            f"{figures['masked_nats_per_note'] * BITS:.4f}",
+            *("" for _ in TERMS),
+        ),
+    ]
+    unigram = figures.get("unigram_nats_per_note")
+    text = f"## Validation loss\n\nBest epoch by {'validation loss' if best == 'loss' else 'the combined score'}. Nats a note: the sum over a note's four tokens; prefix, "
+    text += "first TIME, METER and special tokens count in neither sum nor count.\n\n" + _table(
+        ("", "nats a note", "bits a note", *TERMS), rows
+    )
+    if unigram:
+        text += f"\n\nCounting tokens by type (unigram) costs {unigram:.3f} nats a note on the same pieces."
+    return text + f" Evaluations in this run: {sum(entry['kind'] == 'eval' for entry in entries)}."
+
+
+def _musical_section(figures: dict[str, Any]) -> str:
+    if "metrics" not in figures:
+        return ""
+    from musical_metrics.reference import bands
+
+    reference = bands()
+    rows = []
+    for name, value in figures["metrics"].items():
+        if name in reference:
+            band = reference[name]
+            rows.append((name, f"{value:.3f}", f"{band.median:.3f}", f"{band.low:.3f} to {band.high:.3f}", band.n))
+    text = f"## Music\n\nMusical score {figures['musical_score']:.1f} of 100 (mean of the pieces that the run composed with fixed seeds at this epoch; see `musical_metrics`). "
+    text += "Medians of the single metrics beside held-out Bach:\n\n"
+    return text + _table(("metric", "this model", "Bach, median", "Bach, 5 % to 95 %", "movements"), rows)
+
+
+def _memory_section(run: Path, figures: dict[str, Any]) -> str:
+    """The longest passage that each sample of this epoch shares with the WTC's train split."""
+    folder = run / "samples" / f"epoch-{figures.get('epoch', -1):04d}"
+    if not folder.is_dir():
+        return ""
+    from musical_metrics.originality import nearest_passage
+    from tokenization import read_score
+
+    rows = [(path.stem, str(nearest_passage(read_score(path)))) for path in sorted(folder.glob("*.mid"))]
+    head = "## Memory\n\nThe longest run of one voice that each sample shares with the train split of the WTC, at any pitch and speed:\n\n"
+    return head + _table(("sample", "longest shared run"), rows)
+
+
+def write_cards(run: str | os.PathLike) -> list[Path]:
+    """Put the card as `README.md` beside each best model of a run."""
+    run = Path(run)
+    _complete_data(run)
+    written = []
+    for best in ("loss", "combined"):
+        folder = run / f"best-{best}"
+        if folder.is_dir():
+            beside = folder / ".README.writing"
+            beside.write_text(model_card(run, best), encoding="utf-8")
+            os.replace(beside, folder / "README.md")
+            written.append(folder / "README.md")
+    return written
+
+
+def _complete_data(run: Path) -> None:
+    """Write the description of the data where a run has none but names its built data set."""
+    arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
+    if not (run / DATA).is_file() and arguments["data"]["data"] and Path(arguments["data"]["data"]).is_dir():
+        described = describe_data(Arguments.from_dict({"data": arguments["data"]}).data)
+        (run / DATA).write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def push(run: Path, repo: str, private: bool) -> str:
+    """Upload the best model (by combined score where there is one, else by loss) as a folder that stands alone; returns its address.
+
+    Raises:
+        TrainingError: if there is no best model, or the Hub refuses.
+    """
+    import tempfile
+
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    from .errors import TrainingError
+
+    source = next((run / f"best-{name}" for name in ("combined", "loss") if (run / f"best-{name}").is_dir()), None)
+    if source is None:
+        raise TrainingError(f"--push: {run} has no best model yet, because nothing was validated.")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = source
+        if json.loads((source / "config.json").read_text(encoding="utf-8")).get("model_type") == "musicgpt":
+            from musicgpt_cli.hub_model import write_model_folder
+
+            folder = write_model_folder(Path(temporary) / "model", source)
+        api = HfApi()
+        try:
+            api.create_repo(repo, private=private, exist_ok=True)
+            return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Model trained by MusicGPT"))
+        except (HfHubHTTPError, OSError, ValueError) as error:
+            raise TrainingError(f"--push {repo}: the Hub refuses: {' '.join(str(error).split())[:300]}.") from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    from tokenization.errors import MusicGPTError
+
+    parser = argparse.ArgumentParser(
+        prog="python -m training.card", description="Print the model card of a run, or write it."
+    )
+    parser.add_argument("run", help="folder of the run")
+    parser.add_argument("--best", default="loss", choices=("loss", "combined"), help="which best model (default: loss)")
+    parser.add_argument("--out", help="file to write")
+    given = parser.parse_args(argv)
+    try:
+        _complete_data(Path(given.run))
+        text = model_card(given.run, given.best)
+    except MusicGPTError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if given.out:
+        Path(given.out).write_text(text, encoding="utf-8")
+    else:
+        print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

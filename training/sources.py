@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,15 +82,28 @@ def to_piece(row: dict[str, Any]) -> Piece:
     return Piece(str(row["id"]), score_of_row(row).quantised(), unit, row.get("tempo"))
 
 
-def wanted(row: dict[str, Any], data: DataArguments, with_wtc: bool) -> bool:
-    """Whether a row is among those that the arguments ask for. `with_wtc`: the data holds the WTC, to which others are additions."""
+def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
+    """Whether a row is among those that the arguments ask for. `beside_wtc`: the data holds the WTC, to which others are additions."""
     if data.form != "all" and row.get("kind") != data.form:
         # The further pieces have no form; they come along when they are asked for.
         if row.get("kind") is not None or row.get("work") == "WTC":
             return False
-    if not with_wtc or row.get("work") == "WTC":
+    if not beside_wtc or row.get("work") == "WTC":
         return True
     return data.extra == "all" or (data.extra == "core" and row.get("work") in CORE_WORKS)
+
+
+def source_folder(data: DataArguments) -> Path:
+    """The folder of the built data set that the arguments name; built first where they name scores."""
+    if data.data is not None:
+        return Path(data.data)
+    own = data.scores is None and data.extra == "none"
+    return build(data.scores or default_scores(), data.builder_config or ("wtc" if own else "wtc-plus"))
+
+
+def with_wtc(rows: Mapping[str, Sequence[dict[str, Any]]]) -> bool:
+    """Whether a data set holds movements of the Well-Tempered Clavier."""
+    return any(row.get("work") == "WTC" and row.get("number") is not None for part in rows.values() for row in part)
 
 
 def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validation")) -> dict[str, list[Piece]]:
@@ -99,15 +112,10 @@ def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validati
     Raises:
         TrainingError: if there is no data, or a split that is needed has no piece.
     """
-    folder: Path | str
-    if data.data is not None:
-        folder = data.data
-    else:
-        own = data.scores is None and data.extra == "none"
-        folder = build(data.scores or default_scores(), data.builder_config or ("wtc" if own else "wtc-plus"))
+    folder = source_folder(data)
     rows = read_rows(folder)
-    with_wtc = any(row.get("work") == "WTC" and row.get("number") is not None for part in rows.values() for row in part)
-    rows = {name: [row for row in part if wanted(row, data, with_wtc)] for name, part in rows.items()}
+    wtc = with_wtc(rows)
+    rows = {name: [row for row in part if wanted(row, data, wtc)] for name, part in rows.items()}
     if "validation" in splits and not rows.get("validation"):
         rows["train"], rows["validation"] = hold_out(rows.get("train", []), data.validation_share)
     pieces = {}

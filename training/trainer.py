@@ -118,8 +118,14 @@ class Trainer:
         from .sources import load_pieces
 
         if self.given is None:
+            from .card import DATA, describe_data
+
             with self.accelerator.main_process_first():
                 self.given = load_pieces(self.arguments.data)
+            if self.is_main:
+                (self.folder / DATA).write_text(
+                    json.dumps(describe_data(self.arguments.data), indent=1), encoding="utf-8"
+                )
         self.train_pieces, self.validation_pieces = self.given["train"], self.given.get("validation", [])
         if not self.train_pieces:
             raise TrainingError("There is no piece to train on.")
