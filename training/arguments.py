@@ -74,6 +74,11 @@ class DataArguments:
     """Put several short pieces into one row; attention and bar positions never cross from one to the next."""
     condition_dropout: float = 0.15
     """Probability with which each token of the conditioning prefix is left out (METER only where it says 4/4)."""
+    context_notes: int = 24
+    """Notes at the beginning of a crop from the middle of a piece that are heard but not predicted, so that the model does not learn to
+    begin its own pieces in the middle."""
+    begin_share: float = 0.0
+    """Probability that the first crop of a piece is moved to the piece's beginning."""
     predict_prefix: bool = True
     """Learn to predict the prefix and, at the beginning of a piece, the first TIME too; both stay outside the published loss."""
 

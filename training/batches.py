@@ -102,6 +102,8 @@ def crops(score: Score, data: DataArguments, rng: np.random.Generator) -> list[S
         margin = notes_in(data.length) / 4
         edges = np.linspace(-margin, last + margin, count + 1)
         starts = np.clip(np.floor(rng.uniform(edges[:-1], edges[1:])), 0, last).astype(int)
+        if rng.random() < data.begin_share:
+            starts[0] = 0
     return [
         cut_segment(
             score,
@@ -109,6 +111,7 @@ def crops(score: Score, data: DataArguments, rng: np.random.Generator) -> list[S
             data.length,
             drop_conditions(cut_prefix(score, start), data.condition_dropout, rng),
             data.predict_prefix,
+            data.context_notes,
         )
         for start in starts.tolist()
     ]

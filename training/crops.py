@@ -99,14 +99,28 @@ def drop_conditions(prefix: list[int], share: float, rng: np.random.Generator) -
     ]
 
 
-def cut_segment(score: Score, start: int, length: int, prefix: list[int], predict_prefix: bool = True) -> Segment:
-    """As much of a quantised score from note `start` on as fits into `length` tokens."""
+def cut_segment(
+    score: Score,
+    start: int,
+    length: int,
+    prefix: list[int],
+    predict_prefix: bool = True,
+    context_notes: int = 0,
+) -> Segment:
+    """As much of a quantised score from note `start` on as fits into `length` tokens.
+
+    The first `context_notes` notes of a crop from the middle of a piece are heard but not predicted: they follow the prefix there as
+    they would never follow it in a piece, and a model that learns them begins its own pieces in the middle.
+    """
     stop = min(len(score), start + notes_in(length) + 1)
     ids = np.concatenate([np.array(prefix, dtype=np.int64), cut_body(score, start, stop)])[:length]
     predicted = np.ones(len(ids), dtype=bool)
     predicted[: len(prefix)] = predict_prefix
     # In the middle of a piece the first TIME says where the cut fell, which is nothing to learn.
     predicted[len(prefix) : first_note(ids)] = predict_prefix and start == 0
+    if start and context_notes:
+        heads = np.flatnonzero(TYPE_OF_ID[ids] == _NOTE)
+        predicted[len(prefix) : heads[min(context_notes, len(heads) - 1)]] = False
     predicted[0] = False
     return Segment(ids, predicted)
 
