@@ -7,7 +7,7 @@ import torch
 from transformers import LogitsProcessor
 
 from .configuration_musicgpt import MusicGPTConfig
-from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, keep_possible, with_prompt
+from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, Prompt, keep_possible
 
 # Nothing is looked at while more tokens than this are left: no two bars of music take as many.
 LOOK_AHEAD = 640
@@ -100,19 +100,19 @@ class BarEndLogitsProcessor(LogitsProcessor):
         tracker (`MusicalStateTracker`): the model's; for bars and ticks.
         costs (`ClosingCosts`): of the same grammar.
         max_length (`int`): tokens that a row can have, the prompt among them if it is given as ids.
-        prompt_ids (`torch.LongTensor`, *optional*): as for `GrammarLogitsProcessor`; not counted in `max_length`.
+        prompt (`Prompt`, *optional*): as for `GrammarLogitsProcessor`; ids in it are not counted in `max_length`.
     """
 
-    def __init__(self, grammar: Grammar, tracker, costs: ClosingCosts, max_length: int, prompt_ids: torch.Tensor | None = None):
+    def __init__(self, grammar: Grammar, tracker, costs: ClosingCosts, max_length: int, prompt: Prompt | None = None):
         self.grammar, self.tracker, self.costs = grammar, tracker, costs
-        self.max_length, self.prompt_ids = max_length, prompt_ids
+        self.max_length, self.prompt = max_length, prompt or Prompt(grammar)
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, already masked by the grammar."""
         left = self.max_length - input_ids.shape[1]
         if left > LOOK_AHEAD or left < 1:
             return scores
-        ids = with_prompt(self.prompt_ids, input_ids)
+        ids = self.prompt.heard(input_ids)
         if not ids.shape[1]:
             return scores
         state = self.grammar.states(ids)

@@ -10,7 +10,7 @@ from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
 
 from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
 from .configuration_musicgpt import MusicGPTConfig
-from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, has_grammar
+from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
 
 # Arguments of `generate()` that are ours, with their defaults; a generation config may hold them too.
 MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True}
@@ -81,7 +81,7 @@ class MusicGPTGenerationMixin(GenerationMixin):
         grammar = self.grammar
         stops = getattr(generation_config, "_eos_token_tensor", None)
         ends = stops is not None and grammar.eos in stops.tolist()
-        prompt = self._prompt_given_as_embeddings(input_length, model_kwargs)
+        prompt = self._prompt(input_length, model_kwargs)
         processors: list = [GrammarLogitsProcessor(grammar, prompt, ends)]
         # An assistant writes drafts of a few tokens: they do not end where its budget ends.
         if getattr(generation_config, "end_at_bar", True) and ends and not generation_config.is_assistant:
@@ -89,15 +89,10 @@ class MusicGPTGenerationMixin(GenerationMixin):
             processors.append(BarEndLogitsProcessor(grammar, self.model.musical_state, costs, generation_config.max_length, prompt))
         return processors
 
-    def _prompt_given_as_embeddings(self, input_length: int | None, model_kwargs: dict[str, Any]) -> torch.Tensor | None:
+    def _prompt(self, input_length: int | None, model_kwargs: dict[str, Any]) -> Prompt:
         embeds = model_kwargs.get("inputs_embeds")
-        if embeds is None or input_length:
-            return None
-        ids = self.model.nearest_tokens(embeds)  # (batch, length, hidden) -> (batch, length)
-        mask = model_kwargs.get("attention_mask")
-        if mask is not None and mask.shape == ids.shape and self.config.pad_token_id is not None:
-            ids = torch.where(mask.bool(), ids, self.config.pad_token_id)
-        return ids
+        ids = None if embeds is None or input_length else self.model.nearest_tokens(embeds)  # (B, L, hidden) -> (B, L)
+        return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids)
 
     @property
     def grammar(self) -> Grammar:

@@ -61,8 +61,8 @@ class Grammar:
         self.vocab_size = config.vocab_size
         self.pad = -1 if config.pad_token_id is None else config.pad_token_id
         self.bos = config.bos_token_id
-        eos = config.eos_token_id
-        self.eos = eos[0] if isinstance(eos, (list, tuple)) and eos else eos if isinstance(eos, int) else None
+        ends = config.eos_token_id if isinstance(config.eos_token_id, (list, tuple)) else [config.eos_token_id]
+        self.eos = next((token for token in ends if token is not None and 0 <= token < self.vocab_size), None)
         self.blocks = {name: slice(first, first + count) for name, (first, count) in config.token_blocks.items()}
         steps = torch.tensor(config.time_steps)
         times = torch.arange(self.blocks["TIME"].start, self.blocks["TIME"].stop)
@@ -94,7 +94,7 @@ class Grammar:
                 legal[STATE[f"TIME_{k}"], self.steps] = True
                 legal[STATE[f"LEAD_{k}"], self.steps] = True
         # After <eos> comes padding, or the next of several packed pieces.
-        allow("END", self.bos, None if self.pad < 0 else self.pad)
+        allow("END", self.bos, self.pad if 0 <= self.pad < self.vocab_size else None)
         return legal
 
     def _next_state(self) -> torch.Tensor:
@@ -163,7 +163,7 @@ class Grammar:
 
 def has_grammar(config: MusicGPTConfig) -> bool:
     """Whether the vocabulary of a config is musical and has a `<bos>`."""
-    return config.is_musical and config.bos_token_id is not None
+    return config.is_musical and config.bos_token_id is not None and 0 <= config.bos_token_id < config.vocab_size
 
 
 def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
@@ -177,18 +177,47 @@ def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
     return torch.where(possible, masked, scores)
 
 
+class Prompt:
+    """What the ids that a logits processor is called with do not say about the prompt.
+
+    Args:
+        grammar (`Grammar`): for its `<pad>`.
+        attention_mask (`torch.LongTensor` of shape `(batch, length)`, *optional*): of the prompt; the model hears hidden tokens as padding.
+        ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): the tokens of a prompt that was given as embeddings and stands before all ids.
+    """
+
+    def __init__(self, grammar: Grammar, attention_mask: torch.Tensor | None = None, ids: torch.Tensor | None = None):
+        self.hidden = None if attention_mask is None else attention_mask == 0
+        self.pad = grammar.pad
+        self.ids = ids
+        if ids is not None and self.hidden is not None and self.hidden.shape == ids.shape:
+            self.ids, self.hidden = ids.masked_fill(self.hidden, self.pad), None
+
+    def heard(self, ids: torch.Tensor) -> torch.Tensor:
+        """All tokens as the model hears them, `(rows, length)`; a prompt row serves as many consecutive rows as beams and returned
+        sequences make of it."""
+        if self.hidden is not None:
+            hidden = self.hidden[:, : ids.shape[1]].to(ids.device)
+            hidden = hidden.repeat_interleave(len(ids) // len(hidden), dim=0)
+            hidden = torch.nn.functional.pad(hidden, (0, ids.shape[1] - hidden.shape[1]))
+            ids = ids.masked_fill(hidden, self.pad)
+        if self.ids is not None:
+            prompt = self.ids.to(ids.device).repeat_interleave(len(ids) // len(self.ids), dim=0)
+            ids = torch.cat((prompt, ids), dim=1)
+        return ids
+
+
 class GrammarLogitsProcessor(LogitsProcessor):
     """Takes every token away that the grammar does not allow next.
 
     Args:
         grammar (`Grammar`): the automaton.
-        prompt_ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): what stands before the ids that the processor is called with
-            (a prompt given as embeddings).
+        prompt (`Prompt`, *optional*): what is known of the prompt beside its ids.
         ends (`bool`): whether `<eos>` ends the generation; if not, it is not allowed, because nothing could follow it.
     """
 
-    def __init__(self, grammar: Grammar, prompt_ids: torch.Tensor | None = None, ends: bool = True):
-        self.grammar, self.prompt_ids, self.ends = grammar, prompt_ids, ends
+    def __init__(self, grammar: Grammar, prompt: Prompt | None = None, ends: bool = True):
+        self.grammar, self.prompt, self.ends = grammar, prompt or Prompt(grammar), ends
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, masked for each row of `input_ids`."""
@@ -197,18 +226,10 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 f"The scores have {scores.shape[-1]} columns, the grammar {self.grammar.vocab_size} tokens: resize the model with "
                 "resize_token_embeddings, or pass constrain_grammar=False."
             )
-        legal = self.grammar.mask(with_prompt(self.prompt_ids, input_ids))
+        legal = self.grammar.mask(self.prompt.heard(input_ids))
         if not self.ends and self.grammar.eos is not None:
             legal[:, self.grammar.eos] = False
         return keep_possible(scores, legal)
 
 
-def with_prompt(prompt_ids: torch.Tensor | None, ids: torch.Tensor) -> torch.Tensor:
-    """The prompt in front of the ids; a prompt row serves as many consecutive rows of `ids` as there are more of them."""
-    if prompt_ids is None:
-        return ids
-    prompt_ids = prompt_ids.to(ids.device).repeat_interleave(len(ids) // len(prompt_ids), dim=0)
-    return torch.cat((prompt_ids, ids), dim=1)
-
-
-__all__ = ["Grammar", "GrammarLogitsProcessor", "has_grammar"]
+__all__ = ["Grammar", "GrammarLogitsProcessor", "Prompt", "has_grammar"]

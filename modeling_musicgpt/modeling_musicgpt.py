@@ -21,7 +21,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.processing_utils import Unpack
-from transformers.utils import TransformersKwargs, auto_docstring, can_return_tuple
+from transformers.utils import TransformersKwargs, auto_docstring, can_return_tuple, logging
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -37,6 +37,8 @@ from .musical_state_musicgpt import (
     MusicalStateTracker,
 )
 from .token_history_musicgpt import remember_tokens
+
+logger = logging.get_logger(__name__)
 
 # Channels per voice: pitch, time until its note ends, time since it began.
 VOICE_CHANNELS = (32, 16, 8)
@@ -319,6 +321,22 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
             for name, table in module.tables().items():
                 init.copy_(getattr(module, name), table)
 
+    def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
+        """As in transformers. New tokens mean nothing to metre, voices and grammar; a vocabulary cut below the musical blocks makes the
+        model a plain transformer, without melodic head."""
+        embeddings = super().resize_token_embeddings(*args, **kwargs)
+        for module in self.modules():
+            if isinstance(module, MusicalStateTracker):
+                module.rebuild()
+        if hasattr(self, "melodic_head") and not self.config.is_musical:
+            logger.warning(
+                f"With {self.config.vocab_size} tokens the vocabulary lacks musical ones: no metre, voices and grammar any more, and the melodic "
+                "head is dropped."
+            )
+            del self.melodic_head
+            self.config.melodic_head = False
+        return embeddings
+
 
 @auto_docstring
 class MusicGPTModel(MusicGPTPreTrainedModel):
@@ -360,7 +378,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length
         if position_ids is None:
             position_ids = new.unsqueeze(0)
-        heard = self._without_masked(input_ids, attention_mask)
+        heard = self._without_masked(input_ids, attention_mask, new)
         history = remember_tokens(past_key_values, heard, new, past_length, self.config.pad_token_id or 0)
         state = self.musical_state(history).at(new if past_key_values is not None else slice(None))
 
@@ -398,22 +416,21 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         scores = inputs_embeds.float() @ table.T - table.square().sum(dim=1) / 2  # (B, L, vocab)
         return scores.argmax(dim=-1)
 
-    def _without_masked(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:
-        """The ids with `<pad>` wherever the mask hides a token, so that hidden tokens neither pass time nor sound: `(B, L)`."""
+    def _without_masked(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, places: torch.Tensor) -> torch.Tensor:
+        """The ids with `<pad>` wherever the mask hides a token, so that hidden tokens neither pass time nor sound: `(B, L)`.
+
+        `places` of shape `(L,)` are the columns of the tokens in a mask of shape `(B, 1, L, keys)`, whose keys may have room behind them.
+        """
         if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim not in (2, 4):
             return input_ids
-        length = input_ids.shape[1]
         if attention_mask.ndim == 4:
-            # (B, 1, L, keys): a token is hidden if even the last one, which may see all before it, does not see it.
-            row = attention_mask[:, 0, -1]
-            visible = row if row.dtype == torch.bool else row >= 0
+            own = attention_mask[:, 0].index_select(-1, places)  # (B, L, L)
+            visible = (own if own.dtype == torch.bool else own >= 0).any(dim=1)  # hidden is what no token sees
         else:
-            visible = attention_mask.bool()
-        if visible.shape[1] < length:
-            return input_ids
-        if attention_mask.ndim == 4 and visible.shape[1] > length:
-            return input_ids  # a cache with room behind the tokens: padding is known by its id there
-        return torch.where(visible[:, -length:], input_ids, self.config.pad_token_id or 0)
+            if attention_mask.shape[1] < input_ids.shape[1]:
+                return input_ids
+            visible = attention_mask.bool()[:, -input_ids.shape[1] :]
+        return torch.where(visible, input_ids, self.config.pad_token_id or 0)
 
 
 @auto_docstring

@@ -68,6 +68,11 @@ class MusicalStateTracker(nn.Module):
         for name, table in self.tables().items():
             self.register_buffer(name, table, persistent=False)
 
+    def rebuild(self) -> None:
+        """Make the tables anew, where the vocabulary of the config has changed."""
+        for name, table in self.tables().items():
+            setattr(self, name, table.to(getattr(self, name).device))
+
     def tables(self) -> dict[str, torch.Tensor]:
         """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary."""
         config = self.config
@@ -98,9 +103,13 @@ class MusicalStateTracker(nn.Module):
         ids, place, start = self._placed(ids)
         metre = self.metre(ids)
         ticks = metre.ticks
-        last = self._last_of_voice(ids, place)
-        voices = self._voices(ids, ticks, place, start, last)
-        motif = self._motif(ids, ticks, metre.bar_position, place, start, last) if self.config.num_motifs else torch.zeros_like(ids)
+        pitch = nn.functional.pad(self.pitch[ids], (1, 0))[:, :-1]  # (B, L) of the token before: at VOICE tokens the note's
+        voice = torch.where(pitch > 0, self.voice[ids], 0)  # a VOICE without a NOTE before it says nothing
+        last = self._last_of_voice(voice, place)
+        voices = self._voices(ids, ticks, place, start, voice, pitch, last)
+        motif = torch.zeros_like(ids)
+        if self.config.num_motifs:
+            motif = self._motif(ids, ticks, metre.bar_position, place, start, voice, pitch, last)
         return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif)
 
     def _placed(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -123,19 +132,19 @@ class MusicalStateTracker(nn.Module):
         since = ticks - torch.where(known, ticks.gather(1, meter), 0)
         return Metre(ticks, (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length, length)
 
-    def _last_of_voice(self, ids, place) -> torch.Tensor:
+    def _last_of_voice(self, voice, place) -> torch.Tensor:
         """The last VOICE token of each voice up to each place, -1 if none: `(B, L, V)`."""
-        voices = torch.arange(1, self.config.max_voices + 1, device=ids.device)
-        is_voice = self.voice[ids][:, :, None] == voices  # (B, L, V)
+        voices = torch.arange(1, self.config.max_voices + 1, device=voice.device)
+        is_voice = voice[:, :, None] == voices  # (B, L, V)
         return torch.where(is_voice, place[:, None], -1).cummax(dim=1).values
 
-    def _voices(self, ids, ticks, place, start, last) -> tuple[torch.Tensor, ...]:
+    def _voices(self, ids, ticks, place, start, voice, pitch, last) -> tuple[torch.Tensor, ...]:
         """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at each VOICE token, `(B, L)`."""
         batch, size = ids.shape
-        begun = (last > start[:, :, None]) & (last > 0)
-        flat = last.clamp(min=1).view(batch, -1)  # (B, L, V) -> (B, L * V)
+        begun = last > start[:, :, None]
+        flat = last.clamp(min=0).view(batch, -1)  # (B, L, V) -> (B, L * V)
 
-        pitch = self.pitch[ids].gather(1, flat - 1).view_as(last)
+        pitch = pitch.gather(1, flat).view_as(last)
         onset = ticks.gather(1, flat).view_as(last)
         # The duration stands behind the VOICE token: at that token itself it is not known yet.
         duration = self.duration[ids].gather(1, (flat + 1).clamp(max=size - 1)).view_as(last)
@@ -145,7 +154,7 @@ class MusicalStateTracker(nn.Module):
         remaining = torch.where(begun, remaining, NO_VOICE_REMAINING)
         elapsed = torch.where(begun, (now - onset).clamp(0, ELAPSED_MAX), NO_VOICE_ELAPSED)
         pitch = torch.where(begun, pitch, 0)
-        return pitch, remaining, elapsed, self._interval(self.voice[ids], pitch)
+        return pitch, remaining, elapsed, self._interval(voice, pitch)
 
     def _interval(self, voice: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
         """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index `(B, L)`."""
@@ -156,22 +165,20 @@ class MusicalStateTracker(nn.Module):
         interval = torch.where((previous > 0) & (current > 0), interval, FIRST_OF_VOICE)
         return torch.where(voice > 0, interval, NO_INTERVAL)
 
-    def _motif(self, ids, ticks, bar_position, place, start, last) -> torch.Tensor:
+    def _motif(self, ids, ticks, bar_position, place, start, voice, pitch, last) -> torch.Tensor:
         """A name for what the voice just did, `(B, L)`: equal motifs have equal names, whatever the pitch they begin on.
 
         At DUR and TIME tokens: the last two intervals and last two durations of the note's voice, so that attention finds where
         the motif was heard before. At VOICE tokens, where the duration is still open: the voice's last three durations, how long ago its last
         note began and the place in the quarter.
         """
-        voice = self.voice[ids]
         before = nn.functional.pad(last, (0, 0, 1, 0), value=-1)[:, :-1]  # (B, L, V): up to the token before
         own = (voice - 1).clamp(min=0)[:, :, None]
         previous = before.gather(2, own).squeeze(2)  # (B, L) at VOICE tokens: the same voice's VOICE token before
         previous = torch.where((voice > 0) & (previous > start), previous, -1)
         second, third = _follow(previous, previous), _follow(previous, _follow(previous, previous))
-        pitch = self.pitch[ids].roll(1, dims=1)  # (B, L) at VOICE tokens: the NOTE before
         # (B, L) at VOICE tokens: the DUR behind, which is known from the next token on
-        duration = self.duration[ids].roll(-1, dims=1)
+        duration = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]
 
         steps = [self._step_name(pitch, previous, pitch), self._step_name(_at(pitch, previous), second, pitch)]
         melody = (steps[0] * _INTERVAL_BASE + steps[1]) * _DURATION_BASE + duration
