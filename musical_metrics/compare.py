@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ SCORED = np.array([metric.scored for metric in METRICS])
 
 def feature_rows(scores: Sequence[Score | View]) -> np.ndarray:
     """All metrics of all pieces, shape `(pieces, metrics)` in the order of the catalogue; NaN where there is no value."""
-    rows = np.full((len(scores), len(NAMES)), np.nan)
-    for i, score in enumerate(scores):
-        measures = measure_all(as_view(score))
-        rows[i] = [np.nan if measures[name].value is None else measures[name].value for name in NAMES]
-    return rows
+    return _rows([measure_all(score) for score in scores])
+
+
+def _rows(measured: Sequence[Mapping[str, Measure]]) -> np.ndarray:
+    rows = [[np.nan if (value := measures[name].value) is None else value for name in NAMES] for measures in measured]
+    return np.array(rows, dtype=float).reshape(-1, len(NAMES))
 
 
 def auc(ours: np.ndarray, theirs: np.ndarray) -> Measure:
@@ -193,6 +195,12 @@ def _median(values: Sequence[float | None]) -> float | None:
     return float(np.median(known)) if known else None
 
 
+@lru_cache(maxsize=16)
+def _bach_median(form: str | None, length: str) -> float | None:
+    """Bach's own median musical score by the shipped table."""
+    return _median(bach_scores(table(), form, length).tolist())
+
+
 def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | None = None, seed: int = 0) -> Comparison:
     """Compare a set of pieces with Bach or with another set.
 
@@ -203,8 +211,9 @@ def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | 
         seed (`int`): deals the folds of the two-sample test.
     """
     views = [as_view(score) for score in scores]
-    rows = feature_rows(views)
-    values = [musical_score(view).value for view in views]
+    measured = [measure_all(view) for view in views]
+    rows = _rows(measured)
+    values = [musical_score(view, measures).value for view, measures in zip(views, measured, strict=True)]
     forms = {view.score.form for view in views}
     form = forms.pop() if len(forms) == 1 else None
     if reference is None:
@@ -212,7 +221,7 @@ def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | 
         bach = table()
         keep = bach.select(form) & ~np.isnan(bach.values[length]).all(axis=1)
         theirs, groups = bach.rows(length)[keep], bach.numbers[keep].tolist()
-        reference_score = _median(bach_scores(bach, form, length).tolist())
+        reference_score = _bach_median(form, length)
         what = f"{int(keep.sum())} held-out {form or 'movement'}s of the Well-Tempered Clavier" + (
             "" if length == WHOLE else f", first {length} notes"
         )

@@ -102,17 +102,18 @@ def judge_all(measures: Mapping[str, Measure], reference: Mapping[str, Band]) ->
     return {name: judge(name, measures[name], reference.get(name)) for name in NAMES}
 
 
-def musical_score(score: Score | View) -> MusicalScore:
+def musical_score(score: Score | View, measures: Mapping[str, Measure] | None = None) -> MusicalScore:
     """Measure a piece and compare it with held-out Bach.
 
     Args:
         score (`Score` or `View`): any; its form (prelude or fugue), if it has one, chooses the movements to compare with. It should
             have the key that it is meant to be in: without one, what needs a key is left out.
+        measures (mapping of `str` to `Measure`, *optional*): what `measure_all` found, if that is done already.
     """
     view = as_view(score)
     form, notes = view.score.form, len(view.array)
     length = length_class(notes)
-    judged = judge_all(measure_all(view), bands(form, notes))
+    judged = judge_all(measures or measure_all(view), bands(form, notes))
     result = combine(judged)
     n = max((j.n for j in judged.values()), default=0)
     what = {"prelude": "preludes", "fugue": "fugues", None: "movements"}[form]

@@ -192,6 +192,13 @@ def test_kl_of_two_gaussians_is_the_closed_form():
     assert np.trapezoid(p * np.log((p + 1e-12) / (q + 1e-12)), grid) == pytest.approx(0.5, abs=0.1)
 
 
+def test_an_outlier_does_not_hide_narrow_kernels():
+    """One far outlier stretches the grid until the other set's kernels would fall between its points."""
+    reference = np.append(np.linspace(0, 1e-3, 40), 1000.0)
+    found = distances.distances(reference, np.array([5e-4]))
+    assert np.isfinite([found.overlap.value, found.divergence.value]).all()
+
+
 def test_constants_do_not_crash():
     same = distances.distances(np.ones(5), np.ones(4))
     assert (same.overlap.value, same.divergence.value) == (1.0, 0.0)
