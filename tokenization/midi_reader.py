@@ -16,7 +16,8 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 _DRUMS = 9  # channel ten
 _KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))  # General MIDI pianos, harpsichord, clavichord, celesta, organs
-_MAX_EVENTS = 1_000_000
+_MAX_EVENTS = 500_000
+_LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
 VOICES_MARK = b"MusicGPT: channels are voices"  # a text event in files that `midi_writer` wrote
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 _SHARPS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
@@ -113,6 +114,8 @@ def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -
             byte = data[at]
             at += 1
             delta = delta << 7 | byte & 0x7F
+            if delta > _LONGEST_DELTA:
+                raise ScoreReadError(f"The MIDI file is damaged: a time of more than four bytes at byte {at}.")
         now += delta
         byte = data[at]
         if byte & 0x80:
@@ -121,6 +124,8 @@ def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -
         elif not status:
             raise ScoreReadError(f"The MIDI file is damaged: data without an event at byte {at}.")
         events += 1
+        if events > _MAX_EVENTS:
+            break
         kind = status >> 4
         if kind == 0x9 or kind == 0x8:
             pitch = data[at]

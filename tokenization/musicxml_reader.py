@@ -136,7 +136,8 @@ def _parse(data: bytes) -> ElementTree.Element:
         raise ScoreReadError("The XML defines entities, which no score needs; it is refused.")
     try:
         parser = ElementTree.XMLParser(target=_BoundedBuilder())
-        parser.feed(data)
+        for start in range(0, len(data), 2**16):  # in pieces: an error does not stop the parser before the end of what it was fed
+            parser.feed(data[start : start + 2**16])
         return parser.close()
     except (ElementTree.ParseError, LookupError, UnicodeError) as error:
         raise ScoreReadError(f"The file is not well-formed XML: {str(error)[:80]}.") from error

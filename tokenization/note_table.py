@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from .errors import ScoreReadError
-from .parts import RawScore, merge_meters, plural
+from .parts import MAX_NOTES, RawScore, merge_meters, plural
 from .score import Meter
 from .vocabulary import TICKS_PER_QUARTER, parse_meter
 
@@ -42,6 +42,8 @@ def read_note_table(data: bytes) -> RawScore:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ScoreReadError(f"The note table is not UTF-8 text: {error}.") from error
+    if len(lines) > 2 * MAX_NOTES:
+        raise ScoreReadError(f"The note table has {len(lines)} lines; at most {MAX_NOTES} notes are read.")
     header = lines[0].split("\t") if lines else []
     missing = [name for name in _NEEDED if name not in header]
     if missing:

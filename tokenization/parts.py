@@ -15,7 +15,7 @@ from .voices import infer_voices
 
 # What a reader accepts; beyond it a file is not a piece of keyboard music but a mistake or an attack.
 MAX_BYTES = 8 * 2**20
-MAX_NOTES = 50_000
+MAX_NOTES = 20_000
 MAX_TICKS = 24 * 40_000  # 10,000 bars of 4/4
 # Labels are taken for parts when at most this share of the notes begins while another of the same label sounds.
 MAX_CHORD_SHARE = 0.10

@@ -27,6 +27,7 @@ CROSSING_PRICE = 8.0  # two neighbouring voices are crossed in this contig
 REGISTER_PRICE = 0.1  # a semitone of distance from the voice's usual pitch
 # A number of voices counts when that many notes sound together for this share of the time, the end left out: final chords are full.
 FULL_SHARE = 0.08
+_LARGEST_CHORD = 16
 _END = 8 * TICKS_PER_QUARTER
 
 
@@ -80,6 +81,8 @@ def count_voices(array: np.ndarray) -> int:
 
 def _cells(notes: list[int], voices: int, rows: list[list[int]]) -> list[list[int]]:
     """The sounding notes as at most `voices` groups: chords are formed of the neighbours that fit best into one voice."""
+    if len(notes) > _LARGEST_CHORD:  # a cluster that no hand plays: shared out evenly
+        return [notes[i * len(notes) // voices : (i + 1) * len(notes) // voices] for i in range(voices)]
     cells = [[j] for j in notes]
     while len(cells) > voices:
 

@@ -1,0 +1,149 @@
+"""Damaged score files: `python tests/tokenization/fuzzing.py --cases 100000` feeds them to the readers and counts what comes of it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import re
+import resource
+import sys
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tokenization.errors import ScoreError
+from tokenization.key import Key
+from tokenization.midi_writer import midi_bytes
+from tokenization.musicxml_writer import musicxml_text
+from tokenization.reading import read_score_bytes
+from tokenization.score import Meter, Score
+
+SECONDS, MEGABYTES = 2.0, 200
+_NUMBERS = (b"0", b"-1", b"1", b"7", b"99", b"65536", b"999999999999", b"1e9", b"1/0", b"nan", b"", b"3.7", b"\xef\xbf\xbd")
+_TAGS = (b"duration", b"divisions", b"octave", b"alter", b"beats", b"beat-type", b"fifths", b"voice", b"step", b"tempo")
+
+
+def sample_score(seed: int, notes: int = 120) -> Score:
+    """A score of three voices with a pickup, chords, silences and a change of meter."""
+    rng = random.Random(seed)
+    rows, now = [], [84, 96, 132]
+    for _ in range(notes):
+        voice = rng.randrange(3)
+        duration = rng.choice((6, 8, 12, 16, 24, 36, 48))
+        rows.append((now[voice], duration, 76 - 12 * voice + rng.choice((-5, -3, 0, 2, 4)), voice))
+        now[voice] += duration + rng.choice((0, 0, 0, 24))
+    return Score(rows, [Meter(0, 4, 4), Meter(960, 3, 4)], key=Key("D", "minor"), tempo=72.0, form="fugue", title="Sample")
+
+
+def _packed(text: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>')
+        archive.writestr("a.xml", text)
+    return buffer.getvalue()
+
+
+def seeds() -> list[tuple[str, bytes]]:
+    """Whole files to damage: ending and bytes."""
+    files: list[tuple[str, bytes]] = []
+    for seed in range(3):
+        score = sample_score(seed, notes=40 * (seed + 1))
+        xml = musicxml_text(score).encode()
+        files += [(".mid", midi_bytes(score)), (".musicxml", xml), (".mxl", _packed(xml))]
+        rows = "\n".join(f"{o}/24\t{d}/24\t{p}\tv{v}\t0\t{o % 96}/24\t4/4" for o, d, p, v in score.array.tolist())
+        files.append((".tsv", b"onset_q\tdur_q\tmidi\tvoice\tgrace\tbar_pos_q\ttime_signature\n" + rows.encode()))
+    return files
+
+
+def damage_bytes(data: bytes, rng: random.Random) -> bytes:
+    """One mutation of raw bytes: some changed, cut, put in or repeated, or the end missing."""
+    at, kind = rng.randrange(len(data) + 1), rng.randrange(6)
+    if kind == 0:
+        return data[:at] + rng.randbytes(1) + data[at + 1 :]
+    if kind == 1:
+        return data[:at] + bytes(b ^ (1 << rng.randrange(8)) for b in data[at : at + 1]) + data[at + 1 :]
+    if kind == 2:
+        return data[:at] + data[at + rng.choice((1, 2, 8, 100)) :]
+    if kind == 3:
+        return data[:at] + rng.randbytes(rng.choice((1, 4, 16))) + data[at:]
+    if kind == 4:
+        return data[: at + rng.choice((4, 40, 400))] + data[at:]
+    return data[:at] if rng.random() < 0.3 else data
+
+
+def damage_lines(data: bytes, rng: random.Random) -> bytes:
+    """One mutation that leaves XML and tables well-formed more often: a line lost, repeated or moved, or another number."""
+    lines = data.splitlines(keepends=True)
+    if len(lines) < 4:
+        return data
+    i, j, kind = rng.randrange(len(lines)), rng.randrange(len(lines)), rng.randrange(6)
+    if kind == 0:
+        del lines[i]
+    elif kind == 1:
+        lines.insert(j, lines[i])
+    elif kind == 2:
+        lines[i], lines[j] = lines[j], lines[i]
+    else:
+        tag, number = rng.choice(_TAGS), rng.choice(_NUMBERS)
+        lines[i] = re.sub(b"(<%s>)[^<]*|(?<=\t)[0-9/]+(?=\t)" % tag, lambda m: (m[1] or b"") + number, lines[i], count=1)
+    return b"".join(lines)
+
+
+def damage(suffix: str, data: bytes, rng: random.Random) -> bytes:
+    """Between one and eight mutations; those of packed MusicXML go inside the archive half of the time."""
+    if suffix == ".mxl" and rng.random() < 0.5:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _packed(damage(".musicxml", archive.read("a.xml"), rng))
+    change = damage_lines if suffix in (".musicxml", ".tsv") and rng.random() < 0.8 else damage_bytes
+    for _ in range(rng.randint(1, 8)):
+        data = change(data, rng)
+    return data
+
+
+def run(cases: int, seed: int) -> Counter:
+    """Read `cases` damaged files.
+
+    Returns:
+        How many gave a score and how many the named error.
+
+    Raises:
+        AssertionError: for any other exception, a case over `SECONDS`, or more memory than `MEGABYTES` beyond the start.
+    """
+    rng = random.Random(seed)
+    files, counts = seeds(), Counter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for case in range(cases):
+        suffix, data = rng.choice(files)
+        data = damage(suffix, data, rng)
+        start = time.process_time()
+        try:
+            score = read_score_bytes(data, suffix)
+            assert len(score) and score.array[:, 3].max() < 5
+            counts[f"{suffix} score"] += 1
+        except ScoreError as error:
+            assert str(error), "an error without words"
+            counts[f"{suffix} error"] += 1
+        except Exception as error:
+            raise AssertionError(f"case {case} of seed {seed} ({suffix}): {type(error).__name__}: {error}") from error
+        seconds = time.process_time() - start
+        assert seconds < SECONDS, f"case {case} of seed {seed} ({suffix}) took {seconds:.1f} s"
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < MEGABYTES, f"memory grew by {grown:.0f} MB"
+    counts["megabytes grown"] = round(grown)
+    return counts
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    began = time.time()
+    for name, count in sorted(run(arguments.cases, arguments.seed).items()):
+        print(f"{name:>16}: {count}")
+    print(f"{time.time() - began:.0f} s")
