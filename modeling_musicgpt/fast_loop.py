@@ -1,0 +1,222 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""The loop of fast decoding: guess, one pass over the weights, choose token by token as far as the guesses were right.
+
+Rows of a batch go ahead independently, each as fast as its guesses allow.
+"""
+
+from __future__ import annotations
+
+from .fast_choice import (
+    BAR_END,
+    GRAMMAR,
+    MAX_LENGTH,
+    NOT_A_NUMBER,
+    PENALTY,
+    Rules,
+    allow_bar_end,
+    allow_grammar,
+    choose,
+    penalise,
+)
+from .fast_compiler import Bools, Floats, Ints, Ints32, kernel, struct
+from .fast_draft import NUM_TABLES, TABLE_SIZE, guess, learn
+from .fast_forward import (
+    BAR_TICKS_DEFAULT,
+    BOS,
+    FIRST_NOTE,
+    MELODIC_ROWS,
+    NUM_CACHED,
+    NUM_MOTIFS,
+    SILENT,
+    VOCAB,
+    VOCAB_ROWS,
+    VOICES,
+    Model,
+    Work,
+    forward,
+    melodic_logits,
+    token_logits,
+)
+from .fast_music import STATE, STATE_SIZE, TOKEN, advance
+
+# Tokens that one pass takes of a row beyond its last one: guesses. Together they fill a tile of four.
+GUESSES = 3
+# Tokens of a prompt that one pass takes.
+PROMPT_PART = 64
+
+
+@struct
+class Rows:
+    """The rows of the batch."""
+
+    ids: Ints  # (rows, room)
+    room: int  # columns of ids
+    length: Ints  # (rows,), tokens in each row, padding among them
+    cached: Ints  # (rows,), tokens in its cache: all its real tokens but the last
+    done: Bools  # (rows,)
+    state: Ints  # (rows, STATE_SIZE), after the tokens in the cache
+    memory: Ints32  # (rows, NUM_TABLES, TABLE_SIZE), of the guesses
+    seen: Bools  # (rows, vocab), for the repetition penalty
+    scores: Floats  # (vocab,)
+    sorted_scores: Floats
+    places: Ints
+    allowed: Bools
+    statistics: Ints  # passes made, tokens chosen
+
+
+@kernel
+def _follow(before: Ints, s: Ints, m: Model, rules: Rules, token: int, column: int):
+    """`s` becomes the state after `token` in `column`, where the state was `before`."""
+    for i in range(STATE_SIZE):
+        s[i] = before[i]
+    z = m.size
+    advance(
+        s, token, column, m.table, z[VOCAB], rules.next_state, z[SILENT], z[VOICES], z[NUM_MOTIFS], z[BOS], z[BAR_TICKS_DEFAULT]
+    )  # fmt: skip
+
+
+@kernel
+def read_prompt(m: Model, rules: Rules, r: Work, b: Rows, row: int, first: int, learns: bool):
+    """Takes the real tokens of a row, `ids[row, first:length]`, into its cache and state, but the last."""
+    ids, kept = b.ids + row * b.room, b.state + row * STATE_SIZE
+    end = b.length[row] - 1
+    for start in range(first, end, PROMPT_PART):
+        count = min(PROMPT_PART, end - start)
+        before = kept
+        for i in range(count):
+            if learns and start + i > first:
+                learn(b.memory + row * NUM_TABLES * TABLE_SIZE, before, m.table, m.size[VOICES], ids[start + i])
+            _follow(before, r.states + i * STATE_SIZE, m, rules, ids[start + i], start + i)
+            before = r.states + i * STATE_SIZE
+            r.positions[i] = start - first + i
+        r.rows[0], r.firsts[0], r.counts[0] = row, 0, count
+        forward(m, r, 1)
+        for i in range(STATE_SIZE):
+            kept[i] = before[i]
+        b.cached[row] = start - first + count
+
+
+@kernel
+def look_ahead(m: Model, rules: Rules, r: Work, b: Rows, until: int, num_guesses: int) -> int:
+    """One pass for all rows that are not done and have room before column `until`; the number of rows in it.
+
+    Each takes its last token and up to `num_guesses` guesses; afterwards `logits` has a row for each.
+    """
+    num_rows, total = 0, 0
+    until = min(until, int(rules.how[MAX_LENGTH]))
+    for row in range(m.size[NUM_CACHED]):
+        length = b.length[row]
+        if b.done[row] or until <= length:
+            continue
+        count = min(num_guesses + 1, until - length)
+        r.rows[num_rows], r.firsts[num_rows], r.counts[num_rows] = row, total, count
+        before, token = b.state + row * STATE_SIZE, b.ids[row * b.room + length - 1]
+        for i in range(count):
+            if i > 0:
+                token = guess(b.memory + row * NUM_TABLES * TABLE_SIZE, before, m.table, m.size[VOICES], m.token_of)
+            _follow(before, r.states + total * STATE_SIZE, m, rules, token, length - 1 + i)
+            before = r.states + total * STATE_SIZE
+            r.positions[total] = b.cached[row] + i
+            total += 1
+        num_rows += 1
+    if num_rows > 0:
+        forward(m, r, num_rows)
+        token_logits(m, r, total)
+        b.statistics[0] += 1
+    return num_rows
+
+
+@kernel
+def finish_logits(m: Model, rules: Rules, r: Work, place: int, always: bool) -> int:
+    """Adds the melodic head's part to one row of logits where a NOTE may come; returns where the row begins."""
+    state = r.states[place * STATE_SIZE + STATE]
+    if m.size[MELODIC_ROWS] > 0 and (always or rules.legal[state * m.size[VOCAB] + m.size[FIRST_NOTE]]):
+        melodic_logits(m, r, place)
+    return place * m.size[VOCAB_ROWS]
+
+
+@kernel
+def mask(rules: Rules, b: Rows, s: Ints, length: int, vocab: int):
+    """Grammar and end at a bar line, on `scores`."""
+    if rules.how[GRAMMAR] > 0:
+        allow_grammar(b.scores, s, rules.legal, rules.how, b.allowed, vocab)
+    if rules.how[BAR_END] > 0:
+        allow_bar_end(b.scores, s, rules, length, b.allowed, vocab)
+
+
+@kernel
+def mask_row(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int):
+    """The same, for a row whose state is that in `place` of the last pass."""
+    mask(rules, b, r.states + place * STATE_SIZE, b.length[row], m.size[VOCAB])
+
+
+@kernel
+def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, noise: Floats) -> int:
+    """The next token of a row, after the state in `place`."""
+    how, vocab = rules.how, m.size[VOCAB]
+    logits = r.logits + finish_logits(m, rules, r, place, how[GRAMMAR] == 0)
+    for i in range(vocab):
+        b.scores[i] = logits[i]
+    if how[PENALTY] != 1:
+        penalise(b.scores, b.seen + row * vocab, how[PENALTY], vocab)
+    mask(rules, b, r.states + place * STATE_SIZE, b.length[row], vocab)
+    return choose(b.scores, noise, how, b.sorted_scores, b.places, vocab)
+
+
+@kernel
+def accept(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, token: int, learns: bool):
+    """`token` is the next one of a row, after the state in `place`: into the ids, the state and the memory of the guesses."""
+    kept, s, length = b.state + row * STATE_SIZE, r.states + place * STATE_SIZE, b.length[row]
+    for i in range(STATE_SIZE):
+        kept[i] = s[i]
+    b.ids[row * b.room + length] = token
+    b.cached[row] += 1
+    b.length[row] = length + 1
+    b.statistics[1] += 1
+    if 0 <= token < m.size[VOCAB]:
+        b.seen[row * m.size[VOCAB] + token] = True
+        if learns:
+            learn(b.memory + row * NUM_TABLES * TABLE_SIZE, s, m.table, m.size[VOICES], token)
+        if rules.is_eos[token]:
+            b.done[row] = True
+    if length + 1 >= rules.how[MAX_LENGTH]:
+        b.done[row] = True
+
+
+@kernel
+def decode(
+    m: Model, rules: Rules, r: Work, b: Rows, noise: Floats, noise_from: int, noise_until: int, num_passes: int, num_guesses: int
+) -> int:  # fmt: skip
+    """Decodes until a row has used its noise, all are done, or `num_passes` passes were made.
+
+    `noise`, `(steps, rows, vocab)`, is for column `noise_from` and after, filled up to column `noise_until`.
+    Returns 0, or `NOT_A_NUMBER` if the scores of a row are not numbers.
+    """
+    vocab, batch = m.size[VOCAB], m.size[NUM_CACHED]
+    for _ in range(num_passes):
+        num_rows = look_ahead(m, rules, r, b, noise_until, num_guesses)
+        for i in range(num_rows):
+            row, end = r.rows[i], r.firsts[i] + r.counts[i]
+            for place in range(r.firsts[i], end):
+                step = (b.length[row] - noise_from) * batch + row
+                token = choose_next(m, rules, r, b, row, place, noise + step * vocab)
+                if token == NOT_A_NUMBER:
+                    return NOT_A_NUMBER
+                accept(m, rules, r, b, row, place, token, num_guesses > 0)
+                if b.done[row] or place + 1 == end or r.states[(place + 1) * STATE_SIZE + TOKEN] != token:
+                    break
+        if num_rows == 0 or _waits(b, batch, noise_until):
+            return 0
+    return 0
+
+
+@kernel
+def _waits(b: Rows, batch: int, until: int) -> bool:
+    """Whether a row that is not done has reached a column."""
+    for row in range(batch):
+        if not b.done[row] and b.length[row] >= until:
+            return True
+    return False
+
+
+ENTRIES = [accept, choose_next, decode, finish_logits, look_ahead, mask_row, read_prompt]

@@ -1,0 +1,203 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""What fast decoding takes from a model: its weights in one array, its sizes, and its tables of tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from .configuration_musicgpt import MusicGPTConfig
+from .fast_compiler import pack
+from .fast_draft import LONGEST, NUM_TABLES, TABLE_SIZE
+from .fast_forward import KEY_BLOCK, Model, Work
+from .fast_loop import GUESSES, PROMPT_PART, Rows
+from .fast_music import BAR_TICKS, BAR_TICKS_BEFORE, MAX_VOICES, STATE_SIZE
+from .musical_state_musicgpt import INTERVAL_MAX, NUM_BAR_POSITIONS, NUM_ELAPSED, NUM_INTERVALS, NUM_REMAINING
+
+
+class Packed:
+    """A `struct` with the arrays that it points to, which it keeps alive.
+
+    Attributes:
+        arrays (`dict[str, numpy.ndarray]`): by field.
+        pointer (`int`): to pass to a compiled function.
+    """
+
+    def __init__(self, cls: type, **values: np.ndarray | int):
+        self.arrays = values
+        self._packed = pack(cls, **values)
+        self.pointer = self._packed.ctypes.data
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        return self.__dict__["arrays"][name]
+
+
+def _up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
+def _matrix(weight: torch.Tensor) -> torch.Tensor:
+    """A weight `(out, in)` with rows of zeros to a multiple of 4 and columns to one of 16, as `fast_forward.product` reads it."""
+    rows, columns = weight.shape
+    return nn.functional.pad(weight, (0, _up(columns, 16) - columns, 0, _up(rows, 4) - rows))
+
+
+def _parts(model) -> list[torch.Tensor]:
+    """All weights in the order of the names of places in `fast_forward`; zeros stand for what the configuration leaves out."""
+    config, base = model.config, model.model
+    musical, hidden = base.musical_embedding, config.hidden_size
+
+    def table(name: str, rows: int, width: int = hidden) -> torch.Tensor:
+        return getattr(musical, name).weight if hasattr(musical, name) else torch.zeros(rows, width)
+
+    rotary = base.rotary_emb
+    pitches, remainings, elapseds = _voice_channels(model)
+    zeros = torch.zeros(hidden, config.max_voices * (pitches + remainings + elapseds))
+    frequencies = [
+        rotary._angles(torch.ones(1, 1), pairs, lengths)[0, 0] for pairs, lengths in _rotary_parts(rotary) if pairs
+    ]
+    still = torch.zeros(rotary.pairs - rotary.token_pairs - rotary.tick_pairs)
+    parts = [
+        base.embed_tokens.weight,
+        table("bar_position", NUM_BAR_POSITIONS),
+        table("bar", config.bar_period),
+        table("voice_pitch", config.token_blocks["NOTE"][1] + 1, pitches),
+        table("voice_remaining", NUM_REMAINING, remainings),
+        table("voice_elapsed", NUM_ELAPSED, elapseds),
+        _matrix(musical.voice_proj.weight if config.voice_encoding else zeros),
+        table("interval", NUM_INTERVALS),
+        table("motif", 1),
+        torch.cat((*frequencies, still)),
+        base.norm.weight,
+        base.norm.bias,
+        _matrix(model.lm_head.weight),
+        _matrix(model.melodic_head.proj.weight) if hasattr(model, "melodic_head") else torch.zeros(0),
+    ]
+    for layer in base.layers:
+        attention, norms = layer.self_attn, (layer.input_layernorm, layer.post_attention_layernorm)
+        qkv = torch.cat((attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight))
+        parts += [norms[0].weight, norms[0].bias, qkv, attention.o_proj.weight, norms[1].weight, norms[1].bias]
+        parts += [layer.mlp.up_proj.weight, layer.mlp.down_proj.weight]
+    return parts
+
+
+def _rotary_parts(rotary):
+    from .modeling_musicgpt import TICK_WAVELENGTHS, TOKEN_WAVELENGTHS
+
+    return (rotary.token_pairs, TOKEN_WAVELENGTHS), (rotary.tick_pairs, TICK_WAVELENGTHS)
+
+
+def _voice_channels(model) -> tuple[int, int, int]:
+    musical = model.model.musical_embedding
+    if not model.config.voice_encoding:
+        return 16, 16, 16
+    return tuple(getattr(musical, f"voice_{name}").embedding_dim for name in ("pitch", "remaining", "elapsed"))
+
+
+def fits(config: MusicGPTConfig) -> bool:
+    """Whether the kernels can run a model of this configuration."""
+    return (
+        config.is_musical
+        and config.bos_token_id is not None
+        and config.hidden_act == "gelu"
+        and config.head_dim % 16 == 0
+        and config.hidden_size % 16 == 0
+        and config.intermediate_size % 16 == 0
+        and config.max_voices <= MAX_VOICES
+        and max(*config.durations, *config.time_steps) < LONGEST
+    )
+
+
+def _meanings(model) -> tuple[np.ndarray, np.ndarray]:
+    """What each token means, `(vocab + 1, 6)`, and the tokens of each voice, duration and step, `(3, ticks)`."""
+    config, tracker = model.config, model.model.musical_state
+    names = ("step", "pitch", "duration", "bar_length", "voice", "is_time")
+    table = torch.stack([getattr(tracker, name).long() for name in names], dim=1).numpy()
+    first = {name: block[0] for name, block in config.token_blocks.items()}
+    token_of = np.zeros((3, LONGEST), dtype=np.int64)
+    token_of[0, :2] = first["VOICE"], first["NOTE"]
+    for row, name, ticks in ((1, "DUR", config.durations), (2, "TIME", config.time_steps)):
+        nearest = np.abs(np.arange(LONGEST)[:, None] - np.asarray(ticks)).argmin(axis=1)
+        token_of[row] = first[name] + nearest
+    return np.ascontiguousarray(table, dtype=np.int64), token_of
+
+
+@torch.no_grad()
+def model_of(model, rows: int, max_length: int) -> Packed:
+    """Copies the weights of a `MusicGPTForCausalLM` (17 MB, 3 ms): whatever changed them since the last call, these are right.
+
+    Args:
+        model (`MusicGPTForCausalLM`): in float32 on the CPU, of a configuration that `fits`.
+        rows (`int`): of the batch.
+        max_length (`int`): tokens for which a cache will have room.
+    """
+    config, parts = model.config, _parts(model)
+    starts = np.cumsum([0] + [_up(part.numel(), 16) for part in parts])
+    at = starts[:-1].astype(np.int64)
+    w = torch.zeros(int(starts[-1]))
+    for start, part in zip(starts[:-1].tolist(), parts, strict=True):
+        w[start : start + part.numel()] = part.reshape(-1)
+    rotary, channels = model.model.rotary_emb, _voice_channels(model)
+    head = getattr(model, "melodic_head", None)
+    size = np.array(
+        [
+            config.hidden_size, config.intermediate_size, config.num_hidden_layers, config.num_attention_heads, config.head_dim,
+            config.vocab_size, _up(config.vocab_size, 4), config.max_voices, rotary.token_pairs, rotary.tick_pairs, config.bar_period,
+            *channels, _up(config.max_voices * sum(channels), 16), 0 if head is None else _up(head.proj.out_features, 4),
+            2 * INTERVAL_MAX + 1, *config.token_blocks["NOTE"], _up(max_length, KEY_BLOCK), config.num_motifs, config.bos_token_id,
+            _silent_token(config), config.default_bar_ticks, rows,
+        ],
+        dtype=np.int64,
+    )  # fmt: skip
+    table, token_of = _meanings(model)
+    epsilon = np.array([config.layer_norm_eps], dtype=np.float32)
+    return Packed(Model, w=w.numpy(), at=at, size=size, epsilon=epsilon, table=table, token_of=token_of)
+
+
+def _silent_token(config: MusicGPTConfig) -> int:
+    """`<pad>`, which does not move the grammar, unless it is `<eos>` too."""
+    eos = config.eos_token_id
+    eos = eos[0] if isinstance(eos, (list, tuple)) and eos else eos
+    return -1 if config.pad_token_id is None or config.pad_token_id == eos else config.pad_token_id
+
+
+def _ints(*shape: int) -> np.ndarray:
+    return np.zeros(shape, dtype=np.int64)
+
+
+def _floats(count: int) -> np.ndarray:
+    return np.zeros(count, dtype=np.float32)
+
+
+def work_for(model, rows: int, max_length: int) -> Packed:
+    """Working memory for a batch. The system zeroes caches where they are first touched: room that is not used costs nothing."""
+    config = model.config
+    room, hidden = _up(max_length, KEY_BLOCK), config.hidden_size
+    tokens = max(rows * (GUESSES + 1), PROMPT_PART) + 4
+    widest = max(_up(config.max_voices * sum(_voice_channels(model)), 16), hidden)
+    cache = config.num_hidden_layers * rows * room * hidden
+    return Packed(
+        Work, states=_ints(tokens, STATE_SIZE), positions=_ints(tokens), rows=_ints(rows), firsts=_ints(rows), counts=_ints(rows),
+        keys=_floats(cache), values=_floats(cache), wide=_floats(tokens * max(3 * hidden, config.intermediate_size)),
+        h=_floats(tokens * hidden), x=_floats(tokens * widest), y=_floats(tokens * hidden), angles=_floats(tokens * config.head_dim),
+        p=_floats(4 * room), logits=_floats(tokens * _up(config.vocab_size, 4)),
+        melodic=_floats(config.max_voices * (2 * INTERVAL_MAX + 1) + 4),
+    )  # fmt: skip
+
+
+def rows_for(model, rows: int, max_length: int) -> Packed:
+    """A batch of empty rows."""
+    config = model.config
+    state = _ints(rows, STATE_SIZE)
+    state[:, BAR_TICKS] = state[:, BAR_TICKS_BEFORE] = config.default_bar_ticks
+    return Packed(
+        Rows, ids=_ints(rows, max_length), room=max_length, length=_ints(rows), cached=_ints(rows), done=np.zeros(rows, dtype=np.bool_),
+        state=state, memory=np.zeros((rows, NUM_TABLES, TABLE_SIZE), dtype=np.int32),
+        seen=np.zeros((rows, config.vocab_size), dtype=np.bool_), scores=_floats(config.vocab_size),
+        sorted_scores=_floats(config.vocab_size), places=_ints(config.vocab_size), allowed=np.zeros(config.vocab_size, dtype=np.bool_),
+        statistics=_ints(2),
+    )  # fmt: skip
+
+
+__all__ = ["Packed", "fits", "model_of", "rows_for", "work_for"]
