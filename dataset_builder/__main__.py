@@ -20,18 +20,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", action="append", metavar="CONFIG",
         help="preludes, fugues, wtc or wtc-plus (the default); may be given several times, the first is then the default of the dataset",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to build; replaced as a whole when the build has succeeded")
-    parser.add_argument("--route", default="notes", choices=("notes", "midi", "musicxml"), help="which form of catalogued pieces to read")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder to build; replaced as a whole when the build has succeeded",
+    )
+    parser.add_argument(
+        "--route",
+        default="notes",
+        choices=("notes", "midi", "musicxml"),
+        help="which form of catalogued pieces to read",
+    )
     parser.add_argument("--preset", help="a named selection: seed33")
-    parser.add_argument("--without-source", action="append", default=[], metavar="NAME", help="leave out the pieces of one source, such as open_music_score")
-    parser.add_argument("--written-out", action="store_true", help="the files write out repeats and trills as notes: fold them back")
-    parser.add_argument("--validation-share", type=float, default=0.1, help="for pieces whose split nothing declares (default 0.1)")
-    parser.add_argument("--num-proc", type=int, metavar="N", help="processes that read scores; as many as there are cores when not given")
-    parser.add_argument("--strict", action="store_true", help="stop at a piece that cannot be used, in place of skipping it by name")
+    parser.add_argument(
+        "--without-source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave out the pieces of one source, such as open_music_score",
+    )
+    parser.add_argument(
+        "--written-out", action="store_true", help="the files write out repeats and trills as notes: fold them back"
+    )
+    parser.add_argument(
+        "--validation-share", type=float, default=0.1, help="for pieces whose split nothing declares (default 0.1)"
+    )
+    parser.add_argument(
+        "--num-proc",
+        type=int,
+        metavar="N",
+        help="processes that read scores; as many as there are cores when not given",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at a piece that cannot be used, in place of skipping it by name"
+    )
     parser.add_argument("--force", action="store_true", help="build even if nothing has changed")
     parser.add_argument("--plots", action="store_true", help="draw the plots into DIR/plots")
     parser.add_argument("--manifest", metavar="CSV", help="for 'download': a list of files other than the built-in one")
-    parser.add_argument("--base-url", metavar="URL", help="for 'download': where to fetch from in place of the files' own address")
+    parser.add_argument(
+        "--base-url", metavar="URL", help="for 'download': where to fetch from in place of the files' own address"
+    )
     parser.add_argument("--download-dir", metavar="DIR", help="for 'download': where the files are kept")
     parser.add_argument("--push", metavar="REPO", help="push the built dataset to this repository of the Hub")
     parser.add_argument("--private", action="store_true", help="with --push: make the repository private")

@@ -69,7 +69,9 @@ def code_digest() -> str:
 
 def _fingerprint(options: BuildOptions, collections: dict[str, Collection]) -> str:
     """Everything that the result depends on: code, versions, options, and the bytes of the files."""
-    choices = {k: v for k, v in asdict(options).items() if k not in ("out", "source", "num_proc", "force", "download_dir")}
+    choices = {
+        k: v for k, v in asdict(options).items() if k not in ("out", "source", "num_proc", "force", "download_dir")
+    }
     packages = {name: version(name) for name in ("datasets", "pyarrow", "numpy", "music21")}
     contents = {name: collection.fingerprint() for name, collection in collections.items()}
     text = json.dumps([FORMAT, code_digest(), choices, packages, contents], sort_keys=True, default=str)
@@ -87,7 +89,9 @@ def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise DatasetError(f"{str(out)!r} is a file; --out takes a folder.")
     if out.is_dir() and any(out.iterdir()) and _stamp_of(out) is None:
-        raise DatasetError(f"The folder {str(out)!r} holds something else than a dataset built here; it would be replaced. Choose another --out.")
+        raise DatasetError(
+            f"The folder {str(out)!r} holds something else than a dataset built here; it would be replaced. Choose another --out."
+        )
 
 
 def _is_whole(folder: Path, stamp: dict[str, Any]) -> bool:
@@ -131,7 +135,11 @@ def build_dataset(options: BuildOptions) -> BuildResult:
         if config not in CONFIGS:
             raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
     everything = open_source(
-        list(options.source), options.route, manifest=options.manifest, base_url=options.base_url, download_dir=options.download_dir
+        list(options.source),
+        options.route,
+        manifest=options.manifest,
+        base_url=options.base_url,
+        download_dir=options.download_dir,
     )
     collections = {
         name: choose(everything, name, options.without_sources, options.preset, options.written_out)
@@ -147,7 +155,9 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     return BuildResult(options.out, False, time.perf_counter() - start, reports)
 
 
-def _build_into(folder: Path, options: BuildOptions, collections: dict[str, Collection], fingerprint: str) -> dict[str, dict[str, Any]]:
+def _build_into(
+    folder: Path, options: BuildOptions, collections: dict[str, Collection], fingerprint: str
+) -> dict[str, dict[str, Any]]:
     from .card import write_card
 
     infos, reports = {}, {}
@@ -160,8 +170,12 @@ def _build_into(folder: Path, options: BuildOptions, collections: dict[str, Coll
 
         write_plots(folder, list(collections), folder / "plots")
     (folder / "report.json").write_text(json.dumps(reports, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
-    (folder / STAMP).write_text(json.dumps({"fingerprint": fingerprint, "files": files}, indent=1) + "\n", encoding="utf-8")
+    files = {
+        path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    (folder / STAMP).write_text(
+        json.dumps({"fingerprint": fingerprint, "files": files}, indent=1) + "\n", encoding="utf-8"
+    )
     return reports
 
 
@@ -176,7 +190,11 @@ def _build_config(
 
     with tempfile.TemporaryDirectory(prefix="musicgpt-") as cache, _quiet(datasets):
         builder = WTCDataset(
-            config_name=name, collection=collection, cache_dir=cache, strict=options.strict, validation_share=options.validation_share
+            config_name=name,
+            collection=collection,
+            cache_dir=cache,
+            strict=options.strict,
+            validation_share=options.validation_share,
         )
         builder.known = known
         builder.download_and_prepare(str(Path(cache) / "prepared"), file_format="parquet", num_proc=options.num_proc)

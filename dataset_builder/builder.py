@@ -1,10 +1,10 @@
 """The `datasets` builder: sources in, splits with typed columns out.
 
-    from dataset_builder import WTCDataset
+from dataset_builder import WTCDataset
 
-    builder = WTCDataset(config_name="wtc", source="../shared/data")
-    builder.download_and_prepare("out", file_format="parquet")   # or without a folder, into the cache of datasets
-    dataset = builder.as_dataset()                                # (when prepared into the cache)
+builder = WTCDataset(config_name="wtc", source="../shared/data")
+builder.download_and_prepare("out", file_format="parquet")   # or without a folder, into the cache of datasets
+dataset = builder.as_dataset()                                # (when prepared into the cache)
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
     _num_proc = 1
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(
-            description=self.config.description, features=features(), citation=CITATION
-        )
+        return datasets.DatasetInfo(description=self.config.description, features=features(), citation=CITATION)
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
         # Reading the scores is the work, and it is shared out before the splits are known; the writer then has little to do, and
@@ -99,9 +97,14 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         collection = self.config.collection or self.config.open()
-        self.processed = process_all(collection, self._num_proc, self.config.strict, self.config.validation_share, self.known)
+        self.processed = process_all(
+            collection, self._num_proc, self.config.strict, self.config.validation_share, self.known
+        )
         self.processed.notices[:0] = collection.notices
-        return [datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows}) for split, rows in self.processed.rows.items()]
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows})
+            for split, rows in self.processed.rows.items()
+        ]
 
     def _generate_examples(self, rows: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from enumerate(rows)

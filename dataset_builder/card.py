@@ -67,7 +67,9 @@ def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str:
     from huggingface_hub import DatasetCardData
 
     data = DatasetCardData(
-        license=licence_of(reports), pretty_name=TITLE, tags=["music", "symbolic-music", "bach", "well-tempered-clavier", "counterpoint"]
+        license=licence_of(reports),
+        pretty_name=TITLE,
+        tags=["music", "symbolic-music", "bach", "well-tempered-clavier", "counterpoint"],
     )
     DatasetInfosDict(infos).to_dataset_card_data(data)
     data.configs = [
@@ -90,7 +92,9 @@ def table(head: list[str], rows: list[list[Any]]) -> str:
 
 def _introduction(reports: dict[str, dict[str, Any]]) -> str:
     name, report = next(iter(reports.items()))
-    pieces, notes, tokens = (sum(split[what] for split in report["splits"].values()) for what in ("pieces", "notes", "tokens"))
+    pieces, notes, tokens = (
+        sum(split[what] for split in report["splits"].values()) for what in ("pieces", "notes", "tokens")
+    )
     return (
         f"Keyboard music of Johann Sebastian Bach as integer note lists with voices, transposed to C major or A minor, and as token ids of "
         f"MusicGPT's 150-token vocabulary. Config `{name}`: {pieces} pieces, {notes:,} notes, {tokens:,} tokens, built from "
@@ -145,7 +149,17 @@ def _credits(reports: dict[str, dict[str, Any]]) -> str:
         credit = CREDITS.get(name)
         licences = "; ".join(f"{licence} ({count})" for licence, count in entry["licences"].items())
         where = f"{credit.repository} at {credit.commit[:12]}" if credit else "given by the user"
-        rows.append([f"`{name}`", entry["pieces"], entry["notes"], ", ".join(entry["encoders"]), where, licences, credit.remark if credit else ""])
+        rows.append(
+            [
+                f"`{name}`",
+                entry["pieces"],
+                entry["notes"],
+                ", ".join(entry["encoders"]),
+                where,
+                licences,
+                credit.remark if credit else "",
+            ]
+        )
     lines = [
         "## Sources, licences and credits",
         table(["source", "pieces", "notes", "encoded by", "where", "licences (pieces)", "remark"], rows),
@@ -155,14 +169,18 @@ def _credits(reports: dict[str, dict[str, Any]]) -> str:
     if licence_of(reports) == "cc-by-sa-4.0":
         lines.append("The collection as a whole is under CC BY-SA 4.0, which its share-alike parts ask for.")
     else:
-        lines.append("Not all of these sources name a free licence: look at the column `licence` before you pass this dataset on.")
+        lines.append(
+            "Not all of these sources name a free licence: look at the column `licence` before you pass this dataset on."
+        )
     return "\n\n".join(lines)
 
 
 def _cleaning(reports: dict[str, dict[str, Any]]) -> str:
     names = list(reports)
     rows: list[list[Any]] = [[text, *(reports[name]["changes"][key] for name in names)] for key, text in COUNTS.items()]
-    text = "## What was changed\n\nCounts over all pieces; the column `changes` has them for each.\n\n" + table(["change", *names], rows)
+    text = "## What was changed\n\nCounts over all pieces; the column `changes` has them for each.\n\n" + table(
+        ["change", *names], rows
+    )
     for name, report in reports.items():
         found = report["catalogue"]
         if found["pieces"]:
@@ -172,7 +190,9 @@ def _cleaning(reports: dict[str, dict[str, Any]]) -> str:
                 f"rows hold {found['found']:,}: they {verdict}."
             )
         if report["skipped"]:
-            text += "\n\nSkipped:\n\n" + "\n".join(f"* `{entry['id']}`: {entry['reason']}" for entry in report["skipped"])
+            text += "\n\nSkipped:\n\n" + "\n".join(
+                f"* `{entry['id']}`: {entry['reason']}" for entry in report["skipped"]
+            )
     return text
 
 

@@ -37,7 +37,9 @@ def read_catalogue(path: Path, route: str = "notes") -> tuple[list[Piece], list[
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if "id" not in (reader.fieldnames or ()):
-            raise DatasetError(f"{path.name} in {path.parent.name or path.parent} has no column 'id': it cannot be used as a catalogue.")
+            raise DatasetError(
+                f"{path.name} in {path.parent.name or path.parent} has no column 'id': it cannot be used as a catalogue."
+            )
         rows = list(reader)
     found, missing = [], []
     for row in rows:
@@ -71,7 +73,9 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
     known = wtc_fields(row["id"])
     split = row.get("split") or known.get("split")
     if split not in (None, *SPLITS):
-        raise DatasetError(f"The catalogue puts {row['id']} into the unknown split {split!r}; the splits are {', '.join(SPLITS)}.")
+        raise DatasetError(
+            f"The catalogue puts {row['id']} into the unknown split {split!r}; the splits are {', '.join(SPLITS)}."
+        )
     source_file = row.get("source_file") or ""
     kind = row.get("kind") or known.get("kind") or _kind(row, source_file)
     source, path = row.get("source") or "", _file_of(row, folder, route)

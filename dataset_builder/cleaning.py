@@ -1,7 +1,7 @@
 """Cleaning and normalising as stages: each takes a score and gives back a changed one and how many notes it changed.
 
-The order matters and is fixed (`STAGES`): trills before voices (which they may change), voices before duplicates (which are the same
-pitch in one voice), the key before the transposition. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is counted from their notices.
+The order matters and is fixed (`STAGES`): what drops notes comes before the voices are numbered by their mean pitch, the key before the
+transposition, and all stages together change nothing when they are run a second time. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is counted from their notices.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from tokenization.key import Key
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 from tokenization.vocabulary import MAX_VOICES
 
-from .grid import off_grid
 from .keys import best_key, checked_key, key_on_signature
 from .ornaments import collapse_trills
 from .pieces import Piece
@@ -153,14 +152,18 @@ STAGES: dict[str, Stage] = {
     "excerpt": cut_excerpt,
     "ornaments": draw_ornaments,
     "repeats": fold_written_repeats,
-    "voices": order_voices,
     "duplicates": drop_duplicates,
     "overlaps": cut_overlaps,
+    "voices": order_voices,
     "key": settle_key,
     "transposed": normalise,
     "tempo": tempo_class,
 }
-_GRACES = re.compile(r"(\d+) grace notes? left out")
+# What the readers did themselves, as their notices say it.
+_BY_READER = {
+    "grace_notes": re.compile(r"^(\d+) grace notes? left out"),
+    "grid": re.compile(r"^(\d+) notes? moved onto the grid"),
+}
 
 
 def clean(score: Score, piece: Piece | None = None) -> Cleaned:
@@ -172,10 +175,9 @@ def clean(score: Score, piece: Piece | None = None) -> Cleaned:
     """
     changes = dict.fromkeys(COUNTS, 0)
     for notice in score.notices:
-        if match := _GRACES.search(notice):
-            changes["grace_notes"] += int(match[1])
-    if piece is not None:
-        changes["grid"] = off_grid(piece.path)
+        for name, pattern in _BY_READER.items():
+            if match := pattern.search(notice):
+                changes[name] += int(match[1])
     for name, stage in STAGES.items():
         score, changes[name] = stage(score, piece)
     return Cleaned(score, changes)

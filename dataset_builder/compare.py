@@ -68,7 +68,9 @@ def explain(result: Agreement, bar: int) -> str:
     if result.only_first or result.only_second:
         bars = sorted({onset // bar + 1 for onset, _ in (*result.only_first, *result.only_second)})
         shown = ", ".join(map(str, bars[:8])) + (" ..." if len(bars) > 8 else "")
-        words.append(f"{len(result.only_first)} notes only here, {len(result.only_second)} only in the table, in bars {shown}")
+        words.append(
+            f"{len(result.only_first)} notes only here, {len(result.only_second)} only in the table, in bars {shown}"
+        )
     return "; ".join(words)
 
 
@@ -93,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not values:
         print("error: no piece has both a file of this route and a note table.", file=sys.stderr)
         return 2
-    print(f"{len(values)} pieces, median {median(values):.4f}, lowest {min(values):.4f}, exactly the same {sum(v == 1 for v in values)}")
+    print(
+        f"{len(values)} pieces, median {median(values):.4f}, lowest {min(values):.4f}, exactly the same {sum(v == 1 for v in values)}"
+    )
     return 0 if median(values) >= WANTED_MEDIAN else 1
 
 

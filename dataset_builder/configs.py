@@ -9,23 +9,28 @@ from .pieces import Collection, Piece
 from .presets import apply_preset
 
 CONFIGS = {
-    "preludes": "the preludes of the Well-Tempered Clavier",
-    "fugues": "the fugues of the Well-Tempered Clavier",
+    "preludes": "the preludes (of the Well-Tempered Clavier, where the source has any of it)",
+    "fugues": "the fugues (of the Well-Tempered Clavier, where the source has any of it)",
     "wtc": "the Well-Tempered Clavier, preludes and fugues",
     "wtc-plus": "the Well-Tempered Clavier and every further piece of the source (which all go to the train split where the source has "
     "a catalogue with splits)",
 }
 
 
-def _belongs(piece: Piece, config: str) -> bool:
+def _belongs(piece: Piece, config: str, has_wtc: bool) -> bool:
     if config == "wtc-plus":
         return True
     wanted = {"preludes": ("prelude",), "fugues": ("fugue",), "wtc": ("prelude", "fugue")}[config]
-    return piece.work == "WTC" and piece.kind in wanted
+    only_wtc = has_wtc or config == "wtc"
+    return piece.kind in wanted and (piece.work == "WTC" or not only_wtc)
 
 
 def choose(
-    collection: Collection, config: str, without_sources: tuple[str, ...] = (), preset: str | None = None, written_out: bool = False
+    collection: Collection,
+    config: str,
+    without_sources: tuple[str, ...] = (),
+    preset: str | None = None,
+    written_out: bool = False,
 ) -> Collection:
     """`select` and `apply_preset` in one, and the mark that all files write out repeats and trills, if asked."""
     chosen = apply_preset(select(collection, config, without_sources), preset)
@@ -47,11 +52,16 @@ def select(collection: Collection, config: str, without_sources: tuple[str, ...]
     """
     if config not in CONFIGS:
         raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
-    pieces = [piece for piece in collection.pieces if _belongs(piece, config) and piece.source not in without_sources]
+    has_wtc = any(piece.work == "WTC" for piece in collection.pieces)
+    pieces = [
+        piece for piece in collection.pieces if _belongs(piece, config, has_wtc) and piece.source not in without_sources
+    ]
     if not pieces:
         hint = "" if config == "wtc-plus" else "; config wtc-plus takes every piece, whatever it is"
         raise DatasetError(f"The source {collection.name} has no piece for the config {config}{hint}.")
     selected = replace(collection, pieces=pieces, notices=list(collection.notices))
     if config == "wtc-plus" and all(piece.work == "WTC" for piece in pieces):
-        selected.notices.append("The source holds nothing beyond the Well-Tempered Clavier: wtc-plus is the same as wtc here.")
+        selected.notices.append(
+            "The source holds nothing beyond the Well-Tempered Clavier: wtc-plus is the same as wtc here."
+        )
     return selected

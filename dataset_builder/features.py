@@ -56,10 +56,19 @@ def features() -> Features:
     types |= dict.fromkeys(("book", "number", "voices", "transposition"), Value("int8"))
     types |= dict.fromkeys(("bars", "pickup", "num_notes", "num_tokens"), count)
     types["tempo"] = Value("float32")
-    types["meters"] = {"onset": List(Value("int32")), "numerator": List(Value("int16")), "denominator": List(Value("int16"))}
-    types["notes"] = {"onset": List(Value("int32")), "duration": List(Value("int32")), "pitch": List(Value("int16")), "voice": List(Value("int8"))}
+    types["meters"] = {
+        "onset": List(Value("int32")),
+        "numerator": List(Value("int16")),
+        "denominator": List(Value("int16")),
+    }
+    types["notes"] = {
+        "onset": List(Value("int32")),
+        "duration": List(Value("int32")),
+        "pitch": List(Value("int16")),
+        "voice": List(Value("int8")),
+    }
     types["input_ids"] = List(Value("int32"))
-    types["changes"] = {name: count for name in COUNTS}
+    types["changes"] = dict.fromkeys(COUNTS, count)
     types["notices"] = List(text)
     return Features(types)
 
@@ -76,16 +85,24 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
     for name in ("durations", "pitches", "duplicates", "silences", "meters"):
         changes[f"token_{name}"] = getattr(tokens, name)
     ids = encode(score)
-    columns = {name: score.array[:, i].tolist() for name, i in (("onset", ONSET), ("duration", DURATION), ("pitch", PITCH), ("voice", VOICE))}
+    columns = {
+        name: score.array[:, i].tolist()
+        for name, i in (("onset", ONSET), ("duration", DURATION), ("pitch", PITCH), ("voice", VOICE))
+    }
     key = score.original_key or score.key
     return {
-        **{name: getattr(piece, name) for name in ("id", "work", "bwv", "book", "number", "kind", "source", "source_file", "licence", "encoder")},
+        **{
+            name: getattr(piece, name)
+            for name in ("id", "work", "bwv", "book", "number", "kind", "source", "source_file", "licence", "encoder")
+        },
         "title": piece.title or score.title or "",
         "key": str(key) if key else None,
         "mode": key.mode if key else None,
         "transposition": score.transposition,
         "meter": score.meters[0].name,
-        "meters": {name: [getattr(meter, name) for meter in score.meters] for name in ("onset", "numerator", "denominator")},
+        "meters": {
+            name: [getattr(meter, name) for meter in score.meters] for name in ("onset", "numerator", "denominator")
+        },
         "bars": score.num_bars,
         "pickup": score.pickup,
         "tempo": score.tempo,
@@ -108,11 +125,16 @@ def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
         original_key: in the key of the source in place of C major or A minor.
     """
     notes, meters = row["notes"], row["meters"]
-    array = np.stack([np.asarray(notes[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1)  # (n, 4)
+    array = np.stack(
+        [np.asarray(notes[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1
+    )  # (n, 4)
     tempo = row.get("tempo")
     score = Score(
         array,
-        meters=[Meter(*map(int, meter)) for meter in zip(meters["onset"], meters["numerator"], meters["denominator"], strict=True)],
+        meters=[
+            Meter(*map(int, meter))
+            for meter in zip(meters["onset"], meters["numerator"], meters["denominator"], strict=True)
+        ],
         key=normal_key(str(row["mode"])) if row.get("mode") else None,
         tempo=None if tempo is None else float(tempo),
         tempo_class=row.get("tempo_class"),

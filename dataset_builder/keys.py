@@ -30,7 +30,9 @@ def key_fits(score: Score) -> np.ndarray:
     last bass note is its tonic. Shape `(24,)`, the 12 major keys from C, then the 12 minor ones."""
     weights = np.bincount(score.array[:, PITCH] % 12, weights=score.array[:, DURATION], minlength=12)
     weights = weights - weights.mean()
-    profiles = np.stack([np.roll(profile - profile.mean(), k) for profile in (_MAJOR, _MINOR) for k in range(12)])  # (24, 12)
+    profiles = np.stack(
+        [np.roll(profile - profile.mean(), k) for profile in (_MAJOR, _MINOR) for k in range(12)]
+    )  # (24, 12)
     fits = profiles @ weights / np.maximum(1e-12, np.linalg.norm(profiles, axis=1) * np.linalg.norm(weights))
     bass = _final_bass(score)
     fits[[bass, bass + 12]] += FINAL_BASS

@@ -47,7 +47,9 @@ def _run(array: np.ndarray, short: dict[tuple[int, int], int], first: int) -> li
     for step in (*range(1, WIDEST + 1), *range(-WIDEST, 0)):
         pitches = (int(array[first, PITCH]), int(array[first, PITCH]) + step)
         run = [first]
-        while (following := short.get((int(array[run[-1], ONSET] + array[run[-1], DURATION]), pitches[len(run) % 2]))) is not None:
+        while (
+            following := short.get((int(array[run[-1], ONSET] + array[run[-1], DURATION]), pitches[len(run) % 2]))
+        ) is not None:
             run.append(following)
         longest = max(longest, run, key=len)
     return longest

@@ -11,7 +11,13 @@ from .splits import split_of_number
 
 _WTC_ID = re.compile(r"^wtc([12])([pf])(\d\d)")
 # Words in a file's name that say what a piece is; the first that is found counts.
-_KIND_WORDS = (("fugue", "fug"), ("fugue", "contrapunctus"), ("prelude", "prelud"), ("prelude", "praelud"), ("prelude", "präludium"))
+_KIND_WORDS = (
+    ("fugue", "fug"),
+    ("fugue", "contrapunctus"),
+    ("prelude", "prelud"),
+    ("prelude", "praelud"),
+    ("prelude", "präludium"),
+)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def read_rows(folder: Path, config: str) -> dict[str, list[dict[str, Any]]]:
     import pyarrow.parquet as parquet
 
     paths = {split: folder / config / f"{split}.parquet" for split in SPLITS}
-    return {split: parquet.read_table(path, columns=_COLUMNS).to_pylist() for split, path in paths.items() if path.is_file()}
+    return {
+        split: parquet.read_table(path, columns=_COLUMNS).to_pylist() for split, path in paths.items() if path.is_file()
+    }
 
 
 def write_plots(folder: Path, configs: Sequence[str], out: Path, prefix: str = "") -> list[Path]:
@@ -79,15 +81,19 @@ def _pitches(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
     before = np.concatenate([np.array(row["notes"]["pitch"]) - row["transposition"] for row in pieces])
     low, high = min(before.min(), after.min(), PITCH_MIN) - 1, max(before.max(), after.max(), PITCH_MAX) + 1
     places = np.arange(low, high + 1)
-    for pitches, colour, label, width in ((before, BEFORE, "as written", 0.95), (after, AFTER, "in C major / A minor", 0.5)):
+    for pitches, colour, label, width in (
+        (before, BEFORE, "as written", 0.95),
+        (after, AFTER, "in C major / A minor", 0.5),
+    ):
         share = 100 * np.bincount(pitches - low, minlength=len(places))[: len(places)] / len(pitches)
         axes.bar(places, share, width=width, color=colour, label=label)
     for edge in (PITCH_MIN - 0.5, PITCH_MAX + 0.5):
         axes.axvline(edge, color=LINE, linewidth=1, linestyle="--")
-    axes.text(PITCH_MIN, axes.get_ylim()[1] * 0.9, " 64 NOTE tokens", color=LINE, fontsize=8)
+    axes.text(PITCH_MIN, axes.get_ylim()[1] * 1.07, " 64 NOTE tokens", color=LINE, fontsize=8)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
     octaves = [pitch for pitch in places if pitch % 12 == 0]
     axes.set_xticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, ncols=2, loc="upper center")
     _style(axes, f"Pitches of {len(after):,} notes", "MIDI pitch", "% of the notes")
 
 
@@ -97,17 +103,31 @@ def _durations(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
     after = np.array(DURATIONS)[NEAREST_DURATION[np.minimum(before, DURATIONS[-1])]]
     values = sorted(set(before.tolist()) | set(DURATIONS))
     place = {value: i for i, value in enumerate(values)}
-    for durations, colour, label, width in ((before, BEFORE, "on the grid of 24 ticks", 0.95), (after, AFTER, "as one of 32 DUR tokens", 0.5)):
+    for durations, colour, label, width in (
+        (before, BEFORE, "on the grid of 24 ticks", 0.95),
+        (after, AFTER, "as one of 32 DUR tokens", 0.5),
+    ):
         counts = Counter(durations.tolist())
-        axes.bar([place[v] for v in counts], [100 * n / len(durations) for n in counts.values()], width=width, color=colour, label=label)
+        axes.bar(
+            [place[v] for v in counts],
+            [100 * n / len(durations) for n in counts.values()],
+            width=width,
+            color=colour,
+            label=label,
+        )
     axes.set_yscale("log")
     axes.set_xlim(-1, len(values))
     shown = [value for value in (3, 6, 12, 24, 48, 96, 192) if value in place]
-    names = {3: "32nd", 6: "16th", 12: "8th", 24: "quarter", 48: "half", 96: "whole", 192: "2 wholes"}
+    names = {3: "1/32", 6: "1/16", 12: "1/8", 24: "1/4", 48: "1/2", 96: "1", 192: "2"}
     axes.set_xticks([place[value] for value in shown], [names[value] for value in shown], fontsize=8)
     axes.legend(frameon=False)
     changed = 100 * float((before != after).mean())
-    _style(axes, f"Durations: {changed:.2f} % of the notes are rounded by the tokens", f"duration, rising ({TICKS_PER_QUARTER} ticks a quarter)", "% of the notes (log)")
+    _style(
+        axes,
+        f"Durations: {changed:.2f} % of the notes are rounded by the tokens",
+        f"note values in rising order (1/4 = {TICKS_PER_QUARTER} ticks)",
+        "% of the notes (log)",
+    )
 
 
 def _tokens(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
@@ -117,7 +137,13 @@ def _tokens(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
     lengths = {name: values for name, values in lengths.items() if values}
     top = max(max(values) for values in lengths.values())
     bins = np.arange(0, top + 512, 512)
-    axes.hist(list(lengths.values()), bins=bins, stacked=True, color=[AFTER, "#d9a441", BEFORE][: len(lengths)], label=[f"{n} ({len(v)})" for n, v in lengths.items()])
+    axes.hist(
+        list(lengths.values()),
+        bins=bins,
+        stacked=True,
+        color=[AFTER, "#d9a441", BEFORE][: len(lengths)],
+        label=[f"{n} ({len(v)})" for n, v in lengths.items()],
+    )
     if top > 4096:
         axes.axvline(4096, color=LINE, linewidth=1, linestyle="--")
         axes.text(4150, axes.get_ylim()[1] * 0.92, "context 4,096", color=LINE, fontsize=8)
@@ -142,7 +168,7 @@ def _splits(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
         labels.append(name)
         axes.text(0, y + 0.42, "; ".join(words), va="center", fontsize=8)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.3, -0.5)
+    axes.set_ylim(len(labels) - 0.3, -0.75)
     handles = [axes.barh(0, 0, color=SPLIT_COLOURS[split]) for split in rows]
-    axes.legend(handles, list(rows), frameon=False, loc="lower right")
+    axes.legend(handles, list(rows), frameon=False, loc="upper right", ncols=3)
     _style(axes, "Notes in each split", "notes", "")

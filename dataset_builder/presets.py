@@ -35,7 +35,9 @@ def apply_preset(collection: Collection, preset: str | None) -> Collection:
     preludes = [p for p in collection.pieces if p.work == "WTC" and p.kind == "prelude" and p.split == "train"]
     preludes.sort(key=lambda piece: (piece.book or 0, piece.number or 0))
     if len(preludes) < SEED33_COUNT:
-        raise DatasetError(f"The preset seed33 needs {SEED33_COUNT} preludes of the train split; {collection.name} has {len(preludes)}.")
+        raise DatasetError(
+            f"The preset seed33 needs {SEED33_COUNT} preludes of the train split; {collection.name} has {len(preludes)}."
+        )
     return replace(collection, pieces=preludes[:SEED33_COUNT])
 
 

@@ -71,7 +71,9 @@ def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
             # Small chunks keep all busy to the end; `map` gives the results in the order of the pieces.
             yield from pool.map(process, pieces, chunksize=max(1, min(8, len(pieces) // (4 * workers))))
         except BrokenProcessPool as error:
-            raise DatasetError("A worker process died, probably out of memory; build again with --num-proc 1.") from error
+            raise DatasetError(
+                "A worker process died, probably out of memory; build again with --num-proc 1."
+            ) from error
 
 
 def process_all(
@@ -103,14 +105,18 @@ def process_all(
     first_with: dict[str, str] = {}
     known = {} if known is None else known
     new = [piece for piece in collection.pieces if piece not in known]
-    for outcome in tqdm(_outcomes(new, num_proc), total=len(new), desc="Reading scores", unit="piece", disable=None if new else True):
+    for outcome in tqdm(
+        _outcomes(new, num_proc), total=len(new), desc="Reading scores", unit="piece", disable=None if new else True
+    ):
         known[outcome.piece] = outcome
         if strict and outcome.row is None:
             break  # the check below names it
     for piece in (piece for piece in collection.pieces if piece in known):
         outcome = replace(known[piece])
         if outcome.row is not None:
-            digest = hashlib.sha256(repr((outcome.row["meters"], outcome.row["notes"], outcome.row["key"])).encode()).hexdigest()
+            digest = hashlib.sha256(
+                repr((outcome.row["meters"], outcome.row["notes"], outcome.row["key"])).encode()
+            ).hexdigest()
             twin = first_with.setdefault(digest, outcome.piece.id)
             if twin != outcome.piece.id:
                 outcome.reason, outcome.row = f"the same notes as {twin}", None
@@ -130,7 +136,9 @@ def process_all(
 
 
 def _refusal(identifier: str, reason: str) -> PieceError:
-    return PieceError(f"{identifier} cannot be used: {reason.rstrip('.')} (--strict stops here; without it the piece is skipped).")
+    return PieceError(
+        f"{identifier} cannot be used: {reason.rstrip('.')} (--strict stops here; without it the piece is skipped)."
+    )
 
 
 def _splits(collection: Collection, kept: Sequence[Outcome], validation_share: float) -> list[str]:

@@ -11,13 +11,15 @@ from .errors import DatasetError
 PATTERNS = ["README.md", "report.json", "*.parquet", "plots/*.png"]
 
 
-def push_dataset(folder: Path, repo: str, private: bool = False, endpoint: str | None = None, token: str | None = None) -> str:
+def push_dataset(
+    folder: Path, repo: str, private: bool = False, endpoint: str | None = None, token: str | None = None
+) -> str:
     """Push what `build_dataset` wrote: the card, the parquet files, the report and the plots.
 
     Args:
         folder: the built dataset.
         repo: `"user/name"`.
-        private: make the repository private when it is new.
+        private: make the repository private when it is new; else it is what the account's settings say.
         endpoint: address of the Hub; the usual one (or `HF_ENDPOINT`) when not given.
         token: access token; the one of `hf auth login` (or `HF_TOKEN`) when not given.
 
@@ -27,7 +29,6 @@ def push_dataset(folder: Path, repo: str, private: bool = False, endpoint: str |
     Raises:
         DatasetError: if the folder holds no built dataset, or the Hub does not take it.
     """
-    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
@@ -35,7 +36,7 @@ def push_dataset(folder: Path, repo: str, private: bool = False, endpoint: str |
         raise DatasetError(f"{str(folder)!r} holds no built dataset; build it first.")
     api = HfApi(endpoint=endpoint or os.environ.get("HF_ENDPOINT"), token=token)
     try:
-        address = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+        address = api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
         api.upload_folder(
             repo_id=repo,
             repo_type="dataset",
@@ -53,6 +54,19 @@ def push_dataset(folder: Path, repo: str, private: bool = False, endpoint: str |
         code = error.response.status_code if error.response is not None else "an error"
         why = {401: "the token is missing or wrong", 403: "the token may not write there", 404: "there is no such user"}
         raise DatasetError(f"The Hub refused {repo}: {why.get(code, 'it answered')} ({code}).") from error
-    except (httpx.HTTPError, OSError) as error:
+    except Exception as error:
+        if not _is_of_the_network(error):
+            raise
         raise DatasetError(f"The Hub could not be reached ({type(error).__name__}: {error}).") from error
     return str(address)
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether the HTTP client raised it; the client of huggingface_hub has changed (requests, httpx, httpx2) and may again."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
+        "httpx",
+        "httpx2",
+        "httpcore",
+        "httpcore2",
+        "requests",
+    )

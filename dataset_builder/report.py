@@ -15,7 +15,10 @@ def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
     for split, rows in processed.rows.items():
         splits[split] = {
             "pieces": len(rows),
-            **{name: sum(row[column] for row in rows) for name, column in (("notes", "num_notes"), ("tokens", "num_tokens"), ("bars", "bars"))},
+            **{
+                name: sum(row[column] for row in rows)
+                for name, column in (("notes", "num_notes"), ("tokens", "num_tokens"), ("bars", "bars"))
+            },
         }
         for row in rows:
             pieces.append(
@@ -88,14 +91,20 @@ def table(config: str, report: dict[str, Any]) -> str:
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines = [f"{config} from {report['source']}"]
     for row in (head, *rows):
-        lines.append("  " + row[0].ljust(widths[0]) + "".join("  " + cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)))
+        lines.append(
+            "  "
+            + row[0].ljust(widths[0])
+            + "".join("  " + cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        )
     changed = [f"  {count:>7,}  {COUNTS[name]}" for name, count in report["changes"].items() if count]
     if changed:
         lines += ["changed by the stages:", *changed]
     if report["catalogue"]["pieces"]:
         c = report["catalogue"]
         verdict = "they agree" if not c["disagree"] else f"they differ in {', '.join(c['disagree'])}"
-        lines.append(f"notes in the catalogue {c['expected']:,}, dropped by the stages {c['dropped']:,}, in the rows {c['found']:,}: {verdict}")
+        lines.append(
+            f"notes in the catalogue {c['expected']:,}, dropped by the stages {c['dropped']:,}, in the rows {c['found']:,}: {verdict}"
+        )
     lines.append(f"skipped: {len(report['skipped'])}")
     lines += [f"  {entry['id']}: {entry['reason']}" for entry in report["skipped"]]
     lines += [f"notice: {notice}" for notice in report["notices"]]

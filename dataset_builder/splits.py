@@ -20,7 +20,14 @@ def split_of_number(number: int) -> str:
 
 def split_of_path(parts: Sequence[str]) -> str | None:
     """The split that a folder's name declares (`train`, `validation`/`valid`/`val`/`dev`, `test`), if any does."""
-    names = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation", "test": "test"}
+    names = {
+        "train": "train",
+        "validation": "validation",
+        "valid": "validation",
+        "val": "validation",
+        "dev": "validation",
+        "test": "test",
+    }
     return next((names[part.lower()] for part in parts if part.lower() in names), None)
 
 

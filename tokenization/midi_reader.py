@@ -10,7 +10,7 @@ import numpy as np
 from .errors import ScoreReadError
 from .key import Key
 from .note_table import is_layer
-from .parts import MAX_NOTES, RawScore, merge_meters, plural
+from .parts import MAX_NOTES, RawScore, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
@@ -233,8 +233,10 @@ def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents,
     """Notes and events on the grid of 24 ticks a quarter."""
     scale = TICKS_PER_QUARTER / _ticks_per_quarter(division, notices)
     table = np.array(notes, dtype=np.float64)  # (notes, 6); ticks stay exact below 2 ** 53
-    onsets = np.rint(table[:, 0] * scale)
-    durations = np.maximum(1, np.rint((table[:, 1] - table[:, 0]) * scale))
+    exact = np.stack([table[:, 0], table[:, 1] - table[:, 0]]) * scale  # (2, n): onsets and durations
+    onsets, durations = np.rint(exact)
+    durations = np.maximum(1, durations)
+    note_rounding(int((np.abs(exact - (onsets, durations)) > 1e-6).any(axis=0).sum()), notices)
     meters = merge_meters(((round(tick * scale), top, bottom) for tick, top, bottom in found.meters), notices)
     shift, meters = _pickup(meters, notices)
     labels = [(note[4], note[3]) for note in notes]

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 from .errors import ScoreReadError
 from .key import Key
-from .parts import MAX_BYTES, MAX_NOTES, MAX_TICKS, RawScore, check_size, merge_meters, plural
+from .parts import MAX_BYTES, MAX_NOTES, MAX_TICKS, RawScore, check_size, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 
@@ -311,13 +311,16 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         if count
     ]
     starts, meters = _timeline(found, notices)
+    onsets = [starts[note.measure] + note.offset for note in found.notes]
+    beside = (o.denominator > 1 or note.duration.denominator > 1 for o, note in zip(onsets, found.notes, strict=True))
+    note_rounding(sum(beside), notices)
     software = " ".join(element.text or "" for element in root.findall("identification/encoding/software"))
     ours = OUR_SOFTWARE in software.split()
     labels = [_label(note) for note in found.notes]
     voices = [(int(note.voice) - 1) % MAX_VOICES for note in found.notes] if ours and _numbered(found.notes) else None
     staves = {(note.part, note.staff) for note in found.notes}
     return RawScore(
-        [round(starts[note.measure] + note.offset) for note in found.notes],
+        [round(onset) for onset in onsets],
         [max(1, round(note.duration)) for note in found.notes],
         [note.pitch for note in found.notes],
         labels,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from .errors import ScoreReadError
-from .parts import MAX_NOTES, RawScore, merge_meters, plural
+from .parts import MAX_NOTES, RawScore, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import TICKS_PER_QUARTER, parse_meter
 
@@ -25,6 +25,13 @@ def _ticks(text: str) -> int:
     scaled, divisor = int(top) * TICKS_PER_QUARTER, int(bottom or 1)
     whole, rest = divmod(scaled, divisor)
     return whole + (2 * rest > divisor or (2 * rest == divisor and whole % 2))
+
+
+@lru_cache(maxsize=100_000)
+def _is_beside(text: str) -> bool:
+    """Whether a time is no whole number of ticks."""
+    top, _, bottom = text.partition("/")
+    return int(top) * TICKS_PER_QUARTER % int(bottom or 1) != 0
 
 
 def is_layer(label: str) -> bool:
@@ -53,6 +60,8 @@ def read_note_table(data: bytes) -> RawScore:
         return RawScore([], [], [], [])
     column: Callable[[str], int | None] = lambda name: header.index(name) if name in header else None
     onsets, durations, pitches = _numbers(rows, header)
+    times = [header.index(name) for name in _NEEDED[:2]]
+    note_rounding(sum(any(_is_beside(row[i]) for i in times) for row in rows), notices)
     shift, meters = _bars(rows, onsets, column("bar_pos_q"), column("time_signature"), notices)
     voice = column("voice")
     labels = [row[voice] for row in rows] if voice is not None else [""] * len(rows)

@@ -15,7 +15,7 @@ from .voices import infer_voices
 
 # What a reader accepts; beyond it a file is not a piece of keyboard music but a mistake or an attack.
 MAX_BYTES = 8 * 2**20
-MAX_NOTES = 20_000
+MAX_NOTES = 12_000
 MAX_TICKS = 24 * 40_000  # 10,000 bars of 4/4
 # Labels are taken for parts when at most this share of the notes begins while another of the same label sounds.
 MAX_CHORD_SHARE = 0.10
@@ -59,6 +59,12 @@ def check_size(size: int, what: str = "file") -> None:
 def plural(count: int, what: str) -> str:
     """`"1 grace note"`, `"3 grace notes"`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def note_rounding(count: int, notices: list[str]) -> None:
+    """Add the notice that so many notes had an onset or a duration beside the grid, if any had."""
+    if count:
+        notices.append(f"{plural(count, 'note')} moved onto the grid of 24 ticks a quarter")
 
 
 def build_score(raw: RawScore, key: Key | str | None = None, form: str | None = None, source: str | None = None) -> Score:

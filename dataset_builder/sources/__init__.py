@@ -34,7 +34,9 @@ def open_source(name: str | Sequence[str], route: str = "notes", **options: obje
         return open_download(**options)  # type: ignore[arg-type]
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        raise DatasetError(f"There is no folder {str(name)!r}: --source takes a folder of scores, {' or '.join(repr(n) for n in NAMED)}.")
+        raise DatasetError(
+            f"There is no folder {str(name)!r}: --source takes a folder of scores, {' or '.join(repr(n) for n in NAMED)}."
+        )
     from .folder import open_folder
 
     return open_folder(folder, route)
@@ -42,7 +44,9 @@ def open_source(name: str | Sequence[str], route: str = "notes", **options: obje
 
 def _together(parts: Sequence[Collection]) -> Collection:
     """Several collections as one; of pieces with the same id the first stays."""
-    together = Collection(" + ".join(part.name for part in parts), rest_is_train=any(part.rest_is_train for part in parts))
+    together = Collection(
+        " + ".join(part.name for part in parts), rest_is_train=any(part.rest_is_train for part in parts)
+    )
     seen: set[str] = set()
     for part in parts:
         together.notices += part.notices

@@ -72,9 +72,14 @@ def read_manifest(path: Path) -> list[Entry]:
     for row in rows:
         sha256 = row["sha256"].lower()
         if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-            raise DatasetError(f"The manifest {path.name} gives {row['id']} the SHA-256 {row['sha256']!r}, which is none.")
+            raise DatasetError(
+                f"The manifest {path.name} gives {row['id']} the SHA-256 {row['sha256']!r}, which is none."
+            )
         fields = {"kind": guess_kind(row["path"]), **wtc_fields(row["id"])}
-        fields |= {name: row.get(name) or fields.get(name, "") for name in ("work", "title", "bwv", "source", "encoder", "licence")}
+        fields |= {
+            name: row.get(name) or fields.get(name, "")
+            for name in ("work", "title", "bwv", "source", "encoder", "licence")
+        }
         fields |= {name: row[name] for name in ("tonic", "mode") if row.get(name)}
         fields |= {"id": row["id"], "source_file": f"{row['repository']}@{row['commit'][:12]}/{row['path']}"}
         entries.append(Entry(fields, row["repository"], row["commit"], row["path"], sha256))
@@ -87,7 +92,9 @@ def default_folder() -> Path:
     return Path(cache) / "musicgpt" / "scores"
 
 
-def open_download(manifest: str | None = None, base_url: str | None = None, download_dir: str | None = None) -> Collection:
+def open_download(
+    manifest: str | None = None, base_url: str | None = None, download_dir: str | None = None
+) -> Collection:
     """The pieces of a manifest, fetched where they are not in the cache yet.
 
     What cannot be fetched is named in `Collection.unavailable`, and the others are used.
@@ -118,7 +125,9 @@ def open_download(manifest: str | None = None, base_url: str | None = None, down
             return error
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        results = list(tqdm(pool.map(attempt, entries), total=len(entries), desc="Fetching scores", unit="file", disable=None))
+        results = list(
+            tqdm(pool.map(attempt, entries), total=len(entries), desc="Fetching scores", unit="file", disable=None)
+        )
     for entry, result in zip(entries, results, strict=True):
         if isinstance(result, DownloadError):
             collection.unavailable.append((entry.piece["id"], str(result)))
@@ -152,14 +161,22 @@ def fetch(entry: Entry, base_url: str, folder: Path, attempts: int = ATTEMPTS, p
                 return target
             except urllib.error.HTTPError as error:
                 error.close()
-                reason, final = f"the server answered {error.code} {error.reason}", 400 <= error.code < 500 and error.code not in _PASSING
+                reason, final = (
+                    f"the server answered {error.code} {error.reason}",
+                    400 <= error.code < 500 and error.code not in _PASSING,
+                )
             except DownloadError as error:
                 reason, final = str(error), False
             except (OSError, http.client.HTTPException) as error:
-                reason, final = f"the connection failed ({getattr(error, 'reason', None) or error or type(error).__name__})", False
+                reason, final = (
+                    f"the connection failed ({getattr(error, 'reason', None) or error or type(error).__name__})",
+                    False,
+                )
             if final or number == attempts:
                 tries = f"after {number} attempt{'s' if number > 1 else ''}"
-                raise DownloadError(f"{entry.piece['id']} could not be fetched from {entry.url(base_url)} {tries}: {reason}.")
+                raise DownloadError(
+                    f"{entry.piece['id']} could not be fetched from {entry.url(base_url)} {tries}: {reason}."
+                )
             time.sleep(pause * 2 ** (number - 1))
     raise AssertionError("unreachable")
 

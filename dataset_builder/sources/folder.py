@@ -92,4 +92,8 @@ def _add_files(collection: Collection, folder: Path, paths: list[Path]) -> None:
         known.setdefault("split", split_of_path(relative.parts[:-1]))
         known.setdefault("kind", guess_kind(relative.as_posix()))
         identifier = path.stem if known.get("work") == "WTC" else relative.as_posix()
-        collection.pieces.append(Piece(id=identifier, path=path, source=folder.name, source_file=path.relative_to(folder).as_posix(), **known))
+        collection.pieces.append(
+            Piece(
+                id=identifier, path=path, source=folder.name, source_file=path.relative_to(folder).as_posix(), **known
+            )
+        )

@@ -32,7 +32,9 @@ def corpus_folder() -> Path:
     spec = find_spec("music21")
     folder = Path(spec.origin or "").parent / "corpus" / "bach" if spec else None
     if folder is None or not folder.is_dir():
-        raise DatasetError("The corpus of music21 is not installed: install the package music21, or give --source a folder of scores.")
+        raise DatasetError(
+            "The corpus of music21 is not installed: install the package music21, or give --source a folder of scores."
+        )
     return folder
 
 
@@ -40,7 +42,12 @@ def notice_of(content: bytes) -> str | None:
     """The licence notice of a MusicXML text in words, or `None` where it reserves rights without allowing anything."""
     texts = [" ".join(text.decode("utf-8", "replace").split()) for text in _TEXT.findall(content)]
     if any(BY_PERMISSION in text.lower() for text in texts):
-        return BY_PERMISSION + " (" + "; ".join(text for text in texts if "©" in text or "permission" in text.lower()) + ")"
+        return (
+            BY_PERMISSION
+            + " ("
+            + "; ".join(text for text in texts if "©" in text or "permission" in text.lower())
+            + ")"
+        )
     reserved = any("©" in text or "copyright" in text.lower() or "reserved" in text.lower() for text in texts)
     return None if reserved else WITHOUT_NOTICE
 
@@ -70,7 +77,15 @@ def open_music21() -> Collection:
         if licence is None:
             reserved.append(path.stem)
             continue
-        fields = {"work": "WTC", "book": 1, "number": 1, "kind": "prelude", "split": "train", "tonic": "C", "mode": "major"}
+        fields = {
+            "work": "WTC",
+            "book": 1,
+            "number": 1,
+            "kind": "prelude",
+            "split": "train",
+            "tonic": "C",
+            "mode": "major",
+        }
         collection.pieces.append(
             Piece(
                 id="wtc1p01" if is_prelude else path.stem,
@@ -79,12 +94,16 @@ def open_music21() -> Collection:
                 source="music21",
                 source_file=f"corpus/bach/{path.name}",
                 licence=licence,
-                encoder="MuseScore user, score 117279" if is_prelude else "Margaret Greentree (jsbchorales.net) and the music21 project",
+                encoder="MuseScore user, score 117279"
+                if is_prelude
+                else "Margaret Greentree (jsbchorales.net) and the music21 project",
                 **(fields if is_prelude else {"work": "chorale"}),  # type: ignore[arg-type]
             )
         )
     if not collection.pieces:
-        raise DatasetError("The installed music21 has no Bach chorales in its corpus: give --source a folder of scores.")
+        raise DatasetError(
+            "The installed music21 has no Bach chorales in its corpus: give --source a folder of scores."
+        )
     if reserved:
         collection.notices.append(f"{len(reserved)} chorales whose notice is a bare copyright line were left out.")
     return collection
