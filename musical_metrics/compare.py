@@ -19,6 +19,7 @@ from .score import combine, judge_all, musical_score
 from .view import View, as_view
 
 RIDGE = 1.0
+REPEATS = 3  # dealings of the folds over which the two-sample AUC is averaged
 SCORED = np.array([metric.scored for metric in METRICS])
 
 
@@ -111,23 +112,28 @@ def two_sample_auc(
     rng = np.random.default_rng(seed)
     x = np.concatenate([ours, theirs])[:, SCORED]
     y = np.arange(n + m) < n
-    if our_groups is not None and their_groups is not None:
-        fold = _folds([str(g) for g in (*our_groups, *their_groups)], n + m, folds, rng)
-    else:
-        fold = np.concatenate([_folds(our_groups, n, folds, rng), _folds(their_groups, m, folds, rng)])
     found: list[float] = []
     size: list[int] = []
-    for k in range(folds):
-        test = fold == k
-        if test.all() or len(set(y[test])) < 2 or len(set(y[~test])) < 2:
-            continue
-        train_x, test_x = _prepare(x[~test], x[test])
-        w = _fit_logistic(train_x, y[~test].astype(float))
-        decision = test_x @ w[:-1]
-        value = auc(decision[y[test]], decision[~y[test]]).value
-        found.append(0.5 if value is None else value)
-        size.append(int(test.sum()))
+    for _ in range(REPEATS):
+        if our_groups is not None and their_groups is not None:
+            fold = _folds([str(g) for g in (*our_groups, *their_groups)], n + m, folds, rng)
+        else:
+            fold = np.concatenate([_folds(our_groups, n, folds, rng), _folds(their_groups, m, folds, rng)])
+        for k in range(folds):
+            value = _fold_auc(x, y, fold == k)
+            if value is not None:
+                found.append(value)
+                size.append(int((fold == k).sum()))
     return Measure(float(np.average(found, weights=size))) if found else nothing("no fold holds pieces of both sets")
+
+
+def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
+    """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part lacks one of the sets."""
+    if len(set(y[test])) < 2 or len(set(y[~test])) < 2:
+        return None
+    train_x, test_x = _prepare(x[~test], x[test])
+    decision = test_x @ _fit_logistic(train_x, y[~test].astype(float))[:-1]
+    return auc(decision[y[test]], decision[~y[test]]).value
 
 
 @dataclass(frozen=True)

@@ -231,8 +231,9 @@ def cardinality_score(points: np.ndarray, others: np.ndarray) -> float:
     """
     if not len(points) or not len(others):
         return 0.0
-    # A translation as one number; pitches differ by less than 256.
-    differences = np.subtract.outer(points[:, 0] * 512 + points[:, 1], others[:, 0] * 512 + others[:, 1]).ravel()
+    # A translation as one number (pitches differ by less than 256), in 32 bits, which sort faster.
+    ours, theirs = ((p[:, 0] - p[0, 0]) * 512 + p[:, 1] for p in (points, others))
+    differences = np.subtract.outer(ours.astype(np.int32), theirs.astype(np.int32)).ravel()
     differences.sort()
     edges = np.flatnonzero(np.concatenate([[True], np.diff(differences) != 0, [True]]))
     return float(np.diff(edges).max() / max(len(points), len(others)))

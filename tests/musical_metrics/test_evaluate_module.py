@@ -78,16 +78,18 @@ print(results["rhythm_nll"], musical_metrics.__file__, tokenization.__file__, se
 
 def test_a_hub_folder_alone(tmp_path, repo_root):
     """In another process, another place and under another name, where nothing of the project can be imported."""
-    folder = write_hub_folder(tmp_path / "musical_metrics")
-    other = write_hub_folder(tmp_path / "renamed")
-    for asked, home in ((folder, folder), (other / "musical_metrics.py", other)):
-        # -P -c keeps the project off the path; an installed project is hidden by -S with the packages added back.
-        blocker = f"import sys; sys.path = [p for p in sys.path if not p.startswith({str(repo_root)!r}) or 'site-packages' in p]; sys.meta_path = [f for f in sys.meta_path if '__editable__' not in str(f)]\n"
-        done = subprocess.run([sys.executable, "-P", "-c", blocker + SCRIPT, str(asked)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        value, *files = done.stdout.strip().split("|")
-        assert float(value) > 0
-        assert [Path(f).parent for f in files] == [home, home / "tokenization"]
+    folder = write_hub_folder(tmp_path / "renamed")
+    # -P keeps the working directory off the path; an editable install of the project is hidden.
+    hide = (
+        f"import sys; sys.path = [p for p in sys.path if not p.startswith({str(repo_root)!r}) or 'site-packages' in p]; "
+        "sys.meta_path = [f for f in sys.meta_path if '__editable__' not in str(f)]\n"
+    )
+    command = [sys.executable, "-P", "-c", hide + SCRIPT, str(folder / "musical_metrics.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    value, *files = done.stdout.strip().split("|")
+    assert float(value) > 0
+    assert [Path(f).parent for f in files] == [folder, folder / "tokenization"]
 
 
 def test_the_folder_has_what_a_space_needs(tmp_path):
