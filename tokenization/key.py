@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .errors import ScoreError
+from .vocabulary import MODES
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"": 0, "#": 1, "b": -1, "-": -1, "♯": 1, "♭": -1, "s": 1, "is": 1, "es": -1, "sharp": 1, "flat": -1}
-
-from .vocabulary import MODES
 
 # The 24 keys as a musician would ask for them: one spelling a pitch class, the one that the WTC uses.
 KEY_NAMES = tuple(

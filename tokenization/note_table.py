@@ -34,6 +34,13 @@ def _is_beside(text: str) -> bool:
     return int(top) * TICKS_PER_QUARTER % int(bottom or 1) != 0
 
 
+@lru_cache(maxsize=100_000)
+def _off_grid(text: str) -> bool:
+    """Whether a time is no whole number of ticks."""
+    top, _, bottom = text.partition("/")
+    return int(top) * TICKS_PER_QUARTER % int(bottom or 1) != 0
+
+
 def is_layer(label: str) -> bool:
     """Whether a label names a staff and layer of the notation (`s1v2`), which is not a part."""
     return _LAYER.fullmatch(label) is not None
@@ -63,6 +70,10 @@ def read_note_table(data: bytes) -> RawScore:
     times = [header.index(name) for name in _NEEDED[:2]]
     note_rounding(sum(any(_is_beside(row[i]) for i in times) for row in rows), notices)
     shift, meters = _bars(rows, onsets, column("bar_pos_q"), column("time_signature"), notices)
+    onset, duration = (header.index(name) for name in _NEEDED[:2])
+    for what, place in (("onset", onset), ("duration", duration)):
+        rounded = sum(_off_grid(row[place]) for row in rows)
+        notices += [f"{plural(rounded, what)} rounded to the grid of {TICKS_PER_QUARTER} a quarter"] if rounded else []
     voice = column("voice")
     labels = [row[voice] for row in rows] if voice is not None else [""] * len(rows)
     return RawScore(

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import ScoreReadError
-from .key import Key
+from .key import C_MAJOR, Key
 from .parts import RawScore, build_score, check_size
 from .score import Score
 
 SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl", ".tsv")
+SURE = 0.1  # confidence of an estimated key that overrules a declared C major
 
 
 def _reader(suffix: str) -> Callable[[bytes], RawScore]:
@@ -81,10 +82,15 @@ def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str 
 
 
 def settle_key(score: Score, declared: Key | None, asked: Key | str | None) -> Score:
-    """The score with a key: the one asked for, else the one the file declares, else an estimate with a notice."""
-    if asked is not None or declared is not None:
+    """The score with a key: the one asked for, else the one the file declares, else an estimate with a notice.
+
+    C major is what programs write where nobody declared a key; it gives way to an estimate of at least `SURE`.
+    """
+    if asked is not None or (declared is not None and declared != C_MAJOR):
         return score
     from .key_finding import estimate_key
 
     key, confidence = estimate_key(score)
+    if declared is not None and (key == declared or confidence < SURE):
+        return score
     return score.replace(key=key, notices=(*score.notices, f"key estimated as {key} (confidence {confidence:.2f})"))
