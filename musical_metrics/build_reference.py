@@ -82,9 +82,8 @@ def npz(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def build(source: Path, out: Path) -> None:
-    """Read the scores, measure them and write `values.json`, `ngram.npz`, `index.npz` and `pieces.json`."""
-    movements = read_corpus(source)
+def build(movements: Sequence[Movement], out: Path) -> None:
+    """Measure the movements and write `values.json`, `ngram.npz`, `index.npz` and `pieces.json`."""
     held_out = HeldOut(movements)
     models, index = fit(held_out.views), held_out.index
     write_whole(out / "ngram.npz", npz({**models.pitch.arrays("pitch"), **models.rhythm.arrays("rhythm")}))
@@ -99,7 +98,7 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/")
     parser.add_argument("--out", type=Path, default=DATA, help="folder to write to")
     arguments = parser.parse_args()
-    build(arguments.source, arguments.out)
+    build(read_corpus(arguments.source), arguments.out)
 
 
 if __name__ == "__main__":
