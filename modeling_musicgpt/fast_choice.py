@@ -1,7 +1,7 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """From logits to a token: what transformers' logits processors and `torch.multinomial` do, for one row.
 
-The order is that of `generate()`: repetition penalty, grammar, end at a bar line, temperature, top-k, top-p, min-p, and the choice.
+The order is that of `generate()`: repetition penalty, least length, grammar, end at a bar line, temperature, top-k, top-p, min-p, and the choice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from .grammar_musicgpt import MAX_TIME_TOKENS
 from .grammar_musicgpt import STATE as STATES
 
 # Places in `how`: the arguments of the choice, as float64; 0 switches a step off.
-SAMPLE, TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, GRAMMAR, BAR_END, MAX_LENGTH, EOS, ENDS = range(11)
+SAMPLE, TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, GRAMMAR, BAR_END, MAX_LENGTH, EOS, ENDS, MIN_LENGTH = range(12)
+NUM_HOW = 12
 # What a choice gives instead of a token when the scores are not numbers.
 NOT_A_NUMBER = -1
 _NOTE, _END = STATES["NOTE"], STATES["END"]
@@ -117,6 +118,14 @@ def penalise(scores: Floats, seen: Bools, penalty: f64, count: int):
     for i in range(count):
         if seen[i]:
             scores[i] = scores[i] * p if scores[i] < 0 else scores[i] / p
+
+
+@kernel
+def forbid_end(scores: Floats, is_eos: Bools, count: int):
+    """`MinLengthLogitsProcessor` and `MinNewTokensLengthLogitsProcessor` while the row is too short."""
+    for i in range(count):
+        if is_eos[i]:
+            scores[i] = _NEG_INF
 
 
 @kernel

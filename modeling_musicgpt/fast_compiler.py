@@ -33,7 +33,7 @@ TYPES = {
     "int": I64, "bool": I1, "f32": F32, "f64": F64, "None": ir.VoidType(), "Ints": I64.as_pointer(), "Ints32": I32.as_pointer(),
     "Bools": I8.as_pointer(), "Floats": F32.as_pointer(), "Doubles": F64.as_pointer(),
 }  # fmt: skip
-_CTYPES = {"int": ctypes.c_int64, "f32": ctypes.c_float, "None": None}
+_CTYPES = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "f32": ctypes.c_float, "None": None}
 _REAL = (ir.FloatType, ir.DoubleType)
 _OPERATORS = {
     ast.Add: ("add", "fadd"), ast.Sub: ("sub", "fsub"), ast.Mult: ("mul", "fmul"), ast.Div: (None, "fdiv"), ast.FloorDiv: ("sdiv", None),

@@ -10,12 +10,14 @@ from .fast_choice import (
     BAR_END,
     GRAMMAR,
     MAX_LENGTH,
+    MIN_LENGTH,
     NOT_A_NUMBER,
     PENALTY,
     Rules,
     allow_bar_end,
     allow_grammar,
     choose,
+    forbid_end,
     penalise,
 )
 from .fast_compiler import Bools, Floats, Ints, Ints32, kernel, struct
@@ -159,6 +161,8 @@ def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, 
         b.scores[i] = logits[i]
     if how[PENALTY] != 1:
         penalise(b.scores, b.seen + row * vocab, how[PENALTY], vocab)
+    if b.length[row] < how[MIN_LENGTH]:
+        forbid_end(b.scores, rules.is_eos, vocab)
     mask(rules, b, r.states + place * STATE_SIZE, b.length[row], vocab)
     return choose(b.scores, noise, how, b.sorted_scores, b.places, vocab)
 

@@ -68,7 +68,7 @@ def advance(
     s[TICKS] += what[STEP]
     _pass_time(s, what[BAR_LENGTH], column)
     s[INTERVAL] = s[MOTIF] = 0
-    if 0 < what[VOICE] <= voices:
+    if 0 < what[VOICE] <= voices and s[NOTE_PITCH] > 0:
         _sound(s, what[VOICE] - 1, num_motifs)
     elif s[LATEST] > 0 and (what[DURATION] > 0 or what[IS_TIME] > 0):
         s[MOTIF] = _melody(s, s[LATEST] - 1) % num_motifs + 1 if num_motifs > 0 else 0

@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList
 
 from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
 from .configuration_musicgpt import MusicGPTConfig
+from .fast_sampling import FastSamplingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
 
 # Arguments of `generate()` that are ours, with their defaults; a generation config may hold them too.
@@ -37,7 +38,7 @@ def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> Generat
     return GenerationConfig(**{**values, **changes})
 
 
-class MusicGPTGenerationMixin(GenerationMixin):
+class MusicGPTGenerationMixin(FastSamplingMixin):
     """`generate()` with two more arguments, which a `generation_config` may also hold:
 
     constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask comes before the caller's own logits
