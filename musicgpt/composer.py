@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Rows of one call of the model; the cache of a row of 4,096 tokens takes 33 MB.
 BATCH = 16
 MAX_PIECES = 1000
+# What a piece of no asked length takes, for the progress bar.
+TYPICAL_TOKENS = 1800
 
 
 class Composer:
@@ -89,7 +91,7 @@ class Composer:
             prompt (`Score`, *optional*): a beginning to continue in its own key, meter and tempo. Its notes stay as they are; the
                 first new note comes after its last onset.
             prompt_bars (`int`, *optional*): keep only this many of the prompt's first bars.
-            progress (callable, *optional*): called after every token with how many tokens are done and how many there can be.
+            progress (callable, *optional*): called after every token with how many tokens are done and how many there may be.
 
         Returns:
             list of `Composition`: `num` of them.
@@ -103,6 +105,7 @@ class Composer:
         task = self._task(settings, prompt, prompt_bars)
         assert settings.seed is not None
         seeds = [settings.seed + k for k in range(num)]
+        expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []
         for start in range(0, num, BATCH):
             part = seeds[start : start + BATCH]
@@ -110,7 +113,7 @@ class Composer:
 
             def report(tokens: int, done: int = start) -> None:
                 if progress:
-                    progress(done * task.max_new_tokens + min(tokens, task.max_new_tokens) * len(part), num * task.max_new_tokens)  # noqa: B023
+                    progress(done * expected + min(tokens, expected) * len(part), num * expected)  # noqa: B023
 
             rows = self._generate(task, settings, part, report=report)
             seconds = (time.perf_counter() - begun) / len(part)
@@ -159,14 +162,18 @@ class Composer:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-        from .earliest_end import EarliestEnd
+        from .length import Length
         from .sampling import SeededSampling, StopAndReport
 
         device, wanted = self.model.device, settings.resolved()
         ids = torch.tensor([task.ids] * len(seeds), dtype=torch.long, device=device)  # (rows, prompt)
         config = GenerationConfig(
             max_new_tokens=task.max_new_tokens,
-            do_sample=False,  # the sampling is in SeededSampling
+            # The sampling is in SeededSampling; what a checkpoint's generation config says of it must not come on top.
+            do_sample=False,
+            temperature=1.0,
+            top_p=1.0,
+            top_k=50,
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,
             pad_token_id=PAD_ID,
@@ -180,7 +187,10 @@ class Composer:
             attention_mask=torch.ones_like(ids),
             generation_config=config,
             logits_processor=LogitsProcessorList(
-                [EarliestEnd(wanted.min_bars, wanted.min_notes), SeededSampling(wanted, seeds)]
+                [
+                    Length(wanted.min_bars, wanted.min_notes, task.ids, wanted.ends_when_long_enough),
+                    SeededSampling(wanted, seeds),
+                ]
             ),
             stopping_criteria=StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])]),
             streamer=streamer,
@@ -196,7 +206,7 @@ class Stream:
         prompt (`Score`): the notes that are there before the first new one; without notes when there is no prompt.
         composition (`Composition` or `None`): the piece, once the iteration has ended; `None` before.
         num_tokens (`int`): tokens made so far.
-        max_new_tokens (`int`): how many there can be.
+        max_new_tokens (`int`): how many there can be, or, where no length was asked for, about how many there will be.
     """
 
     def __init__(self, composer: Composer, settings: Settings, task: Task, stop: Event):
@@ -204,7 +214,7 @@ class Stream:
 
         self.settings, self.prompt, self.stop = settings, task.score, stop
         self.composition: Composition | None = None
-        self.num_tokens, self.max_new_tokens = 0, task.max_new_tokens
+        self.num_tokens, self.max_new_tokens = 0, _expected_tokens(settings, task)
         self._composer, self._task = composer, task
         self._tokens: queue.Queue = queue.Queue()
         self._notes = self._run()
@@ -280,6 +290,10 @@ def _check_source(source: str) -> None:
 def _seeded(settings: Settings | None) -> Settings:
     settings = settings or Settings()
     return settings if settings.seed is not None else settings.with_seed(secrets.randbelow(2**31))
+
+
+def _expected_tokens(settings: Settings, task: Task) -> int:
+    return min(task.max_new_tokens, TYPICAL_TOKENS) if settings.max_new_tokens is None else task.max_new_tokens
 
 
 def _until_end(tokens: list[int]) -> list[int]:

@@ -48,8 +48,8 @@ class Settings:
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
-        max_new_tokens (`int`, *optional*): how many there can be, four a note; 1,600 by default. The piece ends with the last bar
-            that fits.
+        max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece ends with the last bar that fits. When not
+            given, it ends at a bar line when it is long enough (`musicgpt.length`), mostly with 300 to 500 notes.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before `min_notes` notes, unless
             `max_new_tokens` are used up; 16 bars and 200 notes by default, a prompt's counted.
         min_notes (`int`, *optional*): see `min_bars`.
@@ -106,7 +106,8 @@ class Settings:
             top_k=_first(self.top_k, 0),
             top_p=_first(self.top_p, mood and mood.top_p, 0.95),
             min_p=_first(self.min_p, 0.0),
-            max_new_tokens=_first(self.max_new_tokens, 1600),
+            max_new_tokens=_first(self.max_new_tokens, MAX_NEW_TOKENS),
+            ends_when_long_enough=self.max_new_tokens is None,
             min_bars=_first(self.min_bars, 16),
             min_notes=_first(self.min_notes, 200),
         )
@@ -161,6 +162,7 @@ class Resolved:
     top_p: float
     min_p: float
     max_new_tokens: int
+    ends_when_long_enough: bool
     min_bars: int
     min_notes: int
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from musical_metrics.cli import add_arguments, run
+from musical_metrics.cli import add_arguments as add_arguments
+from musical_metrics.cli import run as run
 
 DESCRIPTION = "Measure pieces against Bach's own values: metrics, the musical score with its reasons, the nearest passage."
 EXAMPLES = """\

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
     how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
     how.add_argument("--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0")
-    how.add_argument("--max-new-tokens", type=int, help="four tokens a note; default 1600; ends with the last bar that fits")
+    how.add_argument("--max-new-tokens", type=int, help="four tokens a note; ends with the last bar that fits; default: as long as it takes for 16 bars or more")
     how.add_argument("--min-bars", type=int, help="do not end before so many bars; default 16")
     how.add_argument("--min-notes", type=int, help="do not end before so many notes; default 200")
     how.add_argument("--seed", type=int, help="the same settings and seed give the same files; default random")

@@ -60,9 +60,10 @@ def _add_tokenizer(folder: Path) -> None:
 
 def _add_code(folder: Path) -> None:
     """The two entry files and everything that they import from their packages, flat as the Hub's loader wants it."""
+    from transformers.dynamic_module_utils import get_relative_import_files
+
     import modeling_musicgpt.modeling_musicgpt as model_file
     from tokenization import tokenization_musicgpt as tokenizer_file
-    from transformers.dynamic_module_utils import get_relative_import_files
 
     for module in (model_file, tokenizer_file):
         assert module.__file__ is not None

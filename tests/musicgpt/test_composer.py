@@ -141,7 +141,7 @@ def test_an_error_in_the_models_thread_reaches_the_reader(composer, monkeypatch)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(MusicGPTError, match="config.json"):
+    with pytest.raises(MusicGPTError, match=r"config\.json"):
         Composer.from_pretrained(tmp_path)
     with pytest.raises(MusicGPTError, match="no such folder"):
         Composer.from_pretrained(tmp_path / "nothing")

@@ -15,7 +15,7 @@ def score() -> Score:
 def test_every_note_is_drawn_in_its_voices_colour_once_a_system(score):
     from matplotlib.colors import to_rgb
 
-    drawn = {colour: 0 for colour in VOICE_COLOURS}
+    drawn = dict.fromkeys(VOICE_COLOURS, 0)
     for axes in draw(score).axes:
         for collection in axes.collections:
             colour = collection.get_facecolor()[0][:3]
