@@ -72,7 +72,7 @@ def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str:
         tags=["music", "symbolic-music", "bach", "well-tempered-clavier", "counterpoint"],
     )
     DatasetInfosDict(infos).to_dataset_card_data(data)
-    data.configs = [
+    configs = [
         {
             "config_name": name,
             **({"default": True} if i == 0 else {}),
@@ -80,6 +80,7 @@ def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str:
         }
         for i, (name, info) in enumerate(infos.items())
     ]
+    setattr(data, "configs", configs)  # noqa: B010 (a field of the Hub that the class does not declare)
     return str(data)
 
 

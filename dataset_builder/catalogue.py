@@ -41,7 +41,8 @@ def read_catalogue(path: Path, route: str = "notes") -> tuple[list[Piece], list[
                 f"{path.name} in {path.parent.name or path.parent} has no column 'id': it cannot be used as a catalogue."
             )
         rows = list(reader)
-    found, missing = [], []
+    found: list[Piece] = []
+    missing: list[Piece] = []
     for row in rows:
         piece = _piece(row, path.parent, route)
         (found if piece.path.is_file() else missing).append(piece)

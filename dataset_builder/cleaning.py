@@ -51,7 +51,7 @@ class Cleaned(NamedTuple):
 
 # Stages that make notes disappear, so that the catalogue's count is less by what they count.
 DROPPING = ("excerpt", "duplicates", "repeats", "ornaments")
-Stage = Callable[[Score, Piece], tuple[Score, int]]
+Stage = Callable[[Score, Piece | None], tuple[Score, int]]
 
 
 def order_voices(score: Score, piece: Piece | None = None) -> tuple[Score, int]:

@@ -136,7 +136,7 @@ def _tokens(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
     lengths = {name: [row["num_tokens"] for row in _all(rows) if row["kind"] == kind] for name, kind in groups.items()}
     lengths = {name: values for name, values in lengths.items() if values}
     top = max(max(values) for values in lengths.values())
-    bins = np.arange(0, top + 512, 512)
+    bins = list(range(0, top + 512, 512))
     axes.hist(
         list(lengths.values()),
         bins=bins,

@@ -14,7 +14,7 @@ PRESETS = {
     "seed33": "the first 33 preludes of the train split, in the order of book and number",
 }
 SEED33_REASON = (
-    "The original's list of pieces and its tokenizer are not published, so neither can be matched. This preset states its rule (the "
+    "The original's list of pieces and its tokenizer are not known here, so neither can be matched. This preset states its rule (the "
     "first 33 preludes of the train split, by book and number). MusicGPT spells a note with exactly four tokens (NOTE, VOICE, DUR, "
     "TIME) plus a short prefix a piece, so its count is four times the notes; another scheme counts otherwise (the original's figure "
     "would be {ratio:.2f} tokens for each of these notes: more events a note, such as separate bar, position or velocity tokens, "
