@@ -29,12 +29,30 @@ def step_folder(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}"
 
 
+def _not_written(target: Path, error: Exception) -> CheckpointError:
+    """What to tell a user about a failed write."""
+    # safetensors wraps the system's error in a text of its own.
+    code = (
+        error.errno
+        if isinstance(error, OSError)
+        else next((c for c in (errno.ENOSPC, errno.EDQUOT) if f"os error {c})" in str(error)), None)
+    )
+    full = code in (errno.ENOSPC, errno.EDQUOT)
+    cause = "the disk is full" if full else (getattr(error, "strerror", None) or str(error))
+    advice = "free some space and start again" if full else "see to it and start again"
+    return CheckpointError(
+        f"The checkpoint {target.name} could not be written: {cause}; {advice}, the run goes on from the one before."
+    )
+
+
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Make a folder whole or not at all: `fill` writes beside it, then it takes the target's place.
 
     Raises:
         CheckpointError: when it cannot be written; what was there before is still there.
     """
+    from safetensors import SafetensorError
+
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.parent / f".{target.name}.writing-{os.getpid()}"
     shutil.rmtree(beside, ignore_errors=True)
@@ -45,14 +63,9 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
             if path.is_file():
                 _flush(path)
         _replace_folder(beside, target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(beside, ignore_errors=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        cause = "the disk is full" if full else (error.strerror or str(error))
-        advice = "free some space and start again" if full else "see to it and start again"
-        raise CheckpointError(
-            f"The checkpoint {target.name} could not be written: {cause}; {advice}, the run goes on from the one before."
-        ) from error
+        raise _not_written(target, error) from error
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise

@@ -201,11 +201,16 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     assert (path.name, state["step"]) == ("step-00000001", 1)
 
 
-def test_no_space_is_named(tmp_path):
+@pytest.mark.parametrize("kind", ["system", "safetensors"])
+def test_no_space_is_named(tmp_path, kind):
     import errno
 
+    from safetensors import SafetensorError
+
     def fill(path: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        if kind == "system":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     with pytest.raises(CheckpointError, match="the disk is full; free some space"):
         checkpoints.write_folder(tmp_path / "step-00000001", fill)
