@@ -1,0 +1,169 @@
+"""Decoding with a cache gives what the whole sequence gives, in float64, whatever is done to the cache."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import DynamicCache, StaticCache
+
+from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+from tests.modeling_musicgpt.conftest import legal_ids, tiny_model
+
+IDS = torch.tensor([legal_ids(64, seed=1), legal_ids(64, seed=2), legal_ids(64, seed=3)])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(seed=3).double()
+
+
+def close(got: torch.Tensor, wanted: torch.Tensor) -> None:
+    torch.testing.assert_close(got, wanted, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("chunks", [[1] * 64, [13, 1, 1, 20, 2, 27]])
+@pytest.mark.parametrize("kind", ["dynamic", "static", "own"])
+def test_by_hand_in_pieces(model, chunks, kind):
+    cache = {"dynamic": lambda: DynamicCache(config=model.config), "static": lambda: StaticCache(config=model.config, max_cache_len=80), "own": lambda: None}[kind]()
+    parts = []
+    for chunk in IDS.split(chunks, dim=1):
+        output = model(chunk, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        parts.append(output.logits)
+    close(torch.cat(parts, dim=1), model(IDS).logits)
+
+
+def test_embeddings_in_pieces(model):
+    embeds = model.get_input_embeddings()(IDS)
+    first = model(inputs_embeds=embeds[:, :40], use_cache=True)
+    second = model(inputs_embeds=embeds[:, 40:], past_key_values=first.past_key_values)
+    close(torch.cat((first.logits, second.logits), dim=1), model(IDS).logits)
+    third = model(inputs_embeds=embeds[:, :40], use_cache=True).past_key_values
+    close(model(IDS[:, 40:], past_key_values=third).logits, second.logits)  # ids after embeddings
+
+
+def test_cropped_and_continued_otherwise(model):
+    other = IDS.clone()
+    other[:, 30:] = IDS.roll(1, dims=0)[:, 30:]
+    cache = model(IDS, use_cache=True).past_key_values
+    cache.crop(-34)
+    close(model(other[:, 30:], past_key_values=cache).logits, model(other).logits[:, 30:])
+    cache.crop(-10)
+    close(model(other[:, 54:], past_key_values=cache).logits, model(other).logits[:, 54:])
+
+
+def test_reordered_repeated_and_selected(model):
+    order = torch.tensor([2, 0, 0])
+    cache = model(IDS[:, :50], use_cache=True).past_key_values
+    cache.reorder_cache(order)
+    rows = torch.cat((IDS[order][:, :50], IDS[:, 50:]), dim=1)
+    close(model(IDS[:, 50:], past_key_values=cache).logits, model(rows).logits[:, 50:])
+
+    cache = model(IDS[:, :50], use_cache=True).past_key_values
+    cache.batch_repeat_interleave(2)
+    rows = IDS.repeat_interleave(2, dim=0)
+    close(model(rows[:, 50:], past_key_values=cache).logits, model(rows).logits[:, 50:])
+
+    cache = model(IDS[:, :50], use_cache=True).past_key_values
+    cache.batch_select_indices(torch.tensor([2, 1]))
+    close(model(IDS[[2, 1], 50:], past_key_values=cache).logits, model(IDS[[2, 1]]).logits[:, 50:])
+
+
+def test_a_static_cache_is_used_again(model):
+    cache = StaticCache(config=model.config, max_cache_len=80)
+    model(IDS[:, :20], past_key_values=cache)
+    cache.reset()
+    other = IDS.roll(1, dims=0)
+    first = model(other[:, :20], past_key_values=cache).logits
+    close(torch.cat((first, model(other[:, 20:], past_key_values=cache).logits), dim=1), model(other).logits)
+
+
+def test_left_padding(model):
+    pads = [0, 5, 17]
+    rows = [[0] * pad + IDS[i].tolist()[: 64 - pad] for i, pad in enumerate(pads)]
+    padded = torch.tensor(rows)
+    mask = torch.tensor([[0] * pad + [1] * (64 - pad) for pad in pads])
+    cached = model(padded[:, :40], attention_mask=mask[:, :40], position_ids=_positions(mask[:, :40]), use_cache=True)
+    rest = model(padded[:, 40:], attention_mask=mask, position_ids=_positions(mask)[:, 40:], past_key_values=cached.past_key_values)
+    logits = torch.cat((cached.logits, rest.logits), dim=1)
+    for i, pad in enumerate(pads):
+        torch.testing.assert_close(logits[i, pad:], model(IDS[i : i + 1, : 64 - pad]).logits[0], atol=1e-5, rtol=0)
+
+
+def test_hidden_tokens_are_neither_seen_nor_heard(model):
+    """Whatever stands where the mask is 0; without position ids, relative positions make up for the shift."""
+    mask = torch.ones_like(IDS)
+    mask[:, :9] = 0
+    noise = IDS.clone()
+    noise[:, :9] = torch.randint(0, 150, (3, 9))
+    silent = IDS.clone()
+    silent[:, :9] = 0
+    close(model(noise, attention_mask=mask).logits[:, 9:], model(silent, attention_mask=mask).logits[:, 9:])
+    four = torch.ones(64, 64).tril().bool()[None, None] & mask.bool()[:, None, None]
+    torch.testing.assert_close(model(noise, attention_mask=four).logits[:, 9:], model(noise, attention_mask=mask).logits[:, 9:])
+
+
+def test_packed_pieces_under_a_block_mask(model):
+    first, second = IDS[:1, :30], IDS[1:2, :34]
+    packed = torch.cat((first, second), dim=1)
+    piece = torch.tensor([0] * 30 + [1] * 34)
+    mask = (torch.ones(64, 64).tril().bool() & (piece[:, None] == piece))[None, None]
+    logits = model(packed, attention_mask=mask).logits
+    torch.testing.assert_close(logits[:, :30], model(first).logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits[:, 30:], model(second).logits, atol=1e-5, rtol=0)
+
+
+def test_a_cache_without_ids_is_refused(model):
+    cache = model(IDS[:, :10], use_cache=True).past_key_values
+    foreign = DynamicCache()
+    for i, layer in enumerate(cache.layers):
+        foreign.update(layer.keys, layer.values, i)
+    with pytest.raises(ValueError, match="holds 10 tokens but not their ids"):
+        model(IDS[:, 10:], past_key_values=foreign)
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    return (mask.cumsum(dim=1) - 1).clamp(min=0)
+
+
+def test_every_way_of_generating_agrees(model):
+    ids, mask = IDS[:, :30], torch.ones_like(IDS[:, :30])
+    arguments = {"attention_mask": mask, "max_new_tokens": 30, "eos_token_id": None}
+    greedy = model.generate(ids, **arguments)
+    for other in ({"use_cache": False}, {"cache_implementation": "static", "disable_compile": True}, {"logits_to_keep": 0}):
+        assert torch.equal(model.generate(ids, **arguments, **other), greedy), other
+    beams = model.generate(ids, **arguments, num_beams=3)
+    assert torch.equal(model.generate(ids, **arguments, num_beams=3, use_cache=False), beams)
+    alone = model.generate(ids[1:2], **{**arguments, "attention_mask": mask[1:2]})
+    assert torch.equal(greedy[1:2], alone)
+
+
+def test_left_padded_rows_generate_what_they_generate_alone(model):
+    row = IDS[:1, :23]
+    padded = torch.cat((torch.zeros(1, 7, dtype=torch.long), row), dim=1)
+    both = torch.cat((padded, IDS[1:2, :30]), dim=0)
+    mask = (both != 0).long()
+    output = model.generate(both, attention_mask=mask, max_new_tokens=25, eos_token_id=None)
+    assert torch.equal(output[0, 30:], model.generate(row, max_new_tokens=25, eos_token_id=None)[0, 23:])
+
+
+def test_compiled_is_the_same():
+    """One graph, without breaks; the backend that only traces keeps this fast."""
+    model = tiny_model(seed=3)
+    expected = model(IDS).logits
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(IDS, use_cache=False).logits, expected, atol=1e-5, rtol=0)
+    cache = StaticCache(config=model.config, max_cache_len=70)
+    model(IDS[:, :50], past_key_values=cache)
+    step = torch.compile(model, fullgraph=True, backend="eager")
+    for i in range(50, 53):
+        logits = step(IDS[:, i : i + 1], past_key_values=cache, position_ids=torch.tensor([[i]])).logits
+        torch.testing.assert_close(logits[:, 0], expected[:, i], atol=1e-5, rtol=0)
+
+
+def test_small_vocabularies_run_as_plain_transformers():
+    torch.manual_seed(0)
+    model = MusicGPTForCausalLM(MusicGPTConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)).double().eval()
+    ids = torch.randint(0, 99, (2, 30))
+    first = model(ids[:, :20], use_cache=True)
+    close(model(ids[:, 20:], past_key_values=first.past_key_values).logits, model(ids).logits[:, 20:])

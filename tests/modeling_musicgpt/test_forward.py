@@ -1,0 +1,201 @@
+"""The forward pass against a second one written out in float64, and what attention may depend on."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+from modeling_musicgpt.modeling_musicgpt import MusicGPTRotaryEmbedding, apply_rotary_pos_emb
+from tests.modeling_musicgpt.conftest import TINY, legal_ids, tiny_model
+
+
+def _angles(positions: torch.Tensor, pairs: int, shortest: float, longest: float) -> torch.Tensor:
+    wavelengths = torch.tensor([shortest * (longest / shortest) ** (i / max(1, pairs - 1)) for i in range(pairs)], dtype=torch.double)
+    return 2 * math.pi * positions[:, None].double() / wavelengths  # (L, pairs)
+
+
+def _turned(x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
+    """`x` of shape `(L, heads, dim)` as complex numbers, turned by `angles` of shape `(L, dim / 2)`."""
+    half = x.shape[-1] // 2
+    turned = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angles), angles)[:, None]
+    return torch.cat((turned.real, turned.imag), dim=-1)
+
+
+def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Tensor:
+    """Logits `(L, vocab)` of one row of ids, from the weights alone and without the model's own code (the state excepted)."""
+    w = {name: value.double() for name, value in model.state_dict().items()}
+    config, state = model.config, model.model.musical_state(ids)
+    heads, dim = config.num_attention_heads, config.hidden_size // config.num_attention_heads
+    music = {name.split(".")[-2]: value for name, value in w.items() if "musical_embedding" in name}
+    voices = [music[name][getattr(state, name)[0]] for name in ("voice_pitch", "voice_remaining", "voice_elapsed")]
+    x = w["model.embed_tokens.weight"][ids[0]] + music["bar_position"][state.bar_position[0]]
+    x = x + music["bar"][state.bar[0] % config.bar_period] + torch.cat(voices, -1).flatten(1) @ music["voice_proj"].T
+    x = x + music["interval"][state.interval[0]] + music["motif"][state.motif[0]]
+
+    def norm(x, name):
+        centred = x - x.mean(-1, keepdim=True)
+        return centred / (centred.square().mean(-1, keepdim=True) + config.layer_norm_eps).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    length = ids.shape[1]
+    by_token = round(dim // 2 * 0.375)
+    turns = torch.cat(
+        (_angles(torch.arange(length), by_token, 2 * math.pi, 2048.0), _angles(state.ticks[0], dim // 2 - by_token, 12.0, 2304.0)), dim=1
+    )
+    future = torch.ones(length, length).triu(1).bool()
+    for i in range(config.num_hidden_layers):
+        layer = f"model.layers.{i}"
+        h = norm(x, f"{layer}.input_layernorm")
+        q, k, v = ((h @ w[f"{layer}.self_attn.{n}_proj.weight"].T).view(length, heads, dim) for n in "qkv")
+        scores = torch.einsum("qhd,khd->hqk", _turned(q, turns), _turned(k, turns)) / math.sqrt(dim)
+        weights = scores.masked_fill(future, -math.inf).softmax(-1)
+        x = x + torch.einsum("hqk,khd->qhd", weights, v).reshape(length, -1) @ w[f"{layer}.self_attn.o_proj.weight"].T
+        h = norm(x, f"{layer}.post_attention_layernorm") @ w[f"{layer}.mlp.up_proj.weight"].T
+        x = x + (h * 0.5 * (1 + torch.erf(h / math.sqrt(2)))) @ w[f"{layer}.mlp.down_proj.weight"].T
+    x = norm(x, "model.norm")
+    logits = x @ w["lm_head.weight"].T
+    scores = (x @ w["melodic_head.proj.weight"].T).view(length, config.max_voices, 49)
+    first, count = config.token_blocks["NOTE"]
+    for row in range(length):
+        for voice, last in enumerate(state.voice_pitch[0, row].tolist()):
+            for note in range(count):
+                if last and abs(note + 1 - last) <= 24:
+                    logits[row, first + note] += scores[row, voice, note + 1 - last + 24]
+    return logits
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_agrees_with_the_forward_written_out(tied):
+    """Attention scale, relative offsets, untied weights and the melodic head are each in it."""
+    model = tiny_model(seed=5, tie_word_embeddings=tied).double()
+    assert (model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()) == tied
+    ids = torch.tensor([legal_ids(90, seed=6)])
+    expected = reference_logits(model, ids)
+    assert expected.std() > 0.5
+    torch.testing.assert_close(model(ids).logits[0], expected, rtol=0, atol=2e-4)  # the model's angles are float32
+
+
+def test_attention_depends_on_differences_only():
+    config = MusicGPTConfig(**TINY)
+    rotary = MusicGPTRotaryEmbedding(config)
+    torch.manual_seed(0)
+    q, k = torch.randn(2, 1, 2, 20, 16, dtype=torch.double)
+    places, ticks = torch.arange(20)[None], torch.randint(0, 30, (1, 20)).cumsum(1)
+
+    def scores(places, ticks):
+        turned = apply_rotary_pos_emb(q, k, *rotary(places, ticks, torch.double))
+        return turned[0] @ turned[1].transpose(2, 3)
+
+    here = scores(places, ticks)
+    torch.testing.assert_close(scores(places + 500, ticks), here, atol=1e-3, rtol=0)
+    torch.testing.assert_close(scores(places, ticks + 5000), here, atol=1e-2, rtol=0)
+    assert (scores(places, ticks * 2) - here).abs().max() > 0.5
+    assert (scores(places * 2, ticks) - here).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("kind", ["time", "token", "none"])
+def test_each_kind_of_distance_ignores_the_other(kind):
+    rotary = MusicGPTRotaryEmbedding(MusicGPTConfig(**TINY, relative_attention=kind))
+    places, ticks = torch.arange(5)[None], torch.arange(0, 50, 10)[None]
+    here = torch.stack(rotary(places, ticks, torch.float32))
+    assert torch.equal(torch.stack(rotary(places + 3, ticks, torch.float32)), here) == (kind != "token")
+    assert torch.equal(torch.stack(rotary(places, ticks + 3, torch.float32)), here) == (kind != "time")
+
+
+def test_what_comes_later_changes_nothing():
+    model = tiny_model(seed=1).double()
+    torch.manual_seed(2)
+    ids = torch.randint(0, 150, (2, 50))
+    changed = ids.clone()
+    changed[:, 30:] = torch.randint(0, 150, (2, 20))
+    assert torch.equal(model(ids).logits[:, :30], model(changed).logits[:, :30])
+
+
+def test_size_of_the_default_model():
+    model = MusicGPTForCausalLM(MusicGPTConfig())
+    assert abs(model.num_parameters() - 4_290_000) <= 0.005 * 4_290_000
+
+
+def test_initial_weights_are_those_asked_for():
+    torch.manual_seed(0)
+    model = MusicGPTForCausalLM(MusicGPTConfig())
+    std = {name: value.std().item() for name, value in model.named_parameters()}
+    assert std["model.layers.0.self_attn.q_proj.weight"] == pytest.approx(0.02, rel=0.02)
+    assert std["model.layers.3.mlp.down_proj.weight"] == pytest.approx(0.02 / math.sqrt(8), rel=0.02)
+    assert std["model.layers.3.self_attn.o_proj.weight"] == pytest.approx(0.02 / math.sqrt(8), rel=0.02)
+    assert not model.melodic_head.proj.weight.any()
+    assert not model.model.embed_tokens.weight[0].any()
+    loss = model(torch.tensor([legal_ids(200)]), labels=torch.tensor([legal_ids(200)])).loss
+    assert loss.item() == pytest.approx(math.log(150), abs=0.2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_near(tiny, dtype):
+    ids = torch.tensor([legal_ids(120, seed=2)])
+    half = tiny_model().to(dtype)
+    logits = half(ids).logits
+    assert logits.dtype == dtype and torch.isfinite(logits).all()
+    full = tiny(ids).logits.softmax(-1)
+    assert (logits.float().softmax(-1) - full).abs().max() < (0.02 if dtype == torch.float16 else 0.15)
+
+
+def test_eager_sdpa_and_flex_agree(tiny):
+    ids = torch.tensor([legal_ids(70, seed=3)])
+    mask = torch.ones_like(ids)
+    model = tiny_model()
+    logits = {}
+    for name in ("eager", "sdpa"):
+        model.set_attn_implementation(name)
+        logits[name] = model(ids, attention_mask=mask).logits
+    torch.testing.assert_close(logits["eager"], logits["sdpa"], atol=1e-5, rtol=0)
+    with pytest.raises((ValueError, ImportError), match=r"[Ff]lash"):
+        model.set_attn_implementation("flash_attention_2")
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    ids = torch.tensor([legal_ids(60, seed=4)])
+    gradients = {}
+    for kind in (None, True, False):
+        model = tiny_model(hidden_dropout=0.0).train()
+        if kind is not None:
+            model.gradient_checkpointing_enable({"use_reentrant": kind})
+        model(ids, labels=ids).loss.backward()
+        gradients[kind] = torch.cat([p.grad.flatten() for p in model.parameters()])
+    for kind in (True, False):
+        torch.testing.assert_close(gradients[kind], gradients[None], atol=1e-6, rtol=1e-5)
+
+
+def test_logits_to_keep_and_labels(tiny):
+    ids = torch.tensor([legal_ids(50, seed=5), legal_ids(50, seed=6)])
+    full = tiny(ids, labels=ids)
+    torch.testing.assert_close(tiny(ids, logits_to_keep=1).logits, full.logits[:, -1:])
+    torch.testing.assert_close(tiny(ids, logits_to_keep=torch.tensor([3, 17])).logits, full.logits[:, [3, 17]])
+    wanted = torch.nn.functional.cross_entropy(full.logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    torch.testing.assert_close(full.loss, wanted)
+
+
+def test_resizing_keeps_what_tokens_mean():
+    model = tiny_model()
+    ids = torch.tensor([legal_ids(80, seed=7)])
+    before = model(ids).logits
+    model.resize_token_embeddings(153)
+    after = model(ids).logits
+    torch.testing.assert_close(after[..., :150], before)
+    strange = torch.cat((ids, torch.tensor([[152]])), dim=1)
+    assert torch.isfinite(model(strange).logits).all()
+    out = model.generate(strange, max_new_tokens=20, do_sample=True)
+    assert (out[:, 81:] < 150).all()  # the new tokens have no place in the grammar
+    model.resize_token_embeddings(99)
+    assert not hasattr(model, "melodic_head") and not model.config.is_musical
+    assert torch.isfinite(model(ids.clamp(max=98)).logits).all()
+
+
+def test_contradictions_in_a_config_are_named():
+    with pytest.raises(Exception, match="must be an even multiple of num_attention_heads"):
+        MusicGPTConfig(hidden_size=100, num_attention_heads=8)
+    with pytest.raises(Exception, match="relative_attention='ticks' is unknown"):
+        MusicGPTConfig(relative_attention="ticks")
+    with pytest.raises(Exception, match="there are 22 TIME tokens"):
+        MusicGPTConfig(time_steps=[0, 1])
