@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# The root in place of this folder, whose `tokenize.py` would hide the standard library's module of that name.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 
 def random_walks(seed: int, notes: int, voices: int = 4):

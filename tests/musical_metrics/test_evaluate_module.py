@@ -112,3 +112,20 @@ def test_from_the_hub_the_folder_is_fetched(metric, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "__name__", "evaluate_modules.metrics.someone--musical_metrics.0123.musical_metrics")
     assert tmp_path in list(module._origins(None))
     assert asked == [("someone/musical_metrics", "space")]
+
+
+def test_the_page_measures_files(wander, tmp_path):
+    pytest.importorskip("gradio")
+    from musical_metrics import app
+
+    write_midi(wander(1, 160), tmp_path / "piece.mid")
+    said, figure, rows = app.measure([str(tmp_path / "piece.mid")], "C major", "fugue")
+    assert "of 100" in said
+    assert "Nearest Bach passage" in said
+    assert len(figure.axes) == 1
+    assert {row[5] for row in rows} >= {"", "outside"}
+    said, figure, rows = app.measure([str(tmp_path / "none.mid")], "", "")
+    assert "none.mid" in said
+    assert (figure, rows) == (None, [])
+    assert app.measure(None, "", "")[0].startswith("Upload")
+    assert "/measure" in app.page().get_api_info()["named_endpoints"]
