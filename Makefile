@@ -16,7 +16,7 @@ PLAIN := $(VENV)/.installed
 SPACE := $(VENV)/.installed-space
 DEV := $(VENV)/.installed-dev
 
-.PHONY: generate test demo lint bench docs clean
+.PHONY: generate test demo lint validate bench docs clean
 .DELETE_ON_ERROR:
 
 generate: $(PLAIN)
@@ -32,11 +32,14 @@ lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The validation loss of the shipped model in nats a note; needs the corpus in ../shared/data.
+validate: $(DEV)
+	$(BIN)/python -m training.validate --checkpoint shipped --split validation
+
 bench: $(DEV)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 docs: $(DEV)
-	$(BIN)/python docs/make_pages.py
 	$(BIN)/mkdocs build --strict
 
 $(BIN)/python:

@@ -130,5 +130,5 @@ def test_what_the_hub_says_against_it_is_one_sentence(hub):
     def refuse(*args, **kwargs):
         raise OfflineModeIsEnabled("offline\nmore lines")
 
-    with pytest.raises(MusicGPTError, match="a/b: offline$"):
+    with pytest.raises(MusicGPTError, match=r"a/b: offline$"):
         upload(Step("model", "a/b", "model", hub / "model"), hub=SimpleNamespace(create_repo=refuse))
