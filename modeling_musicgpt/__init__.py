@@ -23,6 +23,10 @@ _HOMES = {
     "Grammar": "grammar_musicgpt",
     "GrammarLogitsProcessor": "grammar_musicgpt",
     "musical_generation_config": "generation_musicgpt",
+    "NoteStreamer": "streaming_musicgpt",
+    "StopOnEvent": "streaming_musicgpt",
+    "StreamedNote": "streaming_musicgpt",
+    "stream_notes": "streaming_musicgpt",
 }
 __all__ = [
     "MusicGPTConfig",
@@ -36,6 +40,7 @@ __all__ = [
 if TYPE_CHECKING:
     from .generation_musicgpt import musical_generation_config
     from .grammar_musicgpt import Grammar, GrammarLogitsProcessor
+    from .streaming_musicgpt import NoteStreamer, StopOnEvent, StreamedNote, stream_notes
 
 
 def __getattr__(name: str) -> Any:

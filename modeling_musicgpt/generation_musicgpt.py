@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
@@ -12,6 +13,9 @@ from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
 from .configuration_musicgpt import MusicGPTConfig
 from .fast_sampling import FastSamplingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
+
+if TYPE_CHECKING:
+    from .streaming_musicgpt import StreamedNote
 
 # Arguments of `generate()` that are ours, with their defaults; a generation config may hold them too.
 MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True}
@@ -94,6 +98,12 @@ class MusicGPTGenerationMixin(FastSamplingMixin):
         embeds = model_kwargs.get("inputs_embeds")
         ids = None if embeds is None or input_length else self.model.nearest_tokens(embeds)  # (B, L, hidden) -> (B, L)
         return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids)
+
+    def stream_notes(self, inputs: torch.Tensor, **arguments: Any) -> Generator[StreamedNote, None, torch.Tensor]:
+        """The new notes of one piece while it is being composed; see `stream_notes` in `streaming_musicgpt.py`."""
+        from .streaming_musicgpt import stream_notes
+
+        return stream_notes(self, inputs, **arguments)
 
     @property
     def grammar(self) -> Grammar:
