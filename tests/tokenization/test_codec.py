@@ -1,0 +1,172 @@
+"""Scores to ids and back, the grammar, and what happens to ids that break it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.tokenization.samples import LEGAL_SCORES, SCORES
+
+from tokenization.codec import SUCCESSORS, decode, encode, first_error, prefix_ids, token_errors
+from tokenization.errors import ScoreError, TokenError
+from tokenization.score import Meter, Score
+from tokenization.vocabulary import (
+    DURATIONS,
+    EOS_ID,
+    OFFSET,
+    PITCH_MAX,
+    PITCH_MIN,
+    TIME_STEPS,
+    TOKEN_TO_ID,
+    TOKENS,
+    TYPES,
+    VOCAB_SIZE,
+)
+
+
+def ids_of(text: str) -> list[int]:
+    return [TOKEN_TO_ID[token] for token in text.split()]
+
+
+LEGAL = "<bos> MODE_minor METER_3/4 TIME_0 NOTE_57 VOICE_0 DUR_24 TIME_24 NOTE_60 VOICE_1 DUR_12 TIME_0 <eos>"
+
+
+def test_vocabulary_is_the_contract():
+    assert VOCAB_SIZE == 150
+    sizes = {kind: sum(token.type == kind for token in TOKENS) for kind in TYPES}
+    assert sizes == dict(
+        SPECIAL=4, MODE=2, FORM=2, METER=12, VOICES=4, TEMPO=3, NOTE=64, VOICE=5, DUR=32, TIME=22
+    )
+    assert [token.id for token in TOKENS] == list(range(150)) == sorted(TOKEN_TO_ID.values())
+    assert (TOKEN_TO_ID["<pad>"], TOKEN_TO_ID["<bos>"], TOKEN_TO_ID["<eos>"], TOKEN_TO_ID["<unk>"]) == (0, 1, 2, 3)
+    assert (TOKEN_TO_ID["NOTE_28"], TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["DUR_2"], TOKEN_TO_ID["TIME_0"]) == (27, 91, 96, 128)
+    assert len(DURATIONS) == 32 and len(TIME_STEPS) == 22
+
+
+@settings(max_examples=200)
+@given(SCORES)
+def test_decoding_gives_exactly_the_quantised_score(score: Score):
+    ids = encode(score)
+    quantised, changes = score.quantised_with_changes()
+    assert first_error(ids) is None
+    decoded = decode(ids)
+    assert decoded.score == quantised and decoded.dropped == 0
+    assert quantised.quantised() == quantised
+    errors = token_errors(ids)
+    assert (errors["type"], errors["time"], errors["duplicate"]) == (0, 0, 0)
+    assert len(score) - changes.duplicates == len(quantised)
+
+
+@settings(max_examples=100)
+@given(LEGAL_SCORES)
+def test_legal_notes_keep_everything(score: Score):
+    quantised, changes = score.quantised_with_changes()
+    assert changes.pitches == changes.durations == 0
+    if not changes.silences and not changes.duplicates:
+        assert np.array_equal(quantised.array, score.normalised().array)
+
+
+def test_pitches_outside_are_moved_by_octaves_and_counted():
+    score = Score([(0, 24, 27, 0), (24, 24, 92, 0), (48, 24, 60, 0), (72, 24, 3, 0)])
+    quantised, changes = score.quantised_with_changes()
+    assert quantised.array[:, 2].tolist() == [39, 80, 60, 39] and changes.pitches == 3
+    assert "pitches moved by octaves" in changes.describe()
+    assert ((quantised.array[:, 2] >= PITCH_MIN) & (quantised.array[:, 2] <= PITCH_MAX)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "words"),
+    [
+        ("MODE_minor TIME_0", 0, "must be <bos>"),
+        ("<bos> NOTE_60", 1, "after <bos> comes MODE"),
+        ("<bos> FORM_fugue MODE_major", 2, "MODE_major"),
+        ("<bos> TIME_0 NOTE_60 DUR_24", 3, "comes VOICE"),
+        ("<bos> TIME_0 NOTE_60 VOICE_0 DUR_24 NOTE_62", 5, "comes TIME"),
+        ("<bos> TIME_24 TIME_0 NOTE_60", 2, "TIME_0"),
+        ("<bos> TIME_96 TIME_96 TIME_96 TIME_96 TIME_96", 5, "TIME_96"),
+        ("<bos> TIME_0 <eos>", 2, "<eos>"),
+        ("<bos> TIME_24 METER_3/4 NOTE_60", 2, "METER"),
+        ("<bos> TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 METER_3/4", 6, "METER"),
+        ("<bos> TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_24 METER_3/4 TIME_24", 7, "TIME"),
+        ("<bos> TIME_0 <pad> NOTE_60", 2, "<pad>"),
+        ("<bos> TIME_0 <unk>", 2, "<unk>"),
+    ],
+)
+def test_strict_decoding_names_the_first_illegal_token(text: str, position: int, words: str):
+    with pytest.raises(TokenError, match=f"Token {position} ") as caught:
+        decode(ids_of(text))
+    assert caught.value.position == position and words in str(caught.value)
+    assert token_errors(ids_of(text))["share"] > 0
+
+
+def test_ids_outside_the_vocabulary_and_what_follows_the_end():
+    with pytest.raises(TokenError, match="outside the vocabulary of 150"):
+        decode([1, 150])
+    with pytest.raises(TokenError, match="must be <bos>"):
+        decode([])
+    legal = ids_of(LEGAL)
+    assert decode([*legal, 999, 3, 57]).score == decode(legal).score
+    padded = [0, 0, *legal, 0, 0]
+    assert decode(padded).score == decode(legal).score
+    cut = [0, *legal[:7], 0]  # a piece cut inside its first note, padded on both sides
+    assert len(decode(cut).score) == 1 and len(decode(cut[:6]).score) == 0
+
+
+def test_lenient_decoding_skips_to_the_next_legal_note_and_says_so():
+    text = (
+        "<bos> MODE_minor NOTE_50 TIME_12 NOTE_60 VOICE_0 DUR_24 TIME_12 VOICE_1 NOTE_61 VOICE_0 TIME_12 <unk> "
+        "NOTE_62 VOICE_1 DUR_12 TIME_0 <eos> NOTE_63"
+    )
+    decoded = decode(ids_of(text), strict=False)
+    assert decoded.score.array.tolist() == [[12, 24, 60, 0], [36, 12, 62, 1]]  # steps are kept: the music stays in time
+    assert decoded.dropped == 5 and decoded.first_error.position == 2
+    assert "5 tokens dropped" in decoded.score.notices[0] and "Token 2 is NOTE_50" in decoded.score.notices[0]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(st.integers(0, 149), st.integers(-3, 200)), max_size=40), SCORES, st.integers(0, 200), st.integers(0, 5))
+def test_lenient_decoding_takes_anything(noise: list[int], score: Score, at: int, lost: int):
+    ids = encode(score).tolist()
+    ids[at : at + lost] = noise
+    decoded = decode(ids, strict=False)
+    error = first_error(ids)
+    assert (decoded.first_error is None) == (error is None)
+    if error is None:
+        assert decoded.dropped == 0
+    if len(decoded.score):
+        assert decode(encode(decoded.score)).score == decoded.score.quantised()
+
+
+def test_token_errors_count_by_kind():
+    twice = "<bos> TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_0 DUR_12 TIME_0 <eos>"
+    assert token_errors(ids_of(twice))["duplicate"] == 1
+    upwards = "<bos> TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 <eos>"
+    assert token_errors(ids_of(upwards)) == {"type": 0, "time": 1, "duplicate": 0, "tokens": 11, "share": 1 / 11}
+    assert token_errors(ids_of("<bos> TIME_24 TIME_0 NOTE_48 NOTE_50"))["time"] == 1
+    assert token_errors(ids_of("<bos> TIME_24 TIME_0 NOTE_48 NOTE_50"))["type"] == 1
+    assert token_errors([])["share"] == 0.0
+
+
+def test_successors_agree_with_the_table():
+    for token in TOKENS:
+        after = {TOKENS[i].type if TOKENS[i].type != "SPECIAL" else TOKENS[i].text for i in np.flatnonzero(SUCCESSORS[token.id])}
+        assert after <= {*token.followed_by, "<pad>", "<bos>"}
+    assert not SUCCESSORS[OFFSET["TIME"], OFFSET["TIME"] + 1] and SUCCESSORS[OFFSET["TIME"], EOS_ID]
+
+
+def test_prefix():
+    assert prefix_ids(mode="minor", form="fugue", meter="3/4", voices=3, tempo="fast") == ids_of(
+        "<bos> MODE_minor FORM_fugue METER_3/4 VOICES_3 TEMPO_fast"
+    )
+    with pytest.raises(ScoreError, match="Unknown meter '5/4': it must be one of 2/4"):
+        prefix_ids(meter="5/4")
+    with pytest.raises(ScoreError, match="without notes"):
+        encode(Score([]))
+
+
+def test_a_change_of_meter_is_written_before_the_note_that_it_begins_with():
+    score = Score([(0, 24, 60, 0), (96, 24, 62, 0), (132, 24, 64, 0)], [Meter(0, 4, 4), Meter(96, 3, 8)])
+    decoded = decode(encode(score)).score
+    assert decoded.meters == (Meter(0, 4, 4), Meter(96, 3, 8))
+    assert decoded.bar_lines().tolist() == [0, 96, 132, 168]
