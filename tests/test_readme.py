@@ -50,9 +50,8 @@ def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
     binaries = folder / "bin"
     binaries.mkdir()
     make = shutil.which("make") or pytest.skip("make is not installed")
-    here = Path(sys.executable).parent
     (binaries / "make").write_text(
-        f"#!/bin/sh\nexec {make} -C {repo_root} PLAIN= SPACE= DEV= BIN={here} OUT={folder}/out $README_MAKE_FLAGS \"$@\"\n"
+        f"#!/bin/sh\nexec {make} -C {repo_root} PLAIN= SPACE= DEV= BIN={binaries} OUT={folder}/out $README_MAKE_FLAGS \"$@\"\n"
     )
     (binaries / "python").symlink_to(sys.executable)
     for name, module in (("musicgpt", "musicgpt_cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
