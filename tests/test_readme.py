@@ -45,7 +45,7 @@ PYTHON = [b for b in blocks() if b.language == "python"]
 def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
     """An empty folder and an environment in which `make` is the project's, installs nothing and writes here."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("training", "modeling_musicgpt"):  # recipes and weights are named by their place in the repository
+    for name in ("training", "modeling_musicgpt", "musical_metrics"):  # recipes, weights and the metric are named by their place in the repository
         (folder / name).symlink_to(repo_root / name)
     binaries = folder / "bin"
     binaries.mkdir()
