@@ -62,8 +62,9 @@ class DataArguments:
     """Configuration of the data set builder for `scores`; when not given, `wtc` for the project's own data without `extra`, else `wtc-plus`."""
     form: Literal["all", "prelude", "fugue"] = "all"
     """Keep only pieces of this form; validation too."""
-    extra: Literal["none", "core", "all"] = "none"
-    """Further Bach pieces beside the WTC, for train: `core` = inventions, sinfonias and Art of Fugue, or `all`."""
+    extra: Literal["none", "core", "all"] | None = None
+    """Of data that holds the WTC, the further pieces for train: `core` = inventions, sinfonias and Art of Fugue, `all`, or `none`; when not
+    given, `all` of a folder named by `scores`, else `none`."""
     validation_share: float = 0.1
     """Share of the pieces held out when the data has no validation split of its own (at least one piece)."""
     max_pieces: int | None = None

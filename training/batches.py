@@ -150,8 +150,8 @@ def collate(rows: Sequence[Row]) -> Batch:
             ids[r, here], mask[r, here] = segment.ids, 1
             positions[r, here] = np.arange(len(segment))
             targets[r, here] = np.where(segment.predicted, segment.ids, -100)
-            # Of a piece's published terms only those that are predicted count (all of them are).
-            terms[r, here] = type_of_positions(segment.ids)[1]
+            # A note that is heard but not predicted counts in no figure of training.
+            terms[r, here] = np.where(segment.predicted, type_of_positions(segment.ids)[1], -1)
             at += len(segment)
         positions[r, at:] = np.arange(width - at)
     return Batch(ids, positions, mask, targets, terms)

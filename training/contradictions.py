@@ -17,6 +17,8 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "data.max_pieces": (1, None),
     "data.length": (32, 65536),
     "data.condition_dropout": (0, 1),
+    "data.context_notes": (0, None),
+    "data.begin_share": (0, 1),
     "model.dropout": (0, 0.95),
     "fit.epochs": (1, None),
     "fit.max_steps": (1, None),
@@ -80,8 +82,12 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
             "--data and --scores both say where the pieces are: choose one.",
         ),
         (
-            data.extra != "none" and data.builder_config not in (None, "wtc-plus"),
+            data.extra not in (None, "none") and data.builder_config not in (None, "wtc-plus"),
             f"--extra {data.extra} needs the further pieces: set --builder_config wtc-plus, not {data.builder_config}.",
+        ),
+        (
+            data.context_notes * 4 > data.length // 2,
+            f"--context_notes {data.context_notes} takes {data.context_notes * 4} tokens, more than half of --length {data.length}: too little is learnt.",
         ),
         (
             fit.micro_batch_size is not None and fit.micro_batch_size > fit.batch_size,

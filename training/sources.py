@@ -82,6 +82,11 @@ def to_piece(row: dict[str, Any]) -> Piece:
     return Piece(str(row["id"]), score_of_row(row).quantised(), unit, row.get("tempo"))
 
 
+def extra_of(data: DataArguments) -> str:
+    """Which further pieces are taken when the arguments do not say: all of a folder of scores that somebody names."""
+    return data.extra or ("all" if data.scores else "none")
+
+
 def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
     """Whether a row is among those that the arguments ask for. `beside_wtc`: the data holds the WTC, to which others are additions."""
     if data.form != "all" and row.get("kind") != data.form:
@@ -90,14 +95,15 @@ def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
             return False
     if not beside_wtc or row.get("work") == "WTC":
         return True
-    return data.extra == "all" or (data.extra == "core" and row.get("work") in CORE_WORKS)
+    extra = extra_of(data)
+    return extra == "all" or (extra == "core" and row.get("work") in CORE_WORKS)
 
 
 def source_folder(data: DataArguments) -> Path:
     """The folder of the built data set that the arguments name; built first where they name scores."""
     if data.data is not None:
         return Path(data.data)
-    own = data.scores is None and data.extra == "none"
+    own = data.scores is None and extra_of(data) == "none"
     return build(data.scores or default_scores(), data.builder_config or ("wtc" if own else "wtc-plus"))
 
 

@@ -78,7 +78,7 @@ def run_values(out: Path, data: Path | None = None, **changes) -> dict[str, dict
     """Arguments of a run of a tiny model that uses everything that draws at random."""
     values: dict[str, dict] = {
         "run": {"output_dir": str(out), "log_every": 1, "cpu": True, "threads": 1},
-        "data": {"data": str(data) if data else None, "length": 96, "packing": True},
+        "data": {"data": str(data) if data else None, "length": 96, "packing": True, "context_notes": 2},
         "model": {"config_overrides": {**TINY, "hidden_dropout": 0.1}},
         "fit": {"epochs": 3, "batch_size": 4, "ema_decay": 0.9, "label_smoothing": 0.05, "optimizer": "muon"},
         "augmentation": {"stages": [{"until": 0.5}, {"until": 1.0, "octave": 0.5, "drop_voice": 0.5, "tempo": 0.2}]},

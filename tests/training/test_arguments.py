@@ -74,6 +74,7 @@ def test_recipes_are_read(recipe):
         ),
         (["--init_from", "shipped", "--config_overrides", "{hidden_size: 8}"], ["--init_from", "--config_overrides"]),
         (["--schedule", "wsd", "--warmup_ratio", "0.8"], ["--warmup_ratio 0.8", "--decay_ratio 0.3"]),
+        (["--context_notes", "24", "--length", "128"], ["--context_notes 24", "96 tokens", "--length 128"]),
         (["--context", "64"], ["--context 64", "--length 1024"]),
         (["--stages", "[{until: 0.5, pitch: 2}]"], ["Stage 1", "'pitch'", "transpose"]),
         (["--stages", "[{until: 0.5}]"], ["--stages", "[0.5]", "last must be 1"]),

@@ -129,6 +129,14 @@ def test_what_a_crop_predicts():
     place = int((TYPE_OF_ID[middle.ids] == TYPE_INDEX["NOTE"]).argmax())
     assert not middle.predicted[len(prefix) : place].any()
     assert middle.predicted[place:].all()
+    heard = cut_segment(score, 20, 64, cut_prefix(score, 20), context_notes=3)
+    begins = len(cut_prefix(score, 20))
+    assert heard.predicted[1:begins].all()
+    assert begins + int(heard.predicted[begins:].argmax()) == int(
+        np.flatnonzero(TYPE_OF_ID[heard.ids] == TYPE_INDEX["NOTE"])[3]
+    )
+    assert (collate([[heard]]).terms == 0).sum() == (TYPE_OF_ID[heard.ids] == TYPE_INDEX["NOTE"]).sum() - 3
+    assert cut_segment(score, 0, 64, prefix, context_notes=3).predicted[1:].all()
     assert not cut_segment(score, 0, 64, prefix, predict_prefix=False).predicted[:place].any()
 
 
@@ -214,12 +222,12 @@ def test_crops_cover_the_beginning_and_the_end():
     piece = make_pieces(1, notes=300)[0]
     data = DataArguments(length=128, condition_dropout=0.0)
     starts, ends = 0, 0
-    for epoch in range(60):
+    for epoch in range(25):
         found = crops(piece.score, data, np.random.default_rng(epoch))
         starts += any(s.ids[:8].tolist() == encode(piece.score)[:8].tolist() for s in found)
         ends += any(s.ids[-1] == EOS_ID for s in found)
-    assert starts > 10
-    assert ends > 10
+    assert starts > 3
+    assert ends > 3
 
 
 def test_packing_puts_every_segment_into_one_row():

@@ -1,0 +1,186 @@
+"""What a run leaves behind: musical evaluations, samples, cards, curves, pushes; and going on from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.arguments import Arguments
+from training.musical import MusicalResult, combined_score, judge, loss_score, settings_of
+from training.plot import draw, epoch_axis, smooth
+from training.run_log import RunLog, read_log
+from training.trainer import Trainer
+
+from .conftest import make_pieces, run_values
+
+
+@pytest.fixture(scope="module")
+def heard_run(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs with a musical evaluation of two pieces after each."""
+    out = tmp_path_factory.mktemp("heard") / "run"
+    values = run_values(
+        out,
+        built,
+        fit__epochs=2,
+        evaluation__musical_every=1,
+        evaluation__musical_pieces=2,
+        evaluation__musical_tokens=120,
+    )
+    Trainer(Arguments.from_dict(values)).run()
+    return out
+
+
+def test_musical_evaluations_are_logged_kept_and_combined(heard_run):
+    from tokenization import read_score
+
+    evals = [e for e in read_log(heard_run) if e["kind"] == "eval"]
+    assert len(evals) == 2
+    for entry in evals:
+        assert len(entry["scores"]) == 2
+        assert entry["musical_score"] == pytest.approx(np.mean(entry["scores"]))
+        zero = entry["unigram_nats_per_note"]
+        expected = 0.3 * max(0.0, 100 * (1 - entry["nats_per_note"] / zero)) + 0.7 * entry["musical_score"]
+        assert entry["combined"] == pytest.approx(expected)
+        samples = sorted((heard_run / "samples" / f"epoch-{entry['epoch']:04d}").glob("*.mid"))
+        assert [path.name.split("_score")[0] for path in samples] == ["fugue_major_seed1001", "prelude_major_seed1000"]
+        assert all(len(read_score(path)) > 0 for path in samples)
+    best = max(evals, key=lambda e: e["combined"])
+    assert json.loads((heard_run / "best-combined" / "figures.json").read_text())["combined"] == best["combined"]
+
+
+def test_the_pieces_are_the_same_questions_every_time():
+    asked = settings_of(5, 400)
+    assert [(s.form, s.key, s.seed) for s in asked] == [
+        ("prelude", "C major", 1000),
+        ("fugue", "C major", 1001),
+        ("prelude", "A minor", 1002),
+        ("fugue", "A minor", 1003),
+        ("prelude", "C major", 1004),
+    ]
+    assert {s.form for s in settings_of(4, 400, form="prelude")} == {"prelude"}
+
+
+def test_scales_of_the_combined_score():
+    assert loss_score(8.0, 8.0) == 0.0
+    assert loss_score(9.0, 8.0) == 0.0
+    assert loss_score(2.0, 8.0) == 75.0
+    assert combined_score(2.0, 8.0, 50.0, 0.3, 0.7) == pytest.approx(0.3 * 75 + 0.7 * 50)
+    result = judge([piece.score for piece in make_pieces(2, notes=120)])
+    assert len(result.scores) == 2
+    assert 0 <= result.score <= 100
+
+
+def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
+    """With the musical score of epoch 2 the highest, best-combined is epoch 2, whatever the loss does afterwards."""
+    heard = iter([10.0, 90.0, 20.0, 20.0, 20.0, 20.0])
+    monkeypatch.setattr("training.musical.evaluate_music", lambda *_: MusicalResult(next(heard), [0.0]))
+    pieces = {"train": make_pieces(6, notes=20), "validation": make_pieces(1, seed=3, notes=20)}
+    values = run_values(
+        tmp_path / "run",
+        fit__epochs=6,
+        evaluation__musical_every=1,
+        evaluation__stop_on="combined",
+        evaluation__patience=2,
+    )
+    best = Trainer(Arguments.from_dict(values), pieces).run()
+    assert best["combined_epoch"] == 2
+    assert best["loss_epoch"] == 4  # the loss still fell when two evaluations without improvement ended the run
+    assert max(e["epoch"] for e in read_log(tmp_path / "run")) == 4
+    saved = {
+        name: json.loads((tmp_path / "run" / f"best-{name}" / "figures.json").read_text())["epoch"]
+        for name in ("loss", "combined")
+    }
+    assert saved == {"loss": 4, "combined": 2}
+
+
+def test_the_card_is_the_runs_own(heard_run):
+    best = min((e for e in read_log(heard_run) if e["kind"] == "eval"), key=lambda e: e["nats_per_note"])
+    card = (heard_run / "best-loss" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers")
+    assert f"| {best['nats_per_note']:.4f} |" in card
+    assert '| optimizer | "muon" |' in card
+    assert f"Musical score {best['musical_score']:.1f} of 100" in card
+    assert "## Memory" in card
+    assert "license" not in card  # made-up scores: whoever trains knows their licence, the card does not
+    data = json.loads((heard_run / "data.json").read_text())
+    assert f"| train | {data['splits']['train']['pieces']} |" in card
+
+
+def test_curves_are_drawn(heard_run, tmp_path):
+    import matplotlib.image
+
+    path = draw(heard_run, tmp_path / "curves.png")
+    pixels = matplotlib.image.imread(path)
+    assert pixels.shape[0] > 600
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 20
+    entries = [{"kind": "train", "step": s, "epoch": (s - 1) // 4} for s in range(1, 11)] + [
+        {"kind": "eval", "step": 4, "epoch": 1},
+        {"kind": "eval", "step": 8, "epoch": 2},
+    ]
+    where = epoch_axis(entries)
+    assert (where[4], where[8], where[2], where[10]) == (1.0, 2.0, 0.5, 2.5)
+    np.testing.assert_allclose(smooth([1.0, 2.0, 3.0, 4.0], 2), [1.0, 1.5, 2.5, 3.5])
+
+
+def test_the_command_draws_and_complains(heard_run, tmp_path, capsys):
+    from training.__main__ import main
+
+    assert main(["--plot", str(heard_run)]) == 0
+    assert (heard_run / "curves.png").is_file()
+    assert main(["--plot", str(tmp_path)]) == 2
+    assert "No run in" in capsys.readouterr().err
+
+
+def test_going_on_from_a_checkpoint(heard_run, built, tmp_path):
+    from training.__main__ import with_recipe
+
+    assert with_recipe(["--init-from", "shipped"])[:2] == ["--config", "finetune"]
+    assert with_recipe(["--init_from=x", "--config", "wtc"])[0] == "--init_from=x"
+    values = run_values(
+        tmp_path / "run", built, model__init_from=str(heard_run), fit__epochs=1, fit__learning_rate=1e-5
+    )
+    values["model"]["config_overrides"] = {}
+    Trainer(Arguments.from_dict(values)).run()
+    before = min(e["nats_per_note"] for e in read_log(heard_run) if e["kind"] == "eval")
+    after = read_log(tmp_path / "run")[-1]["nats_per_note"]
+    assert after == pytest.approx(before, abs=0.2)
+
+
+def test_pushing_sends_the_best_model(heard_run, monkeypatch):
+    from training.card import push
+
+    calls = []
+
+    class FakeHub:
+        def create_repo(self, repo, **options):
+            calls.append(("create", repo, options["private"]))
+
+        def upload_folder(self, repo_id, folder_path, **_):
+            calls.append(("upload", repo_id, sorted(path.name for path in Path(folder_path).iterdir())))
+            return "address"
+
+    monkeypatch.setattr("huggingface_hub.HfApi", FakeHub)
+    assert push(heard_run, "me/mine", private=True) == "address"
+    assert calls[0] == ("create", "me/mine", True)
+    assert {"README.md", "config.json", "model.safetensors", "modeling_musicgpt.py", "vocab.json"} <= set(calls[1][2])
+
+
+def test_a_log_cut_by_a_crash_is_read_and_rolled_back(tmp_path):
+    log = RunLog(tmp_path)
+    for step in (1, 2, 3):
+        log.add("train", step=step, epoch=0, loss=1.0 / step)
+    with open(log.path, "a") as file:
+        file.write('{"kind": "train", "st')
+    assert [e["step"] for e in read_log(tmp_path)] == [1, 2, 3]
+    RunLog(tmp_path, step=2).add("train", step=3, epoch=0, loss=9.0)
+    assert [(e["step"], e["loss"]) for e in read_log(tmp_path)] == [(1, 1.0), (2, 0.5), (3, 9.0)]
+
+
+def test_trackers_get_the_figures(built, tmp_path):
+    pytest.importorskip("tensorboard")
+    values = run_values(tmp_path / "run", built, run__trackers=["tensorboard"], fit__epochs=1)
+    Trainer(Arguments.from_dict(values)).run()
+    assert list((tmp_path / "run").rglob("events.out.tfevents*"))
