@@ -28,7 +28,7 @@ WANTED_MEDIAN = 0.995
 @dataclass(frozen=True)
 class Agreement:
     """How far two readings of one piece agree: F1 of onset and pitch, what only one of them has (onset, pitch), what was folded
-    back, and by how many ticks the first had to be moved (MIDI does not tell a pickup from a whole bar)."""
+    back, by how many ticks the first had to be moved (MIDI does not tell a pickup from a whole bar), and the ticks of a bar."""
 
     id: str
     f1: float
@@ -36,6 +36,7 @@ class Agreement:
     only_second: list[tuple[int, int]]
     dropped: dict[str, int]
     shift: int = 0
+    bar: int = 96
 
 
 def _notes(score: Score) -> Counter[tuple[int, int]]:
@@ -57,16 +58,16 @@ def agreement(first: Piece, second: Piece) -> Agreement:
     notes_a, notes_b = _notes(moved), _notes(b.score)
     dropped = {name: a.changes[name] for name in DROPPING if a.changes[name]}
     only_a, only_b = sorted((notes_a - notes_b).elements()), sorted((notes_b - notes_a).elements())
-    return Agreement(first.id, note_f1(moved, b.score), only_a, only_b, dropped, shift)
+    return Agreement(first.id, note_f1(moved, b.score), only_a, only_b, dropped, shift, b.score.meters[0].bar_ticks)
 
 
-def explain(result: Agreement, bar: int) -> str:
+def explain(result: Agreement) -> str:
     """In words: what was folded back, and where the two readings differ, by bar number."""
     words = [f"{count} {COUNTS[name]}" for name, count in result.dropped.items()]
     if result.shift:
         words.append(f"moved by {result.shift} ticks: the file does not tell its pickup")
     if result.only_first or result.only_second:
-        bars = sorted({onset // bar + 1 for onset, _ in (*result.only_first, *result.only_second)})
+        bars = sorted({onset // result.bar + 1 for onset, _ in (*result.only_first, *result.only_second)})
         shown = ", ".join(map(str, bars[:8])) + (" ..." if len(bars) > 8 else "")
         words.append(
             f"{len(result.only_first)} notes only here, {len(result.only_second)} only in the table, in bars {shown}"
@@ -86,9 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         values = []
         for piece in (piece for piece in first if piece.id in tables):
             result = agreement(piece, tables[piece.id])
-            bar = read_score(tables[piece.id].path).meters[0].bar_ticks
             values.append(result.f1)
-            print(f"{piece.id}  {result.f1:.4f}  {explain(result, bar)}".rstrip(), flush=True)
+            print(f"{piece.id}  {result.f1:.4f}  {explain(result)}".rstrip(), flush=True)
     except MusicGPTError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -117,8 +117,8 @@ def _durations(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
         )
     axes.set_yscale("log")
     axes.set_xlim(-1, len(values))
-    shown = [value for value in (3, 6, 12, 24, 48, 96, 192) if value in place]
-    names = {3: "1/32", 6: "1/16", 12: "1/8", 24: "1/4", 48: "1/2", 96: "1", 192: "2"}
+    shown = [value for value in (6, 12, 24, 48, 96, 192) if value in place]
+    names = {6: "1/16", 12: "1/8", 24: "1/4", 48: "1/2", 96: "1", 192: "2"}
     axes.set_xticks([place[value] for value in shown], [names[value] for value in shown], fontsize=8)
     axes.legend(frameon=False)
     changed = 100 * float((before != after).mean())

@@ -130,7 +130,7 @@ def open_download(
         )
     for entry, result in zip(entries, results, strict=True):
         if isinstance(result, DownloadError):
-            collection.unavailable.append((entry.piece["id"], str(result)))
+            collection.unavailable.append((entry.piece["id"], str(result).removeprefix(entry.piece["id"] + " ")))
         else:
             collection.pieces.append(Piece(path=result, **entry.piece))
     if not collection.pieces:
