@@ -70,8 +70,14 @@ def measure_sets(movements: Sequence[Movement], length: str, held_out: HeldOut |
         if score is not None:
             for name, fake in FAKES.items():
                 rows[name][i] = held_out.values(fake(score, i), movement.number)
+    rows = {name: without_end(found) if length != WHOLE else found for name, found in rows.items()}
     keep = [length == WHOLE or len(m.score) >= int(length) for m in movements]
     return Sets([m for m, k in zip(movements, keep, strict=True) if k], table, length, {n: r[keep] for n, r in rows.items()})
+
+
+def without_end(rows: np.ndarray) -> np.ndarray:
+    """The rows without the metrics that look at the end of a piece: an opening, Bach's or a fake's, has none to compare."""
+    return np.where([metric.whole for metric in METRICS], np.nan, rows)
 
 
 def held_out_scores(sets: Sets, rows: np.ndarray, by_form: bool = True) -> np.ndarray:
@@ -99,16 +105,12 @@ def untrained_pieces(count: int, tokens: int, seed: int = 0) -> list[Score]:
 
     torch.manual_seed(seed)
     model = MusicGPTForCausalLM(MusicGPTConfig()).eval()
-    scores: list[Score] = []
-    for mode in ("major", "minor"):
-        prefix = prefix_ids(mode=mode, form="fugue", meter="4/4", voices=3)
-        ids = torch.tensor([prefix] * (count // 2))  # (pieces, prefix)
-        with torch.no_grad():
-            made = model.generate(
-                ids, do_sample=True, top_k=0, top_p=1.0, temperature=1.0, max_new_tokens=tokens, constrain_grammar=True
-            )
-        scores += [decode(row.tolist(), strict=False).score for row in made]
-    return scores
+    # The prefixes are equally long, so both modes go through the model together.
+    prefixes = [prefix_ids(mode=mode, form="fugue", meter="4/4", voices=3) for mode in ("major", "minor")]
+    ids = torch.tensor([prefixes[i % 2] for i in range(count)])  # (pieces, prefix)
+    with torch.no_grad():
+        made = model.generate(ids, do_sample=True, top_k=0, top_p=1.0, temperature=1.0, max_new_tokens=tokens, constrain_grammar=True)
+    return [decode(row.tolist(), strict=False).score for row in made]
 
 
 def model_pieces(model: str | None, count: int, tokens: int, form: str, seed: int = 0) -> list[Score]:
@@ -166,7 +168,7 @@ def score_rows(sets: Sets, extra: Mapping[str, Sequence[Score]]) -> list[ScoreRo
         for name, pieces in extra.items():
             if not pieces or form != pieces[0].form:
                 continue
-            rows = feature_rows(pieces)
+            rows = without_end(feature_rows(pieces))
             bands = sets.table.bands(form, sets.length)
             values = np.array([np.nan if (v := combine(judge_all(row_measures(r), bands)).value) is None else v for r in rows])
             test = two_sample_auc(bach_rows, rows, numbers[keep]).value
@@ -199,12 +201,12 @@ def make_page(source: Path, untrained: int, model: str | None, pieces: int) -> P
     opening = measure_sets(movements, OPENING, held_out)
     extra: dict[str, list[Score]] = {}
     if untrained:
-        extra[UNTRAINED] = untrained_pieces(untrained, 4 * int(OPENING))
+        extra[UNTRAINED] = untrained_pieces(untrained, 5 * int(OPENING))  # long steps take several tokens
     if pieces:
         extra[MODEL] = model_pieces(model, pieces, 4 * int(OPENING), "fugue")
     fugues = np.array([m.score.form == "fugue" for m in opening.movements])
     opening_sets = {name: rows[fugues] for name, rows in opening.rows.items()}
-    opening_sets.update({name: feature_rows(scores) for name, scores in extra.items()})
+    opening_sets.update({name: without_end(feature_rows(scores)) for name, scores in extra.items()})
     forms = np.array([m.score.form for m in whole.movements])
     by_form = {form: {name: rows[forms == form] for name, rows in whole.rows.items()} for form in ("fugue", "prelude")}
     return Page(
@@ -220,7 +222,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/")
-    parser.add_argument("--untrained", type=int, default=24, help="pieces by a model with random weights; 0 leaves them out")
+    parser.add_argument("--untrained", type=int, default=16, help="pieces by a model with random weights; 0 leaves them out")
     parser.add_argument("--model", help="folder of a trained model; default the shipped one")
     parser.add_argument("--pieces", type=int, default=0, help="pieces by the trained model; 0 leaves them out")
     parser.add_argument("--out", type=Path, default=Path("docs/metrics.md"), help="the page")

@@ -185,7 +185,8 @@ key numbers. The test split is not touched.
 Weights: the share of each family stands below; inside a family its scored metrics share alike. Where a metric has no value (parallel
 fifths of a melody, the subject of a prelude) the others stand in for it; where less than half of the weight has a value there is no score.
 Pieces of fewer than 725 notes are compared with openings of Bach's movements of 128, 256 or 512 notes, because entropies, similarities and
-recurrence depend on length; the final cadence always with whole movements.
+recurrence depend on length; the final cadence always with whole movements. In the tables of openings below it is left out on all sides,
+because a cut has no end.
 
 {scores}
 
