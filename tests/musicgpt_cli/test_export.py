@@ -57,6 +57,11 @@ torch.manual_seed(0)
 output = model.generate(ids, max_new_tokens=120, do_sample=True)[0].tolist()
 score = tokenizer.decode_score(output, key="d minor")
 assert len(score) and score.meters[0].name == "3/4", score
+from transformers import pipeline
+pipe = pipeline("text-generation", model="model", trust_remote_code=True)
+text = pipe("MODE_minor METER_3/4 ", max_new_tokens=40, do_sample=True)[0]["generated_text"]
+assert text.startswith("MODE_minor METER_3/4 ") and "NOTE_" in text, text
+assert next(model.stream_notes(ids, max_new_tokens=40)).duration > 0
 model.save_pretrained("again")
 tokenizer.save_pretrained("again")
 again = AutoModelForCausalLM.from_pretrained("again", trust_remote_code=True)
