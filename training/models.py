@@ -83,6 +83,9 @@ def load_model(name: str, **fields: Any) -> PreTrainedModel:
     import modeling_musicgpt  # noqa: F401  (registers the class with the Auto classes)
 
     place = resolve(name)
+    # A Hub id is NAME or USER/NAME; everything else was meant as a path.
+    if not Path(place).is_dir() and (place.startswith((".", "/", "~")) or place.count("/") > 1):
+        raise TrainingError(f"There is no checkpoint {name!r}: give a folder, a run's folder, a Hub id, or `shipped`.")
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # the weights are read in milliseconds
     try:

@@ -153,6 +153,8 @@ class Trainer:
             )
         self.context = min(context, arguments.evaluation.context or context)
         sharded = self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
+        if sharded and arguments.fit.optimizer == "muon":
+            raise ArgumentsError("--optimizer muon needs whole matrices on every process: take adamw with FSDP or DeepSpeed.")
         if sharded and arguments.fit.ema_decay:
             raise ArgumentsError(
                 "--ema_decay needs whole weights on every process: leave it out with FSDP or DeepSpeed."
@@ -161,9 +163,8 @@ class Trainer:
         if arguments.data.packing:
             refuse_leaks(model)
         self.unigram = unigram_nats(self.train_pieces, self.validation_pieces) if self.validation_pieces else None
-        # With FSDP the optimiser must see the parameters that `prepare` has sharded; accelerate maps them itself.
-        self.model = self.accelerator.prepare(model)
-        self.optimizers = [self.accelerator.prepare(o) for o in build_optimizers(model, arguments.fit)]
+        # Together: with FSDP accelerate hands the sharded parameters on to the optimisers.
+        self.model, *self.optimizers = self.accelerator.prepare(model, *build_optimizers(model, arguments.fit))
         self.average = WeightAverage(self.plain, arguments.fit.ema_decay) if arguments.fit.ema_decay else None
 
     @property

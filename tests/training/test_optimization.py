@@ -80,5 +80,7 @@ def test_models_are_refused_by_name(tmp_path):
         build_model(ModelArguments(config_overrides={"hidden": 3}), 0)
     with pytest.raises(TrainingError, match="hidden_size"):
         build_model(ModelArguments(config_overrides={"hidden_size": 33}), 0)
+    with pytest.raises(TrainingError, match="There is no checkpoint"):
+        load_model(str(tmp_path / "missing"))
     with pytest.raises(TrainingError, match="no model in"):
         load_model(str(tmp_path))
