@@ -396,7 +396,9 @@ class _Function:
         if name in BUILTINS:
             kind, emit = BUILTINS[name]
             return _Value(emit(self.unit.module, self.b, self.cast(args[0], kind)))
-        called = self.python.__globals__[name]
+        called = self.python.__globals__.get(name)
+        if called is None:
+            self.fail(node)
         if hasattr(called, "writes_llvm"):
             called(self.unit.module, self.b, [a.value if not a.is_number else I64(a.value) for a in args])
             return _Value(0)

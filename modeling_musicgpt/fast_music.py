@@ -8,6 +8,9 @@ named below. `tests/modeling_musicgpt/test_fast_decoding.py` holds both together
 from __future__ import annotations
 
 from .fast_compiler import Ints, kernel
+from .musical_state_musicgpt import _DURATION_BASE as DURATION_BASE
+from .musical_state_musicgpt import _GAP_MAX as GAP_MAX
+from .musical_state_musicgpt import _INTERVAL_BASE as INTERVAL_BASE
 from .musical_state_musicgpt import (
     DURATION_PENDING,
     ELAPSED_MAX,
@@ -20,9 +23,6 @@ from .musical_state_musicgpt import (
     REMAINING_MIN,
     TICKS_PER_QUARTER,
 )
-from .musical_state_musicgpt import _DURATION_BASE as DURATION_BASE
-from .musical_state_musicgpt import _GAP_MAX as GAP_MAX
-from .musical_state_musicgpt import _INTERVAL_BASE as INTERVAL_BASE
 
 # Columns of the table of tokens.
 STEP, PITCH, DURATION, BAR_LENGTH, VOICE, IS_TIME = range(6)

@@ -44,7 +44,6 @@ from .grammar_musicgpt import GrammarLogitsProcessor
 
 # Steps for which noise is drawn at a time.
 NOISE_STEPS = 32
-# Beside one row, guesses must be worth the work they take from the others.
 _FUSED = (
     RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, GrammarLogitsProcessor, BarEndLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper,
     TopPLogitsWarper, MinPLogitsWarper,
