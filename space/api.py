@@ -125,7 +125,7 @@ class Api:
             read = self._read(score)
             folder, stem = Session().folder(self._studio.folders), Path(score).stem
             paper = self._studio.workers.run(rendering.paper_files, read, folder, stem, 0, "wide")
-            sound = self._sound(read, instrument, folder, stem, sound_format)
+            sound = self._sound(read, str(instrument), folder, stem, sound_format)
         except MusicGPTError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return paper["mid"], paper["musicxml"], paper["png"], sound

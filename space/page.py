@@ -209,6 +209,8 @@ class Page:
             return
 
         def views() -> Iterator[View]:
+            if upload:
+                yield self.studio.waiting_view("upload", "Reading your file…")
             wish = self._wish(session, layout, random_seed, candidates, instrument, tuple(chosen))
             yield from self.studio.compose(self.studio.with_upload(wish, upload, int(bars)), session)
 

@@ -210,13 +210,13 @@ class Studio:
 
     def _wait(self, in_front: Any, stop: FileFlag, take: str) -> Iterator[View]:
         """Views of the queue until it is our turn, the model is there, or the visitor gives up."""
-        yield self._waiting_view(take, "Composing…")
+        yield self.waiting_view(take, "Composing…")
         while not stop.is_set():
             places = in_front(0.2)
             if places == 0 and self._loaded.wait(0.2):
                 break
             what = plural(places, "visitor") + " in front of you" if places else "the model is being loaded"
-            yield self._waiting_view(take, f"Waiting: {what}…")
+            yield self.waiting_view(take, f"Waiting: {what}…")
             # What is shown changes slowly; waking five times a second is for the stop flag and our turn only.
             until = time.monotonic() + 1.0
             while time.monotonic() < until and not stop.is_set() and (in_front(0.2) or not self._loaded.is_set()):
@@ -225,7 +225,8 @@ class Studio:
             raise MusicGPTError(f"The model could not be loaded: {self._load_error}") from self._load_error
 
     @staticmethod
-    def _waiting_view(take: str, message: str) -> View:
+    def waiting_view(take: str, message: str) -> View:
+        """An empty roll and a line that says what is waited for."""
         return View(roll_value(None, take=take, state="waiting", message=message), {})
 
     def _compose_one(self, wish: Wish, stop: FileFlag, label: str) -> Iterator[View]:
@@ -333,7 +334,8 @@ class Studio:
         Raises:
             MusicGPTError: one sentence for the visitor.
         """
-        return self.workers.run(rendering.read_upload, path, timeout=20.0)
+        # Gradio's own kind of string would make the other process import all of Gradio.
+        return self.workers.run(rendering.read_upload, str(path), timeout=20.0)
 
 
 def page_engraving(candidate: Candidate, engraving: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ function measure() {
 
 function layout() {
   const inner = Math.max(60, scroller.clientWidth - GUTTER);
-  const least = 22 / 96;        // a bar of 4/4 is never narrower than this many pixels when the whole piece is shown
+  const least = 48 / 96;        // a bar of 4/4 is never narrower than 48 pixels; a longer piece scrolls, and the playhead is followed
   if (fitted) pixels = Math.max(inner / Math.max(end, 96 * 4), least);
   pixels = Math.min(Math.max(pixels, Math.min(inner / end, least)), 8);
   spacer.style.width = `${Math.max(inner, Math.ceil(end * pixels)) + GUTTER}px`;
@@ -117,7 +117,7 @@ function drawNotes(pen, width, row, x, y) {
   const now = playhead(), edge = colour("--mg-paper");
   for (let i = piece.notes.length - 1; i >= 0; i -= 1) {
     const [onset, duration, pitch, voice] = piece.notes[i];
-    const left = x(onset), long = Math.max(2, duration * pixels - 1);
+    const left = x(onset), long = Math.max(2, duration * pixels - (pixels > 0.6 ? 1 : 0.4));
     if (left + long < GUTTER || left > width) continue;
     const sounding = now !== null && playing() && onset <= now && now < onset + duration;
     pen.globalAlpha = i < piece.prompt ? (sounding ? 0.75 : 0.4) : 1;

@@ -70,11 +70,12 @@ def finished(page: sync_api.Page) -> str:
 
 
 def begin(page: sync_api.Page, tokens: int = 96, button: str = "#compose") -> None:
-    """Ask for a short piece and wait for its first notes."""
+    """Ask for a short piece and wait until it has begun."""
+    before = page.inner_text(".mg-status")
     page.get_by_label("number input for Max tokens").fill(str(tokens))
     page.get_by_label("number input for Max tokens").press("Tab")
     page.click(button)
-    page.wait_for_selector(".mg-roll[data-state=running]")
+    page.wait_for_function("line => document.querySelector('.mg-status').innerText !== line", arg=before)
 
 
 def download(page: sync_api.Page, label: str, folder: Path) -> Path:
@@ -89,7 +90,8 @@ def download(page: sync_api.Page, label: str, folder: Path) -> Path:
 def test_compose_watch_hear_and_take_home(visit, tmp_path):
     page = visit()
     opening = page.inner_text(".mg-status")
-    begin(page)
+    begin(page, 400)
+    page.wait_for_selector(".mg-roll[data-state=running]")
     assert re.search(r"\d+ notes?, \d+ bars? · \d+% of", page.inner_text(".mg-status"))
     line = finished(page)
     assert line != opening
@@ -214,7 +216,8 @@ def test_keyboard_alone_is_enough(visit):
     finished(page)
     tab_to(".mg-canvas")
     width = page.locator(".mg-spacer").bounding_box()["width"]
-    page.keyboard.press("+")
+    for _ in range(5):
+        page.keyboard.press("+")
     assert page.locator(".mg-spacer").bounding_box()["width"] > width
     page.keyboard.press("Space")
     page.wait_for_function("!document.querySelector('audio').paused")

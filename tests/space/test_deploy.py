@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from space.deploy import PACKAGES, assemble, main, upload
 
+from space.deploy import PACKAGES, assemble, main, upload
 from tokenization import MusicGPTError
 
 # Imports what a visitor's request needs and tells from where each of our packages came.
@@ -51,6 +51,13 @@ def test_header_and_files_are_what_spaces_read(folder):
     assert {path.name for path in folder.iterdir() if path.is_dir()} == set(PACKAGES)
     assert not list(folder.rglob("__pycache__"))
     assert (folder / "LICENSE").is_file()
+
+
+def test_versions_are_the_tested_ones(folder, repo_root):
+    tested = {line.strip().lower().replace("_", "-") for line in (repo_root / "constraints.txt").read_text().splitlines()}
+    wanted = [line.lower().replace("_", "-") for line in (folder / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert [line for line in wanted if line not in tested] == []
+    assert all("==" in line for line in wanted)
 
 
 def test_the_folder_stands_alone(folder, tmp_path):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 
+from musicgpt import Settings
 from space.session import Session
 from space.studio import Wish
-
-from musicgpt import Settings
 from tokenization import read_score
 
 

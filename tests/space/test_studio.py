@@ -131,6 +131,15 @@ def test_continuing_keeps_every_given_note(studio, repo_root):
     assert view.roll["prompt"] == session.current.num_prompt_notes == len(wish.prompt.first_bars(2))
 
 
+def test_other_processes_get_plain_strings(studio, repo_root):
+    # Gradio hands over a str of its own kind; sent to another process it would make that process import Gradio.
+    class Name(str):
+        __slots__ = ()
+
+    path = Name(repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid")
+    assert len(studio.read_upload(path)) == 36
+
+
 def test_swept_files_are_made_again(studio):
     session = Session()
     first = compose(studio, session)[-1]
