@@ -109,7 +109,10 @@ def untrained_pieces(count: int, tokens: int, seed: int = 0) -> list[Score]:
     prefixes = [prefix_ids(mode=mode, form="fugue", meter="4/4", voices=3) for mode in ("major", "minor")]
     ids = torch.tensor([prefixes[i % 2] for i in range(count)])  # (pieces, prefix)
     with torch.no_grad():
-        made = model.generate(ids, do_sample=True, top_k=0, top_p=1.0, temperature=1.0, max_new_tokens=tokens, constrain_grammar=True)
+        # Random weights end a piece after a few notes; `min_new_tokens` keeps <eos> away so that there is something to measure.
+        made = model.generate(
+            ids, do_sample=True, top_k=0, top_p=1.0, temperature=1.0, min_new_tokens=tokens, max_new_tokens=tokens, constrain_grammar=True
+        )
     return [decode(row.tolist(), strict=False).score for row in made]
 
 

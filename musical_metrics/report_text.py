@@ -120,7 +120,7 @@ def originality_text(shares: np.ndarray) -> str:
     return (
         f"Its baseline here: {len(shares)} windows of 16 beats drawn from the validation movements, each against every window (hop 8) of the 79 "
         f"movements of the train split: mean similarity **{shares.mean():.3f}**, 95 % interval {low:.3f} to {high:.3f}, highest single window "
-        f"{shares.max():.3f}. (Yin et al. had 0.301, 0.278 to 0.329, for string quartets by the same protocol with n = 50.) Originality is 1 minus that. "
+        f"{shares.max():.3f}. (Yin et al. had 0.301, 0.278 to 0.329, for string quartets with n = 50, on spelled pitches.) Originality is 1 minus that. "
         "A piece clearly above this band copies."
     )
 
@@ -206,7 +206,8 @@ less here.
 
 ## Openings of 256 notes: fugues
 
-The untrained model has random weights and samples under the grammar's mask (prefix: fugue, three voices, 4/4, C major or A minor; no cut of the distribution).
+The untrained model has random weights and samples under the grammar's mask (prefix: fugue, three voices, 4/4, C major or A minor; no cut of the
+distribution; `<eos>` held back, since random weights would end each piece after a few notes).
 
 {opening}
 
