@@ -238,7 +238,7 @@ def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents,
     durations = np.maximum(1, durations)
     note_rounding(int((np.abs(exact - (onsets, durations)) > 1e-6).any(axis=0).sum()), notices)
     meters = merge_meters(((round(tick * scale), top, bottom) for tick, top, bottom in found.meters), notices)
-    shift, meters = _pickup(meters, notices)
+    shift, meters = (0, meters) if found.ours else _pickup(meters, notices)
     labels = [(note[4], note[3]) for note in notes]
     named_layers = any(is_layer(found.names.get(track, "")) for track, _ in set(labels))
     onsets = np.maximum(0, onsets + shift)

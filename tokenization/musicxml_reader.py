@@ -310,12 +310,12 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         )
         if count
     ]
-    starts, meters = _timeline(found, notices)
+    software = " ".join(element.text or "" for element in root.findall("identification/encoding/software"))
+    ours = OUR_SOFTWARE in software.split()
+    starts, meters = _timeline(found, notices, ours)
     onsets = [starts[note.measure] + note.offset for note in found.notes]
     beside = (o.denominator > 1 or note.duration.denominator > 1 for o, note in zip(onsets, found.notes, strict=True))
     note_rounding(sum(beside), notices)
-    software = " ".join(element.text or "" for element in root.findall("identification/encoding/software"))
-    ours = OUR_SOFTWARE in software.split()
     labels = [_label(note) for note in found.notes]
     voices = [(int(note.voice) - 1) % MAX_VOICES for note in found.notes] if ours and _numbered(found.notes) else None
     staves = {(note.part, note.staff) for note in found.notes}
@@ -347,7 +347,7 @@ def _title(root: ElementTree.Element) -> str | None:
     return title.strip()[:200] or None
 
 
-def _timeline(found: _Found, notices: list[str]) -> tuple[list[Fraction], list[Meter]]:
+def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fraction], list[Meter]]:
     """Where each measure begins (ticks), and the meters. An incomplete first measure is moved to the end of its bar.
 
     A whole measure that stands off the bar lines (after an incomplete one) begins the count anew.
@@ -364,7 +364,8 @@ def _timeline(found: _Found, notices: list[str]) -> tuple[list[Fraction], list[M
         whole = bar_ticks(*meter)
         length = length or Fraction(whole)
         if i == 0:
-            now = Fraction(whole) - length if length < whole and len(found.lengths) > 1 else Fraction(0)
+            short = length < whole and (found.implicit[0] if ours else len(found.lengths) > 1)
+            now = Fraction(whole) - length if short else Fraction(0)
             changes.append((0, *meter))
         elif meter != previous or ((now - anchor) % whole and length == whole and not found.implicit[i]):
             changes.append((round(now), *meter))

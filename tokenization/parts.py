@@ -91,7 +91,9 @@ def build_score(raw: RawScore, key: Key | str | None = None, form: str | None = 
         array[:, 3], how = part_voices(array, raw.labels, raw.are_parts)
         notices += [how] if how else []
     meters = raw.meters or [COMMON_TIME]
-    array, meters, silent = _without_leading_bars(array, meters)
+    silent = 0
+    if raw.voices is None:  # files of our own are taken exactly as they are
+        array, meters, silent = _without_leading_bars(array, meters)
     if silent:
         notices.append(f"{plural(silent, 'silent bar')} in front left out")
     try:

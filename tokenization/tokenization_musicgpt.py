@@ -97,7 +97,8 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
         return {**self.encoder, **self._added_tokens_encoder}
 
     def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
-        return _WORD.findall(text)
+        words = _WORD.findall(text)
+        return words if self.unk_token is None else [word if word in self.encoder else str(self.unk_token) for word in words]
 
     def _convert_token_to_id(self, token: str) -> int:
         return self.encoder.get(token, self.encoder[str(self.unk_token)] if self.unk_token is not None else None)

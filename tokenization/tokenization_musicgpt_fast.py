@@ -55,6 +55,11 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
             **kwargs,
         )
 
+    def _save_pretrained(self, save_directory: Any, file_names: tuple[str, ...], **kwargs: Any) -> tuple[str, ...]:
+        # `tokenizer.json` alone would do for this class; `vocab.json` lets the slow twin load the same folder.
+        names = super()._save_pretrained(save_directory, file_names, **kwargs)
+        return (*names, *self.save_vocabulary(str(save_directory), kwargs.get("filename_prefix")))
+
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
         """Write `vocab.json`, which the slow twin reads; returns its path."""
         return save_vocabulary(save_directory, filename_prefix)
