@@ -53,8 +53,8 @@ def musicxml_text(score: Score, composer: str = COMPOSER) -> str:
     writer = _BarWriter(score, names, fifths if abs(fifths) <= 7 else 0)
     text = [_HEAD.format(title=_clean(score.title or "Untitled"), composer=_clean(composer), software=OUR_SOFTWARE)]
     for i, bar in enumerate(bars):
-        pickup = i == 0 and score.pickup > 0
-        text.append(f'  <measure number="{i + (not score.pickup)}"{" implicit=" + chr(34) + "yes" + chr(34) if pickup else ""}>\n')
+        pickup = i == 0 and bar.start > 0
+        text.append(f'  <measure number="{i + (bars[0].start == 0)}"{" implicit=" + chr(34) + "yes" + chr(34) if pickup else ""}>\n')
         text.append(_attributes(score, bar, i == 0, fifths if abs(fifths) <= 7 else 0))
         text.append(writer.write(bar))
         if i == len(bars) - 1:

@@ -90,7 +90,7 @@ def write_bars(score: Score) -> list[Bar]:
 def _first_start(score: Score) -> int:
     """Where the first bar begins on paper: a pickup in triplets begins with the rest of its beat."""
     pickup = score.pickup
-    if not pickup:
+    if not pickup or int(score.bar_lines()[1]) != score.meters[0].bar_ticks:  # a change of meter cuts the first bar short
         return 0
     if pickup % 3:
         pickup += -pickup % 24
