@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):  # noqa: ARG001
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """With MUSICGPT_REQUIRE_ALL=1 a skip for want of a browser, MuseScore or the corpus is a failure."""
     outcome = yield
     report = outcome.get_result()
