@@ -16,7 +16,7 @@ from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
 
 from .composition import Composition
 from .note_reader import NoteReader
-from .prompts import METER_IDS, TIME_ZERO, Task, continuation, new_piece
+from .prompts import METER_IDS, TIME_ZERO, VOICE_IDS, Task, continuation, new_piece
 from .settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -178,8 +178,8 @@ class Composer:
             eos_token_id=EOS_ID,
             pad_token_id=PAD_ID,
             # The first new note of a continuation comes after the prompt's last onset, so that the prompt's notes stay the first.
-            # A piece stays in the meter that was asked for, a continuation in the prompt's.
-            suppress_tokens=METER_IDS,
+            # A piece stays in the meter that was asked for, a continuation in the prompt's; and no voice beyond those asked for begins.
+            suppress_tokens=METER_IDS + (VOICE_IDS[wanted.voices :] if wanted.voices else []),
             begin_suppress_tokens=[TIME_ZERO] if len(task.score) else None,
         )
         output = self.model.generate(

@@ -9,11 +9,12 @@ import numpy as np
 from tokenization import encode, estimate_key, prefix_ids
 from tokenization.key import Key
 from tokenization.score import ONSET, Meter, Score
-from tokenization.vocabulary import METERS, OFFSET, TIME_STEPS, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import MAX_VOICES, METERS, OFFSET, TIME_STEPS, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
 from .settings import Resolved, Settings, SettingsError
 
 METER_IDS = list(range(OFFSET["METER"], OFFSET["METER"] + len(METERS)))
+VOICE_IDS = list(range(OFFSET["VOICE"], OFFSET["VOICE"] + MAX_VOICES))
 TIME_ZERO = OFFSET["TIME"] + TIME_STEPS.index(0)
 
 
