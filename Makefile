@@ -1,7 +1,7 @@
 # The commands of the project. Everything is installed into .venv, once: stamp files remember what is there.
 #
 #   make generate [ARGS="--key 'd minor' --form fugue --seed 7"]   compose a piece into out/
-#   make test     the whole test suite      make lint    ruff and mypy
+#   make test     the whole test suite      make lint    ruff     make types   mypy
 #   make demo     the web page (Space)      make bench   the benchmarks
 #   make docs     the documentation site    make clean   remove what can be made again
 
@@ -16,7 +16,7 @@ PLAIN := $(VENV)/.installed
 SPACE := $(VENV)/.installed-space
 DEV := $(VENV)/.installed-dev
 
-.PHONY: generate test demo lint validate bench docs clean
+.PHONY: generate test demo lint types validate bench docs clean
 .DELETE_ON_ERROR:
 
 generate: $(PLAIN)
@@ -30,6 +30,8 @@ test: $(DEV)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
+
+types: $(DEV)
 	$(BIN)/mypy
 
 # The validation loss of the shipped model in nats a note; needs the corpus in ../shared/data.
