@@ -1,0 +1,159 @@
+"""Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked nothing.
+
+    python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--json FILE]
+
+Each value is asked for alone, so that nothing else can bring it about. What is looked at:
+
+- meter: whether, of all bar lengths that there are, the asked one fits best: at its bar lines begin the most and longest notes;
+- mode: whether the key that `estimate_key` hears is of the asked mode;
+- form: whether the first bar with a note has one voice alone, as a fugue begins;
+- voices: whether exactly so many voices play;
+- tempo: notes a quarter note, mean and 95 % interval (a slow piece divides its quarters further).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tokenization.codec import decode, prefix_ids
+from tokenization.score import DURATION, ONSET, VOICE, Score
+from tokenization.vocabulary import FORMS, METER_TICKS, METERS, MODES, OFFSET, TEMPO_CLASSES
+
+BATCH = 50
+VALUES = {"meter": METERS, "mode": MODES, "form": FORMS, "voices": (2, 3, 4, 5), "tempo": TEMPO_CLASSES}
+BAR_LENGTHS = tuple(sorted(set(METER_TICKS)))
+_LONGEST = 96  # ticks up to which a longer note weighs more
+
+
+def bar_fit(score: Score, bar_ticks: int) -> float:
+    """How much begins at the bar lines of a bar length: mean over them of the ticks of the notes that begin there."""
+    weights = np.minimum(score.array[:, DURATION], _LONGEST)
+    lines = np.arange(0, int(score.array[-1, ONSET]) + 1, bar_ticks)
+    return float(weights[score.array[:, ONSET] % bar_ticks == 0].sum() / len(lines))
+
+
+def best_bar_length(score: Score) -> int:
+    """The bar length that fits best, in ticks."""
+    return max(BAR_LENGTHS, key=lambda length: bar_fit(score, length))
+
+
+def begins_alone(score: Score) -> bool:
+    """Whether one voice plays alone in the bar of the first note."""
+    bar = score.meters[0].bar_ticks
+    first = score.array[score.array[:, ONSET] // bar == score.array[0, ONSET] // bar]
+    return len(np.unique(first[:, VOICE])) == 1
+
+
+def heard_mode(score: Score) -> str:
+    """The mode of the key that fits the notes best."""
+    from tokenization import estimate_key
+
+    return estimate_key(score)[0].mode
+
+
+def density(score: Score) -> float:
+    """Notes a quarter note."""
+    return len(score) / max(1.0, (int(score.array[-1, ONSET]) - int(score.array[0, ONSET])) / 24)
+
+
+def obeys(name: str, value: str | int, score: Score) -> float:
+    """1 or 0, whether a piece is what it was asked to be; for the tempo its density."""
+    if name == "meter":
+        return float(best_bar_length(score) == METER_TICKS[METERS.index(str(value))])
+    if name == "mode":
+        return float(heard_mode(score) == value)
+    if name == "form":
+        return float(begins_alone(score) == (value == "fugue"))
+    if name == "voices":
+        return float(len(np.unique(score.array[:, VOICE])) == value)
+    return density(score)
+
+
+def compose(model, prefix: list[int], pieces: int, tokens: int, seed: int) -> list[Score]:
+    """Pieces that go on from a prefix; those without a note are left out."""
+    import torch
+
+    scores = []
+    torch.manual_seed(seed)
+    meters = list(range(OFFSET["METER"], OFFSET["METER"] + len(METERS)))
+    for start in range(0, pieces, BATCH):
+        ids = torch.tensor([prefix] * min(BATCH, pieces - start))
+        output = model.generate(
+            ids, do_sample=True, temperature=1.0, top_k=0, top_p=0.95, max_new_tokens=tokens, suppress_tokens=meters, min_new_tokens=tokens // 2
+        )
+        scores += [decode(row).score for row in output.tolist()]
+    return [score for score in scores if len(score)]
+
+
+def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
+    """Mean and 95 % interval: Wilson's for shares, normal for the rest."""
+    n, mean = len(values), float(np.mean(values))
+    if not is_share:
+        half = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(n)
+        return mean, mean - half, mean + half
+    z = 1.96
+    middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return mean, middle - half, middle + half
+
+
+def measure(model, pieces: int, tokens: int, seed: int) -> list[dict]:
+    """One row a value: what was asked, and the mean with its interval, asked and not asked."""
+    from tqdm import tqdm
+
+    asked = [(name, value) for name, values in VALUES.items() for value in values]
+    free = compose(model, prefix_ids(), pieces, tokens, seed)
+    rows = []
+    for number, (name, value) in enumerate(tqdm(asked, desc="values", disable=None), start=1):
+        scores = compose(model, prefix_ids(**{name: value}), pieces, tokens, seed + number)
+        row = {"asked": name, "value": value, "pieces": len(scores), "unit": "notes a quarter" if name == "tempo" else "share"}
+        for who, those in (("asked for", scores), ("not asked", free)):
+            # The bars of a piece that was asked nothing are counted as the asked ones.
+            mean, low, high = interval([obeys(name, value, score) for score in those], name != "tempo")
+            row[who] = {"mean": round(mean, 3), "low": round(low, 3), "high": round(high, 3)}
+        rows.append(row)
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| asked | n | pieces that are so | of those asked nothing |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        cells = []
+        for who in ("asked for", "not asked"):
+            figures = [row[who][name] for name in ("mean", "low", "high")]
+            text = "{:.2f} ({:.2f}-{:.2f}) notes a quarter" if row["unit"] != "share" else "{:.0%} ({:.0%}-{:.0%})"
+            cells.append(text.format(*figures))
+        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Compose, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pieces", type=int, default=100, help="pieces a value")
+    parser.add_argument("--tokens", type=int, default=320, help="new tokens a piece, four a note")
+    parser.add_argument("--model", type=Path, help="a checkpoint; the shipped one if not given")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    arguments = parser.parse_args()
+
+    from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
+
+    model = MusicGPTForCausalLM.from_pretrained(arguments.model or shipped_checkpoint()).eval()
+    begun = time.perf_counter()
+    rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed)
+    print(table(rows))
+    print(f"\n{arguments.pieces} pieces a value, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
