@@ -53,15 +53,16 @@ class Step:
         self.ids = rows_of(length, rows or max(1, TOKENS // length))
         self.dtype = dtype
 
-    def take(self) -> float:
-        """Seconds of one step."""
+    def take(self, clock: str = "wall") -> float:
+        """Seconds of one step, by the wall or of processor time."""
         import contextlib
 
         import torch
 
         from training.losses import token_losses
 
-        begun = time.perf_counter()
+        now = time.process_time if clock == "cpu" else time.perf_counter
+        begun = now()
         with torch.autocast("cpu", dtype=torch.bfloat16) if self.dtype == "bf16" else contextlib.nullcontext():
             logits = self.model(input_ids=self.ids, use_cache=False).logits
         token_losses(logits, self.ids).mean().backward()
@@ -69,10 +70,10 @@ class Step:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return time.perf_counter() - begun
+        return now() - begun
 
 
-def speed(length: int, threads: int, dtype: str, steps: int) -> dict[str, Any]:
+def speed(length: int, threads: int, dtype: str, steps: int, clock: str) -> dict[str, Any]:
     """Median tokens a second of both models."""
     import torch
 
@@ -81,7 +82,7 @@ def speed(length: int, threads: int, dtype: str, steps: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for turn in range(steps + 1):
         for kind, step in both.items():
-            seconds = step.take()
+            seconds = step.take(clock)
             if turn:  # the first step allocates
                 times[kind].append(seconds)
     tokens = both["gpt2"].ids.numel()
@@ -110,16 +111,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dtypes", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
     parser.add_argument("--steps", type=int, default=5, help="measured steps of each model")
+    parser.add_argument("--clock", default="wall", choices=("wall", "cpu"), help="cpu: processor time, for a machine that others use too (one thread)")
     parser.add_argument("--no-memory", action="store_true", help="leave out the memory table")
     parser.add_argument("--json", help="also write the figures to this file")
     given = parser.parse_args()
-    print(f"torch {torch.__version__}, {os.cpu_count()} cores; forward, backward, clipping and AdamW on {TOKENS} tokens\n")
+    print(f"torch {torch.__version__}, {os.cpu_count()} cores; forward, backward, clipping and AdamW on {TOKENS} tokens; {given.clock} clock\n")
     print(f"{'length':>7}{'threads':>9}{'dtype':>7}{'GPT-2 tok/s':>13}{'MusicGPT tok/s':>16}{'ratio':>7}")
     rows = []
     for length in given.lengths:
         for threads in given.threads:
             for dtype in given.dtypes:
-                row = speed(length, threads, dtype, given.steps)
+                row = speed(length, threads, dtype, given.steps, given.clock)
                 rows.append(row)
                 print(f"{length:>7}{threads:>9}{dtype:>7}{row['gpt2']:>13,.0f}{row['musicgpt']:>16,.0f}{row['ratio']:>7.2f}", flush=True)
     memory = []
