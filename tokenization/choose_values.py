@@ -29,7 +29,8 @@ def count_values(folder: Path, splits: tuple[str, ...]) -> tuple[Counter, Counte
 
     A catalogue without a column `split` is counted whole.
     """
-    durations, steps = Counter(), Counter()
+    durations: Counter = Counter()
+    steps: Counter = Counter()
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["note_table"] and row.get("split", splits[0]) in splits]
     for row in rows:
@@ -92,7 +93,7 @@ def spelled_tokens(counts: Counter, values: tuple[int, ...], longest: int = 400)
 
 def best_steps(counts: Counter, size: int) -> tuple[int, ...]:
     """The `size` steps that spell the corpus in the fewest tokens, found greedily; 0, 1 and the longest are always there."""
-    chosen = (0, 1, 6, 24, 96)
+    chosen: tuple[int, ...] = (0, 1, 6, 24, 96)
     candidates = sorted(step for step in counts if step <= 96)
     while len(chosen) < size:
         added = min((c for c in candidates if c not in chosen), key=lambda c: (spelled_tokens(counts, (*chosen, c)), c), default=None)

@@ -12,11 +12,11 @@ from .key import normal_key
 from .score import COMMON_TIME, DURATION, ONSET, PITCH, VOICE, Meter, Score
 from .vocabulary import (
     BOS_ID,
-    DURATIONS,
     EOS_ID,
-    MODES,
     FORMS,
+    MAX_TIME_TOKENS,
     METERS,
+    MODES,
     NEAREST_DURATION,
     OFFSET,
     PAD_ID,
@@ -33,7 +33,6 @@ from .vocabulary import (
     UNK_ID,
     VALUE_OF_ID,
     VOCAB_SIZE,
-    MAX_TIME_TOKENS,
     parse_meter,
 )
 
@@ -113,15 +112,16 @@ def encode_body(score: Score) -> np.ndarray:
     body[:, 2] = OFFSET["VOICE"] + array[:, VOICE]
     body[:, 3] = OFFSET["DUR"] + NEAREST_DURATION[array[:, DURATION]]
     flat = np.append(body.ravel(), OFFSET["TIME"])  # the last note's step is 0
-    extra_at, extra = [], []
-    for i in np.flatnonzero(single < 0):
+    extra_at: list[int] = []
+    extra: list[int] = []
+    for i in np.flatnonzero(single < 0).tolist():
         first, *more = (OFFSET["TIME"] + place for place in STEP_SPELLING[int(steps[i])])
         flat[4 * i] = first
         extra_at += [4 * i + 1] * len(more)
         extra += more
     for meter in score.meters[1:]:
-        i = int(np.searchsorted(array[:, ONSET], meter.onset))
-        extra_at.append(4 * i + 1)
+        place = int(np.searchsorted(array[:, ONSET], meter.onset))
+        extra_at.append(4 * place + 1)
         extra.append(TOKEN_TO_ID[f"METER_{meter.name}"])
     return np.insert(flat, extra_at, extra) if extra else flat
 

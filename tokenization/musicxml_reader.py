@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -115,7 +116,7 @@ def _unpack(data: bytes) -> bytes:
             if not wanted:
                 raise ScoreReadError("The .mxl archive holds no MusicXML file.")
             return _bounded(archive, wanted[0])
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, KeyError, UnicodeError, zipfile.zlib.error) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, KeyError, UnicodeError, zlib.error) as error:
         raise ScoreReadError(f"The .mxl archive is damaged: {str(error)[:80]}.") from error
     except (ValueError, IndexError, OverflowError, MemoryError) as error:
         if isinstance(error, ScoreReadError):

@@ -119,8 +119,8 @@ def _lanes(score: Score) -> dict[tuple[int, int], list[Event]]:
         events = [(*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))]
         used = 1
         for cluster in _clusters(events):
-            numbers = _numbers(cluster)
-            if max(numbers) > (spare > 0):
+            numbers: list[int] | None = _numbers(cluster)
+            if max(numbers or (0,)) > (spare > 0):
                 cluster, numbers = _tied_chords(cluster), None
             for k, event in enumerate(cluster):
                 number = numbers[k] if numbers else 0
@@ -333,13 +333,15 @@ def _mark_tuplets(symbols: list[Symbol], windows: list[tuple[int, int]]) -> None
 def _beam(symbols: list[Symbol], offset: int, beat: int) -> None:
     """Beams over the notes of one beat that are eighths or shorter."""
     group: list[Symbol] = []
-    for symbol in [*symbols, None]:
-        joins = symbol is not None and symbol.notes and symbol.value in BEAMS
+    for symbol in symbols:
+        joins = symbol.notes and symbol.value in BEAMS
         if group and (not joins or (symbol.start + offset) // beat != (group[0].start + offset) // beat):
             _beam_group(group)
             group = []
         if joins:
             group.append(symbol)
+    if group:
+        _beam_group(group)
 
 
 def _beam_group(group: list[Symbol]) -> None:

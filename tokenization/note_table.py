@@ -6,7 +6,6 @@ Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `bar_pos_q`, `time_si
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 from .errors import ScoreReadError
@@ -29,13 +28,6 @@ def _ticks(text: str) -> int:
 
 @lru_cache(maxsize=100_000)
 def _is_beside(text: str) -> bool:
-    """Whether a time is no whole number of ticks."""
-    top, _, bottom = text.partition("/")
-    return int(top) * TICKS_PER_QUARTER % int(bottom or 1) != 0
-
-
-@lru_cache(maxsize=100_000)
-def _off_grid(text: str) -> bool:
     """Whether a time is no whole number of ticks."""
     top, _, bottom = text.partition("/")
     return int(top) * TICKS_PER_QUARTER % int(bottom or 1) != 0
@@ -65,15 +57,14 @@ def read_note_table(data: bytes) -> RawScore:
     rows, notices = _rows(lines, header)
     if not rows:
         return RawScore([], [], [], [])
-    column: Callable[[str], int | None] = lambda name: header.index(name) if name in header else None
+
+    def column(name: str) -> int | None:
+        return header.index(name) if name in header else None
+
     onsets, durations, pitches = _numbers(rows, header)
     times = [header.index(name) for name in _NEEDED[:2]]
     note_rounding(sum(any(_is_beside(row[i]) for i in times) for row in rows), notices)
     shift, meters = _bars(rows, onsets, column("bar_pos_q"), column("time_signature"), notices)
-    onset, duration = (header.index(name) for name in _NEEDED[:2])
-    for what, place in (("onset", onset), ("duration", duration)):
-        rounded = sum(_off_grid(row[place]) for row in rows)
-        notices += [f"{plural(rounded, what)} rounded to the grid of {TICKS_PER_QUARTER} a quarter"] if rounded else []
     voice = column("voice")
     labels = [row[voice] for row in rows] if voice is not None else [""] * len(rows)
     return RawScore(

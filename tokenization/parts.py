@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import ScoreError, ScoreReadError
 from .key import Key
@@ -33,12 +34,12 @@ class RawScore:
         voices (sequence of `int`, *optional*): the voices, where the file is known to hold true ones.
     """
 
-    onsets: Sequence[int]
-    durations: Sequence[int]
-    pitches: Sequence[int]
+    onsets: Sequence[int] | NDArray[np.int64]
+    durations: Sequence[int] | NDArray[np.int64]
+    pitches: Sequence[int] | NDArray[np.int64]
     labels: Sequence[Hashable]
     are_parts: bool | None = None
-    voices: Sequence[int] | None = None
+    voices: Sequence[int] | NDArray[np.int64] | None = None
     meters: list[Meter] = field(default_factory=list)
     key: Key | None = None
     tempo: float | None = None

@@ -61,7 +61,7 @@ def table(folders: list[Path]) -> str:
             counts = kept_notes(score)
             total.update(counts)
             total["notes"] += len(score)
-            what = [n for n in score.notices if "rounded" in n] + [score.quantised_with_changes()[1].describe()]
+            what = [n for n in score.notices if "onto the grid" in n] + [score.quantised_with_changes()[1].describe()]
             lines.append(_line(score.title or "", len(score), counts, "; ".join(filter(None, what))))
         lines.append(_line(f"**{folder.name}**", total["notes"], total, ""))
     return "\n".join(lines)

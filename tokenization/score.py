@@ -344,7 +344,7 @@ class Score:
             array = np.stack([np.asarray(columns[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1)
         except (KeyError, TypeError, ValueError) as error:
             raise ScoreError(f"Not a score's dict: it needs 'notes' with onset, duration, pitch and voice of equal length ({error}).") from error
-        fields = {k: data.get(k) for k in ("key", "tempo", "tempo_class", "form", "title", "source")}
+        fields: dict[str, Any] = {k: data.get(k) for k in ("key", "tempo", "tempo_class", "form", "title", "source")}
         original = data.get("original_key")
         return cls(
             array,

@@ -100,7 +100,7 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
         words = _WORD.findall(text)
         return words if self.unk_token is None else [word if word in self.encoder else str(self.unk_token) for word in words]
 
-    def _convert_token_to_id(self, token: str) -> int:
+    def _convert_token_to_id(self, token: str) -> int | None:  # type: ignore[override]
         return self.encoder.get(token, self.encoder[str(self.unk_token)] if self.unk_token is not None else None)
 
     def _convert_id_to_token(self, index: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
     ):
         if isinstance(vocab, str):
             vocab = json.loads(Path(vocab).read_text(encoding="utf-8"))
-        if vocab:
+        if isinstance(vocab, dict) and vocab:
             check_vocabulary({token: i for token, i in vocab.items() if i < len(TOKEN_TO_ID)}, "the file")
         self._tokenizer = Tokenizer(models.WordLevel(vocab=dict(TOKEN_TO_ID), unk_token=SPECIAL_TOKENS[3]))
         self._tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -55,10 +56,16 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
             **kwargs,
         )
 
-    def _save_pretrained(self, save_directory: Any, file_names: tuple[str, ...], **kwargs: Any) -> tuple[str, ...]:
+    def _save_pretrained(
+        self,
+        save_directory: str | os.PathLike[Any],
+        file_names: tuple[str, ...],
+        legacy_format: bool | None = None,
+        filename_prefix: str | None = None,
+    ) -> tuple[str, ...]:
         # `tokenizer.json` alone would do for this class; `vocab.json` lets the slow twin load the same folder.
-        names = super()._save_pretrained(save_directory, file_names, **kwargs)
-        return (*names, *self.save_vocabulary(str(save_directory), kwargs.get("filename_prefix")))
+        names = super()._save_pretrained(save_directory, file_names, legacy_format, filename_prefix)
+        return (*names, *self.save_vocabulary(str(save_directory), filename_prefix))
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
         """Write `vocab.json`, which the slow twin reads; returns its path."""

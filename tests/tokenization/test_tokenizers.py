@@ -13,8 +13,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tokenization.samples import SCORES, random_score
 
+from tests.tokenization.samples import SCORES, random_score
 from tokenization import MusicGPTTokenizer, MusicGPTTokenizerFast, Score, ScoreError, TokenError
 from tokenization.vocabulary import TOKEN_TO_ID
 
@@ -29,7 +29,7 @@ SPACES = [" ", "  ", "\n", "\t", "\xa0", "\u2003", "\x1c", "\u200b"]
 def test_twins_give_the_same_for_any_text(pieces: list[tuple[str, str]], special: bool, side: str):
     text = "".join(word + space for word, space in pieces)
     batch = [text, "MODE_minor TIME_0", ""]
-    options = dict(padding=True, truncation=True, max_length=12, padding_side=side, add_special_tokens=special)
+    options = {"padding": True, "truncation": True, "max_length": 12, "padding_side": side, "add_special_tokens": special}
     slow = SLOW(batch, return_special_tokens_mask=True, **options)
     fast = FAST(batch, return_special_tokens_mask=True, **options)
     for name in ("input_ids", "attention_mask", "special_tokens_mask"):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
 from tests.tokenization.fuzzing import sample_score
 from tests.tokenization.samples import SCORES
-
 from tokenization import Score, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
 from tokenization.notation import write_bars
 from tokenization.score import Meter
@@ -137,7 +137,7 @@ def test_spelling_follows_the_key(key: str, pitches: tuple[int, ...], names: str
     spelled = spell(Score(rows * 1, key=key))
     assert [letter + {0: "", 1: "#", -1: "b", 2: "##", -2: "bb"}[alter] for letter, alter, _ in spelled] == names.split()
     for (letter, alter, octave), pitch in zip(spelled, pitches, strict=True):
-        assert 12 * (octave + 1) + dict(C=0, D=2, E=4, F=5, G=7, A=9, B=11)[letter] + alter == pitch
+        assert 12 * (octave + 1) + {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter] + alter == pitch
 
 
 def test_accidentals_stand_once_a_bar():

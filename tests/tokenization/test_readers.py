@@ -1,0 +1,266 @@
+"""Score files read: what is merged, left out and counted; damaged files; other readers beside ours; voices and keys found."""
+
+from __future__ import annotations
+
+import csv
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tokenization.fuzzing import run
+from tokenization import (
+    Meter,
+    Score,
+    ScoreReadError,
+    estimate_key,
+    infer_voices,
+    midi_bytes,
+    musicxml_text,
+    read_score,
+    read_score_bytes,
+)
+from tokenization.codec import decode, encode
+from tokenization.round_trip import pieces
+from tokenization.token_table import END, START, token_table
+
+QUARTER = 96  # ticks a quarter in the MIDI files made here
+
+
+def delta(ticks: int) -> bytes:
+    """A time as MIDI writes it."""
+    parts = [ticks & 0x7F]
+    while ticks := ticks >> 7:
+        parts.insert(0, ticks & 0x7F | 0x80)
+    return bytes(parts)
+
+
+def track(*events: tuple[int, bytes]) -> bytes:
+    """A track of (ticks since the last event, event bytes)."""
+    body = b"".join(delta(ticks) + event for ticks, event in events) + b"\x00\xff\x2f\x00"
+    return b"MTrk" + struct.pack(">I", len(body)) + body
+
+
+def midi(*tracks: bytes, kind: int = 1, division: int = QUARTER) -> bytes:
+    return b"MThd" + struct.pack(">IHHH", 6, kind, len(tracks), division) + b"".join(tracks)
+
+
+def on(pitch: int, channel: int = 0) -> bytes:
+    return bytes((0x90 | channel, pitch, 80))
+
+
+def off(pitch: int, channel: int = 0) -> bytes:
+    return bytes((0x80 | channel, pitch, 0))
+
+
+def xml(measures: str, head: str = "") -> bytes:
+    return (
+        f'<score-partwise version="4.0"><part-list><score-part id="P1"><part-name/></score-part>{head}</part-list>'
+        f'<part id="P1">{measures}</part></score-partwise>'
+    ).encode()
+
+
+def note(step: str, octave: int, duration: int | None, more: str = "", before: str = "", voice: int = 1) -> str:
+    length = "" if duration is None else f"<duration>{duration}</duration>"
+    return f"<note>{before}<pitch><step>{step}</step><octave>{octave}</octave></pitch>{length}<voice>{voice}</voice>{more}</note>"
+
+
+ATTRIBUTES = "<attributes><divisions>2</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+ONE_NOTE = midi(track((0, on(60)), (QUARTER, off(60))))
+
+
+def test_running_status_missing_tempo_and_both_types():
+    running = track((0, b"\x90\x3c\x50"), (QUARTER, b"\x3c\x00"), (0, b"\x3e\x50"), (QUARTER // 2, b"\x3e\x00"))
+    for kind in (0, 1):
+        score = read_score_bytes(midi(running, kind=kind), ".mid", key="C")
+        assert score.array.tolist() == [[0, 24, 60, 0], [24, 12, 62, 0]] and score.tempo is None
+        assert score.meters == (Meter(0, 4, 4),)
+    one_track = track((0, on(72)), (0, on(48, 1)), (QUARTER, off(72)), (0, off(48, 1)))
+    two_tracks = track((0, on(72)), (QUARTER, off(72))), track((0, on(48, 1)), (QUARTER, off(48, 1)))
+    expected = [[0, 24, 72, 0], [0, 24, 48, 1]]
+    assert read_score_bytes(midi(one_track, kind=0), ".mid").array.tolist() == expected
+    assert read_score_bytes(midi(*two_tracks), ".mid").array.tolist() == expected
+
+
+@pytest.mark.parametrize("division", [24, 25, 96, 120, 480, 960, 10080])
+def test_any_resolution(division: int):
+    data = midi(track((0, on(60)), (division, off(60)), (0, on(62)), (division * 3, off(62))), division=division)
+    assert read_score_bytes(data, ".mid").array[:, :3].tolist() == [[0, 24, 60], [24, 72, 62]]
+
+
+def test_overlapping_and_zero_length_notes():
+    overlapping = track((0, on(60)), (48, on(60)), (48, off(60)), (48, off(60)), (0, on(64)), (0, off(64)), (96, on(65)), (96, off(65)))
+    score = read_score_bytes(midi(overlapping), ".mid", key="C")
+    assert score.array[:, :3].tolist() == [[0, 12, 60], [12, 12, 60], [60, 24, 65]]
+    text = " ".join(score.notices)
+    assert "1 note of no length left out" in text and "1 note ended where the same key was struck again" in text
+    unending = read_score_bytes(midi(track((0, on(60)), (96, on(62)), (96, off(62)))), ".mid", key="C")
+    assert unending.array[:, :3].tolist() == [[0, 48, 60], [24, 24, 62]]
+    assert any("without an end" in notice for notice in unending.notices)
+
+
+def test_drums_and_other_instruments_are_left_out_with_a_notice():
+    drums = track((0, on(36, 9)), (96, off(36, 9)))
+    flute = track((0, b"\xc2\x49"), (0, on(80, 2)), (96, off(80, 2)))
+    piano = track((0, b"\xc0\x00"), (0, on(60)), (96, off(60)))
+    score = read_score_bytes(midi(drums, flute, piano), ".mid", key="C")
+    assert score.array.tolist() == [[0, 24, 60, 0]]
+    assert "1 drum note left out" in score.notices and "1 note of 1 other instrument left out" in score.notices
+    with pytest.raises(ScoreReadError, match="no notes"):
+        read_score_bytes(midi(drums), ".mid")
+
+
+def test_a_short_first_bar_of_midi_is_a_pickup():
+    bars = track((0, b"\xff\x58\x04\x01\x02\x18\x08"), (QUARTER, b"\xff\x58\x04\x04\x02\x18\x08"))
+    notes = track((0, on(67)), (QUARTER, off(67)), (0, on(72)), (QUARTER * 4, off(72)))
+    score = read_score_bytes(midi(bars, notes), ".mid", key="C")
+    assert score.array[:, :3].tolist() == [[72, 24, 67], [96, 96, 72]] and score.meters == (Meter(0, 4, 4),)
+    assert any("pickup" in notice for notice in score.notices)
+
+
+def test_pickup_and_changes_of_meter_survive_both_formats():
+    score = Score(
+        [(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1), (192, 72, 74, 0), (192, 36, 50, 1), (264, 36, 72, 0), (264, 36, 48, 1)],
+        [Meter(0, 4, 4), Meter(192, 3, 4), Meter(264, 3, 8)],
+        key="G minor",
+        tempo=66.0,
+    )
+    for data, suffix in ((midi_bytes(score), ".mid"), (musicxml_text(score).encode(), ".musicxml")):
+        again = read_score_bytes(data, suffix)
+        assert again.array.tolist() == score.array.tolist() and again.meters == score.meters, suffix
+        assert again.key == score.key and again.tempo == 66.0
+
+
+def test_musicxml_ties_graces_repeats_and_layers():
+    grace = note("D", 5, None, before="<grace/>")
+    tied = note("C", 5, 4, '<tie type="start"/>') + note("C", 5, 4, '<tie type="stop"/><tie type="start"/>')
+    repeat = '<barline location="right"><repeat direction="backward"/></barline>'
+    data = xml(
+        f'<measure number="1">{ATTRIBUTES}{grace}{grace}{tied}</measure>'
+        f'<measure number="2">{note("C", 5, 2, chr(60) + "tie type=" + chr(34) + "stop" + chr(34) + "/>")}{note("E", 5, 6)}{repeat}</measure>'
+    )
+    score = read_score_bytes(data, ".musicxml", key="C")
+    assert score.array.tolist() == [[0, 120, 72, 0], [120, 72, 76, 0]]
+    assert "2 grace notes left out" in score.notices
+    layers = xml(
+        f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8)}<backup><duration>8</duration></backup>'
+        f'{note("E", 4, 4, voice=2)}{note("G", 4, 4, voice=2)}</measure>'
+    )
+    assert read_score_bytes(layers, ".xml", key="C").array.tolist() == [[0, 96, 72, 0], [0, 48, 64, 1], [48, 48, 67, 1]]
+
+
+@pytest.mark.parametrize("name", ["bwv66.6", "bwv269", "bwv846"])
+def test_musicxml_is_read_as_music21_reads_it(name: str):
+    corpus = pytest.importorskip("music21.corpus")
+    path = Path(str(corpus.getWork(f"bach/{name}")))
+    ours = read_score(path, key="C")
+    stream = corpus.parse(f"bach/{name}").stripTies()
+    theirs = sorted(
+        (Fraction(element.getOffsetInHierarchy(stream)) * 24, Fraction(element.quarterLength) * 24, pitch.midi)
+        for element in stream.recurse().notes
+        if not element.duration.isGrace
+        for pitch in element.pitches
+    )
+    rows = sorted(tuple(row[:3]) for row in ours.array.tolist())
+    shift = rows[0][0] - theirs[0][0]  # ours begins on a bar line, music21 with the first note of a pickup
+    assert len(rows) > 100 and rows == [(onset + shift, length, pitch) for onset, length, pitch in theirs]
+
+
+def test_note_tables_and_their_rounding():
+    table = b"onset_q\tdur_q\tmidi\tvoice\tgrace\n0\t1/2\t60\tbass\t0\n0\t1\t72\tsoprano\t0\n1\t1/7\t74\tsoprano\t0\n1\t0\t75\tsoprano\t1\n"
+    score = read_score_bytes(table, ".tsv", key="C")
+    assert score.array.tolist() == [[0, 24, 72, 0], [0, 12, 60, 1], [24, 3, 74, 0]]
+    assert {"1 grace note left out", "1 note moved onto the grid of 24 ticks a quarter"} <= set(score.notices)
+
+
+ENTITY = b'<!DOCTYPE s [<!ENTITY a "aaaa">]><score-partwise>&a;</score-partwise>'
+BAD = {
+    "empty": (b"", ".mid", "empty"),
+    "text as MIDI": (b"Dear Sir, this is a letter, not music.", ".mid", "not a MIDI file"),
+    "head only": (ONE_NOTE[:14], ".mid", "no tracks"),
+    "cut inside an event": (midi(b"MTrk\x00\x00\x00\x03\x00\x90\x3c"), ".mid", "damaged"),
+    "type 2": (midi(track(), kind=2), ".mid", "type 2"),
+    "no resolution": (midi(track(), division=0), ".mid", "0 ticks"),
+    "endless time": (midi(b"MTrk\x00\x00\x00\x40" + b"\xff" * 64), ".mid", "more than four bytes"),
+    "text as MusicXML": (b"not at all <", ".musicxml", "not well-formed"),
+    "a web page": (b"<html><body/></html>", ".xml", "begins with <html>"),
+    "entities": (ENTITY, ".musicxml", "entities"),
+    "too deep": (b"<a>" * 100_000, ".xml", "nested deeper"),
+    "no archive": (b"PK\x03\x04rubbish", ".mxl", "archive"),
+    "no notes": (xml("<measure number='1'/>"), ".xml", "no notes"),
+    "no step": (xml(f"<measure>{ATTRIBUTES}{note('H', 4, 2)}</measure>"), ".xml", "in <step>"),
+    "no columns": (b"a\tb\n1\t2\n", ".tsv", "lacks the column"),
+    "no number": (b"onset_q\tdur_q\tmidi\n0\tx\t60\n", ".tsv", "not a number"),
+    "not UTF-8": (b"\xff\xfe\x00", ".tsv", "UTF-8"),
+    "other ending": (ONE_NOTE, ".pdf", "ends in '.pdf'"),
+}
+
+
+@pytest.mark.parametrize(("data", "suffix", "words"), BAD.values(), ids=BAD)
+def test_bad_files_give_the_named_error_in_one_sentence(data: bytes, suffix: str, words: str, tmp_path: Path):
+    with pytest.raises(ScoreReadError) as caught:
+        read_score_bytes(data, suffix)
+    message = str(caught.value)
+    assert words in message and message.endswith(".") and "\n" not in message and len(message) < 300
+    (tmp_path / f"a{suffix}").write_bytes(data)
+    with pytest.raises(ScoreReadError, match=f"^a{suffix}: "):
+        read_score(tmp_path / f"a{suffix}")
+
+
+def test_a_missing_file_and_one_too_large(tmp_path: Path):
+    with pytest.raises(ScoreReadError, match=r"Cannot read .*none\.mid: No such file"):
+        read_score(tmp_path / "none.mid")
+    with pytest.raises(ScoreReadError, match="may have 8 MB"):
+        read_score_bytes(b"\0" * (8 * 2**20 + 1), ".mid")
+
+
+def test_two_thousand_damaged_files_give_a_score_or_the_named_error():
+    """`run` asserts that no other exception comes, each within two seconds and all within 200 MB."""
+    counts = run(2000, seed=1)
+    kinds = {name: count for name, count in counts.items() if name.startswith(".")}
+    assert sum(kinds.values()) == 2000 and len(kinds) == 8  # of each format both outcomes
+
+
+def test_voices_of_a_single_track_are_inferred():
+    upper = [(24 * i, 24, 72 + step, 0) for i, step in enumerate((0, 2, 4, 5, 7, 5, 4, 2))]
+    lower = [(12 + 24 * i, 24, 55 - step, 1) for i, step in enumerate((0, 2, 3, 5, 7, 5, 3, 2))]
+    score = Score([*upper, *lower], key="C")
+    assert infer_voices(score.array).tolist() == score.array[:, 3].tolist()
+    cluster = np.array([(24 * i, 24, 40 + 4 * k, 0) for i in range(8) for k in range(9)])
+    assert set(infer_voices(cluster)) == set(range(5))  # never more than five
+
+
+def test_the_documentation_holds_the_token_table(repo_root: Path):
+    text = (repo_root / "docs" / "tokenizer.md").read_text(encoding="utf-8")
+    assert text.partition(START)[2].partition(END)[0].strip() == token_table()
+    assert token_table().count("\n") == 151
+
+
+@pytest.mark.shared_data
+def test_voices_of_the_fugues_are_found(shared_data: Path):
+    with open(shared_data / "wtc" / "catalogue.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "fugue" and row["voice_kind"].startswith("named")]
+    right: dict[str, list[np.ndarray]] = {}
+    for row in rows:
+        array = read_score(shared_data / "wtc" / row["note_table"]).array
+        right.setdefault(row["split"], []).append(infer_voices(array) == array[:, 3])
+    for split in ("train", "validation"):
+        assert np.concatenate(right[split]).mean() >= 0.90, split
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("folder", ["wtc", "bach_extra"])
+def test_every_piece_decodes_to_its_quantised_score(shared_data: Path, folder: str):
+    notes = kept = keys = count = 0
+    for score in pieces(shared_data / folder):
+        quantised, changes = score.quantised_with_changes()
+        assert decode(encode(score)).score == quantised, score.title
+        normal = score.normalised().array
+        assert len(quantised) == len(normal) - changes.duplicates and changes.pitches == 0
+        # Onsets, pitches and voices are kept exactly; only a note that stands there twice is dropped.
+        assert np.array_equal(np.unique(quantised.array[:, [0, 2, 3]], axis=0), np.unique(normal[:, [0, 2, 3]], axis=0)), score.title
+        notes, kept = notes + len(score), kept + len(score) - changes.durations
+        keys, count = keys + (estimate_key(score)[0] == score.key), count + (score.key is not None)
+    assert kept / notes >= 0.998 and keys >= 0.95 * count
