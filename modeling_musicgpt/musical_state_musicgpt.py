@@ -113,20 +113,20 @@ class MusicalStateTracker(nn.Module):
         return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif)
 
     def _placed(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The ids with those beyond the vocabulary made one, their places `(L,)`, and where the piece of each began `(B, L)`."""
+        """The ids with those beyond the vocabulary made one, their places `(L,)`, and the `<bos>` of each one's piece, -1 if none, `(B, L)`."""
         ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
         place = torch.arange(ids.shape[1], device=ids.device)
-        return ids, place, _last(ids == self.config.bos_token_id, place).clamp(min=0)
+        return ids, place, _last(ids == self.config.bos_token_id, place)
 
     @torch.no_grad()
     def metre(self, ids: torch.Tensor) -> Metre:
         """Only the metre of `forward`, from ids of shape `(batch, length)`; a METER token begins a bar."""
         ids, place, start = self._placed(ids)
         ticks = self.step[ids].cumsum(dim=1)
-        ticks = ticks - ticks.gather(1, start)
+        ticks = ticks - _at(ticks, start)
         length = self.bar_length[ids]
         meter = _last(length > 0, place)
-        known = meter >= start
+        known = meter > start
         meter = meter.clamp(min=0)
         length = torch.where(known, length.gather(1, meter), self.config.default_bar_ticks)
         since = ticks - torch.where(known, ticks.gather(1, meter), 0)

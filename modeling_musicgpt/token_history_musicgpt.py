@@ -7,13 +7,13 @@ whatever cache is in use remembers the ids, and goes through the same reordering
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import torch
 from transformers.cache_utils import Cache
 
 
-@lru_cache(maxsize=None)
+@cache
 def _remembering(layer_class: type) -> type:
     """`layer_class` with `token_ids`, of shape `(batch, length or room)`, beside its keys and values."""
 

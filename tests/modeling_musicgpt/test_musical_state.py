@@ -139,3 +139,13 @@ def test_ids_beyond_the_vocabulary_mean_nothing():
     state = TRACKER(strange)
     assert torch.equal(state.voice_pitch[:, -1], state.voice_pitch[:, 99])
     assert torch.equal(state.ticks[:, -1], state.ticks[:, 99])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_padding_before_a_beginning_without_bos_is_not_heard(seed):
+    """Whatever token comes first, a TIME, a METER or a VOICE without its NOTE."""
+    torch.manual_seed(seed)
+    ids = torch.randint(3, 150, (8, 7))
+    padded = torch.nn.functional.pad(ids, (11, 0), value=PAD_ID)
+    for name, got, wanted in zip(MusicalState._fields, TRACKER(padded), TRACKER(ids), strict=True):
+        assert torch.equal(got[:, 11:], wanted), name
