@@ -54,7 +54,7 @@ function layout() {
   const inner = Math.max(60, scroller.clientWidth - GUTTER);
   const least = 48 / 96;        // a bar of 4/4 is never narrower than 48 pixels; a longer piece scrolls, and the playhead is followed
   if (fitted) pixels = Math.max(inner / Math.max(end, 96 * 4), least);
-  pixels = Math.min(Math.max(pixels, Math.min(inner / end, least)), 8);
+  pixels = Math.min(Math.max(pixels, Math.min(inner / end, least)), 24);
   spacer.style.width = `${Math.max(inner, Math.ceil(end * pixels)) + GUTTER}px`;
   const ratio = window.devicePixelRatio || 1;
   const width = scroller.clientWidth, height = canvas.clientHeight || 260;

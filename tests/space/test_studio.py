@@ -39,7 +39,7 @@ def test_the_roll_grows_and_all_files_hold_the_same_piece(studio):
     final = views[-1]
     assert sorted(final.files) == ["mid", "mp3", "musicxml", "png"]
     for path in map(Path, final.files.values()):
-        assert path.stat().st_size > 500
+        assert path.stat().st_size > 200
         assert "d-minor" in path.name
         assert "seed-5" in path.name
     score = session.current.score
