@@ -38,7 +38,7 @@ class Rules:
     is_eos: Bools  # (vocab,)
 
 
-@kernel
+@kernel(whole=True)
 def keep_possible(scores: Floats, legal: Bools, count: int):
     """-inf where a token is not legal, unless nothing would be left."""
     possible = False
@@ -62,7 +62,7 @@ def allow_grammar(scores: Floats, s: Ints, legal: Bools, how: Doubles, allowed: 
     keep_possible(scores, allowed, count)
 
 
-@kernel
+@kernel(whole=True)
 def allow_bar_end(scores: Floats, s: Ints, rules: Rules, length: int, allowed: Bools, count: int):
     """The mask of `BarEndLogitsProcessor` for a row of `length` tokens."""
     how, steps = rules.how, rules.steps
@@ -175,7 +175,7 @@ def _sum_of_exp(values: Floats, n: int) -> f32:
     return total
 
 
-@kernel
+@kernel(whole=True)
 def choose(scores: Floats, noise: Floats, how: Doubles, values: Floats, places: Ints, count: int) -> int:
     """The token of one row from its masked scores.
 

@@ -52,24 +52,19 @@ f32, f64, sqrt, exp, cos, sin = np.float32, np.float64, np.sqrt, np.exp, np.cos,
 Ints = Ints32 = Bools = Floats = Doubles = np.ndarray
 
 
-def whole(x: float) -> float:
-    """`x` without what stands behind the point."""
-    return np.trunc(x)
-
-
-def power_of_two(x: float) -> float:
-    """`2 ** x` for a whole float32 `x` from -126 to 127."""
-    return np.exp2(x)
-
-
 class KernelError(TypeError):
     """A kernel uses what the subset does not have; a fault of the project, found when the kernels are compiled."""
 
 
-def kernel(function: Callable | None = None, *, fast: bool = False) -> Callable:
-    """Marks a function for compilation. `fast` lets sums be reordered, so that loops become vectors; infinities stay right."""
+def kernel(function: Callable | None = None, *, fast: bool = False, whole: bool = False) -> Callable:
+    """Marks a function for compilation.
+
+    `fast` lets sums be reordered, so that loops become vectors; infinities stay right. `whole` keeps it in one piece: large functions that
+    are called from several places are compiled once.
+    """
     if function is None:
-        return lambda f: kernel(f, fast=fast)
+        return lambda f: kernel(f, fast=fast, whole=whole)
+    function.kernel_whole = whole
     function.kernel_flags = ("reassoc", "contract", "nsz") if fast else ("contract",)
     return function
 
@@ -109,6 +104,8 @@ class _Function:
         kinds = [self.type_of(name) for name in self.annotations]
         self.ir = ir.Function(unit.module, ir.FunctionType(TYPES[self.result], kinds), function.__name__)
         self.ir.attributes.add("nounwind")
+        if function.kernel_whole:
+            self.ir.attributes.add("noinline")
         self.locals: dict[str, tuple[Any, type | None]] = {}
         self.loops: list[tuple[Any, Any]] = []
 
@@ -400,8 +397,8 @@ class _Function:
         if called is None:
             self.fail(node)
         if hasattr(called, "writes_llvm"):
-            called(self.unit.module, self.b, [a.value if not a.is_number else I64(a.value) for a in args])
-            return _Value(0)
+            result = called(self.unit.module, self.b, [a.value if not a.is_number else I64(a.value) for a in args])
+            return _Value(0 if result is None else result)
         callee = self.unit.function(called)
         values = [self.cast(arg, kind.type) for arg, kind in zip(args, callee.ir.args, strict=True)]
         return _Value(self.b.call(callee.ir, values))
@@ -423,16 +420,8 @@ def _library(name: str, kind: ir.Type) -> tuple:
     return kind, emit
 
 
-def _power_of_two(module, b, value):
-    """`2 ** x` for a whole x in the range of exponents: the bits of the float."""
-    exponent = b.add(b.fptosi(value, I32), I32(127))
-    return b.bitcast(b.shl(exponent, I32(23)), F32)
-
-
 BUILTINS = {
     "exp": _library("exp", F64), "cos": _library("cos", F64), "sin": _library("sin", F64), "sqrt": _library("sqrt", F32),
-    "whole": (F32, lambda module, b, value: b.sitofp(b.fptosi(value, I32), F32)),  # towards 0
-    "power_of_two": (F32, _power_of_two),
 }  # fmt: skip
 
 
@@ -463,7 +452,7 @@ class Program:
 
     Args:
         entries (list of functions): kernels. Functions with an attribute `writes_llvm` that they call are called while they are compiled,
-            with `(module, builder, values)`, to write LLVM themselves.
+            with `(module, builder, values)`, to write LLVM themselves; they may give a value.
 
     Raises:
         KernelError: if a kernel uses what the subset does not have.

@@ -80,7 +80,7 @@ def ticks_to_next(s: Ints, voices: int) -> int:
     return soonest
 
 
-@kernel
+@kernel(whole=True)
 def circumstances(s: Ints, table: Ints, voices: int, outline: bool) -> int:
     """What the next token is guessed from, as the number of a table entry: in detail, or in outline."""
     kinds, place = table + NUM_MEANINGS * s[TOKEN], s[BAR_POSITION] % 48
@@ -107,7 +107,7 @@ def circumstances(s: Ints, table: Ints, voices: int, outline: bool) -> int:
     return _key(7, v, s[PITCH_0 + v] * 100 + s[PITCH_1 + v], kinds[STEP])
 
 
-@kernel
+@kernel(whole=True)
 def learn(memory: Ints32, s: Ints, table: Ints, voices: int, token: int):
     """After the state `s` came `token`."""
     for i in range(NUM_TABLES):
@@ -122,7 +122,7 @@ def learn(memory: Ints32, s: Ints, table: Ints, voices: int, token: int):
             memory[entry] = token * 8 + 1
 
 
-@kernel
+@kernel(whole=True)
 def guess(memory: Ints32, s: Ints, table: Ints, voices: int, token_of: Ints) -> int:
     """The likely next token after the state `s`.
 

@@ -11,9 +11,11 @@ import math
 
 import numpy as np
 
-from .fast_compiler import Floats, Ints, cos, f32, kernel, power_of_two, sin, sqrt, struct, whole
+from .fast_compiler import Floats, Ints, cos, f32, kernel, sin, sqrt, struct
 from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, PITCH_0, STATE_SIZE, TICKS, TOKEN, elapsed, remaining
 from .fast_simd import (
+    exp_and_sum,
+    largest,
     mixture_1x1,
     mixture_1x2,
     mixture_4x1,
@@ -41,12 +43,8 @@ NORM_1, NORM_1_BIAS, QKV, OUT, NORM_2, NORM_2_BIAS, UP, DOWN = range(8)
 # Keys lie in blocks of this many, and room is made for a multiple of it.
 KEY_BLOCK = 64
 
-_LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
-_LOWEST, _HALF, _ONE = np.float32(-87.0), np.float32(0.5), np.float32(1.0)
-# Coefficients of exp (Cephes `expf`) and of the rational erf on [-4, 4] (Eigen), both within a few units in the last place.
-_E0, _E1, _E2, _E3, _E4, _E5 = (
-    np.float32(c) for c in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-)
+_HALF, _ONE, _LOWEST_SCORE = np.float32(0.5), np.float32(1.0), np.float32(-3e38)
+# Coefficients of the rational erf on [-4, 4] (Eigen), within a few units in the last place.
 _A13, _A11, _A9, _A7, _A5, _A3, _A1 = (
     np.float32(c)
     for c in (
@@ -95,18 +93,7 @@ class Work:
     melodic: Floats  # (MELODIC_ROWS,)
 
 
-@kernel(fast=True)
-def exp_of_negative(x: f32) -> f32:
-    """`exp(x)` for `x <= 0`, in a form that LLVM turns into vectors."""
-    x = max(x, _LOWEST)
-    n = whole(x * _LOG2_E - _HALF)
-    x = x - n * _LN2_HIGH - n * _LN2_LOW
-    y = ((((_E0 * x + _E1) * x + _E2) * x + _E3) * x + _E4) * x + _E5
-    y = y * x * x + x + _ONE
-    return y * power_of_two(n)
-
-
-@kernel(fast=True)
+@kernel(fast=True, whole=True)
 def gelu(x: Floats, count: int):
     """The exact GELU, `x / 2 (1 + erf(x / sqrt 2))`, in place."""
     for i in range(count):
@@ -118,7 +105,7 @@ def gelu(x: Floats, count: int):
         x[i] = _HALF * value * (_ONE + z * top / bottom)
 
 
-@kernel(fast=True)
+@kernel(fast=True, whole=True)
 def layer_norm(x: Floats, gain: Floats, bias: Floats, out: Floats, count: int, width: int, epsilon: f32):
     """`count` rows of `x` -> `out`."""
     for row in range(count):
@@ -135,7 +122,7 @@ def layer_norm(x: Floats, gain: Floats, bias: Floats, out: Floats, count: int, w
             out[first + i] = (x[first + i] - mean) * scale * gain[i] + bias[i]
 
 
-@kernel
+@kernel(whole=True)
 def product(w: Floats, x: Floats, y: Floats, count: int, rows: int, width: int):
     """`y = x W^T`: `count` tokens of `width` (a multiple of 16), `rows` (a multiple of 4) outputs. Each weight is read once."""
     for row in range(0, rows, 4):
@@ -157,7 +144,7 @@ def add(x: Floats, y: Floats, count: int):
         x[i] += y[i]
 
 
-@kernel
+@kernel(whole=True)
 def embed(m: Model, r: Work, count: int):
     """Token embedding plus everything derived from the state, `(count, HIDDEN)` into `h`; cosines and sines into `angles`."""
     w, at, size = m.w, m.at, m.size
@@ -203,7 +190,7 @@ def _turn(frequencies: Floats, size: Ints, position: f32, ticks: f32, angles: Fl
         angles[pairs + i] = sin(angle)
 
 
-@kernel
+@kernel(whole=True)
 def remember(qkv: Floats, size: Ints, angles: Floats, count: int, position: int, keys: Floats, values: Floats):
     """Turns the queries (in place, scaled) and keys of one row's new tokens, and puts keys and values into its cache."""
     hidden, dim, room = size[HIDDEN], size[HEAD_DIM], size[ROOM]
@@ -226,32 +213,24 @@ def remember(qkv: Floats, size: Ints, angles: Floats, count: int, position: int,
             _copy(v, to_values, dim)
 
 
-@kernel(fast=True)
-def softmax(p: Floats, count: int, until: int):
-    """In place over `count` values; zeros from there to `until`."""
-    top = p[0]
-    for i in range(count):
-        top = max(top, p[i])
-    total = f32(0)
-    for i in range(count):
-        one = exp_of_negative(p[i] - top)
-        p[i] = one
-        total += one
-    scale = 1 / total
-    for i in range(count):
-        p[i] *= scale
-    for i in range(count, until):
-        p[i] = 0
-
-
 @kernel
+def softmax(p: Floats, count: int, until: int):
+    """In place over `count` values; what stands behind them, up to `until`, a multiple of 32, gets no weight."""
+    for i in range(count, until):
+        p[i] = _LOWEST_SCORE
+    scale = 1 / exp_and_sum(p, largest(p, until), until)
+    for i in range(until):
+        p[i] *= scale
+
+
+@kernel(whole=True)
 def attend(qkv: Floats, size: Ints, count: int, position: int, keys: Floats, values: Floats, p: Floats, out: Floats):
     """Attention of one row's new tokens, the first of them at `position`, over all keys up to each; `(count, HIDDEN)` into `out`."""
     hidden, dim, room = size[HIDDEN], size[HEAD_DIM], size[ROOM]
     for start in range(0, count, 4):
         n = min(4, count - start)
         seen = position + start + n
-        padded = (seen + 3) // 4 * 4
+        padded = (seen + 31) // 32 * 32
         for head in range(size[HEADS]):
             q = qkv + start * 3 * hidden + head * dim
             cached = head * room * dim
@@ -263,7 +242,7 @@ def attend(qkv: Floats, size: Ints, count: int, position: int, keys: Floats, val
                     scores_4x2(keys + cached + t * dim, q, 3 * hidden, p + t, room, dim)
             for i in range(n):
                 softmax(p + i * room, seen - n + i + 1, padded)
-            _mix(p, room, values + cached, dim, out + start * hidden + head * dim, hidden, padded, n)
+            _mix(p, room, values + cached, dim, out + start * hidden + head * dim, hidden, (seen + 3) // 4 * 4, n)
 
 
 @kernel
@@ -283,7 +262,7 @@ def _mix(p: Floats, room: int, values: Floats, dim: int, out: Floats, hidden: in
                 mixture_4x1(p, room, values + part, dim, out + part, hidden, count)
 
 
-@kernel
+@kernel(whole=True)
 def forward(m: Model, r: Work, num_rows: int):
     """All blocks for the new tokens of `num_rows` rows, as `states` and the following describe them; the final norm is left in `x`."""
     w, size, epsilon = m.w, m.size, m.epsilon[0]
@@ -316,7 +295,7 @@ def token_logits(m: Model, r: Work, count: int):
     product(m.w + m.at[HEAD], r.x, r.logits, count, m.size[VOCAB_ROWS], m.size[HIDDEN])
 
 
-@kernel
+@kernel(whole=True)
 def melodic_logits(m: Model, r: Work, token: int):
     """Adds to one row of logits what the melodic head gives for each NOTE."""
     size, s = m.size, r.states + token * STATE_SIZE

@@ -39,7 +39,7 @@ from .fast_forward import (
     melodic_logits,
     token_logits,
 )
-from .fast_music import STATE, STATE_SIZE, TOKEN, advance
+from .fast_music import IS_TIME, NUM_MEANINGS, STATE, STATE_SIZE, TOKEN, advance
 
 # Tokens that one pass takes of a row beyond its last one: guesses. Together they fill a tile of four.
 GUESSES = 3
@@ -98,7 +98,7 @@ def read_prompt(m: Model, rules: Rules, r: Work, b: Rows, row: int, first: int, 
         b.cached[row] = start - first + count
 
 
-@kernel
+@kernel(whole=True)
 def look_ahead(m: Model, rules: Rules, r: Work, b: Rows, until: int, num_guesses: int) -> int:
     """One pass for all rows that are not done and have room before column `until`; the number of rows in it.
 
@@ -110,16 +110,19 @@ def look_ahead(m: Model, rules: Rules, r: Work, b: Rows, until: int, num_guesses
         length = b.length[row]
         if b.done[row] or until <= length:
             continue
-        count = min(num_guesses + 1, until - length)
-        r.rows[num_rows], r.firsts[num_rows], r.counts[num_rows] = row, total, count
+        r.rows[num_rows], r.firsts[num_rows] = row, total
         before, token = b.state + row * STATE_SIZE, b.ids[row * b.room + length - 1]
-        for i in range(count):
+        for i in range(min(num_guesses + 1, until - length)):
             if i > 0:
+                # After a TIME comes a NOTE, which is hard to guess: only a row alone tries, whose tile of four has room anyway.
+                if m.size[NUM_CACHED] > 1 and m.table[NUM_MEANINGS * token + IS_TIME] > 0:
+                    break
                 token = guess(b.memory + row * NUM_TABLES * TABLE_SIZE, before, m.table, m.size[VOICES], m.token_of)
             _follow(before, r.states + total * STATE_SIZE, m, rules, token, length - 1 + i)
             before = r.states + total * STATE_SIZE
             r.positions[total] = b.cached[row] + i
             total += 1
+        r.counts[num_rows] = total - r.firsts[num_rows]
         num_rows += 1
     if num_rows > 0:
         forward(m, r, num_rows)
@@ -137,7 +140,7 @@ def finish_logits(m: Model, rules: Rules, r: Work, place: int, always: bool) -> 
     return place * m.size[VOCAB_ROWS]
 
 
-@kernel
+@kernel(whole=True)
 def mask(rules: Rules, b: Rows, s: Ints, length: int, vocab: int):
     """Grammar and end at a bar line, on `scores`."""
     if rules.how[GRAMMAR] > 0:
@@ -152,7 +155,7 @@ def mask_row(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int):
     mask(rules, b, r.states + place * STATE_SIZE, b.length[row], m.size[VOCAB])
 
 
-@kernel
+@kernel(whole=True)
 def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, noise: Floats) -> int:
     """The next token of a row, after the state in `place`."""
     how, vocab = rules.how, m.size[VOCAB]
@@ -167,7 +170,7 @@ def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, 
     return choose(b.scores, noise, how, b.sorted_scores, b.places, vocab)
 
 
-@kernel
+@kernel(whole=True)
 def accept(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, token: int, learns: bool):
     """`token` is the next one of a row, after the state in `place`: into the ids, the state and the memory of the guesses."""
     kept, s, length = b.state + row * STATE_SIZE, r.states + place * STATE_SIZE, b.length[row]

@@ -49,7 +49,7 @@ def begin(s: Ints, voices: int, bar_ticks: int):
         s[COUNT + v] = 0
 
 
-@kernel
+@kernel(whole=True)
 def advance(
     s: Ints, token: int, column: int, table: Ints, vocab: int, next_state: Ints, silent: int, voices: int, num_motifs: int, bos: int,
     bar_ticks: int,

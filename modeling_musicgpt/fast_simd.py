@@ -8,6 +8,8 @@ for several tokens at once.
 
 from __future__ import annotations
 
+import numpy as np
+
 try:
     from llvmlite import ir
 except ImportError as error:
@@ -50,17 +52,54 @@ class _Emit:
         mask = ir.Constant(ir.VectorType(_INDEX, len(lanes)), [_INDEX(i) for i in lanes])
         return self.b.shuffle_vector(a, b, mask)
 
+    def everywhere(self, number):
+        """A constant in all lanes."""
+        return ir.Constant(_VECTOR, [ir.Constant(_FLOAT, float(np.float32(number)))] * LANES)
+
+    def larger(self, a, b):
+        return self.b.select(self.b.fcmp_ordered(">", a, b), a, b)
+
+    def exp(self, x):
+        """`exp(x)` for `x <= 0` (Cephes `expf`, within a few units in the last place)."""
+        b, integers = self.b, ir.VectorType(ir.IntType(32), LANES)
+        x = self.larger(x, self.everywhere(-87.0))
+        whole = b.fptosi(b.call(self.fma, [x, self.everywhere(1.44269504), self.everywhere(-0.5)]), integers)
+        power = b.sitofp(whole, _VECTOR)
+        x = b.call(self.fma, [power, self.everywhere(-0.693359375), x])
+        x = b.call(self.fma, [power, self.everywhere(2.12194440e-4), x])
+        y = self.everywhere(1.9875691500e-4)
+        for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
+            y = b.call(self.fma, [y, x, self.everywhere(coefficient)])
+        y = b.fadd(b.call(self.fma, [y, b.fmul(x, x), x]), self.everywhere(1.0))
+        bias, places = ir.Constant(integers, [127] * LANES), ir.Constant(integers, [23] * LANES)
+        return b.fmul(y, b.bitcast(b.shl(b.add(whole, bias), places), _VECTOR))
+
+    def fold(self, count, first, combine):
+        """`combine(i, total)` over vectors at 0, 16, ... below `count`, from `first`; two at a time, to hide their latency."""
+
+        def body(i, totals):
+            return [combine(i, totals[0]), combine(self.b.add(i, _INT(LANES)), totals[1])]
+
+        return self.repeat(count, 2 * LANES, [first, first], body)
+
     def accumulate(self, count, step, num_sums, body):
         """`for i in range(0, count, step)` with `num_sums` vectors in registers; `body(i)` gives the pairs to multiply and add."""
+        def step_of(i, sums):
+            return [self.b.call(self.fma, [x, y, total]) for (x, y), total in zip(body(i), sums, strict=True)]
+
+        return self.repeat(count, step, [_ZERO] * num_sums, step_of)
+
+    def repeat(self, count, step, firsts, body):
+        """`for i in range(0, count, step)`, at least once, with vectors in registers: `body(i, vectors)` gives the next ones."""
         before, loop, after = self.b.block, self.b.append_basic_block(), self.b.append_basic_block()
         self.b.branch(loop)
         self.b.position_at_end(loop)
         i = self.b.phi(_INT)
         i.add_incoming(_INT(0), before)
-        sums = [self.b.phi(_VECTOR) for _ in range(num_sums)]
-        results = [self.b.call(self.fma, [x, y, total]) for (x, y), total in zip(body(i), sums, strict=True)]
-        for total, result in zip(sums, results, strict=True):
-            total.add_incoming(_ZERO, before)
+        totals = [self.b.phi(_VECTOR) for _ in firsts]
+        results = body(i, totals)
+        for total, first, result in zip(totals, firsts, results, strict=True):
+            total.add_incoming(first, before)
             total.add_incoming(result, loop)
         following = self.b.add(i, _INT(step))
         i.add_incoming(following, loop)
@@ -81,6 +120,14 @@ class _Emit:
             vectors = [self.b.fadd(self.shuffle(x, y, low), self.shuffle(x, y, high)) for x, y in pairs]
             groups, width = len(starts), half
         return vectors[0]
+
+    def across(self, vector, combine):
+        """All lanes of a vector combined to one float."""
+        width = LANES
+        while width > 1:
+            width //= 2
+            vector = combine(vector, self.shuffle(vector, vector, [(i + width) % LANES for i in range(LANES)]))
+        return self.b.extract_element(vector, _INDEX(0))
 
 
 def _product(num_rows: int, num_tokens: int):
@@ -157,6 +204,32 @@ def _mixture(num_queries: int, num_parts: int, unroll: int):
     emit.writes_llvm = True
     return emit
 
+
+def largest(module, builder, args):
+    """`largest(p, count)` of `count` floats, a multiple of 32."""
+    e = _Emit(module, builder)
+    p, count = args
+    a, b = e.fold(count, e.everywhere(-3e38), lambda i, top: e.larger(e.load(p, i), top))
+    return e.across(e.larger(a, b), e.larger)
+
+
+def exp_and_sum(module, builder, args):
+    """`exp_and_sum(p, top, count)`: `p = exp(p - top)` in place for `count` floats, a multiple of 32; returns their sum."""
+    e = _Emit(module, builder)
+    p, top, count = args
+    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), top, _INDEX(0))
+    top = e.shuffle(one, one, [0] * LANES)
+
+    def combine(i, total):
+        value = e.exp(builder.fsub(e.load(p, i), top))
+        e.store(value, p, i)
+        return builder.fadd(total, value)
+
+    a, b = e.fold(count, _ZERO, combine)
+    return e.across(builder.fadd(a, b), builder.fadd)
+
+
+largest.writes_llvm = exp_and_sum.writes_llvm = True
 
 # Blocks and unrolling such that eight sums run at once, which hides the latency of the multiply-add.
 product_4x1, product_4x2, product_4x4 = _product(4, 1), _product(4, 2), _product(4, 4)

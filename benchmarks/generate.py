@@ -1,0 +1,237 @@
+"""Speed of `generate()`: MusicGPT beside Hugging Face's own GPT-2 of the same size, with the same arguments, in the same run.
+
+    python benchmarks/generate.py                       # one piece and 16, with one thread and with two; a GPU too where there is one
+    python benchmarks/generate.py --batch 1 --threads 1 --json out.json
+
+Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every setting the median counts. The
+ratio is between each side's best number of threads. GPT-2 (4 layers, 256 wide, 150 tokens, 4,096 positions) has random weights and
+composes nothing: its notes and its seconds of music are its tokens over MusicGPT's tokens a note and a second. Peak memory and start are
+measured in processes of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+TICKS_PER_QUARTER, QUARTERS_PER_MINUTE = 24, 80
+SIDES = ("gpt2", "musicgpt")
+PREFIX = [1, 4, 7, 10, 22]  # <bos>, major, fugue, 4/4, four voices
+SAMPLING = {"do_sample": True, "top_k": 50, "top_p": 0.95, "pad_token_id": 0}
+
+
+def load(side: str, checkpoint: str | None, device: str) -> Any:
+    """The model of one side."""
+    import torch
+
+    if side == "gpt2":
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        torch.manual_seed(0)
+        sizes = {"vocab_size": 150, "n_positions": 4096, "n_embd": 256, "n_layer": 4, "n_head": 8}
+        return GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=1, eos_token_id=None, pad_token_id=0)).eval().to(device)
+    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM, shipped_checkpoint
+
+    folder = Path(checkpoint) if checkpoint else shipped_checkpoint()
+    if (folder / "model.safetensors").is_file():
+        return MusicGPTForCausalLM.from_pretrained(folder).eval().to(device)
+    print("# no shipped weights: random ones", file=sys.stderr)
+    torch.manual_seed(0)
+    return MusicGPTForCausalLM(MusicGPTConfig()).eval().to(device)
+
+
+def generate(model: Any, batch: int, new_tokens: int, seed: int, streamer: Any = None) -> Any:
+    """The new tokens, `(batch, new_tokens)`: pieces do not end before, so that all have the same length."""
+    import torch
+
+    ids = torch.tensor([PREFIX] * batch, device=model.device)
+    torch.manual_seed(seed)
+    out = model.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=new_tokens, min_new_tokens=new_tokens, streamer=streamer, **SAMPLING
+    )  # fmt: skip
+    return out[:, len(PREFIX) :].cpu()
+
+
+class FirstNote:
+    """A streamer that notes when the first note is complete: the TIME at the beginning, and four tokens."""
+
+    def __init__(self):
+        self.begun, self.seconds, self.seen = time.perf_counter(), 0.0, 0
+
+    def put(self, value: Any) -> None:
+        self.seen += 1
+        if self.seen == 6:  # the prompt comes first
+            self.seconds = time.perf_counter() - self.begun
+
+    def end(self) -> None:
+        pass
+
+
+def measure(models: dict[str, Any], batch: int, threads: int, args: argparse.Namespace) -> dict[str, dict]:
+    """Both sides in turns: tokens a second (median and all), first note, and what a token is worth in music."""
+    import torch
+
+    torch.set_num_threads(threads)
+    runs: dict[str, list[float]] = {side: [] for side in models}
+    first: dict[str, float] = {}
+    music = None
+    for side, model in models.items():
+        generate(model, batch, 16, 0)  # warm
+        streamer = FirstNote()
+        generate(model, 1, 8, 0, streamer)
+        first[side] = streamer.seconds
+    for seed in range(args.repeats):
+        for side, model in models.items():
+            begun = time.perf_counter()
+            ids = generate(model, batch, args.new_tokens, seed)
+            runs[side].append(ids.numel() / (time.perf_counter() - begun))
+            if side == "musicgpt":
+                music = worth(ids, model.config)
+    return {side: row(runs[side], first[side], music) for side in models}
+
+
+def worth(ids: Any, config: Any) -> tuple[float, float]:
+    """Notes and seconds of music in a token."""
+    first, count = config.token_blocks["NOTE"]
+    notes = ((ids >= first) & (ids < first + count)).sum().item()
+    start, steps = config.token_blocks["TIME"][0], config.time_steps
+    ticks = sum(steps[i - start] for i in ids.flatten().tolist() if 0 <= i - start < len(steps))
+    return notes / ids.numel(), ticks / TICKS_PER_QUARTER / QUARTERS_PER_MINUTE * 60 / ids.numel()
+
+
+def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
+    speed = statistics.median(tokens)
+    return {
+        "tokens_per_second": speed,
+        "all_runs": tokens,
+        "notes_per_second": speed * music[0],
+        "music_seconds_per_second": speed * music[1],
+        "first_note_ms": 1000 * first,
+    }
+
+
+def cost_of_start(side: str, batch: int, args: argparse.Namespace) -> dict:
+    """Import, start (load and first eight tokens) and peak memory of one side, in a process of its own."""
+    command = [sys.executable, __file__, "--start-of", side, "--batch", str(batch), "--new-tokens", str(args.new_tokens)]
+    command += ["--checkpoint", args.checkpoint] if args.checkpoint else []
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def memory(what: str) -> float:
+    """Resident memory now (`VmRSS`) or at its peak (`VmHWM`), in MB; off Linux always the peak."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(what)) / 1024
+
+
+def forget_peak() -> None:
+    """What an import needed for a moment does not count."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        print("# the peak of the memory includes the import's own", file=sys.stderr)
+
+
+def start_of(args: argparse.Namespace) -> None:
+    """The child of `cost_of_start`."""
+    begun = time.perf_counter()
+    import torch
+    import transformers  # noqa: F401
+    from transformers import GPT2LMHeadModel  # noqa: F401
+
+    import modeling_musicgpt  # noqa: F401
+
+    torch.set_num_threads(1)
+    imported, base = time.perf_counter() - begun, memory("VmRSS")
+    forget_peak()
+    begun = time.perf_counter()
+    model = load(args.start_of, args.checkpoint, "cpu")
+    generate(model, 1, 8, 0)
+    started = time.perf_counter() - begun
+    generate(model, args.batch[0], args.new_tokens, 0)
+    peak = memory("VmHWM")
+    result = {"import_s": imported, "start_s": started, "import_mb": base, "peak_mb": peak, "above_import_mb": peak - base}
+    print(json.dumps(result))
+
+
+def compare(device: str, args: argparse.Namespace) -> list[dict]:
+    """All settings on one device."""
+    models = {side: load(side, args.checkpoint, device) for side in SIDES}
+    threads = args.threads if device == "cpu" else args.threads[:1]
+    results = []
+    for batch in args.batch:
+        settings = {n: measure(models, batch, n, args) for n in threads}
+        best = {side: max(settings, key=lambda n: settings[n][side]["tokens_per_second"]) for side in SIDES}
+        speed = {side: settings[best[side]][side]["tokens_per_second"] for side in SIDES}
+        result = {"device": device, "batch": batch, "by_threads": settings, "best_threads": best, "ratio": speed["musicgpt"] / speed["gpt2"]}
+        result["usual_loop_because"] = models["musicgpt"].usual_decoding_because
+        if device == "cpu":
+            result["start"] = {side: cost_of_start(side, batch, args) for side in SIDES}
+        results.append(result)
+        show(result)
+    return results
+
+
+def show(result: dict) -> None:
+    print(f"\n{result['device']}, batch {result['batch']}")
+    print(f"{'':10}{'threads':>8}{'tokens/s':>10}{'notes/s':>9}{'music s/s':>11}{'first note ms':>15}")
+    for threads, sides in result["by_threads"].items():
+        for side, r in sides.items():
+            best = " best" if result["best_threads"][side] == threads else ""
+            print(
+                f"{side:10}{threads:>8}{r['tokens_per_second']:>10.0f}{r['notes_per_second']:>9.0f}{r['music_seconds_per_second']:>11.1f}"
+                f"{r['first_note_ms']:>15.1f}{best}"
+            )
+    for side, r in result.get("start", {}).items():
+        print(
+            f"{side:10}import {r['import_s']:.1f} s, load and first 8 tokens {r['start_s']:.1f} s, peak memory {r['peak_mb']:.0f} MB "
+            f"({r['above_import_mb']:.0f} MB above the import)"
+        )
+    because = f" (the usual loop: {result['usual_loop_because']})" if result["usual_loop_because"] else ""
+    print(f"MusicGPT / GPT-2, each at its best: {result['ratio']:.2f}{because}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--new-tokens", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--checkpoint", help="folder of a MusicGPT checkpoint (default: the shipped one)")
+    parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="all")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--start-of", choices=SIDES, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    if args.start_of:
+        start_of(args)
+        return
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    devices = ["cpu"] if args.device != "cuda" else []
+    devices += ["cuda"] if args.device != "cpu" and torch.cuda.is_available() else []
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {args.new_tokens} new tokens")
+    results = [result for device in devices for result in compare(device, args)]
+    if args.json:
+        temporary = args.json.with_suffix(".part")
+        temporary.write_text(json.dumps({"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results}, indent=1))
+        temporary.replace(args.json)
+
+
+if __name__ == "__main__":
+    main()
