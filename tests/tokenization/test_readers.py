@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import struct
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -151,6 +152,11 @@ def test_musicxml_ties_graces_repeats_and_layers():
     assert read_score_bytes(layers, ".xml", key="C").array.tolist() == [[0, 96, 72, 0], [0, 48, 64, 1], [48, 48, 67, 1]]
 
 
+# Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted eighth + quarter + half), and
+# it lets the C2 end early and strikes the upper note again. The file ties both within their voices.
+MUSIC21_ERRS = {"bwv846": ([(2976, 96, 36), (3072, 96, 36)], [(2976, 48, 36), (3024, 48, 48), (3072, 48, 36), (3120, 48, 47)])}
+
+
 @pytest.mark.parametrize("name", ["bwv66.6", "bwv269", "bwv846"])
 def test_musicxml_is_read_as_music21_reads_it(name: str):
     corpus = pytest.importorskip("music21.corpus")
@@ -165,7 +171,9 @@ def test_musicxml_is_read_as_music21_reads_it(name: str):
     )
     rows = sorted(tuple(row[:3]) for row in ours.array.tolist())
     shift = rows[0][0] - theirs[0][0]  # ours begins on a bar line, music21 with the first note of a pickup
-    assert len(rows) > 100 and rows == [(onset + shift, length, pitch) for onset, length, pitch in theirs]
+    moved = Counter((onset + shift, length, pitch) for onset, length, pitch in theirs)
+    only_ours, only_theirs = sorted((Counter(rows) - moved).elements()), sorted((moved - Counter(rows)).elements())
+    assert len(rows) > 100 and (only_ours, only_theirs) == MUSIC21_ERRS.get(name, ([], []))
 
 
 def test_note_tables_and_their_rounding():
@@ -241,7 +249,7 @@ def test_the_documentation_holds_the_token_table(repo_root: Path):
 @pytest.mark.shared_data
 def test_voices_of_the_fugues_are_found(shared_data: Path):
     with open(shared_data / "wtc" / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["kind"] == "fugue" and row["voice_kind"].startswith("named")]
+        rows = [row for row in csv.DictReader(file) if row["note_table"] and row["voice_kind"].startswith("named")]
     right: dict[str, list[np.ndarray]] = {}
     for row in rows:
         array = read_score(shared_data / "wtc" / row["note_table"]).array
