@@ -90,12 +90,22 @@ def speed(length: int, threads: int, dtype: str, steps: int, clock: str) -> dict
     return {"length": length, "threads": threads, "dtype": dtype, **found, "ratio": found["musicgpt"] / found["gpt2"]}
 
 
+def high_water() -> int:
+    """Largest resident size of this process so far, in KB."""
+    import resource
+
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage counts the parent's size too, up to the moment of the fork
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def peak_memory(kind: str, length: int) -> float:
     """MB that one training step on one row adds to a fresh process."""
     code = (
-        "import resource, sys; sys.path.insert(0, '.'); sys.path.insert(0, 'benchmarks'); import train, torch; torch.set_num_threads(1); "
-        f"train.Step({kind!r}, 128, 'fp32', 1).take(); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
-        f"train.Step({kind!r}, {length}, 'fp32', 1).take(); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "import sys; sys.path.insert(0, '.'); sys.path.insert(0, 'benchmarks'); import train, torch; torch.set_num_threads(1); "
+        f"train.Step({kind!r}, 128, 'fp32', 1).take(); before = train.high_water(); "
+        f"train.Step({kind!r}, {length}, 'fp32', 1).take(); print(train.high_water() - before)"
     )
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
