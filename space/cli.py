@@ -60,6 +60,8 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
     """Serve what `build` returned until interrupted, then end the processes beside the server and remove all files."""
     from .page import launch_options
 
+    # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # Waiting visitors have a turn of their own (turns.py), so Gradio's queue only bounds how many there are at all.
     page.queue(max_size=200, default_concurrency_limit=None)
     try:
@@ -80,8 +82,6 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Serve until interrupted; returns the exit code."""
-    # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     page, studio = build(given)
     serve(page, studio, given)
     return 0

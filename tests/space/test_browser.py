@@ -75,6 +75,11 @@ def begin(page: sync_api.Page, tokens: int = 96, button: str = "#compose") -> No
     page.get_by_label("number input for Max tokens").fill(str(tokens))
     page.get_by_label("number input for Max tokens").press("Tab")
     page.click(button)
+    begun(page, before)
+
+
+def begun(page: sync_api.Page, before: str) -> None:
+    """Wait until the line above the roll is another one; a short piece is ready sooner than a state could be seen."""
     page.wait_for_function("line => document.querySelector('.mg-status').innerText !== line", arg=before)
 
 
@@ -102,9 +107,9 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
     page = visit()
     opening = page.inner_text(".mg-status")
     page.evaluate(WATCH, False)
-    begin(page, 400)
+    begin(page, 1600)
     line = finished(page)
-    counted = [re.search(r"Composing: (\d+) notes?, \d+ bars? · (\d+)% of 400 tokens", text) for text in page.evaluate("window.lines")]
+    counted = [re.search(r"Composing: (\d+) notes?, \d+ bars? · (\d+)% of 1,600 tokens", text) for text in page.evaluate("window.lines")]
     counts = [(int(found[1]), int(found[2])) for found in counted if found]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]
@@ -197,12 +202,13 @@ def test_upload_good_and_bad(visit, tmp_path):
 
 def test_two_visitors_at_once_keep_their_own(visit, tmp_path):
     pages = [visit(), visit()]
+    opening = pages[0].inner_text(".mg-status")
     for page, preset in zip(pages, ("Prelude in C major", "Two voices, E minor"), strict=True):
         page.get_by_label("number input for Max tokens").fill("120")
         page.get_by_label("number input for Max tokens").press("Tab")
         page.get_by_role("button", name=preset).click()
     for page in pages:
-        page.wait_for_selector(".mg-roll:not([data-state=done])")
+        begun(page, opening)
     for page, key, form in zip(pages, ("C major", "E minor"), ("Prelude", "Fugue"), strict=True):
         assert finished(page).startswith(f"{form} in {key}")
         score = read_score(download(page, "MusicXML", tmp_path))
@@ -224,8 +230,9 @@ def test_keyboard_alone_is_enough(visit):
         pytest.fail(f"{selector} cannot be reached with the Tab key")
 
     tab_to("#compose")
+    before = page.inner_text(".mg-status")
     page.keyboard.press("Enter")
-    page.wait_for_selector(".mg-roll:not([data-state=done])")
+    begun(page, before)
     finished(page)
     tab_to(".mg-canvas")
     width = page.locator(".mg-spacer").bounding_box()["width"]
