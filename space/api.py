@@ -84,7 +84,7 @@ class Api:
         Returns:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes, bars, figures).
         """
-        values = (key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed)
+        values: tuple[Any, ...] = (key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed)
         session = Session()
         try:
             settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tokenization import MusicGPTError, Score
+from tokenization import MusicGPTError, Note, Score
 
 from .audio import LONGEST, mp3_bytes, soundfont, synthesise, wav_bytes
 from .engraving import engrave
@@ -22,7 +22,7 @@ def load_libraries() -> None:
     import matplotlib.figure  # noqa: F401  the others are imported by what is called here
 
     soundfont()
-    first = Score([(0, 24, 60, 0), (24, 24, 62, 0), (48, 48, 64, 0)], key="C major", tempo=120)
+    first = Score([Note(0, 24, 60, 0), Note(24, 24, 62, 0), Note(48, 48, 64, 0)], key="C major", tempo=120)
     engrave(_musicxml(first))
     mp3_bytes(synthesise(first))
     assess(first)

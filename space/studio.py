@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,7 +166,7 @@ class Studio:
             session.running = False
         yield from self.finish(session, wish.instrument, wish.layout)
 
-    def _compose_all(self, wish: Wish, stop: FileFlag) -> Iterator[View]:
+    def _compose_all(self, wish: Wish, stop: FileFlag) -> Generator[View, None, list[Candidate]]:
         """Sample the candidates one after the other; returns those that have notes."""
         seed = wish.settings.seed if wish.settings.seed is not None else secrets.randbelow(2**31)
         candidates: list[Candidate] = []
@@ -229,7 +229,7 @@ class Studio:
         """An empty roll and a line that says what is waited for."""
         return View(roll_value(None, take=take, state="waiting", message=message), {})
 
-    def _compose_one(self, wish: Wish, stop: FileFlag, label: str) -> Iterator[View]:
+    def _compose_one(self, wish: Wish, stop: FileFlag, label: str) -> Generator[View, None, Candidate | None]:
         """Sample one candidate; returns it, or `None` when it was stopped before its first note."""
         take = secrets.token_hex(8)
         with self.turns.waiting() as in_front:
