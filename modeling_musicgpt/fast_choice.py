@@ -13,14 +13,16 @@ from .fast_compiler import Bools, Doubles, Floats, Ints, exp, f32, f64, kernel, 
 from .fast_music import BAR_BEGAN, BAR_POSITION, BAR_SIZES, BAR_TICKS, NUM_BAR_SIZES, STATE
 from .grammar_musicgpt import MAX_TIME_TOKENS
 from .grammar_musicgpt import STATE as STATES
+from .repetition_musicgpt import WINDOWS
 
 # Places in `how`: the arguments of the choice, as float64; 0 switches a step off.
-SAMPLE, TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, GRAMMAR, BAR_END, MAX_LENGTH, EOS, ENDS, MIN_LENGTH = range(12)
-NUM_HOW = 12
+SAMPLE, TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, GRAMMAR, BAR_END, MAX_LENGTH, EOS, ENDS, MIN_LENGTH, REPETITION, FIRST_NOTE, NUM_NOTES = range(15)
+NUM_HOW = 15
 # What a choice gives instead of a token when the scores are not numbers.
 NOT_A_NUMBER = -1
 _NOTE, _END = STATES["NOTE"], STATES["END"]
 _TIME_1, _TIME_LAST = STATES["TIME_1"], STATES[f"TIME_{MAX_TIME_TOKENS}"]
+(_SHORT_WINDOW, _SHORT_LIMIT), (_LONG_WINDOW, _LONG_LIMIT) = WINDOWS
 _NEG_INF, _INF = np.float32(-np.inf), np.float32(np.inf)
 
 
@@ -109,6 +111,30 @@ def _closable(s: Ints, rules: Rules, left: int, allowed: Bools, count: int):
             return
     for i in range(count):
         allowed[i] = legal[i]
+
+
+@kernel
+def allow_repetition(scores: Floats, ids: Ints, length: int, how: Doubles, allowed: Bools, counts: Ints, count: int):
+    """The mask of `RepetitionLogitsProcessor` for a row of `length` tokens; `counts` is room for one number a note."""
+    first, num_notes = int(how[FIRST_NOTE]), int(how[NUM_NOTES])
+    for i in range(count):
+        allowed[i] = True
+    for part in range(2):
+        window = _SHORT_WINDOW if part == 0 else _LONG_WINDOW
+        limit = _SHORT_LIMIT if part == 0 else _LONG_LIMIT
+        for i in range(num_notes):
+            counts[i] = 0
+        seen, place = 0, length - 1
+        while place >= 0 and seen < window - 1:
+            note = ids[place] - first
+            if 0 <= note < num_notes:
+                counts[note] += 1
+                seen += 1
+            place -= 1
+        for i in range(num_notes):
+            if counts[i] >= limit:
+                allowed[first + i] = False
+    keep_possible(scores, allowed, count)
 
 
 @kernel

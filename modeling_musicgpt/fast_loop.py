@@ -13,9 +13,11 @@ from .fast_choice import (
     MIN_LENGTH,
     NOT_A_NUMBER,
     PENALTY,
+    REPETITION,
     Rules,
     allow_bar_end,
     allow_grammar,
+    allow_repetition,
     choose,
     forbid_end,
     penalise,
@@ -141,18 +143,21 @@ def finish_logits(m: Model, rules: Rules, r: Work, place: int, always: bool) -> 
 
 
 @kernel(whole=True)
-def mask(rules: Rules, b: Rows, s: Ints, length: int, vocab: int):
-    """Grammar and end at a bar line, on `scores`."""
+def mask(rules: Rules, b: Rows, s: Ints, row: int, vocab: int):
+    """Grammar, end at a bar line and limit of repetition, on `scores`."""
+    length = b.length[row]
     if rules.how[GRAMMAR] > 0:
         allow_grammar(b.scores, s, rules.legal, rules.how, b.allowed, vocab)
     if rules.how[BAR_END] > 0:
         allow_bar_end(b.scores, s, rules, length, b.allowed, vocab)
+    if rules.how[REPETITION] > 0:
+        allow_repetition(b.scores, b.ids + row * b.room, length, rules.how, b.allowed, b.places, vocab)
 
 
 @kernel
 def mask_row(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int):
     """The same, for a row whose state is that in `place` of the last pass."""
-    mask(rules, b, r.states + place * STATE_SIZE, b.length[row], m.size[VOCAB])
+    mask(rules, b, r.states + place * STATE_SIZE, row, m.size[VOCAB])
 
 
 @kernel(whole=True)
@@ -166,7 +171,7 @@ def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, 
         penalise(b.scores, b.seen + row * vocab, how[PENALTY], vocab)
     if b.length[row] < how[MIN_LENGTH]:
         forbid_end(b.scores, rules.is_eos, vocab)
-    mask(rules, b, r.states + place * STATE_SIZE, b.length[row], vocab)
+    mask(rules, b, r.states + place * STATE_SIZE, row, vocab)
     return choose(b.scores, noise, how, b.sorted_scores, b.places, vocab)
 
 

@@ -23,13 +23,16 @@ from .fast_choice import (
     BAR_END,
     ENDS,
     EOS,
+    FIRST_NOTE,
     GRAMMAR,
     MAX_LENGTH,
     MIN_LENGTH,
     MIN_P,
     NOT_A_NUMBER,
     NUM_HOW,
+    NUM_NOTES,
     PENALTY,
+    REPETITION,
     SAMPLE,
     TEMPERATURE,
     TOP_K,
@@ -41,14 +44,15 @@ from .fast_model import Packed, model_of, rows_for, work_for
 from .fast_music import STATE, TOKEN
 from .fast_sampling import compiled_program
 from .grammar_musicgpt import GrammarLogitsProcessor
+from .repetition_musicgpt import RepetitionLogitsProcessor
 
 # Steps for which noise is drawn at a time.
 NOISE_STEPS = 32
 _FUSED = (
-    RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, GrammarLogitsProcessor, BarEndLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper,
+    RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, GrammarLogitsProcessor, BarEndLogitsProcessor, RepetitionLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper,
     TopPLogitsWarper, MinPLogitsWarper,
 )  # fmt: skip
-_OWN = (GrammarLogitsProcessor, BarEndLogitsProcessor)
+_OWN = (GrammarLogitsProcessor, BarEndLogitsProcessor, RepetitionLogitsProcessor)
 
 
 class Noise:
@@ -135,6 +139,8 @@ class FastDecoding:
         if grammar is not None:
             automaton = grammar.grammar
             legal, next_state = automaton.legal.numpy(), automaton.next_state.numpy()
+            notes = automaton.blocks["NOTE"]
+            how[FIRST_NOTE], how[NUM_NOTES] = notes.start, notes.stop - notes.start
             how[EOS], how[ENDS] = -1 if automaton.eos is None else automaton.eos, grammar.ends
         empty = np.zeros(1, dtype=np.int64)
         steps = meters = lengths = costs = empty
@@ -165,6 +171,8 @@ class FastDecoding:
                 how[GRAMMAR] = 1
             elif type(p) is BarEndLogitsProcessor:
                 how[BAR_END] = 1
+            elif type(p) is RepetitionLogitsProcessor:
+                how[REPETITION] = 1
             elif type(p) is TemperatureLogitsWarper:
                 how[TEMPERATURE] = p.temperature
             elif type(p) is TopKLogitsWarper:
@@ -192,7 +200,7 @@ class FastDecoding:
             return False
         if processor.prompt.ids is not None:
             return False
-        return type(processor) is GrammarLogitsProcessor or processor.max_length == self.max_length
+        return type(processor) is not BarEndLogitsProcessor or processor.max_length == self.max_length
 
     def _see_prompt(self, ignored: torch.Tensor | None) -> None:
         first = [0] * self.rows if ignored is None else ignored.tolist()
@@ -322,7 +330,7 @@ class FastDecoding:
     def _mask(self, processor: Any, scores: torch.Tensor, rows: np.ndarray, places: np.ndarray) -> None:
         """What the grammar or the end at a bar line takes away, in place."""
         how = self.rules.how
-        how[GRAMMAR], how[BAR_END] = type(processor) is GrammarLogitsProcessor, type(processor) is BarEndLogitsProcessor
+        how[GRAMMAR], how[BAR_END], how[REPETITION] = (type(processor) is kind for kind in _OWN)
         buffer = torch.from_numpy(self.batch.scores)
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             buffer.copy_(scores[row])
@@ -330,7 +338,7 @@ class FastDecoding:
                 self.m.pointer, self.rules.pointer, self.work.pointer, self.batch.pointer, row, place
             )
             scores[row] = buffer
-        how[GRAMMAR] = how[BAR_END] = 0
+        how[GRAMMAR] = how[BAR_END] = how[REPETITION] = 0
 
 
 __all__ = ["FastDecoding", "Noise"]

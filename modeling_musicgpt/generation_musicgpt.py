@@ -13,12 +13,13 @@ from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
 from .configuration_musicgpt import MusicGPTConfig
 from .fast_sampling import FastSamplingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
+from .repetition_musicgpt import RepetitionLogitsProcessor
 
 if TYPE_CHECKING:
     from .streaming_musicgpt import StreamedNote
 
 # Arguments of `generate()` that are ours, with their defaults; a generation config may hold them too.
-MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True}
+MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True, "limit_repetition": True}
 
 
 def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> GenerationConfig:
@@ -43,13 +44,15 @@ def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> Generat
 
 
 class MusicGPTGenerationMixin(FastSamplingMixin):
-    """`generate()` with two more arguments, which a `generation_config` may also hold:
+    """`generate()` with three more arguments, which a `generation_config` may also hold:
 
     constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask comes before the caller's own logits
         processors and before temperature, top-k and top-p, so that these see a distribution over legal tokens. Without effect for a
         vocabulary that is not musical.
     end_at_bar (`bool`, defaults to `True`): bring the piece to an end at a bar line within `max_new_tokens` (or `max_length`) instead of cutting it
         off there. Without effect where `<eos>` does not end the generation, and without the grammar.
+    limit_repetition (`bool`, defaults to `True`): do not let one pitch return more often than in any passage of Bach
+        (`RepetitionLogitsProcessor`). Without effect without the grammar.
     """
 
     def _prepare_generation_config(self, generation_config: GenerationConfig | None, **kwargs: Any) -> tuple[GenerationConfig, dict]:
@@ -92,6 +95,8 @@ class MusicGPTGenerationMixin(FastSamplingMixin):
         if getattr(generation_config, "end_at_bar", True) and ends and not generation_config.is_assistant:
             costs = self.closing_costs
             processors.append(BarEndLogitsProcessor(grammar, self.model.musical_state, costs, generation_config.max_length, prompt))
+        if getattr(generation_config, "limit_repetition", True):
+            processors.append(RepetitionLogitsProcessor(grammar, prompt))
         return processors
 
     def _prompt(self, input_length: int | None, model_kwargs: dict[str, Any]) -> Prompt:
