@@ -28,10 +28,11 @@ except ImportError as error:  # fast decoding is optional: without it `fast_samp
     raise ImportError(f"fast decoding needs llvmlite: {error}") from error
 
 I1, I8, I32, I64, F32, F64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
-# The names of types in annotations: integers, truth values, floats; pointers to int64, int32, bytes that are 0 or 1, float32, float64.
+# The names of types in annotations: integers, truth values, floats; pointers to int64, int32, bytes that are 0 or 1, float32, float64,
+# and float16, which only vector loops read.
 TYPES = {
     "int": I64, "bool": I1, "f32": F32, "f64": F64, "None": ir.VoidType(), "Ints": I64.as_pointer(), "Ints32": I32.as_pointer(),
-    "Bools": I8.as_pointer(), "Floats": F32.as_pointer(), "Doubles": F64.as_pointer(),
+    "Bools": I8.as_pointer(), "Floats": F32.as_pointer(), "Doubles": F64.as_pointer(), "Halves": ir.IntType(16).as_pointer(),
 }  # fmt: skip
 _CTYPES = {"int": ctypes.c_int64, "bool": ctypes.c_bool, "f32": ctypes.c_float, "None": None}
 _REAL = (ir.FloatType, ir.DoubleType)
@@ -49,7 +50,7 @@ _COMPARISONS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: 
 
 # The same names as Python sees them, for readers and linters.
 f32, f64, sqrt, exp, cos, sin = np.float32, np.float64, np.sqrt, np.exp, np.cos, np.sin
-Ints = Ints32 = Bools = Floats = Doubles = np.ndarray
+Ints = Ints32 = Bools = Floats = Doubles = Halves = np.ndarray
 
 
 class KernelError(TypeError):
@@ -471,6 +472,13 @@ class Program:
             setattr(self, entry.__name__, ctypes.CFUNCTYPE(_CTYPES[function.result], *kinds)(address))
 
 
+def converts_halves() -> bool:
+    """Whether the processor has instructions that read float16."""
+    if binding.get_default_triple().startswith(("aarch64", "arm64")):
+        return True
+    return bool(binding.get_host_cpu_features().get("f16c"))
+
+
 def _machine_code(text: str) -> Any:
     """Parses, optimises and links LLVM's text for this processor."""
     binding.initialize_native_target()
@@ -489,4 +497,4 @@ def _machine_code(text: str) -> Any:
     return engine
 
 
-__all__ = ["BUILTINS", "KernelError", "Program", "declare", "kernel", "pack", "struct"]
+__all__ = ["BUILTINS", "KernelError", "Program", "converts_halves", "declare", "kernel", "pack", "struct"]

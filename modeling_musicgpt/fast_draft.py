@@ -26,6 +26,7 @@ from .fast_music import (
     TICKS_0,
     TICKS_1,
     TICKS_2,
+    TICKS_3,
     TOKEN,
     VOICE,
 )
@@ -95,7 +96,7 @@ def circumstances(s: Ints, table: Ints, voices: int, outline: bool) -> int:
         v = max(s[PENDING] - 1, 0)
         if outline:
             return _key(4, s[TICKS_1 + v], place % 24, 0)
-        return _key(3, s[TICKS_1 + v] * 200 + s[TICKS_2 + v], place, v)
+        return _key(3, s[TICKS_1 + v] * 200 + s[TICKS_2 + v], place, s[TICKS_3 + v])
     if kinds[DURATION] > 0:
         soon = ticks_to_next(s, voices)
         return _key(6, soon, kinds[DURATION], 0) if outline else _key(5, soon, kinds[DURATION] * 200 + place, s[LATEST])

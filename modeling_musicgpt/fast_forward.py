@@ -11,10 +11,13 @@ import math
 
 import numpy as np
 
-from .fast_compiler import Floats, Ints, cos, f32, kernel, sin, sqrt, struct
+from .fast_compiler import Floats, Halves, Ints, cos, f32, kernel, sin, sqrt, struct
 from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, PITCH_0, STATE_SIZE, TICKS, TOKEN, elapsed, remaining
 from .fast_simd import (
     exp_and_sum,
+    half_product_4x1,
+    half_product_4x2,
+    half_product_4x4,
     largest,
     mixture_1x1,
     mixture_1x2,
@@ -25,6 +28,7 @@ from .fast_simd import (
     product_4x4,
     scores_1x4,
     scores_4x2,
+    widen,
 )
 
 # Places in `at`.
@@ -38,8 +42,8 @@ NORM_1, NORM_1_BIAS, QKV, OUT, NORM_2, NORM_2_BIAS, UP, DOWN = range(8)
 (
     HIDDEN, INNER, NUM_LAYERS, HEADS, HEAD_DIM, VOCAB, VOCAB_ROWS, VOICES, TOKEN_PAIRS, TICK_PAIRS, BAR_PERIOD, PITCH_CHANNELS,
     REMAINING_CHANNELS, ELAPSED_CHANNELS, VOICE_INPUT, MELODIC_ROWS, NUM_STEPS, FIRST_NOTE, NUM_NOTES, ROOM, NUM_MOTIFS, BOS, SILENT,
-    BAR_TICKS_DEFAULT, NUM_CACHED,
-) = range(25)  # fmt: skip
+    BAR_TICKS_DEFAULT, NUM_CACHED, HALF,
+) = range(26)  # fmt: skip
 # Keys lie in blocks of this many, and room is made for a multiple of it.
 KEY_BLOCK = 64
 
@@ -65,6 +69,7 @@ class Model:
     """What the model is; see `fast_music` and `fast_draft` for the tables of tokens."""
 
     w: Floats  # all weights
+    halves: Halves  # the same in float16, at the same places, if that loses nothing: size[HALF]
     at: Ints  # where each begins
     size: Ints
     epsilon: Floats  # of the layer norms
@@ -91,6 +96,7 @@ class Work:
     p: Floats  # (4, ROOM), attention
     logits: Floats  # (tokens, VOCAB_ROWS)
     melodic: Floats  # (MELODIC_ROWS,)
+    tile: Floats  # (4, INNER), rows of a weight
 
 
 @kernel(fast=True, whole=True)
@@ -123,18 +129,37 @@ def layer_norm(x: Floats, gain: Floats, bias: Floats, out: Floats, count: int, w
 
 
 @kernel(whole=True)
-def product(w: Floats, x: Floats, y: Floats, count: int, rows: int, width: int):
+def product(m: Model, r: Work, place: int, x: Floats, y: Floats, count: int, rows: int, width: int):
     """`y = x W^T`: `count` tokens of `width` (a multiple of 16), `rows` (a multiple of 4) outputs. Each weight is read once."""
-    for row in range(0, rows, 4):
-        weight = w + row * width
-        token = 0
-        while count - token > 2:  # a third token costs as much with a fourth beside it, for which there is room
-            product_4x4(weight, x + token * width, y + token * rows + row, rows, width)
-            token += 4
-        if count - token == 2:
-            product_4x2(weight, x + token * width, y + token * rows + row, rows, width)
-        elif count - token == 1:
-            product_4x1(weight, x + token * width, y + token * rows + row, rows, width)
+    if m.size[HALF] == 0:
+        for row in range(0, rows, 4):
+            _tile(m.w + place + row * width, x, y + row, count, rows, width)
+    elif count > 4:
+        for row in range(0, rows, 4):
+            widen(m.halves + place + row * width, r.tile, 4 * width)
+            _tile(r.tile, x, y + row, count, rows, width)
+    elif count > 2:
+        for row in range(0, rows, 4):
+            half_product_4x4(m.halves + place + row * width, x, y + row, rows, width)
+    elif count == 2:
+        for row in range(0, rows, 4):
+            half_product_4x2(m.halves + place + row * width, x, y + row, rows, width)
+    else:
+        for row in range(0, rows, 4):
+            half_product_4x1(m.halves + place + row * width, x, y + row, rows, width)
+
+
+@kernel
+def _tile(w: Floats, x: Floats, y: Floats, count: int, rows: int, width: int):
+    """Four rows of a product."""
+    token = 0
+    while count - token > 2:  # a third token costs as much with a fourth beside it, for which there is room
+        product_4x4(w, x + token * width, y + token * rows, rows, width)
+        token += 4
+    if count - token == 2:
+        product_4x2(w, x + token * width, y + token * rows, rows, width)
+    elif count - token == 1:
+        product_4x1(w, x + token * width, y + token * rows, rows, width)
 
 
 @kernel(fast=True)
@@ -170,7 +195,7 @@ def embed(m: Model, r: Work, count: int):
         for j in range(place, wide):
             x[j] = 0
         _turn(w + at[FREQUENCIES], size, f32(r.positions[i]), f32(s[TICKS]), r.angles + i * size[HEAD_DIM])
-    product(w + at[VOICE_PROJ], r.x, r.y, count, hidden, wide)
+    product(m, r, at[VOICE_PROJ], r.x, r.y, count, hidden, wide)
     add(r.h, r.y, count * hidden)
 
 
@@ -272,19 +297,19 @@ def forward(m: Model, r: Work, num_rows: int):
     for layer in range(size[NUM_LAYERS]):
         at = m.at + LAYERS + 8 * layer
         layer_norm(r.h, w + at[NORM_1], w + at[NORM_1_BIAS], r.x, count, hidden, epsilon)
-        product(w + at[QKV], r.x, r.wide, count, 3 * hidden, hidden)
+        product(m, r, at[QKV], r.x, r.wide, count, 3 * hidden, hidden)
         for i in range(num_rows):
             first, n = r.firsts[i], r.counts[i]
             cached, position = (layer * size[NUM_CACHED] + r.rows[i]) * cache_size, r.positions[first]
             qkv, keys, values = r.wide + first * 3 * hidden, r.keys + cached, r.values + cached
             remember(qkv, size, r.angles + first * size[HEAD_DIM], n, position, keys, values)
             attend(qkv, size, n, position, keys, values, r.p, r.x + first * hidden)
-        product(w + at[OUT], r.x, r.y, count, hidden, hidden)
+        product(m, r, at[OUT], r.x, r.y, count, hidden, hidden)
         add(r.h, r.y, count * hidden)
         layer_norm(r.h, w + at[NORM_2], w + at[NORM_2_BIAS], r.x, count, hidden, epsilon)
-        product(w + at[UP], r.x, r.wide, count, inner, hidden)
+        product(m, r, at[UP], r.x, r.wide, count, inner, hidden)
         gelu(r.wide, count * inner)
-        product(w + at[DOWN], r.wide, r.y, count, hidden, inner)
+        product(m, r, at[DOWN], r.wide, r.y, count, hidden, inner)
         add(r.h, r.y, count * hidden)
     layer_norm(r.h, w + m.at[NORM], w + m.at[NORM_BIAS], r.x, count, hidden, epsilon)
 
@@ -292,7 +317,7 @@ def forward(m: Model, r: Work, num_rows: int):
 @kernel
 def token_logits(m: Model, r: Work, count: int):
     """The logits of `count` tokens without the melodic head's part, `(count, VOCAB_ROWS)`."""
-    product(m.w + m.at[HEAD], r.x, r.logits, count, m.size[VOCAB_ROWS], m.size[HIDDEN])
+    product(m, r, m.at[HEAD], r.x, r.logits, count, m.size[VOCAB_ROWS], m.size[HIDDEN])
 
 
 @kernel(whole=True)
@@ -300,7 +325,7 @@ def melodic_logits(m: Model, r: Work, token: int):
     """Adds to one row of logits what the melodic head gives for each NOTE."""
     size, s = m.size, r.states + token * STATE_SIZE
     largest, steps = (size[NUM_STEPS] - 1) // 2, size[NUM_STEPS]
-    product(m.w + m.at[MELODIC], r.x + token * size[HIDDEN], r.melodic, 1, size[MELODIC_ROWS], size[HIDDEN])
+    product(m, r, m.at[MELODIC], r.x + token * size[HIDDEN], r.melodic, 1, size[MELODIC_ROWS], size[HIDDEN])
     logits = r.logits + token * size[VOCAB_ROWS] + size[FIRST_NOTE]
     for v in range(size[VOICES]):
         pitch = s[PITCH_0 + v] if s[COUNT + v] > 0 else 0

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import torch
 from torch import nn
 
 from .configuration_musicgpt import MusicGPTConfig
-from .fast_compiler import pack
+from .fast_compiler import converts_halves, pack
 from .fast_draft import LONGEST, NUM_TABLES, TABLE_SIZE
 from .fast_forward import KEY_BLOCK, Model, Work
 from .fast_loop import GUESSES, PROMPT_PART, Rows
@@ -37,14 +41,19 @@ def _up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-def _matrix(weight: torch.Tensor) -> torch.Tensor:
+def _matrix(weight: torch.Tensor) -> tuple[torch.Tensor]:
     """A weight `(out, in)` with rows of zeros to a multiple of 4 and columns to one of 16, as `fast_forward.product` reads it."""
     rows, columns = weight.shape
-    return nn.functional.pad(weight, (0, _up(columns, 16) - columns, 0, _up(rows, 4) - rows))
+    if rows % 4 == 0 and columns % 16 == 0:
+        return (weight,)
+    return (nn.functional.pad(weight, (0, _up(columns, 16) - columns, 0, _up(rows, 4) - rows)),)
 
 
-def _parts(model) -> list[torch.Tensor]:
-    """All weights in the order of the names of places in `fast_forward`; zeros stand for what the configuration leaves out."""
+def _parts(model) -> list[torch.Tensor | tuple[torch.Tensor, ...]]:
+    """All weights in the order of the names of places in `fast_forward`; zeros stand for what the configuration leaves out.
+
+    Matrices are tuples, of those that are read as one.
+    """
     config, base = model.config, model.model
     musical, hidden = base.musical_embedding, config.hidden_size
 
@@ -72,13 +81,13 @@ def _parts(model) -> list[torch.Tensor]:
         base.norm.weight,
         base.norm.bias,
         _matrix(model.lm_head.weight),
-        _matrix(model.melodic_head.proj.weight) if hasattr(model, "melodic_head") else torch.zeros(0),
+        _matrix(model.melodic_head.proj.weight) if hasattr(model, "melodic_head") else (),
     ]
     for layer in base.layers:
         attention, norms = layer.self_attn, (layer.input_layernorm, layer.post_attention_layernorm)
-        qkv = torch.cat((attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight))
-        parts += [norms[0].weight, norms[0].bias, qkv, attention.o_proj.weight, norms[1].weight, norms[1].bias]
-        parts += [layer.mlp.up_proj.weight, layer.mlp.down_proj.weight]
+        qkv = (attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
+        parts += [norms[0].weight, norms[0].bias, qkv, (attention.o_proj.weight,), norms[1].weight, norms[1].bias]
+        parts += [(layer.mlp.up_proj.weight,), (layer.mlp.down_proj.weight,)]
     return parts
 
 
@@ -123,21 +132,57 @@ def _meanings(model) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(table, dtype=np.int64), token_of
 
 
+class _Weights(NamedTuple):
+    """The weights of a model as they were when it was last asked."""
+
+    at: np.ndarray
+    floats: torch.Tensor
+    halves: torch.Tensor  # empty if float16 would lose something
+
+
+_kept: WeakKeyDictionary[nn.Module, _Weights] = WeakKeyDictionary()
+
+
 @torch.no_grad()
+def _weights_of(model) -> _Weights:
+    """All weights in one array. They are compared with those of the last call one by one, so that no way of changing them is missed.
+
+    Where float16 holds every matrix exactly, as with the shipped weights, the kernels read them so, which takes half the time.
+    """
+    parts = _parts(model)
+    groups = [part if isinstance(part, tuple) else (part,) for part in parts]
+    starts = np.cumsum([0] + [_up(sum(p.numel() for p in group), 16) for group in groups])
+    kept = _kept.get(model)
+    if kept is not None and np.array_equal(kept.at, starts[:-1]) and all(
+        torch.equal(kept.floats[start : start + p.numel()].view(p.shape), p) for start, p in _each(starts, groups)
+    ):
+        return kept
+    floats, halves = torch.zeros(int(starts[-1])), torch.zeros(0, dtype=torch.float16)
+    for start, part in _each(starts, groups):
+        floats[start : start + part.numel()] = part.reshape(-1)
+    matrices = [p for part in parts if isinstance(part, tuple) for p in part]
+    if converts_halves() and all(torch.equal(p.half().float(), p) for p in matrices):
+        halves = floats.half()
+    _kept[model] = _Weights(starts[:-1].astype(np.int64), floats, halves)
+    return _kept[model]
+
+
+def _each(starts, groups) -> Iterator[tuple[int, torch.Tensor]]:
+    for start, group in zip(starts[:-1].tolist(), groups, strict=True):
+        for part in group:
+            yield start, part
+            start += part.numel()
+
+
 def model_of(model, rows: int, max_length: int) -> Packed:
-    """Copies the weights of a `MusicGPTForCausalLM` (17 MB, 3 ms): whatever changed them since the last call, these are right.
+    """What the kernels must know of a model.
 
     Args:
         model (`MusicGPTForCausalLM`): in float32 on the CPU, of a configuration that `fits`.
         rows (`int`): of the batch.
         max_length (`int`): tokens for which a cache will have room.
     """
-    config, parts = model.config, _parts(model)
-    starts = np.cumsum([0] + [_up(part.numel(), 16) for part in parts])
-    at = starts[:-1].astype(np.int64)
-    w = torch.zeros(int(starts[-1]))
-    for start, part in zip(starts[:-1].tolist(), parts, strict=True):
-        w[start : start + part.numel()] = part.reshape(-1)
+    config, weights = model.config, _weights_of(model)
     rotary, channels = model.model.rotary_emb, _voice_channels(model)
     head = getattr(model, "melodic_head", None)
     size = np.array(
@@ -146,13 +191,14 @@ def model_of(model, rows: int, max_length: int) -> Packed:
             config.vocab_size, _up(config.vocab_size, 4), config.max_voices, rotary.token_pairs, rotary.tick_pairs, config.bar_period,
             *channels, _up(config.max_voices * sum(channels), 16), 0 if head is None else _up(head.proj.out_features, 4),
             2 * INTERVAL_MAX + 1, *config.token_blocks["NOTE"], _up(max_length, KEY_BLOCK), config.num_motifs, config.bos_token_id,
-            _silent_token(config), config.default_bar_ticks, rows,
+            _silent_token(config), config.default_bar_ticks, rows, len(weights.halves) > 0,
         ],
         dtype=np.int64,
     )  # fmt: skip
     table, token_of = _meanings(model)
     epsilon = np.array([config.layer_norm_eps], dtype=np.float32)
-    return Packed(Model, w=w.numpy(), at=at, size=size, epsilon=epsilon, table=table, token_of=token_of)
+    halves = weights.halves.view(torch.int16).numpy()
+    return Packed(Model, w=weights.floats.numpy(), halves=halves, at=weights.at, size=size, epsilon=epsilon, table=table, token_of=token_of)
 
 
 def _silent_token(config: MusicGPTConfig) -> int:
@@ -183,6 +229,7 @@ def work_for(model, rows: int, max_length: int) -> Packed:
         h=_floats(tokens * hidden), x=_floats(tokens * widest), y=_floats(tokens * hidden), angles=_floats(tokens * config.head_dim),
         p=_floats(4 * room), logits=_floats(tokens * _up(config.vocab_size, 4)),
         melodic=_floats(config.max_voices * (2 * INTERVAL_MAX + 1) + 4),
+        tile=_floats(4 * max(config.intermediate_size, widest)),
     )  # fmt: skip
 
 

@@ -39,6 +39,13 @@ class _Emit:
         value.align = 4
         return value
 
+    def load_halves(self, pointer, at):
+        """16 float16 as floats."""
+        halves = ir.VectorType(ir.HalfType(), LANES)
+        value = self.b.load(self.b.bitcast(self.b.gep(pointer, [at]), halves.as_pointer()))
+        value.align = 2
+        return self.b.fpext(value, _VECTOR)
+
     def load_all(self, pointer, at):
         """One element in all lanes."""
         one = self.b.insert_element(ir.Constant(_VECTOR, ir.Undefined), self.b.load(self.b.gep(pointer, [at])), _INDEX(0))
@@ -130,8 +137,11 @@ class _Emit:
         return self.b.extract_element(vector, _INDEX(0))
 
 
-def _product(num_rows: int, num_tokens: int):
-    """`product(w, x, y, y_stride, size)`: `y[token, row] = sum(w[row] * x[token])` for a tile of rows and tokens, each `size` long."""
+def _product(num_rows: int, num_tokens: int, halves: bool = False):
+    """`product(w, x, y, y_stride, size)`: `y[token, row] = sum(w[row] * x[token])` for a tile of rows and tokens, each `size` long.
+
+    With `halves` the weights are float16.
+    """
 
     def emit(module, builder, args):
         e = _Emit(module, builder)
@@ -139,7 +149,8 @@ def _product(num_rows: int, num_tokens: int):
         weights, tokens = e.rows(w, size, num_rows), e.rows(x, size, num_tokens)
 
         def body(i):
-            left, right = [e.load(p, i) for p in weights], [e.load(p, i) for p in tokens]
+            left = [e.load_halves(p, i) if halves else e.load(p, i) for p in weights]
+            right = [e.load(p, i) for p in tokens]
             return [(a, b) for b in right for a in left]
 
         sums = e.sum_lanes(e.accumulate(size, LANES, num_rows * num_tokens, body))
@@ -205,6 +216,18 @@ def _mixture(num_queries: int, num_parts: int, unroll: int):
     return emit
 
 
+def widen(module, builder, args):
+    """`widen(w, out, count)`: `count` float16, a multiple of 16, as floats."""
+    e = _Emit(module, builder)
+    w, out, count = args
+
+    def body(i, nothing):
+        e.store(e.load_halves(w, i), out, i)
+        return nothing
+
+    e.repeat(count, LANES, [], body)
+
+
 def largest(module, builder, args):
     """`largest(p, count)` of `count` floats, a multiple of 32."""
     e = _Emit(module, builder)
@@ -229,9 +252,10 @@ def exp_and_sum(module, builder, args):
     return e.across(builder.fadd(a, b), builder.fadd)
 
 
-largest.writes_llvm = exp_and_sum.writes_llvm = True
+widen.writes_llvm = largest.writes_llvm = exp_and_sum.writes_llvm = True
 
 # Blocks and unrolling such that eight sums run at once, which hides the latency of the multiply-add.
 product_4x1, product_4x2, product_4x4 = _product(4, 1), _product(4, 2), _product(4, 4)
+half_product_4x1, half_product_4x2, half_product_4x4 = _product(4, 1, True), _product(4, 2, True), _product(4, 4, True)
 scores_1x4, scores_4x2 = _scores(1, 4), _scores(4, 2)
 mixture_1x1, mixture_1x2, mixture_4x1, mixture_4x2 = _mixture(1, 1, 4), _mixture(1, 2, 4), _mixture(4, 1, 2), _mixture(4, 2, 1)

@@ -128,6 +128,15 @@ class TestStateAndLogits:
     def test_logits_of_the_shipped_architecture_for_a_long_prompt(self, shipped):
         self._compare_logits(shipped, torch.tensor([random_piece(shipped, 900, 6)]))
 
+    def test_logits_of_weights_that_float16_holds(self, shipped):
+        model = make_model()
+        model.load_state_dict({name: value.half().float() for name, value in model.state_dict().items()})
+        ids = torch.tensor([random_piece(model, 100, 7)])
+        assert self._session(model, ids).m.halves.size > 0
+        assert self._session(shipped, ids).m.halves.size == 0
+        self._compare_logits(model, ids)
+        both(model, torch.tensor([PROMPT] * 3), do_sample=True, max_new_tokens=40)
+
     def _compare_logits(self, model, ids):
         session = self._session(model, ids)
         session._read_prompts()
