@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from .midi_writer import write_whole
 from .musicxml_reader import OUR_SOFTWARE
-from .notation import Bar, Lane, Symbol, write_bars
+from .notation import Bar, Lane, Symbol, rests, write_bars
 from .score import VOICE, Score
 from .sounding import sounding
 from .spelling import signature_of, spell
@@ -115,17 +115,23 @@ class _BarWriter:
             if k:
                 text.append(f"   <backup><duration>{length}</duration></backup>\n")
             if part.lane is None:
-                voice = self.resting[part.staff]
-                text.append(
-                    f'   <note><rest measure="yes"/><duration>{length}</duration><voice>{voice}</voice>'
-                    f"<staff>{part.staff}</staff></note>\n"
-                )
+                text.append(self._silence(bar, part.staff))
                 continue
             shared = sum(other.staff == part.staff for other in parts) > 1
             rank = [other for other in parts if other.staff == part.staff].index(part)
             stem = ("up" if rank % 2 == 0 else "down") if shared else ""
             text += [self._symbol(symbol, part.lane, stem, signs) for symbol in part.lane.symbols]
         return "".join(text)
+
+    def _silence(self, bar: Bar, staff: int) -> str:
+        """A staff without notes. Only a whole bar gets the rest of a whole bar: readers give that rest the length that the meter says."""
+        voice, length = self.resting[staff], bar.end - bar.start
+        if length == bar.meter.bar_ticks:
+            return (
+                f'   <note><rest measure="yes"/><duration>{length}</duration><voice>{voice}</voice>'
+                f"<staff>{staff}</staff></note>\n"
+            )
+        return "".join(self._note("<rest/>", rest, voice, staff, "", "", "", first=True) for rest in rests(bar))
 
     def _signs(self, bar: Bar) -> dict[tuple[int, int], str]:
         """Which notes (start in the bar, row) show an accidental, read in the order of time on each staff."""

@@ -104,30 +104,40 @@ Event = tuple[int, int, list[int]]
 def _lanes(score: Score) -> dict[tuple[int, int], list[Event]]:
     """For each voice and lane: its chords, none of which overlap.
 
-    Notation programs hold four voices a staff: further lanes are only opened up to that number; beyond it, notes of different
-    lengths are cut into tied chords.
+    Notation programs hold four voices a staff: further lanes are only opened where a bar has room for them even if all its voices but one
+    stand on one staff; elsewhere notes of different lengths are cut into tied chords.
     """
     lanes: dict[tuple[int, int], list[Event]] = {}
-    rows = score.array.tolist()
+    rows, lines = score.array.tolist(), score.bar_lines()
     voices = sorted({row[VOICE] for row in rows})
-    spare = LANES - len(voices)
+    # The highest and the lowest voice never share a staff.
+    spare = LANES - max(1, len(voices) - 1)
+    opened = np.zeros(len(lines), dtype=int)  # further lanes of each bar, of all voices together
     for voice in voices:
-        chords: dict[tuple[int, int], list[int]] = {}
-        for i, row in enumerate(rows):
-            if row[VOICE] == voice:
-                chords.setdefault((row[ONSET], row[ONSET] + row[DURATION]), []).append(i)
-        events = [(*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))]
-        used = 1
-        for cluster in _clusters(events):
-            numbers: list[int] | None = _numbers(cluster)
-            if max(numbers or (0,)) > (spare > 0):
-                cluster, numbers = _tied_chords(cluster), None
-            for k, event in enumerate(cluster):
-                number = numbers[k] if numbers else 0
-                used = max(used, number + 1)
+        own = np.zeros_like(opened)  # those of this voice
+        for cluster in _clusters(_chords(rows, voice)):
+            numbers = _numbers(cluster)
+            first = int(np.searchsorted(lines, cluster[0][0], side="right")) - 1
+            last = int(np.searchsorted(lines, max(end for _, end, _ in cluster)))
+            wanted = np.maximum(own[first:last], max(numbers))
+            if (opened[first:last] - own[first:last] + wanted > spare).any():
+                cluster = _tied_chords(cluster)
+                numbers = [0] * len(cluster)
+            else:
+                opened[first:last] += wanted - own[first:last]
+                own[first:last] = wanted
+            for event, number in zip(cluster, numbers, strict=True):
                 lanes.setdefault((voice, number), []).append(event)
-        spare -= used - 1
     return lanes
+
+
+def _chords(rows: list[list[int]], voice: int) -> list[Event]:
+    """The notes of a voice that begin and end together, by onset, the longest first."""
+    chords: dict[tuple[int, int], list[int]] = {}
+    for i, row in enumerate(rows):
+        if row[VOICE] == voice:
+            chords.setdefault((row[ONSET], row[ONSET] + row[DURATION]), []).append(i)
+    return [(*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))]
 
 
 def _clusters(events: list[Event]) -> list[list[Event]]:
@@ -215,6 +225,11 @@ def _write(segments: list[Event], bar: Bar, array: np.ndarray) -> list[Symbol]:
     _mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
     _beam(symbols, offset, beat_ticks(bar.meter))
     return symbols
+
+
+def rests(bar: Bar) -> list[Symbol]:
+    """The rests of a bar in which nothing sounds."""
+    return _write([(0, bar.end - bar.start, [])], bar, np.zeros((0, 4), dtype=np.int64))
 
 
 def _triplet_windows(segments: list[Event], offset: int, length: int) -> list[tuple[int, int]]:
