@@ -33,6 +33,8 @@ _TOLD = {
 
 def describe_data(data: DataArguments) -> dict[str, Any]:
     """Pieces, notes and credits of the data that the arguments name."""
+    from dataset_builder.credits import CREDITS
+
     from .sources import read_rows, source_folder, wanted, with_wtc
 
     rows = read_rows(source_folder(data))
@@ -52,7 +54,12 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
     listed = [
         {"source": s, "encoder": e, "licence": licence, "pieces": n} for (s, e, licence), n in sorted(credits.items())
     ]
-    return {"splits": splits, "credits": listed, "with_wtc": wtc}
+    return {
+        "splits": splits,
+        "credits": listed,
+        "with_wtc": wtc,
+        "open_sources": all(c["source"] in CREDITS and c["source"] != "music21" for c in listed),
+    }
 
 
 def model_card(run: str | os.PathLike, best: str = "loss") -> str:
@@ -119,7 +126,8 @@ def _header(arguments: dict[str, Any], data: dict[str, Any] | None) -> str:
         "pipeline_tag: text-generation",
         "tags: [music, symbolic-music, midi, musicxml, bach, musicgpt]",
     ]
-    if data and data["with_wtc"]:
+    # The sources of the project's own data allow this one; of other people's scores the card knows nothing.
+    if data and data.get("open_sources"):
         lines.append("license: cc-by-sa-4.0")
     if arguments["model"]["init_from"] not in (None, "shipped"):
         lines.append(f"base_model: {arguments['model']['init_from']}")

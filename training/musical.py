@@ -1,7 +1,12 @@
-"""Musical evaluation: the same pieces, with the same seeds, composed again by the model as it is now, and how near to Bach they lie."""
+"""Musical evaluation: the same pieces, with the same seeds, composed again by the model as it is now, and how near to Bach they lie.
+
+python -m training.musical --checkpoint DIR --pieces 24 --first-seed 5000      judges a finished model, with seeds that training did not use
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,23 +44,23 @@ class MusicalResult:
         return {"musical_score": self.score, "scores": self.scores, "metrics": self.metrics}
 
 
-def settings_of(number: int, tokens: int, form: str = "all") -> list[Any]:
-    """The settings of the pieces: forms and modes in turn, seeds from `FIRST_SEED` on, the defaults of `musicgpt generate` otherwise."""
+def settings_of(number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED) -> list[Any]:
+    """The settings of the pieces: forms and modes in turn, seeds from `first_seed` on, the defaults of `musicgpt generate` otherwise."""
     from musicgpt import Settings
 
     forms = FORMS if form == "all" else (form,)
     asked = [(forms[i % len(forms)], KEYS[i // len(forms) % len(KEYS)]) for i in range(number)]
-    return [Settings(form=f, key=key, seed=FIRST_SEED + i, max_new_tokens=tokens) for i, (f, key) in enumerate(asked)]
+    return [Settings(form=f, key=key, seed=first_seed + i, max_new_tokens=tokens) for i, (f, key) in enumerate(asked)]
 
 
-def compose(model: Any, number: int, tokens: int, form: str = "all") -> list[Any]:
+def compose(model: Any, number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED) -> list[Any]:
     """The pieces as `Composition`s. The model is left in the mode (training or not) in which it was."""
     from musicgpt import Composer
 
     training = model.training
     try:
         composer = Composer(model)
-        return [composer.compose(settings)[0] for settings in settings_of(number, tokens, form)]
+        return [composer.compose(settings)[0] for settings in settings_of(number, tokens, form, first_seed)]
     finally:
         model.train(training)
 
@@ -78,9 +83,11 @@ def judge(scores: Sequence[Score], seeds: Sequence[int] = ()) -> MusicalResult:
     )
 
 
-def evaluate_music(model: Any, number: int, tokens: int, form: str = "all") -> MusicalResult:
+def evaluate_music(
+    model: Any, number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED
+) -> MusicalResult:
     """Compose and judge."""
-    pieces = compose(model, number, tokens, form)
+    pieces = compose(model, number, tokens, form, first_seed)
     return judge([piece.score for piece in pieces], [piece.seed for piece in pieces])
 
 
@@ -98,6 +105,43 @@ def write_samples(result: MusicalResult, folder: Path) -> list[Path]:
     return paths
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command: score a checkpoint's pieces; returns its exit code."""
+    from statistics import mean, stdev
+
+    from tokenization.errors import MusicGPTError
+
+    parser = argparse.ArgumentParser(
+        prog="python -m training.musical", description="Musical score of what a checkpoint composes."
+    )
+    parser.add_argument(
+        "--checkpoint", default="shipped", help="folder, a run's folder, Hub id, or `shipped` (default)"
+    )
+    parser.add_argument("--pieces", type=int, default=16, help="how many (default: 16)")
+    parser.add_argument("--tokens", type=int, default=1024, help="longest piece in tokens (default: 1024)")
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=FIRST_SEED,
+        help=f"seed of the first piece (default: {FIRST_SEED}, as in training)",
+    )
+    parser.add_argument("--form", default="all", choices=("all", *FORMS), help="only this form (default: both in turn)")
+    given = parser.parse_args(argv)
+    try:
+        from .models import load_model
+
+        result = evaluate_music(load_model(given.checkpoint), given.pieces, given.tokens, given.form, given.first_seed)
+    except MusicGPTError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
+    error_of_mean = stdev(result.scores) / len(result.scores) ** 0.5 if len(result.scores) > 1 else float("nan")
+    print(
+        f"{given.checkpoint}: mean {mean(result.scores):.2f}, standard error {error_of_mean:.2f}, {len(result.scores)} pieces"
+    )
+    return 0
+
+
 def loss_score(nats_per_note: float, unigram: float) -> float:
     """The validation loss on a scale of 0 to 100: 0 is what counting tokens gives (`unigram`, of the train split), 100 no surprise at all."""
     return max(0.0, 100.0 * (1.0 - nats_per_note / unigram))
@@ -109,3 +153,7 @@ def combined_score(
     """`loss_weight * loss_score + musical_weight * musical score`, both 0 to 100, higher is better."""
     nats = losses if isinstance(losses, float) else losses.nats_per_note
     return loss_weight * loss_score(nats, unigram) + musical_weight * musical
+
+
+if __name__ == "__main__":
+    sys.exit(main())

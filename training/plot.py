@@ -78,6 +78,8 @@ def draw(run: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
     for axis in axes.flat:
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
+        if axis.get_xlabel():
+            axis.set_xlim(0, max(where.values()) * 1.02)
     figure.suptitle(
         f"{Path(run).resolve().name}: {max(e['step'] for e in entries)} steps, {max(where.values()):.1f} epochs"
     )
@@ -146,7 +148,7 @@ def _draw_musical(axis: Any, evals: list[dict], where: dict[int, float]) -> None
         axis.text(
             0.5, 0.5, "no musical evaluation\n(--musical_every 0)", ha="center", va="center", transform=axis.transAxes
         )
-        axis.set(xticks=[], yticks=[])
+        axis.set(xticks=[], yticks=[], xlabel="")
         return
     x = [where[e["step"]] for e in found]
     for place, e in zip(x, found, strict=True):

@@ -154,7 +154,9 @@ class Trainer:
         self.context = min(context, arguments.evaluation.context or context)
         sharded = self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
         if sharded and arguments.fit.optimizer == "muon":
-            raise ArgumentsError("--optimizer muon needs whole matrices on every process: take adamw with FSDP or DeepSpeed.")
+            raise ArgumentsError(
+                "--optimizer muon needs whole matrices on every process: take adamw with FSDP or DeepSpeed."
+            )
         if sharded and arguments.fit.ema_decay:
             raise ArgumentsError(
                 "--ema_decay needs whole weights on every process: leave it out with FSDP or DeepSpeed."
