@@ -1,14 +1,17 @@
 """Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked nothing.
 
-    python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--json FILE]
+    python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--source ../shared/data/wtc] [--json FILE]
 
 Each value is asked for alone, so that nothing else can bring it about. What is looked at:
 
-- meter: whether, of all bar lengths that there are, the asked one fits best: at its bar lines begin the most and longest notes;
+- meter: whether the asked bar length fits better than all that neither divide it nor are divided by it (4/4 against bars of three eighths, 3/4, 9/8
+  and 3/2): at its bar lines begin the most and longest notes. Whether two bars of 2/4 are one of 4/4 cannot be heard reliably;
 - mode: whether the key that `estimate_key` hears is of the asked mode;
 - form: whether the first bar with a note has one voice alone, as a fugue begins;
 - voices: whether exactly so many voices play;
-- tempo: notes a quarter note, mean and 95 % interval (a slow piece divides its quarters further).
+- tempo: notes a quarter note, mean and 95 % interval.
+
+With `--source` Bach's own pieces of that value are looked at in the same way, as many notes at a time: what can be expected at best.
 """
 
 from __future__ import annotations
@@ -38,9 +41,10 @@ def bar_fit(score: Score, bar_ticks: int) -> float:
     return float(weights[score.array[:, ONSET] % bar_ticks == 0].sum() / len(lines))
 
 
-def best_bar_length(score: Score) -> int:
-    """The bar length that fits best, in ticks."""
-    return max(BAR_LENGTHS, key=lambda length: bar_fit(score, length))
+def fits_best(score: Score, bar_ticks: int) -> bool:
+    """Whether a bar length fits better than all others that are no multiple or part of it."""
+    others = [length for length in BAR_LENGTHS if max(length, bar_ticks) % min(length, bar_ticks)]
+    return bar_fit(score, bar_ticks) > max(bar_fit(score, length) for length in others)
 
 
 def begins_alone(score: Score) -> bool:
@@ -65,7 +69,7 @@ def density(score: Score) -> float:
 def obeys(name: str, value: str | int, score: Score) -> float:
     """1 or 0, whether a piece is what it was asked to be; for the tempo its density."""
     if name == "meter":
-        return float(best_bar_length(score) == METER_TICKS[METERS.index(str(value))])
+        return float(fits_best(score, METER_TICKS[METERS.index(str(value))]))
     if name == "mode":
         return float(heard_mode(score) == value)
     if name == "form":
@@ -103,9 +107,41 @@ def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
     return mean, middle - half, middle + half
 
 
-def measure(model, pieces: int, tokens: int, seed: int) -> list[dict]:
-    """One row a value: what was asked, and the mean with its interval, asked and not asked."""
+def windows(score: Score, notes: int) -> list[Score]:
+    """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the first meter lasts."""
+    bar = score.meters[0].bar_ticks
+    last = score.meters[1].onset if len(score.meters) > 1 else math.inf
+    parts = []
+    for start in range(0, 4 * notes, notes):
+        part = score.array[start : start + notes].copy()
+        if len(part) < notes or part[-1, ONSET] >= last:
+            break
+        part[:, ONSET] -= part[0, ONSET] // bar * bar
+        parts.append(score.replace(notes=part, meters=score.meters[:1]))
+    return parts
+
+
+def of_bach(source: Path, notes: int) -> dict[tuple, list[float]]:
+    """What `obeys` says of Bach's own pieces, for each value; of the form only their beginnings."""
+    from musical_metrics.corpus import read_corpus
+
+    found: dict[tuple, list[float]] = {}
+    for movement in read_corpus(source):
+        score = movement.score.quantised()
+        voices = score.num_voices
+        own = {"meter": score.meters[0].name, "mode": score.key.mode, "form": score.form, "voices": voices, "tempo": score.tempo_class}
+        for place, part in enumerate(windows(score.normalised(), notes)):
+            for name, value in own.items():
+                if value is not None and (name != "form" or place == 0):
+                    found.setdefault((name, value), []).append(obeys(name, value, part))
+    return found
+
+
+def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = None) -> list[dict]:
+    """One row a value: what was asked, and the mean with its interval, asked, not asked and in Bach."""
     from tqdm import tqdm
+
+    bach = of_bach(source, tokens // 4) if source else {}
 
     asked = [(name, value) for name, values in VALUES.items() for value in values]
     free = compose(model, prefix_ids(), pieces, tokens, seed)
@@ -113,9 +149,11 @@ def measure(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     for number, (name, value) in enumerate(tqdm(asked, desc="values", disable=None), start=1):
         scores = compose(model, prefix_ids(**{name: value}), pieces, tokens, seed + number)
         row = {"asked": name, "value": value, "pieces": len(scores), "unit": "notes a quarter" if name == "tempo" else "share"}
-        for who, those in (("asked for", scores), ("not asked", free)):
-            # The bars of a piece that was asked nothing are counted as the asked ones.
-            mean, low, high = interval([obeys(name, value, score) for score in those], name != "tempo")
+        found = {"asked for": [obeys(name, value, s) for s in scores], "not asked": [obeys(name, value, s) for s in free]}
+        for who, values in {**found, "Bach": bach.get((name, value), [])}.items():
+            if len(values) < 2:
+                continue
+            mean, low, high = interval(values, name != "tempo")
             row[who] = {"mean": round(mean, 3), "low": round(low, 3), "high": round(high, 3)}
         rows.append(row)
     return rows
@@ -123,14 +161,17 @@ def measure(model, pieces: int, tokens: int, seed: int) -> list[dict]:
 
 def table(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| asked | n | pieces that are so | of those asked nothing |", "| --- | --- | --- | --- |"]
+    lines = ["| asked | n | pieces that are so | of those asked nothing | of Bach's |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
         cells = []
-        for who in ("asked for", "not asked"):
+        for who in ("asked for", "not asked", "Bach"):
+            if who not in row:
+                cells.append("")
+                continue
             figures = [row[who][name] for name in ("mean", "low", "high")]
             text = "{:.2f} ({:.2f}-{:.2f}) notes a quarter" if row["unit"] != "share" else "{:.0%} ({:.0%}-{:.0%})"
             cells.append(text.format(*figures))
-        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {cells[0]} | {cells[1]} |")
+        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {cells[0]} | {cells[1]} | {cells[2]} |")
     return "\n".join(lines)
 
 
@@ -140,6 +181,7 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=100, help="pieces a value")
     parser.add_argument("--tokens", type=int, default=320, help="new tokens a piece, four a note")
     parser.add_argument("--model", type=Path, help="a checkpoint; the shipped one if not given")
+    parser.add_argument("--source", type=Path, help="the folder of the Well-Tempered Clavier's scores, for Bach's own values")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     arguments = parser.parse_args()
@@ -148,7 +190,7 @@ def main() -> None:
 
     model = MusicGPTForCausalLM.from_pretrained(arguments.model or shipped_checkpoint()).eval()
     begun = time.perf_counter()
-    rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed)
+    rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source)
     print(table(rows))
     print(f"\n{arguments.pieces} pieces a value, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
     if arguments.json:
