@@ -42,8 +42,8 @@ NORM_1, NORM_1_BIAS, QKV, OUT, NORM_2, NORM_2_BIAS, UP, DOWN = range(8)
 (
     HIDDEN, INNER, NUM_LAYERS, HEADS, HEAD_DIM, VOCAB, VOCAB_ROWS, VOICES, TOKEN_PAIRS, TICK_PAIRS, BAR_PERIOD, PITCH_CHANNELS,
     REMAINING_CHANNELS, ELAPSED_CHANNELS, VOICE_INPUT, MELODIC_ROWS, NUM_STEPS, FIRST_NOTE, NUM_NOTES, ROOM, NUM_MOTIFS, BOS, SILENT,
-    BAR_TICKS_DEFAULT, NUM_CACHED, HALF,
-) = range(26)  # fmt: skip
+    BAR_TICKS_DEFAULT, NUM_CACHED, HALF, FIRST_MATRIX,
+) = range(27)  # fmt: skip
 # Keys lie in blocks of this many, and room is made for a multiple of it.
 KEY_BLOCK = 64
 
@@ -68,8 +68,8 @@ _FOUR, _SQRT_HALF = np.float32(4.0), np.float32(math.sqrt(0.5))
 class Model:
     """What the model is; see `fast_music` and `fast_draft` for the tables of tokens."""
 
-    w: Floats  # all weights
-    halves: Halves  # the same in float16, at the same places, if that loses nothing: size[HALF]
+    w: Floats  # tables, then matrices
+    halves: Halves  # the matrices in float16 instead, if that loses nothing: size[HALF]
     at: Ints  # where each begins
     size: Ints
     epsilon: Floats  # of the layer norms
@@ -134,19 +134,18 @@ def product(m: Model, r: Work, place: int, x: Floats, y: Floats, count: int, row
     if m.size[HALF] == 0:
         for row in range(0, rows, 4):
             _tile(m.w + place + row * width, x, y + row, count, rows, width)
-    elif count > 4:
-        for row in range(0, rows, 4):
-            widen(m.halves + place + row * width, r.tile, 4 * width)
+        return
+    w = m.halves + (place - m.size[FIRST_MATRIX])
+    for row in range(0, rows, 4):
+        if count > 4:
+            widen(w + row * width, r.tile, 4 * width)
             _tile(r.tile, x, y + row, count, rows, width)
-    elif count > 2:
-        for row in range(0, rows, 4):
-            half_product_4x4(m.halves + place + row * width, x, y + row, rows, width)
-    elif count == 2:
-        for row in range(0, rows, 4):
-            half_product_4x2(m.halves + place + row * width, x, y + row, rows, width)
-    else:
-        for row in range(0, rows, 4):
-            half_product_4x1(m.halves + place + row * width, x, y + row, rows, width)
+        elif count > 2:
+            half_product_4x4(w + row * width, x, y + row, rows, width)
+        elif count == 2:
+            half_product_4x2(w + row * width, x, y + row, rows, width)
+        else:
+            half_product_4x1(w + row * width, x, y + row, rows, width)
 
 
 @kernel

@@ -133,11 +133,19 @@ def _meanings(model) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Weights(NamedTuple):
-    """The weights of a model as they were when it was last asked."""
+    """The weights of a model as they were when it was last asked: tables first, then matrices."""
 
     at: np.ndarray
-    floats: torch.Tensor
-    halves: torch.Tensor  # empty if float16 would lose something
+    first_matrix: int
+    floats: torch.Tensor  # the tables, and the matrices if float16 would lose something
+    halves: torch.Tensor  # the matrices, else empty
+
+    def hold(self, place: int, part: torch.Tensor) -> bool:
+        """Whether `part` is what stands at `place`."""
+        if place < self.first_matrix or not len(self.halves):
+            return torch.equal(self.floats[place : place + part.numel()].view(part.shape), part)
+        place -= self.first_matrix
+        return torch.equal(self.halves[place : place + part.numel()].view(part.shape).float(), part)
 
 
 _kept: WeakKeyDictionary[nn.Module, _Weights] = WeakKeyDictionary()
@@ -145,33 +153,37 @@ _kept: WeakKeyDictionary[nn.Module, _Weights] = WeakKeyDictionary()
 
 @torch.no_grad()
 def _weights_of(model) -> _Weights:
-    """All weights in one array. They are compared with those of the last call one by one, so that no way of changing them is missed.
+    """All weights, compared one by one with those of the last call, so that no way of changing them is missed.
 
     Where float16 holds every matrix exactly, as with the shipped weights, the kernels read them so, which takes half the time.
     """
     parts = _parts(model)
     groups = [part if isinstance(part, tuple) else (part,) for part in parts]
-    starts = np.cumsum([0] + [_up(sum(p.numel() for p in group), 16) for group in groups])
+    order = sorted(range(len(parts)), key=lambda i: isinstance(parts[i], tuple))  # stable: each kind stays in the order of reading
+    sizes = np.array([_up(sum(part.numel() for part in group), 16) for group in groups])
+    at = np.zeros(len(parts), dtype=np.int64)
+    at[order] = np.cumsum([0, *sizes[order]])[:-1]
+    first_matrix = int(min(at[i] for i in order if isinstance(parts[i], tuple)))
     kept = _kept.get(model)
-    if kept is not None and np.array_equal(kept.at, starts[:-1]) and all(
-        torch.equal(kept.floats[start : start + p.numel()].view(p.shape), p) for start, p in _each(starts, groups)
-    ):
-        return kept
-    floats, halves = torch.zeros(int(starts[-1])), torch.zeros(0, dtype=torch.float16)
-    for start, part in _each(starts, groups):
-        floats[start : start + part.numel()] = part.reshape(-1)
-    matrices = [p for part in parts if isinstance(part, tuple) for p in part]
-    if converts_halves() and all(torch.equal(p.half().float(), p) for p in matrices):
-        halves = floats.half()
-    _kept[model] = _Weights(starts[:-1].astype(np.int64), floats, halves)
-    return _kept[model]
+    if kept is None or not np.array_equal(kept.at, at) or not all(kept.hold(*one) for one in _each(at, groups)):
+        total, none = int(sizes.sum()), torch.zeros(0, dtype=torch.float16)
+        matrices = [part for group in parts if isinstance(group, tuple) for part in group]
+        if converts_halves() and all(torch.equal(part.half().float(), part) for part in matrices):
+            kept = _Weights(at, first_matrix, torch.zeros(first_matrix), torch.zeros(total - first_matrix, dtype=torch.float16))
+        else:
+            kept = _Weights(at, first_matrix, torch.zeros(total), none)
+        for place, part in _each(at, groups):
+            target, place = (kept.floats, place) if place < len(kept.floats) else (kept.halves, place - first_matrix)
+            target[place : place + part.numel()] = part.reshape(-1)
+        _kept[model] = kept
+    return kept
 
 
-def _each(starts, groups) -> Iterator[tuple[int, torch.Tensor]]:
-    for start, group in zip(starts[:-1].tolist(), groups, strict=True):
+def _each(at, groups) -> Iterator[tuple[int, torch.Tensor]]:
+    for place, group in zip(at.tolist(), groups, strict=True):
         for part in group:
-            yield start, part
-            start += part.numel()
+            yield place, part
+            place += part.numel()
 
 
 def model_of(model, rows: int, max_length: int) -> Packed:
@@ -191,7 +203,8 @@ def model_of(model, rows: int, max_length: int) -> Packed:
             config.vocab_size, _up(config.vocab_size, 4), config.max_voices, rotary.token_pairs, rotary.tick_pairs, config.bar_period,
             *channels, _up(config.max_voices * sum(channels), 16), 0 if head is None else _up(head.proj.out_features, 4),
             2 * INTERVAL_MAX + 1, *config.token_blocks["NOTE"], _up(max_length, KEY_BLOCK), config.num_motifs, config.bos_token_id,
-            _silent_token(config), config.default_bar_ticks, rows, len(weights.halves) > 0,
+            _silent_token(config), config.default_bar_ticks, rows,
+            len(weights.halves) > 0, weights.first_matrix,
         ],
         dtype=np.int64,
     )  # fmt: skip

@@ -6,6 +6,8 @@ The tokens are those of the usual loop, for the same seed. What this file does n
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import warnings
 from typing import Any
 
@@ -29,11 +31,21 @@ def compiled_program() -> Any:
             from .fast_loop import ENTRIES
 
             _program = Program(ENTRIES)
+            _give_memory_back()
         except Exception as error:
             # Whatever is wrong with llvmlite here, the usual loop gives the same music.
             warnings.warn(f"Generating at the usual speed: {error}. `pip install llvmlite` makes it fast.", stacklevel=4)
             _program = False
     return _program or None
+
+
+def _give_memory_back() -> None:
+    """Compiling takes 100 MB for a moment, which glibc would keep."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        return  # another C library
 
 
 class FastSamplingMixin(GenerationMixin):
