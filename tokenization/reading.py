@@ -12,6 +12,7 @@ from .parts import RawScore, build_score, check_size
 from .score import Score
 
 SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl", ".tsv")
+MUSICXML = (".musicxml", ".xml", ".mxl")
 SURE = 0.1  # confidence of an estimated key that overrules a declared C major
 
 
@@ -52,7 +53,9 @@ def read_score_bytes(
         raise ScoreReadError(f"Cannot read a file that ends in {suffix!r}: a score ends in {', '.join(SUFFIXES)}.")
     check_size(len(data))
     raw = _reader(suffix)(data)
-    return settle_key(build_score(raw, key=key, form=form, source=source), declared=raw.key, asked=key)
+    score = build_score(raw, key=key, form=form, source=source)
+    # A MusicXML key counts as declared only where it names its mode, which no program does unasked.
+    return score if raw.key is not None and suffix in MUSICXML else settle_key(score, declared=raw.key, asked=key)
 
 
 def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str | None = None) -> Score:
@@ -84,7 +87,7 @@ def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str 
 def settle_key(score: Score, declared: Key | None, asked: Key | str | None) -> Score:
     """The score with a key: the one asked for, else the one the file declares, else an estimate with a notice.
 
-    C major is what programs write where nobody declared a key; it gives way to an estimate of at least `SURE`.
+    C major is what programs write into MIDI files where nobody declared a key; it gives way to an estimate of at least `SURE`.
     """
     if asked is not None or (declared is not None and declared != C_MAJOR):
         return score
