@@ -1,7 +1,7 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """From logits to a token: what transformers' logits processors and `torch.multinomial` do, for one row.
 
-The order is that of `generate()`: repetition penalty, least length, grammar, end at a bar line, temperature, top-k, top-p, min-p, and the choice.
+The order is that of `generate()`: repetition penalty, least length, grammar, end at a bar line, no pitch too often, temperature, top-k, top-p, min-p, and the choice.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from .grammar_musicgpt import STATE as STATES
 from .repetition_musicgpt import WINDOWS
 
 # Places in `how`: the arguments of the choice, as float64; 0 switches a step off.
-SAMPLE, TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, GRAMMAR, BAR_END, MAX_LENGTH, EOS, ENDS, MIN_LENGTH, REPETITION, FIRST_NOTE, NUM_NOTES = range(15)
-NUM_HOW = 15
+SAMPLE, TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, GRAMMAR, BAR_END, MAX_LENGTH, EOS, ENDS, MIN_LENGTH, REPETITION = range(13)
+NUM_HOW = 13
+(_SHORT, _SHORT_LIMIT), (_LONG, _LONG_LIMIT) = WINDOWS
 # What a choice gives instead of a token when the scores are not numbers.
 NOT_A_NUMBER = -1
 _NOTE, _END = STATES["NOTE"], STATES["END"]
 _TIME_1, _TIME_LAST = STATES["TIME_1"], STATES[f"TIME_{MAX_TIME_TOKENS}"]
-(_SHORT_WINDOW, _SHORT_LIMIT), (_LONG_WINDOW, _LONG_LIMIT) = WINDOWS
 _NEG_INF, _INF = np.float32(-np.inf), np.float32(np.inf)
 
 
@@ -114,26 +114,26 @@ def _closable(s: Ints, rules: Rules, left: int, allowed: Bools, count: int):
 
 
 @kernel
-def allow_repetition(scores: Floats, ids: Ints, length: int, how: Doubles, allowed: Bools, counts: Ints, count: int):
-    """The mask of `RepetitionLogitsProcessor` for a row of `length` tokens; `counts` is room for one number a note."""
-    first, num_notes = int(how[FIRST_NOTE]), int(how[NUM_NOTES])
-    for i in range(count):
-        allowed[i] = True
-    for part in range(2):
-        window = _SHORT_WINDOW if part == 0 else _LONG_WINDOW
-        limit = _SHORT_LIMIT if part == 0 else _LONG_LIMIT
-        for i in range(num_notes):
-            counts[i] = 0
-        seen, place = 0, length - 1
-        while place >= 0 and seen < window - 1:
-            note = ids[place] - first
-            if 0 <= note < num_notes:
+def allow_new_pitches(
+    scores: Floats, ids: Ints, length: int, first_note: int, num_notes: int, counts: Ints, allowed: Bools, count: int
+):  # fmt: skip
+    """The mask of `RepetitionLogitsProcessor`, where a NOTE may come; `counts` has room for two numbers for each NOTE."""
+    for i in range(2 * num_notes):
+        counts[i] = 0
+    notes, column = 1, length - 1
+    while column >= 0 and notes < _LONG:
+        note = ids[column] - first_note
+        if 0 <= note < num_notes:
+            counts[num_notes + note] += 1
+            if notes < _SHORT:
                 counts[note] += 1
-                seen += 1
-            place -= 1
-        for i in range(num_notes):
-            if counts[i] >= limit:
-                allowed[first + i] = False
+            notes += 1
+        column -= 1
+    for i in range(count):
+        note = i - first_note
+        allowed[i] = True
+        if 0 <= note < num_notes:
+            allowed[i] = counts[note] < _SHORT_LIMIT and counts[num_notes + note] < _LONG_LIMIT
     keep_possible(scores, allowed, count)
 
 

@@ -17,7 +17,7 @@ from .fast_choice import (
     Rules,
     allow_bar_end,
     allow_grammar,
-    allow_repetition,
+    allow_new_pitches,
     choose,
     forbid_end,
     penalise,
@@ -31,6 +31,7 @@ from .fast_forward import (
     MELODIC_ROWS,
     NUM_CACHED,
     NUM_MOTIFS,
+    NUM_NOTES,
     SILENT,
     VOCAB,
     VOCAB_ROWS,
@@ -143,21 +144,21 @@ def finish_logits(m: Model, rules: Rules, r: Work, place: int, always: bool) -> 
 
 
 @kernel(whole=True)
-def mask(rules: Rules, b: Rows, s: Ints, row: int, vocab: int):
-    """Grammar, end at a bar line and limit of repetition, on `scores`."""
-    length = b.length[row]
-    if rules.how[GRAMMAR] > 0:
-        allow_grammar(b.scores, s, rules.legal, rules.how, b.allowed, vocab)
-    if rules.how[BAR_END] > 0:
+def mask(m: Model, rules: Rules, b: Rows, row: int, s: Ints):
+    """Grammar, end at a bar line and limit on repetition, on `scores`; `s` is the state of the row."""
+    how, length, vocab, note = rules.how, b.length[row], m.size[VOCAB], m.size[FIRST_NOTE]
+    if how[GRAMMAR] > 0:
+        allow_grammar(b.scores, s, rules.legal, how, b.allowed, vocab)
+    if how[BAR_END] > 0:
         allow_bar_end(b.scores, s, rules, length, b.allowed, vocab)
-    if rules.how[REPETITION] > 0:
-        allow_repetition(b.scores, b.ids + row * b.room, length, rules.how, b.allowed, b.places, vocab)
+    if how[REPETITION] > 0 and rules.legal[s[STATE] * vocab + note]:
+        allow_new_pitches(b.scores, b.ids + row * b.room, length, note, m.size[NUM_NOTES], b.places, b.allowed, vocab)
 
 
 @kernel
 def mask_row(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int):
     """The same, for a row whose state is that in `place` of the last pass."""
-    mask(rules, b, r.states + place * STATE_SIZE, row, m.size[VOCAB])
+    mask(m, rules, b, row, r.states + place * STATE_SIZE)
 
 
 @kernel(whole=True)
@@ -171,7 +172,7 @@ def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, 
         penalise(b.scores, b.seen + row * vocab, how[PENALTY], vocab)
     if b.length[row] < how[MIN_LENGTH]:
         forbid_end(b.scores, rules.is_eos, vocab)
-    mask(rules, b, r.states + place * STATE_SIZE, row, vocab)
+    mask(m, rules, b, row, r.states + place * STATE_SIZE)
     return choose(b.scores, noise, how, b.sorted_scores, b.places, vocab)
 
 

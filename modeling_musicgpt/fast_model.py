@@ -255,7 +255,7 @@ def rows_for(model, rows: int, max_length: int) -> Packed:
         Rows, ids=_ints(rows, max_length), room=max_length, length=_ints(rows), cached=_ints(rows), done=np.zeros(rows, dtype=np.bool_),
         state=state, memory=np.zeros((rows, NUM_TABLES, TABLE_SIZE), dtype=np.int32),
         seen=np.zeros((rows, config.vocab_size), dtype=np.bool_), scores=_floats(config.vocab_size),
-        sorted_scores=_floats(config.vocab_size), places=_ints(config.vocab_size), allowed=np.zeros(config.vocab_size, dtype=np.bool_),
+        sorted_scores=_floats(config.vocab_size), places=_ints(max(config.vocab_size, 2 * config.token_blocks["NOTE"][1])), allowed=np.zeros(config.vocab_size, dtype=np.bool_),
         statistics=_ints(2),
     )  # fmt: skip
 

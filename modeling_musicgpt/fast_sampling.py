@@ -34,7 +34,8 @@ def compiled_program() -> Any:
             _give_memory_back()
         except Exception as error:
             # Whatever is wrong with llvmlite here, the usual loop gives the same music.
-            warnings.warn(f"Generating at the usual speed: {error}. `pip install llvmlite` makes it fast.", stacklevel=4)
+            advice = " `pip install llvmlite` makes it fast." if isinstance(error, ImportError) else ""
+            warnings.warn(f"Generating at the usual speed: {error}.{advice}", stacklevel=4)
             _program = False
     return _program or None
 

@@ -23,14 +23,12 @@ from .fast_choice import (
     BAR_END,
     ENDS,
     EOS,
-    FIRST_NOTE,
     GRAMMAR,
     MAX_LENGTH,
     MIN_LENGTH,
     MIN_P,
     NOT_A_NUMBER,
     NUM_HOW,
-    NUM_NOTES,
     PENALTY,
     REPETITION,
     SAMPLE,
@@ -48,11 +46,12 @@ from .repetition_musicgpt import RepetitionLogitsProcessor
 
 # Steps for which noise is drawn at a time.
 NOISE_STEPS = 32
+# Processors that the compiled loop knows, in their order, and those of them that work on what the rows hold.
 _FUSED = (
-    RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, GrammarLogitsProcessor, BarEndLogitsProcessor, RepetitionLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper,
-    TopPLogitsWarper, MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, GrammarLogitsProcessor,
+    BarEndLogitsProcessor, RepetitionLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper, MinPLogitsWarper,
 )  # fmt: skip
-_OWN = (GrammarLogitsProcessor, BarEndLogitsProcessor, RepetitionLogitsProcessor)
+_OWN = {GrammarLogitsProcessor: GRAMMAR, BarEndLogitsProcessor: BAR_END, RepetitionLogitsProcessor: REPETITION}
 
 
 class Noise:
@@ -115,7 +114,8 @@ class FastDecoding:
         self.m = model_of(model, self.rows, self.max_length)
         self.work, self.batch = work_for(model, self.rows, self.max_length), rows_for(model, self.rows, self.max_length)
         self.ids = torch.from_numpy(self.batch.ids)
-        self.ids[:, : self.start] = input_ids
+        self.prompt = input_ids
+        self.ids[:, : self.start] = input_ids if mask is None else input_ids.masked_fill(mask == 0, -1)
         self.ids[:, self.start :] = self.pad
         self.batch.length[:] = self.start
         self.rules = self._rules()
@@ -139,8 +139,6 @@ class FastDecoding:
         if grammar is not None:
             automaton = grammar.grammar
             legal, next_state = automaton.legal.numpy(), automaton.next_state.numpy()
-            notes = automaton.blocks["NOTE"]
-            how[FIRST_NOTE], how[NUM_NOTES] = notes.start, notes.stop - notes.start
             how[EOS], how[ENDS] = -1 if automaton.eos is None else automaton.eos, grammar.ends
         empty = np.zeros(1, dtype=np.int64)
         steps = meters = lengths = costs = empty
@@ -167,12 +165,8 @@ class FastDecoding:
                 how[MIN_LENGTH] = max(how[MIN_LENGTH], p.min_length)
             elif type(p) is MinNewTokensLengthLogitsProcessor:
                 how[MIN_LENGTH] = max(how[MIN_LENGTH], p.prompt_length_to_skip + p.min_new_tokens)
-            elif type(p) is GrammarLogitsProcessor:
-                how[GRAMMAR] = 1
-            elif type(p) is BarEndLogitsProcessor:
-                how[BAR_END] = 1
-            elif type(p) is RepetitionLogitsProcessor:
-                how[REPETITION] = 1
+            elif type(p) in _OWN:
+                how[_OWN[type(p)]] = 1
             elif type(p) is TemperatureLogitsWarper:
                 how[TEMPERATURE] = p.temperature
             elif type(p) is TopKLogitsWarper:
@@ -205,7 +199,7 @@ class FastDecoding:
     def _see_prompt(self, ignored: torch.Tensor | None) -> None:
         first = [0] * self.rows if ignored is None else ignored.tolist()
         for row in range(self.rows):
-            self.batch.seen[row, self.ids[row, first[row] : self.start].numpy()] = True
+            self.batch.seen[row, self.prompt[row, first[row] :].numpy()] = True
 
     # The loop
 
@@ -216,7 +210,11 @@ class FastDecoding:
         if self.streamer is not None:
             self.streamer.end()
         self.passes, self.tokens = self.batch.statistics.tolist()
-        return self.ids[:, :end].clone()
+        return self._so_far(end)
+
+    def _so_far(self, length: int) -> torch.LongTensor:
+        """The ids as the usual loop has them, with what the caller has under the mask: `(rows, length)`."""
+        return torch.cat((self.prompt, self.ids[:, self.start : length]), dim=1)
 
     def _read_prompts(self) -> None:
         """Fills caches and states; rows with the same prompt (`num_return_sequences`) copy them."""
@@ -280,7 +278,7 @@ class FastDecoding:
 
     def _show(self, length: int) -> None:
         """The step that made the ids `length` long is finished, in all rows."""
-        ids = self.ids[:, :length].clone() if self.others else None
+        ids = self._so_far(length) if self.others else None
         stops = torch.zeros(self.rows, dtype=torch.bool)
         for criterion in self.others:
             stops = stops | criterion(ids, None)
@@ -317,7 +315,7 @@ class FastDecoding:
 
     def _choose(self, scores: torch.Tensor, length: int, rows: np.ndarray, places: np.ndarray) -> torch.Tensor:
         """One step of the usual loop: processors, and the choice; `(rows,)` tokens."""
-        ids = self.ids[:, :length].clone()
+        ids = self._so_far(length)
         for processor in self.processors:
             if type(processor) in _OWN and self._in_step(processor):
                 self._mask(processor, scores, rows, places)
@@ -328,9 +326,9 @@ class FastDecoding:
         return torch.multinomial(torch.softmax(scores, dim=-1), num_samples=1).squeeze(1)
 
     def _mask(self, processor: Any, scores: torch.Tensor, rows: np.ndarray, places: np.ndarray) -> None:
-        """What the grammar or the end at a bar line takes away, in place."""
+        """What one of our processors takes away, in place."""
         how = self.rules.how
-        how[GRAMMAR], how[BAR_END], how[REPETITION] = (type(processor) is kind for kind in _OWN)
+        how[_OWN[type(processor)]] = 1
         buffer = torch.from_numpy(self.batch.scores)
         for row, place in zip(rows.tolist(), places.tolist(), strict=True):
             buffer.copy_(scores[row])
@@ -338,7 +336,7 @@ class FastDecoding:
                 self.m.pointer, self.rules.pointer, self.work.pointer, self.batch.pointer, row, place
             )
             scores[row] = buffer
-        how[GRAMMAR] = how[BAR_END] = how[REPETITION] = 0
+        how[_OWN[type(processor)]] = 0
 
 
 __all__ = ["FastDecoding", "Noise"]

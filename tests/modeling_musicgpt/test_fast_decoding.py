@@ -187,6 +187,22 @@ class TestSameTokens:
         batch = prompt(*rows)
         both(model, batch["ids"], attention_mask=batch["attention_mask"], do_sample=sample, top_p=0.95, max_new_tokens=60)
 
+    def test_repeated_pitches_are_limited_alike(self):
+        model = make_model()
+        with torch.no_grad():
+            model.model.norm.bias.copy_(model.model.embed_tokens.weight[60] * 9)  # one NOTE is by far the likeliest
+        limited = both(model, torch.tensor([PROMPT] * 2), do_sample=True, min_new_tokens=450, max_new_tokens=450)
+        free = both(model, torch.tensor([PROMPT] * 2), do_sample=True, min_new_tokens=450, max_new_tokens=450, limit_repetition=False)
+        assert (limited == 60).sum() < (free == 60).sum()
+
+    def test_what_stands_under_the_mask_is_neither_heard_nor_changed(self, model):
+        ids = torch.tensor([[60, 91, 96, *PROMPT], [1, 4, 7, 128, 60, 92]])
+        mask = torch.tensor([[0, 0, 0, 1, 1, 1], [1] * 6])
+        out = both(model, ids, attention_mask=mask, do_sample=True, max_new_tokens=40)
+        assert torch.equal(out[:, :6], ids)
+        other = both(model, torch.cat((torch.tensor([[2, 33, 140]]), ids[:1, 3:]), dim=1), attention_mask=mask[:1], do_sample=False, max_new_tokens=40)
+        assert torch.equal(other[:, 3:], both(model, ids[:1, 3:], do_sample=False, max_new_tokens=40))
+
     def test_prompts_that_break_the_grammar(self, model):
         rows = [random_piece(model, 30, seed, grammatical=False) for seed in range(3)]
         rows = [[t for t in row if t not in (0, 2)] for row in rows]
