@@ -1,8 +1,9 @@
-"""Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked nothing.
+"""Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked otherwise or nothing.
 
     python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--source ../shared/data/wtc] [--json FILE]
 
-Each value is asked for alone, so that nothing else can bring it about. What is looked at:
+As many pieces are composed for each meter, with full prefixes whose other values are drawn at random, each on its own: a value can only be
+brought about by its token. (Single tokens without the others are asked for with `--alone`; in training they are rare.) What is looked at:
 
 - meter: whether the asked bar length fits better than all that neither divide it nor are divided by it (4/4 against bars of three eighths, 3/4, 9/8
   and 3/2): at its bar lines begin the most and longest notes. Whether two bars of 2/4 are one of 4/4 cannot be heard reliably;
@@ -79,20 +80,32 @@ def obeys(name: str, value: str | int, score: Score) -> float:
     return density(score)
 
 
-def compose(model, prefix: list[int], pieces: int, tokens: int, seed: int) -> list[Score]:
-    """Pieces that go on from a prefix; those without a note are left out."""
+def compose(model, prefixes: list[list[int]], tokens: int, seed: int) -> list[Score | None]:
+    """Pieces that go on from prefixes of equal length; `None` for one without a note."""
     import torch
+    from tqdm import trange
 
     scores = []
     torch.manual_seed(seed)
     meters = list(range(OFFSET["METER"], OFFSET["METER"] + len(METERS)))
-    for start in range(0, pieces, BATCH):
-        ids = torch.tensor([prefix] * min(BATCH, pieces - start))
+    for start in trange(0, len(prefixes), BATCH, desc="batches", disable=None):
+        ids = torch.tensor(prefixes[start : start + BATCH])
         output = model.generate(
             ids, do_sample=True, temperature=1.0, top_k=0, top_p=0.95, max_new_tokens=tokens, suppress_tokens=meters, min_new_tokens=tokens // 2
         )
         scores += [decode(row).score for row in output.tolist()]
-    return [score for score in scores if len(score)]
+    return [score if len(score) else None for score in scores]
+
+
+def drawn(pieces: int, seed: int) -> list[dict]:
+    """Full sets of values: `pieces` for each meter, the others drawn evenly and independently."""
+    generator = np.random.default_rng(seed)
+    others = {name: values for name, values in VALUES.items() if name != "meter"}
+    return [
+        {"meter": meter, **{name: values[int(generator.integers(len(values)))] for name, values in others.items()}}
+        for meter in METERS
+        for _ in range(pieces)
+    ]
 
 
 def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
@@ -137,51 +150,55 @@ def of_bach(source: Path, notes: int) -> dict[tuple, list[float]]:
     return found
 
 
-def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = None) -> list[dict]:
-    """One row a value: what was asked, and the mean with its interval, asked, not asked and in Bach."""
-    from tqdm import tqdm
-
+def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = None, alone: bool = False) -> list[dict]:
+    """One row a value: the mean with its interval for pieces that were asked for it, for something else, for nothing, and for Bach's."""
     bach = of_bach(source, tokens // 4) if source else {}
-
-    asked = [(name, value) for name, values in VALUES.items() for value in values]
-    free = compose(model, prefix_ids(), pieces, tokens, seed)
+    free = compose(model, [prefix_ids()] * pieces, tokens, seed)
+    if alone:
+        asked = [{name: value} for name, values in VALUES.items() for value in values for _ in range(pieces)]
+    else:
+        asked = drawn(pieces, seed)
+    made = list(zip(asked, compose(model, [prefix_ids(**values) for values in asked], tokens, seed + 1), strict=True))
     rows = []
-    for number, (name, value) in enumerate(tqdm(asked, desc="values", disable=None), start=1):
-        scores = compose(model, prefix_ids(**{name: value}), pieces, tokens, seed + number)
-        row = {"asked": name, "value": value, "pieces": len(scores), "unit": "notes a quarter" if name == "tempo" else "share"}
-        found = {"asked for": [obeys(name, value, s) for s in scores], "not asked": [obeys(name, value, s) for s in free]}
+    for name, value in ((name, value) for name, values in VALUES.items() for value in values):
+        those = {
+            "asked for": [score for wish, score in made if wish.get(name) == value],
+            "asked otherwise": [score for wish, score in made if name in wish and wish[name] != value],
+            "not asked": free,
+        }
+        found = {who: [obeys(name, value, score) for score in scores if score] for who, scores in those.items()}
+        row = {"asked": name, "value": value, "pieces": len(found["asked for"]), "unit": "notes a quarter" if name == "tempo" else "share"}
         for who, values in {**found, "Bach": bach.get((name, value), [])}.items():
-            if len(values) < 2:
-                continue
-            mean, low, high = interval(values, name != "tempo")
-            row[who] = {"mean": round(mean, 3), "low": round(low, 3), "high": round(high, 3)}
+            if len(values) > 1:
+                row[who] = dict(zip(("mean", "low", "high"), (round(x, 3) for x in interval(values, name != "tempo")), strict=True))
         rows.append(row)
     return rows
 
 
 def table(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| asked | n | pieces that are so | of those asked nothing | of Bach's |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| asked | n | pieces that are so | of those asked otherwise | of those asked nothing | of Bach's |", "| --- " * 6 + "|"]
     for row in rows:
         cells = []
-        for who in ("asked for", "not asked", "Bach"):
+        for who in ("asked for", "asked otherwise", "not asked", "Bach"):
             if who not in row:
                 cells.append("")
                 continue
             figures = [row[who][name] for name in ("mean", "low", "high")]
             text = "{:.2f} ({:.2f}-{:.2f}) notes a quarter" if row["unit"] != "share" else "{:.0%} ({:.0%}-{:.0%})"
             cells.append(text.format(*figures))
-        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {cells[0]} | {cells[1]} | {cells[2]} |")
+        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     """Compose, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pieces", type=int, default=100, help="pieces a value")
+    parser.add_argument("--pieces", type=int, default=100, help="pieces a meter; of the other values there are more")
     parser.add_argument("--tokens", type=int, default=320, help="new tokens a piece, four a note")
     parser.add_argument("--model", type=Path, help="a checkpoint; the shipped one if not given")
     parser.add_argument("--source", type=Path, help="the folder of the Well-Tempered Clavier's scores, for Bach's own values")
+    parser.add_argument("--alone", action="store_true", help="prefixes of one token")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     arguments = parser.parse_args()
@@ -190,9 +207,9 @@ def main() -> None:
 
     model = MusicGPTForCausalLM.from_pretrained(arguments.model or shipped_checkpoint()).eval()
     begun = time.perf_counter()
-    rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source)
+    rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source, arguments.alone)
     print(table(rows))
-    print(f"\n{arguments.pieces} pieces a value, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
+    print(f"\n{arguments.pieces} pieces a meter, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
