@@ -75,6 +75,9 @@ class DataArguments:
     """Put several short pieces into one row; attention and bar positions never cross from one to the next."""
     condition_dropout: float = 0.15
     """Probability with which each token of the conditioning prefix is left out (METER only where it says 4/4)."""
+    mode_of_transposed: Literal["kept", "left out"] = "left out"
+    """What the prefix of a piece says that augmentation has transposed: its MODE, as if it still stood in C major / A minor, or nothing, so
+    that MODE always means the normalised key."""
     context_notes: int = 24
     """Notes at the beginning of a crop from the middle of a piece that are heard but not predicted, so that the model does not learn to
     begin its own pieces in the middle."""

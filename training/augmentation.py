@@ -27,7 +27,7 @@ class Stage:
     until: float = 1.0
     """Share of the run (0-1) at which the stage ends."""
     transpose: int = 0
-    """Largest transposition in semitones, up or down. It breaks the normalised key: the prefix goes on saying C major / A minor."""
+    """Largest transposition in semitones, up or down. It breaks the normalised key; see `mode_of_transposed` for what the prefix then says."""
     transpose_share: float = 0.5
     """Probability that a piece is transposed at all."""
     octave: float = 0.0
@@ -76,22 +76,26 @@ def stage_at(stages: Sequence[Stage], progress: float) -> Stage:
     return next((stage for stage in stages if progress < stage.until), stages[-1] if stages else Stage())
 
 
-def augment(piece: Piece, stage: Stage, rng: np.random.Generator) -> Score:
-    """The piece as this epoch sees it. The same number of draws is made whatever the stage allows."""
+def augment(piece: Piece, stage: Stage, rng: np.random.Generator) -> tuple[Score, int]:
+    """The piece as this epoch sees it, and by how many semitones it was transposed out of C major / A minor (octaves do not count).
+
+    The same number of draws is made whatever the stage allows.
+    """
     draws = rng.random(8)
-    score = piece.score
+    score, semitones = piece.score, 0
     factor = 1.0 + stage.tempo * (2 * draws[0] - 1)
     if draws[1] < stage.drop_voice:
         score = without_voice(score, int(draws[2] * score.num_voices))
     if draws[3] < stage.rescale:
         score = rescaled(score, double=draws[4] < 0.5)
     if draws[5] < stage.transpose_share and stage.transpose:
-        score = with_pitches(score, int(draws[6] * (2 * stage.transpose + 1)) - stage.transpose)
+        semitones = int(draws[6] * (2 * stage.transpose + 1)) - stage.transpose
+        score = with_pitches(score, semitones)
     if draws[7] < stage.octave:
         score = with_octave(score, up=draws[7] < stage.octave / 2)
     if stage.tempo or score is not piece.score:
         score = with_pace(score, (piece.tempo or NOMINAL_QPM) * factor)
-    return score
+    return score, semitones
 
 
 def with_pitches(score: Score, semitones: int) -> Score:

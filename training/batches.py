@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenization.score import Score
-from tokenization.vocabulary import MAX_TIME_TOKENS, PAD_ID
+from tokenization.vocabulary import MAX_TIME_TOKENS, PAD_ID, TYPE_INDEX, TYPE_OF_ID
 
 from .arguments import DataArguments
 from .augmentation import Stage, augment
@@ -78,7 +78,8 @@ def plan_epoch(
     segments: list[Segment] = []
     for number, piece in enumerate(pieces):
         rng = np.random.default_rng([seed, epoch, number])
-        segments += crops(augment(piece, stage, rng), data, rng)
+        score, semitones = augment(piece, stage, rng)
+        segments += crops(score, data, rng, has_mode=not semitones or data.mode_of_transposed == "kept")
     mixed = np.random.default_rng([seed, epoch, _SHUFFLE])
     segments = [segments[i] for i in mixed.permutation(len(segments))]
     rows = pack(segments, data.length) if data.packing else [[segment] for segment in segments]
@@ -86,8 +87,11 @@ def plan_epoch(
     return [[rows[i] for i in part] for part in np.array_split(np.arange(len(rows)), steps)]
 
 
-def crops(score: Score, data: DataArguments, rng: np.random.Generator) -> list[Segment]:
-    """The crops of one (augmented) piece in one epoch: itself where it fits, else as many as cover it once."""
+def crops(score: Score, data: DataArguments, rng: np.random.Generator, has_mode: bool = True) -> list[Segment]:
+    """The crops of one (augmented) piece in one epoch: itself where it fits, else as many as cover it once.
+
+    `has_mode=False` leaves the MODE token out of their prefixes.
+    """
     tokens = tokens_by_note(score)
     room = data.length - PREFIX_ROOM - MAX_TIME_TOKENS - 1  # beside the longest prefix and first step, and `<eos>`
     whole = len(cut_prefix(score, 0)) + len(cut_body(score, 0, len(score))) <= data.length
@@ -109,12 +113,17 @@ def crops(score: Score, data: DataArguments, rng: np.random.Generator) -> list[S
             score,
             start,
             data.length,
-            drop_conditions(cut_prefix(score, start), data.condition_dropout, rng),
+            drop_conditions(prefix_of(score, start, has_mode), data.condition_dropout, rng),
             data.predict_prefix,
             data.context_notes,
         )
         for start in starts.tolist()
     ]
+
+
+def prefix_of(score: Score, start: int, has_mode: bool) -> list[int]:
+    """The prefix of a crop, with its MODE or without."""
+    return [i for i in cut_prefix(score, start) if has_mode or TYPE_OF_ID[i] != TYPE_INDEX["MODE"]]
 
 
 def pack(segments: Sequence[Segment], length: int) -> list[Row]:

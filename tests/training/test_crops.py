@@ -149,7 +149,7 @@ def test_augmented_pieces_stay_what_the_tokens_hold(score: Score, seed: int):
     from training.crops import Piece
 
     stage = Stage(transpose=3, octave=0.5, tempo=0.3, rescale=0.5, drop_voice=0.5)
-    changed = augment(Piece("p", score, "1"), stage, np.random.default_rng(seed))
+    changed, _ = augment(Piece("p", score, "1"), stage, np.random.default_rng(seed))
     assert changed.quantised() == changed
     assert decode(encode(changed)).score == changed
 
@@ -183,7 +183,7 @@ def test_tempo_scaling_moves_the_tempo_token_alone():
         # Declared so fast that its surface moves as one between moderate and fast does.
         piece = replace(piece, tempo=80.0 * 5.2 / piece.score.replace(tempo=80.0).pace())
         piece = replace(piece, score=with_pace(piece.score, piece.tempo))
-        score = augment(piece, stage, np.random.default_rng(number))
+        score, _ = augment(piece, stage, np.random.default_rng(number))
         before, after = encode(piece.score), encode(score)
         assert len(before) == len(after)
         differ = np.flatnonzero(before != after)
@@ -216,6 +216,16 @@ def test_an_epoch_is_the_same_again_and_covers_every_piece(packing):
     )
     if packing:
         assert any(len(row) > 1 for rows in one for row in rows)
+
+
+@pytest.mark.parametrize(("kept", "share"), [("kept", 1.0), ("left out", 2 / 7)])
+def test_the_mode_of_a_transposed_piece(kept, share):
+    """Of seven transpositions by -3 to 3 one is none, and one piece in six stays as it is for another reason: about 2 in 7 keep their MODE."""
+    data = DataArguments(length=128, condition_dropout=0.0, mode_of_transposed=kept)
+    plan = plan_epoch(make_pieces(60), data, Stage(transpose=3, transpose_share=5 / 6), 0, 0, 4)
+    prefixes = [TYPE_OF_ID[s.ids[:8]].tolist() for rows in plan for row in rows for s in row]
+    found = np.mean([TYPE_INDEX["MODE"] in prefix for prefix in prefixes])
+    assert found == pytest.approx(share, abs=0.12)
 
 
 def test_crops_cover_the_beginning_and_the_end():
