@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import io
 import random
 import re
@@ -23,7 +24,9 @@ from tokenization.musicxml_writer import musicxml_text
 from tokenization.reading import read_score_bytes
 from tokenization.score import Meter, Score
 
-SECONDS, MEGABYTES = 2.0, 200
+SECONDS, MEGABYTES = 2.0, 200  # of processor time a case; of memory beyond the start
+HANG_SECONDS = 120  # of the clock: a case that takes longer ends the run by hand with a traceback
+BATCH = 10_000  # cases a seed in a run by hand, so that a run that is cut short still tells something
 _NUMBERS = (b"0", b"-1", b"1", b"7", b"99", b"65536", b"999999999999", b"1e9", b"1/0", b"nan", b"", b"3.7", b"\xef\xbf\xbd")
 _TAGS = (b"duration", b"divisions", b"octave", b"alter", b"beats", b"beat-type", b"fifths", b"voice", b"step", b"tempo")
 
@@ -105,8 +108,8 @@ def damage(suffix: str, data: bytes, rng: random.Random) -> bytes:
     return data
 
 
-def run(cases: int, seed: int) -> Counter:
-    """Read `cases` damaged files.
+def run(cases: int, seed: int, watch: bool = False) -> Counter:
+    """Read `cases` damaged files; with `watch`, end the process where one of them hangs.
 
     Returns:
         How many gave a score and how many the named error.
@@ -116,10 +119,13 @@ def run(cases: int, seed: int) -> Counter:
     """
     rng = random.Random(seed)
     files, counts = seeds(), Counter()
+    slowest = 0.0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for case in range(cases):
         suffix, data = rng.choice(files)
         data = damage(suffix, data, rng)
+        if watch:
+            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         start = time.process_time()
         try:
             score = read_score_bytes(data, suffix)
@@ -130,20 +136,36 @@ def run(cases: int, seed: int) -> Counter:
         except Exception as error:
             raise AssertionError(f"case {case} of seed {seed} ({suffix}): {type(error).__name__}: {error}") from error
         seconds = time.process_time() - start
+        slowest = max(slowest, seconds)
         assert seconds < SECONDS, f"case {case} of seed {seed} ({suffix}) took {seconds:.1f} s"
+    faulthandler.cancel_dump_traceback_later()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert not counts["error without words"]
     assert grown < MEGABYTES, f"memory grew by {grown:.0f} MB"
     counts["megabytes grown"] = round(grown)
+    counts["slowest, ms"] = round(1000 * slowest)
     return counts
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the cases in batches, each with the next seed; print what came of each batch and of all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    began = time.time()
-    for name, count in sorted(run(arguments.cases, arguments.seed).items()):
+    total: Counter = Counter()
+    seed, left = arguments.seed, arguments.cases
+    while left > 0:
+        cases, began = min(BATCH, left), time.process_time()
+        counts = run(cases, seed, watch=True)
+        largest = {name: max(counts[name], total[name]) for name in ("slowest, ms", "megabytes grown")}
+        total = Counter({**(total + counts), **largest})
+        seconds = time.process_time() - began
+        print(f"seed {seed}: {cases} cases in {seconds:.0f} s of processor time, {dict(sorted(counts.items()))}", flush=True)
+        seed, left = seed + 1, left - cases
+    for name, count in sorted(total.items()):
         print(f"{name:>16}: {count}")
-    print(f"{time.time() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
