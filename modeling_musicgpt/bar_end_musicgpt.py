@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 
@@ -67,21 +68,20 @@ class ClosingCosts:
             cost[1, :, STATE[state]] = 1
             if state != "TIME_0":
                 cost[0, :, STATE[state], 0] = 1
-        state, length, tick = (
-            axis.flatten() for axis in torch.meshgrid(torch.arange(len(STATES)), torch.arange(count), torch.arange(ticks), indexing="ij")
-        )
         blocks = self.grammar.blocks
         kinds = [block.start for name, block in blocks.items() if name not in ("TIME", "METER")] + [self.grammar.bos]
         tokens = torch.tensor([*range(*blocks["TIME"].indices(10**6)), *range(*blocks["METER"].indices(10**6)), *kinds])
-        legal = self.grammar.legal[state][:, tokens]  # (rows, tokens)
-        next_state = self.grammar.next_state[state][:, tokens]
-        meter = self.new_length[tokens] >= 0
-        new_length = torch.where(meter, self.new_length[tokens], length[:, None])
-        new_tick = torch.where(meter, 0, (tick[:, None] + self.step[tokens]) % self.lengths[length][:, None])
-        shape = (2, len(STATES), count, ticks)
+        state, place = self.grammar.legal[:, tokens].nonzero(as_tuple=True)  # (pairs,)
+        token = tokens[place][:, None]
+        after, meter = self.grammar.next_state[state, token[:, 0]], self.new_length[token] >= 0
+        length = torch.where(meter, self.new_length[token], torch.arange(count))  # (pairs, lengths)
+        tick = (torch.arange(ticks) + self.step[token][..., None]) % self.lengths[:, None]  # (pairs, lengths, ticks)
+        tick = torch.where(meter[..., None], 0, tick)
+        first = np.searchsorted(state.numpy(), np.arange(len(STATES)))  # the pairs are in the order of their states
         for _ in range(CLOSING):
-            through = torch.where(legal, cost[:, new_length, next_state, new_tick] + 1, _NEVER).amin(dim=-1)  # (2, rows)
-            better = torch.minimum(cost, through.view(shape).transpose(1, 2))
+            through = cost[:, length[..., None], after[:, None, None], tick] + 1  # (2, pairs, lengths, ticks)
+            through = torch.from_numpy(np.minimum.reduceat(through.numpy(), first, axis=1))  # (2, states, lengths, ticks)
+            better = torch.minimum(cost, through.transpose(1, 2))
             if torch.equal(better, cost):
                 break
             cost = better

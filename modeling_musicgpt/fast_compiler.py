@@ -1,8 +1,8 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """Translates small numeric functions, written in a subset of Python, to machine code with llvmlite.
 
-numba does the same for all of Python, but takes 15 to 30 seconds for the functions of fast decoding, where this takes about one, so that
-nothing has to be cached on disk. The subset:
+numba does the same for all of Python, but takes 15 to 30 seconds for the functions of fast decoding, where this takes about 1.5, and that
+only once on a computer (`fast_cache.py`). The subset:
 
 - arguments and results are annotated with the names of `TYPES`, or of a `struct`; a local variable has the type of its first value;
 - pointers are indexed (`p[i]`) and moved (`p + i`); `/` is for floats, `//` and `%` are for integers that are not negative;
@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import importlib.metadata
 import inspect
 import operator as op
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +28,8 @@ try:
     from llvmlite import binding, ir
 except ImportError as error:  # fast decoding is optional: without it `fast_sampling` stays with the usual loop
     raise ImportError(f"fast decoding needs llvmlite: {error}") from error
+
+from .fast_cache import keep, kept, key_of
 
 I1, I8, I32, I64, F32, F64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
 # The names of types in annotations: integers, truth values, floats; pointers to int64, int32, bytes that are 0 or 1, float32, float64,
@@ -452,24 +456,38 @@ class Program:
     """The compiled entry points, as attributes: functions of integers and of arrays made by `pack`. They run without Python's lock.
 
     Args:
-        entries (list of functions): kernels. Functions with an attribute `writes_llvm` that they call are called while they are compiled,
-            with `(module, builder, values)`, to write LLVM themselves; they may give a value.
+        entries (list of functions): kernels, annotated under `from __future__ import annotations`. Functions with an attribute `writes_llvm`
+            that they call are called while they are compiled, with `(module, builder, values)`, to write LLVM themselves; they may give a value.
+        is_kept (`bool`): take the machine code of an earlier run, and keep it for later ones; for kernels beside this file only.
+
+    Attributes:
+        is_new (`bool`): whether it was compiled now.
 
     Raises:
         KernelError: if a kernel uses what the subset does not have.
     """
 
-    def __init__(self, entries: list[Callable]):
-        unit = _Unit()
-        functions = [unit.function(entry) for entry in entries]
-        for function in unit.functions.values():
-            if function not in functions:
-                function.ir.linkage = "internal"
-        self._engine = _machine_code(str(unit.module))
-        for entry, function in zip(entries, functions, strict=True):
-            kinds = [_CTYPES.get(name, ctypes.c_void_p) for name in function.annotations]
+    def __init__(self, entries: list[Callable], is_kept: bool = False):
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        machine = _machine()
+        key = _key(entries, machine) if is_kept else None
+        code = kept(key) if key else None
+        self.is_new = code is None
+        if code is None:
+            code = _compiled(_llvm_of(entries), machine)
+            if key:
+                keep(key, code)
+        self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+        self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        for entry in entries:
+            kinds = dict(entry.__annotations__)
+            result = _CTYPES[kinds.pop("return", "None")]
             address = self._engine.get_function_address(entry.__name__)
-            setattr(self, entry.__name__, ctypes.CFUNCTYPE(_CTYPES[function.result], *kinds)(address))
+            if not address:
+                raise KernelError(f"{entry.__name__} is missing in the machine code.")
+            setattr(self, entry.__name__, ctypes.CFUNCTYPE(result, *(_CTYPES.get(k, ctypes.c_void_p) for k in kinds.values()))(address))
 
 
 def converts_halves() -> bool:
@@ -479,22 +497,38 @@ def converts_halves() -> bool:
     return bool(binding.get_host_cpu_features().get("f16c"))
 
 
-def _machine_code(text: str) -> Any:
-    """Parses, optimises and links LLVM's text for this processor."""
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
+def _machine() -> Any:
+    """LLVM's idea of this processor."""
+    features = binding.get_host_cpu_features().flatten()
+    return binding.Target.from_default_triple().create_target_machine(cpu=binding.get_host_cpu_name(), features=features, opt=2)
+
+
+def _key(entries: list[Callable], machine: Any) -> str:
+    """The name of the machine code of these kernels for this processor."""
+    versions = (importlib.metadata.version("llvmlite"), str(binding.llvm_version_info), sys.version)
+    features = binding.get_host_cpu_features().flatten()
+    return key_of(*versions, machine.triple, binding.get_host_cpu_name(), features, *(entry.__name__ for entry in entries))
+
+
+def _llvm_of(entries: list[Callable]) -> str:
+    """Translates the entry points and all that they call to LLVM's text."""
+    unit = _Unit()
+    functions = [unit.function(entry) for entry in entries]
+    for function in unit.functions.values():
+        if function not in functions:
+            function.ir.linkage = "internal"
+    return str(unit.module)
+
+
+def _compiled(text: str, machine: Any) -> bytes:
+    """Parses and optimises LLVM's text, and writes it as an object file."""
     module = binding.parse_assembly(text)
     module.verify()
-    target = binding.Target.from_default_triple()
-    features = binding.get_host_cpu_features().flatten()
-    machine = target.create_target_machine(cpu=binding.get_host_cpu_name(), features=features, opt=2)
     options = binding.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = True
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    engine = binding.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    return engine
+    return machine.emit_object(module)
 
 
 __all__ = ["BUILTINS", "KernelError", "Program", "converts_halves", "declare", "kernel", "pack", "struct"]

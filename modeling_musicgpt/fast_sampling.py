@@ -23,15 +23,17 @@ _program: Any = None
 
 
 def compiled_program() -> Any:
-    """The machine code, made when it is first asked for (about a second); `None`, with one warning, where that is not possible."""
+    """The machine code, made when it is first asked for (1.5 seconds on a computer that has not kept it); `None`, with one warning, where that is
+    not possible."""
     global _program
     if _program is None:
         try:
             from .fast_compiler import Program
             from .fast_loop import ENTRIES
 
-            _program = Program(ENTRIES)
-            _give_memory_back()
+            _program = Program(ENTRIES, is_kept=True)
+            if _program.is_new:
+                _give_memory_back()
         except Exception as error:
             # Whatever is wrong with llvmlite here, the usual loop gives the same music.
             advice = " `pip install llvmlite` makes it fast." if isinstance(error, ImportError) else ""
