@@ -31,16 +31,16 @@ class MidiEvents:
     Attributes:
         notes (list of tuples): start, end, pitch, channel, track, program.
         meters (list of tuples): tick, numerator, denominator.
-        tempos (list of tuples): tick, microseconds a quarter note.
+        tempos (list of tuples): tick, track, microseconds a quarter note.
         names (dict): track -> its name.
         ours (`bool`): whether MusicGPT wrote the file, so that its channels are voices.
-        keys (list of tuples): tick, sharps (negative: flats), 1 for minor.
+        keys (list of tuples): tick, track, sharps (negative: flats), 1 for minor.
     """
 
     notes: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
     meters: list[tuple[int, int, int]] = field(default_factory=list)
-    tempos: list[tuple[int, int]] = field(default_factory=list)
-    keys: list[tuple[int, int, int]] = field(default_factory=list)
+    tempos: list[tuple[int, int, int]] = field(default_factory=list)
+    keys: list[tuple[int, int, int, int]] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     ours: bool = False
     zero_length: int = 0
@@ -193,9 +193,9 @@ def _read_meta(
     if kind == 0x58 and len(body) >= 2 and body[1] <= 6:
         found.meters.append((now, body[0], 1 << body[1]))
     elif kind == 0x51 and len(body) == 3:
-        found.tempos.append((now, int.from_bytes(body, "big")))
+        found.tempos.append((now, track, int.from_bytes(body, "big")))
     elif kind == 0x59 and len(body) >= 2:
-        found.keys.append((now, body[0] - 256 if body[0] > 127 else body[0], body[1]))
+        found.keys.append((now, track, body[0] - 256 if body[0] > 127 else body[0], body[1]))
     elif kind == 0x01 and bytes(body) == VOICES_MARK:
         found.ours = True
     elif kind == 0x03 and track not in found.names:
@@ -286,17 +286,26 @@ def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:
     return shift, [second._replace(onset=0), *(m._replace(onset=m.onset + shift) for m in meters[2:])]
 
 
+def _in_force(changes: list[tuple[int, ...]], first: float) -> tuple[int, ...] | None:
+    """Of (tick, track, ...) in any order the one that holds when the music begins: the latest up to then, the first track's of those.
+
+    `None` where all come later.
+    """
+    before = [(change[0], -change[1], place) for place, change in enumerate(changes) if change[0] <= first]
+    return changes[max(before)[2]] if before else None
+
+
 def _declared_key(found: MidiEvents, first: float) -> Key | None:
-    """The key signature that holds when the music begins."""
-    keys = [key for key in found.keys if key[0] <= first and -7 <= key[1] <= 7 and key[2] in (0, 1)]
+    """The key signature that holds when the music begins, else the earliest; `None` where the file has none."""
+    keys = [key for key in found.keys if -7 <= key[2] <= 7 and key[3] in (0, 1)]
     if not keys:
         return None
-    _, sharps, minor = keys[-1]
+    _, _, sharps, minor = _in_force(keys, first) or min(keys, key=lambda key: key[:2])
     tonic = (_MINORS if minor else _SHARPS)[sharps]
     return Key(tonic, "minor" if minor else "major")
 
 
 def _tempo(found: MidiEvents, first: float) -> float | None:
-    """Quarter notes a minute when the music begins; `None` where the file does not say."""
-    tempos = [tempo for tempo in found.tempos if tempo[0] <= first and tempo[1] > 0]
-    return round(60e6 / tempos[-1][1], 3) if tempos else None
+    """Quarter notes a minute when the music begins; `None` where the file does not say: a later tempo holds only from there on."""
+    tempo = _in_force([tempo for tempo in found.tempos if tempo[2] > 0], first)
+    return round(60e6 / tempo[2], 3) if tempo else None

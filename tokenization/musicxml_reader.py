@@ -50,8 +50,8 @@ class _Found:
     lengths: list[Fraction] = field(default_factory=list)
     implicit: list[bool] = field(default_factory=list)
     signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(default_factory=dict)  # measure -> offset -> meter
-    keys: list[tuple[int, str]] = field(default_factory=list)
-    tempo: float | None = None
+    keys: list[tuple[int, Fraction, int, int, str]] = field(default_factory=list)  # measure, offset, part, fifths as they sound, mode
+    tempos: list[tuple[int, Fraction, int, float]] = field(default_factory=list)  # measure, offset, part, quarters a minute
     graces: int = 0
     cues: int = 0
     unpitched: int = 0
@@ -217,17 +217,19 @@ class _PartReader:
             beats = sum(int(part) for part in (time.findtext("beats") or "").split("+") if len(part) < 6)
             signature = (beats, int(_number(time, "beat-type", 4)))
             self.found.signatures.setdefault(self.measure, {}).setdefault(self.now, signature)
-        key = element.find("key")
-        if key is not None and key.find("fifths") is not None:
-            self.found.keys.append((int(_number(key, "fifths")), (key.findtext("mode") or "").strip().lower()))
         transpose = element.find("transpose")
         if transpose is not None:
             self.transposition = int(_number(transpose, "chromatic", 0)) + 12 * int(_number(transpose, "octave-change", 0))
+        key = element.find("key")
+        if key is not None and key.find("fifths") is not None:
+            fifths = _sounding_fifths(int(_number(key, "fifths")), self.transposition)
+            self.found.keys.append((self.measure, self.now, self.number, fifths, (key.findtext("mode") or "").strip().lower()))
 
     def _sound(self, element: ElementTree.Element) -> None:
-        if self.found.tempo is None and element.get("tempo"):
+        if element.get("tempo"):
             tempo = float(element.get("tempo", "")[:20])
-            self.found.tempo = tempo if 1 <= tempo <= 1000 else None
+            if 1 <= tempo <= 1000:
+                self.found.tempos.append((self.measure, self.now, self.number, tempo))
 
     def _direction(self, element: ElementTree.Element) -> None:
         for sound in element.findall("sound"):
@@ -329,7 +331,7 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         voices=voices,
         meters=meters,
         key=_declared_key(found),
-        tempo=found.tempo,
+        tempo=min(found.tempos, key=lambda tempo: tempo[:3])[3] if found.tempos else None,
         title=_title(root),
         notices=notices,
     )
@@ -382,11 +384,17 @@ def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fract
     return starts, merge_meters(changes, notices)
 
 
+def _sounding_fifths(fifths: int, transposition: int) -> int:
+    """The key signature that sounds where a transposing instrument reads `fifths`: seven fifths a semitone, twelve make a circle."""
+    if transposition % 12 == 0:
+        return fifths
+    return (fifths + 7 * transposition + 5) % 12 - 5
+
+
 def _declared_key(found: _Found) -> Key | None:
-    """The first key signature, where it names its mode."""
-    if not found.keys:
-        return None
-    fifths, mode = found.keys[0]
-    if not -7 <= fifths <= 7 or mode not in ("major", "minor"):
-        return None
-    return Key((_MINORS if mode == "minor" else _MAJORS)[fifths], mode)
+    """The earliest key signature of any part, where one of those at that time names its mode."""
+    first = min((key[:2] for key in found.keys), default=None)
+    for measure, offset, _, fifths, mode in sorted(found.keys, key=lambda key: key[:3]):
+        if (measure, offset) == first and -7 <= fifths <= 7 and mode in ("major", "minor"):
+            return Key((_MINORS if mode == "minor" else _MAJORS)[fifths], mode)
+    return None

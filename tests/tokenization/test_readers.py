@@ -121,6 +121,51 @@ def test_a_short_first_bar_of_midi_is_a_pickup():
     assert any("pickup" in notice for notice in score.notices)
 
 
+def key_event(sharps: int, minor: int) -> bytes:
+    return b"\xff\x59\x02" + struct.pack(">bB", sharps, minor)
+
+
+def tempo_event(qpm: int) -> bytes:
+    return b"\xff\x51\x03" + round(60e6 / qpm).to_bytes(3, "big")
+
+
+def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_track_they_stand():
+    notes = track((QUARTER, on(62)), (QUARTER, off(62)))
+    late = track((QUARTER, key_event(4, 0)), (0, tempo_event(50)))  # with the first note, but in an earlier track than those at 0
+    early = track((0, key_event(-1, 1)), (0, tempo_event(100)))
+    score = read_score_bytes(midi(late, early, notes), ".mid")
+    assert str(score.key) == "E major" and score.tempo == 50.0
+    after = track((2 * QUARTER, key_event(4, 0)), (0, tempo_event(50)))
+    for order in ((after, early, notes), (early, after, notes), (notes, after, early)):
+        score = read_score_bytes(midi(*order), ".mid")
+        assert str(score.key) == "D minor" and score.tempo == 100.0
+    conductor_wins = midi(early, track((0, key_event(2, 0)), (0, tempo_event(60))), notes)
+    assert str(read_score_bytes(conductor_wins, ".mid").key) == "D minor"
+    # Nothing holds yet when the music begins: the earliest key is the piece's, a later tempo is not its tempo.
+    later = track((9 * QUARTER, key_event(3, 1)), (0, tempo_event(40)))
+    score = read_score_bytes(midi(later, after, notes), ".mid")
+    assert str(score.key) == "E major" and score.tempo is None
+
+
+def test_musicxml_key_and_tempo_are_the_earliest_of_all_parts():
+    def part(name: str, at_first: str, later: str) -> str:
+        bars = f'<measure number="1">{ATTRIBUTES}{at_first}{note("D", 4, 8)}</measure><measure number="2">{later}{note("D", 4, 8)}</measure>'
+        return f'<part id="{name}">{bars}</part>'
+
+    def key_of(fifths: int, mode: str, more: str = "") -> str:
+        return f"<attributes><key><fifths>{fifths}</fifths><mode>{mode}</mode></key>{more}</attributes>"
+
+    late = part("P1", "", key_of(3, "major") + '<sound tempo="40"/>')
+    early = part("P2", key_of(-1, "minor") + '<sound tempo="90"/>', "")
+    for parts in (late + early, early + late):
+        score = read_score_bytes(f"<score-partwise>{parts}</score-partwise>".encode(), ".musicxml")
+        assert str(score.key) == "D minor" and score.tempo == 90.0
+    clarinet = key_of(2, "major", "<transpose><chromatic>-2</chromatic></transpose>")
+    data = f'<score-partwise>{part("P1", clarinet, "")}</score-partwise>'.encode()
+    score = read_score_bytes(data, ".musicxml")
+    assert str(score.key) == "C major" and score.array[:, 2].tolist() == [60, 60]  # a D that sounds as a C
+
+
 def test_pickup_and_changes_of_meter_survive_both_formats():
     score = Score(
         [(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1), (192, 72, 74, 0), (192, 36, 50, 1), (264, 36, 72, 0), (264, 36, 48, 1)],
