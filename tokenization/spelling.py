@@ -87,6 +87,6 @@ def _name(pitch: int, letter: int) -> tuple[str, int, int]:
     if abs(alter) > 2:  # the vote went astray: the plainest name
         letter, alter = next((i, a) for a in (0, 1, -1) for i in range(7) if (_NATURAL[i] + a) % 12 == pitch % 12)
     octave = (pitch - alter) // 12 - 1
-    if octave < 0 and pitch >= 12:  # B sharp and B double sharp below the lowest octave that MusicXML knows
+    if octave < 0 and pitch >= 12:  # B sharp and B double sharp of 12 and 13, below the lowest octave that MusicXML knows
         return "C", pitch - 12, 0
     return _LETTERS[letter], alter, octave

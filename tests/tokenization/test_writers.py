@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from tests.tokenization.fuzzing import sample_score
 from tests.tokenization.samples import SCORES
-from tokenization import Score, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
+from tokenization import Score, ScoreError, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
 from tokenization.notation import write_bars
 from tokenization.score import Meter
 from tokenization.sounding import sounding
@@ -143,6 +143,22 @@ def test_spelling_follows_the_key(key: str, pitches: tuple[int, ...], names: str
 def test_accidentals_stand_once_a_bar():
     text = musicxml_text(Score([(0, 24, 66, 0), (24, 24, 66, 0), (48, 24, 67, 0), (96, 24, 66, 0), (120, 24, 67, 0)], key="C major"))
     assert text.count(">sharp<") == 2 and text.count("<alter>1</alter>") == 3
+
+
+def test_the_lowest_and_highest_pitches_are_written_or_refused(schema, tmp_path: Path):
+    from lxml import etree
+
+    for key in ("C major", "C# major", "B minor", "Eb minor"):  # B sharp, C flat and their like at both ends
+        score = Score([(24 * i, 24, pitch, 0) for i, pitch in enumerate((12, 13, 14, 23, 24, 119, 120, 126, 127))], key=key)
+        text = musicxml_text(score)
+        assert schema.validate(etree.fromstring(text.encode())), schema.error_log.last_error
+        assert read_score_bytes(text.encode(), ".xml").array[:, 2].tolist() == score.array[:, 2].tolist()
+    with pytest.raises(ScoreError, match=r"cannot hold pitch 11: its octaves begin at 12"):
+        write_musicxml(Score([(0, 24, 60, 0), (24, 24, 11, 0)]), tmp_path / "low.musicxml")
+    assert not list(tmp_path.iterdir())
+    low = Score([(0, 24, 60, 0), (24, 24, 11, 0)], key="C")
+    assert read_score_bytes(midi_bytes(low), ".mid").array[:, 2].tolist() == [60, 11]
+    assert "<octave>1</octave>" in musicxml_text(low.quantised())  # 11 is moved up to 35, B1
 
 
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
