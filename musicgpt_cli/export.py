@@ -55,7 +55,7 @@ def describe(folder: Path) -> dict[str, object]:
 
 
 def _model(args: argparse.Namespace, out: Path) -> None:
-    from .hub_model import write_model_folder
+    from musicgpt.hub_model import write_model_folder
 
     write_model_folder(out, args.model)
 

@@ -102,33 +102,7 @@ def _confirmed() -> bool:
 
 
 def upload(step: Step, private: bool = False, hub: Any = None) -> str:
-    """Make the repository if it is not there and upload the folder in one commit.
+    """Upload one folder of the plan; see `musicgpt.hub.upload_folder`."""
+    from musicgpt.hub import upload_folder
 
-    Args:
-        step (`Step`): what and where.
-        private (`bool`): only for a repository that is new.
-        hub (`HfApi`, *optional*): the logged-in one when not given.
-
-    Returns:
-        The address of the repository.
-
-    Raises:
-        MusicGPTError: if the Hub does not take it.
-    """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
-
-    hub = hub or HfApi()
-    space = {"space_sdk": "gradio"} if step.repo_type == "space" else {}
-    try:
-        address = hub.create_repo(step.repo, repo_type=step.repo_type, private=private, exist_ok=True, **space)
-        hub.upload_folder(
-            repo_id=step.repo,
-            repo_type=step.repo_type,
-            folder_path=str(step.folder),
-            ignore_patterns=["**/__pycache__/**", ".*"],
-            commit_message=f"The {step.kind}, as musicgpt export wrote it",
-        )
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled) as error:
-        raise MusicGPTError(f"The Hub did not take {step.repo}: {str(error).splitlines()[0]}") from error
-    return str(address)
+    return upload_folder(step.folder, step.repo, step.repo_type, private, f"The {step.kind}, as musicgpt export wrote it", hub)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+
+import pytest
 
 from musicgpt.version import __version__
 
@@ -25,3 +28,23 @@ def test_every_requirement_has_a_tested_version_that_meets_its_bound(repo_root):
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         if name != project["name"]:
             assert requirement.specifier.contains(pinned[name]), name
+
+
+# Each folder imports only what stands left of it (CONTRIBUTING.md, "How the house is built").
+ORDER = ("tokenization", "modeling_musicgpt", "musical_metrics", "dataset_builder", "musicgpt", "training", "space", "musicgpt_cli")
+ALLOWED = {"modeling_musicgpt": set(), "space": set(ORDER[:5]) - {"dataset_builder"}}
+# A report on a model's own pieces has to compose them; nothing that the metrics are loaded with imports it.
+EXCEPTIONS = {("musical_metrics/report.py", "musicgpt")}
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_no_folder_imports_what_stands_right_of_it(package, repo_root):
+    allowed = ALLOWED.get(package, set(ORDER[: ORDER.index(package)])) | {package}
+    for path in sorted((repo_root / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            here = path.relative_to(repo_root).as_posix()
+            for top in {name.split(".")[0] for name in names} & set(ORDER):
+                assert top in allowed or (here, top) in EXCEPTIONS, f"{here}:{node.lineno} imports {top}"

@@ -249,8 +249,8 @@ def push(run: Path, repo: str, private: bool) -> str:
     """
     import tempfile
 
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
+    from musicgpt.hub import upload_folder
+    from tokenization.errors import MusicGPTError
 
     from .errors import TrainingError
 
@@ -260,15 +260,13 @@ def push(run: Path, repo: str, private: bool) -> str:
     with tempfile.TemporaryDirectory() as temporary:
         folder = source
         if json.loads((source / "config.json").read_text(encoding="utf-8")).get("model_type") == "musicgpt":
-            from musicgpt_cli.hub_model import write_model_folder
+            from musicgpt.hub_model import write_model_folder
 
             folder = write_model_folder(Path(temporary) / "model", source)
-        api = HfApi()
         try:
-            api.create_repo(repo, private=private, exist_ok=True)
-            return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Model trained by MusicGPT"))
-        except (HfHubHTTPError, OSError, ValueError) as error:
-            raise TrainingError(f"--push {repo}: the Hub refuses: {' '.join(str(error).split())[:300]}.") from error
+            return upload_folder(folder, repo, private=private, message="Model trained by MusicGPT")
+        except MusicGPTError as error:
+            raise TrainingError(f"--push: {error}") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -157,10 +157,10 @@ def test_pushing_sends_the_best_model(heard_run, monkeypatch):
     class FakeHub:
         def create_repo(self, repo, **options):
             calls.append(("create", repo, options["private"]))
+            return "address"
 
         def upload_folder(self, repo_id, folder_path, **_):
             calls.append(("upload", repo_id, sorted(path.name for path in Path(folder_path).iterdir())))
-            return "address"
 
     monkeypatch.setattr("huggingface_hub.HfApi", FakeHub)
     assert push(heard_run, "me/mine", private=True) == "address"
