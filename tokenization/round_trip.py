@@ -1,6 +1,8 @@
 """What the tokens keep of a corpus: `python -m tokenization.round_trip FOLDER... [--write docs/tokenizer.md]`.
 
-Every piece is read, encoded, decoded, checked to be exactly its quantised score, and compared note by note with what was read.
+Every piece is read, encoded, decoded, checked to be exactly its quantised score, and compared note by note with what was read. Where
+one voice has the same pitch twice at one onset (two stems on one note head), the tokens hold one note, with the longest
+duration: such notes are counted as doubled, and the shares are of the notes that remain.
 `FOLDER` holds a `catalogue.csv` with the column `note_table` (and `tonic`, `mode`, `kind` where known) and the tables it names.
 """
 
@@ -12,12 +14,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from .codec import decode, encode
 from .errors import MusicGPTError
 from .key import Key
 from .midi_writer import write_whole
 from .reading import read_score
-from .score import Score
+from .score import DURATION, ONSET, PITCH, VOICE, Score
 
 START, END = "<!-- round trip: begin -->", "<!-- round trip: end -->"
 _COLUMNS = ("onset", "pitch", "voice", "duration")
@@ -34,8 +38,21 @@ def pieces(folder: Path) -> Iterator[Score]:
                 yield read_score(path, key=key, form=form)
 
 
+def distinct_notes(score: Score) -> np.ndarray:
+    """The notes (onset, pitch, voice, duration) with those of one onset, pitch and voice merged into the longest, `(n, 4)`."""
+    rows = score.array[:, [ONSET, PITCH, VOICE, DURATION]]
+    rows = rows[np.lexsort((-rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))]
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = (np.diff(rows[:, :3], axis=0) != 0).any(axis=1)
+    return rows[first]
+
+
 def kept_notes(score: Score) -> dict[str, int]:
-    """How many notes keep onset; onset and pitch; these and voice; and all four, after encoding and decoding.
+    """How many distinct notes keep their onset; onset and pitch; these and the voice; and all four, after encoding and decoding.
+
+    Returns:
+        These four counts (`onset`, `pitch`, `voice`, `duration`), `distinct` (how many there are), `doubled` (how many more the score
+        holds) and `off_grid` (how many the reader moved onto the grid of 24 ticks a quarter, by at most half a tick at each end).
 
     Raises:
         MusicGPTError: if decoding gives anything but the quantised score.
@@ -43,33 +60,40 @@ def kept_notes(score: Score) -> dict[str, int]:
     decoded = decode(encode(score)).score
     if decoded != score.quantised():
         raise MusicGPTError(f"{score.title}: the decoded score is not the quantised one.")
-    back = decoded.transposed(-(score.key.transposition_to_normal() if score.key else 0)).array[:, [0, 2, 3, 1]].tolist()
-    rows = score.array[:, [0, 2, 3, 1]].tolist()
+    back = decoded.transposed(-(score.key.transposition_to_normal() if score.key else 0))
+    rows, kept = distinct_notes(score).tolist(), back.array[:, [ONSET, PITCH, VOICE, DURATION]].tolist()
     counts = {}
     for width, name in enumerate(_COLUMNS, 1):
-        both = Counter(tuple(r[:width]) for r in rows) & Counter(tuple(r[:width]) for r in back)
+        both = Counter(tuple(r[:width]) for r in rows) & Counter(tuple(r[:width]) for r in kept)
         counts[name] = sum(both.values())
-    return counts
+    off_grid = sum(int(notice.split()[0]) for notice in score.notices if "onto the grid" in notice)
+    return {**counts, "distinct": len(rows), "doubled": len(score) - len(rows), "off_grid": off_grid}
 
 
 def table(folders: list[Path]) -> str:
     """The Markdown table: a line a piece, a line a folder."""
-    lines = ["| piece | notes | onset | pitch | voice | duration | what changed |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    head = ("piece", "notes", "off the grid", "doubled", *_COLUMNS, "changed by the tokens")
+    lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for folder in folders:
         total: Counter = Counter()
         for score in pieces(folder):
             counts = kept_notes(score)
             total.update(counts)
-            total["notes"] += len(score)
-            what = [n for n in score.notices if "onto the grid" in n] + [score.quantised_with_changes()[1].describe()]
-            lines.append(_line(score.title or "", len(score), counts, "; ".join(filter(None, what))))
-        lines.append(_line(f"**{folder.name}**", total["notes"], total, ""))
+            lines.append(_line(score.title or "", counts, _changes(score, counts)))
+        lines.append(_line(f"**{folder.name}**", total, ""))
     return "\n".join(lines)
 
 
-def _line(name: str, notes: int, counts: dict[str, int], what: str) -> str:
-    shares = " | ".join(_share(counts[column], notes) for column in _COLUMNS)
-    return f"| {name} | {notes} | {shares} | {what} |"
+def _changes(score: Score, counts: dict[str, int]) -> str:
+    """What the tokens changed of the distinct notes, in words."""
+    changes = score.quantised_with_changes()[1]
+    return changes._replace(durations=counts["voice"] - counts["duration"], duplicates=0).describe()
+
+
+def _line(name: str, counts: dict[str, int], what: str) -> str:
+    numbers = (counts["distinct"] + counts["doubled"], counts["off_grid"], counts["doubled"])
+    shares = (_share(counts[column], counts["distinct"]) for column in _COLUMNS)
+    return f"| {' | '.join([name, *map(str, numbers), *shares, what])} |"
 
 
 def _share(part: int, whole: int) -> str:

@@ -24,7 +24,9 @@ from tokenization import (
     read_score_bytes,
 )
 from tokenization.codec import decode, encode
-from tokenization.round_trip import pieces
+from tokenization.round_trip import END as TABLE_END
+from tokenization.round_trip import START as TABLE_START
+from tokenization.round_trip import kept_notes, pieces
 from tokenization.token_table import END, START, token_table
 
 QUARTER = 96  # ticks a quarter in the MIDI files made here
@@ -289,6 +291,26 @@ def test_the_documentation_holds_the_token_table(repo_root: Path):
     text = (repo_root / "docs" / "tokenizer.md").read_text(encoding="utf-8")
     assert text.partition(START)[2].partition(END)[0].strip() == token_table()
     assert token_table().count("\n") == 151
+
+
+def test_round_trip_counts_doubled_notes_apart_from_changed_ones():
+    rows = [(0, 24, 60, 0), (0, 48, 60, 0), (0, 24, 60, 1), (24, 50, 62, 0), (96, 13, 64, 0), (96, 5, 64, 0)]
+    score = Score(rows, key="D minor", notices=("3 notes moved onto the grid of 24 ticks a quarter",))
+    assert kept_notes(score) == {"onset": 4, "pitch": 4, "voice": 4, "duration": 2, "distinct": 4, "doubled": 2, "off_grid": 3}
+    beyond = kept_notes(score.replace(notes=[*rows, (120, 24, 101, 0)]))  # a pitch without a token is moved by octaves: not kept
+    assert (beyond["onset"], beyond["pitch"], beyond["duration"]) == (5, 4, 2)
+
+
+def test_the_documented_round_trip_keeps_what_it_must(repo_root: Path):
+    text = (repo_root / "docs" / "tokenizer.md").read_text(encoding="utf-8")
+    lines = text.partition(TABLE_START)[2].partition(TABLE_END)[0].strip().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    pieces_shown, totals = [c for c in cells[2:] if "**" not in c[0]], [c for c in cells[2:] if "**" in c[0]]
+    assert len(pieces_shown) == 87 + 130 and [c[0] for c in totals] == ["**wtc**", "**bach_extra**"]
+    assert all(c[4:7] == ["100 %"] * 3 for c in cells[2:])
+    assert all(float(c[7].removesuffix(" %")) >= 99.8 for c in totals)
+    for column in (1, 2, 3):  # the totals are the sums of the pieces
+        assert sum(int(c[column]) for c in pieces_shown) == sum(int(c[column]) for c in totals)
 
 
 @pytest.mark.shared_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from tests.tokenization.fuzzing import sample_score
+from tests.tokenization.opening import musescore_complaints, verovio_complaints
 from tests.tokenization.samples import SCORES
+from tests.tokenization.schema import musicxml_schema
 from tokenization import Score, ScoreError, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
 from tokenization.notation import write_bars
 from tokenization.score import Meter
@@ -26,27 +27,10 @@ TRIPLETS = Score(
 
 @pytest.fixture(scope="module")
 def schema():
-    """The MusicXML 4.0 schema, from the package `musicxml`."""
-    etree = pytest.importorskip("lxml.etree")
-    folder = Path(pytest.importorskip("musicxml").__file__).parent / "generate_classes"
-
-    class Local(etree.Resolver):
-        """The two small schemas that it imports from the web, reduced to the attributes it uses."""
-
-        def resolve(self, url, public_id, context):
-            space, names = {
-                "xml.xsd": ("http://www.w3.org/XML/1998/namespace", ("lang", "space")),
-                "xlink.xsd": ("http://www.w3.org/1999/xlink", ("href", "type", "role", "title", "show", "actuate")),
-            }.get(url.rsplit("/", 1)[-1], (None, ()))
-            if space is None:
-                return None
-            attributes = "".join(f'<xs:attribute name="{name}" type="xs:string"/>' for name in names)
-            schema = f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="{space}">{attributes}</xs:schema>'
-            return self.resolve_string(schema, context)
-
-    parser = etree.XMLParser(no_network=True)
-    parser.resolvers.add(Local())
-    return etree.XMLSchema(etree.parse(str(folder / "musicxml_4_0.xsd"), parser))
+    """The MusicXML 4.0 schema; skips without the packages that it needs."""
+    pytest.importorskip("lxml.etree")
+    pytest.importorskip("musicxml")
+    return musicxml_schema()
 
 
 @settings(max_examples=40)
@@ -172,33 +156,15 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 
 
 def test_verovio_opens_it_without_complaint():
-    verovio = pytest.importorskip("verovio")
-    toolkit = verovio.toolkit()
+    pytest.importorskip("verovio")
     for score in (sample_score(2), TRIPLETS):
-        assert toolkit.loadData(musicxml_text(score)) and toolkit.getLog() == ""
-        assert "<svg" in toolkit.renderToSVG(1)
+        assert verovio_complaints(score) == []
 
 
-def test_musescore_opens_it_without_complaint(musescore: str, tmp_path: Path):
-    for name, score in (("a", sample_score(2)), ("b", TRIPLETS)):
-        write_musicxml(score, tmp_path / f"{name}.musicxml")
-        done = subprocess.run(
-            [musescore, "-o", str(tmp_path / f"{name}.mid"), str(tmp_path / f"{name}.musicxml")],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-        )
-        words = ("rror", "not found", "too many", "cannot", "unknown", "abort")
-        complaints = [line for line in (done.stdout + done.stderr).splitlines() if any(w in line for w in words) and "QStandard" not in line]
-        assert not complaints
-        again = read_score_bytes((tmp_path / f"{name}.mid").read_bytes(), ".mid", key="C")
-        assert np.array_equal(np.unique(again.array[:, [0, 2]], axis=0), np.unique(sounding(score).array[:, [0, 2]] - [again_shift(score, again), 0], axis=0))
-
-
-def again_shift(score: Score, again: Score) -> int:
-    """MuseScore writes no pickup: its MIDI begins with the incomplete bar."""
-    return int(sounding(score).array[0, 0] - again.array[0, 0])
+def test_musescore_opens_it_without_complaint_and_reads_the_same_notes(musescore: str, tmp_path: Path):
+    tmp_path.chmod(0o700)
+    for score in (sample_score(2), TRIPLETS):
+        assert musescore_complaints(musescore, score, tmp_path) == []
 
 
 def test_a_score_without_notes_and_with_odd_meters_can_be_written(schema):
