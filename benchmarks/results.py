@@ -1,0 +1,208 @@
+"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md` from that.
+
+    python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,samples]
+
+Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page again. Training runs that are compared
+are read from their own logs in `docs/runs/` (`python -m benchmarks.results --keep-run RUN NAME` puts the validations of a run there).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .result_pieces import FORMS, alike, bach_rows, compose
+from .result_text import page
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+SAMPLES = ((10, 1000), (5, 2000), (5, 3000))  # the original's: how many of how many tokens
+
+
+def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
+    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together."""
+    from musical_metrics.corpus import read_corpus
+
+    movements = read_corpus(given.source / "wtc")
+    found: dict[str, Any] = {"count": given.pieces}
+    made = {form: compose(model, movements, form, given.pieces) for form in FORMS}
+    found["alike"] = alike([score for scores in made.values() for score in scores])
+    for form, scores in made.items():
+        found[form] = judge(scores, form)
+    return found
+
+
+def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
+    """The pieces of one form against held-out Bach."""
+    from musical_metrics.catalogue import NAMES
+    from musical_metrics.compare import auc, bach_scores, feature_rows, two_sample_auc
+    from musical_metrics.reference import length_class, table
+    from musical_metrics.score import musical_score
+
+    notes = int(np.median([len(score) for score in scores]))
+    ours = feature_rows(scores)
+    bach, numbers = bach_rows(form, notes)
+    own = np.array([musical_score(score).value or 0.0 for score in scores])
+    theirs = bach_scores(table(), form, length_class(notes))
+    theirs = theirs[~np.isnan(theirs)]
+    tests = [two_sample_auc(ours, bach, None, numbers, seed=seed).value for seed in range(5)]
+    metrics = {name: _spread(ours[:, i], bach[:, i], auc) for i, name in enumerate(NAMES)}
+    return {
+        "pieces": len(scores),
+        "notes": notes,
+        "bach_length": length_class(notes),
+        "bach_movements": len(bach),
+        "score": {"ours": float(np.median(own)), "bach": float(np.median(theirs))},
+        "two_sample_auc": {"mean": float(np.mean(tests)), "low": float(min(tests)), "high": float(max(tests))},
+        "metrics": {name: value for name, value in metrics.items() if value},
+    }
+
+
+def _spread(ours: np.ndarray, bach: np.ndarray, auc: Callable[..., Any]) -> dict[str, Any] | None:
+    ours, bach = ours[~np.isnan(ours)], bach[~np.isnan(bach)]
+    if not len(ours) or not len(bach):
+        return None
+    quantiles = np.quantile(bach, [0.25, 0.5, 0.75, 0.95])
+    values = dict(zip(("q1", "median", "q3", "p95"), (round(float(q), 4) for q in quantiles), strict=True))
+    own = {"median": round(float(np.median(ours)), 4), "p95": round(float(np.quantile(ours, 0.95)), 4), "mean": round(float(ours.mean()), 4)}
+    return {
+        "ours": {**own, "max": round(float(ours.max()), 4), "n": len(ours)},
+        "bach": {**values, "mean": round(float(bach.mean()), 4), "n": len(bach)},
+        "auc": round(float(auc(ours, bach).value), 3),
+    }
+
+
+def measure_syntax(model: Any, given: argparse.Namespace) -> dict[str, Any]:
+    """Errors in 40 pieces of 600 tokens, with the grammar and without."""
+    import torch
+
+    from tokenization import prefix_ids
+    from tokenization.codec import token_errors
+
+    prefixes = [prefix_ids(mode=mode, form=form, meter="4/4", voices=3, tempo="moderate") for form in FORMS for mode in ("major", "minor")]
+    found = {}
+    for grammar in (True, False):
+        torch.manual_seed(0)
+        ids = torch.tensor(prefixes * 10)
+        rows = model.generate(ids, max_new_tokens=600, constrain_grammar=grammar, end_at_bar=grammar)
+        errors = [token_errors(row) for row in rows.tolist()]
+        sums = {name: int(sum(e[name] for e in errors)) for name in ("type", "time", "duplicate", "tokens")}
+        found["with" if grammar else "without"] = {**sums, "pieces": len(errors), "faulty": sum(e["share"] > 0 for e in errors)}
+    return found
+
+
+def measure_losses(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The checkpoint and the counting models on the validation split."""
+    from training.arguments import DataArguments
+    from training.baselines import ALL_TRANSPOSITIONS, ngram_reports, unigram_report
+    from training.evaluation import evaluate_report
+    from training.sources import load_pieces
+
+    rows = []
+    for extra in ("none", "core"):
+        pieces = load_pieces(DataArguments(scores=str(given.source), extra=extra), ("train", "validation"))
+        if extra == "none":
+            rows.append(unigram_report(pieces["train"], pieces["validation"]))
+            rows.append(evaluate_report(model, pieces["validation"], {"model": "MusicGPT, the checkpoint"}, progress=True))
+        best = min(ngram_reports(pieces["train"], pieces["validation"], 8, ALL_TRANSPOSITIONS), key=lambda one: one.masked.nats_per_note)
+        best.about["model"] += "" if extra == "none" else ", with inventions, sinfonias and Art of Fugue"
+        rows.append(best)
+    return [report.to_dict() for report in rows]
+
+
+def measure_conditioning(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of `benchmarks.conditioning`."""
+    from .conditioning import measure
+
+    return measure(model, given.pieces, 320, 0, given.source / "wtc")
+
+
+def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The original's twenty samples, with seeds 0 to 19 in this order, written to `docs/samples/`."""
+    from musical_metrics.score import musical_score
+    from musicgpt import Composer, Settings
+    from tokenization import decode, encode
+
+    composer, rows = Composer(model), []
+    keys = ("C major", "D minor", "G major", "A minor", "Bb major")
+    lengths = [tokens for count, tokens in SAMPLES for _ in range(count)]
+    for seed, tokens in enumerate(lengths):
+        settings = Settings(key=keys[seed % 5], form=FORMS[seed % 2], voices=(2, 3)[seed % 2], max_new_tokens=tokens, seed=seed)
+        [piece] = composer.compose(settings)
+        if decode(encode(piece.score)).score != piece.score.quantised():
+            raise SystemExit(f"Sample {seed} does not survive encoding; this is a bug.")
+        paths = piece.write(DOCS / "samples")
+        score = musical_score(piece.score).value
+        rows.append({"seed": seed, "tokens": tokens, "notes": len(piece.score), "stem": paths[0].stem, "score": score and round(score, 1)})
+    return rows
+
+
+PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
+    "pieces": measure_pieces,
+    "syntax": measure_syntax,
+    "losses": measure_losses,
+    "conditioning": measure_conditioning,
+    "samples": measure_samples,
+}
+
+
+def keep_run(run: Path, name: str) -> Path:
+    """Copy what a training run says of itself, its recipe and its validations, into `docs/runs/NAME.json`."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
+    for group in arguments.values():
+        for field in ("output_dir", "data", "scores", "init_from"):
+            if isinstance(group, dict) and isinstance(group.get(field), str):
+                group[field] = Path(group[field]).name  # no folder of the machine it ran on
+    evaluations = [{k: round(v, 4) if isinstance(v, float) else v for k, v in line.items() if not isinstance(v, (list, dict))} for line in lines if line["kind"] == "eval"]
+    return write_whole(DOCS / "runs" / f"{name}.json", json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """A text file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".writing")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure what is asked for, keep it, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="a checkpoint; the shipped one if not given")
+    parser.add_argument("--pieces", type=int, default=100, help="pieces of each form, and of each meter for the conditioning")
+    parser.add_argument("--source", type=Path, default=ROOT.parent / "shared" / "data", help="the folder of the scores")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
+    parser.add_argument("--keep-run", nargs=2, metavar=("RUN", "NAME"), help="only copy a run's validations to docs/runs")
+    given = parser.parse_args(argv)
+    if given.keep_run:
+        print(keep_run(Path(given.keep_run[0]), given.keep_run[1]))
+        return
+    parts = [part for part in given.parts.split(",") if part]
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"unknown part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    file = DOCS / "results.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if parts:
+        from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
+
+        model = MusicGPTForCausalLM.from_pretrained(given.model or shipped_checkpoint()).eval()
+    for part in parts:
+        begun = time.perf_counter()
+        results[part] = PARTS[part](model, given)
+        print(f"{part}: {time.perf_counter() - begun:.0f} s", flush=True)
+        write_whole(file, json.dumps(results, indent=1) + "\n")
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((DOCS / "runs").glob("*.json"))]
+    print(write_whole(DOCS / "results.md", page(results, runs)))
+
+
+if __name__ == "__main__":
+    main()
