@@ -19,6 +19,7 @@ if __name__ == "__main__":
 
 from tokenization.errors import ScoreError
 from tokenization.key import Key
+from tokenization.midi_reader import VOICES_MARK
 from tokenization.midi_writer import midi_bytes
 from tokenization.musicxml_writer import musicxml_text
 from tokenization.reading import read_score_bytes
@@ -51,15 +52,56 @@ def _packed(text: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def _running_status(score: Score) -> bytes:
+    """The notes as a file of type 0 that is not ours: one track, running status, a drum, two instruments, a pickup bar, late events."""
+    edges = [(t, p, v) for o, d, p, _ in score.array.tolist() for t, v in ((o, 64), (o + d, 0))]
+    body = b"\0\xff\x58\x04\1\2\x18\x08\0\xff\x59\2\xff\1\0\xff\x51\3\x0c\0\0\0\xc0\0\0\xc1\x49\0\x99\x24\x40\x10\x89\x24\0\0\x90\x30\x40"
+    now = 0
+    for t, pitch, velocity in sorted(edges, key=lambda edge: (edge[0], edge[2])):
+        step, now = t - now, t
+        body += (bytes((step >> 7 | 0x80,)) if step > 127 else b"") + bytes((step & 127, pitch, velocity))
+    body += b"\x10\xf0\3\1\2\xf7\0\xff\x58\4\3\3\x18\x08\0\xb0\x40\x7f\0\xe0\0\x40\0\xff\x2f\0"
+    return b"MThd\0\0\0\6\0\0\0\1\0\x18MTrk" + len(body).to_bytes(4, "big") + body
+
+
+def _foreign_xml() -> bytes:
+    """Two parts as other programs write them: transposition, graces, cues, chords, drums, ties over voices, a meter inside a measure."""
+
+    def note(step: str, octave: int, ticks: int, voice: int, before: str = "", after: str = "") -> str:
+        length = f"<duration>{ticks}</duration>" if ticks else ""
+        return f"<note>{before}<pitch><step>{step}</step><alter>-1</alter><octave>{octave}</octave></pitch>{length}\n<voice>{voice}</voice>{after}</note>\n"
+
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    head = (
+        "<attributes><divisions>6</divisions>\n<key><fifths>-3</fifths><mode>minor</mode></key>\n<time><beats>3+1</beats>\n"
+        "<beat-type>4</beat-type></time>\n<transpose><chromatic>-2</chromatic><octave-change>1</octave-change></transpose></attributes>\n"
+    )
+    bar = (
+        note("C", 5, 0, 1, "<grace/>") + note("C", 5, 6, 1, "", start) + note("E", 5, 6, 1, "<chord/>") + note("C", 5, 18, 1, "", stop + start)
+        + "<backup><duration>24</duration></backup>\n<forward><duration>4</duration></forward>\n" + note("G", 3, 20, 2, "", start)
+        + "<backup><duration>9</duration></backup>\n" + note("B", 4, 3, 1, "<cue/>")
+        + "<note><unpitched/><duration>2</duration></note>\n<note><rest/><duration>4</duration></note>\n"
+        + '<direction><sound tempo="71.5"/></direction>\n'
+    )
+    inner = "<attributes><time><beats>7</beats>\n<beat-type>8</beat-type></time></attributes>\n"
+    more = note("C", 5, 6, 1, "", stop) + inner + note("G", 3, 21, 1, "", stop)
+    measures = f'<measure implicit="yes">\n{head}{note("D", 4, 6, 1)}</measure>\n<measure>\n{bar}</measure>\n<measure>\n{more}</measure>\n' * 3
+    return f'<score-partwise>\n<part id="P1">\n{measures}</part>\n<part id="P2">\n{measures}</part>\n</score-partwise>\n'.encode()
+
+
 def seeds() -> list[tuple[str, bytes]]:
-    """Whole files to damage: ending and bytes."""
+    """Whole files to damage: ending and bytes. Half of them are as other programs write them, so that voices are inferred."""
     files: list[tuple[str, bytes]] = []
-    for seed in range(3):
-        score = sample_score(seed, notes=40 * (seed + 1))
+    for seed, notes in enumerate((16, 40, 96)):
+        score = sample_score(seed, notes)
         xml = musicxml_text(score).encode()
         files += [(".mid", midi_bytes(score)), (".musicxml", xml), (".mxl", _packed(xml))]
-        rows = "\n".join(f"{o}/24\t{d}/24\t{p}\tv{v}\t0\t{o % 96}/24\t4/4" for o, d, p, v in score.array.tolist())
-        files.append((".tsv", b"onset_q\tdur_q\tmidi\tvoice\tgrace\tbar_pos_q\ttime_signature\n" + rows.encode()))
+        foreign = xml.replace(b"<software>MusicGPT", b"<software>Another")
+        files += [(".mid", _running_status(score)), (".mid", midi_bytes(score).replace(VOICES_MARK, b"." * len(VOICES_MARK)))]
+        files += [(".musicxml", foreign), (".mxl", _packed(foreign)), (".musicxml", _foreign_xml())]
+        for voice in ("v", "s1v"):
+            rows = "\n".join(f"{o}/24\t{d}/24\t{p}\t{voice}{v}\t0\t{o % 96}/24\t4/4" for o, d, p, v in score.array.tolist())
+            files.append((".tsv", b"onset_q\tdur_q\tmidi\tvoice\tgrace\tbar_pos_q\ttime_signature\n" + rows.encode()))
     return files
 
 
@@ -108,6 +150,18 @@ def damage(suffix: str, data: bytes, rng: random.Random) -> bytes:
     return data
 
 
+def _outcome(data: bytes, suffix: str) -> str:
+    """`"score"` for a file that is read, `"error"` for one that is refused with the named error."""
+    try:
+        score = read_score_bytes(data, suffix)
+    except ScoreError as error:
+        if not str(error).strip() or "\n" in str(error):
+            raise AssertionError(f"an error that is no sentence: {str(error)!r}") from error
+        return "error"
+    assert len(score) and score.array[:, 3].max() < 5
+    return "score"
+
+
 def run(cases: int, seed: int, watch: bool = False) -> Counter:
     """Read `cases` damaged files; with `watch`, end the process where one of them hangs.
 
@@ -126,21 +180,20 @@ def run(cases: int, seed: int, watch: bool = False) -> Counter:
         data = damage(suffix, data, rng)
         if watch:
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-        start = time.process_time()
+        start = time.perf_counter()
         try:
-            score = read_score_bytes(data, suffix)
-            assert len(score) and score.array[:, 3].max() < 5
-            counts[f"{suffix} score"] += 1
-        except ScoreError as error:
-            counts[f"{suffix} error" if str(error).strip() else "error without words"] += 1
+            counts[f"{suffix} {_outcome(data, suffix)}"] += 1
         except Exception as error:
             raise AssertionError(f"case {case} of seed {seed} ({suffix}): {type(error).__name__}: {error}") from error
-        seconds = time.process_time() - start
+        seconds = time.perf_counter() - start
+        if seconds > SECONDS:  # perhaps other programs had the processor: only its own time counts
+            start = time.process_time()
+            _outcome(data, suffix)
+            seconds = time.process_time() - start
         slowest = max(slowest, seconds)
         assert seconds < SECONDS, f"case {case} of seed {seed} ({suffix}) took {seconds:.1f} s"
     faulthandler.cancel_dump_traceback_later()
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert not counts["error without words"]
     assert grown < MEGABYTES, f"memory grew by {grown:.0f} MB"
     counts["megabytes grown"] = round(grown)
     counts["slowest, ms"] = round(1000 * slowest)
