@@ -1,0 +1,90 @@
+"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs/` for `benchmarks.results`.
+
+    python -m benchmarks.ablations --group scratch --data DIR --work DIR                  # architecture and rates, from random weights
+    python -m benchmarks.ablations --group branch --data DIR --work DIR --init-from RUN   # data and regularisation, from a trained model
+
+`scratch`: the first steps of training, the rate falling to nothing at the end; it ranks beginnings. `branch`: what a run that is past its
+beginning, and near overfitting, makes of the same number of further steps with a falling rate (the weights of `--init-from` should be taken
+before its own rate fell). A run that is already in `docs/runs/` is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .results import DOCS, keep_run
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = {"schedule": "wsd", "warmup_ratio": "0.05", "decay_ratio": "0.5", "final_lr_ratio": "0.01", "musical_every": "0", "keep_last": "1"}
+PLAIN = "[{until: 1.0, transpose: 5, transpose_share: 0.5}]"
+SCRATCH = {
+    "0-base": {},
+    "attention-token": {"config_overrides": "{relative_attention: token}"},
+    "attention-time": {"config_overrides": "{relative_attention: time}"},
+    "attention-none": {"config_overrides": "{relative_attention: none}"},
+    "bar-none": {"config_overrides": "{bar_encoding: none}"},
+    "bar-position": {"config_overrides": "{bar_encoding: position}"},
+    "bar-index": {"config_overrides": "{bar_encoding: bar}"},
+    "voices-not-embedded": {"config_overrides": "{voice_encoding: false}"},
+    "no-motifs": {"config_overrides": "{num_motifs: 0}"},
+    "no-melodic-head": {"config_overrides": "{melodic_head: false}"},
+    "adamw": {"optimizer": "adamw"},
+    "rate-halved": {"learning_rate": "1e-3", "matrix_learning_rate": "2e-3"},
+    "rate-doubled": {"learning_rate": "4e-3", "matrix_learning_rate": "8e-3"},
+}
+BRANCH = {
+    "0-base": {"stages": PLAIN},
+    "dropout-0.1": {"stages": PLAIN, "dropout": "0.1"},
+    "no-transposition": {"stages": "[{until: 1.0}]"},
+    "mode-kept": {"stages": PLAIN, "mode_of_transposed": "kept"},
+    "octave-rescale-voice": {"stages": PLAIN[:-2] + ", octave: 0.1, rescale: 0.1, drop_voice: 0.1}]"},
+    "extra-none": {"stages": PLAIN, "extra": "none"},
+    "extra-core": {"stages": PLAIN, "extra": "core"},
+    "length-512": {"stages": PLAIN, "length": "512", "batch_size": "8"},
+    "length-2048": {"stages": PLAIN, "length": "2048", "batch_size": "2"},
+    "length-4096": {"stages": PLAIN, "length": "4096", "batch_size": "1"},
+    "conditions-kept": {"stages": PLAIN, "condition_dropout": "0.0"},
+    "crops-anywhere": {"stages": PLAIN, "begin_share": "0.0", "context_notes": "0"},
+    "weights-averaged": {"stages": PLAIN, "ema_decay": "0.95"},
+}
+GROUPS = {"scratch": SCRATCH, "branch": BRANCH}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the arms of a group one after another; the first one that fails ends it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--group", choices=GROUPS, required=True)
+    parser.add_argument("--data", required=True, help="folder that dataset_builder wrote, configuration wtc-plus")
+    parser.add_argument("--work", type=Path, required=True, help="where the runs live")
+    parser.add_argument("--init-from", help="weights that the arms of `branch` begin with")
+    parser.add_argument("--steps", type=int, default=80, help="steps an arm, of 4,096 tokens (default: 80)")
+    parser.add_argument("--only", help="names of arms, by commas")
+    given = parser.parse_args(argv)
+    if (given.group == "branch") != bool(given.init_from):
+        parser.error("--init-from belongs to --group branch, and that to it.")
+    for name, changes in GROUPS[given.group].items():
+        kept = f"ablation-{given.group}-{name}"
+        if (given.only and name not in given.only.split(",")) or (DOCS / "runs" / f"{kept}.json").exists():
+            continue
+        run = given.work / kept
+        fields = {**BASE, "max_steps": str(given.steps), **changes}
+        if given.init_from:
+            # Half the peak of the recipe, as in the middle of its fall.
+            fields = {"init_from": given.init_from, "learning_rate": "1e-3", "matrix_learning_rate": "2e-3", **fields, "decay_ratio": "0.95"}
+        else:
+            fields = {"stages": "[{until: 1.0, transpose: 2, transpose_share: 0.5}]", **fields}
+        command = [sys.executable, "-m", "training", "--config", str(ROOT / "training/configs/wtc.yaml"), "--data", given.data, "--output_dir", str(run)]
+        for field, value in fields.items():
+            command += [f"--{field}", value]
+        if code := subprocess.run(command, cwd=ROOT).returncode:
+            return code
+        print(keep_run(run, kept), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
