@@ -170,9 +170,11 @@ class _BarWriter:
         """One written note, chord or rest."""
         voice = lane.voice + 1 + (lane.number and MAX_VOICES * (lane.number + 2))
         if not symbol.notes:
-            if lane.number:
+            if lane.number and not symbol.triplet:
                 return f"   <forward><duration>{symbol.ticks}</duration><voice>{voice}</voice><staff>{lane.staff}</staff></forward>\n"
-            return self._note("<rest/>", symbol, voice, lane.staff, "", "", "", first=True)
+            rest = self._note("<rest/>", symbol, voice, lane.staff, "", "", "", first=True)
+            # A group of triplets must be whole, so its rests are written in further lanes too, but not printed.
+            return rest.replace("<note>", '<note print-object="no">') if lane.number else rest
         text = []
         for i, note in enumerate(symbol.notes):
             letter, alter, octave = self.names[note]

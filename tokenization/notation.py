@@ -233,26 +233,34 @@ def rests(bar: Bar) -> list[Symbol]:
 
 
 def _triplet_windows(segments: list[Event], offset: int, length: int) -> list[tuple[int, int]]:
-    """The stretches of a bar written in triplets: the smallest of an eighth, a quarter or a half that holds the odd times."""
-    edges = sorted({offset, offset + length} | {offset + t for start, end, _ in segments for t in (start, end)})
-    odd = [t for t in edges if t % 3]
+    """The stretches of a bar written in triplets, which hold the odd times; none overlaps another."""
+    edges = {offset, offset + length} | {offset + t for start, end, _ in segments for t in (start, end)}
     windows: list[tuple[int, int]] = []
-    for t in odd:
-        if windows and t < windows[-1][1]:
-            continue
-        for size in (12, 24, 48):
-            start, end = t - t % size, t - t % size + size
-            inner = [e for e in edges if start < e < end]
-            fits = start in edges and end in edges and (size < 48 or all(e % 16 == 0 for e in inner))
-            if fits or (size == 24 and not _whole_half(edges, t)):
-                break
-        start, end = max(start, offset), min(end, offset + length)
-        if not windows or start >= windows[-1][1]:
-            windows.append((start, end))
+    low = offset
+    for t in sorted(edges):
+        if t % 3 and t >= low:
+            windows.append(_window(edges, t, low, offset + length))
+            low = windows[-1][1]
     return windows
 
 
-def _whole_half(edges: list[int], t: int) -> bool:
+def _window(edges: set[int], t: int, low: int, high: int) -> tuple[int, int]:
+    """The smallest of an eighth, a quarter or a half around `t` that begins and ends with a note, else the quarter; where the space from
+    `low` to `high` does not hold that one, what it holds."""
+    for size in (12, 24, 48):
+        start = t - t % size
+        whole = low <= start and start + size <= high
+        fits = start in edges and start + size in edges and (size < 48 or _whole_half(edges, t))
+        if whole and (fits or (size == 24 and not _whole_half(edges, t))):
+            return start, start + size
+    for size in (12, 6, 3):
+        start = t - t % size
+        if low <= start and start + size <= high:
+            return start, start + size
+    return max(low, t - t % 3), min(high, t - t % 3 + 3)  # the bar line itself is off the grid
+
+
+def _whole_half(edges: set[int], t: int) -> bool:
     """Whether the half note around `t` is divided in quarter-note triplets and nothing else."""
     start = t - t % 48
     return start in edges and start + 48 in edges and all(e % 16 == 0 for e in edges if start < e < start + 48)
@@ -339,7 +347,7 @@ def _mark_tuplets(symbols: list[Symbol], windows: list[tuple[int, int]]) -> None
     for low, high in windows:
         inside = [s for s in symbols if s.triplet and low <= s.start and s.start + s.ticks <= high]
         for symbol in inside:
-            symbol.triplet = {12: "16th", 48: "quarter"}.get(high - low, "eighth")
+            symbol.triplet = {3: "64th", 6: "32nd", 12: "16th", 48: "quarter"}.get(high - low, "eighth")
         if inside:
             inside[0].tuplet = "start"
             inside[-1].tuplet = "stop" if len(inside) > 1 else ""

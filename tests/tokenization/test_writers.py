@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -95,6 +96,41 @@ def test_notation_of_triplets_ties_and_beams():
     ]
     text = musicxml_text(TRIPLETS)
     assert text.count('<tuplet type="start"') == text.count('<tuplet type="stop"') == 5  # the held bass ends in one
+
+
+@settings(max_examples=60)
+@given(SCORES)
+def test_triplets_stand_in_whole_groups_that_begin_and_end(score: Score):
+    text = musicxml_text(score)
+    if any(meter.bar_ticks % 3 for meter in score.meters) or any(int(t) % 3 for t in score.bar_lines()):
+        return  # the bar lines themselves are off the grid
+    for measure in ElementTree.fromstring(text).iter("measure"):
+        group: dict[tuple[str, str], int] = {}  # ticks of the open group of each voice and staff
+        for element in measure.findall("note"):
+            if element.find("chord") is not None:  # marks stand at the first note of a chord
+                continue
+            lane = (element.findtext("voice"), element.findtext("staff"))
+            marks = [mark.get("type") for mark in element.findall("notations/tuplet")]
+            if marks == ["start"]:
+                assert lane not in group
+                group[lane] = 0
+            assert (lane in group) == (element.find("time-modification") is not None), ElementTree.tostring(element)
+            if lane in group:
+                group[lane] += int(element.findtext("duration"))
+                unit = {"64th": 3, "32nd": 6, "16th": 12, "eighth": 24, "quarter": 48}[element.findtext("time-modification/normal-type")]
+                assert group[lane] <= unit and (marks == ["stop"]) == (group[lane] == unit)
+            if marks == ["stop"]:
+                del group[lane]
+        assert not group
+
+
+def test_a_rest_inside_a_triplet_of_a_further_lane_keeps_the_group_whole(musescore: str, tmp_path: Path):
+    tmp_path.chmod(0o700)
+    further = Score([(0, 96, 72, 0), (52, 4, 76, 0), (0, 96, 48, 1)], key="C")  # one voice over itself: a note inside a triplet of rests
+    late = Score([*((4 * i, 4, 72 + i, 0) for i in range(4)), (16, 16, 60, 0), (32, 64, 62, 0), (0, 96, 48, 1)], key="C")  # 16 to 32: off its group
+    for score in (further, late):
+        assert musicxml_text(score).count('tuplet type="start"') == musicxml_text(score).count('tuplet type="stop"') > 0
+        assert musescore_complaints(musescore, score, tmp_path) == []
 
 
 def test_pickup_title_composer_and_staves():
