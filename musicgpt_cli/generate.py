@@ -132,7 +132,8 @@ def _report(piece: Composition, paths: list[Path]) -> dict[str, Any]:
 
 def _describe(piece: Composition, paths: list[Path]) -> str:
     score = piece.score
-    what = f"{score.form or 'piece'} in {score.key}, {score.meters[0].name}, {score.num_voices} voices, seed {piece.seed}"
+    voices = f"{score.num_voices} voice{'s' if score.num_voices > 1 else ''}"
+    what = f"{score.form or 'piece'} in {score.key}, {score.meters[0].name}, {voices}, seed {piece.seed}"
     if piece.num_prompt_notes:
         what = f"continuation of {piece.num_prompt_notes} notes: {what}"
     minutes, seconds = divmod(round(piece.music_seconds), 60)

@@ -14,6 +14,7 @@ from musicgpt.version import __version__
 def test_the_version_stands_in_one_place_and_the_other_files_agree(repo_root):
     assert "version" in tomllib.loads((repo_root / "pyproject.toml").read_text())["project"]["dynamic"]
     assert f"\nversion: {__version__}\n" in (repo_root / "CITATION.cff").read_text()
+    assert f"version = {{{__version__}}}" in (repo_root / "README.md").read_text()
     assert f"\n## {__version__} " in (repo_root / "CHANGELOG.md").read_text()
 
 

@@ -1,9 +1,10 @@
 """Every code block of the README is run, in order, in a folder of its own; and its links lead somewhere.
 
 Python blocks share one process, so that a later one may use what an earlier one made, as a reader would. Shell blocks are run with
-`make` and `musicgpt` of this environment. A comment before a block says where it cannot be run as it stands:
-`<!-- test: dry run -->` (make only shows what it would do: the whole test suite cannot run inside itself),
-`<!-- test: serve -->` (started, waited for, ended), `<!-- test: illustration -->` (no command: a text to be read).
+`make` and `musicgpt` of this environment. A comment before a block says where it cannot be run as it stands: `<!-- test: corpus -->` (make
+only shows what it would do: the corpus may be missing), `<!-- test: install -->` (nothing is installed here),
+`<!-- test: serve -->` (started, waited for, ended), `<!-- test: client -->` (run while that server runs), `<!-- test: output -->` (what the block before
+it prints, compared loosely), `<!-- test: illustration -->` (no command: a text to be read). `tests/fresh/walk_readme.py` runs them all in a fresh clone.
 """
 
 from __future__ import annotations
@@ -15,30 +16,17 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-_BLOCK = re.compile(r"(?:<!-- test: (?P<how>[a-z ]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.DOTALL)
-README = Path(__file__).resolve().parent.parent / "README.md"
+from tests.readme_blocks import README, Block, blocks, missing_lines
 
-
-class Block(NamedTuple):
-    """One code block: its language, its text and what the comment before it says."""
-
-    language: str
-    code: str
-    how: str | None
-
-
-def blocks() -> list[Block]:
-    """All code blocks of the README, in order."""
-    return [Block(m["language"], m["code"], m["how"]) for m in _BLOCK.finditer(README.read_text())]
-
-
+KINDS = (None, "corpus", "install", "serve", "client", "illustration")
 SHELL = [b for b in blocks() if b.language == "bash"]
-PYTHON = [b for b in blocks() if b.language == "python"]
+PYTHON = [b for b in blocks() if b.language == "python" and b.how is None]
+CLIENTS = [b for b in blocks() if b.how == "client"]
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +56,30 @@ def test_every_block_is_run_or_says_why_not():
     assert SHELL[0].code == "make generate\n"  # the first thing a reader sees is the first thing to run
     for block in blocks():
         assert block.language in ("bash", "python") or block.how == "illustration", block
-        assert block.how in (None, "dry run", "serve", "illustration"), block
+        assert block.how in KINDS, block
+        assert block.shown is None or block.language in ("bash", "python"), block
+
+
+def test_outputs_are_compared_loosely_but_compared():
+    shown = "3 pieces, 1.5 s\n  wrote out/a.mid\n"
+    assert missing_lines(shown, "first\n12 pieces, 1,234.56 s\nother\n wrote   out/a.mid\n") == []
+    assert missing_lines(shown, "wrote out/a.mid\n3 pieces, 1.5 s\n") == ["  wrote out/a.mid"]  # in another order
+    assert missing_lines(shown, "no pieces\n") == ["3 pieces, 1.5 s", "  wrote out/a.mid"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", SHELL, ids=[b.code.splitlines()[0][:60] for b in SHELL])
 def test_shell_blocks(block, workplace):
     folder, environment = workplace
+    if block.how == "install":
+        extras = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        [asked] = re.findall(r"\.\[([\w,]+)\]", block.code)
+        assert set(asked.split(",")) <= set(extras)
+        return
     if block.how == "serve":
         _serve(block, folder, environment)
         return
-    if block.how == "dry run":
+    if block.how == "corpus":
         environment = dict(environment, README_MAKE_FLAGS="-n")
     result = subprocess.run(
         ["bash", "-euc", block.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL
@@ -88,10 +89,12 @@ def test_shell_blocks(block, workplace):
     if "generate" in block.code and block.how is None:
         written = re.findall(r"wrote (\S+)", result.stdout)
         assert written and all((folder / name).stat().st_size > 500 for name in written), result.stdout
+    if block.shown:
+        assert missing_lines(block.shown, result.stdout.replace(f"{folder}/", "")) == [], result.stdout
 
 
 def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
-    """Start a server, wait until it names its address, and end it."""
+    """Start a server, wait until it names its address, run the blocks of clients, and end it."""
     log = folder / "serve.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -102,6 +105,10 @@ def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
             while "http://" not in log.read_text() and process.poll() is None and time.monotonic() < end:
                 time.sleep(0.5)
             assert "http://" in log.read_text(), log.read_text()[-3000:]
+            for client in CLIENTS:
+                result = subprocess.run([sys.executable, "-c", client.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+                assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+                assert ".mid" in result.stdout
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)

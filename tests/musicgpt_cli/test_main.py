@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
 import time
@@ -32,10 +34,14 @@ def test_version_and_no_arguments(capsys):
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_every_subcommand_has_help_with_examples(name, capsys):
-    try:
-        code = main([name, "--help"])
-    except SystemExit as end:
-        code = end.code
-    out = capsys.readouterr().out
-    assert code == 0 and "examples:" in out and f"musicgpt {name}" in out
+def test_every_subcommand_has_help_with_examples_within_a_second_and_without_colour(name, repo_root):
+    environment = dict(os.environ, NO_COLOR="1", FORCE_COLOR="1")  # NO_COLOR has the last word
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        [sys.executable, "-m", "musicgpt_cli", name, "--help"], capture_output=True, text=True, cwd=repo_root, env=environment
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.returncode == 0, result.stderr
+    assert "examples:" in result.stdout and f"musicgpt {name}" in result.stdout and "\x1b" not in result.stdout
+    # Processor time, so that a busy machine does not count.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1

@@ -1,0 +1,48 @@
+"""The code blocks of the README, in order, for the test that runs them in the suite and the walk that runs them in a fresh clone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+_BLOCK = re.compile(r"(?:<!-- test: (?P<how>[a-z ]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.DOTALL)
+
+
+class Block(NamedTuple):
+    """One code block: its language, its text, what the comment before it says, and the output that is shown below it."""
+
+    language: str
+    code: str
+    how: str | None
+    shown: str | None = None
+
+
+def blocks(readme: Path = README) -> list[Block]:
+    """All code blocks, in order; one that shows an output (`<!-- test: output -->`) belongs to the block before it."""
+    found: list[Block] = []
+    for match in _BLOCK.finditer(readme.read_text(encoding="utf-8")):
+        if match["how"] == "output":
+            found[-1] = found[-1]._replace(shown=match["code"])
+        else:
+            found.append(Block(match["language"], match["code"], match["how"]))
+    return found
+
+
+def missing_lines(shown: str, printed: str) -> list[str]:
+    """The lines of a shown output that a command did not print, loosely: in order, any number for a number, any run of spaces for one.
+
+    Args:
+        shown (`str`): from the README.
+        printed (`str`): by the command.
+    """
+    lines, missing, at = printed.splitlines(), [], 0
+    for line in filter(str.strip, shown.splitlines()):
+        pattern = re.compile(r"\s*" + re.sub(r"[\d.,]*\d", r"[\\d.,]*\\d", re.sub(r"(?:\\\s)+", r"\\s+", re.escape(line.strip()).replace(r"\.", "."))))
+        place = next((i for i in range(at, len(lines)) if pattern.match(lines[i])), None)
+        if place is None:
+            missing.append(line)
+        else:
+            at = place + 1
+    return missing
