@@ -65,7 +65,7 @@ def musicxml_text(score: Score, composer: str = COMPOSER) -> str:
     bars = write_bars(score)
     names = spell(score)
     fifths = score.key.fifths if score.key is not None else 0
-    writer = _BarWriter(score, names, fifths if abs(fifths) <= 7 else 0)
+    writer = _BarWriter(score, names, fifths if abs(fifths) <= 7 else 0, bars)
     text = [_HEAD.format(title=_clean(score.title or "Untitled"), composer=_clean(composer), software=OUR_SOFTWARE)]
     for i, bar in enumerate(bars):
         pickup = i == 0 and bar.start > 0
@@ -108,8 +108,11 @@ def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
 class _BarWriter:
     """Writes the notes of bars; knows which accidentals already stand in the bar."""
 
-    def __init__(self, score: Score, names: list[tuple[str, int, int]], fifths: int):
+    def __init__(self, score: Score, names: list[tuple[str, int, int]], fifths: int, bars: list[Bar]):
         self.names = names
+        # Staves that hold several lanes somewhere, and those of them on which the main voice has been written in such a bar.
+        self.shared = {staff for bar in bars for staff in (1, 2) if sum(lane.staff == staff for lane in bar.lanes) > 1}
+        self.introduced: set[int] = set()
         # The voices that rest where a staff is empty: the highest and the lowest, which have no other place.
         voices = score.array[:, VOICE]
         top, bottom = (int(voices.min()), int(voices.max())) if len(voices) else (0, 1)
@@ -122,7 +125,7 @@ class _BarWriter:
         length = bar.end - bar.start
         parts = [_Part(lane.staff, lane) for lane in bar.lanes]
         staves = {lane.staff for lane in bar.lanes}
-        parts += [_Part(staff, None) for staff in (1, 2) if staff not in staves]
+        parts += [_Part(staff, None) for staff in (1, 2) if staff not in staves or self._lacks_main_voice(bar, staff)]
         parts.sort(key=lambda part: (part.staff, part.number))
         signs = self._signs(bar)
         text = []
@@ -130,13 +133,30 @@ class _BarWriter:
             if k:
                 text.append(f"   <backup><duration>{length}</duration></backup>\n")
             if part.lane is None:
-                text.append(self._silence(bar, part.staff))
+                silence = self._silence(bar, part.staff)
+                text.append(_unprinted(silence) if part.staff in staves else silence)
                 continue
-            shared = sum(other.staff == part.staff for other in parts) > 1
-            rank = [other for other in parts if other.staff == part.staff].index(part)
+            beside = [other for other in parts if other.staff == part.staff and other.lane is not None]
+            shared, rank = len(beside) > 1, beside.index(part)
             stem = ("up" if rank % 2 == 0 else "down") if shared else ""
             text += [self._symbol(symbol, part.lane, stem, signs) for symbol in part.lane.symbols]
         return "".join(text)
+
+    def _lacks_main_voice(self, bar: Bar, staff: int) -> bool:
+        """Whether the staff's main voice, the highest or the lowest of the piece, needs a rest here that is not printed.
+
+        music21 forgets which voice it is where a staff holds only one in a bar, and takes it for the one that it met first on this
+        staff. So that it follows ties, the main voice comes first and stands beside a lonely other one that is tied over a bar line.
+        """
+        lanes = [lane for lane in bar.lanes if lane.staff == staff]
+        main = any(_voice_number(lane, self.resting[2]) == self.resting[staff] for lane in lanes)
+        if staff not in self.shared or main or not lanes:
+            self.introduced |= {staff} if main and len(lanes) > 1 else set()
+            return False
+        tied = any(lane.symbols[0].tied_from or lane.symbols[-1].tied_to for lane in lanes)
+        lacks = tied if len(lanes) == 1 else staff not in self.introduced
+        self.introduced |= {staff} if lacks else set()
+        return lacks
 
     def _silence(self, bar: Bar, staff: int) -> str:
         """A staff without notes. Only a whole bar gets the rest of a whole bar: readers give that rest the length that the meter says."""
@@ -168,13 +188,13 @@ class _BarWriter:
 
     def _symbol(self, symbol: Symbol, lane: Lane, stem: str, signs: dict[tuple[int, int], str]) -> str:
         """One written note, chord or rest."""
-        voice = lane.voice + 1 + (lane.number and MAX_VOICES * (lane.number + 2))
+        voice = _voice_number(lane, self.resting[2])
         if not symbol.notes:
             if lane.number and not symbol.triplet:
                 return f"   <forward><duration>{symbol.ticks}</duration><voice>{voice}</voice><staff>{lane.staff}</staff></forward>\n"
             rest = self._note("<rest/>", symbol, voice, lane.staff, "", "", "", first=True)
             # A group of triplets must be whole, so its rests are written in further lanes too, but not printed.
-            return rest.replace("<note>", '<note print-object="no">') if lane.number else rest
+            return _unprinted(rest) if lane.number else rest
         text = []
         for i, note in enumerate(symbol.notes):
             letter, alter, octave = self.names[note]
@@ -211,6 +231,20 @@ class _BarWriter:
         if marks:
             parts.append(f"<notations>{marks}</notations>")
         return "".join(parts) + "</note>\n"
+
+
+def _voice_number(lane: Lane, lowest: int) -> int:
+    """The number of a lane in the file, `voice + 1` up to multiples of five, which the reader takes off again.
+
+    Numbers differ between the staves, and those of the highest voice and of the `lowest` one come first on theirs, also as text.
+    """
+    if lane.number:
+        return 16 * MAX_VOICES + MAX_VOICES * (lane.number - 1) + lane.voice + 1
+    return lane.voice + 1 + (MAX_VOICES if lane.staff == 2 and lane.voice + 1 != lowest else 0)
+
+
+def _unprinted(notes: str) -> str:
+    return notes.replace("<note>", '<note print-object="no">')
 
 
 class _Part:

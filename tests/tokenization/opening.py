@@ -1,7 +1,8 @@
 """Whether notation programs open what the MusicXML writer gives: `python tests/tokenization/opening.py FOLDER...`.
 
-Every piece of the folders' catalogues is written as MusicXML and shown to three judges: the MusicXML 4.0 schema, verovio and
-MuseScore. MuseScore must also give the notes back: it writes the piece as MusicXML again, which is read and compared.
+Every piece of the folders' catalogues is written as MusicXML and shown to the judges: the MusicXML 4.0 schema, verovio, MuseScore and,
+with `--music21`, music21. MuseScore and music21 must also read the same notes: MuseScore writes the piece as MusicXML again, which is
+read and compared.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def musescore_complaints(program: str, score: Score, folder: Path) -> list[str]:
     if done.returncode or not target.is_file():
         return [*lines, f"MuseScore ended with {done.returncode}"]
     ours, theirs = (_notes(s) for s in (sounding(score), read_score(target, key="C")))
-    return lines + [f"{len(list(d.elements()))} notes {name}" for d, name in ((ours - theirs, "lost"), (theirs - ours, "more")) if d]
+    return lines + [f"{sum(d.values())} notes {name}" for d, name in ((ours - theirs, "lost"), (theirs - ours, "more")) if d]
 
 
 def _notes(score: Score) -> Counter:
@@ -70,6 +71,32 @@ def verovio_complaints(score: Score) -> list[str]:
     return toolkit.getLog().splitlines()
 
 
+def music21_complaints(score: Score) -> list[str]:
+    """Which notes music21 reads otherwise when it merges ties within each voice; empty if none.
+
+    Its `stripTies` mixes the voices of a staff (its issue 1134), so each voice is taken apart first.
+    """
+    import music21
+
+    def notes(part: music21.stream.Part) -> Counter:
+        merged = part.stripTies()
+        return Counter(
+            (round(24 * element.getOffsetInHierarchy(merged)), round(24 * element.quarterLength), pitch.midi)
+            for element in merged.recurse().notes
+            for pitch in element.pitches
+        )
+
+    theirs: Counter = Counter()
+    for part in music21.converter.parseData(musicxml_text(score), format="musicxml").parts:
+        in_voices = any(measure.hasVoices() for measure in part.getElementsByClass("Measure"))
+        for voice in part.voicesToParts(separateById=True).parts if in_voices else [part]:
+            theirs += notes(voice)
+    ours = _notes(sounding(score))
+    first = min(theirs)[0]  # music21 begins with the first note of a pickup
+    theirs = Counter({(onset - first, ticks, pitch): count for (onset, ticks, pitch), count in theirs.items()})
+    return [f"{sum(d.values())} notes {name}" for d, name in ((ours - theirs, "lost"), (theirs - ours, "more")) if d]
+
+
 def schema_complaints(schema: object, score: Score) -> list[str]:
     """Where the score's MusicXML breaks the schema; empty if nowhere."""
     from lxml import etree
@@ -82,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--musescore", default=shutil.which("musescore3") or shutil.which("mscore3") or shutil.which("mscore"))
+    parser.add_argument("--music21", action="store_true", help="ask music21 too, which takes some seconds a piece")
     arguments = parser.parse_args()
     schema = musicxml_schema()
     with tempfile.TemporaryDirectory() as place:
@@ -89,6 +117,8 @@ def main() -> None:
         if arguments.musescore:
             os.chmod(place, 0o700)
             judges["MuseScore"] = lambda score: musescore_complaints(arguments.musescore, score, Path(place))
+        if arguments.music21:
+            judges["music21"] = music21_complaints
         for folder in arguments.folders:
             counts: Counter = Counter()
             for score in pieces(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.tokenization.fuzzing import sample_score
-from tests.tokenization.opening import musescore_complaints, verovio_complaints
+from tests.tokenization.opening import musescore_complaints, music21_complaints, verovio_complaints
 from tests.tokenization.samples import SCORES
 from tests.tokenization.schema import musicxml_schema
 from tokenization import Score, ScoreError, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
@@ -201,6 +202,28 @@ def test_musescore_opens_it_without_complaint_and_reads_the_same_notes(musescore
     tmp_path.chmod(0o700)
     for score in (sample_score(2), TRIPLETS):
         assert musescore_complaints(musescore, score, tmp_path) == []
+
+
+def tied_score(seed: int, voices: int) -> Score:
+    """Voices that hold notes over bar lines, fall silent for bars, and cross the middle of the keyboard."""
+    rng = random.Random(seed)
+    rows = []
+    for voice in range(voices):
+        now, pitch = rng.choice((0, 24, 96, 288)), 79 - 10 * voice
+        while now < 96 * 12:
+            duration = rng.choice((12, 24, 36, 48, 60, 84, 96, 108, 168))
+            rows.append((now, duration, pitch, voice))
+            now += duration + rng.choice((0, 0, 0, 0, 24, 192))
+            pitch += rng.choice((-4, -2, -1, 1, 2, 4))
+    return Score(rows, key="C major")
+
+
+def test_music21_reads_the_same_notes_voice_by_voice():
+    pytest.importorskip("music21")
+    for seed, voices in enumerate((3, 3, 4, 5)):
+        score = tied_score(seed, voices)
+        assert music21_complaints(score) == []
+        assert read_score_bytes(musicxml_text(score).encode(), ".musicxml", key="C").array.tolist() == score.array.tolist()
 
 
 def test_a_score_without_notes_and_with_odd_meters_can_be_written(schema):
