@@ -52,6 +52,7 @@ class MusicGPTConfig(PreTrainedConfig):
             when it ends, and the melodic interval at each VOICE token.
         num_motifs (`int`, *optional*, defaults to 3571): rows of the table of motifs, the hashed last intervals and durations of a voice; 0 for none.
         melodic_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE a term for the interval from each voice's last pitch.
+        imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR and TIME a term for what imitation leads one to expect.
         max_voices (`int`, *optional*, defaults to 5): number of VOICE tokens.
         token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number of ids of every block of the vocabulary.
         lowest_pitch (`int`, *optional*, defaults to 28): MIDI pitch of the first NOTE token.
@@ -93,6 +94,7 @@ class MusicGPTConfig(PreTrainedConfig):
     voice_encoding: bool = True
     num_motifs: int = 3571
     melodic_head: bool = True
+    imitation_head: bool = True
     max_voices: int = 5
     token_blocks: dict | None = None
     lowest_pitch: int = 28

@@ -3,7 +3,8 @@
 
 Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token
 distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar and the bar
-index, embeddings of what every voice is doing and of the motif it just played, and a melodic head that scores a NOTE by its interval from each voice's last pitch.
+index, embeddings of what every voice is doing and of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's last
+pitch, and an imitation head that scores what a voice would do if it went on as one went on before (`imitation_musicgpt.py`).
 """
 
 
@@ -27,6 +28,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_musicgpt import MusicGPTConfig
 from .generation_musicgpt import MusicGPTGenerationMixin
+from .imitation_musicgpt import MusicGPTImitationHead
 from .musical_state_musicgpt import (
     INTERVAL_MAX,
     NUM_BAR_POSITIONS,
@@ -55,9 +57,12 @@ class MusicGPTModelOutputWithPast(BaseModelOutputWithPast):
     Args:
         voice_pitch (`torch.LongTensor` of shape `(batch_size, sequence_length, max_voices)`):
             Place of each voice's last NOTE token in its block plus 1; 0 while the voice has not begun. The melodic head reads it.
+        expectation (`torch.LongTensor` of shape `(batch_size, sequence_length, 2 * max_voices + 4)`):
+            What imitation leads one to expect of the next token. The imitation head reads it.
     """
 
     voice_pitch: torch.LongTensor | None = None
+    expectation: torch.LongTensor | None = None
 
 
 class MusicGPTRotaryEmbedding(nn.Module):
@@ -315,6 +320,8 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
             init.normal_(module.weight, mean=0.0, std=std / math.sqrt(2 * self.config.num_hidden_layers))
         elif getattr(module, "_starts_at_zero", False):
             init.zeros_(module.weight)
+            if getattr(module, "bias", None) is not None:
+                init.zeros_(module.bias)
         elif getattr(module, "_is_narrow", False):
             init.normal_(module.weight, mean=0.0, std=0.5)  # tables behind a projection: not the scale of the residual stream
         elif isinstance(module, MusicalStateTracker):
@@ -335,6 +342,9 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
             )
             del self.melodic_head
             self.config.melodic_head = False
+        if hasattr(self, "imitation_head") and not self.config.is_musical:
+            del self.imitation_head
+            self.config.imitation_head = False
         return embeddings
 
 
@@ -403,6 +413,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
             last_hidden_state=self.norm(hidden_states),
             past_key_values=past_key_values,
             voice_pitch=state.voice_pitch,
+            expectation=state.expectation,
         )
 
     @torch.no_grad()
@@ -444,6 +455,8 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.melodic_head and config.is_musical:
             self.melodic_head = MusicGPTMelodicHead(config)
+        if config.imitation_head and config.is_musical:
+            self.imitation_head = MusicGPTImitationHead(config)
         self.post_init()
 
     @can_return_tuple
@@ -474,6 +487,8 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         logits = self.lm_head(hidden_states)
         if hasattr(self, "melodic_head"):
             logits = self.melodic_head(hidden_states, outputs.voice_pitch[:, keep], logits)
+        if hasattr(self, "imitation_head"):
+            logits = self.imitation_head(hidden_states, outputs.expectation[:, keep], logits)
 
         loss = None
         if labels is not None:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .configuration_musicgpt import MusicGPTConfig
+from .imitation_musicgpt import Continuation, Expectation, Notes, continuations
 
 # Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks away.
 NUM_BAR_POSITIONS = 144
@@ -28,6 +29,8 @@ NUM_INTERVALS = 2 * INTERVAL_MAX + 3
 # Steps of the polynomial hash that names a motif: beyond the largest value of each of its parts.
 _DURATION_BASE, _INTERVAL_BASE, _GAP_MAX = 199, 2 * INTERVAL_MAX + 2, 199
 TICKS_PER_QUARTER = 24
+# No expected note lies so many ticks ahead; and no agreement has this number.
+GAP_FAR, NO_MATCH = 1024, 99
 
 
 class Metre(NamedTuple):
@@ -50,6 +53,7 @@ class MusicalState(NamedTuple):
     voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
     interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
     motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
+    expectation: torch.Tensor  # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`
 
     def at(self, index: slice | torch.Tensor) -> MusicalState:
         """The rows of some positions: a slice, or a tensor of indices of shape `(length,)`."""
@@ -74,10 +78,12 @@ class MusicalStateTracker(nn.Module):
             setattr(self, name, table.to(getattr(self, name).device))
 
     def tables(self) -> dict[str, torch.Tensor]:
-        """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary."""
+        """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary. Beside them `step_token`, by
+        ticks: the place of a TIME token in its block, plus 1."""
         config = self.config
         tables = {name: torch.zeros(config.vocab_size + 1, dtype=torch.long) for name in ("step", "pitch", "duration", "bar_length", "voice")}
         tables["is_time"] = torch.zeros(config.vocab_size + 1, dtype=torch.bool)
+        tables["step_token"] = torch.zeros(GAP_FAR + 1, dtype=torch.long)
         if not config.is_musical:
             return tables
 
@@ -87,6 +93,7 @@ class MusicalStateTracker(nn.Module):
 
         tables["step"][block("TIME")] = torch.tensor(config.time_steps)
         tables["is_time"][block("TIME")] = True
+        tables["step_token"][torch.tensor(config.time_steps)] = torch.arange(len(config.time_steps)) + 1
         tables["duration"][block("DUR")] = torch.tensor(config.durations)
         tables["bar_length"][block("METER")] = torch.tensor(config.meter_ticks)
         tables["pitch"][block("NOTE")] = torch.arange(config.token_blocks["NOTE"][1]) + 1
@@ -110,7 +117,10 @@ class MusicalStateTracker(nn.Module):
         motif = torch.zeros_like(ids)
         if self.config.num_motifs:
             motif = self._motif(ids, ticks, metre.bar_position, place, start, voice, pitch, last)
-        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif)
+        expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
+        if self.config.imitation_head and self.config.is_musical:
+            expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
+        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif, expectation)
 
     def _placed(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The ids with those beyond the vocabulary made one, their places `(L,)`, and the `<bos>` of each one's piece, -1 if none, `(B, L)`."""
@@ -172,10 +182,7 @@ class MusicalStateTracker(nn.Module):
         the motif was heard before. At VOICE tokens, where the duration is still open: the voice's last three durations, how long ago its last
         note began and the place in the quarter.
         """
-        before = nn.functional.pad(last, (0, 0, 1, 0), value=-1)[:, :-1]  # (B, L, V): up to the token before
-        own = (voice - 1).clamp(min=0)[:, :, None]
-        previous = before.gather(2, own).squeeze(2)  # (B, L) at VOICE tokens: the same voice's VOICE token before
-        previous = torch.where((voice > 0) & (previous > start), previous, -1)
+        previous = self._previous(start, voice, last)
         second, third = _follow(previous, previous), _follow(previous, _follow(previous, previous))
         # (B, L) at VOICE tokens: the DUR behind, which is known from the next token on
         duration = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]
@@ -191,6 +198,62 @@ class MusicalStateTracker(nn.Module):
         after_note = (latest > start) & ((self.duration[ids] > 0) | self.is_time[ids])
         motif = torch.where(after_note, 1 + _at(melody, latest) % self.config.num_motifs, 0)
         return torch.where(voice > 0, 1 + (7 * rhythm + 3) % self.config.num_motifs, motif)
+
+    def _previous(self, start, voice, last) -> torch.Tensor:
+        """At VOICE tokens the place of the same voice's VOICE token before, in the same piece; -1 elsewhere and if there is none: `(B, L)`."""
+        before = nn.functional.pad(last, (0, 0, 1, 0), value=-1)[:, :-1]  # (B, L, V): up to the token before
+        own = (voice - 1).clamp(min=0)[:, :, None]
+        previous = before.gather(2, own).squeeze(2)  # (B, L)
+        return torch.where((voice > 0) & (previous > start), previous, -1)
+
+    def _expectation(self, ids, ticks, start, voice, pitch, last) -> Expectation:
+        """What imitation leads one to expect of the token after each one."""
+        previous = self._previous(start, voice, last)
+        midi = (pitch - 1 + self.config.lowest_pitch).clamp(min=0)
+        after = continuations(Notes(midi, ticks, previous, voice > 0, start))
+
+        # What each voice is expected to do after its last note, (B, L, V).
+        flat = last.clamp(min=0).flatten(1)  # (B, L, V) -> (B, L * V)
+        match, onset, expected = (tensor.gather(1, flat).view_as(last) for tensor in (after.match, after.onset, after.pitch))
+        match = torch.where(last > start[:, :, None], match, 0)
+        expected = expected - self.config.lowest_pitch + 1
+        inside = (expected > 0) & (expected <= self.config.token_blocks["NOTE"][1])
+        waits = self.is_time[ids] | (self.bar_length[ids] > 0)
+        now = waits[:, :, None] & (match > 0) & (onset == ticks[:, :, None]) & inside
+        duration = self._expected_duration(ids, ticks, voice, midi, previous, after)
+        step = self._expected_step(ids, ticks, start, voice, match, onset)
+        return Expectation(torch.where(now, expected, 0), torch.where(now, match, 0), *duration, *step)
+
+    def _expected_duration(self, ids, ticks, voice, midi, previous, after: Continuation) -> tuple[torch.Tensor, torch.Tensor]:
+        """At VOICE tokens, if the note came when it was expected: the duration of the note that it imitates, and the case; `(B, L)` each."""
+        size = ids.shape[1]
+        came = (voice > 0) & (_at(after.match, previous) > 0) & (_at(after.onset, previous) == ticks)
+        source = torch.where(came, _at(after.source, previous), -1)
+        first, count = self.config.token_blocks["DUR"]
+        token = ids.gather(1, (source + 1).clamp(0, size - 1)) - first + 1
+        came = came & (token > 0) & (token <= count)
+        hit = (_at(after.pitch, previous) == midi).long()
+        case = 2 * (_at(after.match, previous) - 1) + hit + 1
+        return torch.where(came, token, 0), torch.where(came, case, 0)
+
+    def _expected_step(self, ids, ticks, start, voice, match, onset) -> tuple[torch.Tensor, torch.Tensor]:
+        """At DUR tokens: the time until the first note that is expected of a voice, and the longest agreement behind it; `(B, L)` each.
+
+        At the same time only voices below the one that was struck last may follow, as notes are written from the highest voice down.
+        """
+        place = torch.arange(ids.shape[1], device=ids.device)
+        latest = _last(voice > 0, place)
+        struck = torch.where(latest > start, _at(voice, latest), 0)  # (B, L) its number, from 1
+        number = torch.arange(1, self.config.max_voices + 1, device=ids.device)
+        now = ticks[:, :, None]
+        comes = (match > 0) & ((onset > now) | ((onset == now) & (number > struck[:, :, None])))
+        far = 2 * GAP_FAR
+        step = torch.where(comes, onset - now, far)
+        soonest = step.amin(dim=-1)  # (B, L, V) -> (B, L)
+        longest = torch.where(comes & (step == soonest[:, :, None]), match, NO_MATCH).amin(dim=-1)
+        token = self.step_token[soonest.clamp(0, GAP_FAR)]
+        known = (self.duration[ids] > 0) & (struck > 0) & (soonest < GAP_FAR) & (token > 0)
+        return torch.where(known, token, 0), torch.where(known, longest, 0)
 
     @staticmethod
     def _step_name(pitch, previous, pitches) -> torch.Tensor:

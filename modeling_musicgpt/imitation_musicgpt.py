@@ -1,0 +1,168 @@
+# Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+"""What each voice would do next if it went on as some voice went on before: the expectation that imitation raises, derived from the ids alone.
+
+The last steps of a voice (diatonic interval and time from note to note) are looked up among all steps that any voice has made so far; where
+they were made before, the voice is expected to go on as that voice did, on its own degree of the scale. A subject that is answered, a
+sequence and a repeated figure all are such cases. As everything in `musical_state_musicgpt.py` this is integer arithmetic on whole
+sequences, causal by construction. The diatonic degree is that of C major / A minor, the keys of the tokens.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+# Steps that must agree, from the most to the fewest; the longest agreement counts, and of several the latest.
+MATCHES = (8, 5, 3, 2)
+# Scores that the head gives: for each length of agreement a pitch this many semitones off, a duration where the pitch was another or the
+# expected one, and a time.
+OFFSETS = (-2, -1, 0, 1, 2)
+NUM_SCORES = len(MATCHES) * (len(OFFSETS) + 2 + 1)
+# A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial hash of several.
+STEP_MAX, GAP_MAX = 24, 399
+HASH_BASE, HASH_MODULUS = 20011, 2**31 - 1
+DEGREES = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6)  # degree of each pitch class; a raised one counts as the natural below, B flat as B
+NATURALS = (0, 2, 4, 5, 7, 9, 11)
+
+
+class Expectation(NamedTuple):
+    """What may be expected of the next token, integer tensors of shape `(batch, length)` or `(batch, length, voices)`.
+
+    At TIME and METER tokens: what each voice is expected to strike now. At VOICE tokens: how long the note is expected to be. At DUR tokens:
+    when the next note is expected. 0 everywhere else, and where nothing is expected.
+    """
+
+    pitch: torch.Tensor  # (B, L, V) place of the expected NOTE in its block, plus 1
+    match: torch.Tensor  # (B, L, V) number of its length of agreement in `MATCHES`, plus 1
+    duration: torch.Tensor  # (B, L) place of the expected DUR in its block, plus 1
+    duration_case: torch.Tensor  # (B, L) twice the number of the agreement, plus 1 where the pitch came as expected, plus 1
+    step: torch.Tensor  # (B, L) place of the expected TIME in its block, plus 1
+    step_match: torch.Tensor  # (B, L) number of the agreement, plus 1
+
+    def packed(self) -> torch.Tensor:
+        """As one tensor `(batch, length, 2 * voices + 4)`."""
+        single = (self.duration, self.duration_case, self.step, self.step_match)
+        return torch.cat((self.pitch, self.match, torch.stack(single, dim=-1)), dim=-1)
+
+
+def diatonic(pitch: torch.Tensor) -> torch.Tensor:
+    """Number of the degree of the scale of MIDI pitches, counted through the octaves."""
+    degrees = torch.tensor(DEGREES, device=pitch.device)
+    return pitch // 12 * 7 + degrees[pitch % 12]
+
+
+def natural(degree: torch.Tensor) -> torch.Tensor:
+    """The MIDI pitch of a degree without accidental."""
+    naturals = torch.tensor(NATURALS, device=degree.device)
+    return degree // 7 * 12 + naturals[degree % 7]
+
+
+class Notes(NamedTuple):
+    """The notes of sequences, each at its VOICE token, tensors of shape `(batch, length)`."""
+
+    pitch: torch.Tensor  # MIDI pitch
+    onset: torch.Tensor  # ticks
+    previous: torch.Tensor  # place of the VOICE token of the same voice's note before, -1 if there is none
+    exists: torch.Tensor  # bool: whether there is a note
+    start: torch.Tensor  # place of the <bos> of its piece, -1 if none
+
+
+class Continuation(NamedTuple):
+    """How the voice of each note may go on, tensors of shape `(batch, length)`; of no meaning where `match` is 0."""
+
+    match: torch.Tensor  # number of the agreement in `MATCHES`, plus 1; 0 if there was none
+    source: torch.Tensor  # place of the VOICE token of the note that went on so before
+    pitch: torch.Tensor  # MIDI
+    onset: torch.Tensor  # ticks
+
+
+def continuations(notes: Notes) -> Continuation:
+    """What each voice is expected to do after each of its notes."""
+    match = torch.zeros_like(notes.pitch)
+    source = torch.full_like(notes.pitch, -1)
+    for number in reversed(range(len(MATCHES))):  # the longest agreement is written last
+        own = _key(notes, MATCHES[number])
+        before = torch.where(notes.exists & (notes.previous >= 0), _at(own, notes.previous), 0)
+        found = _latest(before, own, notes.start)
+        match = torch.where(found >= 0, number + 1, match)
+        source = torch.where(found >= 0, found, source)
+    model, old = source.clamp(min=0), _at(notes.previous, source).clamp(min=0)  # the note that came before, and the one before that
+    pitch, old_pitch = notes.pitch.gather(1, model), notes.pitch.gather(1, old)
+    moved = notes.pitch + pitch - old_pitch
+    degree = diatonic(notes.pitch) + diatonic(pitch) - diatonic(old_pitch)
+    moved = torch.where(diatonic(moved) == degree, moved, natural(degree))
+    onset = notes.onset + notes.onset.gather(1, model) - notes.onset.gather(1, old)
+    return Continuation(match, source, moved, onset)
+
+
+def _key(notes: Notes, steps: int) -> torch.Tensor:
+    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer: `(B, L)`."""
+    interval = diatonic(notes.pitch) - diatonic(_at(notes.pitch, notes.previous))
+    gap = (notes.onset - _at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
+    step = (interval.clamp(-STEP_MAX, STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
+    step = torch.where(notes.exists & (notes.previous >= 0), step, 0)
+    key, whole, at = step, step > 0, notes.previous
+    for _ in range(steps - 1):
+        further = _at(step, at)
+        key, whole = (key * HASH_BASE + further) % HASH_MODULUS, whole & (further > 0)
+        at = torch.where(at >= 0, notes.previous.gather(1, at.clamp(min=0)), -1)
+    return torch.where(whole, key + 1, 0)
+
+
+def _latest(entries: torch.Tensor, queries: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+    """For each query the latest place up to its own, in its piece, whose entry is the same number; -1 if none. All `(B, L)`, 0 = nothing."""
+    length = entries.shape[1]
+    places = torch.arange(length, device=entries.device)
+    piece = (start + 1) * 2**31  # places are below 2**31 / 2**18: the whole number stays below 2**63
+    # Sorted by number and place, an entry before the query of its own place, the last entry before a query is the one looked for.
+    ranks = torch.cat(((piece + entries) * (2 * length) + 2 * places, (piece + queries) * (2 * length) + 2 * places + 1), dim=1)
+    ranks, order = ranks.sort(dim=1)  # (B, 2 L)
+    at = torch.arange(2 * length, device=entries.device)
+    last = torch.where(order < length, at, -1).cummax(dim=1).values
+    known = last.clamp(min=0)
+    same = (last >= 0) & (ranks.gather(1, known) // (2 * length) == ranks // (2 * length))
+    found = torch.where(same, order.gather(1, known), -1)
+    found = torch.zeros_like(found).scatter(1, order, found)[:, length:]
+    return torch.where(queries > 0, found, -1)
+
+
+def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """`values[index]` along the sequence, 0 where `index` is -1: `(B, L)`."""
+    return torch.where(index >= 0, values.gather(1, index.clamp(min=0)), 0)
+
+
+class MusicGPTImitationHead(nn.Module):
+    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by how long the agreement is; the hidden state says how much it counts."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.max_voices = config.max_voices
+        self.blocks = {name: tuple(config.token_blocks[name]) for name in ("NOTE", "DUR", "TIME")}
+        self.proj = nn.Linear(config.hidden_size, NUM_SCORES)
+        self.proj._starts_at_zero = True
+
+    def forward(self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see `Expectation.packed`."""
+        scores = nn.functional.pad(self.proj(hidden_states), (1, 0))  # the first place: nothing is expected
+        voices, lengths, offsets = self.max_voices, len(MATCHES), len(OFFSETS)
+        pitch, match = expectation[..., :voices], expectation[..., voices : 2 * voices]
+        duration, case, step, step_match = expectation[..., 2 * voices :].unbind(-1)
+        first, count = self.blocks["NOTE"]
+        note = pitch[..., None] - 1 + torch.tensor(OFFSETS, device=logits.device)  # (B, L, V, offsets)
+        which = (match[..., None] - 1) * offsets + torch.arange(1, offsets + 1, device=logits.device)
+        which = torch.where((match[..., None] > 0) & (note >= 0) & (note < count), which, 0)
+        targets = [(first + note.clamp(0, count - 1)).flatten(2)]  # (B, L, V, offsets) -> (B, L, V * offsets)
+        places = [which.flatten(2)]
+        for name, token, number, before in (
+            ("DUR", duration, case, lengths * offsets),
+            ("TIME", step, step_match, lengths * (offsets + 2)),
+        ):
+            targets.append((self.blocks[name][0] + token - 1).clamp(min=0)[..., None])
+            places.append(torch.where((token > 0) & (number > 0), before + number, 0)[..., None])
+        added = scores.gather(-1, torch.cat(places, dim=-1))  # (B, L, V * offsets + 2)
+        return logits.scatter_add(-1, torch.cat(targets, dim=-1), added.to(logits.dtype))
+
+
+__all__ = ["Continuation", "Expectation", "MusicGPTImitationHead", "Notes", "continuations"]
