@@ -119,6 +119,7 @@ class _BarWriter:
         self.resting = {1: top + 1, 2: bottom + 1} if top != bottom else {1: top + 1, 2: top + 2}
         self.signature = signature_of(fifths)
         self.standing: dict[tuple[int, str, int], int] = {}
+        self.naturals: set[int] = set()  # notes that begin with a printed natural
 
     def write(self, bar: Bar) -> str:
         """All lanes of a bar, one after the other; a staff without notes gets a rest of a whole bar."""
@@ -183,6 +184,7 @@ class _BarWriter:
             usual = self.standing.get((staff, letter, octave), self.signature[letter])
             if alter != usual and not tied:
                 signs[start, note] = _SIGNS[alter]
+                self.naturals |= set() if alter else {note}
                 self.standing[staff, letter, octave] = alter
         return signs
 
@@ -198,7 +200,9 @@ class _BarWriter:
         text = []
         for i, note in enumerate(symbol.notes):
             letter, alter, octave = self.names[note]
-            pitch = f"<step>{letter}</step>" + (f"<alter>{alter}</alter>" if alter else "") + f"<octave>{octave}</octave>"
+            # Said of all written notes of a tie alike, since music21 takes a natural and no accidental for different pitches.
+            altered = f"<alter>{alter}</alter>" if alter or note in self.naturals else ""
+            pitch = f"<step>{letter}</step>{altered}<octave>{octave}</octave>"
             head = ("<chord/>" if i else "") + f"<pitch>{pitch}</pitch>"
             tie = ("<tie type=\"stop\"/>" if note in symbol.tied_from else "") + (
                 "<tie type=\"start\"/>" if note in symbol.tied_to else ""

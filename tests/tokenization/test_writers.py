@@ -220,7 +220,7 @@ def tied_score(seed: int, voices: int) -> Score:
 
 def test_music21_reads_the_same_notes_voice_by_voice():
     pytest.importorskip("music21")
-    for seed, voices in enumerate((3, 3, 4, 5)):
+    for seed, voices in ((1, 3), (2, 4), (5, 5)):
         score = tied_score(seed, voices)
         assert music21_complaints(score) == []
         assert read_score_bytes(musicxml_text(score).encode(), ".musicxml", key="C").array.tolist() == score.array.tolist()
