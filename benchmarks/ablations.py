@@ -32,7 +32,8 @@ SCRATCH = {
     "voices-not-embedded": {"config_overrides": "{voice_encoding: false}"},
     "no-motifs": {"config_overrides": "{num_motifs: 0}"},
     "no-melodic-head": {"config_overrides": "{melodic_head: false}"},
-    "adamw": {"optimizer": "adamw"},
+    "no-imitation-head": {"config_overrides": "{imitation_head: false}"},
+    "adamw": {"optimizer": "adamw", "matrix_learning_rate": "null"},
     "rate-halved": {"learning_rate": "1e-3", "matrix_learning_rate": "2e-3"},
     "rate-doubled": {"learning_rate": "4e-3", "matrix_learning_rate": "8e-3"},
 }

@@ -30,7 +30,7 @@ def conditions(movements: Sequence[Movement], form: str, pieces: int) -> list[di
     return asked
 
 
-def compose(model: Any, movements: Sequence[Movement], form: str, pieces: int, **sampling: Any) -> list[Score]:
+def compose(model: Any, movements: Sequence[Movement], form: str, pieces: int, first_seed: int = 0, **sampling: Any) -> list[Score]:
     """Pieces of the composer's own length by its own sampling; `sampling` are further fields of `Settings`."""
     from tqdm import tqdm
 
@@ -38,7 +38,7 @@ def compose(model: Any, movements: Sequence[Movement], form: str, pieces: int, *
 
     composer = Composer(model)
     asked = tqdm(conditions(movements, form, pieces), desc=f"{form}s", unit="piece", disable=None)
-    return [composer.compose(Settings(**fields, seed=k, **sampling))[0].score for k, fields in enumerate(asked)]
+    return [composer.compose(Settings(**fields, seed=first_seed + k, **sampling))[0].score for k, fields in enumerate(asked)]
 
 
 def bach_rows(form: str, notes: int) -> tuple[np.ndarray, list[int]]:

@@ -35,6 +35,8 @@ def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
         parts += syntax_section(results["syntax"])
     if "conditioning" in results:
         parts += ["## Is it obeyed what is asked for", f"`python -m benchmarks.conditioning`, in brackets 95 % intervals:\n\n{conditioning_table(results['conditioning'])}"]
+    if "sweep" in results:
+        parts += sweep_section(results["sweep"])
     if runs:
         parts += ablation_section(runs)
     if "samples" in results:
@@ -153,6 +155,14 @@ def syntax_section(syntax: Mapping[str, Any]) -> list[str]:
     """Errors with and without the grammar."""
     rows = [[f"{which} the grammar", str(own["pieces"]), str(own["faulty"]), *(str(own[name]) for name in ("type", "time", "duplicate", "tokens"))] for which, own in syntax.items()]
     return ["## Syntax errors", "Forty pieces of at most 600 tokens, sampled with the defaults of `generate()`.", table(["`generate()`", "pieces", "with an error", "type", "time", "duplicate", "tokens"], rows)]
+
+
+def sweep_section(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The sampling defaults and what else was tried."""
+    from .sampling_sweep import text
+
+    note = f"`python -m benchmarks.sampling_sweep`, {rows[0]['pieces']} preludes / {rows[0]['pieces']} fugues for each setting, other seeds than above; means but for the score's median."
+    return ["## Sampling", note, text(rows)]
 
 
 def ablation_section(runs: Sequence[Mapping[str, Any]]) -> list[str]:

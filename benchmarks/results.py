@@ -1,6 +1,6 @@
 """All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md` from that.
 
-    python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,samples]
+    python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,sweep,samples]
 
 Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page again. Training runs that are compared
 are read from their own logs in `docs/runs/` (`python -m benchmarks.results --keep-run RUN NAME` puts the validations of a run there).
@@ -124,6 +124,13 @@ def measure_conditioning(model: Any, given: argparse.Namespace) -> list[dict[str
     return measure(model, given.pieces, 320, 0, given.source / "wtc")
 
 
+def measure_sweep(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of `benchmarks.sampling_sweep`."""
+    from .sampling_sweep import sweep
+
+    return sweep(model, given.source, 32, 10_000)
+
+
 def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
     """The original's twenty samples, with seeds 0 to 19 in this order, written to `docs/samples/`."""
     from musical_metrics.score import musical_score
@@ -149,6 +156,7 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
     "syntax": measure_syntax,
     "losses": measure_losses,
     "conditioning": measure_conditioning,
+    "sweep": measure_sweep,
     "samples": measure_samples,
 }
 

@@ -1,0 +1,74 @@
+"""The results page: what it measures on made-up pieces, and that nothing that was measured is lost on the way to the text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import results
+from benchmarks.ablations import GROUPS
+from benchmarks.result_pieces import alike
+from benchmarks.result_text import page
+from benchmarks.sampling_sweep import SETTINGS
+from musicgpt import Settings
+from tokenization import Key, Score
+from training.arguments import parse_arguments
+
+
+def walk(seed: int, notes: int = 160, form: str = "fugue") -> Score:
+    """Two voices that walk up and down the scale."""
+    rng = np.random.default_rng(seed)
+    scale = [p for p in range(45, 84) if p % 12 in (0, 2, 4, 5, 7, 9, 11)]
+    rows = []
+    for voice, place in ((0, 16), (1, 6)):
+        for i in range(notes // 2):
+            place = int(np.clip(place + rng.choice([-2, -1, 1, 2]), 0 if voice else 12, 10 if voice else 22))
+            rows.append((12 * i + 24 * voice, 12, scale[place], voice))
+    return Score(rows, key=Key("C", "major"), form=form)
+
+
+def test_pieces_alike_are_found_in_any_key():
+    one, other = walk(1), walk(2)
+    assert alike([one, other]) == 0
+    assert alike([one, other, one.in_key(Key("D", "major")), one]) == 2
+
+
+def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "DOCS", tmp_path)
+    judged = {form: results.judge([walk(seed, form=form) for seed in range(8)], form) for form in ("prelude", "fugue")}
+    own = judged["fugue"]
+    assert own["pieces"] == 8
+    assert own["two_sample_auc"]["mean"] > 0.9  # a random walk is not Bach
+    assert own["metrics"]["out_of_key_ratio"]["ours"]["median"] == 0
+    run = tmp_path / "run"
+    run.mkdir()
+    losses = {"masked_nats_per_note": 4.0, "NOTE": 2.0, "VOICE": 0.5, "DUR": 1.0, "TIME": 0.5}
+    lines = [{"kind": "train", "loss": 9.0}, *({"kind": "eval", "epoch": k, "nats_per_note": 5.0 - k, **losses} for k in (1, 2))]
+    (run / "log.jsonl").write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    (run / "training_arguments.json").write_text(json.dumps({"run": {"output_dir": "/some/where/run"}}), encoding="utf-8")
+    kept = json.loads(results.keep_run(run, "ablation-branch-0-base").read_text())
+    assert kept["arguments"]["run"]["output_dir"] == "run"
+    assert [line["nats_per_note"] for line in kept["evaluations"]] == [4.0, 3.0]
+    text = page({"pieces": {"count": 8, "alike": 1, **judged}}, [kept])
+    assert "of 12 medians lie inside" in text
+    assert f"{own['two_sample_auc']['mean']:.3f}" in text
+    assert "| 0-base" in text.replace("branch-", "")
+    assert "3.000" in text
+    assert "have the same notes" in text
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_arm_is_a_run_that_the_training_takes(group, repo_root):
+    assert len({json.dumps(changes) for changes in GROUPS[group].values()}) == len(GROUPS[group])
+    for changes in GROUPS[group].values():
+        argv = ["--config", str(repo_root / "training/configs/wtc.yaml"), "--max_steps", "5"]
+        for field, value in changes.items():
+            argv += [f"--{field}", value]
+        assert parse_arguments(argv).fit.max_steps == 5
+
+
+def test_every_sampling_of_the_sweep_is_allowed():
+    for sampling in SETTINGS:
+        Settings(**sampling)
