@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from importlib import import_module
 
 import pytest
 
@@ -17,6 +18,7 @@ _PARTS = (
     ("feed-forward", r"\.mlp\."),
     ("layer norms", r"norm"),
     ("melodic head", r"melodic_head"),
+    ("imitation head", r"imitation_head"),
 )
 
 
@@ -33,6 +35,22 @@ def test_the_table_of_parameters_is_what_the_model_has(repo_root):
     for label, count in rows.items():
         assert counted[next(part for part, _ in _PARTS if label.startswith(part))] == count, label
     assert f"**{model.num_parameters():,}**" in text
+    drawing = (repo_root / "docs" / "images" / "model.svg").read_text()
+    for label, count in rows.items():
+        # The blocks are drawn once, for four; layer norms are drawn without their number.
+        shown = f"4 × {count // 4:,}" if label in ("attention", "feed-forward") else f"{count:,}"
+        assert shown in drawing or label == "layer norms", label
+    assert f"{model.num_parameters():,} in all" in drawing
+
+
+@pytest.mark.parametrize("package", ["tokenization", "modeling_musicgpt", "musical_metrics", "dataset_builder", "musicgpt"])
+def test_the_reference_has_every_public_name(package, repo_root):
+    written = re.findall(r"^::: (\S+)$", (repo_root / "docs" / "reference.md").read_text(), re.MULTILINE)
+    offered = import_module(package)
+    for name in offered.__all__:
+        value = getattr(offered, name)
+        home = getattr(value, "__module__", None)
+        assert name == "__version__" or any(w.startswith(f"{package}.") and (w.endswith(f".{name}") or w == home) for w in written), name
 
 
 def test_the_table_of_moods_is_the_code_s(repo_root):
