@@ -33,8 +33,21 @@ def as_ids(ids: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def text_ends(bos: bool | None, eos: bool | None, saved: Sequence[str]) -> tuple[bool, bool]:
+    """Whether text gets `<bos>` and `<eos>`: as it is asked for, else as it was saved."""
+    return "bos" in saved if bos is None else bool(bos), "eos" in saved if eos is None else bool(eos)
+
+
 class ScoreTokens:
     """Mixed into both tokenizers. The ids of the music are fixed, so nothing here depends on the instance."""
+
+    add_bos_token: bool
+    add_eos_token: bool
+
+    @property
+    def added_to_text(self) -> list[str]:
+        """What text gets besides its own tokens. It is saved under this name: transformers does not save the two flags."""
+        return [name for name in ("bos", "eos") if getattr(self, f"add_{name}_token")]
 
     def encode_score(self, score: Score, add_eos: bool = True) -> list[int]:
         """The ids of a whole piece: `<bos>`, the prefix that describes it, its notes, `<eos>`.

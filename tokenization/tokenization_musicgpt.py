@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizer
 
 from .errors import ScoreError
-from .score_tokens import ScoreTokens
-from .vocabulary import TOKEN_TO_ID
+from .score_tokens import ScoreTokens, text_ends
+from .vocabulary import TOKEN_TO_ID, UNK_ID
 
 VOCAB_FILE = "vocab.json"
 # The white space of Unicode, as the `tokenizers` library has it; `str.split` also splits at the four separators 1C-1F.
 _WORD = re.compile("[^\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+# (`<bos>` in front, `<eos>` behind) -> the name that transformers has for it.
+_PATTERNS = {(True, False): "bos", (False, True): "eos", (True, True): "bos_eos", (False, False): "none"}
 
 
 def check_vocabulary(vocab: dict[str, int], where: str) -> None:
@@ -51,7 +54,9 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
     Args:
         vocab_file (`str`, *optional*): a `vocab.json`; it must hold exactly the 150 tokens.
         bos_token, eos_token, pad_token, unk_token (`str`): the special tokens.
-        add_bos_token (`bool`): put `<bos>` before text.
+        add_bos_token (`bool`, *optional*): put `<bos>` before text; yes where nothing is said.
+        add_eos_token (`bool`, *optional*): put `<eos>` behind text; no where nothing is said.
+        added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and `"eos"`.
 
     Raises:
         ScoreError: if `vocab_file` holds another vocabulary.
@@ -67,7 +72,9 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
         eos_token: Any = "<eos>",
         pad_token: Any = "<pad>",
         unk_token: Any = "<unk>",
-        add_bos_token: bool = True,
+        add_bos_token: bool | None = None,
+        add_eos_token: bool | None = None,
+        added_to_text: Sequence[str] = ("bos",),
         **kwargs: Any,
     ):
         self.vocab_file = vocab_file
@@ -75,7 +82,8 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
             check_vocabulary(json.loads(Path(vocab_file).read_text(encoding="utf-8")), str(vocab_file))
         self.encoder = dict(TOKEN_TO_ID)
         self.decoder = {index: token for token, index in TOKEN_TO_ID.items()}
-        kwargs["special_tokens_pattern"] = "bos" if add_bos_token else "none"
+        add_bos_token, add_eos_token = text_ends(add_bos_token, add_eos_token, added_to_text)
+        kwargs["special_tokens_pattern"] = _PATTERNS[add_bos_token, add_eos_token]
         kwargs.setdefault("clean_up_tokenization_spaces", False)
         super().__init__(
             vocab_file=vocab_file,
@@ -84,8 +92,28 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
             pad_token=pad_token,
             unk_token=unk_token,
             add_bos_token=add_bos_token,
+            add_eos_token=add_eos_token,
+            added_to_text=added_to_text,
             **kwargs,
         )
+
+    @property
+    def add_bos_token(self) -> bool:
+        """Whether text gets `<bos>` in front; it can be set."""
+        return "bos" in self.special_tokens_pattern
+
+    @add_bos_token.setter
+    def add_bos_token(self, value: bool) -> None:
+        self.special_tokens_pattern = _PATTERNS[bool(value), self.add_eos_token]
+
+    @property
+    def add_eos_token(self) -> bool:
+        """Whether text gets `<eos>` behind it; it can be set."""
+        return "eos" in self.special_tokens_pattern
+
+    @add_eos_token.setter
+    def add_eos_token(self, value: bool) -> None:
+        self.special_tokens_pattern = _PATTERNS[self.add_bos_token, bool(value)]
 
     @property
     def vocab_size(self) -> int:
@@ -100,8 +128,8 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
         words = _WORD.findall(text)
         return words if self.unk_token is None else [word if word in self.encoder else str(self.unk_token) for word in words]
 
-    def _convert_token_to_id(self, token: str) -> int | None:  # type: ignore[override]
-        return self.encoder.get(token, self.encoder[str(self.unk_token)] if self.unk_token is not None else None)
+    def _convert_token_to_id(self, token: str) -> int:  # type: ignore[override]
+        return self.encoder.get(token, UNK_ID)
 
     def _convert_id_to_token(self, index: int) -> str:
         return self.decoder.get(index, str(self.unk_token))

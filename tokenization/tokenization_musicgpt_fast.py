@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from .score_tokens import ScoreTokens
+from .score_tokens import ScoreTokens, text_ends
 from .tokenization_musicgpt import VOCAB_FILE, check_vocabulary, save_vocabulary
 from .vocabulary import SPECIAL_TOKENS, TOKEN_TO_ID
 
@@ -21,7 +22,9 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
     Args:
         vocab (`dict[str, int]` or path, *optional*): must be exactly the 150 tokens where given.
         bos_token, eos_token, pad_token, unk_token (`str`): the special tokens.
-        add_bos_token (`bool`): put `<bos>` before text.
+        add_bos_token (`bool`, *optional*): put `<bos>` before text; yes where nothing is said.
+        add_eos_token (`bool`, *optional*): put `<eos>` behind text; no where nothing is said.
+        added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and `"eos"`.
 
     Raises:
         ScoreError: if `vocab` is another vocabulary.
@@ -37,7 +40,9 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
         eos_token: Any = "<eos>",
         pad_token: Any = "<pad>",
         unk_token: Any = "<unk>",
-        add_bos_token: bool = True,
+        add_bos_token: bool | None = None,
+        add_eos_token: bool | None = None,
+        added_to_text: Sequence[str] = ("bos",),
         **kwargs: Any,
     ):
         if isinstance(vocab, str):
@@ -46,6 +51,7 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
             check_vocabulary({token: i for token, i in vocab.items() if i < len(TOKEN_TO_ID)}, "the file")
         self._tokenizer = Tokenizer(models.WordLevel(vocab=dict(TOKEN_TO_ID), unk_token=SPECIAL_TOKENS[3]))
         self._tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        add_bos_token, add_eos_token = text_ends(add_bos_token, add_eos_token, added_to_text)
         kwargs.setdefault("clean_up_tokenization_spaces", False)
         super().__init__(
             bos_token=bos_token,
@@ -53,6 +59,8 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
             pad_token=pad_token,
             unk_token=unk_token,
             add_bos_token=add_bos_token,
+            add_eos_token=add_eos_token,
+            added_to_text=added_to_text,
             **kwargs,
         )
 

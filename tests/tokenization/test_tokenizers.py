@@ -68,6 +68,25 @@ def test_text_gets_bos_and_no_eos(tokenizer):
 
 
 @BOTH
+@pytest.mark.parametrize("bos", [True, False])
+@pytest.mark.parametrize("eos", [True, False])
+def test_what_is_added_to_text_is_kept_when_saved(tokenizer, bos: bool, eos: bool, tmp_path: Path):
+    expected = [1] * bos + [TOKEN_TO_ID["NOTE_60"]] + [2] * eos
+    asked = type(tokenizer)(add_bos_token=bos, add_eos_token=eos)
+    changed = type(tokenizer)()
+    changed.add_bos_token, changed.add_eos_token = bos, eos
+    for place, one in enumerate((asked, changed)):
+        one.save_pretrained(tmp_path / str(place))
+        for twin in (MusicGPTTokenizer, MusicGPTTokenizerFast):  # either loads what the other saved
+            again = twin.from_pretrained(tmp_path / str(place))
+            encoded = again("NOTE_60", return_special_tokens_mask=True)
+            assert one("NOTE_60")["input_ids"] == encoded["input_ids"] == expected
+            assert encoded["special_tokens_mask"] == [1] * bos + [0] + [1] * eos
+            assert (again.add_bos_token, again.add_eos_token) == (bos, eos)
+        assert twin.from_pretrained(tmp_path / str(place), add_bos_token=not bos).add_bos_token != bos
+
+
+@BOTH
 def test_helpers(tokenizer, tmp_path: Path):
     assert tokenizer.prefix(key="d minor", form="fugue", voices=3) == tokenizer(
         "MODE_minor FORM_fugue VOICES_3"
