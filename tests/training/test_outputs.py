@@ -149,6 +149,25 @@ def test_going_on_from_a_checkpoint(heard_run, built, tmp_path):
     assert after == pytest.approx(before, abs=0.05)
 
 
+def test_a_shipped_folder_is_the_best_model_in_half_the_bytes(heard_run, tmp_path):
+    from safetensors.torch import load_file
+
+    from modeling_musicgpt import MusicGPTForCausalLM
+    from training.errors import TrainingError
+    from training.ship import ship
+
+    paths = ship(heard_run, tmp_path / "shipped", temperature=0.9)
+    best = load_file(heard_run / "best-loss" / "model.safetensors")
+    stored = load_file(tmp_path / "shipped" / "model.safetensors")
+    assert {w.dtype.itemsize for w in stored.values()} == {2}
+    model = MusicGPTForCausalLM.from_pretrained(tmp_path / "shipped")
+    assert model.generation_config.temperature == 0.9 and model.generation_config.constrain_grammar
+    assert all(w.dtype.itemsize == 4 and abs(w - best[name]).max() < 1e-3 for name, w in model.state_dict().items() if name in best)
+    assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == sorted(path.name for path in paths)
+    with pytest.raises(TrainingError, match="no best-loss"):
+        ship(tmp_path, tmp_path / "nothing")
+
+
 def test_pushing_sends_the_best_model(heard_run, monkeypatch):
     from training.card import push
 
