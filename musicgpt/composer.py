@@ -162,6 +162,7 @@ class Composer:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+        from .ending import FullClose
         from .length import Length
         from .sampling import SeededSampling, StopAndReport
 
@@ -188,7 +189,15 @@ class Composer:
             generation_config=config,
             logits_processor=LogitsProcessorList(
                 [
-                    Length(wanted.min_bars, wanted.min_notes, task.ids, wanted.ends_when_long_enough),
+                    Length(wanted.min_bars, wanted.min_notes),
+                    FullClose(
+                        task.ids,
+                        [task.mode] * len(seeds),
+                        task.max_new_tokens,
+                        wanted.min_bars,
+                        wanted.min_notes,
+                        wanted.ends_when_long_enough,
+                    ),
                     SeededSampling(wanted, seeds),
                 ]
             ),

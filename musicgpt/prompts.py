@@ -38,6 +38,12 @@ class Task:
     score: Score
     max_new_tokens: int
 
+    @property
+    def mode(self) -> str:
+        """The mode of the piece."""
+        assert self.score.key is not None
+        return self.score.key.mode
+
 
 def new_piece(wanted: Resolved, context: int) -> Task:
     """The task of composing from nothing but settings."""

@@ -48,8 +48,8 @@ class Settings:
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
-        max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece ends with the last bar that fits. When not
-            given, it ends at a bar line when it is long enough (`musicgpt.length`), mostly with 300 to 500 notes.
+        max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they are used up. When not
+            given, it ends with a cadence when it is long enough (`musicgpt.ending`), mostly with 200 to 500 notes.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before `min_notes` notes, unless
             `max_new_tokens` are used up; 16 bars and 200 notes by default, a prompt's counted.
         min_notes (`int`, *optional*): see `min_bars`.

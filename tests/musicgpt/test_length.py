@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from musicgpt.length import ENOUGH, SHORTEST, Length
+from musicgpt.length import Length
 from tokenization import Meter, Score, encode
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
-
-PREFIX = encode(Score([(0, 24, 60, 0)], meters=[Meter(0, 3, 4)]))[:2].tolist()
 
 
 def ids_of(notes: int, step: int) -> torch.Tensor:
@@ -16,10 +14,10 @@ def ids_of(notes: int, step: int) -> torch.Tensor:
     return torch.tensor([[*ids, TOKEN_TO_ID[f"TIME_{step}"]]])
 
 
-def allowed(ids: torch.Tensor, *arguments, scores: torch.Tensor | None = None, ends: bool = False) -> tuple[bool, bool]:
+def allowed(ids: torch.Tensor, *arguments, scores: torch.Tensor | None = None) -> tuple[bool, bool]:
     """Whether the piece may end here, and whether it may go on."""
     scores = torch.zeros(len(ids), 150) if scores is None else scores
-    after = Length(*arguments, PREFIX, ends)(ids, scores)[0] > -torch.inf
+    after = Length(*arguments)(ids, scores)[0] > -torch.inf
     return bool(after[EOS_ID]), bool(after[EOS_ID + 1 :].any())
 
 
@@ -33,25 +31,8 @@ def test_the_end_is_forbidden_until_there_are_enough_bars_and_notes():
     assert allowed(ids, 5, 13, scores=only_end) == (True, False)
 
 
-def test_a_piece_of_no_asked_length_must_end_at_a_bar_line_when_it_is_long_enough():
-    dense = 36 * SHORTEST[0]  # thirty-six notes in each of the bars
-    assert allowed(ids_of(dense, 2), 0, 0) == (True, True)
-    assert allowed(ids_of(dense, 2), 0, 0, ends=True) == (True, False)
-    assert allowed(ids_of(dense - 36, 2), 0, 0, ends=True) == (True, True)  # one bar less than the shortest
-    assert allowed(ids_of(dense + 1, 2), 0, 0, ends=True) == (True, True)  # not at a bar line
-    sparse = 3 * ENOUGH[0]  # three notes in each bar: enough bars, but not enough notes
-    assert allowed(ids_of(sparse, 24), 0, 0, ends=True) == (True, True)
-    assert allowed(ids_of(SHORTEST[1] + 1, 24), 0, 0, ends=True) == (True, False)
-
-
-def test_of_a_continuation_only_the_new_part_counts():
-    ids = ids_of(36 * SHORTEST[0], 2)
-    length = Length(0, 0, ids[0].tolist(), True)
-    assert (length(ids, torch.zeros(1, 150)) == 0).all()
-
-
 def test_rows_are_judged_each_by_itself():
     ids = ids_of(8, 24)
     short = torch.cat([torch.zeros(1, 12, dtype=torch.long), ids[:, :-12]], dim=1)
-    scores = Length(0, 8, PREFIX, False)(torch.cat([ids, short]), torch.zeros(2, 150))
+    scores = Length(0, 8)(torch.cat([ids, short]), torch.zeros(2, 150))
     assert (scores[:, EOS_ID] > -torch.inf).tolist() == [True, False]

@@ -1,0 +1,147 @@
+"""Pieces close with dominant and tonic, whatever the model says, and within their tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_musicgpt import MusicGPTConfig
+from modeling_musicgpt.grammar_musicgpt import Grammar
+from musical_metrics.counterpoint import final_cadence
+from musicgpt import Composer, Settings
+from musicgpt.ending import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Close, FullClose, Progress
+from musicgpt.prompts import METER_IDS
+from tokenization import Meter, Score, decode, encode, first_error, prefix_ids
+from tokenization.score import DURATION, ONSET, PITCH, VOICE
+from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
+
+
+def write(
+    seed: int, meter: str = "4/4", mode: str = "major", limit: int = 4000, batch: int = 1, **arguments
+) -> list[list[int]]:
+    """Random pieces in even steps that never think of ending, under the grammar and `FullClose`."""
+    generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
+    prefix = prefix_ids(mode=mode, meter=meter)
+    close = FullClose(prefix, [mode] * batch, limit, **arguments)
+    steps = [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]
+    ids = torch.tensor([prefix] * batch)
+    for _ in range(limit):
+        scores = torch.randn(batch, 150, generator=generator)
+        scores[:, 128:] -= 50
+        scores[:, steps] += 50
+        scores[:, [*METER_IDS, EOS_ID]] -= 99
+        scores = close(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
+        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
+        if (ids == EOS_ID).any(dim=1).all():
+            break
+    return [row[: row.index(EOS_ID) + 1] if EOS_ID in row else row for row in ids.tolist()]
+
+
+def ends_well(ids: list[int], score: Score) -> None:
+    """Dominant before the last bar, tonic triad on its bar line, as long as the bar, the bass on the tonic."""
+    score = score.normalised()
+    bar, notes, mode = score.meters[-1].bar_ticks, score.array, score.key.mode
+    line = notes[-1, ONSET]
+    assert ids[-1] == EOS_ID and first_error(ids) is None
+    assert (line - score.meters[-1].onset) % bar == 0
+    chord = notes[notes[:, ONSET] == line]
+    assert (chord[:, DURATION] == bar).all()
+    assert (np.diff(chord[:, PITCH]) < 0).all() and (np.diff(chord[:, VOICE]) > 0).all()
+    assert set(chord[:, PITCH] % 12) <= set(TRIAD[mode]) and chord[-1, PITCH] % 12 == TONIC[mode]
+    assert not {0, 1} <= set(chord[:, PITCH] % 12)  # one third
+    before = notes[(notes[:, ONSET] >= line - (24 if bar >= 72 else 12)) & (notes[:, ONSET] < line)]
+    assert len(before) and set(before[:, PITCH] % 12) <= set(DOMINANT[mode])
+
+
+@pytest.mark.parametrize("meter", ["4/4", "3/4", "3/8", "12/8"])
+@pytest.mark.parametrize("mode", ["major", "minor"])
+def test_a_piece_with_a_limit_closes_within_it(meter, mode):
+    for ids in write(3, meter, mode, limit=700, batch=6, min_bars=1000, ends=False):
+        ends_well(ids, decode(ids).score)
+        assert len(ids) > 350
+
+
+def test_a_piece_of_no_asked_length_closes_when_it_is_long_enough():
+    for ids in write(4, batch=4):
+        score = decode(ids).score
+        ends_well(ids, score)
+        bars, notes = score.array[-1, ONSET] // 96, (score.array[:, ONSET] < score.array[-1, ONSET]).sum()
+        assert bars >= SHORTEST[0] and notes >= SHORTEST[1]
+        assert bars in (SHORTEST[0], ENOUGH[0]) or notes >= ENOUGH[1] or notes <= SHORTEST[1] + 30
+
+
+def test_rows_close_each_by_itself():
+    """The first of several rows is what it is without the others' closes, and all end."""
+    assert len({len(ids) for ids in write(5, limit=600, batch=5, ends=False)}) > 1
+
+
+def test_the_shipped_model_closes_pieces_and_continuations():
+    try:
+        composer = Composer.from_pretrained()
+    except FileNotFoundError:
+        pytest.skip("no shipped weights")
+    pieces = composer.compose(Settings(key="F# minor", form="fugue", max_new_tokens=400, min_bars=1000, seed=9), num=4)
+    for piece in pieces:
+        ends_well(piece.ids, piece.score)
+    assert np.mean([final_cadence(piece.score).value for piece in pieces]) > 0.6
+    rows = [(12 * i, 12, 62 + (i * 5) % 12, i % 3) for i in range(40)]
+    prompt = Score(rows, meters=[Meter(0, 4, 4), Meter(192, 3, 4)], key="D minor")
+    [piece] = composer.compose(Settings(max_new_tokens=400, min_bars=1000, seed=1), prompt=prompt)
+    ends_well(piece.ids, piece.score)
+
+
+@pytest.mark.parametrize(("chord", "may_end"), [((76, 67, 48), True), ((76, 67, 52), False), ((76, 65, 48), False)])
+def test_the_model_ends_a_piece_itself_only_on_the_tonic(chord, may_end):
+    score = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate(chord))])
+    ids = torch.tensor([encode(score)[:-1].tolist()])
+    scores = FullClose(ids[0, :1].tolist(), ["major"], 1000)(ids, torch.zeros(1, 150))
+    assert bool(scores[0, EOS_ID] > -torch.inf) == may_end
+
+
+def test_a_short_piece_is_left_alone():
+    """There is no room for a close in a few tokens: as before, only the bar is brought to an end."""
+    scores = torch.randn(1, 150)
+    ids = torch.tensor(
+        [encode(Score([(96 * i, 96, 60, 0) for i in range(9)]))[:-2].tolist() + [TOKEN_TO_ID["TIME_96"]]]
+    )
+    assert torch.equal(FullClose([1], ["major"], 200)(ids, scores), scores)
+    assert not torch.equal(FullClose([1], ["major"], 256)(ids.repeat(1, 5), scores), scores)
+
+
+def test_the_asked_length_goes_before_the_close():
+    """Bars and notes that must be there count the bars before the final chord."""
+    prefix = encode(Score([(0, 96, 60, 0)]))[:2].tolist()
+    ids = encode(Score([(24 * i, 24, 60, 0) for i in range(240)]))[:-2].tolist()  # 60 bars, 240 notes
+    ids = torch.tensor([[*ids, TOKEN_TO_ID["TIME_24"]]])
+    for bars, notes, closes in ((61, 240, True), (62, 240, False), (61, 241, False)):
+        close = FullClose(prefix, ["major"], 4000, bars, notes)
+        scores = close(ids, torch.zeros(1, 150))
+        assert bool(close.closes[0]) == closes
+        assert (scores[0, TOKEN_TO_ID["NOTE_61"]] == 0).item()  # whatever note: the dominant is far
+
+
+def test_progress_counts_what_the_score_has():
+    rows = [(18 * i, 30, 60 + i % 7, i % 4) for i in range(60)]
+    score = Score(rows, meters=[Meter(0, 3, 4), Meter(432, 6, 8), Meter(576, 4, 4)]).quantised()
+    progress = Progress()
+    for token in encode(score)[:-1].tolist():
+        progress.feed(token)
+    assert (progress.notes, progress.now) == (60, int(score.array[-1, ONSET]))
+    lines = [int(line) for line in score.bar_lines() if line <= progress.now]
+    assert (progress.begun, progress.bars) == (lines[-1], len(lines) - 1)
+    assert sum(progress.bar_tokens) < progress.tokens == len(encode(score)) - 1
+    assert progress.last[0][0] == max(onset for onset, *_, voice in score.array.tolist() if voice == 0)
+
+
+def test_after_the_final_chord_there_is_only_the_end():
+    close = FullClose([1], ["major"], 1000, ends=True)
+    close.closes[0] = _reached(close)
+    scores = close(torch.tensor([[1]]), torch.full((1, 150), -torch.inf))
+    assert scores[0].argmax() == EOS_ID and (scores[0] > -torch.inf).sum() == 1
+
+
+def _reached(close):
+    reached = Close(close.rows[0], "major")
+    reached.voices = []
+    return reached
