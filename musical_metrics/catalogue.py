@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import counterpoint, harmony, ngram, originality, seeds, structure
 from .measure import Measure, nothing
@@ -93,7 +93,7 @@ def measure_all(score, models: ngram.Models | None = None, index: originality.In
         models (`ngram.Models`, *optional*), index (`originality.Index`, *optional*): others than the shipped ones, for held-out values.
     """
     view = as_view(score)
-    given = {"pitch_nll": {"models": models}, "rhythm_nll": {"models": models}, "longest_run": {"index": index}, "passage_similarity": {"index": index}}  # fmt: skip
+    given: dict[str, dict[str, Any]] = {"pitch_nll": {"models": models}, "rhythm_nll": {"models": models}, "longest_run": {"index": index}, "passage_similarity": {"index": index}}  # fmt: skip
     measures = {}
     for metric in METRICS:
         if not len(view.array):

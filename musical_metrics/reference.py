@@ -84,7 +84,8 @@ class Table:
         """Read what `to_json` wrote."""
         data = json.loads(text)
         values = {k: np.array([[np.nan if x is None else x for x in row] for row in v]) for k, v in data["values"].items()}
-        return cls(*zip(*data["movements"], strict=True), data["names"], values)
+        ids, forms, numbers, splits = zip(*data["movements"], strict=True)
+        return cls(ids, forms, numbers, splits, data["names"], values)
 
 
 def length_class(notes: int) -> str:

@@ -45,7 +45,7 @@ def piece_table(view: View, bach: float | None = None) -> str:
     found = musical_score(view)
     key = f"{score.key}{' (estimated)' if view.key_estimated else ''}" if score.key else "no key"
     head = f"{score.title or score.source or 'piece'}: {len(score)} notes, {len(view.voices)} voices ({found.voicing}), {key}, {score.form or 'no form declared'}"
-    rows = [("metric", "value", "Bach 5 %", "median", "95 %", "unit", "")]
+    rows: list[tuple[str, ...]] = [("metric", "value", "Bach 5 %", "median", "95 %", "unit", "")]
     for metric in METRICS:
         judged = found.metrics[metric.name]
         band = [number(judged.low), number(judged.median), number(judged.high)]

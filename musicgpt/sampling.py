@@ -46,7 +46,7 @@ class SeededSampling(LogitsProcessor):
         if wanted.min_p > 0:
             self.warpers.append(MinPLogitsWarper(float(wanted.min_p)))
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         scores = self.warpers(input_ids, scores.float())
         # The noise is drawn on the CPU, so that a seed means the same on every device.
         uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators])
@@ -66,7 +66,7 @@ class StopAndReport(StoppingCriteria):
     def __init__(self, stop: Event | None, report: Callable[[int], None] | None, prompt_length: int):
         self.stop, self.report, self.prompt_length = stop, report, prompt_length
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs) -> torch.BoolTensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
         if self.report:
             self.report(input_ids.shape[1] - self.prompt_length)
         stopped = self.stop is not None and self.stop.is_set()

@@ -151,7 +151,8 @@ class _Progress:
     """A tqdm bar over tokens on a terminal; nothing where the output is read by a program."""
 
     def __init__(self, quiet: bool):
-        self.quiet, self.bar = quiet, None
+        self.quiet = quiet
+        self.bar: Any = None
 
     def __enter__(self) -> _Progress:
         return self

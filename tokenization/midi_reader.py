@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -286,7 +287,7 @@ def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:
     return shift, [second._replace(onset=0), *(m._replace(onset=m.onset + shift) for m in meters[2:])]
 
 
-def _in_force(changes: list[tuple[int, ...]], first: float) -> tuple[int, ...] | None:
+def _in_force(changes: Sequence[tuple[int, ...]], first: float) -> tuple[int, ...] | None:
     """Of (tick, track, ...) in any order the one that holds when the music begins: the latest up to then, the first track's of those.
 
     `None` where all come later.

@@ -39,7 +39,8 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
 
     rows = read_rows(source_folder(data))
     wtc = with_wtc(rows)
-    splits, credits = {}, Counter()
+    splits: dict[str, Any] = {}
+    credits: Counter[Any] = Counter()
     for name, part in rows.items():
         kept = [row for row in part if wanted(row, data, wtc)]
         splits[name] = {

@@ -50,10 +50,12 @@ def _new_model(arguments: ModelArguments, fields: dict[str, Any]) -> PreTrainedM
 
     from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
 
+    config_class: Any
+    model_class: Any
     config_class, model_class = (
         (MusicGPTConfig, MusicGPTForCausalLM) if arguments.model == "musicgpt" else (GPT2Config, GPT2LMHeadModel)
     )
-    known = vars(config_class())
+    known: dict[str, Any] = vars(config_class())
     unknown = [name for name in fields if name not in known and name not in getattr(config_class, "attribute_map", {})]
     if unknown:
         raise TrainingError(f"The config of {arguments.model} has no field {unknown[0]!r} (--config_overrides).")

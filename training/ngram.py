@@ -45,7 +45,9 @@ def _keys(sequences: Sequence[np.ndarray], order: int) -> tuple[list[np.ndarray]
     joined = np.concatenate([np.concatenate([np.full(order - 1, _BEFORE), ids]) for ids in sequences])
     real = joined != _BEFORE
     words = joined.astype(np.uint64) + np.uint64(1)
-    contexts, key, power = [], np.zeros(len(joined), dtype=np.uint64), np.uint64(1)
+    contexts: list[np.ndarray] = []
+    key: np.ndarray = np.zeros(len(joined), dtype=np.uint64)
+    power = np.uint64(1)
     with np.errstate(over="ignore"):
         for back in range(order):
             contexts.append(key[real].copy())

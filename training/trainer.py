@@ -469,7 +469,8 @@ class Trainer:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights, optimizers = get_state_dict(self.model, self._plain_optimizers(), options=whole)
+        state_dicts: tuple[dict[str, Any], Any] = get_state_dict(self.model, self._plain_optimizers(), options=whole)
+        weights, optimizers = state_dicts
         # The window since the last line of the log is not over: its sums go along, so that the line comes out the same.
         totals = self._reduced(self.totals).tolist()
         if self.is_main:

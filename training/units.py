@@ -92,8 +92,8 @@ def report(pieces: Sequence[PieceLoss], about: dict[str, Any] | None = None, dra
     """Sums of pieces put into units. The bootstrap draws key numbers with a fixed seed."""
     units = sorted({piece.unit for piece in pieces})
     about = {"pieces": len(pieces), "notes": sum(p.notes for p in pieces), "units": len(units), **(about or {})}
-    figures = [_figures(pieces, [getattr(p, name) for p in pieces], units, draws) for name in ("nats", "masked")]
-    return Report(list(pieces), *figures, about=about)
+    unmasked, masked = (_figures(pieces, [getattr(p, name) for p in pieces], units, draws) for name in ("nats", "masked"))
+    return Report(list(pieces), unmasked, masked, about=about)
 
 
 def _figures(pieces: Sequence[PieceLoss], sums: Sequence[np.ndarray], units: Sequence[str], draws: int) -> Figures:
