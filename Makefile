@@ -4,6 +4,7 @@
 #   make test     the whole test suite      make lint    ruff     make types   mypy
 #   make demo     the web page (Space)      make bench   the benchmarks
 #   make docs     the documentation site    make clean   remove what can be made again
+#   make coverage the suite once, in one process, with what it did not reach
 
 PYTHON ?= python3
 OUT ?= out
@@ -16,7 +17,7 @@ PLAIN := $(VENV)/.installed
 SPACE := $(VENV)/.installed-space
 DEV := $(VENV)/.installed-dev
 
-.PHONY: generate test demo lint types validate bench docs clean
+.PHONY: generate test coverage demo lint types validate bench docs clean
 .DELETE_ON_ERROR:
 
 generate: $(PLAIN)
@@ -27,6 +28,10 @@ demo: $(SPACE)
 
 test: $(DEV)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Only the process of the tests itself is counted: not the commands, workers and killed runs that they start.
+coverage: $(DEV)
+	$(BIN)/python -m pytest -p no:xdist --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
