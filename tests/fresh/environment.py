@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# What would let a command in the new environment see this one.
-_HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME")
+# What would let a command in the new environment see this one, or make it unlike a new one.
+HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
 
 class Failed(Exception):
@@ -54,7 +54,7 @@ class Environment:
 
     def variables(self, **more: str) -> dict[str, str]:
         """The variables of a command in this environment: nothing of the project's own, and no call to the Hub."""
-        kept = {k: v for k, v in os.environ.items() if k not in _HIDDEN}
+        kept = {k: v for k, v in os.environ.items() if k not in HIDDEN}
         kept.update(PATH=f"{self.binaries}:{kept['PATH']}", HF_HOME=str(self.folder / "hf"), HF_HUB_OFFLINE="1", MPLBACKEND="Agg")
         return {**kept, **more}
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-from environment import ROOT, Failed, Report, call
+from environment import HIDDEN, ROOT, Failed, Report, call
 from readme_blocks import Block, blocks, missing_lines
 
 # Reads one JSON string of code a line, runs it in one namespace, and answers with what it printed.
@@ -49,7 +49,7 @@ class Walk:
         self.clone = clone
         self.python: subprocess.Popen[str] | None = None
         self.server: subprocess.Popen[bytes] | None = None
-        kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        kept = {k: v for k, v in os.environ.items() if k not in HIDDEN}
         self.variables = dict(kept, PATH=f"{clone}/.venv/bin:{kept['PATH']}", HF_HUB_OFFLINE="1", HF_HOME=str(clone.parent / "hf"))
 
     def run(self, block: Block) -> str:
