@@ -110,9 +110,6 @@ class _BarWriter:
 
     def __init__(self, score: Score, names: list[tuple[str, int, int]], fifths: int, bars: list[Bar]):
         self.names = names
-        # Staves that hold several lanes somewhere, and those of them on which the main voice has been written in such a bar.
-        self.shared = {staff for bar in bars for staff in (1, 2) if sum(lane.staff == staff for lane in bar.lanes) > 1}
-        self.introduced: set[int] = set()
         # The voices that rest where a staff is empty: the highest and the lowest, which have no other place.
         voices = score.array[:, VOICE]
         top, bottom = (int(voices.min()), int(voices.max())) if len(voices) else (0, 1)
@@ -120,6 +117,9 @@ class _BarWriter:
         self.signature = signature_of(fifths)
         self.standing: dict[tuple[int, str, int], int] = {}
         self.naturals: set[int] = set()  # notes that begin with a printed natural
+        # Staves that hold several lanes somewhere, and those of them on which the main voice has been written in such a bar.
+        self.shared = {staff for bar in bars for staff in (1, 2) if sum(lane.staff == staff for lane in bar.lanes) > 1}
+        self.introduced: set[int] = set()
 
     def write(self, bar: Bar) -> str:
         """All lanes of a bar, one after the other; a staff without notes gets a rest of a whole bar."""
@@ -143,6 +143,16 @@ class _BarWriter:
             text += [self._symbol(symbol, part.lane, stem, signs) for symbol in part.lane.symbols]
         return "".join(text)
 
+    def _number(self, lane: Lane) -> int:
+        """The number of a lane in the file, `voice + 1` up to multiples of five, which the reader takes off again.
+
+        Numbers differ between the staves, and that of the staff's main voice comes first on it, also as text.
+        """
+        if lane.number:
+            return 16 * MAX_VOICES + MAX_VOICES * (lane.number - 1) + lane.voice + 1
+        number = lane.voice + 1
+        return number + MAX_VOICES * (lane.staff == 2 and number != self.resting[2])
+
     def _lacks_main_voice(self, bar: Bar, staff: int) -> bool:
         """Whether the staff's main voice, the highest or the lowest of the piece, needs a rest here that is not printed.
 
@@ -150,7 +160,7 @@ class _BarWriter:
         staff. So that it follows ties, the main voice comes first and stands beside a lonely other one that is tied over a bar line.
         """
         lanes = [lane for lane in bar.lanes if lane.staff == staff]
-        main = any(_voice_number(lane, self.resting[2]) == self.resting[staff] for lane in lanes)
+        main = any(self._number(lane) == self.resting[staff] for lane in lanes)
         if staff not in self.shared or main or not lanes:
             self.introduced |= {staff} if main and len(lanes) > 1 else set()
             return False
@@ -190,7 +200,7 @@ class _BarWriter:
 
     def _symbol(self, symbol: Symbol, lane: Lane, stem: str, signs: dict[tuple[int, int], str]) -> str:
         """One written note, chord or rest."""
-        voice = _voice_number(lane, self.resting[2])
+        voice = self._number(lane)
         if not symbol.notes:
             if lane.number and not symbol.triplet:
                 return f"   <forward><duration>{symbol.ticks}</duration><voice>{voice}</voice><staff>{lane.staff}</staff></forward>\n"
@@ -235,16 +245,6 @@ class _BarWriter:
         if marks:
             parts.append(f"<notations>{marks}</notations>")
         return "".join(parts) + "</note>\n"
-
-
-def _voice_number(lane: Lane, lowest: int) -> int:
-    """The number of a lane in the file, `voice + 1` up to multiples of five, which the reader takes off again.
-
-    Numbers differ between the staves, and those of the highest voice and of the `lowest` one come first on theirs, also as text.
-    """
-    if lane.number:
-        return 16 * MAX_VOICES + MAX_VOICES * (lane.number - 1) + lane.voice + 1
-    return lane.voice + 1 + (MAX_VOICES if lane.staff == 2 and lane.voice + 1 != lowest else 0)
 
 
 def _unprinted(notes: str) -> str:

@@ -5,12 +5,14 @@ A tick is a 24th of a quarter note, so plain values are the multiples of 3 ticks
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from .score import DURATION, ONSET, PITCH, VOICE, Meter, Score
+from .vocabulary import MAX_VOICES
 
 # Ticks -> (name, dots) of values outside and inside triplets (three in the time of two).
 _NAMES = ("64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")
@@ -71,10 +73,25 @@ class Bar:
 
 
 def write_bars(score: Score) -> list[Bar]:
-    """Lay out a score (as `sounding` leaves it) in bars; one with a pickup begins with an incomplete bar."""
+    """Lay out a score (as `sounding` leaves it) in bars; one with a pickup begins with an incomplete bar.
+
+    Notation programs know `LANES` voices a staff, for a whole piece. Where a staff would need more, the further lanes that are least used
+    are closed, and what they held is cut into tied chords.
+    """
+    closed = {(voice, LANES) for voice in range(MAX_VOICES)}
+    while True:
+        bars = _lay_out(score, closed)
+        surplus = _surplus(bars)
+        if not surplus:
+            return bars
+        closed |= surplus
+
+
+def _lay_out(score: Score, closed: set[tuple[int, int]]) -> list[Bar]:
+    """The bars, without the lanes (voice and number) that are closed."""
     lines = score.bar_lines().tolist()
     starts = [_first_start(score), *lines[1:-1]]
-    lanes = _lanes(score)
+    lanes = _lanes(score, closed)
     changes = {meter.onset: meter for meter in score.meters}
     bars, meter = [], score.meters[0]
     for i, (start, end) in enumerate(zip(starts, lines[1:], strict=True)):
@@ -85,6 +102,16 @@ def write_bars(score: Score) -> list[Bar]:
         _fill(score, bars, events, voice, number)
     _assign_staves(score, bars)
     return bars
+
+
+def _surplus(bars: list[Bar]) -> set[tuple[int, int]]:
+    """The further lanes (voice and number) that are least used on a staff with more than `LANES`; main lanes are never too many."""
+    surplus: set[tuple[int, int]] = set()
+    for staff in (1, 2):
+        used = Counter((lane.voice, lane.number) for bar in bars for lane in bar.lanes if lane.staff == staff)
+        further = sorted((name for name in used if name[1]), key=lambda name: (used[name], -name[1]))
+        surplus |= set(further[: max(0, len(used) - LANES)])
+    return surplus
 
 
 def _first_start(score: Score) -> int:
@@ -101,31 +128,16 @@ def _first_start(score: Score) -> int:
 Event = tuple[int, int, list[int]]
 
 
-def _lanes(score: Score) -> dict[tuple[int, int], list[Event]]:
-    """For each voice and lane: its chords, none of which overlap.
-
-    Notation programs hold four voices a staff: further lanes are only opened where a bar has room for them even if all its voices but one
-    stand on one staff; elsewhere notes of different lengths are cut into tied chords.
-    """
+def _lanes(score: Score, closed: set[tuple[int, int]]) -> dict[tuple[int, int], list[Event]]:
+    """For each voice and lane: its chords, none of which overlap. What would need a closed lane is cut into tied chords."""
     lanes: dict[tuple[int, int], list[Event]] = {}
-    rows, lines = score.array.tolist(), score.bar_lines()
-    voices = sorted({row[VOICE] for row in rows})
-    # The highest and the lowest voice never share a staff.
-    spare = LANES - max(1, len(voices) - 1)
-    opened = np.zeros(len(lines), dtype=int)  # further lanes of each bar, of all voices together
-    for voice in voices:
-        own = np.zeros_like(opened)  # those of this voice
+    rows = score.array.tolist()
+    for voice in sorted({row[VOICE] for row in rows}):
         for cluster in _clusters(_chords(rows, voice)):
             numbers = _numbers(cluster)
-            first = int(np.searchsorted(lines, cluster[0][0], side="right")) - 1
-            last = int(np.searchsorted(lines, max(end for _, end, _ in cluster)))
-            wanted = np.maximum(own[first:last], max(numbers))
-            if (opened[first:last] - own[first:last] + wanted > spare).any():
+            if any((voice, number) in closed for number in range(1, max(numbers) + 1)):
                 cluster = _tied_chords(cluster)
                 numbers = [0] * len(cluster)
-            else:
-                opened[first:last] += wanted - own[first:last]
-                own[first:last] = wanted
             for event, number in zip(cluster, numbers, strict=True):
                 lanes.setdefault((voice, number), []).append(event)
     return lanes

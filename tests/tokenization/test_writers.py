@@ -16,7 +16,7 @@ from tests.tokenization.opening import musescore_complaints, music21_complaints,
 from tests.tokenization.samples import SCORES
 from tests.tokenization.schema import musicxml_schema
 from tokenization import Score, ScoreError, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
-from tokenization.notation import write_bars
+from tokenization.notation import LANES, write_bars
 from tokenization.score import Meter
 from tokenization.sounding import sounding
 from tokenization.spelling import spell
@@ -202,6 +202,20 @@ def test_musescore_opens_it_without_complaint_and_reads_the_same_notes(musescore
     tmp_path.chmod(0o700)
     for score in (sample_score(2), TRIPLETS):
         assert musescore_complaints(musescore, score, tmp_path) == []
+
+
+def test_no_staff_needs_more_voices_than_notation_programs_have(musescore: str, tmp_path: Path):
+    tmp_path.chmod(0o700)
+    rng = random.Random(3)
+    # Five voices, each of which at times sounds over itself: on one staff they would need more than four numbers.
+    over = [(96 * bar, 96, 50 + rng.randrange(12), bar % 5) for bar in range(15)]
+    over += [(96 * bar + 24, rng.choice((24, 36)), 74 - rng.randrange(12), bar % 5) for bar in range(15)]
+    score = Score([*over, *((0, 96, 70 - 5 * voice, voice) for voice in range(5))], key="C major")
+    numbers = {(lane.staff, lane.voice, lane.number) for bar in write_bars(score) for lane in bar.lanes}
+    assert {staff for staff, _, _ in numbers} == {1, 2} and any(number for _, _, number in numbers)
+    assert all(sum(staff == s for s, _, _ in numbers) <= LANES for staff in (1, 2))
+    assert read_score_bytes(musicxml_text(score).encode(), ".xml", key="C").array.tolist() == sounding(score).array.tolist()
+    assert musescore_complaints(musescore, score, tmp_path) == []
 
 
 def tied_score(seed: int, voices: int) -> Score:
