@@ -350,6 +350,9 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
 
 @auto_docstring
 class MusicGPTModel(MusicGPTPreTrainedModel):
+    # The heads stand beside this model, in `MusicGPTForCausalLM`.
+    _keys_to_ignore_on_load_unexpected = [r"^melodic_head\.", r"^imitation_head\."]
+
     def __init__(self, config: MusicGPTConfig):
         super().__init__(config)
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, config.pad_token_id)

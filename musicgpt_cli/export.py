@@ -24,7 +24,7 @@ FOLDERS = {"model": "model", "dataset": "dataset", "metric": "musical_metrics", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("kind", choices=(*KINDS, "all"), help="what to export; all: the four below --out")
+    parser.add_argument("kind", nargs="?", default="model", choices=(*KINDS, "all"), help="what to export (default: model); all: the four below --out")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write; an existing one is replaced")
     parser.add_argument("--model", type=Path, metavar="DIR", help="model, all: a checkpoint; default the shipped one")
     parser.add_argument("--source", action="append", metavar="SOURCE", help="dataset, all: as for `musicgpt build-dataset`")
