@@ -19,6 +19,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tqdm import tqdm
+
 from tests.tokenization.schema import musicxml_schema
 from tokenization.musicxml_writer import musicxml_text
 from tokenization.reading import read_score
@@ -121,7 +123,7 @@ def main() -> None:
             judges["music21"] = music21_complaints
         for folder in arguments.folders:
             counts: Counter = Counter()
-            for score in pieces(folder):
+            for score in tqdm(pieces(folder), desc=folder.name, unit="piece"):
                 counts["pieces"] += 1
                 for name, judge in judges.items():
                     complaints = judge(score)
