@@ -1,6 +1,6 @@
 """Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked otherwise or nothing.
 
-    python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--source ../shared/data/wtc] [--json FILE]
+    python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--source ../shared/data/wtc] [--json FILE] [--composer]
 
 As many pieces are composed for each meter, with full prefixes whose other values are drawn at random, each on its own: a value can only be
 brought about by its token. (Single tokens without the others are asked for with `--alone`; in training they are rare.) What is looked at:
@@ -11,6 +11,12 @@ brought about by its token. (Single tokens without the others are asked for with
 - form: whether the first bar with a note has one voice alone, as a fugue begins;
 - voices: whether exactly so many voices play;
 - tempo: notes a quarter note, mean and 95 % interval.
+
+With `--composer` in place of this: what `musicgpt.Composer` makes of the same wishes, which rules out voices beyond those asked for and closes
+pieces with a cadence, and of those that only it knows:
+
+- key, each of the 24: whether the pieces are, note for note, those of the normal key moved there, and whether `estimate_key` hears the key;
+- mood: whether the key heard is of the mood's mode, and notes a quarter note.
 
 With `--source` Bach's own pieces of that value are looked at in the same way, as many notes at a time: what can be expected at best.
 """
@@ -32,6 +38,7 @@ from tokenization.vocabulary import FORMS, METER_TICKS, METERS, MODES, OFFSET, T
 BATCH = 50
 VALUES = {"meter": METERS, "mode": MODES, "form": FORMS, "voices": (2, 3, 4, 5), "tempo": TEMPO_CLASSES}
 BAR_LENGTHS = tuple(sorted(set(METER_TICKS)))
+TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 _LONGEST = 96  # ticks up to which a longer note weighs more
 
 
@@ -175,6 +182,65 @@ def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = No
     return rows
 
 
+def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
+    """One row a wish: what of the composer's pieces is so."""
+    from tqdm import tqdm
+
+    from musicgpt import MOODS, Composer, Settings
+
+    composer = Composer(model)
+
+    def made(num: int = pieces, **wishes) -> list[Score]:
+        return [piece.score for piece in composer.compose(Settings(max_new_tokens=tokens, seed=seed, **wishes), num=num)]
+
+    rows: list[dict] = []
+
+    def note(name: str, value: str | int, what: str, values: list[float], is_share: bool = True) -> None:
+        mean, low, high = (round(x, 3) for x in interval(values, is_share))
+        unit = "share" if is_share else "notes a quarter"
+        rows.append({"asked": name, "value": value, "what": what, "pieces": len(values), "unit": unit, "mean": mean, "low": low, "high": high})
+
+    for voices in tqdm(VALUES["voices"], desc="voices", disable=None):
+        heard = [len(np.unique(score.array[:, VOICE])) for score in made(voices=voices)]
+        note("voices", voices, "exactly so many voices", [float(n == voices) for n in heard])
+        note("voices", voices, "not more voices", [float(n <= voices) for n in heard])
+    for mood in tqdm(MOODS, desc="moods", disable=None):
+        scores = made(mood=mood)
+        note("mood", mood, f"heard in {MOODS[mood].mode}", [float(heard_mode(score) == MOODS[mood].mode) for score in scores])
+        note("mood", mood, "density", [density(score) for score in scores], is_share=False)
+    for mode in tqdm(MODES, desc="keys", disable=None):
+        moved, heard_so = _in_all_keys(made, mode, max(2, pieces // 12))
+        note("key", f"12 {mode}", "the same piece, moved", moved)
+        note("key", f"12 {mode}", "heard in that key", heard_so)
+    return rows
+
+
+def _in_all_keys(made, mode: str, num: int) -> tuple[list[float], list[float]]:
+    """For `num` pieces in each key of a mode: whether it is the piece of the normal key moved there, and whether the key is heard."""
+    from tokenization import estimate_key
+    from tokenization.key import Key
+
+    normal = made(num, key="C major" if mode == "major" else "A minor")
+    moved, heard = [], []
+    for tonic in TONICS:
+        key = Key.parse(f"{tonic} {mode}")
+        for score, original in zip(made(num, key=str(key)), normal, strict=True):
+            same = np.array_equal(score.array - original.array, np.tile([0, 0, -key.transposition_to_normal(), 0], (len(original), 1)))
+            moved.append(float(same and score.key == key))
+            heard.append(float(estimate_key(score)[0].pitch_class == key.pitch_class and heard_mode(score) == mode))
+    return moved, heard
+
+
+def composer_table(rows: list[dict]) -> str:
+    """The rows of `by_composer` as a Markdown table."""
+    lines = ["| asked of the composer | n | what | |", "| --- " * 4 + "|"]
+    for row in rows:
+        text = "{:.0%} ({:.0%}-{:.0%})" if row["unit"] == "share" else "{:.2f} ({:.2f}-{:.2f}) notes a quarter"
+        figures = text.format(row["mean"], row["low"], row["high"])
+        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {row['what']} | {figures} |")
+    return "\n".join(lines)
+
+
 def table(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
     lines = ["| asked | n | pieces that are so | of those asked otherwise | of those asked nothing | of Bach's |", "| --- " * 6 + "|"]
@@ -199,6 +265,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a checkpoint; the shipped one if not given")
     parser.add_argument("--source", type=Path, help="the folder of the Well-Tempered Clavier's scores, for Bach's own values")
     parser.add_argument("--alone", action="store_true", help="prefixes of one token")
+    parser.add_argument("--composer", action="store_true", help="what the composer makes of voices, moods and keys instead")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     arguments = parser.parse_args()
@@ -207,9 +274,13 @@ def main() -> None:
 
     model = MusicGPTForCausalLM.from_pretrained(arguments.model or shipped_checkpoint()).eval()
     begun = time.perf_counter()
-    rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source, arguments.alone)
-    print(table(rows))
-    print(f"\n{arguments.pieces} pieces a meter, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
+    if arguments.composer:
+        rows = by_composer(model, arguments.pieces, arguments.tokens, arguments.seed)
+        print(composer_table(rows))
+    else:
+        rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source, arguments.alone)
+        print(table(rows))
+    print(f"\n{arguments.pieces} pieces a {'wish' if arguments.composer else 'meter'}, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
