@@ -136,7 +136,7 @@ def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
             for meter in zip(meters["onset"], meters["numerator"], meters["denominator"], strict=True)
         ],
         key=normal_key(str(row["mode"])) if row.get("mode") else None,
-        tempo=None if tempo is None else float(tempo),
+        tempo=None if tempo is None or tempo != tempo else float(tempo),  # NumPy's format has NaN for None
         tempo_class=row.get("tempo_class"),
         form=row.get("kind"),
         title=row.get("title") or row.get("id"),

@@ -52,6 +52,8 @@ class Key(NamedTuple):
             mode = "minor" if tonic[0].islower() else "major"
         mode = {"maj": "major", "min": "minor", "m": "minor", "dur": "major", "moll": "minor"}.get(mode, mode)
         accidental = _ACCIDENTALS.get(tonic[1:].lower())
+        if tonic.lower() in ("es", "as"):  # the German names of E flat and A flat, not E and A with the "s" of a sharp
+            accidental = -1
         if len(words) > 2 or tonic[0].upper() not in _STEPS or accidental is None or mode not in MODES:
             raise ScoreError(f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'.")
         return cls(tonic[0].upper() + {0: "", 1: "#", -1: "b"}[accidental], mode)

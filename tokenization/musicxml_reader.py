@@ -23,6 +23,8 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 OUR_SOFTWARE = "MusicGPT"  # files that name it carry true voices; all others may carry layers of the notation
 _MAX_ELEMENTS = 16 * MAX_NOTES
 _MAX_DEPTH = 50
+_MAX_ATTRIBUTES = 200
+_MAX_GAP = 2**20  # bytes without the beginning of an element
 _MAX_MEASURES = 20_000
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAJORS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
@@ -72,6 +74,8 @@ class _BoundedBuilder(ElementTree.TreeBuilder):
             raise ScoreReadError(
                 f"The MusicXML is nested deeper than {_MAX_DEPTH} or holds more than {_MAX_ELEMENTS} elements; it is not a score."
             )
+        if len(attributes) > _MAX_ATTRIBUTES:
+            raise ScoreReadError(f"The MusicXML has an element with {len(attributes)} attributes; it is not a score.")
         return super().start(tag, attributes)
 
     def end(self, tag: str) -> ElementTree.Element:
@@ -133,12 +137,18 @@ def _bounded(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _parse(data: bytes) -> ElementTree.Element:
-    if b"<!ENTITY" in data:
+    if b"<!ENTITY" in data.replace(b"\0", b""):  # UTF-16 too
         raise ScoreReadError("The XML defines entities, which no score needs; it is refused.")
     try:
-        parser = ElementTree.XMLParser(target=_BoundedBuilder())
+        builder = _BoundedBuilder()
+        parser = ElementTree.XMLParser(target=builder)
+        count = last = 0
         for start in range(0, len(data), 2**16):  # in pieces: an error does not stop the parser before the end of what it was fed
             parser.feed(data[start : start + 2**16])
+            if builder.count > count:
+                count, last = builder.count, start
+            elif start - last >= _MAX_GAP:
+                raise ScoreReadError("The MusicXML holds a megabyte without an element; it is not a score.")
         return parser.close()
     except (ElementTree.ParseError, LookupError, UnicodeError) as error:
         raise ScoreReadError(f"The file is not well-formed XML: {str(error)[:80]}.") from error

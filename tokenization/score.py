@@ -89,7 +89,15 @@ class Changes(NamedTuple):
 
 
 def _as_array(notes: Any) -> np.ndarray:
-    array = np.asarray(notes, dtype=np.int64) if len(notes) else np.zeros((0, 4), dtype=np.int64)
+    try:
+        given = np.asarray(notes) if len(notes) else np.zeros((0, 4), dtype=np.int64)
+        with np.errstate(invalid="ignore"):  # nan and inf are caught by the comparison
+            array = given.astype(np.int64)
+        whole = given.dtype.kind in "iu" or np.array_equal(given, array)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ScoreError(f"Notes must be rows of four whole numbers: onset, duration, pitch, voice ({error}).") from error
+    if not whole:
+        raise ScoreError("Notes must be whole numbers: times are counted in ticks, 24 a quarter note.")
     if array.ndim != 2 or array.shape[1] != 4:
         raise ScoreError(f"Notes must be rows of (onset, duration, pitch, voice), not an array of shape {array.shape}.")
     # The order of the tokens: by onset, then from the highest voice down, chords within a voice from the top.
@@ -152,6 +160,8 @@ class Score:
             raise ScoreError(f"Unknown form {form!r}: it must be one of {', '.join(FORMS)}.")
         if tempo_class not in (None, *TEMPO_CLASSES):
             raise ScoreError(f"Unknown tempo {tempo_class!r}: it must be one of {', '.join(TEMPO_CLASSES)}.")
+        if tempo is not None and not 0 < tempo < float("inf"):
+            raise ScoreError(f"Unknown tempo {tempo}: it must be a number of quarter notes a minute above 0.")
         self.key = None if key is None else Key.parse(key)
         self.tempo, self.tempo_class, self.form = tempo, tempo_class, form
         self.title, self.source, self.notices = title, source, tuple(notices)

@@ -23,7 +23,10 @@ def as_ids(ids: Any) -> np.ndarray:
     """
     if hasattr(ids, "detach"):
         ids = ids.detach().cpu()
-    array = np.asarray(ids)
+    try:
+        array = np.asarray(ids)
+    except ValueError as error:
+        raise TokenError("One piece is a flat sequence of ids; this holds sequences of several lengths. Decode them piece by piece.") from error
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1:
@@ -57,8 +60,10 @@ class ScoreTokens:
             add_eos (`bool`): end with `<eos>`; without it the ids are a prompt that the model can continue.
 
         Raises:
-            ScoreError: if the score has no notes.
+            ScoreError: if it is no score or has no notes.
         """
+        if not hasattr(score, "quantised"):
+            raise ScoreError(f"Only a Score can be encoded, not {type(score).__name__}: read one with read_score, or build Score(notes).")
         ids = encode(score).tolist()
         return ids if add_eos else ids[:-1]
 

@@ -9,6 +9,7 @@ a voice are dear, a note that is held keeps its voice. Connections are found for
 
 from __future__ import annotations
 
+from bisect import insort
 from functools import lru_cache
 from itertools import combinations
 
@@ -49,7 +50,7 @@ def _slices(array: np.ndarray) -> list[tuple[int, list[int]]]:
     """At each onset: the tick and the notes that sound then, highest first."""
     onsets = array[:, ONSET].tolist()
     ends = (array[:, ONSET] + array[:, DURATION]).tolist()
-    pitches = array[:, PITCH].tolist()
+    falling = (-array[:, PITCH]).tolist().__getitem__
     slices: list[tuple[int, list[int]]] = []
     sounding: list[int] = []
     i = 0
@@ -57,19 +58,17 @@ def _slices(array: np.ndarray) -> list[tuple[int, list[int]]]:
         now = onsets[i]
         sounding = [j for j in sounding if ends[j] > now]
         while i < len(onsets) and onsets[i] == now:
-            sounding.append(i)
+            insort(sounding, i, key=falling)
             i += 1
-        sounding.sort(key=lambda j: -pitches[j])
         slices.append((now, sounding))
     return slices
 
 
-def count_voices(array: np.ndarray) -> int:
+def _count_voices(array: np.ndarray, slices: list[tuple[int, list[int]]]) -> int:
     """How many voices a piece has: the largest number of notes that sound together for at least `FULL_SHARE` of it, at most five.
 
     The last two bars (eight quarters, at most a quarter of the piece) are not looked at.
     """
-    slices = _slices(array)
     ends = array[:, ONSET] + array[:, DURATION]
     begin, end = int(array[:, ONSET].min()), int(ends.max())
     times = np.array([now for now, _ in slices] + [end])
@@ -101,7 +100,7 @@ def infer_voices(array: np.ndarray, num_voices: int | None = None) -> np.ndarray
 
     Args:
         array (integer array of shape `(notes, 4)`): onset, duration, pitch, voice, in any order; the voice column is ignored.
-        num_voices (`int`, *optional*): how many parts, 1 to 5; counted (`count_voices`) when not given.
+        num_voices (`int`, *optional*): how many parts, 1 to 5; counted when not given.
 
     Returns:
         The voices, `int64` of shape `(notes,)`, in the order of `array`. Where more notes sound than there are voices, neighbouring
@@ -117,9 +116,10 @@ def infer_voices(array: np.ndarray, num_voices: int | None = None) -> np.ndarray
         return np.zeros(0, dtype=np.int64)
     order = np.lexsort((-array[:, PITCH], array[:, ONSET]))
     ordered = array[order]
-    voices = num_voices or count_voices(ordered)
+    slices = _slices(ordered)
+    voices = num_voices or _count_voices(ordered, slices)
     result = np.empty(len(array), dtype=np.int64)
-    result[order] = _search(ordered, voices) if voices > 1 else 0
+    result[order] = _search(ordered, slices, voices) if voices > 1 else 0
     return result
 
 
@@ -129,10 +129,11 @@ def _registers(slices: list[tuple[int, list[list[int]]]], pitches: list[int], vo
     return np.array([[pitches[cell[0]] for cell in cells] for cells in full], dtype=np.float64).mean(axis=0)
 
 
-def _search(array: np.ndarray, voices: int) -> np.ndarray:
-    """The cheapest path through the contigs; the voices of `array`, which is sorted by onset."""
+def _search(array: np.ndarray, sounding: list[tuple[int, list[int]]], voices: int) -> np.ndarray:
+    """The cheapest path through the contigs; the voices of `array`, which is sorted by onset, with its `_slices`."""
     rows = array.tolist()
-    slices = [(now, _cells(notes, voices, rows)) for now, notes in _slices(array)]
+    note_ends = (array[:, ONSET] + array[:, DURATION]).tolist()
+    slices = [(now, _cells(notes, voices, rows)) for now, notes in sounding]
     pitches = [row[PITCH] for row in rows]
     most = max(len(cells) for _, cells in slices)
     voices = min(voices, most)
@@ -162,7 +163,7 @@ def _search(array: np.ndarray, voices: int) -> np.ndarray:
         last, ended = last[best], ended[best]
         place = np.arange(len(ways))[:, None]
         last[place, ways] = top
-        ends = np.array([max(rows[j][ONSET] + rows[j][DURATION] for j in cell) for cell in cells], dtype=np.float64)
+        ends = np.array([max([note_ends[j] for j in cell]) for cell in cells], dtype=np.float64)
         ended[place, ways] = ends
         held_by = {j: ways[:, i] for i, cell in enumerate(cells) for j in cell}
     return _trace(slices, chosen, int(total.argmin()), voices, len(rows))

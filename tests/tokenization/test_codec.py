@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.tokenization.samples import LEGAL_SCORES, SCORES
 from tokenization.codec import SUCCESSORS, decode, encode, first_error, prefix_ids, token_errors
 from tokenization.errors import ScoreError, TokenError
+from tokenization.key import Key
 from tokenization.score import Meter, Score
 from tokenization.vocabulary import (
     DURATIONS,
@@ -163,6 +164,31 @@ def test_prefix():
         prefix_ids(meter="5/4")
     with pytest.raises(ScoreError, match="without notes"):
         encode(Score([]))
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [[(0.5, 24, 60, 0)], [(0, float("nan"), 60, 0)], [("a", 1, 2, 3)], [(0, 24, 60, 0), (1,)], [(0, 24, 60)], [(0, 10**30, 60, 0)], [(0, 24, 60, 5)], [None]],
+    ids=str,
+)
+def test_notes_that_are_none_are_refused_in_words(notes: list):
+    with pytest.raises(ScoreError, match=r"\.$"):
+        Score(notes)
+
+
+def test_whole_floats_are_notes_and_impossible_tempi_are_none():
+    assert Score(np.array([[0.0, 24.0, 60.0, 0.0]])) == Score([(0, 24, 60, 0)])
+    for tempo in (0, -5.0, float("nan"), float("inf")):
+        with pytest.raises(ScoreError, match="Unknown tempo"):
+            Score([(0, 24, 60, 0)], tempo=tempo)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Es dur", "Eb major"), ("as moll", "Ab minor"), ("fis moll", "F# minor"), ("es", "Eb minor"), ("Cs major", "C# major"), ("Bbm", "Bb minor")],
+)
+def test_keys_as_people_write_them(text: str, name: str):
+    assert str(Key.parse(text)) == name
 
 
 def test_a_change_of_meter_is_written_before_the_note_that_it_begins_with():

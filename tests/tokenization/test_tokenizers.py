@@ -108,6 +108,10 @@ def test_helpers(tokenizer, tmp_path: Path):
     assert not (tmp_path / "b.mid").exists()
     with pytest.raises(TokenError, match="flat sequence"):
         tokenizer.decode_score(np.array([ids, ids]))
+    with pytest.raises(TokenError, match="several lengths"):
+        tokenizer.decode_score([[1, 2], [1]])
+    with pytest.raises(ScoreError, match="Only a Score can be encoded, not list"):
+        tokenizer.encode_score(ids)
     with pytest.raises(TokenError, match="integers"):
         tokenizer.decode_score(["<bos>"])
     assert tokenizer.decode_score([*ids[:3], 149, *ids[3:]], strict=False).notices

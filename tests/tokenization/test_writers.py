@@ -50,6 +50,11 @@ def test_sounding_ends_a_note_where_its_voice_strikes_it_again():
     assert sounding(score).array.tolist() == [[0, 24, 60, 0], [0, 48, 60, 1], [24, 24, 60, 0], [48, 12, 67, 0]]
 
 
+def test_a_long_title_is_cut_between_letters():
+    score = Score([(0, 24, 60, 0)], title="é" * 100, key="C")
+    assert read_score_bytes(midi_bytes(score), ".mid").title == "é" * 63
+
+
 def test_midi_has_one_track_and_channel_a_voice():
     mido = pytest.importorskip("mido")
     import io
