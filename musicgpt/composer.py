@@ -163,6 +163,7 @@ class Composer:
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
         from .ending import FullClose
+        from .entries import Entries
         from .length import Length
         from .sampling import SeededSampling, StopAndReport
 
@@ -189,6 +190,7 @@ class Composer:
             generation_config=config,
             logits_processor=LogitsProcessorList(
                 [
+                    *([Entries(task.ids, len(seeds), wanted.voices)] if wanted.voices else []),
                     Length(wanted.min_bars, wanted.min_notes),
                     FullClose(
                         task.ids,

@@ -198,8 +198,8 @@ class Close:
         """A note of the triad, in the bass the tonic, below the voice above and with room for those below, not far from where the voice was."""
         lowest, below = 33 if self.mode == "minor" else 36, len(left) - 1
         # Of the triad there is a note at least every five semitones.
-        room = (lowest + 5 * below <= _PITCH) & ((self.written[-1] > _PITCH) if self.written else True)
-        masks = [_IS["NOTE"], _of_classes(TRIAD[self.mode] if below else (TONIC[self.mode],)), room]
+        room: np.ndarray = (lowest + 5 * below <= _PITCH) & ((self.written[-1] > _PITCH) if self.written else True)
+        masks: list[np.ndarray] = [_IS["NOTE"], _of_classes(TRIAD[self.mode] if below else (TONIC[self.mode],)), room]
         thirds = {0, 1} & {pitch % 12 for pitch in self.written} if self.mode == "minor" else set()
         if thirds:
             masks.append(_of_classes([c for c in range(12) if c not in {0, 1} - thirds]))

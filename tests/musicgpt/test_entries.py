@@ -1,0 +1,64 @@
+"""Voices that were asked for enter one after another and come back, without crossing those that sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from musicgpt import Settings
+from musicgpt.ending import Progress
+from musicgpt.entries import BETWEEN_ENTRIES, REST, Entries
+from tokenization import Score, encode
+from tokenization.score import VOICE
+from tokenization.vocabulary import TOKEN_TO_ID
+
+
+def missing_after(rows: list[tuple], voices: int) -> list[int]:
+    """Which voices may take the last note of a piece in 4/4, as `Entries` reads it before its VOICE token."""
+    ids = encode(Score(rows))[:-4].tolist()  # DUR, TIME and <eos> off, and VOICE
+    progress = Progress()
+    for token in ids:
+        progress.feed(token)
+    entries = Entries([], 1, voices)
+    found = entries.missing(progress)
+    scores = Entries([], 1, voices)(torch.tensor([ids]), torch.zeros(1, 150))
+    liked = [voice for voice in range(5) if scores[0, TOKEN_TO_ID[f"VOICE_{voice}"]] > 0]
+    assert liked == found and (scores > 0).sum() == len(found)
+    return found
+
+
+def alone(bars: int, voice: int = 1, pitch: int = 60) -> list[tuple]:
+    """Quarter notes of one voice."""
+    return [(24 * i, 24, pitch, voice) for i in range(4 * bars)]
+
+
+def test_voices_enter_one_after_another():
+    before = alone(BETWEEN_ENTRIES)
+    assert missing_after([*before[:-1], (24 * len(before) - 24, 24, 72, 1)], 3) == []  # still within the first bars
+    assert missing_after([*before, (24 * len(before), 24, 72, 1)], 3) == [0, 2]
+    two = sorted([*alone(3), *alone(3, voice=2, pitch=48)])
+    assert missing_after([*two, (288, 24, 72, 1)], 3) == []  # the third waits for its turn
+
+
+def test_an_entry_does_not_cross_voices_that_sound():
+    long = [*alone(2), (192, 96, 60, 1)]
+    assert missing_after([*long, (216, 24, 72, 2)], 3) == [0]
+    assert missing_after([*long, (216, 24, 48, 2)], 3) == [2]
+    assert missing_after([*long, (216, 24, 60, 2)], 3) == []
+
+
+@pytest.mark.parametrize(("pitch", "returns"), [(50, True), (74, False)])
+def test_a_voice_that_rested_comes_back_near_where_it_was(pitch, returns):
+    rows = [(0, 24, 60, 0), (0, 24, 48, 1), *[(24 * i, 24, 84, 0) for i in range(1, 4 * REST + 2)]]
+    assert missing_after([*rows, (24 * (4 * REST + 2), 24, pitch, 0)], 2) == ([1] if returns else [])
+    assert missing_after([*rows[:-8], (24 * (4 * REST - 6), 24, 50, 0)], 2) == []  # not yet
+
+
+@pytest.mark.parametrize("voices", [3, 4])
+def test_the_composers_pieces_have_the_voices_that_were_asked_for(composer, voices):
+    pieces = composer.compose(Settings(voices=voices, form="fugue", max_new_tokens=500, min_bars=1000, seed=4), num=4)
+    heard = [set(np.unique(piece.score.array[:, VOICE]).tolist()) for piece in pieces]
+    assert all(found == set(range(voices)) for found in heard)
+    [alone] = composer.compose(pieces[2].settings)
+    assert alone.ids == pieces[2].ids
