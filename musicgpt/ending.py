@@ -46,7 +46,7 @@ _LEAP = 12
 _NEAR = 4
 _NOTE, _VOICE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME", "METER"))
 _TYPES, _VALUES = TYPE_OF_ID.tolist(), VALUE_OF_ID.tolist()
-_IS = {name: TYPE_INDEX[name] == TYPE_OF_ID for name in ("NOTE", "VOICE", "DUR", "TIME")}
+_IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE", "DUR", "TIME")}
 _PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
 _TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
 _EVERYTHING = np.ones(VOCAB_SIZE, dtype=bool)
