@@ -14,6 +14,7 @@ from .fast_music import (
     COUNT,
     DURATION,
     LATEST,
+    LONGEST,
     NOTE_PITCH,
     NUM_MEANINGS,
     ONSET_0,
@@ -33,7 +34,6 @@ from .fast_music import (
 
 TABLE_SIZE = 4096
 NUM_TABLES = 2  # circumstances in detail, and in outline
-LONGEST = 256  # ticks in the tables of tokens by duration and by step
 _MOST = 7
 
 

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from .fast_compiler import Floats, Halves, Ints, cos, f32, kernel, sin, sqrt, struct
+from .fast_imitation import NUM_KEYS, expect
 from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, PITCH_0, STATE_SIZE, TICKS, TOKEN, elapsed, remaining
 from .fast_simd import (
     exp_and_sum,
@@ -30,22 +31,26 @@ from .fast_simd import (
     scores_4x2,
     widen,
 )
+from .imitation_musicgpt import OFFSETS
 
 # Places in `at`.
 (
     TOKENS, BAR_POSITIONS, BARS, VOICE_PITCHES, VOICE_REMAININGS, VOICE_ELAPSEDS, VOICE_PROJ, INTERVALS, MOTIFS, FREQUENCIES,
-    NORM, NORM_BIAS, HEAD, MELODIC, LAYERS,
-) = range(15)  # fmt: skip
+    NORM, NORM_BIAS, HEAD, MELODIC, IMITATION, IMITATION_BIAS, LAYERS,
+) = range(17)  # fmt: skip
 # Places in `at` behind LAYERS + 8 times the number of the layer.
 NORM_1, NORM_1_BIAS, QKV, OUT, NORM_2, NORM_2_BIAS, UP, DOWN = range(8)
 # Places in `size`.
 (
     HIDDEN, INNER, NUM_LAYERS, HEADS, HEAD_DIM, VOCAB, VOCAB_ROWS, VOICES, TOKEN_PAIRS, TICK_PAIRS, BAR_PERIOD, PITCH_CHANNELS,
     REMAINING_CHANNELS, ELAPSED_CHANNELS, VOICE_INPUT, MELODIC_ROWS, NUM_STEPS, FIRST_NOTE, NUM_NOTES, ROOM, NUM_MOTIFS, BOS, SILENT,
-    BAR_TICKS_DEFAULT, NUM_CACHED, HALF, FIRST_MATRIX,
-) = range(27)  # fmt: skip
+    BAR_TICKS_DEFAULT, NUM_CACHED, HALF, FIRST_MATRIX, IMITATION_ROWS, FIRST_DURATION, NUM_DURATIONS, FIRST_TIME, LOWEST_PITCH,
+) = range(32)  # fmt: skip
 # Keys lie in blocks of this many, and room is made for a multiple of it.
 KEY_BLOCK = 64
+# Offsets of pitch to which the imitation head gives a score, and the first of them; its scores of durations, and of times, begin at these places.
+_NUM_OFFSETS, _FIRST_OFFSET = len(OFFSETS), OFFSETS[0]
+_DURATION_SCORES, _TIME_SCORES = NUM_KEYS * _NUM_OFFSETS, NUM_KEYS * (_NUM_OFFSETS + 2)
 
 _HALF, _ONE, _LOWEST_SCORE = np.float32(0.5), np.float32(1.0), np.float32(-3e38)
 # Coefficients of the rational erf on [-4, 4] (Eigen), within a few units in the last place.
@@ -96,6 +101,8 @@ class Work:
     p: Floats  # (4, ROOM), attention
     logits: Floats  # (tokens, VOCAB_ROWS)
     melodic: Floats  # (MELODIC_ROWS,)
+    expected: Ints  # (2 VOICES + 4,)
+    imitation: Floats  # (IMITATION_ROWS,)
     tile: Floats  # (4, INNER), rows of a weight
 
 
@@ -331,3 +338,24 @@ def melodic_logits(m: Model, r: Work, token: int):
         if pitch > 0:
             for note in range(max(1, pitch - largest), min(size[NUM_NOTES], pitch + largest) + 1):
                 logits[note - 1] += r.melodic[v * steps + largest + note - pitch]
+
+
+@kernel(whole=True)
+def imitation_logits(m: Model, r: Work, token: int, notes: Ints, room: int):
+    """Adds to one row of logits what the imitation head gives for the tokens that are expected, by the row's log of `notes`."""
+    size, s, expected = m.size, r.states + token * STATE_SIZE, r.expected
+    voices, count, first_time = size[VOICES], size[NUM_NOTES], size[FIRST_TIME]
+    if not expect(s, m.table, m.token_of, notes, room, voices, size[LOWEST_PITCH], count, first_time, expected):
+        return
+    scores, logits, single = r.imitation, r.logits + token * size[VOCAB_ROWS], expected + 2 * voices
+    product(m, r, m.at[IMITATION], r.x + token * size[HIDDEN], scores, 1, size[IMITATION_ROWS], size[HIDDEN])
+    add(scores, m.w + m.at[IMITATION_BIAS], size[IMITATION_ROWS])
+    for v in range(voices):
+        if expected[voices + v] > 0:
+            first = expected[v] - 1 + _FIRST_OFFSET
+            for i in range(max(0, -first), min(_NUM_OFFSETS, count - first)):
+                logits[size[FIRST_NOTE] + first + i] += scores[(expected[voices + v] - 1) * _NUM_OFFSETS + i]
+    if single[0] > 0:
+        logits[size[FIRST_DURATION] + single[0] - 1] += scores[_DURATION_SCORES + single[1] - 1]
+    if single[2] > 0:
+        logits[first_time + single[2] - 1] += scores[_TIME_SCORES + single[3] - 1]

@@ -27,9 +27,12 @@ from .fast_draft import NUM_TABLES, TABLE_SIZE, guess, learn
 from .fast_forward import (
     BAR_TICKS_DEFAULT,
     BOS,
+    FIRST_DURATION,
     FIRST_NOTE,
+    LOWEST_PITCH,
     MELODIC_ROWS,
     NUM_CACHED,
+    NUM_DURATIONS,
     NUM_MOTIFS,
     NUM_NOTES,
     SILENT,
@@ -39,9 +42,11 @@ from .fast_forward import (
     Model,
     Work,
     forward,
+    imitation_logits,
     melodic_logits,
     token_logits,
 )
+from .fast_imitation import NUM_FIELDS, hear
 from .fast_music import IS_TIME, NUM_MEANINGS, STATE, STATE_SIZE, TOKEN, advance
 
 # Tokens that one pass takes of a row beyond its last one: guesses. Together they fill a tile of four.
@@ -60,6 +65,8 @@ class Rows:
     cached: Ints  # (rows,), tokens in its cache: all its real tokens but the last
     done: Bools  # (rows,)
     state: Ints  # (rows, STATE_SIZE), after the tokens in the cache
+    notes: Ints  # (rows, NUM_FIELDS, note_room), see `fast_imitation`
+    note_room: int  # 0: no log is kept
     memory: Ints32  # (rows, NUM_TABLES, TABLE_SIZE), of the guesses
     seen: Bools  # (rows, vocab), for the repetition penalty
     scores: Floats  # (vocab,)
@@ -70,14 +77,22 @@ class Rows:
 
 
 @kernel
-def _follow(before: Ints, s: Ints, m: Model, rules: Rules, token: int, column: int):
-    """`s` becomes the state after `token` in `column`, where the state was `before`."""
+def _follow(before: Ints, s: Ints, m: Model, rules: Rules, b: Rows, row: int, token: int, column: int):
+    """`s` becomes the state of a row after `token` in `column`, where the state was `before`."""
     for i in range(STATE_SIZE):
         s[i] = before[i]
     z = m.size
     advance(
         s, token, column, m.table, z[VOCAB], rules.next_state, z[SILENT], z[VOICES], z[NUM_MOTIFS], z[BOS], z[BAR_TICKS_DEFAULT]
     )  # fmt: skip
+    if b.note_room > 0:
+        hear(before, s, _log(b, row), b.note_room, token, z[BOS], z[FIRST_DURATION], z[NUM_DURATIONS], z[LOWEST_PITCH])
+
+
+@kernel
+def _log(b: Rows, row: int) -> Ints:
+    """The notes of a row."""
+    return b.notes + row * NUM_FIELDS * b.note_room
 
 
 @kernel
@@ -91,7 +106,7 @@ def read_prompt(m: Model, rules: Rules, r: Work, b: Rows, row: int, first: int, 
         for i in range(count):
             if learns and start + i > first:
                 learn(b.memory + row * NUM_TABLES * TABLE_SIZE, before, m.table, m.size[VOICES], ids[start + i])
-            _follow(before, r.states + i * STATE_SIZE, m, rules, ids[start + i], start + i)
+            _follow(before, r.states + i * STATE_SIZE, m, rules, b, row, ids[start + i], start + i)
             before = r.states + i * STATE_SIZE
             r.positions[i] = start - first + i
         r.rows[0], r.firsts[0], r.counts[0] = row, 0, count
@@ -121,7 +136,7 @@ def look_ahead(m: Model, rules: Rules, r: Work, b: Rows, until: int, num_guesses
                 if m.size[NUM_CACHED] > 1 and m.table[NUM_MEANINGS * token + IS_TIME] > 0:
                     break
                 token = guess(b.memory + row * NUM_TABLES * TABLE_SIZE, before, m.table, m.size[VOICES], m.token_of)
-            _follow(before, r.states + total * STATE_SIZE, m, rules, token, length - 1 + i)
+            _follow(before, r.states + total * STATE_SIZE, m, rules, b, row, token, length - 1 + i)
             before = r.states + total * STATE_SIZE
             r.positions[total] = b.cached[row] + i
             total += 1
@@ -135,11 +150,13 @@ def look_ahead(m: Model, rules: Rules, r: Work, b: Rows, until: int, num_guesses
 
 
 @kernel
-def finish_logits(m: Model, rules: Rules, r: Work, place: int, always: bool) -> int:
-    """Adds the melodic head's part to one row of logits where a NOTE may come; returns where the row begins."""
+def finish_logits(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, always: bool) -> int:
+    """Adds the parts of the heads to the logits of a row in `place`, the melodic one's where a NOTE may come; returns where they begin."""
     state = r.states[place * STATE_SIZE + STATE]
     if m.size[MELODIC_ROWS] > 0 and (always or rules.legal[state * m.size[VOCAB] + m.size[FIRST_NOTE]]):
         melodic_logits(m, r, place)
+    if b.note_room > 0:
+        imitation_logits(m, r, place, _log(b, row), b.note_room)
     return place * m.size[VOCAB_ROWS]
 
 
@@ -165,7 +182,7 @@ def mask_row(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int):
 def choose_next(m: Model, rules: Rules, r: Work, b: Rows, row: int, place: int, noise: Floats) -> int:
     """The next token of a row, after the state in `place`."""
     how, vocab = rules.how, m.size[VOCAB]
-    logits = r.logits + finish_logits(m, rules, r, place, how[GRAMMAR] == 0)
+    logits = r.logits + finish_logits(m, rules, r, b, row, place, how[GRAMMAR] == 0)
     for i in range(vocab):
         b.scores[i] = logits[i]
     if how[PENALTY] != 1:

@@ -13,10 +13,12 @@ from torch import nn
 
 from .configuration_musicgpt import MusicGPTConfig
 from .fast_compiler import converts_halves, pack
-from .fast_draft import LONGEST, NUM_TABLES, TABLE_SIZE
+from .fast_draft import NUM_TABLES, TABLE_SIZE
 from .fast_forward import KEY_BLOCK, Model, Work
+from .fast_imitation import NUM_FIELDS
 from .fast_loop import GUESSES, PROMPT_PART, Rows
-from .fast_music import BAR_TICKS, BAR_TICKS_BEFORE, MAX_VOICES, STATE_SIZE
+from .fast_music import BAR_TICKS, BAR_TICKS_BEFORE, LONGEST, MAX_VOICES, STATE_SIZE
+from .imitation_musicgpt import NUM_SCORES
 from .musical_state_musicgpt import INTERVAL_MAX, NUM_BAR_POSITIONS, NUM_ELAPSED, NUM_INTERVALS, NUM_REMAINING
 
 
@@ -82,6 +84,7 @@ def _parts(model) -> list[torch.Tensor | tuple[torch.Tensor, ...]]:
         base.norm.bias,
         _matrix(model.lm_head.weight),
         _matrix(model.melodic_head.proj.weight) if hasattr(model, "melodic_head") else (),
+        *_imitation_parts(model),
     ]
     for layer in base.layers:
         attention, norms = layer.self_attn, (layer.input_layernorm, layer.post_attention_layernorm)
@@ -89,6 +92,14 @@ def _parts(model) -> list[torch.Tensor | tuple[torch.Tensor, ...]]:
         parts += [norms[0].weight, norms[0].bias, qkv, (attention.o_proj.weight,), norms[1].weight, norms[1].bias]
         parts += [(layer.mlp.up_proj.weight,), (layer.mlp.down_proj.weight,)]
     return parts
+
+
+def _imitation_parts(model) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+    """Weight and bias of the imitation head, with zeros for scores up to a multiple of 4."""
+    if not hasattr(model, "imitation_head"):
+        return (), torch.zeros(0)
+    proj = model.imitation_head.proj
+    return _matrix(proj.weight), nn.functional.pad(proj.bias, (0, _up(NUM_SCORES, 4) - NUM_SCORES))
 
 
 def _rotary_parts(rotary):
@@ -204,7 +215,8 @@ def model_of(model, rows: int, max_length: int) -> Packed:
             *channels, _up(config.max_voices * sum(channels), 16), 0 if head is None else _up(head.proj.out_features, 4),
             2 * INTERVAL_MAX + 1, *config.token_blocks["NOTE"], _up(max_length, KEY_BLOCK), config.num_motifs, config.bos_token_id,
             _silent_token(config), config.default_bar_ticks, rows,
-            len(weights.halves) > 0, weights.first_matrix,
+            len(weights.halves) > 0, weights.first_matrix, _up(NUM_SCORES, 4) if hasattr(model, "imitation_head") else 0,
+            *config.token_blocks["DUR"], config.token_blocks["TIME"][0], config.lowest_pitch,
         ],
         dtype=np.int64,
     )  # fmt: skip
@@ -242,6 +254,7 @@ def work_for(model, rows: int, max_length: int) -> Packed:
         h=_floats(tokens * hidden), x=_floats(tokens * widest), y=_floats(tokens * hidden), angles=_floats(tokens * config.head_dim),
         p=_floats(4 * room), logits=_floats(tokens * _up(config.vocab_size, 4)),
         melodic=_floats(config.max_voices * (2 * INTERVAL_MAX + 1) + 4),
+        expected=_ints(2 * config.max_voices + 4), imitation=_floats(_up(NUM_SCORES, 4)),
         tile=_floats(4 * max(config.intermediate_size, widest)),
     )  # fmt: skip
 
@@ -249,11 +262,13 @@ def work_for(model, rows: int, max_length: int) -> Packed:
 def rows_for(model, rows: int, max_length: int) -> Packed:
     """A batch of empty rows."""
     config = model.config
+    # A note takes a NOTE and a VOICE at least.
+    note_room = max_length // 2 + 1 if hasattr(model, "imitation_head") else 0
     state = _ints(rows, STATE_SIZE)
     state[:, BAR_TICKS] = state[:, BAR_TICKS_BEFORE] = config.default_bar_ticks
     return Packed(
         Rows, ids=_ints(rows, max_length), room=max_length, length=_ints(rows), cached=_ints(rows), done=np.zeros(rows, dtype=np.bool_),
-        state=state, memory=np.zeros((rows, NUM_TABLES, TABLE_SIZE), dtype=np.int32),
+        state=state, notes=_ints(rows, NUM_FIELDS, note_room), note_room=note_room, memory=np.zeros((rows, NUM_TABLES, TABLE_SIZE), dtype=np.int32),
         seen=np.zeros((rows, config.vocab_size), dtype=np.bool_), scores=_floats(config.vocab_size),
         sorted_scores=_floats(config.vocab_size), places=_ints(max(config.vocab_size, 2 * config.token_blocks["NOTE"][1])), allowed=np.zeros(config.vocab_size, dtype=np.bool_),
         statistics=_ints(2),

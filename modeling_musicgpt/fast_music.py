@@ -27,17 +27,19 @@ from .musical_state_musicgpt import (
 # Columns of the table of tokens.
 STEP, PITCH, DURATION, BAR_LENGTH, VOICE, IS_TIME = range(6)
 NUM_MEANINGS = 6
+LONGEST = 256  # ticks in the tables of tokens by duration and by step
 # Places in the state of a row.
 TICKS, METER_AT, BAR_TICKS, BAR_POSITION, BAR, BAR_BEGAN = range(6)
 BAR_SIZES, NUM_BAR_SIZES = 6, 4  # tokens in each of the last bars
 STATE, PENDING, NOTE_PITCH, LATEST, MOTIF, INTERVAL, TOKEN, BAR_TICKS_BEFORE = range(10, 18)
+NOTES, PIECE = 18, 19  # of the log of notes: how many there are, and the first of the piece; see `fast_imitation`
 # From here on one place for each voice: notes so far (4 = four or more); pitch, duration and onset of the last notes, the latest first;
-# and its pitch one and two tokens ago.
+# its pitch one and two tokens ago; and its last note in the log.
 MAX_VOICES = 8
-COUNT, PITCH_0, PITCH_1, PITCH_2, TICKS_0, TICKS_1, TICKS_2, TICKS_3, ONSET_0, ONSET_1, BEFORE_1, BEFORE_2 = range(
-    24, 24 + 12 * MAX_VOICES, MAX_VOICES
+COUNT, PITCH_0, PITCH_1, PITCH_2, TICKS_0, TICKS_1, TICKS_2, TICKS_3, ONSET_0, ONSET_1, BEFORE_1, BEFORE_2, LAST_NOTE = range(
+    24, 24 + 13 * MAX_VOICES, MAX_VOICES
 )
-STATE_SIZE = 24 + 12 * MAX_VOICES
+STATE_SIZE = 24 + 13 * MAX_VOICES
 
 
 @kernel

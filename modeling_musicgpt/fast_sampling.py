@@ -91,8 +91,6 @@ def _about_model(model) -> str | None:
     package = __name__.rpartition(".")[0]
     if not model.fast_decoding:
         return "fast_decoding is off"
-    if hasattr(model, "imitation_head") and any(p.any() for p in model.imitation_head.parameters()):
-        return "the kernels do not know the imitation head"
     if f"{type(model).__module__}.{type(model).__name__}" != f"{package}.modeling_musicgpt.MusicGPTForCausalLM":
         return "the model is a variant"
     if next(model.parameters()).device.type != "cpu":

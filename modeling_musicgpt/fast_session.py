@@ -228,7 +228,7 @@ class FastDecoding:
                 blocks = -(-used // 16)
                 keys[:, row, :, :blocks] = keys[:, row - 1, :, :blocks]
                 values[:, row, :, :used] = values[:, row - 1, :, :used]
-                for name in ("state", "cached", "memory"):
+                for name in ("state", "cached", "memory", "notes"):
                     self.batch.arrays[name][row] = self.batch.arrays[name][row - 1]
                 continue
             self.program.read_prompt(self.m.pointer, self.rules.pointer, self.work.pointer, self.batch.pointer, row, first, learns)
@@ -302,7 +302,7 @@ class FastDecoding:
             for step in range(steps):
                 places = firsts + step
                 for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-                    self.program.finish_logits(*pointers[:3], place, 1)
+                    self.program.finish_logits(*pointers, row, place, 1)
                     scores[row] = logits[place, : self.vocab]
                 tokens = self._choose(scores.clone(), column, rows, places)
                 for row, place in zip(rows.tolist(), places.tolist(), strict=True):

@@ -118,7 +118,7 @@ class TestStateAndLogits:
 
     @pytest.mark.parametrize("changes", [
         {}, {"relative_attention": "token"}, {"relative_attention": "time"}, {"relative_attention": "none"}, {"bar_encoding": "none"},
-        {"voice_encoding": False}, {"num_motifs": 0}, {"melodic_head": False}, {"num_attention_heads": 4}, {"tie_word_embeddings": False},
+        {"voice_encoding": False}, {"num_motifs": 0}, {"melodic_head": False}, {"imitation_head": False}, {"num_attention_heads": 4}, {"tie_word_embeddings": False},
     ])  # fmt: skip
     def test_logits_for_every_configuration(self, changes):
         model = make_model(**changes)
@@ -147,7 +147,7 @@ class TestStateAndLogits:
         with torch.no_grad():
             wanted = model(torch.cat((ids, guessed), dim=1)).logits[0, -4:]
         for place in range(4):
-            first = session.program.finish_logits(*pointers[:3], place, True)
+            first = session.program.finish_logits(*pointers, 0, place, True)
             got = torch.from_numpy(session.work.logits[first : first + 150].copy())
             assert (got - wanted[place]).abs().max() < 1e-4
         assert wanted.std() > 0.3
@@ -338,7 +338,7 @@ class TestFallingThrough:
             raise OSError("no processor")
 
         monkeypatch.setattr(fast_sampling, "_program", None)
-        monkeypatch.setattr(fast_compiler, "_machine_code", broken)
+        monkeypatch.setattr(fast_compiler, "_machine", broken)
         with pytest.warns(UserWarning, match="usual speed") as caught:
             out = [model.generate(torch.tensor([PROMPT]), max_new_tokens=3, do_sample=False) for _ in range(2)]
         assert sum("usual speed" in str(w.message) for w in caught) == 1
