@@ -18,18 +18,20 @@ from .fast_music import (
     LONGEST,
     NOTES,
     NUM_MEANINGS,
+    ONSET_1,
     PENDING,
     PIECE,
     PITCH_0,
     STEP,
     TICKS,
+    TICKS_1,
     TOKEN,
 )
-from .imitation_musicgpt import DEGREES, GAP_MAX, HASH_BASE, HASH_MODULUS, MATCHES, NATURALS, STEP_MAX
+from .imitation_musicgpt import DEGREES, ENTRY, ENTRY_TOO, GAP_MAX, HASH_BASE, HASH_MODULUS, MATCHES, NATURALS, REST, STEP_MAX
 from .musical_state_musicgpt import NO_MATCH
 
 # Fields of the log, each a row of `room` notes: onset, MIDI pitch, place of the DUR token plus 1 (0 = none), the voice's note before (-1 = none),
-# the step from it as a number (0 = none). Then how the voice is expected to go on: number of the agreement plus 1 (0 = nothing is expected), the
+# the step from it as a number (`ENTRY` where the voice enters). Then how the voice is expected to go on: number of the agreement plus 1 (0 = nothing is expected), the
 # note that went on so before, onset and MIDI pitch. At last the number of the last steps for each length in `MATCHES` (0 = fewer steps), and
 # the same of the note before.
 NOTE_ONSET, NOTE_MIDI, NOTE_DURATION, NOTE_BEFORE, NOTE_STEP, NEXT_MATCH, NEXT_SOURCE, NEXT_ONSET, NEXT_MIDI, KEYS = range(10)
@@ -77,25 +79,25 @@ def _append(s: Ints, notes: Ints, room: int, v: int, midi: int):
     """The note that voice `v` has just struck."""
     n, before = s[NOTES], s[LAST_NOTE + v] if s[COUNT + v] > 1 else -1
     notes[NOTE_ONSET * room + n], notes[NOTE_MIDI * room + n], notes[NOTE_DURATION * room + n] = s[TICKS], midi, 0
-    notes[NOTE_BEFORE * room + n], notes[NOTE_STEP * room + n] = before, 0
+    notes[NOTE_BEFORE * room + n], notes[NOTE_STEP * room + n] = before, ENTRY
     for number in range(NUM_KEYS):
         notes[(KEYS + number) * room + n] = 0
         notes[(KEYS_BEFORE + number) * room + n] = notes[(KEYS + number) * room + before] if before >= 0 else 0
     s[LAST_NOTE + v], s[NOTES] = n, n + 1
-    if before < 0:
-        return
-    interval = _degree(midi) - _degree(notes[NOTE_MIDI * room + before])
-    gap = min(s[TICKS] - notes[NOTE_ONSET * room + before], GAP_MAX)
-    notes[NOTE_STEP * room + n] = (min(max(interval, -STEP_MAX), STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
-    key, at = 0, n
+    if before >= 0 and s[TICKS] - s[ONSET_1 + v] - s[TICKS_1 + v] < REST:
+        interval = _degree(midi) - _degree(notes[NOTE_MIDI * room + before])
+        gap = min(s[TICKS] - notes[NOTE_ONSET * room + before], GAP_MAX)
+        notes[NOTE_STEP * room + n] = (min(max(interval, -STEP_MAX), STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
+    key, at, entered = 0, n, False
     for steps in range(1, _MOST_STEPS + 1):
-        step = notes[NOTE_STEP * room + at]
-        if step == 0:
-            break  # the voice's first note
-        key, at = (key * HASH_BASE + step) % HASH_MODULUS, notes[NOTE_BEFORE * room + at]
+        step = ENTRY_TOO if entered else notes[NOTE_STEP * room + at]
+        key = (key * HASH_BASE + step) % HASH_MODULUS
         number = _NUMBERS >> steps * 4 & 15
         if number > 0:
             notes[(KEYS + number - 1) * room + n] = key + 1
+        if entered:
+            break  # what was before the entry is not looked at
+        entered, at = step == ENTRY, notes[NOTE_BEFORE * room + at]
 
 
 @kernel

@@ -1,9 +1,9 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """What each voice would do next if it went on as some voice went on before: the expectation that imitation raises, derived from the ids alone.
 
-The last steps of a voice (diatonic interval and time from note to note) are looked up among all steps that any voice has made so far; where
-they were made before, the voice is expected to go on as that voice did, on its own degree of the scale. A subject that is answered, a
-sequence and a repeated figure all are such cases. As everything in `musical_state_musicgpt.py` this is integer arithmetic on whole
+The last steps of a voice (diatonic interval and time from note to note, or that it entered) are looked up among all steps that any voice has made
+so far; where they were made before, the voice is expected to go on as that voice did, on its own degree of the scale. A subject that is
+answered, a sequence and a repeated figure all are such cases. As everything in `musical_state_musicgpt.py` this is integer arithmetic on whole
 sequences, causal by construction. The diatonic degree is that of C major / A minor, the keys of the tokens.
 """
 
@@ -22,6 +22,9 @@ OFFSETS = (-2, -1, 0, 1, 2)
 NUM_SCORES = len(MATCHES) * (len(OFFSETS) + 2 + 1)
 # A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial hash of several.
 STEP_MAX, GAP_MAX = 24, 399
+# An entry of a voice, at its beginning or after a rest of at least so many ticks, stands for two steps: so a voice that enters is expected to go on as the
+# last one that entered did.
+ENTRY, ENTRY_TOO, REST = 1, 2, 24
 HASH_BASE, HASH_MODULUS = 20011, 2**31 - 1
 DEGREES = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6)  # degree of each pitch class; a raised one counts as the natural below, B flat as B
 NATURALS = (0, 2, 4, 5, 7, 9, 11)
@@ -66,6 +69,7 @@ class Notes(NamedTuple):
     onset: torch.Tensor  # ticks
     previous: torch.Tensor  # place of the VOICE token of the same voice's note before, -1 if there is none
     exists: torch.Tensor  # bool: whether there is a note
+    enters: torch.Tensor  # bool: whether its voice begins with it, or comes back after a rest
     start: torch.Tensor  # place of the <bos> of its piece, -1 if none
 
 
@@ -102,12 +106,14 @@ def _key(notes: Notes, steps: int) -> torch.Tensor:
     interval = diatonic(notes.pitch) - diatonic(_at(notes.pitch, notes.previous))
     gap = (notes.onset - _at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
     step = (interval.clamp(-STEP_MAX, STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
-    step = torch.where(notes.exists & (notes.previous >= 0), step, 0)
-    key, whole, at = step, step > 0, notes.previous
+    step = torch.where(notes.exists, torch.where(notes.enters, ENTRY, step), 0)
+    before_entry = -2  # an entry counts as two steps, and what was before it is not looked at
+    link = torch.where(notes.enters, before_entry, notes.previous)
+    key, whole, at = step, step > 0, link
     for _ in range(steps - 1):
-        further = _at(step, at)
+        further = torch.where(at == before_entry, ENTRY_TOO, _at(step, at))
         key, whole = (key * HASH_BASE + further) % HASH_MODULUS, whole & (further > 0)
-        at = torch.where(at >= 0, notes.previous.gather(1, at.clamp(min=0)), -1)
+        at = torch.where(at >= 0, link.gather(1, at.clamp(min=0)), -1)
     return torch.where(whole, key + 1, 0)
 
 

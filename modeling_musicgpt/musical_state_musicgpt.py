@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .configuration_musicgpt import MusicGPTConfig
-from .imitation_musicgpt import Continuation, Expectation, Notes, continuations
+from .imitation_musicgpt import REST, Continuation, Expectation, Notes, continuations
 
 # Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks away.
 NUM_BAR_POSITIONS = 144
@@ -210,7 +210,10 @@ class MusicalStateTracker(nn.Module):
         """What imitation leads one to expect of the token after each one."""
         previous = self._previous(start, voice, last)
         midi = (pitch - 1 + self.config.lowest_pitch).clamp(min=0)
-        after = continuations(Notes(midi, ticks, previous, voice > 0, start))
+        length = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]  # (B, L) at VOICE tokens the note's duration, where it is known
+        rest = ticks - _at(ticks + length, previous)
+        enters = (voice > 0) & ((previous < 0) | (rest >= REST))
+        after = continuations(Notes(midi, ticks, previous, voice > 0, enters, start))
 
         # What each voice is expected to do after its last note, (B, L, V).
         flat = last.clamp(min=0).flatten(1)  # (B, L, V) -> (B, L * V)

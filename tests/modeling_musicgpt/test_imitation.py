@@ -33,14 +33,19 @@ class Listener:
 
     def steps(self, number: int, count: int) -> tuple | None:
         found = []
-        for _ in range(count):
+        while len(found) < count:
             before = self.notes[number][4]
-            if before is None:
-                return None
+            if before is None or self.notes[number][1] - self.notes[before][1] - self.ticks(before) >= 24:
+                found += ["entry", "entry"]
+                return tuple(found[:count]) if len(found) >= count else None
             interval = degree(self.notes[number][0]) - degree(self.notes[before][0])
             found.append((max(-24, min(24, interval)), min(399, self.notes[number][1] - self.notes[before][1])))
             number = before
         return tuple(found)
+
+    def ticks(self, number: int) -> int:
+        token = self.notes[number][2]
+        return 0 if token is None else int(VALUE_OF_ID[token])
 
     def expect(self, number: int) -> tuple | None:
         for length in MATCHES:
@@ -117,7 +122,8 @@ def test_agrees_with_a_listener(seed):
 
 
 def test_an_answer_on_the_dominant_is_expected_on_its_degrees():
-    """C D E F in the first voice; when the second has sung G A B, a C is expected of it, a semitone higher as E to F was."""
+    """C D E F in the first voice; when the second has sung G A B, a C is expected of it, a semitone higher as E to F was:
+    two steps and the entry before them agree."""
     subject = [("NOTE_60", "DUR_24"), ("NOTE_62", "DUR_24"), ("NOTE_64", "DUR_24"), ("NOTE_65", "DUR_12")]
     answer = [("NOTE_55", "DUR_24"), ("NOTE_57", "DUR_24"), ("NOTE_59", "DUR_24")]
     tokens = ["<bos>", "TIME_0"]
@@ -126,11 +132,14 @@ def test_an_answer_on_the_dominant_is_expected_on_its_degrees():
             tokens += [note, f"VOICE_{voice}", duration, "TIME_24"]
     expectation = TRACKER(torch.tensor([[TOKEN_TO_ID[token] for token in tokens]])).expectation[0, -1]
     assert expectation[1] == 60 - 28 + 1
-    assert expectation[5 + 1] == MATCHES.index(2) + 1
+    assert expectation[5 + 1] == MATCHES.index(3) + 1
+    first = TRACKER(torch.tensor([[TOKEN_TO_ID[token] for token in tokens[:-8]]])).expectation[0, -1]
+    assert first[1] == 57 - 28 + 1  # after one note the entry alone agrees
+    assert first[5 + 1] == MATCHES.index(2) + 1
     ids = [TOKEN_TO_ID[token] for token in [*tokens, "NOTE_60", "VOICE_1"]]
     duration, case = TRACKER(torch.tensor([ids])).expectation[0, -1, 10:12].tolist()
     assert duration == TOKEN_TO_ID["DUR_12"] - FIRST_DUR + 1
-    assert case == 2 * MATCHES.index(2) + 2  # the pitch came as expected
+    assert case == 2 * MATCHES.index(3) + 2  # the pitch came as expected
 
 
 def test_a_prefix_expects_the_same_and_pieces_do_not_hear_each_other():
