@@ -27,7 +27,18 @@ from .fast_music import (
     TICKS_1,
     TOKEN,
 )
-from .imitation_musicgpt import DEGREES, ENTRY, ENTRY_TOO, GAP_MAX, HASH_BASE, HASH_MODULUS, MATCHES, NATURALS, REST, STEP_MAX
+from .imitation_musicgpt import (
+    DEGREES,
+    ENTRY,
+    ENTRY_TOO,
+    GAP_MAX,
+    HASH_BASE,
+    HASH_MODULUS,
+    MATCHES,
+    NATURALS,
+    REST,
+    STEP_MAX,
+)
 from .musical_state_musicgpt import NO_MATCH
 
 # Fields of the log, each a row of `room` notes: onset, MIDI pitch, place of the DUR token plus 1 (0 = none), the voice's note before (-1 = none),
