@@ -128,7 +128,7 @@ def measure_sweep(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]
     """The rows of `benchmarks.sampling_sweep`."""
     from .sampling_sweep import sweep
 
-    return sweep(model, given.source, 32, 10_000)
+    return sweep(model, given.source, 16, 10_000)
 
 
 def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:

@@ -26,10 +26,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"temperature": 1.0, "top_p": 0.95},
     {"temperature": 1.0, "top_p": 0.98},
     {"temperature": 1.0, "top_p": 1.0},
-    {"temperature": 1.0, "top_p": 1.0, "min_p": 0.02},
     {"temperature": 1.0, "top_p": 1.0, "min_p": 0.05},
-    {"temperature": 1.0, "top_p": 1.0, "min_p": 0.1},
-    {"temperature": 1.0, "top_p": 1.0, "top_k": 8},
     {"temperature": 1.1, "top_p": 1.0, "min_p": 0.05},
 )
 
