@@ -91,7 +91,8 @@ def original_section(pieces: Mapping[str, Any]) -> list[str]:
             rows.append([f"{title}, {form}s", f"{ours:.3f}", f"{bach:.3f}", f"{ours / bach:.2f}" if bach else ""])
     text = (
         f"{pieces['count']} preludes and {pieces['count']} fugues, asked for what Bach's movements are (key, meter, voices, tempo) and with seeds 0, 1, 2, ... "
-        "None is left out. Medians; Bach is held out and cut to the pieces' usual length "
+        "None is left out. They are the `Composer`'s: it lets voices that were asked for enter and closes every piece with a cadence by rule (`musicgpt/entries.py`, "
+        "`musicgpt/ending.py`); all else is the model's. Medians; Bach is held out and cut to the pieces' usual length "
         f"(preludes {pieces['prelude']['bach_length']}, fugues {pieces['fugue']['bach_length']} notes). The original's score and ours are different measures: five of its six "
         "metrics cannot tell Bach from a Markov chain (`docs/metrics.md`), ours tells them apart and leaves more room to fail."
     )
