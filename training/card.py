@@ -130,8 +130,10 @@ def _header(arguments: dict[str, Any], data: dict[str, Any] | None) -> str:
     # The sources of the project's own data allow this one; of other people's scores the card knows nothing.
     if data and data.get("open_sources"):
         lines.append("license: cc-by-sa-4.0")
-    if arguments["model"]["init_from"] not in (None, "shipped"):
-        lines.append(f"base_model: {arguments['model']['init_from']}")
+    begun = arguments["model"]["init_from"]
+    # A name on the Hub; a folder of the machine that trained says nothing to others.
+    if begun not in (None, "shipped") and begun.count("/") <= 1 and not begun.startswith((".", "/", "~")) and not Path(begun).exists():
+        lines.append(f"base_model: {begun}")
     return "\n".join([*lines, "---"])
 
 
