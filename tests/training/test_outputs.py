@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,26 @@ def test_a_shipped_folder_is_the_best_model_in_half_the_bytes(heard_run, tmp_pat
     assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == sorted(path.name for path in paths)
     with pytest.raises(TrainingError, match="no best-loss"):
         ship(tmp_path, tmp_path / "nothing")
+
+
+def test_the_mean_of_two_models_is_a_run(heard_run, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from training.average import average
+    from training.errors import TrainingError
+
+    other = tmp_path / "other"
+    shutil.copytree(heard_run / "best-loss", other)
+    weights = load_file(other / "model.safetensors")
+    save_file({name: weight + 1 for name, weight in weights.items()}, other / "model.safetensors", metadata={"format": "pt"})
+    folder = average(tmp_path / "mean", [str(other), str(heard_run)])
+    assert all(torch.allclose(w, weights[name] + 0.5, atol=1e-6) for name, w in load_file(folder / "model.safetensors").items())
+    assert read_log(tmp_path / "mean") == read_log(heard_run)
+    with pytest.raises(TrainingError, match="there already"):
+        average(tmp_path / "mean", [str(other), str(heard_run)])
+    with pytest.raises(TrainingError, match="two models at least"):
+        average(tmp_path / "one", [str(heard_run)])
 
 
 def test_pushing_sends_the_best_model(heard_run, monkeypatch):
