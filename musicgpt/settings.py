@@ -44,7 +44,7 @@ class Settings:
         voices (`int`, *optional*): 2 to 5; not asked for by default.
         tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`; not asked for by default.
         mood (`str`, *optional*): a name from `musicgpt.moods.MOODS`; what is given beside it wins.
-        temperature (`float`, *optional*): above 0, at most 5; 0.95 by default.
+        temperature (`float`, *optional*): above 0, at most 5; 1.0 by default.
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
@@ -102,7 +102,7 @@ class Settings:
             meter=self.meter or "4/4",
             voices=self.voices,
             tempo=self.tempo or (mood.tempo if mood else None),
-            temperature=_first(self.temperature, mood and mood.temperature, 0.95),
+            temperature=_first(self.temperature, mood and mood.temperature, 1.0),
             top_k=_first(self.top_k, 0),
             top_p=_first(self.top_p, mood and mood.top_p, 0.95),
             min_p=_first(self.min_p, 0.0),

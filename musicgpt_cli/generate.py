@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     music.add_argument("--prompt", metavar="FILE", help="a score to continue: .mid, .musicxml, .mxl or a note table")
     music.add_argument("--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt")
     how = parser.add_argument_group("how to sample")
-    how.add_argument("--temperature", type=float, help="above 0, at most 5; default 0.95")
+    how.add_argument("--temperature", type=float, help="above 0, at most 5; default 1.0")
     how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
     how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
     how.add_argument("--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0")

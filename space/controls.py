@@ -131,7 +131,7 @@ def build_controls() -> Controls:
             seed = gr.Number(value=0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=120)
             random_seed = gr.Checkbox(True, label="New seed every time", min_width=120)
     with gr.Accordion("Sampling: bolder or safer", open=False):
-        temperature = gr.Slider(0.1, 2.0, value=0.95, step=0.05, label="Temperature", info="Above 1 bolder, below safer.")
+        temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="Temperature", info="Above 1 bolder, below safer.")
         top_k = gr.Slider(0, 150, value=0, step=1, label="Top-K", info="Choose among the k likeliest tokens; 0: all.")
         top_p = gr.Slider(0.05, 1.0, value=0.95, step=0.01, label="Top-P", info="Choose among the likeliest that hold this probability.")
     with gr.Accordion("Continue a piece of your own", open=False) as accordion:
