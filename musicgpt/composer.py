@@ -163,7 +163,7 @@ class Composer:
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
         from .ending import FullClose
-        from .entries import Entries
+        from .entries import Entries, Solo
         from .length import Length
         from .sampling import SeededSampling, StopAndReport
 
@@ -190,6 +190,7 @@ class Composer:
             generation_config=config,
             logits_processor=LogitsProcessorList(
                 [
+                    *([Solo(task.ids, len(seeds))] if wanted.form == "fugue" and not len(task.score) else []),
                     *([Entries(task.ids, len(seeds), wanted.voices)] if wanted.voices else []),
                     Length(wanted.min_bars, wanted.min_notes),
                     FullClose(
