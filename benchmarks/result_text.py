@@ -68,7 +68,8 @@ def loss_section(losses: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str
             continue
         best = best_of(run)
         terms = [f"{best[name]:.3f}" for name in TERMS]
-        name = f"{run['name']}, best of {len(run['evaluations'])} epochs"
+        planned = run["arguments"]["fit"]["epochs"]
+        name = f"{run['name']}, best of {len(run['evaluations'])} epochs" + (f" (stopped, {planned} were planned)" if len(run["evaluations"]) < planned else "")
         rows.append([name, f"{best['nats_per_note']:.3f}", "", f"{best['nats_per_note'] / 0.693147:.3f}", f"{best['masked_nats_per_note']:.3f}", *terms])
     head = ["model", "nats a note", "95 % over key numbers", "bits a note", "masked by the grammar", *TERMS]
     own = next((one for one in losses if "checkpoint" in one["about"]["model"]), None)
@@ -162,7 +163,7 @@ def sweep_section(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The sampling defaults and what else was tried."""
     from .sampling_sweep import text
 
-    note = f"`python -m benchmarks.sampling_sweep`, {rows[0]['pieces']} preludes / {rows[0]['pieces']} fugues for each setting, other seeds than above; means but for the score's median."
+    note = f"`python -m benchmarks.sampling_sweep --pieces {rows[0]['pieces']}`, {rows[0]['pieces']} preludes / {rows[0]['pieces']} fugues for each setting, other seeds than above; means but for the score's median."
     return ["## Sampling", note, text(rows)]
 
 

@@ -170,7 +170,8 @@ def keep_run(run: Path, name: str) -> Path:
             if isinstance(group, dict) and isinstance(group.get(field), str):
                 group[field] = Path(group[field]).name  # no folder of the machine it ran on
     evaluations = [{k: round(v, 4) if isinstance(v, float) else v for k, v in line.items() if not isinstance(v, (list, dict))} for line in lines if line["kind"] == "eval"]
-    return write_whole(DOCS / "runs" / f"{name}.json", json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n")
+    stem = name.lower().replace(" ", "-")
+    return write_whole(DOCS / "runs" / f"{stem}.json", json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n")
 
 
 def write_whole(path: Path, text: str) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from transformers import LogitsProcessor
 
-from tokenization.vocabulary import MAX_VOICES, OFFSET, TYPE_INDEX
+from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
 from .ending import Progress
 
@@ -23,7 +23,7 @@ BIAS = 20.0
 LEAP = 12
 # A fugue's first voice has so many notes for itself at least, and a bar.
 LEAST_ALONE = 6
-_NOTE, _DUR = TYPE_INDEX["NOTE"], TYPE_INDEX["DUR"]
+_NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 
 
 class Entries(LogitsProcessor):
@@ -78,7 +78,7 @@ class Entries(LogitsProcessor):
 
 
 class Solo(LogitsProcessor):
-    """Lets a fugue begin with one voice alone: for a bar and a few notes no other voice may be struck.
+    """Lets a fugue begin with one voice alone: for a bar and a few notes no other voice may be struck, and it leaps no further than an octave.
 
     Left alone the model begins three fugues in five with several voices at once: of two hundred pieces in training, 43 are fugues of this kind.
 
@@ -105,7 +105,10 @@ class Solo(LogitsProcessor):
             begun = self.begun[i]
             if begun is None or (row.now - begun >= row.bar and row.notes > LEAST_ALONE):
                 continue
-            if row.kind == _DUR:
+            if row.kind == _TIME:
+                far = [pitch for pitch in range(PITCH_MIN, PITCH_MAX + 1) if abs(pitch - row.pitch) > LEAP]
+                bias[i, [OFFSET["NOTE"] + pitch - PITCH_MIN for pitch in far]] = -2 * BIAS  # what another voice would have struck
+            elif row.kind == _DUR:
                 bias[i, OFFSET["TIME"]] = -2 * BIAS  # TIME_0: nothing sounds together; and `Entries` does not call others in
             elif row.kind == _NOTE and row.notes > 1:
                 first = next(voice for voice, note in enumerate(row.last) if note)

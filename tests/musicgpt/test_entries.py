@@ -71,6 +71,7 @@ def test_a_fugue_begins_with_one_voice(composer):
         opening = array[array[:, 0] - array[0, 0] < 96]
         assert len(np.unique(opening[:, VOICE])) == 1
         assert (np.diff(opening[:, 0]) > 0).all()
+        assert (np.abs(np.diff(opening[:, 2])) <= 12).all()
         assert len(np.unique(array[:, VOICE])) > 1
     preludes = composer.compose(Settings(form="prelude", voices=3, max_new_tokens=200, seed=11), num=8)
     assert any(len(np.unique(p.score.array[p.score.array[:, 0] < 96][:, VOICE])) > 1 for p in preludes)
