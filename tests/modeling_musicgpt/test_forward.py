@@ -63,12 +63,29 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
             for note in range(count):
                 if last and abs(note + 1 - last) <= 24:
                     logits[row, first + note] += scores[row, voice, note + 1 - last + 24]
+    return imitated(logits, x @ w["imitation_head.proj.weight"].T + w["imitation_head.proj.bias"], state.expectation[0], config)
+
+
+def imitated(logits: torch.Tensor, scores: torch.Tensor, expectation: torch.Tensor, config: MusicGPTConfig) -> torch.Tensor:
+    """`logits` with what imitation adds, from its 32 scores: 4 x 5 for pitches two semitones around the expected one, 8 for durations, 4 for times."""
+    voices = config.max_voices
+    (note, count), duration, time = (config.token_blocks[name] for name in ("NOTE", "DUR", "TIME"))
+    for row, values in enumerate(expectation.tolist()):
+        for pitch, match in zip(values[:voices], values[voices : 2 * voices], strict=True):
+            for k in range(5) if match else ():
+                if 0 <= pitch - 3 + k < count:
+                    logits[row, note + pitch - 3 + k] += scores[row, 5 * (match - 1) + k]
+        token, case, step, match = values[2 * voices :]
+        if token:
+            logits[row, duration[0] + token - 1] += scores[row, 20 + case - 1]
+        if step:
+            logits[row, time[0] + step - 1] += scores[row, 28 + match - 1]
     return logits
 
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_agrees_with_the_forward_written_out(tied):
-    """Attention scale, relative offsets, untied weights and the melodic head are each in it."""
+    """Attention scale, relative offsets, untied weights, the melodic and the imitation head are each in it."""
     model = tiny_model(seed=5, tie_word_embeddings=tied).double()
     assert (model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()) == tied
     ids = torch.tensor([legal_ids(90, seed=6)])
