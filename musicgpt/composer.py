@@ -165,9 +165,10 @@ class Composer:
         from .ending import FullClose
         from .entries import Entries, Solo
         from .length import Length
+        from .progress import Rows
         from .sampling import SeededSampling, StopAndReport
 
-        device, wanted = self.model.device, settings.resolved()
+        device, wanted, rows = self.model.device, settings.resolved(), Rows(task.ids, len(seeds))
         ids = torch.tensor([task.ids] * len(seeds), dtype=torch.long, device=device)  # (rows, prompt)
         config = GenerationConfig(
             max_new_tokens=task.max_new_tokens,
@@ -190,11 +191,11 @@ class Composer:
             generation_config=config,
             logits_processor=LogitsProcessorList(
                 [
-                    *([Solo(task.ids, len(seeds))] if wanted.form == "fugue" and not len(task.score) else []),
-                    *([Entries(task.ids, len(seeds), wanted.voices)] if wanted.voices else []),
+                    *([Solo(rows)] if wanted.form == "fugue" and not len(task.score) else []),
+                    *([Entries(rows, wanted.voices)] if wanted.voices else []),
                     Length(wanted.min_bars, wanted.min_notes),
                     FullClose(
-                        task.ids,
+                        rows,
                         [task.mode] * len(seeds),
                         task.max_new_tokens,
                         wanted.min_bars,

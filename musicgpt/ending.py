@@ -16,16 +16,15 @@ from transformers import LogitsProcessor
 from modeling_musicgpt.bar_end_musicgpt import BARS_LOOKED_AT, SHORTEST_BAR
 from tokenization.vocabulary import (
     EOS_ID,
-    MAX_VOICES,
-    METER_TICKS,
     NEAREST_DURATION,
     OFFSET,
     TYPE_INDEX,
     TYPE_OF_ID,
     VALUE_OF_ID,
     VOCAB_SIZE,
-    bar_ticks,
 )
+
+from .progress import Progress, Rows
 
 # A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and as many bars or as many
 # notes as the second; in a continuation only the new ones count. The bar of the final chord comes on top.
@@ -62,54 +61,6 @@ _NOT_THE_END = ~_only(EOS_ID)
 def _of_classes(classes: Sequence[int]) -> np.ndarray:
     """True for the notes of these pitch classes, and for all that are no notes."""
     return ~_IS["NOTE"] | np.isin(_PITCH % 12, classes)
-
-
-class Progress:
-    """A piece so far, followed token by token.
-
-    Attributes:
-        now (`int`): tick of the last onset, or of the next note where a step was read.
-        bar (`int`): ticks of a bar; `begun` is the tick of the last bar line up to now, `bars` how many bars have passed.
-        notes, tokens (`int`): how many there are; `bar_tokens` of each bar that has passed.
-        kind, pitch, voice (`int`): type of the last token; of the last note what is known.
-        last (`list`): of each voice its last note as (onset, end, pitch), or `None`.
-    """
-
-    def __init__(self) -> None:
-        self.now = self.begun = self.bars = self.notes = self.tokens = self.pitch = self.voice = 0
-        self.bar, self.kind = bar_ticks(4, 4), -1
-        self.bar_tokens: list[int] = []
-        self.last: list[tuple[int, int, int] | None] = [None] * MAX_VOICES
-        self._bar_began = 0
-
-    def feed(self, token: int) -> None:
-        """Read one token."""
-        self.kind, value = _TYPES[token], _VALUES[token]
-        self.tokens += 1
-        if self.kind == _TIME:
-            self.now += value
-            passed = (self.now - self.begun) // self.bar
-            if passed:
-                self._new_bar(self.begun + passed * self.bar, passed)
-        elif self.kind == _NOTE:
-            self.pitch, self.notes = value, self.notes + 1
-        elif self.kind == _VOICE:
-            self.voice = value
-        elif self.kind == _DUR:
-            self.last[self.voice] = (self.now, self.now + value, self.pitch)
-        elif self.kind == _METER:
-            self.bar = METER_TICKS[value]
-            if self.now > self.begun:  # between notes it begins a bar
-                self._new_bar(self.now, 1)
-
-    def _new_bar(self, begun: int, passed: int) -> None:
-        self.begun, self.bars = begun, self.bars + passed
-        self.bar_tokens.append(self.tokens - self._bar_began)
-        self._bar_began = self.tokens
-
-    def active_voices(self) -> list[int]:
-        """The voices that have sounded within the last four bars, the highest first."""
-        return [v for v, note in enumerate(self.last) if note and note[1] > self.begun - 4 * self.bar]
 
 
 def stands_on_tonic(piece: Progress, mode: str) -> bool:
@@ -213,10 +164,8 @@ class FullClose(LogitsProcessor):
     """Ends pieces with a cadence: those of no asked length when they are long enough, the others before their tokens are used up. The model may end
     one before only where it stands on the tonic.
 
-    Called once a token, with rows that only grow: it follows them.
-
     Args:
-        prompt (sequence of `int`): what the model read; in a continuation only what is new counts as length.
+        rows (`Rows`): the pieces; in a continuation only what is new counts as length.
         modes (sequence of `str`): `"major"` or `"minor"`, one a row.
         max_new_tokens (`int`): how many there can be.
         min_bars, min_notes (`int`): what the piece must have before, unless its tokens are used up.
@@ -224,32 +173,29 @@ class FullClose(LogitsProcessor):
     """
 
     def __init__(
-        self, prompt: Sequence[int], modes: Sequence[str], max_new_tokens: int, min_bars: int = 0, min_notes: int = 0, ends: bool = True
+        self, rows: Rows, modes: Sequence[str], max_new_tokens: int, min_bars: int = 0, min_notes: int = 0, ends: bool = True
     ):  # fmt: skip
         self.modes, self.ends, self.least = modes, ends, (min_bars, min_notes)
-        self.max_length = len(prompt) + max_new_tokens
+        self.max_length = rows.prompt_length + max_new_tokens
         self.has_room = max_new_tokens >= LEAST_TOKENS
-        self.rows = [Progress() for _ in modes]
-        for token in prompt:
-            for row in self.rows:
-                row.feed(token)
-        self.read = (self.rows[0].bars, self.rows[0].notes) if self.rows else (0, 0)
-        self.closes: list[Close | None] = [None] * len(self.rows)
+        self.rows = rows
+        self.bars = [piece.bars for piece in rows.pieces]  # when last looked at
+        self.read = (rows.pieces[0].bars, rows.pieces[0].notes) if rows.pieces else (0, 0)
+        self.closes: list[Close | None] = [None] * len(rows.pieces)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
         if not self.has_room:
             return scores
         length = input_ids.shape[1]
-        for i, row in enumerate(self.rows):
-            bars = row.bars
-            for token in input_ids[i, row.tokens :].tolist():
-                row.feed(token)
-            if self.closes[i] is None and row.bars > bars and self._is_time(row, self.max_length - length):
+        pieces = self.rows.follow(input_ids)
+        for i, row in enumerate(pieces):
+            if self.closes[i] is None and row.bars > self.bars[i] and self._is_time(row, self.max_length - length):
                 self.closes[i] = Close(row, self.modes[i])
+            self.bars[i] = row.bars
         masks = [
             close.allowed() if close else [] if stands_on_tonic(row, mode) else [_NOT_THE_END]
-            for close, row, mode in zip(self.closes, self.rows, self.modes, strict=True)
+            for close, row, mode in zip(self.closes, pieces, self.modes, strict=True)
         ]
         scores = scores.clone()
         for i, row_masks in enumerate(masks):
@@ -280,4 +226,4 @@ def _apply(scores: torch.Tensor, masks: list[np.ndarray]) -> None:
             scores[~allowed] = -torch.inf
 
 
-__all__ = ["Close", "FullClose", "Progress"]
+__all__ = ["Close", "FullClose"]

@@ -1,24 +1,25 @@
-"""Voices that were asked for do sound: one that has been silent for long takes the next note that suits it.
+"""How voices enter: a fugue begins with one alone, and one that was asked for and has been silent for long takes the next note that suits it.
 
-Asked for three voices or more, the model alone often stays with two: the VOICES token is one in a prefix, and what has just sounded says more. Here
-a VOICE token is made likelier, never a note: the pitches remain the model's, and it hears the voice from then on.
+Asked for three voices or more, the model alone often stays with two: the VOICES token is one in a prefix, and what has just sounded says more.
+`Entries` makes a VOICE token likelier, never a note: the pitches remain the model's, and it hears the voice from then on. `Solo` also keeps the
+first voice within an octave.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from transformers import LogitsProcessor
 
 from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
-from .ending import Progress
+from .progress import Progress, Rows
 
 # Bars from one entry to the next at the beginning, as in a fugue, and bars for which a voice may rest later.
 BETWEEN_ENTRIES, REST = 2, 4
 # Added to the logit of a VOICE token: then no other one is likely.
 BIAS = 20.0
+# Added to what a first voice alone must not do: `Entries` cannot call other voices in.
+AGAINST = -2 * BIAS
 # A voice comes back not further than this from where it was, in semitones.
 LEAP = 12
 # A fugue's first voice has so many notes for itself at least, and a bar.
@@ -29,27 +30,18 @@ _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 class Entries(LogitsProcessor):
     """Lets voices that are missing enter.
 
-    Called once a token, with rows that only grow: it follows them.
-
     Args:
-        prompt (sequence of `int`): what the model read.
-        num_rows (`int`): of the batch.
+        rows (`Rows`): the pieces.
         voices (`int`): how many were asked for.
     """
 
-    def __init__(self, prompt: Sequence[int], num_rows: int, voices: int):
-        self.voices = voices
-        self.rows = [Progress() for _ in range(num_rows)]
-        for row in self.rows:
-            for token in prompt:
-                row.feed(token)
+    def __init__(self, rows: Rows, voices: int):
+        self.rows, self.voices = rows, voices
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
         bias = torch.zeros(scores.shape)
-        for i, row in enumerate(self.rows):
-            for token in input_ids[i, row.tokens :].tolist():
-                row.feed(token)
+        for i, row in enumerate(self.rows.follow(input_ids)):
             if row.kind == _NOTE:
                 for voice in self.missing(row):
                     bias[i, OFFSET["VOICE"] + voice] = BIAS
@@ -80,41 +72,36 @@ class Entries(LogitsProcessor):
 class Solo(LogitsProcessor):
     """Lets a fugue begin with one voice alone: for a bar and a few notes no other voice may be struck, and it leaps no further than an octave.
 
-    Left alone the model begins three fugues in five with several voices at once: of two hundred pieces in training, 43 are fugues of this kind.
+    Left alone the model begins most fugues with several voices at once (docs/LOG.md).
 
     Args:
-        prompt (sequence of `int`): what the model read, without notes.
-        num_rows (`int`): of the batch.
+        rows (`Rows`): the pieces, their prompt without notes.
     """
 
-    def __init__(self, prompt: Sequence[int], num_rows: int):
-        self.rows = [Progress() for _ in range(num_rows)]
-        self.begun: list[int | None] = [None] * num_rows  # tick of the first note
-        for row in self.rows:
-            for token in prompt:
-                row.feed(token)
+    def __init__(self, rows: Rows):
+        self.rows = rows
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
         bias = torch.zeros(scores.shape)
-        for i, row in enumerate(self.rows):
-            for token in input_ids[i, row.tokens :].tolist():
-                row.feed(token)
-                if row.kind == _NOTE and self.begun[i] is None:
-                    self.begun[i] = row.now
-            begun = self.begun[i]
-            if begun is None or (row.now - begun >= row.bar and row.notes > LEAST_ALONE):
+        for i, piece in enumerate(self.rows.follow(input_ids)):
+            if piece.first is None or (piece.now - piece.first >= piece.bar and piece.notes > LEAST_ALONE):
                 continue
-            if row.kind == _TIME:
-                far = [pitch for pitch in range(PITCH_MIN, PITCH_MAX + 1) if abs(pitch - row.pitch) > LEAP]
-                bias[i, [OFFSET["NOTE"] + pitch - PITCH_MIN for pitch in far]] = -2 * BIAS  # what another voice would have struck
-            elif row.kind == _DUR:
-                bias[i, OFFSET["TIME"]] = -2 * BIAS  # TIME_0: nothing sounds together; and `Entries` does not call others in
-            elif row.kind == _NOTE and row.notes > 1:
-                first = next(voice for voice, note in enumerate(row.last) if note)
-                bias[i, OFFSET["VOICE"] : OFFSET["VOICE"] + MAX_VOICES] = -2 * BIAS
-                bias[i, OFFSET["VOICE"] + first] = 0.0
+            if piece.kind == _TIME:  # a note further off is one that another voice would have struck
+                _only(bias[i], "NOTE", max(piece.pitch - LEAP, PITCH_MIN) - PITCH_MIN, min(piece.pitch + LEAP, PITCH_MAX) - PITCH_MIN)
+            elif piece.kind == _DUR:
+                bias[i, OFFSET["TIME"]] = AGAINST  # TIME_0: nothing sounds together
+            elif piece.kind == _NOTE and piece.notes > 1:
+                voice = next(voice for voice, note in enumerate(piece.last) if note)
+                _only(bias[i], "VOICE", voice, voice)
         return scores + bias.to(scores.device, scores.dtype)
+
+
+def _only(bias: torch.Tensor, kind: str, first: int, last: int) -> None:
+    """Of the tokens of a type against all but those from place `first` to `last`."""
+    begin, count = OFFSET[kind], {"NOTE": PITCH_MAX - PITCH_MIN + 1, "VOICE": MAX_VOICES}[kind]
+    bias[begin : begin + count] = AGAINST
+    bias[begin + first : begin + last + 1] = 0.0
 
 
 __all__ = ["BETWEEN_ENTRIES", "REST", "Entries", "Solo"]

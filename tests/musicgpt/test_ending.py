@@ -10,7 +10,8 @@ from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from musical_metrics.counterpoint import final_cadence
 from musicgpt import Composer, Settings
-from musicgpt.ending import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Close, FullClose, Progress
+from musicgpt.ending import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Close, FullClose
+from musicgpt.progress import Progress, Rows
 from musicgpt.prompts import METER_IDS
 from tokenization import Meter, Score, decode, encode, first_error, prefix_ids
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
@@ -23,7 +24,7 @@ def write(
     """Random pieces in even steps that never think of ending, under the grammar and `FullClose`."""
     generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
     prefix = prefix_ids(mode=mode, meter=meter)
-    close = FullClose(prefix, [mode] * batch, limit, **arguments)
+    close = FullClose(Rows(prefix, batch), [mode] * batch, limit, **arguments)
     steps = [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]
     ids = torch.tensor([prefix] * batch)
     for _ in range(limit):
@@ -96,7 +97,7 @@ def test_the_shipped_model_closes_pieces_and_continuations():
 def test_the_model_ends_a_piece_itself_only_on_the_tonic(chord, may_end):
     score = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate(chord))])
     ids = torch.tensor([encode(score)[:-1].tolist()])
-    scores = FullClose(ids[0, :1].tolist(), ["major"], 1000)(ids, torch.zeros(1, 150))
+    scores = FullClose(Rows(ids[0, :1].tolist(), 1), ["major"], 1000)(ids, torch.zeros(1, 150))
     assert bool(scores[0, EOS_ID] > -torch.inf) == may_end
 
 
@@ -106,8 +107,8 @@ def test_a_short_piece_is_left_alone():
     ids = torch.tensor(
         [encode(Score([(96 * i, 96, 60, 0) for i in range(9)]))[:-2].tolist() + [TOKEN_TO_ID["TIME_96"]]]
     )
-    assert torch.equal(FullClose([1], ["major"], 200)(ids, scores), scores)
-    assert not torch.equal(FullClose([1], ["major"], 256)(ids.repeat(1, 5), scores), scores)
+    assert torch.equal(FullClose(Rows([1], 1), ["major"], 200)(ids, scores), scores)
+    assert not torch.equal(FullClose(Rows([1], 1), ["major"], 256)(ids.repeat(1, 5), scores), scores)
 
 
 def test_the_asked_length_goes_before_the_close():
@@ -116,7 +117,7 @@ def test_the_asked_length_goes_before_the_close():
     ids = encode(Score([(24 * i, 24, 60, 0) for i in range(240)]))[:-2].tolist()  # 60 bars, 240 notes
     ids = torch.tensor([[*ids, TOKEN_TO_ID["TIME_24"]]])
     for bars, notes, closes in ((61, 240, True), (62, 240, False), (61, 241, False)):
-        close = FullClose(prefix, ["major"], 4000, bars, notes)
+        close = FullClose(Rows(prefix, 1), ["major"], 4000, bars, notes)
         scores = close(ids, torch.zeros(1, 150))
         assert bool(close.closes[0]) == closes
         assert (scores[0, TOKEN_TO_ID["NOTE_61"]] == 0).item()  # whatever note: the dominant is far
@@ -136,13 +137,13 @@ def test_progress_counts_what_the_score_has():
 
 
 def test_after_the_final_chord_there_is_only_the_end():
-    close = FullClose([1], ["major"], 1000, ends=True)
+    close = FullClose(Rows([1], 1), ["major"], 1000, ends=True)
     close.closes[0] = _reached(close)
     scores = close(torch.tensor([[1]]), torch.full((1, 150), -torch.inf))
     assert scores[0].argmax() == EOS_ID and (scores[0] > -torch.inf).sum() == 1
 
 
 def _reached(close):
-    reached = Close(close.rows[0], "major")
+    reached = Close(close.rows.pieces[0], "major")
     reached.voices = []
     return reached

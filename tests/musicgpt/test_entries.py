@@ -7,22 +7,19 @@ import pytest
 import torch
 
 from musicgpt import Settings
-from musicgpt.ending import Progress
 from musicgpt.entries import BETWEEN_ENTRIES, REST, Entries
+from musicgpt.progress import Rows
 from tokenization import Score, encode
 from tokenization.score import VOICE
 from tokenization.vocabulary import TOKEN_TO_ID
 
 
-def missing_after(rows: list[tuple], voices: int) -> list[int]:
+def missing_after(notes: list[tuple], voices: int) -> list[int]:
     """Which voices may take the last note of a piece in 4/4, as `Entries` reads it before its VOICE token."""
-    ids = encode(Score(rows))[:-4].tolist()  # DUR, TIME and <eos> off, and VOICE
-    progress = Progress()
-    for token in ids:
-        progress.feed(token)
-    entries = Entries([], 1, voices)
-    found = entries.missing(progress)
-    scores = Entries([], 1, voices)(torch.tensor([ids]), torch.zeros(1, 150))
+    ids = encode(Score(notes))[:-4].tolist()  # DUR, TIME and <eos> off, and VOICE
+    rows = Rows(ids, 1)
+    found = Entries(rows, voices).missing(rows.pieces[0])
+    scores = Entries(Rows([], 1), voices)(torch.tensor([ids]), torch.zeros(1, 150))
     liked = [voice for voice in range(5) if scores[0, TOKEN_TO_ID[f"VOICE_{voice}"]] > 0]
     assert liked == found and (scores > 0).sum() == len(found)
     return found
