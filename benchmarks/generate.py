@@ -108,6 +108,7 @@ def worth(ids: Any, config: Any) -> tuple[float, float]:
 
 
 def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
+    """The figures of one side and number of threads: tokens/s of each run, seconds to the first note, notes and seconds of music a token."""
     speed = statistics.median(tokens)
     return {
         "tokens_per_second": speed,
@@ -185,6 +186,7 @@ def compare(device: str, args: argparse.Namespace) -> list[dict]:
 
 
 def show(result: dict) -> None:
+    """Print the table of one batch size."""
     print(f"\n{result['device']}, batch {result['batch']}")
     print(f"{'':10}{'threads':>8}{'tokens/s':>10}{'notes/s':>9}{'music s/s':>11}{'first note ms':>15}")
     for threads, sides in result["by_threads"].items():
@@ -204,6 +206,7 @@ def show(result: dict) -> None:
 
 
 def main() -> None:
+    """Measure what is asked for, print it, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

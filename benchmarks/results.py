@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from musical_metrics.build_reference import write_whole
 
 from .result_pieces import FORMS, alike, bach_rows, compose
 from .result_text import page
@@ -171,15 +172,8 @@ def keep_run(run: Path, name: str) -> Path:
                 group[field] = Path(group[field]).name  # no folder of the machine it ran on
     evaluations = [{k: round(v, 4) if isinstance(v, float) else v for k, v in line.items() if not isinstance(v, (list, dict))} for line in lines if line["kind"] == "eval"]
     stem = name.lower().replace(" ", "-")
-    return write_whole(DOCS / "runs" / f"{stem}.json", json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n")
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """A text file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".writing")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    path = DOCS / "runs" / f"{stem}.json"
+    write_whole(path, (json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n").encode())
     return path
 
 
@@ -208,9 +202,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         begun = time.perf_counter()
         results[part] = PARTS[part](model, given)
         print(f"{part}: {time.perf_counter() - begun:.0f} s", flush=True)
-        write_whole(file, json.dumps(results, indent=1) + "\n")
+        write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((DOCS / "runs").glob("*.json"))]
-    print(write_whole(DOCS / "results.md", page(results, runs)))
+    write_whole(DOCS / "results.md", page(results, runs).encode())
+    print(DOCS / "results.md")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from .fast_compiler import Floats, Halves, Ints, cos, f32, kernel, sin, sqrt, struct
-from .fast_imitation import NUM_KEYS, expect
+from .fast_imitation import expect
 from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, PITCH_0, STATE_SIZE, TICKS, TOKEN, elapsed, remaining
 from .fast_simd import (
     exp_and_sum,
@@ -31,7 +31,7 @@ from .fast_simd import (
     scores_4x2,
     widen,
 )
-from .imitation_musicgpt import OFFSETS
+from .imitation_musicgpt import NUM_KINDS, OFFSETS
 
 # Places in `at`.
 (
@@ -50,7 +50,7 @@ NORM_1, NORM_1_BIAS, QKV, OUT, NORM_2, NORM_2_BIAS, UP, DOWN = range(8)
 KEY_BLOCK = 64
 # Offsets of pitch to which the imitation head gives a score, and the first of them; its scores of durations, and of times, begin at these places.
 _NUM_OFFSETS, _FIRST_OFFSET = len(OFFSETS), OFFSETS[0]
-_DURATION_SCORES, _TIME_SCORES = NUM_KEYS * _NUM_OFFSETS, NUM_KEYS * (_NUM_OFFSETS + 2)
+_DURATION_SCORES, _TIME_SCORES = NUM_KINDS * _NUM_OFFSETS, NUM_KINDS * (_NUM_OFFSETS + 2)
 
 _HALF, _ONE, _LOWEST_SCORE = np.float32(0.5), np.float32(1.0), np.float32(-3e38)
 # Coefficients of the rational erf on [-4, 4] (Eigen), within a few units in the last place.

@@ -42,8 +42,8 @@ from .imitation_musicgpt import (
 from .musical_state_musicgpt import NO_MATCH
 
 # Fields of the log, each a row of `room` notes: onset, MIDI pitch, place of the DUR token plus 1 (0 = none), the voice's note before (-1 = none),
-# the step from it as a number (`ENTRY` where the voice enters). Then how the voice is expected to go on: number of the agreement plus 1 (0 = nothing is expected), the
-# note that went on so before, onset and MIDI pitch. At last the number of the last steps for each length in `MATCHES` (0 = fewer steps), and
+# the step from it as a number (`ENTRY` where the voice enters). Then how the voice is expected to go on: kind of the agreement (0 = nothing is expected), the
+# note that went on so before, onset and MIDI pitch. At last the number of the last steps for each length in `MATCHES` (0 = fewer steps; an even number where they reach the entry of the voice), and
 # the same of the note before.
 NOTE_ONSET, NOTE_MIDI, NOTE_DURATION, NOTE_BEFORE, NOTE_STEP, NEXT_MATCH, NEXT_SOURCE, NEXT_ONSET, NEXT_MIDI, KEYS = range(10)
 NUM_KEYS = len(MATCHES)
@@ -105,7 +105,7 @@ def _append(s: Ints, notes: Ints, room: int, v: int, midi: int):
         key = (key * HASH_BASE + step) % HASH_MODULUS
         number = _NUMBERS >> steps * 4 & 15
         if number > 0:
-            notes[(KEYS + number - 1) * room + n] = key + 1
+            notes[(KEYS + number - 1) * room + n] = 2 * key + (1 if entered or step == ENTRY else 2) + 1
         if entered:
             break  # what was before the entry is not looked at
         entered, at = step == ENTRY, notes[NOTE_BEFORE * room + at]
@@ -133,7 +133,7 @@ def _latest_agreement(notes: Ints, room: int, n: int, first: int) -> int:
         if key > 0:
             for m in range(n, first - 1, -1):
                 if before[m] == key:
-                    notes[NEXT_MATCH * room + n] = number + 1
+                    notes[NEXT_MATCH * room + n] = 2 * number + 1 + key % 2
                     return m
     return -1
 

@@ -1,7 +1,7 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """The loop of fast decoding: guess, one pass over the weights, choose token by token as far as the guesses were right.
 
-Rows of a batch go ahead independently, each as fast as its guesses allow.
+Rows of a batch go ahead independently, each as fast as its guesses allow, and threads may decode some of the rows each.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ PROMPT_PART = 64
 
 @struct
 class Rows:
-    """The rows of the batch."""
+    """The rows of the batch, or those of them that one thread decodes."""
 
     ids: Ints  # (rows, room)
     room: int  # columns of ids
@@ -74,6 +74,7 @@ class Rows:
     places: Ints
     allowed: Bools
     statistics: Ints  # passes made, tokens chosen
+    noise_rows: int  # rows of the whole batch
 
 
 @kernel
@@ -219,7 +220,8 @@ def decode(
 ) -> int:  # fmt: skip
     """Decodes until a row has used its noise, all are done, or `num_passes` passes were made.
 
-    `noise`, `(steps, rows, vocab)`, is for column `noise_from` and after, filled up to column `noise_until`.
+    `noise`, `(steps, noise_rows, vocab)` from the first of these rows on, is for column `noise_from` and after, filled up to column
+    `noise_until`.
     Returns 0, or `NOT_A_NUMBER` if the scores of a row are not numbers.
     """
     vocab, batch = m.size[VOCAB], m.size[NUM_CACHED]
@@ -228,7 +230,7 @@ def decode(
         for i in range(num_rows):
             row, end = r.rows[i], r.firsts[i] + r.counts[i]
             for place in range(r.firsts[i], end):
-                step = (b.length[row] - noise_from) * batch + row
+                step = (b.length[row] - noise_from) * b.noise_rows + row
                 token = choose_next(m, rules, r, b, row, place, noise + step * vocab)
                 if token == NOT_A_NUMBER:
                     return NOT_A_NUMBER

@@ -259,6 +259,9 @@ def work_for(model, rows: int, max_length: int) -> Packed:
     )  # fmt: skip
 
 
+_BY_ROWS = ("ids", "length", "cached", "done", "state", "notes", "memory", "seen")
+
+
 def rows_for(model, rows: int, max_length: int) -> Packed:
     """A batch of empty rows."""
     config = model.config
@@ -271,8 +274,16 @@ def rows_for(model, rows: int, max_length: int) -> Packed:
         state=state, notes=_ints(rows, NUM_FIELDS, note_room), note_room=note_room, memory=np.zeros((rows, NUM_TABLES, TABLE_SIZE), dtype=np.int32),
         seen=np.zeros((rows, config.vocab_size), dtype=np.bool_), scores=_floats(config.vocab_size),
         sorted_scores=_floats(config.vocab_size), places=_ints(max(config.vocab_size, 2 * config.token_blocks["NOTE"][1])), allowed=np.zeros(config.vocab_size, dtype=np.bool_),
-        statistics=_ints(2),
+        statistics=_ints(2), noise_rows=rows,
     )  # fmt: skip
 
 
-__all__ = ["Packed", "fits", "model_of", "rows_for", "work_for"]
+def some_rows(batch: Packed, first: int, count: int) -> Packed:
+    """Rows `first` to `first + count` of a batch: its own memory where that goes by rows, another of the same size where it does not."""
+    arrays = {name: array[first : first + count] if name in _BY_ROWS else array for name, array in batch.arrays.items()}
+    for name in ("scores", "sorted_scores", "places", "allowed", "statistics"):
+        arrays[name] = np.zeros_like(arrays[name])
+    return Packed(Rows, **arrays)
+
+
+__all__ = ["Packed", "fits", "model_of", "rows_for", "some_rows", "work_for"]

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +41,7 @@ from .fast_choice import (
     Rules,
 )
 from .fast_loop import GUESSES
-from .fast_model import Packed, model_of, rows_for, work_for
+from .fast_model import Packed, model_of, rows_for, some_rows, work_for
 from .fast_music import STATE, TOKEN
 from .fast_sampling import compiled_program
 from .grammar_musicgpt import GrammarLogitsProcessor
@@ -46,6 +49,8 @@ from .repetition_musicgpt import RepetitionLogitsProcessor
 
 # Steps for which noise is drawn at a time.
 NOISE_STEPS = 32
+# Fewer rows are not worth a thread of their own.
+ROWS_A_THREAD = 2
 # Processors that the compiled loop knows, in their order, and those of them that work on what the rows hold.
 _FUSED = (
     RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor, GrammarLogitsProcessor,
@@ -85,6 +90,21 @@ class Noise:
             self.noise[step].exponential_(1)
 
 
+class Part(NamedTuple):
+    """The rows of the batch that one thread decodes, `first` to `first + count`, as the kernels take them."""
+
+    first: int
+    count: int
+    m: Packed
+    rules: Packed
+    work: Packed
+    batch: Packed
+
+    @property
+    def pointers(self) -> tuple[int, ...]:
+        return self.m.pointer, self.rules.pointer, self.work.pointer, self.batch.pointer
+
+
 class FastDecoding:
     """Decodes one batch.
 
@@ -111,8 +131,7 @@ class FastDecoding:
         self.masked = torch.zeros(self.rows, dtype=torch.long) if mask is None else (mask == 0).sum(dim=1)
         self.finished = np.zeros(self.rows, dtype=bool)
 
-        self.m = model_of(model, self.rows, self.max_length)
-        self.work, self.batch = work_for(model, self.rows, self.max_length), rows_for(model, self.rows, self.max_length)
+        self.batch = rows_for(model, self.rows, self.max_length)
         self.ids = torch.from_numpy(self.batch.ids)
         self.prompt = input_ids
         self.ids[:, : self.start] = input_ids if mask is None else input_ids.masked_fill(mask == 0, -1)
@@ -120,7 +139,23 @@ class FastDecoding:
         self.batch.length[:] = self.start
         self.rules = self._rules()
         self.fused = self._fuse()
-        self.guesses = GUESSES if self.rows == 1 else GUESSES if self.fused else 0
+        self.guesses = GUESSES if self.rows == 1 or self.fused else 0
+        self.watched = streamer is not None or bool(self.others)
+        self.parts = self._divide()
+        self.m, self.work = self.parts[0].m, self.parts[0].work
+
+    def _divide(self) -> list[Part]:
+        """The rows in equal parts, one for each of torch's threads; in one where Python has to be asked at every step."""
+        threads = torch.get_num_threads() if self.fused and not self.watched else 1
+        number = max(1, min(threads, self.rows // ROWS_A_THREAD))
+        edges = [self.rows * i // number for i in range(number + 1)]
+        parts = []
+        for first, end in itertools.pairwise(edges):
+            rows = end - first
+            batch = self.batch if number == 1 else some_rows(self.batch, first, rows)
+            m, work = model_of(self.model, rows, self.max_length), work_for(self.model, rows, self.max_length)
+            parts.append(Part(first, rows, m, self.rules, work, batch))
+        return parts
 
     # The rules of the choice
 
@@ -205,64 +240,67 @@ class FastDecoding:
 
     def run(self) -> torch.LongTensor:
         """The prompts and what follows them, `(rows, length)`."""
-        self._read_prompts()
-        end = self._run_fused() if self.fused else self._run_open()
+        with ThreadPoolExecutor(len(self.parts)) as pool:
+            everywhere = pool.map if len(self.parts) > 1 else map  # a single part stays in the caller's thread
+            list(everywhere(self._read_prompts, self.parts))
+            end = self._run_fused(everywhere) if self.fused else self._run_open()
         if self.streamer is not None:
             self.streamer.end()
-        self.passes, self.tokens = self.batch.statistics.tolist()
+        self.passes, self.tokens = sum(part.batch.statistics for part in self.parts).tolist()
         return self._so_far(end)
 
     def _so_far(self, length: int) -> torch.LongTensor:
         """The ids as the usual loop has them, with what the caller has under the mask: `(rows, length)`."""
         return torch.cat((self.prompt, self.ids[:, self.start : length]), dim=1)
 
-    def _read_prompts(self) -> None:
+    def _read_prompts(self, part: Part) -> None:
         """Fills caches and states; rows with the same prompt (`num_return_sequences`) copy them."""
-        grammar = self._own(GrammarLogitsProcessor)
-        learns, (keys, values) = int(self.guesses > 0), self._caches()
-        for row in range(self.rows):
-            first = int(self.masked[row])
-            same = row > 0 and first == int(self.masked[row - 1]) and torch.equal(self.ids[row], self.ids[row - 1])
+        grammar, batch = self._own(GrammarLogitsProcessor), part.batch
+        learns, (keys, values) = int(self.guesses > 0), self._caches(part)
+        ids, masked = self.ids[part.first : part.first + part.count], self.masked[part.first : part.first + part.count].tolist()
+        for row, first in enumerate(masked):
+            same = row > 0 and first == masked[row - 1] and torch.equal(ids[row], ids[row - 1])
             if same:
                 used = self.start - first
                 blocks = -(-used // 16)
                 keys[:, row, :, :blocks] = keys[:, row - 1, :, :blocks]
                 values[:, row, :, :used] = values[:, row - 1, :, :used]
                 for name in ("state", "cached", "memory", "notes"):
-                    self.batch.arrays[name][row] = self.batch.arrays[name][row - 1]
+                    batch.arrays[name][row] = batch.arrays[name][row - 1]
                 continue
-            self.program.read_prompt(self.m.pointer, self.rules.pointer, self.work.pointer, self.batch.pointer, row, first, learns)
+            self.program.read_prompt(*part.pointers, row, first, learns)
             if grammar is not None:
-                heard = self.ids[row : row + 1, first : self.start - 1]
-                self.batch.state[row, STATE] = int(grammar.grammar.states(heard))
+                heard = ids[row : row + 1, first : self.start - 1]
+                batch.state[row, STATE] = int(grammar.grammar.states(heard))
 
-    def _caches(self) -> tuple[np.ndarray, np.ndarray]:
+    def _caches(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         config = self.model.config
         layers, heads, dim = config.num_hidden_layers, config.num_attention_heads, config.head_dim
-        keys = self.work.keys.reshape(layers, self.rows, heads, -1, dim, 16)
-        return keys, self.work.values.reshape(layers, self.rows, heads, -1, dim)
+        keys = part.work.keys.reshape(layers, part.count, heads, -1, dim, 16)
+        return keys, part.work.values.reshape(layers, part.count, heads, -1, dim)
 
-    def _run_fused(self) -> int:
+    def _run_fused(self, everywhere: Callable) -> int:
         """Everything in the compiled loop; out of it for more noise, and after each pass if someone listens. Returns the length."""
         noise = Noise(self.max_length - self.start if self.sample else 1, self.rows, self.vocab)
-        pointers = [x.pointer for x in (self.m, self.rules, self.work, self.batch)]
-        watched = self.streamer is not None or bool(self.others)
+        passes, row_bytes = 1 if self.watched else self.max_length, noise.noise.element_size() * self.vocab
         column, length, done = self.start, self.batch.length, self.batch.done
+
+        def decode(part: Part) -> int:
+            first = noise.noise.data_ptr() + part.first * row_bytes
+            return self.program.decode(*part.pointers, first, self.start, until, passes, self.guesses)
+
         try:
             while not done.all():
                 until = self.max_length
                 if self.sample:
                     ahead = int(length[~done].max()) - self.start
-                    noise.draw(ahead + 1 + (self.guesses if watched else NOISE_STEPS // 2))
+                    noise.draw(ahead + 1 + (self.guesses if self.watched else NOISE_STEPS // 2))
                     until = self.start + noise.drawn
-                result = self.program.decode(
-                    *pointers, noise.noise.data_ptr(), self.start, until, 1 if watched else self.max_length, self.guesses
-                )
-                if result == NOT_A_NUMBER:
+                if NOT_A_NUMBER in list(everywhere(decode, self.parts)):
                     raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-                if watched:
+                if self.watched:
                     column = self._report(column)
-            column = self._report(column) if watched else int(length.max())
+            column = self._report(column) if self.watched else int(length.max())
         finally:
             if self.sample:
                 noise.give_back(column - self.start)
@@ -291,7 +329,7 @@ class FastDecoding:
 
     def _run_open(self) -> int:
         """With processors that only Python knows: logits from the compiled pass, everything else step by step. Returns the length."""
-        pointers = [x.pointer for x in (self.m, self.rules, self.work, self.batch)]
+        pointers = self.parts[0].pointers
         width, column, batch = len(self.work.logits) // (len(self.work.states)), self.start, self.batch
         logits = torch.from_numpy(self.work.logits).view(-1, width)
         scores = torch.zeros(self.rows, self.vocab)

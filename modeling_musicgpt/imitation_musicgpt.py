@@ -16,10 +16,12 @@ from torch import nn
 
 # Steps that must agree, from the most to the fewest; the longest agreement counts, and of several the latest.
 MATCHES = (8, 5, 3, 2)
-# Scores that the head gives: for each length of agreement a pitch this many semitones off, a duration where the pitch was another or the
+# Kinds of agreement: for each length one that reaches back to where the voice entered, as an answer does to its subject, and one that does not.
+NUM_KINDS = 2 * len(MATCHES)
+# Scores that the head gives: for each kind of agreement a pitch this many semitones off, a duration where the pitch was another or the
 # expected one, and a time.
 OFFSETS = (-2, -1, 0, 1, 2)
-NUM_SCORES = len(MATCHES) * (len(OFFSETS) + 2 + 1)
+NUM_SCORES = NUM_KINDS * (len(OFFSETS) + 2 + 1)
 # A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial hash of several.
 STEP_MAX, GAP_MAX = 24, 399
 # An entry of a voice, at its beginning or after a rest of at least so many ticks, stands for two steps: so a voice that enters is expected to go on as the
@@ -38,11 +40,11 @@ class Expectation(NamedTuple):
     """
 
     pitch: torch.Tensor  # (B, L, V) place of the expected NOTE in its block, plus 1
-    match: torch.Tensor  # (B, L, V) number of its length of agreement in `MATCHES`, plus 1
+    match: torch.Tensor  # (B, L, V) its kind of agreement, from 1: longer ones first, of one length those from an entry
     duration: torch.Tensor  # (B, L) place of the expected DUR in its block, plus 1
-    duration_case: torch.Tensor  # (B, L) twice the number of the agreement, plus 1 where the pitch came as expected, plus 1
+    duration_case: torch.Tensor  # (B, L) twice the kind less 1, plus 1 where the pitch came as expected, plus 1
     step: torch.Tensor  # (B, L) place of the expected TIME in its block, plus 1
-    step_match: torch.Tensor  # (B, L) number of the agreement, plus 1
+    step_match: torch.Tensor  # (B, L) its kind of agreement
 
     def packed(self) -> torch.Tensor:
         """As one tensor `(batch, length, 2 * voices + 4)`."""
@@ -76,7 +78,7 @@ class Notes(NamedTuple):
 class Continuation(NamedTuple):
     """How the voice of each note may go on, tensors of shape `(batch, length)`; of no meaning where `match` is 0."""
 
-    match: torch.Tensor  # number of the agreement in `MATCHES`, plus 1; 0 if there was none
+    match: torch.Tensor  # kind of the agreement, from 1; 0 if there was none
     source: torch.Tensor  # place of the VOICE token of the note that went on so before
     pitch: torch.Tensor  # MIDI
     onset: torch.Tensor  # ticks
@@ -87,10 +89,10 @@ def continuations(notes: Notes) -> Continuation:
     match = torch.zeros_like(notes.pitch)
     source = torch.full_like(notes.pitch, -1)
     for number in reversed(range(len(MATCHES))):  # the longest agreement is written last
-        own = _key(notes, MATCHES[number])
+        own, entered = _key(notes, MATCHES[number])
         before = torch.where(notes.exists & (notes.previous >= 0), _at(own, notes.previous), 0)
         found = _latest(before, own, notes.start)
-        match = torch.where(found >= 0, number + 1, match)
+        match = torch.where(found >= 0, 2 * number + torch.where(entered, 1, 2), match)
         source = torch.where(found >= 0, found, source)
     model, old = source.clamp(min=0), _at(notes.previous, source).clamp(min=0)  # the note that came before, and the one before that
     pitch, old_pitch = notes.pitch.gather(1, model), notes.pitch.gather(1, old)
@@ -101,20 +103,21 @@ def continuations(notes: Notes) -> Continuation:
     return Continuation(match, source, moved, onset)
 
 
-def _key(notes: Notes, steps: int) -> torch.Tensor:
-    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer: `(B, L)`."""
+def _key(notes: Notes, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer, and whether they reach its entry: `(B, L)` each."""
     interval = diatonic(notes.pitch) - diatonic(_at(notes.pitch, notes.previous))
     gap = (notes.onset - _at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
     step = (interval.clamp(-STEP_MAX, STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
     step = torch.where(notes.exists, torch.where(notes.enters, ENTRY, step), 0)
     before_entry = -2  # an entry counts as two steps, and what was before it is not looked at
     link = torch.where(notes.enters, before_entry, notes.previous)
-    key, whole, at = step, step > 0, link
+    key, whole, at, entered = step, step > 0, link, notes.enters
     for _ in range(steps - 1):
         further = torch.where(at == before_entry, ENTRY_TOO, _at(step, at))
         key, whole = (key * HASH_BASE + further) % HASH_MODULUS, whole & (further > 0)
+        entered = entered | (_at(step, at) == ENTRY)
         at = torch.where(at >= 0, link.gather(1, at.clamp(min=0)), -1)
-    return torch.where(whole, key + 1, 0)
+    return torch.where(whole, key + 1, 0), entered
 
 
 def _latest(entries: torch.Tensor, queries: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
@@ -140,7 +143,7 @@ def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 class MusicGPTImitationHead(nn.Module):
-    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by how long the agreement is; the hidden state says how much it counts."""
+    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by the kind of agreement; the hidden state says how much it counts."""
 
     def __init__(self, config):
         super().__init__()
@@ -152,7 +155,7 @@ class MusicGPTImitationHead(nn.Module):
     def forward(self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see `Expectation.packed`."""
         scores = nn.functional.pad(self.proj(hidden_states), (1, 0))  # the first place: nothing is expected
-        voices, lengths, offsets = self.max_voices, len(MATCHES), len(OFFSETS)
+        voices, offsets = self.max_voices, len(OFFSETS)
         pitch, match = expectation[..., :voices], expectation[..., voices : 2 * voices]
         duration, case, step, step_match = expectation[..., 2 * voices :].unbind(-1)
         first, count = self.blocks["NOTE"]
@@ -162,8 +165,8 @@ class MusicGPTImitationHead(nn.Module):
         targets = [(first + note.clamp(0, count - 1)).flatten(2)]  # (B, L, V, offsets) -> (B, L, V * offsets)
         places = [which.flatten(2)]
         for name, token, number, before in (
-            ("DUR", duration, case, lengths * offsets),
-            ("TIME", step, step_match, lengths * (offsets + 2)),
+            ("DUR", duration, case, NUM_KINDS * offsets),
+            ("TIME", step, step_match, NUM_KINDS * (offsets + 2)),
         ):
             targets.append((self.blocks[name][0] + token - 1).clamp(min=0)[..., None])
             places.append(torch.where((token > 0) & (number > 0), before + number, 0)[..., None])

@@ -299,6 +299,8 @@ class MusicGPTMelodicHead(nn.Module):
 
 @auto_docstring
 class MusicGPTPreTrainedModel(PreTrainedModel):
+    """What the models share: how weights begin, what attention they support, how the vocabulary is resized."""
+
     config: MusicGPTConfig
     base_model_prefix = "model"
     supports_gradient_checkpointing = True

@@ -162,8 +162,10 @@ class Composer:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+        from .counterpoint import Counterpoint
         from .ending import FullClose
-        from .entries import Entries, Solo
+        from .entries import Entries
+        from .fugue import Fugue
         from .length import Length
         from .progress import Rows
         from .sampling import SeededSampling, StopAndReport
@@ -185,23 +187,20 @@ class Composer:
             suppress_tokens=METER_IDS + (VOICE_IDS[wanted.voices :] if wanted.voices else []),
             begin_suppress_tokens=[TIME_ZERO] if len(task.score) else None,
         )
+        modes = [task.mode] * len(seeds)
+        closing = FullClose(rows, modes, task.max_new_tokens, wanted.min_bars, wanted.min_notes, wanted.ends_when_long_enough)
+        is_new_fugue = wanted.form == "fugue" and not len(task.score)
         output = self.model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             generation_config=config,
             logits_processor=LogitsProcessorList(
                 [
-                    *([Solo(rows)] if wanted.form == "fugue" and not len(task.score) else []),
+                    *([Fugue(rows, wanted.voices, modes, closing)] if is_new_fugue else []),
+                    Counterpoint(rows, wanted.voices, wanted.form == "fugue"),
                     *([Entries(rows, wanted.voices)] if wanted.voices else []),
                     Length(wanted.min_bars, wanted.min_notes),
-                    FullClose(
-                        rows,
-                        [task.mode] * len(seeds),
-                        task.max_new_tokens,
-                        wanted.min_bars,
-                        wanted.min_notes,
-                        wanted.ends_when_long_enough,
-                    ),
+                    closing,
                     SeededSampling(wanted, seeds),
                 ]
             ),

@@ -1,8 +1,7 @@
-"""How voices enter: a fugue begins with one alone, and one that was asked for and has been silent for long takes the next note that suits it.
+"""How voices enter: one that was asked for and has been silent for long takes the next note that suits it.
 
 Asked for three voices or more, the model alone often stays with two: the VOICES token is one in a prefix, and what has just sounded says more.
-`Entries` makes a VOICE token likelier, never a note: the pitches remain the model's, and it hears the voice from then on. `Solo` also keeps the
-first voice within an octave.
+`Entries` makes a VOICE token likelier, never a note: the pitches remain the model's, and it hears the voice from then on.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import torch
 from transformers import LogitsProcessor
 
-from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import OFFSET, TYPE_INDEX
 
 from .progress import Progress, Rows
 
@@ -18,13 +17,9 @@ from .progress import Progress, Rows
 BETWEEN_ENTRIES, REST = 2, 4
 # Added to the logit of a VOICE token: then no other one is likely.
 BIAS = 20.0
-# Added to what a first voice alone must not do: `Entries` cannot call other voices in.
-AGAINST = -2 * BIAS
 # A voice comes back not further than this from where it was, in semitones.
 LEAP = 12
-# A fugue's first voice has so many notes for itself at least, and a bar.
-LEAST_ALONE = 6
-_NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
+_NOTE = TYPE_INDEX["NOTE"]
 
 
 class Entries(LogitsProcessor):
@@ -69,39 +64,4 @@ class Entries(LogitsProcessor):
         return True
 
 
-class Solo(LogitsProcessor):
-    """Lets a fugue begin with one voice alone: for a bar and a few notes no other voice may be struck, and it leaps no further than an octave.
-
-    Left alone the model begins most fugues with several voices at once (docs/LOG.md).
-
-    Args:
-        rows (`Rows`): the pieces, their prompt without notes.
-    """
-
-    def __init__(self, rows: Rows):
-        self.rows = rows
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
-        bias = torch.zeros(scores.shape)
-        for i, piece in enumerate(self.rows.follow(input_ids)):
-            if piece.first is None or (piece.now - piece.first >= piece.bar and piece.notes > LEAST_ALONE):
-                continue
-            if piece.kind == _TIME:  # a note further off is one that another voice would have struck
-                _only(bias[i], "NOTE", max(piece.pitch - LEAP, PITCH_MIN) - PITCH_MIN, min(piece.pitch + LEAP, PITCH_MAX) - PITCH_MIN)
-            elif piece.kind == _DUR:
-                bias[i, OFFSET["TIME"]] = AGAINST  # TIME_0: nothing sounds together
-            elif piece.kind == _NOTE and piece.notes > 1:
-                voice = next(voice for voice, note in enumerate(piece.last) if note)
-                _only(bias[i], "VOICE", voice, voice)
-        return scores + bias.to(scores.device, scores.dtype)
-
-
-def _only(bias: torch.Tensor, kind: str, first: int, last: int) -> None:
-    """Of the tokens of a type against all but those from place `first` to `last`."""
-    begin, count = OFFSET[kind], {"NOTE": PITCH_MAX - PITCH_MIN + 1, "VOICE": MAX_VOICES}[kind]
-    bias[begin : begin + count] = AGAINST
-    bias[begin + first : begin + last + 1] = 0.0
-
-
-__all__ = ["BETWEEN_ENTRIES", "REST", "Entries", "Solo"]
+__all__ = ["BETWEEN_ENTRIES", "REST", "Entries"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -10,6 +11,15 @@ from tokenization.vocabulary import MAX_VOICES, METER_TICKS, TYPE_INDEX, TYPE_OF
 
 _NOTE, _VOICE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME", "METER"))
 _TYPES, _VALUES = TYPE_OF_ID.tolist(), VALUE_OF_ID.tolist()
+
+
+class Written(NamedTuple):
+    """A note of a piece: onset and duration in ticks, MIDI pitch, voice."""
+
+    onset: int
+    duration: int
+    pitch: int
+    voice: int
 
 
 class Progress:
@@ -21,7 +31,8 @@ class Progress:
         notes, tokens (`int`): how many there are; `bar_tokens` of each bar that has passed.
         first (`int` or `None`): tick of the first note.
         kind, pitch, voice (`int`): type of the last token; of the last note what is known.
-        last (`list`): of each voice its last note as (onset, end, pitch), or `None`.
+        last (`list`): of each voice its last note as (onset, end, pitch), or `None`; `before` the one before it, with an earlier onset.
+        written (`list` of `Written`): all notes.
     """
 
     def __init__(self) -> None:
@@ -30,6 +41,8 @@ class Progress:
         self.first: int | None = None
         self.bar_tokens: list[int] = []
         self.last: list[tuple[int, int, int] | None] = [None] * MAX_VOICES
+        self.before: list[tuple[int, int, int] | None] = [None] * MAX_VOICES
+        self.written: list[Written] = []
         self._bar_began = 0
 
     def feed(self, token: int) -> None:
@@ -47,7 +60,10 @@ class Progress:
         elif self.kind == _VOICE:
             self.voice = value
         elif self.kind == _DUR:
+            last = self.last[self.voice]
+            self.before[self.voice] = last if last and last[0] < self.now else self.before[self.voice]
             self.last[self.voice] = (self.now, self.now + value, self.pitch)
+            self.written.append(Written(self.now, value, self.pitch, self.voice))
         elif self.kind == _METER:
             self.bar = METER_TICKS[value]
             if self.now > self.begun:  # between notes it begins a bar
@@ -88,4 +104,4 @@ class Rows:
         return self.pieces
 
 
-__all__ = ["Progress", "Rows"]
+__all__ = ["Progress", "Rows", "Written"]

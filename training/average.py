@@ -8,7 +8,6 @@ Models that were trained on from the same weights often lie in one basin, and th
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from .errors import TrainingError
 from .models import load_model, resolve
 from .run_log import read_log
 from .units import Report
+from .validate import add_data_arguments, data_arguments, write_json
 
 
 def average(out: Path, sources: Sequence[str]) -> Path:
@@ -55,7 +55,7 @@ def add_figures(folder: Path, report: Report) -> None:
     """Put a validation beside an averaged model, as a run does."""
     own = report.unmasked
     values = {"nats_per_note": own.nats_per_note, "masked_nats_per_note": report.masked.nats_per_note, "bits_per_note": own.bits_per_note, **own.terms}
-    (folder / "figures.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
+    write_json(folder / "figures.json", values)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from .evaluation import evaluate_report
     from .sources import load_pieces
-    from .validate import add_data_arguments, data_arguments
 
     parser = argparse.ArgumentParser(prog="python -m training.average", description="Average the weights of models and validate the mean.")
     parser.add_argument("out", type=Path, help="folder to write")

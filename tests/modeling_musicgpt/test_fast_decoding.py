@@ -139,7 +139,7 @@ class TestStateAndLogits:
 
     def _compare_logits(self, model, ids):
         session = self._session(model, ids)
-        session._read_prompts()
+        session._read_prompts(session.parts[0])
         pointers = self._pointers(session)
         assert session.program.look_ahead(*pointers, ids.shape[1] + 4, 3) == 1
         # The pass holds the last token and three guesses: each must have the logits of the full forward.
@@ -186,6 +186,22 @@ class TestSameTokens:
         rows = [random_piece(model, length, length) for length in (3, 17, 40, 41, 42, 70)]
         batch = prompt(*rows)
         both(model, batch["ids"], attention_mask=batch["attention_mask"], do_sample=sample, top_p=0.95, max_new_tokens=60)
+
+    @pytest.mark.parametrize("threads", [2, 3])
+    def test_rows_are_divided_among_threads(self, model, threads, monkeypatch):
+        from modeling_musicgpt.fast_session import FastDecoding
+
+        divided, parts = FastDecoding._divide, []
+        monkeypatch.setattr(FastDecoding, "_divide", lambda self: parts.append(divided(self)) or parts[-1])
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        rows = [random_piece(model, length, length) for length in (3, 17, 40, 41, 42, 70, 12)]
+        batch = prompt(*rows)
+        both(model, batch["ids"], attention_mask=batch["attention_mask"], do_sample=True, top_p=0.95, max_new_tokens=100)
+        both(model, torch.tensor([PROMPT] * 7), do_sample=True, num_return_sequences=2, max_new_tokens=80)
+        assert [part.count for part in parts[0]] == {2: [3, 4], 3: [2, 2, 3]}[threads]
+        assert sum(part.count for part in parts[1]) == 14
+        both(model, batch["ids"][:3], attention_mask=batch["attention_mask"][:3], do_sample=True, max_new_tokens=20)
+        assert len(parts[2]) == 1  # so few rows are not divided
 
     def test_repeated_pitches_are_limited_alike(self):
         model = make_model()

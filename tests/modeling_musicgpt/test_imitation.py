@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
-from modeling_musicgpt.imitation_musicgpt import MATCHES, NUM_SCORES
+from modeling_musicgpt.imitation_musicgpt import MATCHES, NUM_KINDS, NUM_SCORES
 from modeling_musicgpt.musical_state_musicgpt import MusicalStateTracker
 from tokenization.vocabulary import TOKEN_TO_ID, TYPE_OF_ID, TYPES, VALUE_OF_ID
 
@@ -60,7 +60,7 @@ class Listener:
                     wanted = degree(pitch) + degree(self.notes[model][0]) - degree(self.notes[old][0])
                     if degree(moved) != wanted:
                         moved = 12 * (wanted // 7) + (0, 2, 4, 5, 7, 9, 11)[wanted % 7]
-                    return MATCHES.index(length) + 1, model, moved, onset + self.notes[model][1] - self.notes[old][1]
+                    return 2 * MATCHES.index(length) + (1 if "entry" in own else 2), model, moved, onset + self.notes[model][1] - self.notes[old][1]
         return None
 
     def read(self, token: int) -> list[int]:
@@ -132,14 +132,14 @@ def test_an_answer_on_the_dominant_is_expected_on_its_degrees():
             tokens += [note, f"VOICE_{voice}", duration, "TIME_24"]
     expectation = TRACKER(torch.tensor([[TOKEN_TO_ID[token] for token in tokens]])).expectation[0, -1]
     assert expectation[1] == 60 - 28 + 1
-    assert expectation[5 + 1] == MATCHES.index(3) + 1
+    assert expectation[5 + 1] == 2 * MATCHES.index(3) + 1
     first = TRACKER(torch.tensor([[TOKEN_TO_ID[token] for token in tokens[:-8]]])).expectation[0, -1]
     assert first[1] == 57 - 28 + 1  # after one note the entry alone agrees
-    assert first[5 + 1] == MATCHES.index(2) + 1
+    assert first[5 + 1] == 2 * MATCHES.index(2) + 1
     ids = [TOKEN_TO_ID[token] for token in [*tokens, "NOTE_60", "VOICE_1"]]
     duration, case = TRACKER(torch.tensor([ids])).expectation[0, -1, 10:12].tolist()
     assert duration == TOKEN_TO_ID["DUR_12"] - FIRST_DUR + 1
-    assert case == 2 * MATCHES.index(3) + 2  # the pitch came as expected
+    assert case == 2 * (2 * MATCHES.index(3)) + 2  # the pitch came as expected
 
 
 def test_a_prefix_expects_the_same_and_pieces_do_not_hear_each_other():
@@ -169,7 +169,7 @@ def test_the_head_moves_what_is_expected_and_nothing_else():
                     wanted[i, FIRST_NOTE + pitch - 1 + k - 2] += (match - 1) * 5 + k + 1
         duration, case, step, match = row[10:]
         if duration:
-            wanted[i, FIRST_DUR + duration - 1] += 20 + case
+            wanted[i, FIRST_DUR + duration - 1] += 5 * NUM_KINDS + case
         if step:
-            wanted[i, FIRST_TIME + step - 1] += 28 + match
+            wanted[i, FIRST_TIME + step - 1] += 7 * NUM_KINDS + match
     torch.testing.assert_close(moved, wanted, atol=1e-4, rtol=0)

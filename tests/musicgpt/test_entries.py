@@ -54,21 +54,8 @@ def test_a_voice_that_rested_comes_back_near_where_it_was(pitch, returns):
 
 @pytest.mark.parametrize("voices", [3, 4])
 def test_the_composers_pieces_have_the_voices_that_were_asked_for(composer, voices):
-    pieces = composer.compose(Settings(voices=voices, form="fugue", max_new_tokens=500, min_bars=1000, seed=4), num=4)
+    pieces = composer.compose(Settings(voices=voices, form="prelude", max_new_tokens=500, min_bars=1000, seed=4), num=4)
     heard = [set(np.unique(piece.score.array[:, VOICE]).tolist()) for piece in pieces]
     assert all(found == set(range(voices)) for found in heard)
     [alone] = composer.compose(pieces[2].settings)
     assert alone.ids == pieces[2].ids
-
-
-def test_a_fugue_begins_with_one_voice(composer):
-    pieces = composer.compose(Settings(form="fugue", voices=3, max_new_tokens=200, seed=11), num=8)
-    for piece in pieces:
-        array = piece.score.array
-        opening = array[array[:, 0] - array[0, 0] < 96]
-        assert len(np.unique(opening[:, VOICE])) == 1
-        assert (np.diff(opening[:, 0]) > 0).all()
-        assert (np.abs(np.diff(opening[:, 2])) <= 12).all()
-        assert len(np.unique(array[:, VOICE])) > 1
-    preludes = composer.compose(Settings(form="prelude", voices=3, max_new_tokens=200, seed=11), num=8)
-    assert any(len(np.unique(p.score.array[p.score.array[:, 0] < 96][:, VOICE])) > 1 for p in preludes)

@@ -1,0 +1,102 @@
+"""What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, great leaps, and notes out of order.
+
+A model of this size hears each voice, but not always all of them together. The rules are those of the textbooks (Fux, *Gradus ad Parnassum*, 1725; Piston,
+*Counterpoint*, 1947), as prices in nats on a note and on the voice that takes it: no pitch is forbidden, and a note that Bach's rules call for
+pays what it costs. Only the order of the tokens is strict: notes that begin together are written from the highest voice down.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from transformers import LogitsProcessor
+
+from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+
+from .progress import Progress, Rows
+
+# Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a neighbour just was.
+CROSSING, OVERLAP, PARALLEL, LEAP, DOUBLED = 4.0, 3.0, 6.0, 6.0, 3.0
+# Which voice takes a note: semitones for each nat against it, and nats against one whose note still sounds, or one that has not begun.
+NEAR, BUSY, NEW = 3.0, 3.0, 6.0
+LARGEST_LEAP, REST = 12, 24  # semitones, ticks
+OUT_OF_ORDER = 40.0
+_NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
+_PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
+
+
+class Counterpoint(LogitsProcessor):
+    """Lowers the scores of notes and voices by what counterpoint has against them.
+
+    Args:
+        rows (`Rows`): the pieces.
+        voices (`int` or `None`): how many were asked for.
+        is_fugue (`bool`): whether a voice should not strike two notes at once.
+    """
+
+    def __init__(self, rows: Rows, voices: int | None, is_fugue: bool):
+        self.rows, self.voices, self.is_fugue = rows, voices or MAX_VOICES, is_fugue
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
+        bias = np.zeros(scores.shape, dtype=np.float32)
+        for i, piece in enumerate(self.rows.follow(input_ids)):
+            if piece.kind == _TIME and piece.notes:
+                bias[i, OFFSET["NOTE"] : OFFSET["NOTE"] + len(_PITCHES)] = -self.expected(piece)
+            elif piece.kind == _NOTE:
+                price = self.price(piece, np.array([piece.pitch]))[:, 0]
+                bias[i, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -price
+            elif piece.kind == _DUR and self.is_fugue and piece.voice == self.voices - 1:
+                bias[i, OFFSET["TIME"]] = -OUT_OF_ORDER  # TIME_0: no voice is left below
+        return scores + torch.from_numpy(bias).to(scores.device, scores.dtype)
+
+    def expected(self, piece: Progress) -> np.ndarray:
+        """What a note of each pitch will pay, by the voices that may take it: the nearer and the longer silent, the likelier; `(pitches,)`."""
+        price = self.price(piece, _PITCHES)
+        weight = np.zeros_like(price)
+        for voice in range(self.voices):
+            note = piece.last[voice]
+            distance = np.abs(_PITCHES - note[2]) / NEAR + BUSY * (note[1] > piece.now) if note else NEW
+            weight[voice] = np.exp(-distance)
+        weight *= price < OUT_OF_ORDER
+        total = weight.sum(axis=0)
+        return np.where(total > 0, (weight * price).sum(axis=0) / np.maximum(total, 1e-30), OUT_OF_ORDER)
+
+    def price(self, piece: Progress, pitches: np.ndarray) -> np.ndarray:
+        """What each voice would pay for each of the pitches now, `(voices, pitches)`."""
+        found = np.zeros((self.voices, len(pitches)))
+        struck = [note for note in piece.written[-8:] if note.onset == piece.now]
+        for voice in range(self.voices):
+            price, own = found[voice], piece.last[voice]
+            if struck:
+                price += OUT_OF_ORDER * ((voice < struck[-1].voice) | ((voice == struck[-1].voice) & (pitches >= struck[-1].pitch)))
+            if own and own[0] == piece.now:
+                price += DOUBLED * self.is_fugue
+                continue
+            if own and piece.now - own[1] < REST:
+                price += LEAP * (np.abs(pitches - own[2]) > LARGEST_LEAP)
+            for other, note in enumerate(piece.last):
+                if note and other != voice and note[1] >= piece.now:
+                    price += self._against(piece, voice, pitches, other)
+        return found
+
+    @staticmethod
+    def _against(piece: Progress, voice: int, pitches: np.ndarray, other: int) -> np.ndarray:
+        """What a voice pays for the sake of another one, which sounds now or did until now."""
+        own, note = piece.last[voice], piece.last[other]
+        assert note is not None
+        side = 1 if voice > other else -1  # 1: the other voice is the higher one
+        if note[1] == piece.now:  # it ends here; whether it goes on is not known yet
+            return OVERLAP * (side * (pitches - note[2]) > 0)
+        price = CROSSING * (side * (pitches - note[2]) > 0)
+        before = piece.before[other]
+        if note[0] == piece.now and before:
+            price = price + OVERLAP * (side * (pitches - before[2]) > 0)
+        if note[0] == piece.now and own and before and min(own[1], before[1]) > piece.now - REST:
+            interval = (before[2] - own[2]) % 12
+            same = (note[2] - pitches) % 12 == interval
+            price = price + PARALLEL * (same & (pitches != own[2])) * (interval in (0, 7) and note[2] != before[2])
+        return price
+
+
+__all__ = ["Counterpoint"]

@@ -1,0 +1,292 @@
+"""How a fugue goes: one voice alone makes the subject, the others answer it one after another, and it comes back in other keys.
+
+The subject is the model's, and so is everything that sounds against it. When the subject is over and who states it where is decided here,
+as a teacher's plan of a fugue has it; its notes then are those that the model may choose. Left alone, the model begins most fugues with several
+voices at once and states the subject once (docs/LOG.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import LogitsProcessor
+
+from tokenization.vocabulary import (
+    MAX_VOICES,
+    NEAREST_DURATION,
+    OFFSET,
+    PITCH_MAX,
+    PITCH_MIN,
+    TYPE_INDEX,
+    TYPE_OF_ID,
+    VALUE_OF_ID,
+)
+
+from .ending import FullClose
+from .progress import Progress, Rows, Written
+from .subject import HIGHEST, LOWEST, Subject, dominant, relative, subdominant, tonic
+
+# Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
+LEAST_NOTES = (10, 6, 5, 4)
+# Bars between the statements of the middle, and their keys in turn.
+EPISODE = 2
+MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
+# A voice rests so many ticks before it states the subject again.
+BREATH = 12
+# Voices of a fugue for which no number was asked.
+VOICES = 3
+# The first voice alone leaps no further, in semitones.
+LEAP = 12
+# Divides the logits of the subject's notes, which will be heard many times.
+SUBJECT_TEMPERATURE = 0.75
+# A subject's duration loses so many nats where it has been that of so many notes running.
+MONOTONY, ALIKE = 3.0, 6
+# Added to the logit of what the plan does not want; a cadence, which forbids altogether, goes before the plan.
+AGAINST = -40.0
+_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
+_IS_STEP = np.equal(TYPE_OF_ID, _TIME)
+_STEPS = np.where(_IS_STEP, VALUE_OF_ID, 0)
+_AWKWARD = np.setdiff1d(np.arange(12), VALUE_OF_ID[TYPE_OF_ID == _TIME])
+_DURATIONS = np.where(TYPE_OF_ID == _DUR, VALUE_OF_ID, 0)
+_COUNTS = {"NOTE": PITCH_MAX - PITCH_MIN + 1, "VOICE": MAX_VOICES, "DUR": int((TYPE_OF_ID == _DUR).sum())}
+
+
+class Entry(NamedTuple):
+    """A statement that is to come, and the notes that it will have."""
+
+    at: int
+    voice: int
+    notes: list[Written]
+
+
+class Plan:
+    """The plan of one fugue.
+
+    Args:
+        piece (`Progress`): without notes so far.
+        voices (`int`): how many it will have.
+        mode (`str`): `"major"` or `"minor"`.
+    """
+
+    def __init__(self, piece: Progress, voices: int, mode: str):
+        self.piece, self.voices, self.mode = piece, voices, mode
+        self.subject: Subject | None = None
+        self.now: list[Written] = []  # what is left of the statement that goes on
+        self.next: Entry | None = None
+        self.registers: dict[int, float] = {}  # mean pitch of each voice's statement, the latest last
+        self.middle = self._read = 0
+
+    def bias(self) -> np.ndarray:
+        """What is added to the logits of the next token, `(vocab_size,)`."""
+        self._follow()
+        bias, piece = np.zeros(len(TYPE_OF_ID), dtype=np.float32), self.piece
+        if piece.kind == _DUR:
+            self._step(bias)
+        elif piece.kind == _TIME:
+            self._pitch(bias)
+        elif piece.kind == _NOTE:
+            self._voice(bias)
+        elif piece.kind == _VOICE:
+            self._duration(bias)
+        return bias
+
+    def temperature(self) -> float:
+        """By what the logits of the next token are divided."""
+        return SUBJECT_TEMPERATURE if self.subject is None and self.piece.kind == _TIME else 1.0
+
+    def stop(self) -> None:
+        """No more statements: the piece is about to end."""
+        self.now, self.next = [], None
+
+    # What happened
+
+    def _follow(self) -> None:
+        """Take note of what was written since, and begin what is due."""
+        piece = self.piece
+        for note in piece.written[self._read :]:
+            if self.now and (note.onset, note.voice) == (self.now[0].onset, self.now[0].voice):
+                self.now.pop(0)
+        self._read = len(piece.written)
+        if self.now and piece.now > self.now[0].onset:
+            self.now = []  # it was missed
+        if piece.kind != _TIME:
+            return
+        if self.subject is None and piece.first is not None and piece.now == self._boundary():
+            self._end_subject()
+        if self.next and piece.now >= self.next.at:
+            entry, self.next = self.next, None
+            if entry.at == piece.now:
+                self.now = list(entry.notes)
+            self._schedule(entry.at)
+
+    def _boundary(self) -> int:
+        """The tick, whole bars after the first note, at which the subject may end next."""
+        piece = self.piece
+        assert piece.first is not None
+        last = piece.written[-1].onset if piece.written else piece.first
+        return piece.first + ((last - piece.first) // piece.bar + 1) * piece.bar
+
+    def _end_subject(self) -> None:
+        piece, notes = self.piece, self.piece.written
+        assert piece.first is not None
+        bars = (piece.now - piece.first) // piece.bar
+        if len(notes) < LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]:
+            return
+        self.subject = Subject(notes, piece.first, piece.now - piece.first, self.mode)
+        self.registers[notes[0].voice] = self.subject.mean
+        self._schedule(piece.now - self.subject.length)
+
+    # What is to come
+
+    def _schedule(self, last: int) -> None:
+        """Decide on the statement after the one at the tick `last`."""
+        assert self.subject is not None
+        at = last + self.subject.length
+        if len(self.registers) < self.voices:
+            found = self._answer()
+        else:
+            at += EPISODE * self.piece.bar
+            found = self._return()
+        if found:
+            voice, pitches = found
+            self.registers.pop(voice, None)  # the latest stands last
+            self.registers[voice] = sum(pitches) / len(pitches)
+            self.next = Entry(at, voice, self.subject.statement(at, voice, pitches))
+
+    def _answer(self) -> tuple[int, list[int]] | None:
+        """The next voice of the exposition, above or below those that have entered, and its pitches: by turns dominant and tonic."""
+        assert self.subject is not None
+        transposed = dominant if len(self.registers) % 2 else tonic
+        top, bottom = min(self.registers), max(self.registers)
+        ways = [(top - 1, self.registers[top] + 6), (bottom + 1, self.registers[bottom] - 6)]
+        if sum(self.subject.pitches) % 2:
+            ways.reverse()
+        found = [(v, self.subject.near(transposed, mean)) for v, mean in ways if 0 <= v < self.voices]
+        found = [(v, pitches) for v, pitches in found if pitches]
+        # Where the keyboard ends, rather a voice in another's place than none.
+        apart = [one for one in found if self._is_between(one[0], sum(one[1]) / len(one[1]))]
+        return next(iter(apart or found), None)
+
+    def _is_between(self, voice: int, mean: float) -> bool:
+        """Whether the statements of higher voices are higher and those of lower ones lower."""
+        return all((other < voice) == (theirs > mean) and theirs != mean for other, theirs in self.registers.items())
+
+    def _return(self) -> tuple[int, list[int]] | None:
+        """A statement of the middle, in the voice that has waited longest."""
+        assert self.subject is not None
+        voice = next(iter(self.registers))
+        pitches = self.subject.near(MIDDLE_KEYS[self.middle % len(MIDDLE_KEYS)], self.registers[voice])
+        self.middle += 1
+        return (voice, pitches) if pitches else None
+
+    # What may come next
+
+    @property
+    def due(self) -> Written | None:
+        """The note of the statement that sounds now."""
+        return self.now[0] if self.now and self.now[0].onset == self.piece.now else None
+
+    def _step(self, bias: np.ndarray) -> None:
+        """No step beyond a note of the plan; before the subject is over nothing sounds together."""
+        self._limit(bias)
+        if self.subject is None:
+            bias[OFFSET["TIME"]] = AGAINST  # TIME_0
+
+    def _limit(self, bias: np.ndarray) -> None:
+        piece = self.piece
+        limits = [self.now[0].onset] if self.now else []
+        limits += [self.next.at] if self.next else []
+        if self.subject is None and piece.first is not None:
+            limits.append(self._boundary())
+        if limits:
+            left = min(limits) - piece.now - _STEPS  # (vocab_size,)
+            # So near to the note that no TIME token leads to it the model would rather add notes for ever than take two steps.
+            bias[_IS_STEP & ((left < 0) | np.isin(left, _AWKWARD))] = AGAINST
+
+    def _pitch(self, bias: np.ndarray) -> None:
+        """The note of the plan, or first one of a voice above it; or a further step, where the first one was not enough."""
+        piece, due = self.piece, self.due
+        self._limit(bias)
+        if self.subject is None:
+            if piece.written:
+                _only(bias, "NOTE", max(piece.pitch - LEAP, LOWEST) - PITCH_MIN, min(piece.pitch + LEAP, HIGHEST) - PITCH_MIN)
+        elif due:
+            _only(bias, "NOTE", due.pitch - PITCH_MIN, PITCH_MAX - PITCH_MIN if self._above(due) else due.pitch - PITCH_MIN)
+
+    def _above(self, due: Written) -> list[int]:
+        """The voices above that of a note of the plan that may still strike with it; notes are written from the highest voice down."""
+        struck = [note.voice for note in self.piece.written[-MAX_VOICES:] if note.onset == self.piece.now]
+        return [v for v in range(max(struck, default=-1) + 1, due.voice) if self.piece.last[v]]
+
+    def _voice(self, bias: np.ndarray) -> None:
+        """The plan's note for the plan's voice, all others for others; no voice enters without the subject."""
+        piece, due = self.piece, self.due
+        entered = [v for v, note in enumerate(piece.last) if note]
+        if due and piece.pitch == due.pitch:
+            allowed = [due.voice]
+        elif due:
+            allowed = self._above(due)
+        elif self.subject is None:
+            allowed = entered or list(range(self.voices))
+        else:
+            is_planned = self.next or len(self.registers) == self.voices
+            allowed = [v for v in (entered if is_planned else range(self.voices)) if v != self._reserved()]
+        _only(bias, "VOICE", 0, -1)
+        bias[[OFFSET["VOICE"] + v for v in allowed]] = 0.0
+
+    def _reserved(self) -> int | None:
+        """The voice that states the subject, or rests a moment before it does."""
+        if self.now:
+            return self.now[0].voice
+        return self.next.voice if self.next and self.next.at - BREATH <= self.piece.now else None
+
+    def _duration(self, bias: np.ndarray) -> None:
+        """That of the plan's note; a voice that is to state the subject has ended before."""
+        piece, due = self.piece, self.due
+        if due and (piece.pitch, piece.voice) == (due.pitch, due.voice):
+            place = int(NEAREST_DURATION[due.duration])
+            _only(bias, "DUR", place, place)
+        elif self.next and self.next.voice == piece.voice:
+            bias[piece.now + _DURATIONS > self.next.at - BREATH] = AGAINST
+        elif self.subject is None:
+            latest = {note.duration for note in piece.written[-ALIKE:]}
+            if len(piece.written) >= ALIKE and len(latest) == 1:
+                bias[OFFSET["DUR"] + int(NEAREST_DURATION[latest.pop()])] = -MONOTONY
+
+
+class Fugue(LogitsProcessor):
+    """Gives fugues their plan.
+
+    Args:
+        rows (`Rows`): the pieces, their prompt without notes.
+        voices (`int` or `None`): how many were asked for.
+        modes (sequence of `str`): `"major"` or `"minor"`, one a row.
+        closing (`FullClose`): the processor that ends the pieces.
+    """
+
+    def __init__(self, rows: Rows, voices: int | None, modes: Sequence[str], closing: FullClose):
+        self.rows, self.closing = rows, closing
+        self.plans = [Plan(piece, voices or VOICES, mode) for piece, mode in zip(rows.pieces, modes, strict=True)]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
+        self.rows.follow(input_ids)
+        for plan, close in zip(self.plans, self.closing.closes, strict=True):
+            if close:
+                plan.stop()
+        bias = torch.from_numpy(np.stack([plan.bias() for plan in self.plans]))
+        heat = torch.tensor([[plan.temperature()] for plan in self.plans])  # (rows, 1)
+        return scores / heat.to(scores.device, scores.dtype) + bias.to(scores.device, scores.dtype)
+
+
+def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:
+    """Of the tokens of a type against all but those from place `first` to `last`."""
+    begin = OFFSET[kind]
+    bias[begin : begin + _COUNTS[kind]] = AGAINST
+    bias[begin + first : begin + last + 1] = 0.0
+
+
+__all__ = ["Fugue", "Plan"]

@@ -1,0 +1,89 @@
+"""The subject of a fugue and its statements: the answer in the dominant, and the subject in related keys.
+
+Pitches are those of the tokens: C major or A minor. An answer is real, a fifth higher or a fourth lower, but for the notes of the dominant
+that the subject begins with: the tonic answers them, as in a tonal answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from modeling_musicgpt.imitation_musicgpt import DEGREES, NATURALS
+
+from .progress import Written
+
+# No statement goes beyond C2 and C6.
+LOWEST, HIGHEST = 36, 84
+DOMINANT = {"major": 7, "minor": 4}  # pitch classes
+FIFTH, FOURTH, OCTAVE = 7, 5, 12
+A, G, G_SHARP = 9, 7, 8
+Transposed = Callable[[Sequence[int], str], list[int]]
+
+
+class Subject:
+    """What the first voice of a fugue played alone.
+
+    Args:
+        notes (sequence of `Written`): at least two, in time.
+        start (`int`): tick from which its times are counted; a statement at a tick begins that of its bar.
+        length (`int`): ticks from one statement to the next.
+        mode (`str`): `"major"` or `"minor"`.
+    """
+
+    def __init__(self, notes: Sequence[Written], start: int, length: int, mode: str):
+        self.notes, self.start, self.length, self.mode = list(notes), start, length, mode
+        self.pitches = [note.pitch for note in notes]
+        self.mean = sum(self.pitches) / len(self.pitches)
+
+    def statement(self, at: int, voice: int, pitches: Sequence[int]) -> list[Written]:
+        """The subject's rhythm from a tick on, in a voice, on these pitches."""
+        return [
+            Written(at + note.onset - self.start, note.duration, pitch, voice) for note, pitch in zip(self.notes, pitches, strict=True)
+        ]
+
+    def near(self, transposed: Transposed, mean: float) -> list[int] | None:
+        """The subject as `transposed` gives it, in the octave whose mean pitch is nearest to `mean` and within the keyboard of the WTC."""
+        found = [p for p in self._octaves(transposed) if min(p) >= LOWEST and max(p) <= HIGHEST]
+        return min(found, key=lambda p: abs(sum(p) / len(p) - mean), default=None)
+
+    def _octaves(self, transposed: Transposed) -> Iterator[list[int]]:
+        pitches = transposed(self.pitches, self.mode)
+        for octaves in range(-4, 5):
+            yield [pitch + OCTAVE * octaves for pitch in pitches]
+
+
+def tonic(pitches: Sequence[int], mode: str) -> list[int]:
+    """The subject itself."""
+    return list(pitches)
+
+
+def dominant(pitches: Sequence[int], mode: str) -> list[int]:
+    """The answer."""
+    head = next((i for i, pitch in enumerate(pitches) if pitch % 12 != DOMINANT[mode]), len(pitches))
+    return [pitch + (FOURTH if i < head else FIFTH) for i, pitch in enumerate(pitches)]
+
+
+def subdominant(pitches: Sequence[int], mode: str) -> list[int]:
+    """A fourth higher."""
+    return [pitch + FOURTH for pitch in pitches]
+
+
+def relative(pitches: Sequence[int], mode: str) -> list[int]:
+    """On the same degrees of the relative key: A minor, with its leading note raised, or C major."""
+    moved = [_natural(_degree(pitch) + (-2 if mode == "major" else 2)) for pitch in pitches]
+    if mode == "major":
+        for i in range(len(moved) - 1):
+            if moved[i] % 12 == G and moved[i + 1] == moved[i] + A - G:
+                moved[i] += G_SHARP - G
+    return moved
+
+
+def _degree(pitch: int) -> int:
+    return pitch // 12 * 7 + DEGREES[pitch % 12]
+
+
+def _natural(degree: int) -> int:
+    return degree // 7 * 12 + NATURALS[degree % 7]
+
+
+__all__ = ["Subject", "dominant", "relative", "subdominant", "tonic"]
