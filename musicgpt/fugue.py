@@ -164,8 +164,7 @@ class Plan:
         ways = [(top - 1, self.registers[top] + 6), (bottom + 1, self.registers[bottom] - 6)]
         if sum(self.subject.pitches) % 2:
             ways.reverse()
-        found = [(v, self.subject.near(transposed, mean)) for v, mean in ways if 0 <= v < self.voices]
-        found = [(v, pitches) for v, pitches in found if pitches]
+        found = [(v, pitches) for v, mean in ways if 0 <= v < self.voices and (pitches := self.subject.near(transposed, mean))]
         # Where the keyboard ends, rather a voice in another's place than none.
         apart = [one for one in found if self._is_between(one[0], sum(one[1]) / len(one[1]))]
         return next(iter(apart or found), None)

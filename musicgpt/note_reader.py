@@ -17,6 +17,8 @@ _TYPES, _VALUES = TYPE_OF_ID.tolist(), VALUE_OF_ID.tolist()
 class NoteReader:
     """Reads legal tokens one by one and hands out each note as soon as its last token is there.
 
+    A note that a voice strikes twice at one onset, which the grammar of the tokens does not forbid, is handed out once: no notation could show it.
+
     Args:
         now (`int`): tick of the last onset before the first token; 0 for a new piece.
         transposition (`int`): semitones added to every pitch, to leave C major / A minor.
@@ -31,19 +33,23 @@ class NoteReader:
         self._now, self._transposition, self._shift = now, transposition, shift
         self._pitch = self._voice = 0
         self._started = False
+        self._struck: set[tuple[int, int]] = set()  # pitch and voice of what began at the last onset
 
     def feed(self, token: int) -> Note | None:
         """Read one token; the note that it completes, if it does."""
         kind, value = _TYPES[token], _VALUES[token]
         if kind == _TIME:
             self._now += value
+            if value:
+                self._struck.clear()
         elif kind == _NOTE:
             self._pitch, self._started = value, True
         elif kind == _VOICE:
             self._voice = value
         elif kind == _METER and (self._started or self._now):
             self.meters.append(Meter(self._now + self._shift, *parse_meter(METERS[value])))
-        elif kind == _DUR:
+        elif kind == _DUR and (self._pitch, self._voice) not in self._struck:
+            self._struck.add((self._pitch, self._voice))
             return Note(self._now + self._shift, value, self._pitch + self._transposition, self._voice)
         return None
 

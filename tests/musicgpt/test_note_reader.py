@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from musicgpt.note_reader import NoteReader
 from tokenization import Meter, Score, decode, encode
 from tokenization.score import ONSET, PITCH
+from tokenization.vocabulary import TOKEN_TO_ID
 
 
 @st.composite
@@ -38,3 +39,9 @@ def test_shift_and_transposition_move_every_note():
     expected[:, ONSET] += 15
     expected[:, PITCH] -= 3
     np.testing.assert_array_equal(moved.array, expected)
+
+
+def test_a_note_that_stands_twice_is_read_once():
+    names = "TIME_0 NOTE_60 VOICE_0 DUR_12 TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_12 TIME_12 NOTE_60 VOICE_0 DUR_12".split()
+    notes = NoteReader().feed_all([TOKEN_TO_ID[name] for name in names])
+    assert [tuple(note) for note in notes] == [(0, 12, 60, 0), (0, 12, 60, 1), (12, 12, 60, 0)]
