@@ -30,13 +30,13 @@ def conditions(movements: Sequence[Movement], form: str, pieces: int) -> list[di
     return asked
 
 
-def compose(model: Any, movements: Sequence[Movement], form: str, pieces: int, first_seed: int = 0, **sampling: Any) -> list[Score]:
-    """Pieces of the composer's own length by its own sampling; `sampling` are further fields of `Settings`."""
+def compose(model: Any, movements: Sequence[Movement], form: str, pieces: int, first_seed: int = 0, rules: bool = True, **sampling: Any) -> list[Score]:
+    """Pieces of the composer's own length by its own sampling, with its rules or without; `sampling` are further fields of `Settings`."""
     from tqdm import tqdm
 
     from musicgpt import Composer, Settings
 
-    composer = Composer(model)
+    composer = Composer(model, rules)
     asked = tqdm(conditions(movements, form, pieces), desc=f"{form}s", unit="piece", disable=None)
     return [composer.compose(Settings(**fields, seed=first_seed + k, **sampling))[0].score for k, fields in enumerate(asked)]
 

@@ -92,8 +92,9 @@ def original_section(pieces: Mapping[str, Any]) -> list[str]:
             rows.append([f"{title}, {form}s", f"{ours:.3f}", f"{bach:.3f}", f"{ours / bach:.2f}" if bach else ""])
     text = (
         f"{pieces['count']} preludes and {pieces['count']} fugues, asked for what Bach's movements are (key, meter, voices, tempo) and with seeds 0, 1, 2, ... "
-        "None is left out. They are the `Composer`'s: it lets voices that were asked for enter and closes every piece with a cadence by rule (`musicgpt/entries.py`, "
-        "`musicgpt/ending.py`); all else is the model's. Medians; Bach is held out and cut to the pieces' usual length "
+        "None is left out. They are the `Composer`'s, whose rules decide when a fugue's subject is over and who states it where, make parallels, crossings and leaps "
+        "less likely, let voices that were asked for enter, and close every piece with a cadence (`musicgpt/fugue.py`, `counterpoint.py`, `entries.py`, `ending.py`); "
+        "the notes are the model's. Medians; Bach is held out and cut to the pieces' usual length "
         f"(preludes {pieces['prelude']['bach_length']}, fugues {pieces['fugue']['bach_length']} notes). The original's score and ours are different measures: five of its six "
         "metrics cannot tell Bach from a Markov chain (`docs/metrics.md`), ours tells them apart and leaves more room to fail."
     )
@@ -125,7 +126,24 @@ def told_section(pieces: Mapping[str, Any]) -> list[str]:
         "AUC of a cross-validated logistic regression on all scored metrics (`musical_metrics.compare.two_sample_auc`; mean and range over five ways of dealing the folds): "
         "0.5 would mean that it cannot tell our pieces from Bach's, 1 that it always can. Beside it the metrics that alone tell them best (AUC of ours above Bach's)."
     )
-    return ["## Can a classifier tell", text, table(["form", "ours", "Bach's", "AUC", "single metrics"], rows)]
+    found = ["## Can a classifier tell", text, table(["form", "ours", "Bach's", "AUC", "single metrics"], rows)]
+    return found + (alone_text(pieces) if "alone" in pieces else [])
+
+
+def alone_text(pieces: Mapping[str, Any]) -> list[str]:
+    """What the composer's rules bring: the same figures without them."""
+    rows = []
+    for form in ("prelude", "fugue"):
+        ruled, alone = pieces[form], pieces["alone"][form]
+        rows.append([f"musical score, {form}s", f"{alone['score']['ours']:.1f}", f"{ruled['score']['ours']:.1f}", f"{ruled['score']['bach']:.1f}"])
+        rows.append([f"AUC of the classifier, {form}s", f"{alone['two_sample_auc']['mean']:.3f}", f"{ruled['two_sample_auc']['mean']:.3f}", "0.5"])
+        for name in ("parallel_fifths", "parallel_octaves", "voice_crossing", "subject_entries", "subject_recurrence"):
+            if name in ruled["metrics"] and name in alone["metrics"]:
+                values = [f"{value['mean']:.3f}" for value in (alone["metrics"][name]["ours"], ruled["metrics"][name]["ours"], ruled["metrics"][name]["bach"])]
+                rows.append([f"{name}, {form}s, mean", *values])
+    count = pieces["alone"]["fugue"]["pieces"]
+    text = f"What the composer's rules bring: {count} pieces of each form by `Composer(model, rules=False)`, the model alone until the cadence, beside those with them."
+    return [text, table(["what", "model alone", "with rules", "Bach"], rows)]
 
 
 def copy_section(pieces: Mapping[str, Any]) -> list[str]:

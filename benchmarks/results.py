@@ -28,7 +28,7 @@ SAMPLES = ((10, 1000), (5, 2000), (5, 3000))  # the original's: how many of how 
 
 
 def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
-    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together."""
+    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together; `alone`: of half as many without the composer's rules."""
     from musical_metrics.corpus import read_corpus
 
     movements = read_corpus(given.source / "wtc")
@@ -37,6 +37,8 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
     found["alike"] = alike([score for scores in made.values() for score in scores])
     for form, scores in made.items():
         found[form] = judge(scores, form)
+    half = max(1, given.pieces // 2)
+    found["alone"] = {form: judge(compose(model, movements, form, half, rules=False), form) for form in FORMS}
     return found
 
 

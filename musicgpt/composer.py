@@ -34,6 +34,8 @@ class Composer:
 
     Args:
         model (`MusicGPTForCausalLM`): on whatever device it is to run.
+        rules (`bool`): whether fugues have a plan, voices that are missing enter and counterpoint has its price (`musicgpt/fugue.py`,
+            `entries.py`, `counterpoint.py`). Without, the model is alone until the cadence.
 
     Example:
         >>> from musicgpt import Composer, Settings
@@ -42,8 +44,8 @@ class Composer:
         >>> piece.write("out")
     """
 
-    def __init__(self, model: MusicGPTForCausalLM):
-        self.model = model.eval()
+    def __init__(self, model: MusicGPTForCausalLM, rules: bool = True):
+        self.model, self.rules = model.eval(), rules
         self.context = int(model.config.max_position_embeddings)
 
     @classmethod
@@ -189,16 +191,19 @@ class Composer:
         )
         modes = [task.mode] * len(seeds)
         closing = FullClose(rows, modes, task.max_new_tokens, wanted.min_bars, wanted.min_notes, wanted.ends_when_long_enough)
-        is_new_fugue = wanted.form == "fugue" and not len(task.score)
+        is_fugue = wanted.form == "fugue"
+        rules: list[Any] = []
+        if self.rules:
+            rules += [Fugue(rows, wanted.voices, modes, closing)] if is_fugue and not len(task.score) else []
+            rules.append(Counterpoint(rows, wanted.voices, is_fugue))
+            rules += [Entries(rows, wanted.voices)] if wanted.voices else []
         output = self.model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             generation_config=config,
             logits_processor=LogitsProcessorList(
                 [
-                    *([Fugue(rows, wanted.voices, modes, closing)] if is_new_fugue else []),
-                    Counterpoint(rows, wanted.voices, wanted.form == "fugue"),
-                    *([Entries(rows, wanted.voices)] if wanted.voices else []),
+                    *rules,
                     Length(wanted.min_bars, wanted.min_notes),
                     closing,
                     SeededSampling(wanted, seeds),

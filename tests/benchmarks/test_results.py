@@ -51,12 +51,13 @@ def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     kept = json.loads(results.keep_run(run, "ablation-branch-0-base").read_text())
     assert kept["arguments"]["run"]["output_dir"] == "run"
     assert [line["nats_per_note"] for line in kept["evaluations"]] == [4.0, 3.0]
-    text = page({"pieces": {"count": 8, "alike": 1, **judged}}, [kept])
+    text = page({"pieces": {"count": 8, "alike": 1, **judged, "alone": judged}}, [kept])
     assert "of 12 medians lie inside" in text
     assert f"{own['two_sample_auc']['mean']:.3f}" in text
     assert "| 0-base" in text.replace("branch-", "")
     assert "3.000" in text
     assert "have the same notes" in text
+    assert "| AUC of the classifier, fugues |" in text
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -42,6 +42,6 @@ def test_shift_and_transposition_move_every_note():
 
 
 def test_a_note_that_stands_twice_is_read_once():
-    names = "TIME_0 NOTE_60 VOICE_0 DUR_12 TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_12 TIME_12 NOTE_60 VOICE_0 DUR_12".split()
+    names = ["TIME_0", "NOTE_60", "VOICE_0", "DUR_12", "TIME_0", "NOTE_60", "VOICE_0", "DUR_24", "TIME_0", "NOTE_60", "VOICE_1", "DUR_12", "TIME_12", "NOTE_60", "VOICE_0", "DUR_12"]
     notes = NoteReader().feed_all([TOKEN_TO_ID[name] for name in names])
     assert [tuple(note) for note in notes] == [(0, 12, 60, 0), (0, 12, 60, 1), (12, 12, 60, 0)]

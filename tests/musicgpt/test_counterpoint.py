@@ -1,0 +1,85 @@
+"""Prices of counterpoint, on cases that can be read off the notes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from musicgpt.counterpoint import CROSSING, DOUBLED, LEAP, OUT_OF_ORDER, OVERLAP, PARALLEL, Counterpoint
+from musicgpt.progress import Rows
+from tokenization.vocabulary import OFFSET, TOKEN_TO_ID
+
+
+def ids(text: str) -> list[int]:
+    return [TOKEN_TO_ID[name] for name in ("<bos> TIME_0 " + text).split()]
+
+
+def price(text: str, pitch: int, voice: int, voices: int = 2, is_fugue: bool = True) -> float:
+    """What a note would pay after these tokens."""
+    rows = Rows(ids(text), 1)
+    return float(Counterpoint(rows, voices, is_fugue).price(rows.pieces[0], np.array([pitch]))[voice, 0])
+
+
+FIFTH = "NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24 NOTE_69 VOICE_0 DUR_24 TIME_0"
+OCTAVE = FIFTH.replace("67", "72").replace("69", "74")
+HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
+
+
+@pytest.mark.parametrize(
+    ("text", "pitch", "voice", "wanted"),
+    [
+        (FIFTH, 62, 1, PARALLEL),
+        (FIFTH, 60, 1, 0),  # the lower voice stays
+        (FIFTH, 64, 1, 0),
+        (OCTAVE, 62, 1, PARALLEL),
+        (HELD, 65, 1, 0),
+        (HELD, 69, 1, CROSSING),
+        (HELD, 48, 1, 0),
+        (HELD, 47, 1, LEAP),
+        (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, CROSSING),
+        (FIFTH, 68, 1, OVERLAP),  # above where the upper voice was, below where it is
+        (FIFTH, 60, 0, OUT_OF_ORDER + DOUBLED),  # same voice again: no, it goes down
+    ],
+)
+def test_prices(text, pitch, voice, wanted):
+    if (pitch, voice) == (60, 0):
+        assert price(text, 60, 0) == DOUBLED
+        assert price(text, 70, 0) == wanted
+        assert price(text, 60, 0, is_fugue=False) == 0
+    else:
+        assert price(text, pitch, voice) == wanted
+
+
+def test_a_rest_makes_leaps_and_parallels_free():
+    apart = FIFTH.replace("TIME_24", "TIME_48")
+    assert price(apart, 62, 1) == 0
+    assert price(apart, 40, 1) == 0
+
+
+def test_what_is_dear_becomes_unlikely_and_nothing_else_moves():
+    before = torch.randn(1, 150)
+    given = ids(FIFTH)
+    after = Counterpoint(Rows([], 1), 2, True)(torch.tensor([given]), before)
+    notes = slice(OFFSET["NOTE"], OFFSET["NOTE"] + 64)
+    moved = (after - before)[0]
+    assert moved[TOKEN_TO_ID["NOTE_62"]] < -PARALLEL / 2
+    assert moved[TOKEN_TO_ID["NOTE_64"]] > -0.5  # it could still be the upper voice's second note
+    assert (moved <= 0).all()
+    assert not moved[: notes.start].any() and not moved[notes.stop :].any()
+    given += [TOKEN_TO_ID["NOTE_62"]]
+    moved = (Counterpoint(Rows([], 1), 2, True)(torch.tensor([given]), before) - before)[0]
+    assert moved[TOKEN_TO_ID["VOICE_1"]] == -PARALLEL
+    assert moved[TOKEN_TO_ID["VOICE_0"]] < -DOUBLED + 0.01
+    assert moved[TOKEN_TO_ID["VOICE_2"]] == 0
+
+
+def test_pieces_have_their_notes_in_order(composer):
+    from musicgpt import Settings
+    from tokenization.codec import token_errors
+
+    for form in ("prelude", "fugue"):
+        for piece in composer.compose(Settings(form=form, voices=3, max_new_tokens=400, seed=5), num=4):
+            errors = token_errors(piece.ids)
+            assert errors["duplicate"] == errors["type"] == 0
+            assert errors["time"] <= 1
