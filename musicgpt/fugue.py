@@ -49,7 +49,9 @@ AGAINST = -40.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _IS_STEP = np.equal(TYPE_OF_ID, _TIME)
 _STEPS = np.where(_IS_STEP, VALUE_OF_ID, 0)
-_AWKWARD = np.setdiff1d(np.arange(12), VALUE_OF_ID[TYPE_OF_ID == _TIME])
+_SHORTEST = int(VALUE_OF_ID[TYPE_OF_ID == _DUR].min())
+# What may not be left until a note of the plan: no TIME token is as long, or no note as short.
+_AWKWARD = np.setdiff1d(np.arange(12), VALUE_OF_ID[TYPE_OF_ID == _TIME].tolist() + [0]).tolist() + [1]
 _DURATIONS = np.where(TYPE_OF_ID == _DUR, VALUE_OF_ID, 0)
 _COUNTS = {"NOTE": PITCH_MAX - PITCH_MIN + 1, "VOICE": MAX_VOICES, "DUR": int((TYPE_OF_ID == _DUR).sum())}
 
@@ -123,11 +125,20 @@ class Plan:
             self._schedule(entry.at)
 
     def _boundary(self) -> int:
-        """The tick, whole bars after the first note, at which the subject may end next."""
+        """The tick, whole bars after the first note, at which the subject may end next: when its last note has ended."""
         piece = self.piece
         assert piece.first is not None
-        last = piece.written[-1].onset if piece.written else piece.first
-        return piece.first + ((last - piece.first) // piece.bar + 1) * piece.bar
+        last = piece.written[-1] if piece.written else Written(piece.first, 1, 0, 0)
+        return piece.first - (piece.first - last.onset - last.duration) // piece.bar * piece.bar  # rounded up
+
+    def _room(self) -> int:
+        """Ticks that a note of the subject may last: one that may be its last one not beyond the bar line."""
+        piece = self.piece
+        assert piece.first is not None
+        bars = (piece.now - piece.first) // piece.bar + 1
+        is_enough = piece.notes >= LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]
+        longest = int(_STEPS.max())  # a longer one would overlap the next
+        return min(longest, max(_SHORTEST, piece.first + bars * piece.bar - piece.now)) if is_enough else longest
 
     def _end_subject(self) -> None:
         piece, notes = self.piece, self.piece.written
@@ -189,10 +200,12 @@ class Plan:
         return self.now[0] if self.now and self.now[0].onset == self.piece.now else None
 
     def _step(self, bias: np.ndarray) -> None:
-        """No step beyond a note of the plan; before the subject is over nothing sounds together."""
+        """No step beyond a note of the plan; the notes of the subject come one after another."""
         self._limit(bias)
         if self.subject is None:
-            bias[OFFSET["TIME"]] = AGAINST  # TIME_0
+            last = self.piece.written[-1]
+            early = _IS_STEP & (last.duration > _STEPS)
+            bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = AGAINST  # if need be all but TIME_0
 
     def _limit(self, bias: np.ndarray) -> None:
         piece = self.piece
@@ -251,6 +264,7 @@ class Plan:
         elif self.next and self.next.voice == piece.voice:
             bias[piece.now + _DURATIONS > self.next.at - BREATH] = AGAINST
         elif self.subject is None:
+            bias[self._room() < _DURATIONS] = AGAINST
             latest = {note.duration for note in piece.written[-ALIKE:]}
             if len(piece.written) >= ALIKE and len(latest) == 1:
                 bias[OFFSET["DUR"] + int(NEAREST_DURATION[latest.pop()])] = -MONOTONY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -69,15 +71,17 @@ def test_whatever_is_chosen_the_plan_holds(seed):
             return int(rng.choice(near or allowed))
         if kind in ("DUR", "TIME") and not piece.written:
             return TOKEN_TO_ID[f"{kind}_12"]
-        if kind == "TIME":
-            quick = [t for t in allowed if TYPE_VALUE[t] <= 24]
-            return int(rng.choice(quick or allowed))
+        if kind in ("DUR", "TIME"):
+            usual = [t for t in allowed if TYPE_VALUE[t] in (0, 6, 12, 24, 36)]
+            return int(rng.choice(usual or allowed))
         return int(rng.choice(allowed))
 
     written = played(plan, piece, choose)
     subject = plan.subject
     assert subject is not None
     alone = [note for note in written if note.onset < subject.start + subject.length]
+    overlaps = sum(one.onset + one.duration > other.onset for one, other in itertools.pairwise(alone))
+    assert overlaps == 0
     assert {note.voice for note in alone} == {alone[0].voice}
     assert [note.pitch for note in alone] == subject.pitches
     entries = {}

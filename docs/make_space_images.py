@@ -1,0 +1,92 @@
+"""Make anew the pictures of the page in `docs/space.md`, with the shipped model: `python docs/make_space_images.py` (needs the extra `space`, playwright and
+a Chromium, whose path `CHROMIUM` may give).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+PORT = 7998
+ADDRESS = f"http://127.0.0.1:{PORT}"
+PRESET = "Two voices, E minor"
+
+
+def main() -> None:
+    """Start the page, compose, take the pictures, stop it."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(PORT), "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen([sys.executable, "-m", "musicgpt_cli", "demo", "--port", str(PORT)], cwd=ROOT, env=environment)
+    try:
+        wait_for_server()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            take_pictures(browser)
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for_server(seconds: float = 60) -> None:
+    """Until the page answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(ADDRESS, timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > end:
+                raise SystemExit(f"The page at {ADDRESS} did not answer within {seconds:.0f} seconds.") from None
+            time.sleep(0.5)
+
+
+def take_pictures(browser: Browser) -> None:
+    """All five."""
+    page = visit(browser, 1000, 900)
+    shot(page, "light", full=True)
+    shot(visit(browser, 1000, 900, "?__theme=dark"), "dark", full=True)
+    shot(visit(browser, 390, 844), "narrow", full=True)
+
+    page = visit(browser, 900, 689)
+    page.get_by_label("number input for Max tokens").fill("1600")
+    page.get_by_label("number input for Max tokens").press("Tab")
+    page.get_by_role("button", name=PRESET).evaluate("button => button.click()")  # the controls stay in front of it at this width
+    page.wait_for_function("/Composing: [2-9]\\d+ notes/.test(document.querySelector('.mg-status').innerText)")
+    page.locator(".mg-roll").scroll_into_view_if_needed()
+    shot(page, "running")
+
+    page = visit(browser, 800, 900)
+    page.get_by_role("tab", name="Beside Bach").evaluate("tab => tab.click()")
+    page.wait_for_timeout(1500)
+    shot(page, "report", full=True)
+
+
+def visit(browser: Browser, width: int, height: int, query: str = "") -> Page:
+    """The page with its opening piece finished."""
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page.goto(f"{ADDRESS}/{query}")
+    for selector in (".mg-roll[data-state=done]", "#score svg", "audio[src]"):
+        page.wait_for_selector(selector)
+    page.wait_for_timeout(500)
+    return page
+
+
+def shot(page: Page, name: str, full: bool = False) -> None:
+    path = IMAGES / f"space_{name}.png"
+    page.screenshot(path=path, full_page=full)
+    print(path.relative_to(ROOT), f"{path.stat().st_size // 1024} kB")
+
+
+if __name__ == "__main__":
+    main()
