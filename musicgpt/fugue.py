@@ -44,9 +44,12 @@ LEAP = 12
 SUBJECT_TEMPERATURE = 0.75
 # A subject's duration loses so many nats where it has been that of so many notes running.
 MONOTONY, ALIKE = 3.0, 6
+# Semitones within which a note suits a voice, wherever the others are.
+NEAR = 5
 # Added to the logit of what the plan does not want; a cadence, which forbids altogether, goes before the plan.
 AGAINST = -40.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
+_PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 _IS_STEP = np.equal(TYPE_OF_ID, _TIME)
 _STEPS = np.where(_IS_STEP, VALUE_OF_ID, 0)
 _SHORTEST = int(VALUE_OF_ID[TYPE_OF_ID == _DUR].min())
@@ -227,6 +230,12 @@ class Plan:
                 _only(bias, "NOTE", max(piece.pitch - LEAP, LOWEST) - PITCH_MIN, min(piece.pitch + LEAP, HIGHEST) - PITCH_MIN)
         elif due:
             _only(bias, "NOTE", due.pitch - PITCH_MIN, PITCH_MAX - PITCH_MIN if self._above(due) else due.pitch - PITCH_MIN)
+        elif (reserved := self._reserved()) is not None and (own := piece.last[reserved]):
+            # A note that only this voice would take must not be given to another one.
+            others = [note[2] for v, note in enumerate(piece.last) if note and v != reserved]
+            apart = np.abs(_PITCHES[:, None] - others).min(axis=1) if others else np.zeros(len(_PITCHES))
+            first = OFFSET["NOTE"]
+            bias[first : first + len(_PITCHES)][(apart > NEAR) & (apart > np.abs(_PITCHES - own[2]))] = AGAINST
 
     def _above(self, due: Written) -> list[int]:
         """The voices above that of a note of the plan that may still strike with it; notes are written from the highest voice down."""
