@@ -16,7 +16,7 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 from .progress import Progress, Rows
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a neighbour just was.
-CROSSING, OVERLAP, PARALLEL, LEAP, DOUBLED = 4.0, 3.0, 6.0, 6.0, 3.0
+CROSSING, OVERLAP, PARALLEL, LEAP, DOUBLED = 4.0, 3.0, 6.0, 6.0, 12.0
 # Which voice takes a note: semitones for each nat against it, and nats against one whose note still sounds, or one that has not begun.
 NEAR, BUSY, NEW = 3.0, 3.0, 6.0
 LARGEST_LEAP, REST = 12, 24  # semitones, ticks

@@ -38,8 +38,8 @@ MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
 BREATH = 12
 # Voices of a fugue for which no number was asked.
 VOICES = 3
-# The first voice alone leaps no further, in semitones.
-LEAP = 12
+# The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run up a scale to the end of the keyboard.
+LEAP, RANGE = 12, 14
 # Divides the logits of the subject's notes, which will be heard many times.
 SUBJECT_TEMPERATURE = 0.75
 # A subject's duration loses so many nats where it has been that of so many notes running.
@@ -209,6 +209,8 @@ class Plan:
             last = self.piece.written[-1]
             early = _IS_STEP & (last.duration > _STEPS)
             bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = AGAINST  # if need be all but TIME_0
+        elif not self.due and not any(v > self.piece.voice for v in self._free()):
+            bias[OFFSET["TIME"]] = AGAINST  # no voice is left below
 
     def _limit(self, bias: np.ndarray) -> None:
         piece = self.piece
@@ -227,7 +229,10 @@ class Plan:
         self._limit(bias)
         if self.subject is None:
             if piece.written:
-                _only(bias, "NOTE", max(piece.pitch - LEAP, LOWEST) - PITCH_MIN, min(piece.pitch + LEAP, HIGHEST) - PITCH_MIN)
+                pitches = [note.pitch for note in piece.written]
+                low = max(piece.pitch - LEAP, max(pitches) - RANGE, LOWEST)
+                high = min(piece.pitch + LEAP, min(pitches) + RANGE, HIGHEST)
+                _only(bias, "NOTE", min(low, high) - PITCH_MIN, max(low, high) - PITCH_MIN)
         elif due:
             _only(bias, "NOTE", due.pitch - PITCH_MIN, PITCH_MAX - PITCH_MIN if self._above(due) else due.pitch - PITCH_MIN)
         elif (reserved := self._reserved()) is not None and (own := piece.last[reserved]):
@@ -245,18 +250,20 @@ class Plan:
     def _voice(self, bias: np.ndarray) -> None:
         """The plan's note for the plan's voice, all others for others; no voice enters without the subject."""
         piece, due = self.piece, self.due
-        entered = [v for v, note in enumerate(piece.last) if note]
         if due and piece.pitch == due.pitch:
             allowed = [due.voice]
         elif due:
             allowed = self._above(due)
-        elif self.subject is None:
-            allowed = entered or list(range(self.voices))
         else:
-            is_planned = self.next or len(self.registers) == self.voices
-            allowed = [v for v in (entered if is_planned else range(self.voices)) if v != self._reserved()]
+            allowed = self._free() or list(range(self.voices))
         _only(bias, "VOICE", 0, -1)
         bias[[OFFSET["VOICE"] + v for v in allowed]] = 0.0
+
+    def _free(self) -> list[int]:
+        """The voices that may strike what they like; those that have not entered wait for their turn, if they will get one."""
+        entered = [v for v, note in enumerate(self.piece.last) if note]
+        is_planned = self.subject is None or self.next or len(self.registers) == self.voices
+        return [v for v in (entered if is_planned else range(self.voices)) if v != self._reserved()]
 
     def _reserved(self) -> int | None:
         """The voice that states the subject, or rests a moment before it does."""
