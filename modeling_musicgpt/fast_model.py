@@ -98,8 +98,8 @@ def _imitation_parts(model) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
     """Weight and bias of the imitation head, with zeros for scores up to a multiple of 4."""
     if not hasattr(model, "imitation_head"):
         return (), torch.zeros(0)
-    proj = model.imitation_head.proj
-    return _matrix(proj.weight), nn.functional.pad(proj.bias, (0, _up(NUM_SCORES, 4) - NUM_SCORES))
+    weight, bias = model.imitation_head.weight_and_bias()
+    return _matrix(weight), nn.functional.pad(bias, (0, _up(NUM_SCORES, 4) - NUM_SCORES))
 
 
 def _rotary_parts(rotary):

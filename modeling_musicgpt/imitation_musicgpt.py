@@ -22,6 +22,12 @@ NUM_KINDS = 2 * len(MATCHES)
 # expected one, and a time.
 OFFSETS = (-2, -1, 0, 1, 2)
 NUM_SCORES = NUM_KINDS * (len(OFFSETS) + 2 + 1)
+# By score: the row of `proj` it comes from, and whether its kind reaches back to an entry. Pitches come first, then durations, then times.
+_WIDTHS = (len(OFFSETS), 2, 1)
+_LENGTH_ROWS = [
+    len(MATCHES) * sum(_WIDTHS[:part]) + kind // 2 * width + i for part, width in enumerate(_WIDTHS) for kind in range(NUM_KINDS) for i in range(width)
+]
+_FROM_ENTRY = [kind % 2 == 0 for width in _WIDTHS for kind in range(NUM_KINDS) for _ in range(width)]
 # A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial hash of several.
 STEP_MAX, GAP_MAX = 24, 399
 # An entry of a voice, at its beginning or after a rest of at least so many ticks, stands for two steps: so a voice that enters is expected to go on as the
@@ -143,18 +149,29 @@ def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 class MusicGPTImitationHead(nn.Module):
-    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by the kind of agreement; the hidden state says how much it counts."""
+    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by the kind of agreement; the hidden state says how much it counts.
+
+    Attributes:
+        proj (`nn.Linear`): the scores by length of agreement, `NUM_SCORES // 2`.
+        entry (`nn.Parameter` of the same number): what is added to each where the agreement reaches back to where the voice entered.
+    """
 
     def __init__(self, config):
         super().__init__()
         self.max_voices = config.max_voices
         self.blocks = {name: tuple(config.token_blocks[name]) for name in ("NOTE", "DUR", "TIME")}
-        self.proj = nn.Linear(config.hidden_size, NUM_SCORES)
+        self.proj = nn.Linear(config.hidden_size, NUM_SCORES // 2)
         self.proj._starts_at_zero = True
+        self.entry = nn.Parameter(torch.zeros(NUM_SCORES // 2))
+
+    def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and `(NUM_SCORES,)`."""
+        rows, from_entry = torch.tensor(_LENGTH_ROWS, device=self.entry.device), torch.tensor(_FROM_ENTRY, device=self.entry.device)
+        return self.proj.weight[rows], self.proj.bias[rows] + torch.where(from_entry, self.entry[rows], 0)
 
     def forward(self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see `Expectation.packed`."""
-        scores = nn.functional.pad(self.proj(hidden_states), (1, 0))  # the first place: nothing is expected
+        scores = nn.functional.pad(nn.functional.linear(hidden_states, *self.weight_and_bias()), (1, 0))  # the first place: nothing is expected
         voices, offsets = self.max_voices, len(OFFSETS)
         pitch, match = expectation[..., :voices], expectation[..., voices : 2 * voices]
         duration, case, step, step_match = expectation[..., 2 * voices :].unbind(-1)

@@ -326,6 +326,8 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
                 init.zeros_(module.bias)
         elif getattr(module, "_is_narrow", False):
             init.normal_(module.weight, mean=0.0, std=0.5)  # tables behind a projection: not the scale of the residual stream
+        elif isinstance(module, MusicGPTImitationHead):
+            init.zeros_(module.entry)
         elif isinstance(module, MusicalStateTracker):
             for name, table in module.tables().items():
                 init.copy_(getattr(module, name), table)

@@ -1,4 +1,4 @@
-"""What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, great leaps, and notes out of order.
+"""What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, in fugues great leaps, and notes out of order.
 
 A model of this size hears each voice, but not always all of them together. The rules are those of the textbooks (Fux, *Gradus ad Parnassum*, 1725; Piston,
 *Counterpoint*, 1947), as prices in nats on a note and on the voice that takes it: no pitch is forbidden, and a note that Bach's rules call for
@@ -31,7 +31,7 @@ class Counterpoint(LogitsProcessor):
     Args:
         rows (`Rows`): the pieces.
         voices (`int` or `None`): how many were asked for.
-        is_fugue (`bool`): whether a voice should not strike two notes at once.
+        is_fugue (`bool`): whether voices should be kept apart: leaps, overlaps and two notes of a voice at once, which broken chords have.
     """
 
     def __init__(self, rows: Rows, voices: int | None, is_fugue: bool):
@@ -74,24 +74,24 @@ class Counterpoint(LogitsProcessor):
                 price += DOUBLED * self.is_fugue
                 continue
             if own and piece.now - own[1] < REST:
-                price += LEAP * (np.abs(pitches - own[2]) > LARGEST_LEAP)
+                price += self.is_fugue * LEAP * (np.abs(pitches - own[2]) > LARGEST_LEAP)
             for other, note in enumerate(piece.last):
                 if note and other != voice and note[1] >= piece.now:
-                    price += self._against(piece, voice, pitches, other)
+                    price += self._against(piece, voice, pitches, other, OVERLAP * self.is_fugue)
         return found
 
     @staticmethod
-    def _against(piece: Progress, voice: int, pitches: np.ndarray, other: int) -> np.ndarray:
+    def _against(piece: Progress, voice: int, pitches: np.ndarray, other: int, overlap: float) -> np.ndarray:
         """What a voice pays for the sake of another one, which sounds now or did until now."""
         own, note = piece.last[voice], piece.last[other]
         assert note is not None
         side = 1 if voice > other else -1  # 1: the other voice is the higher one
         if note[1] == piece.now:  # it ends here; whether it goes on is not known yet
-            return OVERLAP * (side * (pitches - note[2]) > 0)
+            return overlap * (side * (pitches - note[2]) > 0)
         price = CROSSING * (side * (pitches - note[2]) > 0)
         before = piece.before[other]
         if note[0] == piece.now and before:
-            price = price + OVERLAP * (side * (pitches - before[2]) > 0)
+            price = price + overlap * (side * (pitches - before[2]) > 0)
         if note[0] == piece.now and own and before and min(own[1], before[1]) > piece.now - REST:
             interval = (before[2] - own[2]) % 12
             same = (note[2] - pitches) % 12 == interval

@@ -25,6 +25,7 @@ def with_head(**changes) -> MusicGPTForCausalLM:
     with torch.no_grad():
         model.imitation_head.proj.weight.normal_(0, 0.3)
         model.imitation_head.proj.bias.normal_(2, 2)
+        model.imitation_head.entry.normal_(0, 2)
         for name, much in liked.items():
             model.model.embed_tokens.weight[TOKEN_TO_ID[name], 0] = much
         model.model.norm.bias[0] = 4
@@ -142,5 +143,6 @@ class TestSameTokens:
         with torch.no_grad():
             plain.imitation_head.proj.weight.zero_()
             plain.imitation_head.proj.bias.zero_()
+            plain.imitation_head.entry.zero_()
         arguments = {"do_sample": True, "min_new_tokens": 200, "max_new_tokens": 200}
         assert not torch.equal(both(model, ids, **arguments), both(plain, ids, **arguments))

@@ -63,23 +63,29 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
             for note in range(count):
                 if last and abs(note + 1 - last) <= 24:
                     logits[row, first + note] += scores[row, voice, note + 1 - last + 24]
-    return imitated(logits, x @ w["imitation_head.proj.weight"].T + w["imitation_head.proj.bias"], state.expectation[0], config)
+    scores = x @ w["imitation_head.proj.weight"].T + w["imitation_head.proj.bias"]
+    return imitated(logits, scores, w["imitation_head.entry"], state.expectation[0], config)
 
 
-def imitated(logits: torch.Tensor, scores: torch.Tensor, expectation: torch.Tensor, config: MusicGPTConfig) -> torch.Tensor:
-    """`logits` with what imitation adds, from its 32 scores: 4 x 5 for pitches two semitones around the expected one, 8 for durations, 4 for times."""
+def imitated(logits: torch.Tensor, scores: torch.Tensor, entry: torch.Tensor, expectation: torch.Tensor, config: MusicGPTConfig) -> torch.Tensor:
+    """`logits` with what imitation adds, from its 32 scores: 4 x 5 for pitches two semitones around the expected one, 8 for durations, 4 for times; odd
+    kinds of agreement, which reach back to an entry, get `entry` besides."""
+
+    def score(row: int, place: int, kind: int) -> torch.Tensor:
+        return scores[row, place] + (entry[place] if kind % 2 else 0)
+
     voices = config.max_voices
     (note, count), duration, time = (config.token_blocks[name] for name in ("NOTE", "DUR", "TIME"))
     for row, values in enumerate(expectation.tolist()):
         for pitch, match in zip(values[:voices], values[voices : 2 * voices], strict=True):
             for k in range(5) if match else ():
                 if 0 <= pitch - 3 + k < count:
-                    logits[row, note + pitch - 3 + k] += scores[row, 5 * (match - 1) + k]
+                    logits[row, note + pitch - 3 + k] += score(row, 5 * ((match - 1) // 2) + k, match)
         token, case, step, match = values[2 * voices :]
         if token:
-            logits[row, duration[0] + token - 1] += scores[row, 20 + case - 1]
+            logits[row, duration[0] + token - 1] += score(row, 20 + (case - 1) // 4 * 2 + (case - 1) % 2, (case - 1) // 2 + 1)
         if step:
-            logits[row, time[0] + step - 1] += scores[row, 28 + match - 1]
+            logits[row, time[0] + step - 1] += score(row, 28 + (match - 1) // 2, match)
     return logits
 
 

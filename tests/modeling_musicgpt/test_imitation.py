@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
-from modeling_musicgpt.imitation_musicgpt import MATCHES, NUM_KINDS, NUM_SCORES
+from modeling_musicgpt.imitation_musicgpt import MATCHES, NUM_SCORES
 from modeling_musicgpt.musical_state_musicgpt import MusicalStateTracker
 from tokenization.vocabulary import TOKEN_TO_ID, TYPE_OF_ID, TYPES, VALUE_OF_ID
 
@@ -158,18 +158,25 @@ def test_the_head_moves_what_is_expected_and_nothing_else():
     with torch.no_grad():
         before = model(ids).logits
         assert not model.imitation_head.proj.weight.any()
-        model.imitation_head.proj.bias.copy_(torch.arange(1.0, NUM_SCORES + 1))
+        model.imitation_head.proj.bias.copy_(torch.arange(1.0, NUM_SCORES // 2 + 1))
+        model.imitation_head.entry.copy_(torch.arange(NUM_SCORES // 2) / 2 + 40)
         moved = (model(ids).logits - before)[0]
     expectation = model.model.musical_state(ids).expectation[0]
     wanted = torch.zeros_like(moved)
+
+    def score(part: int, width: int, kind: int, place: int) -> float:
+        """By length of agreement, and more where it reaches back to an entry, as every other kind does."""
+        row = part + kind // 2 * width + place
+        return row + 1 + (row / 2 + 40 if kind % 2 == 0 else 0)
+
     for i, row in enumerate(expectation.tolist()):
         for pitch, match in zip(row[:5], row[5:10], strict=True):
             for k in range(5) if match else ():
                 if 0 <= pitch - 1 + k - 2 < 64:
-                    wanted[i, FIRST_NOTE + pitch - 1 + k - 2] += (match - 1) * 5 + k + 1
+                    wanted[i, FIRST_NOTE + pitch - 1 + k - 2] += score(0, 5, match - 1, k)
         duration, case, step, match = row[10:]
         if duration:
-            wanted[i, FIRST_DUR + duration - 1] += 5 * NUM_KINDS + case
+            wanted[i, FIRST_DUR + duration - 1] += score(20, 2, (case - 1) // 2, (case - 1) % 2)
         if step:
-            wanted[i, FIRST_TIME + step - 1] += 7 * NUM_KINDS + match
+            wanted[i, FIRST_TIME + step - 1] += score(28, 1, match - 1, 0)
     torch.testing.assert_close(moved, wanted, atol=1e-4, rtol=0)
