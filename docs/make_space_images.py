@@ -25,8 +25,7 @@ PRESET = "Two voices, E minor"
 def main() -> None:
     """Start the page, compose, take the pictures, stop it."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(PORT), "PYTHONPATH": str(ROOT)}
-    server = subprocess.Popen([sys.executable, "-m", "musicgpt_cli", "demo", "--port", str(PORT)], cwd=ROOT, env=environment)
+    server = subprocess.Popen([sys.executable, "-m", "musicgpt_cli", "demo", "--port", str(PORT)], cwd=ROOT)
     try:
         wait_for_server()
         with sync_playwright() as playwright:
@@ -83,6 +82,7 @@ def visit(browser: Browser, width: int, height: int, query: str = "") -> Page:
 
 
 def shot(page: Page, name: str, full: bool = False) -> None:
+    """Keep what is seen of the page, or all of it, as `docs/images/space_NAME.png`."""
     path = IMAGES / f"space_{name}.png"
     page.screenshot(path=path, full_page=full)
     print(path.relative_to(ROOT), f"{path.stat().st_size // 1024} kB")

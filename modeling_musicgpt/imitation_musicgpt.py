@@ -22,12 +22,8 @@ NUM_KINDS = 2 * len(MATCHES)
 # expected one, and a time.
 OFFSETS = (-2, -1, 0, 1, 2)
 NUM_SCORES = NUM_KINDS * (len(OFFSETS) + 2 + 1)
-# By score: the row of `proj` it comes from, and whether its kind reaches back to an entry. Pitches come first, then durations, then times.
+# Scores for each kind: pitches, then durations, then times.
 _WIDTHS = (len(OFFSETS), 2, 1)
-_LENGTH_ROWS = [
-    len(MATCHES) * sum(_WIDTHS[:part]) + kind // 2 * width + i for part, width in enumerate(_WIDTHS) for kind in range(NUM_KINDS) for i in range(width)
-]
-_FROM_ENTRY = [kind % 2 == 0 for width in _WIDTHS for kind in range(NUM_KINDS) for _ in range(width)]
 # A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial hash of several.
 STEP_MAX, GAP_MAX = 24, 399
 # An entry of a voice, at its beginning or after a rest of at least so many ticks, stands for two steps: so a voice that enters is expected to go on as the
@@ -166,8 +162,16 @@ class MusicGPTImitationHead(nn.Module):
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and `(NUM_SCORES,)`."""
-        rows, from_entry = torch.tensor(_LENGTH_ROWS, device=self.entry.device), torch.tensor(_FROM_ENTRY, device=self.entry.device)
-        return self.proj.weight[rows], self.proj.bias[rows] + torch.where(from_entry, self.entry[rows], 0)
+        return self._by_kind(self.proj.weight), self._by_kind(self.proj.bias, self.entry)
+
+    @staticmethod
+    def _by_kind(rows: torch.Tensor, entry: torch.Tensor | float = 0.0) -> torch.Tensor:
+        """From rows by length of agreement, `(NUM_SCORES // 2, ...)`, those by kind, `(NUM_SCORES, ...)`: with `entry` added, and without."""
+        sizes = [len(MATCHES) * width for width in _WIDTHS]
+        pairs = zip((rows + entry).split(sizes), rows.split(sizes), _WIDTHS, strict=True)
+        # (lengths * width, ...) -> (lengths, 2, width, ...) -> (kinds * width, ...)
+        parts = [torch.stack((a.unflatten(0, (-1, w)), b.unflatten(0, (-1, w))), dim=1).flatten(0, 2) for a, b, w in pairs]
+        return torch.cat(parts)
 
     def forward(self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see `Expectation.packed`."""

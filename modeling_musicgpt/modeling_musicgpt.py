@@ -354,6 +354,8 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
 
 @auto_docstring
 class MusicGPTModel(MusicGPTPreTrainedModel):
+    """The blocks of the transformer, from token ids to hidden states of shape `(batch, length, hidden_size)`."""
+
     # The heads stand beside this model, in `MusicGPTForCausalLM`.
     _keys_to_ignore_on_load_unexpected = [r"^melodic_head\.", r"^imitation_head\."]
 
@@ -453,6 +455,8 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
 
 @auto_docstring
 class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
+    """The model with its heads, from token ids to logits of the next token, `(batch, length, vocab_size)`; it has `generate()`."""
+
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
 
     def __init__(self, config: MusicGPTConfig):

@@ -139,7 +139,7 @@ class Plan:
         piece = self.piece
         assert piece.first is not None
         bars = (piece.now - piece.first) // piece.bar + 1
-        is_enough = piece.notes >= LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]
+        is_enough = piece.notes >= _least_notes(bars)
         longest = int(_STEPS.max())  # a longer one would overlap the next
         return min(longest, max(_SHORTEST, piece.first + bars * piece.bar - piece.now)) if is_enough else longest
 
@@ -147,7 +147,7 @@ class Plan:
         piece, notes = self.piece, self.piece.written
         assert piece.first is not None
         bars = (piece.now - piece.first) // piece.bar
-        if len(notes) < LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]:
+        if len(notes) < _least_notes(bars):
             return
         self.subject = Subject(notes, piece.first, piece.now - piece.first, self.mode)
         self.registers[notes[0].voice] = self.subject.mean
@@ -309,6 +309,10 @@ class Fugue(LogitsProcessor):
         bias = torch.from_numpy(np.stack([plan.bias() for plan in self.plans]))
         heat = torch.tensor([[plan.temperature()] for plan in self.plans])  # (rows, 1)
         return scores / heat.to(scores.device, scores.dtype) + bias.to(scores.device, scores.dtype)
+
+
+def _least_notes(bars: int) -> int:
+    return LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]
 
 
 def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from modeling_musicgpt.imitation_musicgpt import DEGREES, NATURALS
+import torch
+
+from modeling_musicgpt.imitation_musicgpt import diatonic, natural
 
 from .progress import Written
 
@@ -70,20 +72,12 @@ def subdominant(pitches: Sequence[int], mode: str) -> list[int]:
 
 def relative(pitches: Sequence[int], mode: str) -> list[int]:
     """On the same degrees of the relative key: A minor, with its leading note raised, or C major."""
-    moved = [_natural(_degree(pitch) + (-2 if mode == "major" else 2)) for pitch in pitches]
+    moved = natural(diatonic(torch.tensor(pitches)) + (-2 if mode == "major" else 2)).tolist()
     if mode == "major":
         for i in range(len(moved) - 1):
             if moved[i] % 12 == G and moved[i + 1] == moved[i] + A - G:
                 moved[i] += G_SHARP - G
     return moved
-
-
-def _degree(pitch: int) -> int:
-    return pitch // 12 * 7 + DEGREES[pitch % 12]
-
-
-def _natural(degree: int) -> int:
-    return degree // 7 * 12 + NATURALS[degree % 7]
 
 
 __all__ = ["Subject", "dominant", "relative", "subdominant", "tonic"]
