@@ -94,8 +94,8 @@ def original_section(pieces: Mapping[str, Any]) -> list[str]:
         f"{pieces['count']} preludes and {pieces['count']} fugues, asked for what Bach's movements are (key, meter, voices, tempo) and with seeds 0, 1, 2, ... "
         "None is left out. They are the `Composer`'s, whose rules decide when a fugue's subject is over and who states it where, make parallels, crossings and leaps "
         "less likely, let voices that were asked for enter, and close every piece with a cadence (`musicgpt/fugue.py`, `counterpoint.py`, `entries.py`, `ending.py`); "
-        "the notes are the model's. Medians; Bach is held out and cut to the pieces' usual length "
-        f"(preludes {pieces['prelude']['bach_length']}, fugues {pieces['fugue']['bach_length']} notes). The original's score and ours are different measures: five of its six "
+        "the notes are the model's. Medians; Bach is held out. Of both the first "
+        f"{pieces['prelude']['bach_length']} notes of preludes and {pieces['fugue']['bach_length']} of fugues are looked at, for the score and the cadence the whole pieces. The original's score and ours are different measures: five of its six "
         "metrics cannot tell Bach from a Markov chain (`docs/metrics.md`), ours tells them apart and leaves more room to fail."
     )
     return ["## The original's table", text, table(["what", "generated", "Bach", "ratio"], rows)]
@@ -121,12 +121,15 @@ def told_section(pieces: Mapping[str, Any]) -> list[str]:
         told = sorted(own["metrics"].items(), key=lambda item: -abs(item[1]["auc"] - 0.5))[:5]
         words = ", ".join(f"{name} {value['auc']:.2f}" for name, value in told)
         test = own["two_sample_auc"]
-        rows.append([form, str(own["pieces"]), str(own["bach_movements"]), f"{test['mean']:.3f} ({test['low']:.3f} - {test['high']:.3f})", words])
+        whole = own["whole_auc"]
+        figures = [f"{one['mean']:.3f} ({one['low']:.3f} - {one['high']:.3f})" for one in (test, whole)]
+        rows.append([form, str(own["pieces"]), str(own["bach_movements"]), *figures, words])
     text = (
         "AUC of a cross-validated logistic regression on all scored metrics (`musical_metrics.compare.two_sample_auc`; mean and range over five ways of dealing the folds): "
-        "0.5 would mean that it cannot tell our pieces from Bach's, 1 that it always can. Beside it the metrics that alone tell them best (AUC of ours above Bach's)."
+        "0.5 would mean that it cannot tell our pieces from Bach's, 1 that it always can. Of both the beginnings, of as many notes; and our whole pieces, whose ends "
+        "are theirs, against Bach's beginnings of about their length. Beside it the metrics that alone tell them best (AUC of ours above Bach's)."
     )
-    found = ["## Can a classifier tell", text, table(["form", "ours", "Bach's", "AUC", "single metrics"], rows)]
+    found = ["## Can a classifier tell", text, table(["form", "ours", "Bach's", "AUC", "AUC of whole pieces", "single metrics"], rows)]
     return found + (alone_text(pieces) if "alone" in pieces else [])
 
 
@@ -152,7 +155,7 @@ def copy_section(pieces: Mapping[str, Any]) -> list[str]:
     for form in ("prelude", "fugue"):
         own = pieces[form]["metrics"]
         run, like, end = own["longest_run"], own["passage_similarity"], own["final_cadence"]
-        rows.append([f"longest run shared with the train split, {form}s", f"median {run['ours']['median']:.0f}, 95 % {run['ours']['p95']:.0f}, most {run['ours']['max']:.0f} notes", f"median {run['bach']['median']:.0f}, 95 % {run['bach']['p95']:.0f} notes"])
+        rows.append([f"longest run shared with the train split, {form}s", f"median {run['ours']['median']:.0f}, 95 % {run['ours']['p95']:.0f}, most in a whole piece {pieces[form]['longest_run_whole']} notes", f"median {run['bach']['median']:.0f}, 95 % {run['bach']['p95']:.0f} notes"])
         rows.append([f"likeness to passages of the train split, {form}s", f"median {like['ours']['median']:.3f}", f"median {like['bach']['median']:.3f}"])
         rows.append([f"full close at the end (0 to 1), {form}s", f"mean {end['ours']['mean']:.2f}", f"mean {end['bach']['mean']:.2f}"])
     text = f"Of the {2 * pieces['count']} pieces {pieces['alike']} have the same notes as another one."
@@ -167,7 +170,7 @@ def metric_section(pieces: Mapping[str, Any]) -> list[str]:
         for name, own in pieces[form]["metrics"].items():
             bach = own["bach"]
             rows.append([f"`{name}`", f"{own['ours']['median']:.3f}", f"{bach['median']:.3f}", f"{bach['q1']:.3f} - {bach['q3']:.3f}", f"{own['auc']:.2f}"])
-        found += [f"{form.capitalize()}s ({pieces[form]['notes']} notes in the median, Bach's {pieces[form]['bach_length']}):", table(["metric", "generated", "Bach", "quartiles of Bach", "AUC"], rows)]
+        found += [f"{form.capitalize()}s ({pieces[form]['notes']} notes in the median, of which the first {pieces[form]['bach_length']} are looked at, as of Bach's):", table(["metric", "generated", "Bach", "quartiles of Bach", "AUC"], rows)]
     return found
 
 

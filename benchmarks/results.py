@@ -43,29 +43,42 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
-    """The pieces of one form against held-out Bach."""
+    """The pieces of one form against held-out Bach.
+
+    Like is compared with like: of both only the first so many notes count, as many as most of the pieces have of the lengths for which Bach's values
+    are there. Only the cadence is that of the whole piece, and so is the musical score, which knows about lengths. `whole_auc` is of whole pieces.
+    """
     from musical_metrics.catalogue import NAMES
     from musical_metrics.compare import auc, bach_scores, feature_rows, two_sample_auc
-    from musical_metrics.reference import length_class, table
+    from musical_metrics.reference import LENGTHS, length_class, table
     from musical_metrics.score import musical_score
 
     notes = int(np.median([len(score) for score in scores]))
-    ours = feature_rows(scores)
-    bach, numbers = bach_rows(form, notes)
+    length = max((n for n in LENGTHS if n <= notes), default=min(LENGTHS))
+    whole, ours = feature_rows(scores), feature_rows([score.replace(notes=score.array[:length]) for score in scores])
+    cadence = NAMES.index("final_cadence")
+    ours[:, cadence] = whole[:, cadence]
+    bach, numbers = bach_rows(form, length)
     own = np.array([musical_score(score).value or 0.0 for score in scores])
     theirs = bach_scores(table(), form, length_class(notes))
     theirs = theirs[~np.isnan(theirs)]
-    tests = [two_sample_auc(ours, bach, None, numbers, seed=seed).value for seed in range(5)]
     metrics = {name: _spread(ours[:, i], bach[:, i], auc) for i, name in enumerate(NAMES)}
     return {
         "pieces": len(scores),
         "notes": notes,
-        "bach_length": length_class(notes),
+        "bach_length": length,
         "bach_movements": len(bach),
         "score": {"ours": float(np.median(own)), "bach": float(np.median(theirs))},
-        "two_sample_auc": {"mean": float(np.mean(tests)), "low": float(min(tests)), "high": float(max(tests))},
+        "two_sample_auc": _test(two_sample_auc, ours, bach, numbers),
+        "whole_auc": _test(two_sample_auc, whole, *bach_rows(form, notes)),
+        "longest_run_whole": int(np.nanmax(whole[:, NAMES.index("longest_run")])),
         "metrics": {name: value for name, value in metrics.items() if value},
     }
+
+
+def _test(two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]) -> dict[str, float]:
+    values = [two_sample_auc(ours, bach, None, numbers, seed=seed).value for seed in range(5)]
+    return {"mean": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
 
 
 def _spread(ours: np.ndarray, bach: np.ndarray, auc: Callable[..., Any]) -> dict[str, Any] | None:

@@ -1,4 +1,5 @@
-"""What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, in fugues great leaps, and notes out of order.
+"""What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, in fugues great leaps
+and dissonances that are leapt to, and notes out of order.
 
 A model of this size hears each voice, but not always all of them together. The rules are those of the textbooks (Fux, *Gradus ad Parnassum*, 1725; Piston,
 *Counterpoint*, 1947), as prices in nats on a note and on the voice that takes it: no pitch is forbidden, and a note that Bach's rules call for
@@ -16,11 +17,14 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 from .progress import Progress, Rows
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a neighbour just was.
-CROSSING, OVERLAP, PARALLEL, LEAP, DOUBLED = 4.0, 3.0, 6.0, 6.0, 12.0
+CROSSING, OVERLAP, PARALLEL, LEAP, DOUBLED, SOUNDING = 4.0, 6.0, 12.0, 6.0, 12.0, 6.0
 # Which voice takes a note: semitones for each nat against it, and nats against one whose note still sounds, or one that has not begun.
 NEAR, BUSY, NEW = 3.0, 3.0, 6.0
 LARGEST_LEAP, REST = 12, 24  # semitones, ticks
 OUT_OF_ORDER = 40.0
+# Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by semitones modulo 12; a step is free.
+DISSONANCE = np.array([0, 3, 1.5, 0, 0, 0, 1, 0, 0, 0, 1, 3])
+STEP = 2  # semitones
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 
@@ -31,7 +35,8 @@ class Counterpoint(LogitsProcessor):
     Args:
         rows (`Rows`): the pieces.
         voices (`int` or `None`): how many were asked for.
-        is_fugue (`bool`): whether voices should be kept apart: leaps, overlaps and two notes of a voice at once, which broken chords have.
+        is_fugue (`bool`): whether voices should be kept apart: leaps, dissonances after them, overlaps and two notes of a voice at once, which broken
+            chords have.
     """
 
     def __init__(self, rows: Rows, voices: int | None, is_fugue: bool):
@@ -73,12 +78,22 @@ class Counterpoint(LogitsProcessor):
             if own and own[0] == piece.now:
                 price += DOUBLED * self.is_fugue
                 continue
+            if own and own[1] > piece.now:
+                price += SOUNDING * self.is_fugue
             if own and piece.now - own[1] < REST:
                 price += self.is_fugue * LEAP * (np.abs(pitches - own[2]) > LARGEST_LEAP)
             for other, note in enumerate(piece.last):
                 if note and other != voice and note[1] >= piece.now:
                     price += self._against(piece, voice, pitches, other, OVERLAP * self.is_fugue)
+                    if self.is_fugue and note[1] > piece.now:
+                        price += self._dissonance(piece, own, pitches, note[2])
         return found
+
+    @staticmethod
+    def _dissonance(piece: Progress, own: tuple[int, int, int] | None, pitches: np.ndarray, other: int) -> np.ndarray:
+        """What a voice pays that does not come by step to a dissonance with a note that sounds."""
+        by_step = np.abs(pitches - own[2]) <= STEP if own and piece.now - own[1] < REST else np.zeros(len(pitches), dtype=bool)
+        return np.where(by_step, 0, DISSONANCE[(pitches - other) % 12])
 
     @staticmethod
     def _against(piece: Progress, voice: int, pitches: np.ndarray, other: int, overlap: float) -> np.ndarray:

@@ -31,8 +31,10 @@ from .subject import HIGHEST, LOWEST, Subject, dominant, relative, subdominant, 
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
 LEAST_NOTES = (10, 6, 5, 4)
-# Bars between the statements of the middle, and their keys in turn.
-EPISODE = 2
+# Bars between the first answer and the third voice, if there is one (the codetta), and between the statements of the middle (episodes), and the keys of
+# these, in turn.
+CODETTA = 1
+EPISODES = (4, 3, 6, 5)
 MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
 # A voice rests so many ticks before it states the subject again.
 BREATH = 12
@@ -40,12 +42,18 @@ BREATH = 12
 VOICES = 3
 # The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run up a scale to the end of the keyboard.
 LEAP, RANGE = 12, 14
-# Divides the logits of the subject's notes, which will be heard many times.
+# Divides the logits of the subject's NOTE tokens, which will be heard many times.
 SUBJECT_TEMPERATURE = 0.75
+# ... and those of all other notes of a fugue, which have to fit the subject.
+NOTE_TEMPERATURE = 0.85
 # A subject's duration loses so many nats where it has been that of so many notes running.
 MONOTONY, ALIKE = 3.0, 6
 # Semitones within which a note suits a voice, wherever the others are.
 NEAR = 5
+# A step loses so many nats for each voice that it leaves silent: voices go on without rests, until they rest for long.
+RESTING = 2.0
+# ... and to a time at which all voices that could strike still sound.
+UNTIMELY = 6.0
 # Added to the logit of what the plan does not want; a cadence, which forbids altogether, goes before the plan.
 AGAINST = -40.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
@@ -100,7 +108,9 @@ class Plan:
 
     def temperature(self) -> float:
         """By what the logits of the next token are divided."""
-        return SUBJECT_TEMPERATURE if self.subject is None and self.piece.kind == _TIME else 1.0
+        if self.piece.kind != _TIME:
+            return 1.0
+        return NOTE_TEMPERATURE if self.subject else SUBJECT_TEMPERATURE
 
     def stop(self) -> None:
         """No more statements: the piece is about to end."""
@@ -160,9 +170,10 @@ class Plan:
         assert self.subject is not None
         at = last + self.subject.length
         if len(self.registers) < self.voices:
+            at += CODETTA * self.piece.bar * (len(self.registers) == 2)
             found = self._answer()
         else:
-            at += EPISODE * self.piece.bar
+            at += EPISODES[self.middle % len(EPISODES)] * self.piece.bar
             found = self._return()
         if found:
             voice, pitches = found
@@ -209,8 +220,23 @@ class Plan:
             last = self.piece.written[-1]
             early = _IS_STEP & (last.duration > _STEPS)
             bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = AGAINST  # if need be all but TIME_0
-        elif not self.due and not any(v > self.piece.voice for v in self._free()):
-            bias[OFFSET["TIME"]] = AGAINST  # no voice is left below
+        elif not self.due:
+            below = [v for v in self._free() if v > self.piece.voice]
+            if not below:
+                bias[OFFSET["TIME"]] = AGAINST  # no voice is left below
+            self._go_on(bias, below)
+
+    def _go_on(self, bias: np.ndarray, below: list[int]) -> None:
+        """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below` are the voices that may still strike now."""
+        now = self.piece.now
+        ends = {voice: note[1] - now for voice in self._free() if (note := self.piece.last[voice])}
+        heard = [end for voice, end in ends.items() if end > 0 or (end == 0 and voice in below)]
+        bias -= RESTING * _IS_STEP * np.less.outer(heard, _STEPS).sum(axis=0)  # (voices, vocab_size) -> (vocab_size,)
+        planned = self.now[0].onset - now if self.now else -1
+        if ends:
+            bias[_IS_STEP & (_STEPS > 0) & (min(ends.values()) > _STEPS) & (planned != _STEPS)] -= UNTIMELY
+        if below and min((ends[voice] for voice in below if voice in ends), default=0) > 0:
+            bias[OFFSET["TIME"]] -= UNTIMELY
 
     def _limit(self, bias: np.ndarray) -> None:
         piece = self.piece

@@ -20,7 +20,13 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from tokenization.vocabulary import TYPE_INDEX, TYPE_OF_ID
+
 from .settings import Resolved
+
+# The tokens of rhythm, DUR and TIME, come after these.
+_BEFORE_RHYTHM = torch.tensor([TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]])
+_TYPES = torch.from_numpy(TYPE_OF_ID.copy())
 
 
 class SeededSampling(LogitsProcessor):
@@ -30,28 +36,35 @@ class SeededSampling(LogitsProcessor):
     Gumbel 1954). With greedy decoding behind it this is sampling, with one random generator a row.
 
     Args:
-        wanted (`Resolved`): temperature, top_k, top_p, min_p.
+        wanted (`Resolved`): temperature, top_k, top_p, rhythm_top_p, min_p.
         seeds (sequence of `int`): one a row.
     """
 
     def __init__(self, wanted: Resolved, seeds: Sequence[int]):
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.warpers = LogitsProcessorList()
-        if wanted.temperature != 1:
-            self.warpers.append(TemperatureLogitsWarper(float(wanted.temperature)))
-        if wanted.top_k:
-            self.warpers.append(TopKLogitsWarper(wanted.top_k))
-        if wanted.top_p < 1:
-            self.warpers.append(TopPLogitsWarper(float(wanted.top_p)))
-        if wanted.min_p > 0:
-            self.warpers.append(MinPLogitsWarper(float(wanted.min_p)))
+        self.of_notes, self.of_rhythm = (_warpers(wanted, top_p) for top_p in (wanted.top_p, wanted.rhythm_top_p))
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        scores = self.warpers(input_ids, scores.float())
+        """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token."""
+        is_rhythm = torch.isin(_TYPES[input_ids[:, -1].cpu()], _BEFORE_RHYTHM)[:, None].to(scores.device)  # (rows, 1)
+        scores = torch.where(is_rhythm, self.of_rhythm(input_ids, scores.float()), self.of_notes(input_ids, scores.float()))
         # The noise is drawn on the CPU, so that a seed means the same on every device.
         uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators])
         noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))  # (rows, 150)
         return scores + noise.to(scores.device, scores.dtype)
+
+
+def _warpers(wanted: Resolved, top_p: float) -> LogitsProcessorList:
+    warpers = LogitsProcessorList()
+    if wanted.temperature != 1:
+        warpers.append(TemperatureLogitsWarper(float(wanted.temperature)))
+    if wanted.top_k:
+        warpers.append(TopKLogitsWarper(wanted.top_k))
+    if top_p < 1:
+        warpers.append(TopPLogitsWarper(float(top_p)))
+    if wanted.min_p > 0:
+        warpers.append(MinPLogitsWarper(float(wanted.min_p)))
+    return warpers
 
 
 class StopAndReport(StoppingCriteria):

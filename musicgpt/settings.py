@@ -20,6 +20,7 @@ _SHORT = {
     "temperature": "temp",
     "top_k": "topk",
     "top_p": "topp",
+    "rhythm_top_p": "rhythm-topp",
     "min_p": "minp",
     "max_new_tokens": "max",
     "min_bars": "bars",
@@ -47,6 +48,8 @@ class Settings:
         temperature (`float`, *optional*): above 0, at most 5; 1.0 by default.
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
+        rhythm_top_p (`float`, *optional*): that in place of `top_p` for durations and steps in time; 1.0 by default: a cut leaves out the rare
+            ones first, and the rhythm becomes monotonous.
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
         max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they are used up. When not
             given, it ends with a cadence when it is long enough (`musicgpt.ending`), mostly with 200 to 500 notes.
@@ -68,6 +71,7 @@ class Settings:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    rhythm_top_p: float | None = None
     min_p: float | None = None
     max_new_tokens: int | None = None
     min_bars: int | None = None
@@ -86,6 +90,7 @@ class Settings:
         _check_range("temperature", self.temperature, 0, 5, low_open=True)
         _check_range("top_k", self.top_k, 0, 150, whole=True)
         _check_range("top_p", self.top_p, 0, 1, low_open=True)
+        _check_range("rhythm_top_p", self.rhythm_top_p, 0, 1, low_open=True)
         _check_range("min_p", self.min_p, 0, 1, high_open=True)
         _check_range("max_new_tokens", self.max_new_tokens, 8, MAX_NEW_TOKENS, whole=True)
         _check_range("min_bars", self.min_bars, 0, 1000, whole=True)
@@ -105,6 +110,7 @@ class Settings:
             temperature=_first(self.temperature, mood and mood.temperature, 1.0),
             top_k=_first(self.top_k, 0),
             top_p=_first(self.top_p, mood and mood.top_p, 0.95),
+            rhythm_top_p=_first(self.rhythm_top_p, 1.0),
             min_p=_first(self.min_p, 0.0),
             max_new_tokens=_first(self.max_new_tokens, MAX_NEW_TOKENS),
             ends_when_long_enough=self.max_new_tokens is None,
@@ -160,6 +166,7 @@ class Resolved:
     temperature: float
     top_k: int
     top_p: float
+    rhythm_top_p: float
     min_p: float
     max_new_tokens: int
     ends_when_long_enough: bool

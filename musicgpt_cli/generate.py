@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--temperature", type=float, help="above 0, at most 5; default 1.0")
     how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
     how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
+    how.add_argument("--rhythm-top-p", type=float, help="that for durations and steps in time; default 1: all of them")
     how.add_argument("--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0")
     how.add_argument("--max-new-tokens", type=int, help="four tokens a note; ends with the last bar that fits; default: as long as it takes for 16 bars or more")
     how.add_argument("--min-bars", type=int, help="do not end before so many bars; default 16")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicgpt.counterpoint import CROSSING, DOUBLED, LEAP, OUT_OF_ORDER, OVERLAP, PARALLEL, Counterpoint
+from musicgpt.counterpoint import CROSSING, DOUBLED, DISSONANCE, LEAP, OUT_OF_ORDER, OVERLAP, PARALLEL, SOUNDING, Counterpoint
 from musicgpt.progress import Rows
 from tokenization.vocabulary import OFFSET, TOKEN_TO_ID
 
@@ -33,12 +33,12 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
         (FIFTH, 60, 1, 0),  # the lower voice stays
         (FIFTH, 64, 1, 0),
         (OCTAVE, 62, 1, PARALLEL),
-        (HELD, 65, 1, 0),
-        (HELD, 69, 1, CROSSING),
+        (HELD, 64, 1, 0),
+        (HELD, 70, 1, CROSSING),
         (HELD, 48, 1, 0),
         (HELD, 47, 1, LEAP),
         (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, CROSSING),
-        (FIFTH, 68, 1, OVERLAP),  # above where the upper voice was, below where it is
+        (FIFTH, 68, 1, OVERLAP + DISSONANCE[11]),  # above where the upper voice was, below where it is
         (FIFTH, 60, 0, OUT_OF_ORDER + DOUBLED),  # same voice again: no, it goes down
     ],
 )
@@ -49,6 +49,23 @@ def test_prices(text, pitch, voice, wanted):
         assert price(text, 60, 0, is_fugue=False) == 0
     else:
         assert price(text, pitch, voice) == wanted
+
+
+@pytest.mark.parametrize("semitones", range(12))
+def test_a_dissonance_costs_after_a_leap_only(semitones):
+    """Both voices move from an octave; the lower one to `semitones` below the upper one, or under two octaves, by a leap or by step."""
+    held = "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_%d VOICE_1 DUR_24 TIME_24"
+    pitch = 72 - semitones - 12
+    assert price(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
+    assert price(held % (pitch + 2), pitch, 1) == 0
+    assert price(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
+
+
+def test_a_voice_that_sounds_waits():
+    sounding = HELD + " NOTE_59 VOICE_1 DUR_12 TIME_12"
+    assert price(sounding, 74, 0) == SOUNDING
+    assert price(sounding, 74, 0, is_fugue=False) == 0
+    assert price(sounding, 60, 1) == 0
 
 
 def test_a_rest_makes_leaps_and_parallels_free():

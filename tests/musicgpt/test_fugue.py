@@ -11,7 +11,7 @@ import torch
 from musical_metrics.structure import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings
 from musicgpt.ending import FullClose
-from musicgpt.fugue import Fugue, Plan
+from musicgpt.fugue import AGAINST, CODETTA, NOTE_TEMPERATURE, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Fugue, Plan
 from musicgpt.progress import Progress, Rows, Written
 from musicgpt.subject import Subject, dominant, relative, subdominant, tonic
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
@@ -48,7 +48,7 @@ def played(plan: Plan, piece: Progress, choose) -> list[Written]:
     kind = "NOTE"
     while len(piece.written) < 120:
         bias = plan.bias()
-        allowed = [t for t in range(150) if TYPES[TYPE_OF_ID[t]] == kind and bias[t] > -1]
+        allowed = [t for t in range(150) if TYPES[TYPE_OF_ID[t]] == kind and bias[t] > AGAINST / 2]
         assert allowed, (kind, piece.written[-3:])
         piece.feed(choose(kind, allowed))
         kind = kinds[kind]
@@ -89,7 +89,7 @@ def test_whatever_is_chosen_the_plan_holds(seed):
         entries.setdefault(note.voice, note)
     assert set(entries) <= set(range(voices))
     times = sorted(note.onset for note in entries.values())
-    assert times == [subject.start + k * subject.length for k in range(len(times))]
+    assert times == [subject.start + k * subject.length + CODETTA * 96 * (k > 1) for k in range(len(times))]
     for voice, first in entries.items():
         own = {note.onset: note for note in reversed(written) if note.voice == voice}  # the first of several
         for k, theirs in enumerate(subject.notes):
@@ -102,6 +102,38 @@ def test_whatever_is_chosen_the_plan_holds(seed):
 
 
 TYPE_VALUE = {t: int(name.split("_")[1].split("/")[0]) for name, t in TOKEN_TO_ID.items() if name.startswith(("NOTE_", "DUR_", "TIME_"))}
+
+
+def test_voices_go_on():
+    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over, and whether one falls silent."""
+    piece = Progress()
+    for name in "<bos> TIME_0 NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48".split():
+        piece.feed(TOKEN_TO_ID[name])
+    plan = Plan(piece, 2, "major")
+    assert plan.temperature() == 1
+    plan.subject = Subject(piece.written, 0, 96, "major")
+    plan.registers = {0: 72.0, 1: 60.0}
+    bias = plan.bias()
+    cost = {ticks: float(bias[TOKEN_TO_ID[f"TIME_{ticks}"]]) for ticks in (12, 24, 36, 48, 60)}
+    assert cost == {12: -UNTIMELY, 24: 0, 36: -RESTING, 48: -RESTING, 60: -2 * RESTING}
+    piece.feed(TOKEN_TO_ID["TIME_24"])
+    assert plan.temperature() == NOTE_TEMPERATURE < 1
+    plan.subject = None
+    assert plan.temperature() == SUBJECT_TEMPERATURE
+
+
+def test_a_note_of_the_plan_is_never_untimely():
+    piece = Progress()
+    for name in "<bos> TIME_0 NOTE_72 VOICE_0 DUR_96".split():
+        piece.feed(TOKEN_TO_ID[name])
+    plan = Plan(piece, 2, "major")
+    plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
+    plan.registers = {0: 72.0, 1: 60.0}
+    plan.now = [Written(24, 24, 60, 1)]
+    bias = plan.bias()
+    assert bias[TOKEN_TO_ID["TIME_24"]] == 0
+    assert bias[TOKEN_TO_ID["TIME_12"]] == -UNTIMELY
+    assert bias[TOKEN_TO_ID["TIME_36"]] < -UNTIMELY  # it would pass the note
 
 
 def test_a_close_stops_the_plan():

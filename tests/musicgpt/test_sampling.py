@@ -1,0 +1,51 @@
+"""Each row's own draw: the distribution that the settings ask for, notes and rhythm each by its own cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from musicgpt import Settings
+from musicgpt.sampling import SeededSampling
+from tokenization.vocabulary import TOKEN_TO_ID
+
+LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
+DRAWS = 4000
+
+
+def drawn(last: str, **settings) -> np.ndarray:
+    """How often each of four tokens comes after `last`, `(4,)`."""
+    sampling = SeededSampling(Settings(**settings).resolved(), list(range(DRAWS)))
+    ids = torch.full((DRAWS, 1), TOKEN_TO_ID[last])
+    scores = torch.full((DRAWS, 150), -torch.inf)
+    scores[:, 10:14] = LOGITS
+    return np.bincount(sampling(ids, scores).argmax(dim=-1).numpy() - 10, minlength=4) / DRAWS
+
+
+@pytest.mark.parametrize("last", ["VOICE_0", "DUR_12"])
+def test_rhythm_is_not_cut_by_default_and_by_its_own_setting(last):
+    np.testing.assert_allclose(drawn(last, top_p=0.7), [0.5, 0.3, 0.15, 0.05], atol=0.03)
+    np.testing.assert_allclose(drawn(last, rhythm_top_p=0.7, top_p=1.0), [0.625, 0.375, 0, 0], atol=0.03)
+
+
+@pytest.mark.parametrize("last", ["TIME_0", "NOTE_60", "<bos>"])
+def test_notes_and_voices_are_cut_by_top_p(last):
+    np.testing.assert_allclose(drawn(last, top_p=0.7, rhythm_top_p=1.0), [0.625, 0.375, 0, 0], atol=0.03)
+    np.testing.assert_allclose(drawn(last, top_p=1.0, rhythm_top_p=0.1), [0.5, 0.3, 0.15, 0.05], atol=0.03)
+
+
+def test_top_k_min_p_and_temperature_count_for_both():
+    for last in ("TIME_0", "DUR_12"):
+        assert drawn(last, top_k=1)[0] == 1
+        assert drawn(last, top_p=1.0, min_p=0.5)[2:].sum() == 0
+        assert drawn(last, top_p=1.0, temperature=0.3)[0] > 0.8
+
+
+def test_rows_do_not_depend_on_their_neighbours():
+    wanted = Settings().resolved()
+    ids = torch.full((3, 1), TOKEN_TO_ID["TIME_0"])
+    scores = torch.randn(3, 150)
+    together = SeededSampling(wanted, [4, 5, 6])(ids, scores)
+    alone = SeededSampling(wanted, [5])(ids[1:2], scores[1:2])
+    assert torch.equal(together[1], alone[0])
