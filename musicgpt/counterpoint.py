@@ -14,7 +14,7 @@ from transformers import LogitsProcessor
 
 from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
-from .progress import Progress, Rows
+from .progress import Heard, Progress, Rows
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a neighbour just was.
 CROSSING, OVERLAP, PARALLEL, LEAP, DOUBLED, SOUNDING = 4.0, 6.0, 12.0, 6.0, 12.0, 6.0
@@ -48,6 +48,8 @@ class Counterpoint(LogitsProcessor):
         for i, piece in enumerate(self.rows.follow(input_ids)):
             if piece.kind == _TIME and piece.notes:
                 bias[i, OFFSET["NOTE"] : OFFSET["NOTE"] + len(_PITCHES)] = -self.expected(piece)
+                if piece.planned:
+                    bias[i, OFFSET["NOTE"] + piece.planned.pitch - PITCH_MIN] = 0
             elif piece.kind == _NOTE:
                 price = self.price(piece, np.array([piece.pitch]))[:, 0]
                 bias[i, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -price
@@ -62,7 +64,7 @@ class Counterpoint(LogitsProcessor):
         for voice in range(self.voices):
             note = piece.last[voice]
             distance = np.abs(_PITCHES - note[2]) / NEAR + BUSY * (note[1] > piece.now) if note else NEW
-            weight[voice] = np.exp(-distance)
+            weight[voice] = np.exp(-distance) * (piece.planned is None or voice != piece.planned.voice)
         weight *= price < OUT_OF_ORDER
         total = weight.sum(axis=0)
         return np.where(total > 0, (weight * price).sum(axis=0) / np.maximum(total, 1e-30), OUT_OF_ORDER)
@@ -70,9 +72,10 @@ class Counterpoint(LogitsProcessor):
     def price(self, piece: Progress, pitches: np.ndarray) -> np.ndarray:
         """What each voice would pay for each of the pitches now, `(voices, pitches)`."""
         found = np.zeros((self.voices, len(pitches)))
+        last, before = piece.heard()
         struck = [note for note in piece.written[-8:] if note.onset == piece.now]
         for voice in range(self.voices):
-            price, own = found[voice], piece.last[voice]
+            price, own = found[voice], last[voice]
             if struck:
                 price += OUT_OF_ORDER * ((voice < struck[-1].voice) | ((voice == struck[-1].voice) & (pitches >= struck[-1].pitch)))
             if own and own[0] == piece.now:
@@ -82,32 +85,29 @@ class Counterpoint(LogitsProcessor):
                 price += SOUNDING * self.is_fugue
             if own and piece.now - own[1] < REST:
                 price += self.is_fugue * LEAP * (np.abs(pitches - own[2]) > LARGEST_LEAP)
-            for other, note in enumerate(piece.last):
+            for other, note in enumerate(last):
                 if note and other != voice and note[1] >= piece.now:
-                    price += self._against(piece, voice, pitches, other, OVERLAP * self.is_fugue)
+                    side = 1 if voice > other else -1
+                    price += self._against(piece.now, side, pitches, own, note, before[other], OVERLAP * self.is_fugue)
                     if self.is_fugue and note[1] > piece.now:
                         price += self._dissonance(piece, own, pitches, note[2])
         return found
 
     @staticmethod
-    def _dissonance(piece: Progress, own: tuple[int, int, int] | None, pitches: np.ndarray, other: int) -> np.ndarray:
+    def _dissonance(piece: Progress, own: Heard | None, pitches: np.ndarray, other: int) -> np.ndarray:
         """What a voice pays that does not come by step to a dissonance with a note that sounds."""
         by_step = np.abs(pitches - own[2]) <= STEP if own and piece.now - own[1] < REST else np.zeros(len(pitches), dtype=bool)
         return np.where(by_step, 0, DISSONANCE[(pitches - other) % 12])
 
     @staticmethod
-    def _against(piece: Progress, voice: int, pitches: np.ndarray, other: int, overlap: float) -> np.ndarray:
-        """What a voice pays for the sake of another one, which sounds now or did until now."""
-        own, note = piece.last[voice], piece.last[other]
-        assert note is not None
-        side = 1 if voice > other else -1  # 1: the other voice is the higher one
-        if note[1] == piece.now:  # it ends here; whether it goes on is not known yet
+    def _against(now: int, side: int, pitches: np.ndarray, own: Heard | None, note: Heard, before: Heard | None, overlap: float) -> np.ndarray:
+        """What a voice pays for the sake of another one, which sounds now or did until now: `side` is 1 where that is the higher one, else -1."""
+        if note[1] == now:  # it ends here; whether it goes on is not known yet
             return overlap * (side * (pitches - note[2]) > 0)
         price = CROSSING * (side * (pitches - note[2]) > 0)
-        before = piece.before[other]
-        if note[0] == piece.now and before:
+        if note[0] == now and before:
             price = price + overlap * (side * (pitches - before[2]) > 0)
-        if note[0] == piece.now and own and before and min(own[1], before[1]) > piece.now - REST:
+        if note[0] == now and own and before and min(own[1], before[1]) > now - REST:
             interval = (before[2] - own[2]) % 12
             same = (note[2] - pitches) % 12 == interval
             price = price + PARALLEL * (same & (pitches != own[2])) * (interval in (0, 7) and note[2] != before[2])

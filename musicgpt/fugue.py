@@ -95,6 +95,7 @@ class Plan:
     def bias(self) -> np.ndarray:
         """What is added to the logits of the next token, `(vocab_size,)`."""
         self._follow()
+        self.piece.planned = self.due
         bias, piece = np.zeros(len(TYPE_OF_ID), dtype=np.float32), self.piece
         if piece.kind == _DUR:
             self._step(bias)

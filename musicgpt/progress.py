@@ -13,6 +13,10 @@ _NOTE, _VOICE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "VOI
 _TYPES, _VALUES = TYPE_OF_ID.tolist(), VALUE_OF_ID.tolist()
 
 
+# A note of a voice: onset, end, MIDI pitch.
+Heard = tuple[int, int, int]
+
+
 class Written(NamedTuple):
     """A note of a piece: onset and duration in ticks, MIDI pitch, voice."""
 
@@ -33,6 +37,7 @@ class Progress:
         kind, pitch, voice (`int`): type of the last token; of the last note what is known.
         last (`list`): of each voice its last note as (onset, end, pitch), or `None`; `before` the one before it, with an earlier onset.
         written (`list` of `Written`): all notes.
+        planned (`Written` or `None`): a note that will be struck now, whatever comes before it (`musicgpt.fugue`).
     """
 
     def __init__(self) -> None:
@@ -40,9 +45,10 @@ class Progress:
         self.bar, self.kind = bar_ticks(4, 4), -1
         self.first: int | None = None
         self.bar_tokens: list[int] = []
-        self.last: list[tuple[int, int, int] | None] = [None] * MAX_VOICES
-        self.before: list[tuple[int, int, int] | None] = [None] * MAX_VOICES
+        self.last: list[Heard | None] = [None] * MAX_VOICES
+        self.before: list[Heard | None] = [None] * MAX_VOICES
         self.written: list[Written] = []
+        self.planned: Written | None = None
         self._bar_began = 0
 
     def feed(self, token: int) -> None:
@@ -74,6 +80,17 @@ class Progress:
         self.bar_tokens.append(self.tokens - self._bar_began)
         self._bar_began = self.tokens
 
+    def heard(self) -> tuple[list[Heard | None], list[Heard | None]]:
+        """`last` and `before` as they will be when the planned note has been struck."""
+        note = self.planned
+        if note is None or note.onset != self.now:
+            return self.last, self.before
+        last, before = list(self.last), list(self.before)
+        if (own := last[note.voice]) and own[0] < self.now:
+            before[note.voice] = own
+        last[note.voice] = (note.onset, note.onset + note.duration, note.pitch)
+        return last, before
+
     def active_voices(self) -> list[int]:
         """The voices that have sounded within the last four bars, the highest first."""
         return [v for v, note in enumerate(self.last) if note and note[1] > self.begun - 4 * self.bar]
@@ -104,4 +121,4 @@ class Rows:
         return self.pieces
 
 
-__all__ = ["Progress", "Rows", "Written"]
+__all__ = ["Heard", "Progress", "Rows", "Written"]

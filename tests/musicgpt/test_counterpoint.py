@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from musicgpt.counterpoint import CROSSING, DOUBLED, DISSONANCE, LEAP, OUT_OF_ORDER, OVERLAP, PARALLEL, SOUNDING, Counterpoint
+from musicgpt.counterpoint import (
+    CROSSING,
+    DISSONANCE,
+    DOUBLED,
+    LEAP,
+    OUT_OF_ORDER,
+    OVERLAP,
+    PARALLEL,
+    SOUNDING,
+    Counterpoint,
+)
 from musicgpt.progress import Rows
 from tokenization.vocabulary import OFFSET, TOKEN_TO_ID
 

@@ -107,7 +107,7 @@ TYPE_VALUE = {t: int(name.split("_")[1].split("/")[0]) for name, t in TOKEN_TO_I
 def test_voices_go_on():
     """Two voices after the subject: what a step costs depends on whether a voice is free when it is over, and whether one falls silent."""
     piece = Progress()
-    for name in "<bos> TIME_0 NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48".split():
+    for name in ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_24", "TIME_0", "NOTE_60", "VOICE_1", "DUR_48"]:
         piece.feed(TOKEN_TO_ID[name])
     plan = Plan(piece, 2, "major")
     assert plan.temperature() == 1
@@ -124,7 +124,7 @@ def test_voices_go_on():
 
 def test_a_note_of_the_plan_is_never_untimely():
     piece = Progress()
-    for name in "<bos> TIME_0 NOTE_72 VOICE_0 DUR_96".split():
+    for name in ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_96"]:
         piece.feed(TOKEN_TO_ID[name])
     plan = Plan(piece, 2, "major")
     plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
