@@ -15,8 +15,9 @@ brought about by its token. (Single tokens without the others are asked for with
 With `--composer` in place of this: what `musicgpt.Composer` makes of the same wishes, which rules out voices beyond those asked for and closes
 pieces with a cadence, and of those that only it knows:
 
+- form and tempo: whether one voice begins alone, and notes a second (the tempo is the piece's own);
 - key, each of the 24: whether the pieces are, note for note, those of the normal key moved there, and whether `estimate_key` hears the key;
-- mood: whether the key heard is of the mood's mode, and notes a quarter note.
+- mood: whether the key heard is of the mood's mode, and notes a second.
 
 With `--source` Bach's own pieces of that value are looked at in the same way, as many notes at a time: what can be expected at best.
 """
@@ -197,9 +198,12 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
 
     def note(name: str, value: str | int, what: str, values: list[float], is_share: bool = True) -> None:
         mean, low, high = (round(x, 3) for x in interval(values, is_share))
-        unit = "share" if is_share else "notes a quarter"
-        rows.append({"asked": name, "value": value, "what": what, "pieces": len(values), "unit": unit, "mean": mean, "low": low, "high": high})
+        rows.append({"asked": name, "value": value, "what": what, "pieces": len(values), "unit": "share" if is_share else "mean", "mean": mean, "low": low, "high": high})
 
+    for form in tqdm(FORMS, desc="forms", disable=None):
+        note("form", form, "one voice begins alone", [float(begins_alone(score)) for score in made(form=form)])
+    for tempo in tqdm(TEMPO_CLASSES, desc="tempi", disable=None):
+        note("tempo", tempo, "notes a second", [density(score) * score.tempo / 60 for score in made(tempo=tempo)], is_share=False)
     for voices in tqdm(VALUES["voices"], desc="voices", disable=None):
         heard = [len(np.unique(score.array[:, VOICE])) for score in made(voices=voices)]
         note("voices", voices, "exactly so many voices", [float(n == voices) for n in heard])
@@ -207,7 +211,7 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     for mood in tqdm(MOODS, desc="moods", disable=None):
         scores = made(mood=mood)
         note("mood", mood, f"heard in {MOODS[mood].mode}", [float(heard_mode(score) == MOODS[mood].mode) for score in scores])
-        note("mood", mood, "density", [density(score) for score in scores], is_share=False)
+        note("mood", mood, "notes a second", [density(score) * score.tempo / 60 for score in scores], is_share=False)
     for mode in tqdm(MODES, desc="keys", disable=None):
         moved, heard_so = _in_all_keys(made, mode, max(2, pieces // 12))
         note("key", f"12 {mode}", "the same piece, moved", moved)
@@ -233,9 +237,9 @@ def _in_all_keys(made, mode: str, num: int) -> tuple[list[float], list[float]]:
 
 def composer_table(rows: list[dict]) -> str:
     """The rows of `by_composer` as a Markdown table."""
-    lines = ["| asked of the composer | n | what | |", "| --- " * 4 + "|"]
+    lines = ["| asked of the composer | n | what | pieces that are so, or mean |", "| --- " * 4 + "|"]
     for row in rows:
-        text = "{:.0%} ({:.0%}-{:.0%})" if row["unit"] == "share" else "{:.2f} ({:.2f}-{:.2f}) notes a quarter"
+        text = "{:.0%} ({:.0%}-{:.0%})" if row["unit"] == "share" else "{:.2f} ({:.2f}-{:.2f})"
         figures = text.format(row["mean"], row["low"], row["high"])
         lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {row['what']} | {figures} |")
     return "\n".join(lines)

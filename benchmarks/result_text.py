@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .conditioning import composer_table
 from .conditioning import table as conditioning_table
 
 COMMAND = "python -m benchmarks.results"
@@ -35,6 +36,8 @@ def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
         parts += syntax_section(results["syntax"])
     if "conditioning" in results:
         parts += ["## Is it obeyed what is asked for", f"`python -m benchmarks.conditioning`, in brackets 95 % intervals:\n\n{conditioning_table(results['conditioning'])}"]
+    if "composer" in results:
+        parts += [f"`python -m benchmarks.conditioning --composer --pieces {results['composer'][0]['pieces']} --tokens 800`, what the composer makes of the same wishes:\n\n{composer_table(results['composer'])}"]
     if "sweep" in results:
         parts += sweep_section(results["sweep"])
     if runs:

@@ -1,6 +1,6 @@
 """All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md` from that.
 
-    python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,sweep,samples]
+    python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,composer,sweep,samples]
 
 Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page again. Training runs that are compared
 are read from their own logs in `docs/runs/` (`python -m benchmarks.results --keep-run RUN NAME` puts the validations of a run there).
@@ -140,6 +140,13 @@ def measure_conditioning(model: Any, given: argparse.Namespace) -> list[dict[str
     return measure(model, given.pieces, 320, 0, given.source / "wtc")
 
 
+def measure_composer(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of `benchmarks.conditioning --composer`."""
+    from .conditioning import by_composer
+
+    return by_composer(model, max(2, given.pieces // 3), 800, 0)
+
+
 def measure_sweep(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
     """The rows of `benchmarks.sampling_sweep`."""
     from .sampling_sweep import sweep
@@ -172,6 +179,7 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
     "syntax": measure_syntax,
     "losses": measure_losses,
     "conditioning": measure_conditioning,
+    "composer": measure_composer,
     "sweep": measure_sweep,
     "samples": measure_samples,
 }
