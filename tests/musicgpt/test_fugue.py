@@ -136,6 +136,21 @@ def test_a_note_of_the_plan_is_never_untimely():
     assert bias[TOKEN_TO_ID["TIME_36"]] < -UNTIMELY  # it would pass the note
 
 
+def test_a_statement_that_was_missed_is_given_up():
+    """Another processor may step past a note of the plan: what is left of the statement would come at wrong times."""
+    piece = Progress()
+    for name in "<bos> TIME_0 NOTE_72 VOICE_0 DUR_96".split():
+        piece.feed(TOKEN_TO_ID[name])
+    plan = Plan(piece, 2, "major")
+    plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
+    plan.registers = {0: 72.0, 1: 60.0}
+    plan.now = [Written(24, 24, 60, 1), Written(48, 24, 62, 1)]
+    piece.feed(TOKEN_TO_ID["TIME_36"])
+    bias = plan.bias()
+    assert not plan.now
+    assert bias[TOKEN_TO_ID["NOTE_65"]] == 0
+
+
 def test_a_close_stops_the_plan():
     rows = Rows([BOS_ID], 2)
     closing = FullClose(rows, ["major"] * 2, 1000)
