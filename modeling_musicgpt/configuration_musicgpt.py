@@ -28,7 +28,7 @@ _METER_TICKS = (48, 72, 96, 96, 144, 144, 36, 72, 108, 144, 36, 72)
 @strict
 class MusicGPTConfig(PreTrainedConfig):
     r"""
-    Configuration of a [`MusicGPTModel`]. The defaults give the shipped architecture with 4.29 million parameters.
+    Configuration of a [`MusicGPTModel`]. The defaults give the shipped architecture with 4.3 million parameters.
 
     Args:
         vocab_size (`int`, *optional*, defaults to 150): number of tokens. With fewer than the musical vocabulary needs the model runs as
@@ -45,11 +45,12 @@ class MusicGPTConfig(PreTrainedConfig):
         layer_norm_eps (`float`, *optional*, defaults to 1e-05): epsilon of the layer norms.
         relative_attention (`str`, *optional*, defaults to `"time_and_token"`): what the rotary position encoding measures: `"time"` (ticks),
             `"token"` (places in the sequence), `"time_and_token"` (a part of each head's channels for each) or `"none"`.
-        bar_encoding (`str`, *optional*, defaults to `"both"`): what is embedded of the metrical state: `"position"` (tick in the bar), `"bar"` (index
+        bar_encoding (`str`, *optional*, defaults to `"position"`): what is embedded of the metrical state: `"position"` (tick in the bar), `"bar"` (index
             of the bar modulo `bar_period`), `"both"` or `"none"`.
         bar_period (`int`, *optional*, defaults to 32): bars after which the bar index begins again.
         voice_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, each voice's last pitch, how long ago it began and
             when it ends, and the melodic interval at each VOICE token.
+        prefix_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, what the prefix asks for: MODE, FORM, VOICES and TEMPO.
         num_motifs (`int`, *optional*, defaults to 3571): rows of the table of motifs, the hashed last intervals and durations of a voice; 0 for none.
         melodic_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE a term for the interval from each voice's last pitch.
         imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR and TIME a term for what imitation leads one to expect.
@@ -89,9 +90,10 @@ class MusicGPTConfig(PreTrainedConfig):
     eos_token_id: int | list[int] | None = 2
     tie_word_embeddings: bool = True
     relative_attention: str = "time_and_token"
-    bar_encoding: str = "both"
+    bar_encoding: str = "position"
     bar_period: int = 32
     voice_encoding: bool = True
+    prefix_encoding: bool = True
     num_motifs: int = 3571
     melodic_head: bool = True
     imitation_head: bool = True

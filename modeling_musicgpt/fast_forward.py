@@ -13,7 +13,7 @@ import numpy as np
 
 from .fast_compiler import Floats, Halves, Ints, cos, f32, kernel, sin, sqrt, struct
 from .fast_imitation import expect
-from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, PITCH_0, STATE_SIZE, TICKS, TOKEN, elapsed, remaining
+from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, NUM_WISHES, PITCH_0, STATE_SIZE, TICKS, TOKEN, WISH_0, elapsed, remaining
 from .fast_simd import (
     exp_and_sum,
     half_product_4x1,
@@ -35,9 +35,9 @@ from .imitation_musicgpt import NUM_KINDS, OFFSETS
 
 # Places in `at`.
 (
-    TOKENS, BAR_POSITIONS, BARS, VOICE_PITCHES, VOICE_REMAININGS, VOICE_ELAPSEDS, VOICE_PROJ, INTERVALS, MOTIFS, FREQUENCIES,
-    NORM, NORM_BIAS, HEAD, MELODIC, IMITATION, IMITATION_BIAS, LAYERS,
-) = range(17)  # fmt: skip
+    TOKENS, BAR_POSITIONS, BARS, VOICE_PITCHES, VOICE_REMAININGS, VOICE_ELAPSEDS, VOICE_PROJ, INTERVALS, MOTIFS, WISHES,
+    FREQUENCIES, NORM, NORM_BIAS, HEAD, MELODIC, IMITATION, IMITATION_BIAS, LAYERS,
+) = range(18)  # fmt: skip
 # Places in `at` behind LAYERS + 8 times the number of the layer.
 NORM_1, NORM_1_BIAS, QKV, OUT, NORM_2, NORM_2_BIAS, UP, DOWN = range(8)
 # Places in `size`.
@@ -187,6 +187,8 @@ def embed(m: Model, r: Work, count: int):
         add(h, w + at[BARS] + s[BAR] % size[BAR_PERIOD] * hidden, hidden)
         add(h, w + at[INTERVALS] + s[INTERVAL] * hidden, hidden)
         add(h, w + at[MOTIFS] + s[MOTIF] * hidden, hidden)
+        for kind in range(NUM_WISHES):
+            add(h, w + at[WISHES] + s[WISH_0 + kind] * hidden, hidden)
         x, place = r.x + i * wide, 0
         for v in range(size[VOICES]):
             n = size[PITCH_CHANNELS]

@@ -19,7 +19,7 @@ from .fast_imitation import NUM_FIELDS
 from .fast_loop import GUESSES, PROMPT_PART, Rows
 from .fast_music import BAR_TICKS, BAR_TICKS_BEFORE, LONGEST, MAX_VOICES, STATE_SIZE
 from .imitation_musicgpt import NUM_SCORES
-from .musical_state_musicgpt import INTERVAL_MAX, NUM_BAR_POSITIONS, NUM_ELAPSED, NUM_INTERVALS, NUM_REMAINING
+from .musical_state_musicgpt import INTERVAL_MAX, NUM_BAR_POSITIONS, NUM_ELAPSED, NUM_INTERVALS, NUM_REMAINING, num_wishes
 
 
 class Packed:
@@ -79,6 +79,7 @@ def _parts(model) -> list[torch.Tensor | tuple[torch.Tensor, ...]]:
         _matrix(musical.voice_proj.weight if config.voice_encoding else zeros),
         table("interval", NUM_INTERVALS),
         table("motif", 1),
+        table("wish", num_wishes(config) + 1),
         torch.cat((*frequencies, still)),
         base.norm.weight,
         base.norm.bias,
@@ -130,9 +131,9 @@ def fits(config: MusicGPTConfig) -> bool:
 
 
 def _meanings(model) -> tuple[np.ndarray, np.ndarray]:
-    """What each token means, `(vocab + 1, 6)`, and the tokens of each voice, duration and step, `(3, ticks)`."""
+    """What each token means, `(vocab + 1, 8)`, and the tokens of each voice, duration and step, `(3, ticks)`."""
     config, tracker = model.config, model.model.musical_state
-    names = ("step", "pitch", "duration", "bar_length", "voice", "is_time")
+    names = ("step", "pitch", "duration", "bar_length", "voice", "is_time", "wish", "wish_kind")
     table = torch.stack([getattr(tracker, name).long() for name in names], dim=1).numpy()
     first = {name: block[0] for name, block in config.token_blocks.items()}
     token_of = np.zeros((3, LONGEST), dtype=np.int64)

@@ -25,13 +25,14 @@ from .musical_state_musicgpt import (
 )
 
 # Columns of the table of tokens.
-STEP, PITCH, DURATION, BAR_LENGTH, VOICE, IS_TIME = range(6)
-NUM_MEANINGS = 6
+STEP, PITCH, DURATION, BAR_LENGTH, VOICE, IS_TIME, WISH, WISH_KIND = range(8)
+NUM_MEANINGS = 8
 LONGEST = 256  # ticks in the tables of tokens by duration and by step
 # Places in the state of a row.
 TICKS, METER_AT, BAR_TICKS, BAR_POSITION, BAR, BAR_BEGAN = range(6)
 BAR_SIZES, NUM_BAR_SIZES = 6, 4  # tokens in each of the last bars
 STATE, PENDING, NOTE_PITCH, LATEST, MOTIF, INTERVAL, TOKEN, BAR_TICKS_BEFORE = range(10, 18)
+WISH_0, NUM_WISHES = 20, 4  # what the prefix asked for, one place for each kind
 NOTES, PIECE = 18, 19  # of the log of notes: how many there are, and the first of the piece; see `fast_imitation`
 # From here on one place for each voice: notes so far (4 = four or more); pitch, duration and onset of the last notes, the latest first;
 # its pitch one and two tokens ago; and its last note in the log.
@@ -49,6 +50,8 @@ def begin(s: Ints, voices: int, bar_ticks: int):
     s[BAR_TICKS] = bar_ticks
     for v in range(voices):
         s[COUNT + v] = 0
+    for kind in range(NUM_WISHES):
+        s[WISH_0 + kind] = 0
 
 
 @kernel(whole=True)
@@ -67,6 +70,8 @@ def advance(
         s[PENDING] = 0
     if token == bos:
         begin(s, voices, bar_ticks)
+    if what[WISH_KIND] > 0:
+        s[WISH_0 + what[WISH_KIND] - 1] = what[WISH]
     s[TICKS] += what[STEP]
     _pass_time(s, what[BAR_LENGTH], column)
     s[INTERVAL] = s[MOTIF] = 0

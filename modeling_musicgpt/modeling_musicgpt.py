@@ -2,8 +2,8 @@
 """PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in `musical_state_musicgpt.py`.
 
 Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token
-distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar and the bar
-index, embeddings of what every voice is doing and of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's last
+distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar (and the bar
+index, if asked for) and of what the prefix asks for, embeddings of what every voice is doing and of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's last
 pitch, and an imitation head that scores what a voice would do if it went on as one went on before (`imitation_musicgpt.py`).
 """
 
@@ -37,6 +37,7 @@ from .musical_state_musicgpt import (
     NUM_REMAINING,
     MusicalState,
     MusicalStateTracker,
+    num_wishes,
 )
 from .token_history_musicgpt import remember_tokens
 
@@ -251,6 +252,9 @@ class MusicGPTMusicalEmbedding(nn.Module):
                 table._is_narrow = True
             self.voice_proj = nn.Linear(config.max_voices * sum(VOICE_CHANNELS), width, bias=False)
             self.interval = nn.Embedding(NUM_INTERVALS, width)
+        if config.prefix_encoding:
+            self.wish = nn.Embedding(num_wishes(config) + 1, width)
+            self.wish._starts_at_zero = True
         if config.num_motifs:
             self.motif = nn.Embedding(config.num_motifs + 1, width)
             self.motif._starts_at_zero = True
@@ -269,6 +273,8 @@ class MusicGPTMusicalEmbedding(nn.Module):
             )
             flat = torch.cat(voices, dim=-1).flatten(2)  # (B, L, V, channels) -> (B, L, V * channels)
             embeds = embeds + self.voice_proj(flat) + self.interval(state.interval)
+        if self.config.prefix_encoding:
+            embeds = embeds + self.wish(state.wishes).sum(dim=2)  # (B, L, wishes, hidden) -> (B, L, hidden)
         if self.config.num_motifs:
             embeds = embeds + self.motif(state.motif)
         return embeds

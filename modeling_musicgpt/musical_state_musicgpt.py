@@ -29,6 +29,8 @@ NUM_INTERVALS = 2 * INTERVAL_MAX + 3
 # Steps of the polynomial hash that names a motif: beyond the largest value of each of its parts.
 _DURATION_BASE, _INTERVAL_BASE, _GAP_MAX = 199, 2 * INTERVAL_MAX + 2, 199
 TICKS_PER_QUARTER = 24
+# What a prefix can ask for beside the METER.
+WISHES = ("MODE", "FORM", "VOICES", "TEMPO")
 # No expected note lies so many ticks ahead; and no agreement has this number.
 GAP_FAR, NO_MATCH = 1024, 99
 
@@ -53,11 +55,17 @@ class MusicalState(NamedTuple):
     voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
     interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
     motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
+    wishes: torch.Tensor  # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
     expectation: torch.Tensor  # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`
 
     def at(self, index: slice | torch.Tensor) -> MusicalState:
         """The rows of some positions: a slice, or a tensor of indices of shape `(length,)`."""
         return MusicalState(*(tensor[:, index] for tensor in self))
+
+
+def num_wishes(config: MusicGPTConfig) -> int:
+    """How many tokens there are that a prefix asks with, METER left out."""
+    return sum(config.token_blocks[name][1] for name in WISHES)
 
 
 class MusicalStateTracker(nn.Module):
@@ -81,7 +89,7 @@ class MusicalStateTracker(nn.Module):
         """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary. Beside them `step_token`, by
         ticks: the place of a TIME token in its block, plus 1."""
         config = self.config
-        tables = {name: torch.zeros(config.vocab_size + 1, dtype=torch.long) for name in ("step", "pitch", "duration", "bar_length", "voice")}
+        tables = {name: torch.zeros(config.vocab_size + 1, dtype=torch.long) for name in ("step", "pitch", "duration", "bar_length", "voice", "wish", "wish_kind")}
         tables["is_time"] = torch.zeros(config.vocab_size + 1, dtype=torch.bool)
         tables["step_token"] = torch.zeros(GAP_FAR + 1, dtype=torch.long)
         if not config.is_musical:
@@ -98,6 +106,12 @@ class MusicalStateTracker(nn.Module):
         tables["bar_length"][block("METER")] = torch.tensor(config.meter_ticks)
         tables["pitch"][block("NOTE")] = torch.arange(config.token_blocks["NOTE"][1]) + 1
         tables["voice"][block("VOICE")] = torch.arange(config.token_blocks["VOICE"][1]) + 1
+        known = 0
+        for kind, name in enumerate(WISHES):
+            count = config.token_blocks[name][1]
+            tables["wish"][block(name)] = torch.arange(known, known + count) + 1
+            tables["wish_kind"][block(name)] = kind + 1
+            known += count
         return tables
 
     @torch.no_grad()
@@ -120,7 +134,15 @@ class MusicalStateTracker(nn.Module):
         expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
         if self.config.imitation_head and self.config.is_musical:
             expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
-        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif, expectation)
+        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, place, start), expectation)
+
+    def _wishes(self, ids, place, start) -> torch.Tensor:
+        """What the prefix asks for, as far as it was read, `(B, L, wishes)`."""
+        kinds = torch.arange(1, len(WISHES) + 1, device=ids.device)
+        is_wish = self.wish_kind[ids][:, :, None] == kinds  # (B, L, wishes)
+        last = torch.where(is_wish, place[:, None], -1).cummax(dim=1).values
+        wish = self.wish[ids].gather(1, last.clamp(min=0).flatten(1)).view_as(last)  # (B, L * wishes) -> (B, L, wishes)
+        return torch.where(last > start[:, :, None], wish, 0)
 
     def _placed(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The ids with those beyond the vocabulary made one, their places `(L,)`, and the `<bos>` of each one's piece, -1 if none, `(B, L)`."""

@@ -11,6 +11,7 @@ import pytest
 _PARTS = (
     ("token embedding", r"model\.embed_tokens"),
     ("tick in the bar", r"musical_embedding\.bar"),
+    ("prefix", r"musical_embedding\.wish"),
     ("what each voice", r"musical_embedding\.voice"),
     ("melodic interval", r"musical_embedding\.interval"),
     ("motifs", r"musical_embedding\.motif"),

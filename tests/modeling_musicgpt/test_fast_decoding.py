@@ -99,6 +99,7 @@ class TestStateAndLogits:
             assert got == tuple(int(getattr(wanted, name)[0, place]) for name in names), place
             pitches = [int(s[F.PITCH_0 + v]) if s[F.COUNT + v] else 0 for v in range(5)]
             assert pitches == wanted.voice_pitch[0, place].tolist()
+            assert s[F.WISH_0 : F.WISH_0 + F.NUM_WISHES].tolist() == wanted.wishes[0, place].tolist()
 
     @staticmethod
     def _pointers(session):
@@ -117,7 +118,7 @@ class TestStateAndLogits:
         return FastDecoding(model, ids, mask, [], limit, config, None)
 
     @pytest.mark.parametrize("changes", [
-        {}, {"relative_attention": "token"}, {"relative_attention": "time"}, {"relative_attention": "none"}, {"bar_encoding": "none"},
+        {}, {"relative_attention": "token"}, {"relative_attention": "time"}, {"relative_attention": "none"}, {"bar_encoding": "none"}, {"bar_encoding": "both"}, {"prefix_encoding": False},
         {"voice_encoding": False}, {"num_motifs": 0}, {"melodic_head": False}, {"imitation_head": False}, {"num_attention_heads": 4}, {"tie_word_embeddings": False},
     ])  # fmt: skip
     def test_logits_for_every_configuration(self, changes):

@@ -32,7 +32,9 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
     music = {name.split(".")[-2]: value for name, value in w.items() if "musical_embedding" in name}
     voices = [music[name][getattr(state, name)[0]] for name in ("voice_pitch", "voice_remaining", "voice_elapsed")]
     x = w["model.embed_tokens.weight"][ids[0]] + music["bar_position"][state.bar_position[0]]
-    x = x + music["bar"][state.bar[0] % config.bar_period] + torch.cat(voices, -1).flatten(1) @ music["voice_proj"].T
+    if config.bar_encoding == "both":
+        x = x + music["bar"][state.bar[0] % config.bar_period]
+    x = x + torch.cat(voices, -1).flatten(1) @ music["voice_proj"].T + music["wish"][state.wishes[0]].sum(1)
     x = x + music["interval"][state.interval[0]] + music["motif"][state.motif[0]]
 
     def norm(x, name):
@@ -92,7 +94,7 @@ def imitated(logits: torch.Tensor, scores: torch.Tensor, entry: torch.Tensor, ex
 @pytest.mark.parametrize("tied", [True, False])
 def test_agrees_with_the_forward_written_out(tied):
     """Attention scale, relative offsets, untied weights, the melodic and the imitation head are each in it."""
-    model = tiny_model(seed=5, tie_word_embeddings=tied).double()
+    model = tiny_model(seed=5, tie_word_embeddings=tied, bar_encoding="both").double()
     assert (model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()) == tied
     ids = torch.tensor([legal_ids(90, seed=6)])
     expected = reference_logits(model, ids)

@@ -11,6 +11,7 @@ from tests.modeling_musicgpt.conftest import legal_ids
 from tokenization.vocabulary import BOS_ID, EOS_ID, METER_TICKS, OFFSET, PAD_ID, PITCH_MIN, TOKEN_TO_ID, TOKENS
 
 MOTIFS = 97
+WISHES = {"MODE": ("major", "minor"), "FORM": ("prelude", "fugue"), "VOICES": (2, 3, 4, 5), "TEMPO": ("slow", "moderate", "fast")}
 TRACKER = MusicalStateTracker(MusicGPTConfig(num_motifs=MOTIFS))
 
 
@@ -24,6 +25,7 @@ class Reader:
         self.now, self.meter_at, self.bar_ticks = 0, 0, 96
         self.notes = {voice: [] for voice in range(5)}  # voice -> [pitch, onset, duration or None]
         self.pitch = self.latest = None
+        self.wishes = dict.fromkeys(WISHES, 0)
 
     def read(self, token: int) -> tuple:
         """The state after the token, in the order of `MusicalState`."""
@@ -43,12 +45,15 @@ class Reader:
             motif = 1 + (7 * self.rhythm(value) + 3) % MOTIFS
             self.notes[value].append([self.pitch, self.now, None])
             self.latest = value
+        elif kind in WISHES:
+            names = [f"{name}_{value}" for name, values in WISHES.items() for value in values]
+            self.wishes[kind] = 1 + names.index(TOKENS[token].text)
         elif kind == "DUR":
             self.notes[self.latest][-1][2] = value
         if kind in ("DUR", "TIME") and self.latest is not None:
             motif = 1 + self.melody(self.notes[self.latest]) % MOTIFS
         since = self.now - self.meter_at
-        return self.now, since % self.bar_ticks, since // self.bar_ticks, *self.voices(), interval, motif
+        return self.now, since % self.bar_ticks, since // self.bar_ticks, *self.voices(), interval, motif, list(self.wishes.values())
 
     @staticmethod
     def clipped(interval: int) -> int:
@@ -92,6 +97,11 @@ def test_agrees_with_a_reader_of_single_tokens(seed):
     ids = legal_ids(500, seed=seed)
     for name, got, wanted in zip(MusicalState._fields[:-1], TRACKER(torch.tensor([ids]))[:-1], expected(ids), strict=True):
         assert torch.equal(got[0], wanted), name
+
+
+def test_wishes_hold_for_the_piece():
+    ids = [TOKEN_TO_ID[name] for name in ("<bos>", "MODE_minor", "VOICES_4", "TIME_0", "NOTE_60", "MODE_major", "<bos>", "FORM_fugue")]
+    assert TRACKER(torch.tensor([ids])).wishes[0].tolist() == [[0] * 4, [2, 0, 0, 0], *[[2, 0, 7, 0]] * 3, [1, 0, 7, 0], [0] * 4, [0, 4, 0, 0]]
 
 
 def test_a_pickup_and_a_change_of_meter():
