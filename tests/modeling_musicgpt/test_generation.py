@@ -124,6 +124,23 @@ def test_without_an_end_token_the_piece_goes_on(tiny):
     assert len(decode(output[0].tolist()).score) > 12
 
 
+@pytest.mark.parametrize("scale", [1.5, 4.0])
+def test_guidance_is_what_its_formula_says(tiny, scale):
+    """Classifier-free guidance through transformers' argument: token by token `u + s (c - u)` of full forwards, under the grammar's mask."""
+    prompt, without = [*PREFIX, TOKEN_TO_ID["VOICES_4"]], [BOS_ID, TOKEN_TO_ID["METER_3/4"]]
+    arguments = {"negative_prompt_ids": torch.tensor([without]), "negative_prompt_attention_mask": torch.ones(1, 2, dtype=torch.long)}
+    output = tiny.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=24, end_at_bar=False, guidance_scale=scale, **arguments)
+    new: list[int] = []
+    for token in output[0, len(prompt) :].tolist():
+        with torch.no_grad():
+            wished, free = (tiny(torch.tensor([ids + new])).logits[0, -1].log_softmax(-1) for ids in (prompt, without))
+        legal = tiny.grammar.mask(torch.tensor([prompt + new]))[0]
+        guided = torch.where(legal, free + scale * (wished - free), -torch.inf)
+        assert token == int(guided.argmax()), len(new)
+        new.append(token)
+    assert len(new) == 24
+
+
 def test_random_prompts_do_not_raise(tiny):
     torch.manual_seed(4)
     output = tiny.generate(torch.randint(0, VOCAB_SIZE, (8, 13)), do_sample=True, max_new_tokens=40, eos_token_id=None)
