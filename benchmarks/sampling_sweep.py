@@ -19,15 +19,14 @@ from .result_pieces import FORMS, compose
 from .result_text import SEED_METRICS, table
 
 SETTINGS: tuple[dict[str, Any], ...] = (
-    {"temperature": 0.8, "top_p": 1.0},
     {"temperature": 0.9, "top_p": 0.95},
     {"temperature": 0.9, "top_p": 1.0},
     {"temperature": 1.0, "top_p": 0.9},
     {"temperature": 1.0, "top_p": 0.95},
+    {"temperature": 1.0, "top_p": 0.95, "rhythm_top_p": 0.95},
     {"temperature": 1.0, "top_p": 0.98},
     {"temperature": 1.0, "top_p": 1.0},
     {"temperature": 1.0, "top_p": 1.0, "min_p": 0.05},
-    {"temperature": 1.1, "top_p": 1.0, "min_p": 0.05},
 )
 
 

@@ -23,7 +23,7 @@ NEAR, BUSY, NEW = 3.0, 3.0, 6.0
 LARGEST_LEAP, REST = 12, 24  # semitones, ticks
 OUT_OF_ORDER = 40.0
 # Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by semitones modulo 12; a step is free.
-DISSONANCE = np.array([0, 3, 1.5, 0, 0, 0, 1, 0, 0, 0, 1, 3])
+DISSONANCE = np.array([0, 3, 1, 0, 0, 0, 0.5, 0, 0, 0, 0.5, 3])
 STEP = 2  # semitones
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)

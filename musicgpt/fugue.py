@@ -34,7 +34,7 @@ LEAST_NOTES = (10, 6, 5, 4)
 # Bars between the first answer and the third voice, if there is one (the codetta), and between the statements of the middle (episodes), and the keys of
 # these, in turn.
 CODETTA = 1
-EPISODES = (4, 3, 6, 5)
+EPISODES = (5, 4, 7, 6)
 MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
 # A voice rests so many ticks before it states the subject again.
 BREATH = 12
@@ -43,9 +43,7 @@ VOICES = 3
 # The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run up a scale to the end of the keyboard.
 LEAP, RANGE = 12, 14
 # Divides the logits of the subject's NOTE tokens, which will be heard many times.
-SUBJECT_TEMPERATURE = 0.75
-# ... and those of all other notes of a fugue, which have to fit the subject.
-NOTE_TEMPERATURE = 0.85
+SUBJECT_TEMPERATURE = 0.8
 # A subject's duration loses so many nats where it has been that of so many notes running.
 MONOTONY, ALIKE = 3.0, 6
 # Semitones within which a note suits a voice, wherever the others are.
@@ -109,9 +107,7 @@ class Plan:
 
     def temperature(self) -> float:
         """By what the logits of the next token are divided."""
-        if self.piece.kind != _TIME:
-            return 1.0
-        return NOTE_TEMPERATURE if self.subject else SUBJECT_TEMPERATURE
+        return SUBJECT_TEMPERATURE if self.subject is None and self.piece.kind == _TIME else 1.0
 
     def stop(self) -> None:
         """No more statements: the piece is about to end."""

@@ -1,6 +1,6 @@
 """The average of several models' weights, as a run that can be validated and shipped.
 
-python -m training.average OUT RUN_OR_FOLDER RUN_OR_FOLDER ...
+python -m training.average OUT RUN_OR_FOLDER RUN_OR_FOLDER ... [--prefix-scale 1.5]
 
 Models that were trained on from the same weights often lie in one basin, and their mean is better than each (Wortsman et al. 2022, "Model soups").
 """
@@ -19,13 +19,16 @@ from .run_log import read_log
 from .units import Report
 from .validate import add_data_arguments, data_arguments, write_json
 
+_PREFIX = "model.musical_embedding.wish.weight"
 
-def average(out: Path, sources: Sequence[str]) -> Path:
+
+def average(out: Path, sources: Sequence[str], prefix_scale: float = 1.0) -> Path:
     """Write the mean of the sources' weights to `out/best-loss`, with the last source's log and arguments beside it, so that `out` is a run.
 
     Args:
         out: a new folder.
         sources (sequence of `str`): runs (their best model by loss) or folders of models; the last one must be a run.
+        prefix_scale (`float`): multiplies the embeddings of what the prefix asks for, so that pieces obey it more; the loss says what that costs.
 
     Raises:
         TrainingError: for fewer than two sources, other shapes, or a folder that is there.
@@ -43,6 +46,10 @@ def average(out: Path, sources: Sequence[str]) -> Path:
         if {k: w.shape for k, w in other.items()} != {k: w.shape for k, w in weights[0].items()}:
             raise TrainingError(f"{folder} has other weights than {folders[0]}: only models of one configuration can be averaged.")
     mean = {k: sum(w[k] for w in weights) / len(weights) if weights[0][k].is_floating_point() else weights[0][k] for k in weights[0]}
+    if prefix_scale != 1:
+        if _PREFIX not in mean:
+            raise TrainingError(f"A prefix_scale of {prefix_scale} needs models with prefix_encoding: {folders[0]} has no {_PREFIX}.")
+        mean[_PREFIX] = mean[_PREFIX] * prefix_scale
     models[0].load_state_dict(mean)
     models[0].save_pretrained(out / "best-loss")
     for name in ("log.jsonl", "training_arguments.json", "data.json"):
@@ -67,11 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m training.average", description="Average the weights of models and validate the mean.")
     parser.add_argument("out", type=Path, help="folder to write")
+    parser.add_argument("--prefix-scale", type=float, default=1.0, help="multiply the embeddings of what the prefix asks for (default: 1)")
     parser.add_argument("sources", nargs="+", help="runs, or folders of models; the last one a run")
     add_data_arguments(parser)
     given = parser.parse_args(argv)
     try:
-        folder = average(given.out, given.sources)
+        folder = average(given.out, given.sources, given.prefix_scale)
         pieces = load_pieces(data_arguments(given), (given.split,))[given.split]
         report = evaluate_report(load_model(str(folder)), pieces, {}, progress=True)
     except MusicGPTError as error:

@@ -11,7 +11,7 @@ import torch
 from musical_metrics.structure import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings
 from musicgpt.ending import FullClose
-from musicgpt.fugue import AGAINST, CODETTA, NOTE_TEMPERATURE, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Fugue, Plan
+from musicgpt.fugue import AGAINST, CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Fugue, Plan
 from musicgpt.progress import Progress, Rows, Written
 from musicgpt.subject import Subject, dominant, relative, subdominant, tonic
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
@@ -117,9 +117,9 @@ def test_voices_go_on():
     cost = {ticks: float(bias[TOKEN_TO_ID[f"TIME_{ticks}"]]) for ticks in (12, 24, 36, 48, 60)}
     assert cost == {12: -UNTIMELY, 24: 0, 36: -RESTING, 48: -RESTING, 60: -2 * RESTING}
     piece.feed(TOKEN_TO_ID["TIME_24"])
-    assert plan.temperature() == NOTE_TEMPERATURE < 1
+    assert plan.temperature() == 1
     plan.subject = None
-    assert plan.temperature() == SUBJECT_TEMPERATURE
+    assert plan.temperature() == SUBJECT_TEMPERATURE < 1
 
 
 def test_a_note_of_the_plan_is_never_untimely():
