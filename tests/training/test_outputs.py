@@ -185,6 +185,10 @@ def test_the_mean_of_two_models_is_a_run(heard_run, tmp_path):
     assert read_log(tmp_path / "mean") == read_log(heard_run)
     with pytest.raises(TrainingError, match="there already"):
         average(tmp_path / "mean", [str(other), str(heard_run)])
+    louder = load_file(average(tmp_path / "louder", [str(other), str(heard_run)], prefix_scale=3.0) / "model.safetensors")
+    for name, weight in load_file(folder / "model.safetensors").items():
+        assert torch.allclose(louder[name], weight * (3 if "wish" in name else 1), atol=1e-5), name
+    assert sum("wish" in name for name in louder) == 1
     with pytest.raises(TrainingError, match="two models at least"):
         average(tmp_path / "one", [str(heard_run)])
 
