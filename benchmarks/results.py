@@ -144,7 +144,7 @@ def measure_composer(model: Any, given: argparse.Namespace) -> list[dict[str, An
     """The rows of `benchmarks.conditioning --composer`."""
     from .conditioning import by_composer
 
-    return by_composer(model, max(2, given.pieces // 3), 800, 0)
+    return by_composer(model, given.pieces, 800, 0)
 
 
 def measure_sweep(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
