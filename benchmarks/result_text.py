@@ -203,7 +203,10 @@ def ablation_section(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         reference = base.setdefault(group, best["nats_per_note"])
         terms = [f"{best[term]:.3f}" for term in TERMS]
         rows.append([name, f"{best['nats_per_note']:.3f}", f"{best['nats_per_note'] - reference:+.3f}", *terms])
-    text = "Short runs that differ from the first one of their group in one thing; see `docs/LOG.md` for how they were made."
+    text = (
+        "Short runs that differ from the first one of their group in one thing; see `docs/LOG.md` for how they were made. They were made before the defaults "
+        "changed: their base has the index of the bar and no embedded prefix (`bar_encoding: both, prefix_encoding: false`)."
+    )
     return ["## Ablations", text, table(["run", "nats a note", "difference", *TERMS], rows)]
 
 

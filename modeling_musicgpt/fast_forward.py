@@ -13,7 +13,21 @@ import numpy as np
 
 from .fast_compiler import Floats, Halves, Ints, cos, f32, kernel, sin, sqrt, struct
 from .fast_imitation import expect
-from .fast_music import BAR, BAR_POSITION, COUNT, INTERVAL, MOTIF, NUM_WISHES, PITCH_0, STATE_SIZE, TICKS, TOKEN, WISH_0, elapsed, remaining
+from .fast_music import (
+    BAR,
+    BAR_POSITION,
+    COUNT,
+    INTERVAL,
+    MOTIF,
+    NUM_WISHES,
+    PITCH_0,
+    STATE_SIZE,
+    TICKS,
+    TOKEN,
+    WISH_0,
+    elapsed,
+    remaining,
+)
 from .fast_simd import (
     exp_and_sum,
     half_product_4x1,

@@ -19,7 +19,14 @@ from .fast_imitation import NUM_FIELDS
 from .fast_loop import GUESSES, PROMPT_PART, Rows
 from .fast_music import BAR_TICKS, BAR_TICKS_BEFORE, LONGEST, MAX_VOICES, STATE_SIZE
 from .imitation_musicgpt import NUM_SCORES
-from .musical_state_musicgpt import INTERVAL_MAX, NUM_BAR_POSITIONS, NUM_ELAPSED, NUM_INTERVALS, NUM_REMAINING, num_wishes
+from .musical_state_musicgpt import (
+    INTERVAL_MAX,
+    NUM_BAR_POSITIONS,
+    NUM_ELAPSED,
+    NUM_INTERVALS,
+    NUM_REMAINING,
+    num_wishes,
+)
 
 
 class Packed:

@@ -139,7 +139,7 @@ def test_a_note_of_the_plan_is_never_untimely():
 def test_a_statement_that_was_missed_is_given_up():
     """Another processor may step past a note of the plan: what is left of the statement would come at wrong times."""
     piece = Progress()
-    for name in "<bos> TIME_0 NOTE_72 VOICE_0 DUR_96".split():
+    for name in ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_96"]:
         piece.feed(TOKEN_TO_ID[name])
     plan = Plan(piece, 2, "major")
     plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
