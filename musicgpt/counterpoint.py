@@ -108,8 +108,8 @@ class Counterpoint(LogitsProcessor):
         if note[0] == now and before:
             price = price + overlap * (side * (pitches - before[2]) > 0)
         if note[0] == now and own and before and min(own[1], before[1]) > now - REST:
-            interval = (before[2] - own[2]) % 12
-            same = (note[2] - pitches) % 12 == interval
+            interval = abs(before[2] - own[2]) % 12
+            same = np.abs(note[2] - pitches) % 12 == interval
             price = price + PARALLEL * (same & (pitches != own[2])) * (interval in (0, 7) and note[2] != before[2])
         return price
 

@@ -17,7 +17,7 @@ from musicgpt.counterpoint import (
     SOUNDING,
     Counterpoint,
 )
-from musicgpt.progress import Rows
+from musicgpt.progress import Rows, Written
 from tokenization.vocabulary import OFFSET, TOKEN_TO_ID
 
 
@@ -76,6 +76,21 @@ def test_a_voice_that_sounds_waits():
     assert price(sounding, 74, 0) == SOUNDING
     assert price(sounding, 74, 0, is_fugue=False) == 0
     assert price(sounding, 60, 1) == 0
+
+
+def test_voices_above_a_statement_hear_its_note():
+    """G over C, both move on: A would be a fifth again over the D that the plan will strike below."""
+    given = ids("NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24")
+    rows = Rows(given, 1)
+    rules, [piece] = Counterpoint(rows, 2, True), rows.pieces
+    assert rules.price(piece, np.array([69]))[0, 0] == 0
+    piece.planned = Written(24, 24, 62, 1)
+    assert rules.price(piece, np.array([69]))[0, 0] == PARALLEL
+    moved = rules(torch.tensor([given]), torch.zeros(1, 150))[0]
+    assert moved[TOKEN_TO_ID["NOTE_69"]] == -PARALLEL  # only the upper voice can take it
+    assert moved[TOKEN_TO_ID["NOTE_62"]] == 0  # the plan's own note costs nothing
+    piece.planned = Written(48, 24, 62, 1)  # it comes later
+    assert rules.price(piece, np.array([69]))[0, 0] == 0
 
 
 def test_a_rest_makes_leaps_and_parallels_free():
