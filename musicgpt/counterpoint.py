@@ -48,8 +48,8 @@ class Counterpoint(LogitsProcessor):
         for i, piece in enumerate(self.rows.follow(input_ids)):
             if piece.kind == _TIME and piece.notes:
                 bias[i, OFFSET["NOTE"] : OFFSET["NOTE"] + len(_PITCHES)] = -self.expected(piece)
-                if piece.planned:
-                    bias[i, OFFSET["NOTE"] + piece.planned.pitch - PITCH_MIN] = 0
+                if piece.due:
+                    bias[i, OFFSET["NOTE"] + piece.due.pitch - PITCH_MIN] = 0
             elif piece.kind == _NOTE:
                 price = self.price(piece, np.array([piece.pitch]))[:, 0]
                 bias[i, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -price
@@ -64,7 +64,9 @@ class Counterpoint(LogitsProcessor):
         for voice in range(self.voices):
             note = piece.last[voice]
             distance = np.abs(_PITCHES - note[2]) / NEAR + BUSY * (note[1] > piece.now) if note else NEW
-            weight[voice] = np.exp(-distance) * (piece.planned is None or voice != piece.planned.voice)
+            weight[voice] = np.exp(-distance)
+        if piece.due:
+            weight[piece.due.voice] = 0  # it takes its own note only
         weight *= price < OUT_OF_ORDER
         total = weight.sum(axis=0)
         return np.where(total > 0, (weight * price).sum(axis=0) / np.maximum(total, 1e-30), OUT_OF_ORDER)

@@ -93,7 +93,7 @@ class Plan:
     def bias(self) -> np.ndarray:
         """What is added to the logits of the next token, `(vocab_size,)`."""
         self._follow()
-        self.piece.planned = self.due
+        self.piece.planned = self.now[0] if self.now else None
         bias, piece = np.zeros(len(TYPE_OF_ID), dtype=np.float32), self.piece
         if piece.kind == _DUR:
             self._step(bias)
@@ -205,11 +205,6 @@ class Plan:
 
     # What may come next
 
-    @property
-    def due(self) -> Written | None:
-        """The note of the statement that sounds now."""
-        return self.now[0] if self.now and self.now[0].onset == self.piece.now else None
-
     def _step(self, bias: np.ndarray) -> None:
         """No step beyond a note of the plan; the notes of the subject come one after another."""
         self._limit(bias)
@@ -217,7 +212,7 @@ class Plan:
             last = self.piece.written[-1]
             early = _IS_STEP & (last.duration > _STEPS)
             bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = AGAINST  # if need be all but TIME_0
-        elif not self.due:
+        elif not self.piece.due:
             below = [v for v in self._free() if v > self.piece.voice]
             if not below:
                 bias[OFFSET["TIME"]] = AGAINST  # no voice is left below
@@ -248,7 +243,7 @@ class Plan:
 
     def _pitch(self, bias: np.ndarray) -> None:
         """The note of the plan, or first one of a voice above it; or a further step, where the first one was not enough."""
-        piece, due = self.piece, self.due
+        piece, due = self.piece, self.piece.due
         self._limit(bias)
         if self.subject is None:
             if piece.written:
@@ -272,7 +267,7 @@ class Plan:
 
     def _voice(self, bias: np.ndarray) -> None:
         """The plan's note for the plan's voice, all others for others; no voice enters without the subject."""
-        piece, due = self.piece, self.due
+        piece, due = self.piece, self.piece.due
         if due and piece.pitch == due.pitch:
             allowed = [due.voice]
         elif due:
@@ -296,7 +291,7 @@ class Plan:
 
     def _duration(self, bias: np.ndarray) -> None:
         """That of the plan's note; a voice that is to state the subject has ended before."""
-        piece, due = self.piece, self.due
+        piece, due = self.piece, self.piece.due
         if due and (piece.pitch, piece.voice) == (due.pitch, due.voice):
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)

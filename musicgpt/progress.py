@@ -11,8 +11,6 @@ from tokenization.vocabulary import MAX_VOICES, METER_TICKS, TYPE_INDEX, TYPE_OF
 
 _NOTE, _VOICE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME", "METER"))
 _TYPES, _VALUES = TYPE_OF_ID.tolist(), VALUE_OF_ID.tolist()
-
-
 # A note of a voice: onset, end, MIDI pitch.
 Heard = tuple[int, int, int]
 
@@ -37,7 +35,7 @@ class Progress:
         kind, pitch, voice (`int`): type of the last token; of the last note what is known.
         last (`list`): of each voice its last note as (onset, end, pitch), or `None`; `before` the one before it, with an earlier onset.
         written (`list` of `Written`): all notes.
-        planned (`Written` or `None`): a note that will be struck now, whatever comes before it (`musicgpt.fugue`).
+        planned (`Written` or `None`): the next note of a statement that goes on (`musicgpt.fugue`), whatever the model would like.
     """
 
     def __init__(self) -> None:
@@ -80,10 +78,15 @@ class Progress:
         self.bar_tokens.append(self.tokens - self._bar_began)
         self._bar_began = self.tokens
 
+    @property
+    def due(self) -> Written | None:
+        """The planned note, if it is to be struck now."""
+        return self.planned if self.planned and self.planned.onset == self.now else None
+
     def heard(self) -> tuple[list[Heard | None], list[Heard | None]]:
-        """`last` and `before` as they will be when the planned note has been struck."""
-        note = self.planned
-        if note is None or note.onset != self.now:
+        """`last` and `before` as they will be when the note that is due has been struck."""
+        note = self.due
+        if note is None:
             return self.last, self.before
         last, before = list(self.last), list(self.before)
         if (own := last[note.voice]) and own[0] < self.now:

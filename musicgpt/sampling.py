@@ -46,8 +46,12 @@ class SeededSampling(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token."""
-        is_rhythm = torch.isin(_TYPES[input_ids[:, -1].cpu()], _BEFORE_RHYTHM)[:, None].to(scores.device)  # (rows, 1)
-        scores = torch.where(is_rhythm, self.of_rhythm(input_ids, scores.float()), self.of_notes(input_ids, scores.float()))
+        is_rhythm = torch.isin(_TYPES[input_ids[:, -1].cpu()], _BEFORE_RHYTHM)  # (rows,)
+        if is_rhythm.all() or not is_rhythm.any():  # one row always is: nothing is sorted twice
+            scores = (self.of_rhythm if is_rhythm.all() else self.of_notes)(input_ids, scores.float())
+        else:
+            both = self.of_rhythm(input_ids, scores.float()), self.of_notes(input_ids, scores.float())
+            scores = torch.where(is_rhythm[:, None].to(scores.device), *both)
         # The noise is drawn on the CPU, so that a seed means the same on every device.
         uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators])
         noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))  # (rows, 150)

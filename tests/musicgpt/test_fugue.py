@@ -104,31 +104,32 @@ def test_whatever_is_chosen_the_plan_holds(seed):
 TYPE_VALUE = {t: int(name.split("_")[1].split("/")[0]) for name, t in TOKEN_TO_ID.items() if name.startswith(("NOTE_", "DUR_", "TIME_"))}
 
 
-def test_voices_go_on():
-    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over, and whether one falls silent."""
+def after_subject(notes: str) -> Plan:
+    """A plan of two voices that have both had their statements, after these tokens."""
     piece = Progress()
-    for name in ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_24", "TIME_0", "NOTE_60", "VOICE_1", "DUR_48"]:
+    for name in ("<bos> TIME_0 " + notes).split():
         piece.feed(TOKEN_TO_ID[name])
     plan = Plan(piece, 2, "major")
-    assert plan.temperature() == 1
-    plan.subject = Subject(piece.written, 0, 96, "major")
+    plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
     plan.registers = {0: 72.0, 1: 60.0}
+    return plan
+
+
+def test_voices_go_on():
+    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over, and whether one falls silent."""
+    plan = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48")
+    assert plan.temperature() == 1
     bias = plan.bias()
     cost = {ticks: float(bias[TOKEN_TO_ID[f"TIME_{ticks}"]]) for ticks in (12, 24, 36, 48, 60)}
     assert cost == {12: -UNTIMELY, 24: 0, 36: -RESTING, 48: -RESTING, 60: -2 * RESTING}
-    piece.feed(TOKEN_TO_ID["TIME_24"])
+    plan.piece.feed(TOKEN_TO_ID["TIME_24"])
     assert plan.temperature() == 1
     plan.subject = None
     assert plan.temperature() == SUBJECT_TEMPERATURE < 1
 
 
 def test_a_note_of_the_plan_is_never_untimely():
-    piece = Progress()
-    for name in ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_96"]:
-        piece.feed(TOKEN_TO_ID[name])
-    plan = Plan(piece, 2, "major")
-    plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
-    plan.registers = {0: 72.0, 1: 60.0}
+    plan = after_subject("NOTE_72 VOICE_0 DUR_96")
     plan.now = [Written(24, 24, 60, 1)]
     bias = plan.bias()
     assert bias[TOKEN_TO_ID["TIME_24"]] == 0
@@ -138,14 +139,9 @@ def test_a_note_of_the_plan_is_never_untimely():
 
 def test_a_statement_that_was_missed_is_given_up():
     """Another processor may step past a note of the plan: what is left of the statement would come at wrong times."""
-    piece = Progress()
-    for name in ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_96"]:
-        piece.feed(TOKEN_TO_ID[name])
-    plan = Plan(piece, 2, "major")
-    plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
-    plan.registers = {0: 72.0, 1: 60.0}
+    plan = after_subject("NOTE_72 VOICE_0 DUR_96")
     plan.now = [Written(24, 24, 60, 1), Written(48, 24, 62, 1)]
-    piece.feed(TOKEN_TO_ID["TIME_36"])
+    plan.piece.feed(TOKEN_TO_ID["TIME_36"])
     bias = plan.bias()
     assert not plan.now
     assert bias[TOKEN_TO_ID["NOTE_65"]] == 0
