@@ -75,6 +75,11 @@ def density(score: Score) -> float:
     return len(score) / max(1.0, (int(score.array[-1, ONSET]) - int(score.array[0, ONSET])) / 24)
 
 
+def notes_a_second(score: Score) -> float:
+    """Density at the piece's own tempo."""
+    return density(score) * (score.tempo or 0.0) / 60
+
+
 def obeys(name: str, value: str | int, score: Score) -> float:
     """1 or 0, whether a piece is what it was asked to be; for the tempo its density."""
     if name == "meter":
@@ -203,7 +208,7 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     for form in tqdm(FORMS, desc="forms", disable=None):
         note("form", form, "one voice begins alone", [float(begins_alone(score)) for score in made(form=form)])
     for tempo in tqdm(TEMPO_CLASSES, desc="tempi", disable=None):
-        note("tempo", tempo, "notes a second", [density(score) * score.tempo / 60 for score in made(tempo=tempo)], is_share=False)
+        note("tempo", tempo, "notes a second", list(map(notes_a_second, made(tempo=tempo))), is_share=False)
     for voices in tqdm(VALUES["voices"], desc="voices", disable=None):
         heard = [len(np.unique(score.array[:, VOICE])) for score in made(voices=voices)]
         note("voices", voices, "exactly so many voices", [float(n == voices) for n in heard])
@@ -211,7 +216,7 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     for mood in tqdm(MOODS, desc="moods", disable=None):
         scores = made(mood=mood)
         note("mood", mood, f"heard in {MOODS[mood].mode}", [float(heard_mode(score) == MOODS[mood].mode) for score in scores])
-        note("mood", mood, "notes a second", [density(score) * score.tempo / 60 for score in scores], is_share=False)
+        note("mood", mood, "notes a second", list(map(notes_a_second, scores)), is_share=False)
     for mode in tqdm(MODES, desc="keys", disable=None):
         moved, heard_so = _in_all_keys(made, mode, max(2, pieces // 12))
         note("key", f"12 {mode}", "the same piece, moved", moved)

@@ -69,14 +69,14 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
         "bach_length": length,
         "bach_movements": len(bach),
         "score": {"ours": float(np.median(own)), "bach": float(np.median(theirs))},
-        "two_sample_auc": _test(two_sample_auc, ours, bach, numbers),
-        "whole_auc": _test(two_sample_auc, whole, *bach_rows(form, notes)),
+        "two_sample_auc": _over_folds(two_sample_auc, ours, bach, numbers),
+        "whole_auc": _over_folds(two_sample_auc, whole, *bach_rows(form, notes)),
         "longest_run_whole": int(np.nanmax(whole[:, NAMES.index("longest_run")])),
         "metrics": {name: value for name, value in metrics.items() if value},
     }
 
 
-def _test(two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]) -> dict[str, float]:
+def _over_folds(two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]) -> dict[str, float]:
     values = [two_sample_auc(ours, bach, None, numbers, seed=seed).value for seed in range(5)]
     return {"mean": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
 

@@ -22,6 +22,7 @@ from .musical_state_musicgpt import (
     REMAINING_MAX,
     REMAINING_MIN,
     TICKS_PER_QUARTER,
+    WISHES,
 )
 
 # Columns of the table of tokens.
@@ -32,8 +33,8 @@ LONGEST = 256  # ticks in the tables of tokens by duration and by step
 TICKS, METER_AT, BAR_TICKS, BAR_POSITION, BAR, BAR_BEGAN = range(6)
 BAR_SIZES, NUM_BAR_SIZES = 6, 4  # tokens in each of the last bars
 STATE, PENDING, NOTE_PITCH, LATEST, MOTIF, INTERVAL, TOKEN, BAR_TICKS_BEFORE = range(10, 18)
-WISH_0, NUM_WISHES = 20, 4  # what the prefix asked for, one place for each kind
 NOTES, PIECE = 18, 19  # of the log of notes: how many there are, and the first of the piece; see `fast_imitation`
+WISH_0, NUM_WISHES = 20, len(WISHES)  # what the prefix asked for, one place for each kind
 # From here on one place for each voice: notes so far (4 = four or more); pitch, duration and onset of the last notes, the latest first;
 # its pitch one and two tokens ago; and its last note in the log.
 MAX_VOICES = 8
