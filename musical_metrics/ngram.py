@@ -59,6 +59,31 @@ def _known_extremes(view: View) -> tuple[np.ndarray, np.ndarray]:
     return np.where(lowest == 999, SILENT, lowest), highest
 
 
+def interval_class(semitones: np.ndarray) -> np.ndarray:
+    """The symbol of a melodic interval."""
+    return np.clip(semitones, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+
+
+def beat_strength(onsets: np.ndarray) -> np.ndarray:
+    """2 on a quarter, 1 on an eighth between two, else 0."""
+    return np.where(onsets % 24 == 0, 2, np.where(onsets % 12 == 0, 1, 0))
+
+
+def pitch_contexts(one: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray, beat: np.ndarray) -> np.ndarray:
+    """The contexts of a pitch, shortest first, `(n, 5)`.
+
+    Args:
+        one, two (arrays of shape `(n,)`): symbols of the voice's last interval and of the one before it, `NO_INTERVAL` where there is none.
+        low, high (arrays of shape `(n,)`): how the voice's last pitch stands to the lowest and the highest note known to sound, modulo 12; `NOBODY`.
+        beat (array of shape `(n,)`): see `beat_strength`.
+    """
+    c1 = one * 3 + beat
+    c2 = one * 13 + low
+    c3 = c2 * INTERVALS + two
+    c4 = (c3 * 13 + high) * 3 + beat
+    return np.stack([np.zeros_like(c1), c1, c2, c3, c4], axis=1)
+
+
 def pitch_events(view: View) -> Events:
     """The intervals of all voices with their contexts."""
     lines = view.lines
@@ -66,16 +91,10 @@ def pitch_events(view: View) -> Events:
         return Events(np.zeros(0, dtype=np.int64), np.zeros((0, 5), dtype=np.int64))
     pitch, voice = lines[:, PITCH], lines[:, VOICE]
     last = _before(pitch, voice, 1, SILENT)
-    clipped = np.clip(pitch - last, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
-    symbols = np.where(last == SILENT, NO_INTERVAL, clipped)
+    symbols = np.where(last == SILENT, NO_INTERVAL, interval_class(pitch - last))
     one, two = (_before(symbols, voice, back, NO_INTERVAL) for back in (1, 2))
     low, high = (np.where(p == SILENT, NOBODY, (last - p) % 12) for p in _known_extremes(view))
-    beat = np.where(lines[:, ONSET] % 24 == 0, 2, np.where(lines[:, ONSET] % 12 == 0, 1, 0))
-    c1 = one * 3 + beat
-    c2 = one * 13 + low
-    c3 = c2 * INTERVALS + two
-    c4 = (c3 * 13 + high) * 3 + beat
-    contexts = np.stack([np.zeros_like(c1), c1, c2, c3, c4], axis=1)
+    contexts = pitch_contexts(one, two, low, high, beat_strength(lines[:, ONSET]))
     return Events(symbols[last != SILENT], contexts[last != SILENT])
 
 
@@ -199,4 +218,6 @@ def _shipped() -> Models:
     return ngram_models()
 
 
-__all__ = ["Events", "Models", "NGram", "fit", "pitch_events", "pitch_nll", "rhythm_events", "rhythm_nll"]
+__all__ = [
+    "Events", "Models", "NGram", "beat_strength", "fit", "interval_class", "pitch_contexts", "pitch_events", "pitch_nll", "rhythm_events", "rhythm_nll",
+]  # fmt: skip

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tokenization.score import ONSET, PITCH, Score
 
@@ -44,24 +45,32 @@ def kept_windows(view: View) -> Windows:
     lines = view.lines
     if len(lines) <= STEPS:
         return Windows(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    intervals, times = np.diff(lines[:, PITCH]), np.diff(lines[:, ONSET])
-    ratios = np.zeros(len(times), dtype=np.int64)  # time to the next note against the time before it, in twelfths of an octave
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = np.where(times > 0, np.log2(np.maximum(times, 1)), 0.0)
-    ratios[1:] = np.round(12 * np.diff(log)).astype(np.int64)
-    symbols = ((intervals + 128) * 1024 + (ratios + 512)).astype(np.uint64)
-    first = ((intervals + 128) * 1024).astype(np.uint64)  # the first step of a window has no time before it
-    count = len(lines) - STEPS
-    value = np.zeros(count, dtype=np.uint64)
-    whole = np.ones(count, dtype=bool)
-    for i in range(STEPS):
-        part = (first if i == 0 else symbols)[i : i + count]
-        value = (value ^ part) * _MIX
-        value ^= value >> np.uint64(29)
-        whole &= view.same_voice[i : i + count]
-    keep = np.flatnonzero(whole & (value % np.uint64(KEPT) == 0))
-    hashes = (value[keep] >> np.uint64(64 - HASH_BITS)).astype(np.uint32)
-    return Windows(hashes, lines[keep, ONSET], keep)
+    pitches, onsets = (sliding_window_view(lines[:, column], STEPS + 1) for column in (PITCH, ONSET))  # (m,) -> (windows, notes)
+    hashes, kept = window_hashes(pitches, onsets)
+    whole = sliding_window_view(view.same_voice, STEPS).all(axis=1)
+    rows = np.flatnonzero(whole & kept)
+    return Windows(hashes[rows], lines[rows, ONSET], rows)
+
+
+def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of windows of `STEPS + 1` notes of a voice, and which of them an index keeps.
+
+    Args:
+        pitches, onsets (integer arrays of shape `(..., STEPS + 1)`): of the notes, in rising order of the onsets.
+
+    Returns:
+        hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
+    """
+    log = np.log2(np.maximum(np.diff(onsets), 1))
+    ratios = np.zeros(log.shape, dtype=np.int64)  # time to the next note against the time before it, in twelfths of an octave
+    ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)  # the first step of a window has no time before it
+    symbols = (np.diff(pitches) + 128) * 1024 + np.where(np.arange(STEPS) > 0, ratios + 512, 0)
+    value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
+    with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns
+        for i in range(STEPS):
+            value = (value ^ symbols[..., i].astype(np.uint64)) * _MIX
+            value ^= value >> np.uint64(29)
+    return (value >> np.uint64(64 - HASH_BITS)).astype(np.uint32), value % np.uint64(KEPT) == 0
 
 
 class Piece(NamedTuple):
@@ -275,5 +284,5 @@ def _shipped() -> Index:
 
 __all__ = [
     "Index", "Likeness", "Passage", "Piece", "cardinality_score", "kept_windows", "longest_run", "nearest_passage",
-    "originality_report", "passage_likeness", "passage_similarity",
+    "originality_report", "passage_likeness", "passage_similarity", "window_hashes",
 ]  # fmt: skip

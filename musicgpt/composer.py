@@ -34,8 +34,9 @@ class Composer:
 
     Args:
         model (`MusicGPTForCausalLM`): on whatever device it is to run.
-        rules (`bool`): whether fugues have a plan, voices that are missing enter and counterpoint has its price (`musicgpt/fugue.py`,
-            `entries.py`, `counterpoint.py`). Without, the model is alone until the cadence.
+        rules (`bool`): whether fugues have a plan, voices that are missing enter, counterpoint has its price, Bach's idiom a say and long
+            quotations an end (`musicgpt/fugue.py`, `entries.py`, `counterpoint.py`, `idiom.py`, `quotation.py`). Without, the model is alone
+            until the cadence.
 
     Example:
         >>> from musicgpt import Composer, Settings
@@ -170,6 +171,7 @@ class Composer:
         from .fugue import Fugue
         from .length import Length
         from .progress import Rows
+        from .quotation import Quotation
         from .sampling import SeededSampling, StopAndReport
 
         device, wanted, rows = self.model.device, settings.resolved(), Rows(task.ids, len(seeds))
@@ -195,7 +197,7 @@ class Composer:
         rules: list[Any] = []
         if self.rules:
             rules += [Fugue(rows, wanted.voices, modes, closing)] if is_fugue and not len(task.score) else []
-            rules.append(Counterpoint(rows, wanted.voices, is_fugue))
+            rules += [Counterpoint(rows, wanted.voices, is_fugue), Quotation(rows)]
             rules += [Entries(rows, wanted.voices)] if wanted.voices else []
         output = self.model.generate(
             ids,

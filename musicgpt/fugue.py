@@ -34,10 +34,10 @@ LEAST_NOTES = (10, 6, 5, 4)
 # Bars between the first answer and the third voice, if there is one (the codetta), and between the statements of the middle (episodes), and the keys of
 # these, in turn.
 CODETTA = 1
-EPISODES = (5, 4, 7, 6)
+EPISODES = (7, 6, 9, 8)
 MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
 # A voice rests so many ticks before it states the subject again.
-BREATH = 12
+BREATH = 4
 # Voices of a fugue for which no number was asked.
 VOICES = 3
 # The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run up a scale to the end of the keyboard.

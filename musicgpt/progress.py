@@ -35,6 +35,7 @@ class Progress:
         kind, pitch, voice (`int`): type of the last token; of the last note what is known.
         last (`list`): of each voice its last note as (onset, end, pitch), or `None`; `before` the one before it, with an earlier onset.
         written (`list` of `Written`): all notes.
+        lines (`list`): of each voice its notes, a list of `Written`; of those that it strikes together the first one, which is the highest.
         planned (`Written` or `None`): the next note of a statement that goes on (`musicgpt.fugue`), whatever the model would like.
     """
 
@@ -46,6 +47,7 @@ class Progress:
         self.last: list[Heard | None] = [None] * MAX_VOICES
         self.before: list[Heard | None] = [None] * MAX_VOICES
         self.written: list[Written] = []
+        self.lines: list[list[Written]] = [[] for _ in range(MAX_VOICES)]
         self.planned: Written | None = None
         self._bar_began = 0
 
@@ -67,7 +69,10 @@ class Progress:
             last = self.last[self.voice]
             self.before[self.voice] = last if last and last[0] < self.now else self.before[self.voice]
             self.last[self.voice] = (self.now, self.now + value, self.pitch)
-            self.written.append(Written(self.now, value, self.pitch, self.voice))
+            note = Written(self.now, value, self.pitch, self.voice)
+            self.written.append(note)
+            if not last or last[0] < self.now:
+                self.lines[self.voice].append(note)
         elif self.kind == _METER:
             self.bar = METER_TICKS[value]
             if self.now > self.begun:  # between notes it begins a bar

@@ -36,13 +36,14 @@ class SeededSampling(LogitsProcessor):
     Gumbel 1954). With greedy decoding behind it this is sampling, with one random generator a row.
 
     Args:
-        wanted (`Resolved`): temperature, top_k, top_p, rhythm_top_p, min_p.
+        wanted (`Resolved`): temperature, rhythm_temperature, top_k, top_p, rhythm_top_p, min_p.
         seeds (sequence of `int`): one a row.
     """
 
     def __init__(self, wanted: Resolved, seeds: Sequence[int]):
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.of_notes, self.of_rhythm = (_warpers(wanted, top_p) for top_p in (wanted.top_p, wanted.rhythm_top_p))
+        self.of_notes = _warpers(wanted, wanted.temperature, wanted.top_p)
+        self.of_rhythm = _warpers(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token."""
@@ -58,10 +59,10 @@ class SeededSampling(LogitsProcessor):
         return scores + noise.to(scores.device, scores.dtype)
 
 
-def _warpers(wanted: Resolved, top_p: float) -> LogitsProcessorList:
+def _warpers(wanted: Resolved, temperature: float, top_p: float) -> LogitsProcessorList:
     warpers = LogitsProcessorList()
-    if wanted.temperature != 1:
-        warpers.append(TemperatureLogitsWarper(float(wanted.temperature)))
+    if temperature != 1:
+        warpers.append(TemperatureLogitsWarper(float(temperature)))
     if wanted.top_k:
         warpers.append(TopKLogitsWarper(wanted.top_k))
     if top_p < 1:

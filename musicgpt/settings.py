@@ -15,11 +15,14 @@ from .moods import find_mood
 
 MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
+# Temperature of durations and steps in time, where none is asked for, as a multiple of the other one.
+RHYTHM_WARMTH = 1.05
 # How the settings that are numbers appear in a file name.
 _SHORT = {
     "temperature": "temp",
     "top_k": "topk",
     "top_p": "topp",
+    "rhythm_temperature": "rhythm-temp",
     "rhythm_top_p": "rhythm-topp",
     "min_p": "minp",
     "max_new_tokens": "max",
@@ -46,6 +49,8 @@ class Settings:
         tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`; not asked for by default.
         mood (`str`, *optional*): a name from `musicgpt.moods.MOODS`; what is given beside it wins.
         temperature (`float`, *optional*): above 0, at most 5; 1.0 by default.
+        rhythm_temperature (`float`, *optional*): that in place of `temperature` for durations and steps in time; 1.05 times it by default: a
+            little warmer, as a model that goes on as it began has too few kinds of rhythm.
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
         rhythm_top_p (`float`, *optional*): that in place of `top_p` for durations and steps in time; 1.0 by default: a cut leaves out the rare
@@ -69,6 +74,7 @@ class Settings:
     tempo: str | None = None
     mood: str | None = None
     temperature: float | None = None
+    rhythm_temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
     rhythm_top_p: float | None = None
@@ -88,6 +94,7 @@ class Settings:
         _check_choice("voices", self.voices, (2, 3, 4, 5))
         _check_choice("tempo", self.tempo, TEMPO_CLASSES)
         _check_range("temperature", self.temperature, 0, 5, low_open=True)
+        _check_range("rhythm_temperature", self.rhythm_temperature, 0, 5, low_open=True)
         _check_range("top_k", self.top_k, 0, 150, whole=True)
         _check_range("top_p", self.top_p, 0, 1, low_open=True)
         _check_range("rhythm_top_p", self.rhythm_top_p, 0, 1, low_open=True)
@@ -101,13 +108,15 @@ class Settings:
         """The settings with mood and defaults filled in."""
         mood = find_mood(self.mood) if self.mood else None
         key = Key.parse(self.key) if self.key else normal_key(mood.mode if mood else "major")
+        temperature = _first(self.temperature, mood and mood.temperature, 1.0)
         return Resolved(
             key=key,
             form=self.form,
             meter=self.meter or "4/4",
             voices=self.voices,
             tempo=self.tempo or (mood.tempo if mood else None),
-            temperature=_first(self.temperature, mood and mood.temperature, 1.0),
+            temperature=temperature,
+            rhythm_temperature=_first(self.rhythm_temperature, RHYTHM_WARMTH * temperature),
             top_k=_first(self.top_k, 0),
             top_p=_first(self.top_p, mood and mood.top_p, 0.95),
             rhythm_top_p=_first(self.rhythm_top_p, 1.0),
@@ -164,6 +173,7 @@ class Resolved:
     voices: int | None
     tempo: str | None
     temperature: float
+    rhythm_temperature: float
     top_k: int
     top_p: float
     rhythm_top_p: float

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     music.add_argument("--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt")
     how = parser.add_argument_group("how to sample")
     how.add_argument("--temperature", type=float, help="above 0, at most 5; default 1.0")
+    how.add_argument("--rhythm-temperature", type=float, help="that for durations and steps in time; default 1.05 times the temperature")
     how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
     how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
     how.add_argument("--rhythm-top-p", type=float, help="that for durations and steps in time; default 1: all of them")

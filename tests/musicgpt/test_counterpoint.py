@@ -13,12 +13,21 @@ from musicgpt.counterpoint import (
     LEAP,
     OUT_OF_ORDER,
     OVERLAP,
+    OVERLAP_ELSEWHERE,
     PARALLEL,
+    REPEATED,
     SOUNDING,
     Counterpoint,
 )
+from musicgpt.idiom import WEIGHT
 from musicgpt.progress import Rows, Written
-from tokenization.vocabulary import OFFSET, TOKEN_TO_ID
+from tokenization.vocabulary import OFFSET, PITCH_MIN, TOKEN_TO_ID
+
+
+@pytest.fixture
+def without_idiom(monkeypatch):
+    """Prices alone."""
+    monkeypatch.setattr("musicgpt.counterpoint.WEIGHT", 0.0)
 
 
 def ids(text: str) -> list[int]:
@@ -40,7 +49,7 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
     ("text", "pitch", "voice", "wanted"),
     [
         (FIFTH, 62, 1, PARALLEL),
-        (FIFTH, 60, 1, 0),  # the lower voice stays
+        (FIFTH, 60, 1, REPEATED),  # the lower voice stays
         (FIFTH, 64, 1, 0),
         (OCTAVE, 62, 1, PARALLEL),
         (HELD, 64, 1, 0),
@@ -71,6 +80,25 @@ def test_a_dissonance_costs_after_a_leap_only(semitones):
     assert price(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
 
 
+def test_overlap_costs_less_outside_fugues():
+    assert price(FIFTH, 68, 1, is_fugue=False) == OVERLAP_ELSEWHERE
+
+
+def test_a_voice_has_what_its_idiom_says():
+    """After a step up of the upper voice: of each VOICE token, and of a pitch that only this voice is near to."""
+    given = ids(FIFTH.replace("TIME_0 NOTE_60 VOICE_1 DUR_24", "TIME_0 NOTE_40 VOICE_1 DUR_96").removesuffix("TIME_0") + "TIME_24")
+    rules = Counterpoint(Rows(given, 1), 2, True)
+    [piece] = rules.rows.pieces
+    opinion = WEIGHT * rules.idiom.opinion(piece, 2)
+    moved = rules(torch.tensor([given]), torch.zeros(1, 150))[0]
+    assert moved[TOKEN_TO_ID["NOTE_71"]] == pytest.approx(opinion[0, 71 - PITCH_MIN], abs=0.01)
+    chosen = [*given, TOKEN_TO_ID["NOTE_71"]]
+    wanted = opinion[:, 71 - PITCH_MIN] - rules.price(piece, np.array([71]))[:, 0]
+    moved = rules(torch.tensor([chosen]), torch.zeros(1, 150))[0]
+    np.testing.assert_allclose(moved[[TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["VOICE_1"]]].numpy(), wanted, rtol=1e-5)
+    assert abs(opinion[0, 71 - PITCH_MIN]) > 0.05
+
+
 def test_a_voice_that_sounds_waits():
     sounding = HELD + " NOTE_59 VOICE_1 DUR_12 TIME_12"
     assert price(sounding, 74, 0) == SOUNDING
@@ -78,7 +106,7 @@ def test_a_voice_that_sounds_waits():
     assert price(sounding, 60, 1) == 0
 
 
-def test_voices_above_a_statement_hear_its_note():
+def test_voices_above_a_statement_hear_its_note(without_idiom):
     """G over C, both move on: A would be a fifth again over the D that the plan will strike below."""
     given = ids("NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24")
     rows = Rows(given, 1)
@@ -99,7 +127,7 @@ def test_a_rest_makes_leaps_and_parallels_free():
     assert price(apart, 40, 1) == 0
 
 
-def test_what_is_dear_becomes_unlikely_and_nothing_else_moves():
+def test_what_is_dear_becomes_unlikely_and_nothing_else_moves(without_idiom):
     before = torch.randn(1, 150)
     given = ids(FIFTH)
     after = Counterpoint(Rows([], 1), 2, True)(torch.tensor([given]), before)

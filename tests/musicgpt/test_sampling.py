@@ -8,6 +8,7 @@ import torch
 
 from musicgpt import Settings
 from musicgpt.sampling import SeededSampling
+from musicgpt.settings import RHYTHM_WARMTH
 from tokenization.vocabulary import TOKEN_TO_ID
 
 LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05]))
@@ -25,8 +26,16 @@ def drawn(last: str, **settings) -> np.ndarray:
 
 @pytest.mark.parametrize("last", ["VOICE_0", "DUR_12"])
 def test_rhythm_is_not_cut_by_default_and_by_its_own_setting(last):
-    np.testing.assert_allclose(drawn(last, top_p=0.7), [0.5, 0.3, 0.15, 0.05], atol=0.03)
+    warm = LOGITS.numpy() / RHYTHM_WARMTH
+    np.testing.assert_allclose(drawn(last, top_p=0.7), np.exp(warm) / np.exp(warm).sum(), atol=0.03)
     np.testing.assert_allclose(drawn(last, rhythm_top_p=0.7, top_p=1.0), [0.625, 0.375, 0, 0], atol=0.03)
+
+
+def test_rhythm_has_its_own_temperature():
+    assert drawn("DUR_12", rhythm_temperature=0.2)[0] > 0.9
+    assert drawn("DUR_12", temperature=0.2)[0] > 0.9  # by default it follows the other one
+    assert drawn("TIME_0", rhythm_temperature=0.2, top_p=1.0)[0] < 0.55
+    np.testing.assert_allclose(drawn("VOICE_0", rhythm_temperature=5.0, temperature=0.1), [0.31, 0.28, 0.24, 0.17], atol=0.04)
 
 
 @pytest.mark.parametrize("last", ["TIME_0", "NOTE_60", "<bos>"])

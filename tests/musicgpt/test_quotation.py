@@ -1,0 +1,79 @@
+"""No voice quotes more than `LONGEST` notes of what is indexed, as the metric of originality counts them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from musical_metrics.originality import Index, Piece, longest_run
+from musical_metrics.view import View
+from musicgpt.progress import Progress, Rows
+from musicgpt.quotation import AGAINST, LONGEST, Line, Quotation
+from tokenization import encode
+from tokenization.score import PITCH, Note, Score
+from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+
+from .test_idiom import wandering
+
+
+@pytest.fixture(scope="module")
+def library() -> tuple[list[Score], Index]:
+    pieces = [wandering(seed) for seed in range(4)]
+    return pieces, Index.build([View(p) for p in pieces], [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(4)])
+
+
+def test_a_note_is_too_much_where_the_metric_would_say_so(library):
+    """A copy, in another key, of a piece, two voices of it and all of another's first: each pitch of each voice, at every step, against the metric itself."""
+    pieces, index = library
+    score = pieces[2].transposed(2).between(0, 8 * 96)
+    score = score.replace(notes=score.array[score.array[:, 3] < 2])
+    piece, ids = Progress(), encode(score)
+    lines = [Line(index, line) for line in piece.lines]
+    refused = 0
+    for k, token in enumerate(ids):
+        if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"]:
+            voice, pitch = int(VALUE_OF_ID[ids[k + 1]]), int(VALUE_OF_ID[token])
+            for line in lines:
+                line.follow()
+            for asked in (pitch, pitch + 1):
+                alone = [Note(n.onset, n.duration, n.pitch, 0) for n in piece.lines[voice]]
+                grown = longest_run(Score(notes=[*alone, Note(piece.now, 6, asked, 0)]), index).value or 0
+                already = longest_run(Score(notes=alone), index).value or 0
+                is_struck = bool(alone) and alone[-1].onset == piece.now
+                too_long = bool(lines[voice].too_long(piece.now)[asked - PITCH_MIN])
+                if grown > max(LONGEST, already) and not is_struck:
+                    assert too_long
+                    refused += 1
+                elif grown <= LONGEST:
+                    assert not too_long
+        piece.feed(token)
+    assert refused > 3
+
+
+def follow(score: Score, index: Index, prompt: int = 0) -> int:
+    """Notes of a voice taken one after another as long as they are not refused; the number at which the first one is."""
+    ids = list(encode(score))
+    begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
+    rows = Rows(ids[: begin + 4 * prompt], 1)
+    rule = Quotation(rows, index)
+    for k in range(prompt, len(score)):
+        scores = rule(torch.tensor([ids[: begin + 4 * k]]), torch.zeros(1, 150))[0]
+        assert not scores[: OFFSET["NOTE"]].any()
+        assert set(scores.tolist()) <= {0.0, -AGAINST}
+        if scores[ids[begin + 4 * k]] < 0:
+            return k
+    return len(score)
+
+
+def test_a_copy_is_broken_off_and_a_prompt_is_not_counted(library):
+    pieces, index = library
+    voice = pieces[1].replace(notes=pieces[1].array[pieces[1].array[:, 3] == 0])
+    voice = voice.replace(notes=View(voice).lines)
+    stopped = follow(voice, index)
+    assert LONGEST <= stopped < len(voice) / 2
+    assert (longest_run(voice.replace(notes=voice.array[:stopped]), index).value or 0) <= LONGEST
+    assert follow(voice, index, prompt=20) >= 20 + LONGEST
+    reversed_pitches = voice.array.copy()
+    reversed_pitches[:, PITCH] = np.clip(140 - reversed_pitches[:, PITCH], PITCH_MIN, PITCH_MAX)
+    assert follow(voice.replace(notes=reversed_pitches), index) == len(voice)
