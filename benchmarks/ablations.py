@@ -5,7 +5,8 @@
 
 `scratch`: the first steps of training, the rate falling to nothing at the end; it ranks beginnings. `branch`: what a run that is past its
 beginning, and near overfitting, makes of the same number of further steps with a falling rate (the weights of `--init-from` should be taken
-before its own rate fell). A run that is already in `docs/runs/` is not made again.
+before its own rate fell). The arms `staff-voices` take the data set beside DIR that is named DIR-staves, built with `--staff-voices`; in its
+preludes VOICE means something else, for training and for validation. A run that is already in `docs/runs/` is not made again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from .results import DOCS, keep_run
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"schedule": "wsd", "warmup_ratio": "0.05", "decay_ratio": "0.5", "final_lr_ratio": "0.01", "musical_every": "0", "keep_last": "1"}
 PLAIN = "[{until: 1.0, transpose: 5, transpose_share: 0.5}]"
+UNMOVED = "[{until: 1.0}]"
+EVERY_KEY = "[{until: 1.0, transpose: 6, transpose_share: 1.0}]"  # from -6 to +6 semitones, each as likely: all twelve keys
+STAVES = "DIR-staves"  # DIR stands for what `--data` says
 
 
 def _model(**changes: Any) -> dict[str, str]:
@@ -43,6 +47,9 @@ SCRATCH = {
     "no-motifs": _model(num_motifs=0),
     "no-melodic-head": _model(melodic_head=False),
     "no-imitation-head": _model(imitation_head=False),
+    "no-transposition": {**_model(), "stages": UNMOVED},
+    "every-key": {**_model(), "stages": EVERY_KEY},
+    "staff-voices": {**_model(), "data": STAVES},
     "adamw": {**_model(), "optimizer": "adamw", "matrix_learning_rate": "null"},
     "rate-halved": {**_model(), "learning_rate": "1e-3", "matrix_learning_rate": "2e-3"},
     "rate-doubled": {**_model(), "learning_rate": "4e-3", "matrix_learning_rate": "8e-3"},
@@ -50,7 +57,9 @@ SCRATCH = {
 BRANCH = {
     "0-base": {"stages": PLAIN},
     "dropout-0.1": {"stages": PLAIN, "dropout": "0.1"},
-    "no-transposition": {"stages": "[{until: 1.0}]"},
+    "no-transposition": {"stages": UNMOVED},
+    "every-key": {"stages": EVERY_KEY},
+    "staff-voices": {"stages": PLAIN, "data": STAVES},
     "mode-kept": {"stages": PLAIN, "mode_of_transposed": "kept"},
     "octave-rescale-voice": {"stages": PLAIN[:-2] + ", octave: 0.1, rescale: 0.1, drop_voice: 0.1}]"},
     "extra-none": {"stages": PLAIN, "extra": "none"},
@@ -69,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the arms of a group one after another; the first one that fails ends it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--group", choices=GROUPS, required=True)
-    parser.add_argument("--data", required=True, help="folder that dataset_builder wrote, configuration wtc-plus")
+    parser.add_argument("--data", required=True, help="DIR, a folder that dataset_builder wrote, configuration wtc-plus")
     parser.add_argument("--work", type=Path, required=True, help="where the runs live")
     parser.add_argument("--init-from", help="weights that the arms of `branch` begin with")
     parser.add_argument("--steps", type=int, default=80, help="steps an arm, of 4,096 tokens (default: 80)")
@@ -88,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             fields = {"init_from": given.init_from, "learning_rate": "1e-3", "matrix_learning_rate": "2e-3", **fields, "decay_ratio": "0.95"}
         else:
             fields = {"stages": "[{until: 1.0, transpose: 2, transpose_share: 0.5}]", **fields}
-        command = [sys.executable, "-m", "training", "--config", str(ROOT / "training/configs/wtc.yaml"), "--data", given.data, "--output_dir", str(run)]
+        command = [sys.executable, "-m", "training", "--config", str(ROOT / "training/configs/wtc.yaml"), "--output_dir", str(run)]
+        fields["data"] = fields.get("data", "DIR").replace("DIR", given.data)
         for field, value in fields.items():
             command += [f"--{field}", value]
         if code := subprocess.run(command, cwd=ROOT).returncode:

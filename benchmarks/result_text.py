@@ -205,7 +205,8 @@ def ablation_section(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         rows.append([name, f"{best['nats_per_note']:.3f}", f"{best['nats_per_note'] - reference:+.3f}", *terms])
     text = (
         "Short runs that differ from the first one of their group in one thing; see `docs/LOG.md` for how they were made. They were made before the defaults "
-        "changed: their base has the index of the bar and no embedded prefix (`bar_encoding: both, prefix_encoding: false`)."
+        "changed: their base has the index of the bar and no embedded prefix (`bar_encoding: both, prefix_encoding: false`). In `staff-voices` the voices of "
+        "preludes are their staves, for validation too: there NOTE, DUR and TIME compare, VOICE and the sum do not."
     )
     return ["## Ablations", text, table(["run", "nats a note", "difference", *TERMS], rows)]
 

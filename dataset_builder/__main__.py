@@ -45,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--written-out", action="store_true", help="the files write out repeats and trills as notes: fold them back"
     )
     parser.add_argument(
+        "--staff-voices",
+        action="store_true",
+        help="where the notation has layers in place of parts (most preludes), make each staff one voice, in place of separating voices",
+    )
+    parser.add_argument(
         "--validation-share", type=float, default=0.1, help="for pieces whose split nothing declares (default 0.1)"
     )
     parser.add_argument(
@@ -90,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
         preset=args.preset,
         strict=args.strict,
         written_out=args.written_out,
+        staff_voices=args.staff_voices,
         validation_share=args.validation_share,
         without_sources=tuple(args.without_source),
         num_proc=args.num_proc or available_cores(),

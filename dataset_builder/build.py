@@ -38,6 +38,7 @@ class BuildOptions:
     validation_share: float = 0.1
     without_sources: tuple[str, ...] = ()
     written_out: bool = False
+    staff_voices: bool = False
     num_proc: int = 1
     force: bool = False
     plots: bool = False
@@ -142,7 +143,9 @@ def build_dataset(options: BuildOptions) -> BuildResult:
         download_dir=options.download_dir,
     )
     collections = {
-        name: choose(everything, name, options.without_sources, options.preset, options.written_out)
+        name: choose(
+            everything, name, options.without_sources, options.preset, options.written_out, options.staff_voices
+        )
         for name in dict.fromkeys(options.configs)
     }
     fingerprint = _fingerprint(options, collections)

@@ -37,6 +37,7 @@ class WTCConfig(datasets.BuilderConfig):
         validation_share (`float`): for pieces whose split nothing declares.
         without_sources (tuple of `str`): values of the column `source` to leave out.
         written_out (`bool`): fold back written-out repeats and trills in all files, not only in those known to write them out.
+        staff_voices (`bool`): where the notation has layers in place of parts, each staff is one voice.
         manifest, base_url, download_dir (`str`, *optional*): see `sources.download.open_download`.
         collection (`Collection`, *optional*): the pieces themselves, in place of a source.
     """
@@ -48,6 +49,7 @@ class WTCConfig(datasets.BuilderConfig):
     validation_share: float = 0.1
     without_sources: tuple[str, ...] = ()
     written_out: bool = False
+    staff_voices: bool = False
     manifest: str | None = None
     base_url: str | None = None
     download_dir: str | None = None
@@ -61,7 +63,9 @@ class WTCConfig(datasets.BuilderConfig):
         """
         options = {"manifest": self.manifest, "base_url": self.base_url, "download_dir": self.download_dir}
         everything = open_source(self.source, self.route, **options)
-        return choose(everything, self.name, tuple(self.without_sources), self.preset, self.written_out)
+        return choose(
+            everything, self.name, tuple(self.without_sources), self.preset, self.written_out, self.staff_voices
+        )
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """The id that the cache of `datasets` goes by: it changes with the files of the source, not only with its name."""

@@ -31,11 +31,14 @@ def choose(
     without_sources: tuple[str, ...] = (),
     preset: str | None = None,
     written_out: bool = False,
+    staff_voices: bool = False,
 ) -> Collection:
-    """`select` and `apply_preset` in one, and the mark that all files write out repeats and trills, if asked."""
+    """`select` and `apply_preset` in one, and the marks that all files write out repeats and trills and that staves are voices, if asked."""
     chosen = apply_preset(select(collection, config, without_sources), preset)
     if written_out:
         chosen.pieces = [replace(piece, written_out=piece.path.suffix.lower() != ".tsv") for piece in chosen.pieces]
+    if staff_voices:
+        chosen.pieces = [replace(piece, staff_voices=True) for piece in chosen.pieces]
     return chosen
 
 

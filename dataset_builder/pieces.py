@@ -32,6 +32,7 @@ class Piece:
         number: number in its book of the WTC, 1 to 24.
         split: the declared split.
         written_out: the file writes out repeats and trills as notes; they are to be folded back.
+        staff_voices: where its notation has layers in place of parts, each staff is a voice (`tokenization.reading.read_score`).
         only_bars: the piece is the first so many bars of its file (what follows is another piece).
         expected_notes: how many notes the catalogue counts.
     """
@@ -52,6 +53,7 @@ class Piece:
     licence: str = ""
     encoder: str = ""
     written_out: bool = False
+    staff_voices: bool = False
     only_bars: int | None = None
     expected_notes: int | None = None
 

@@ -45,7 +45,7 @@ class Processed:
 def process(piece: Piece) -> Outcome:
     """Read, clean and encode one piece; what cannot be read comes back with the reason."""
     try:
-        score = read_score(piece.path, form=piece.kind)
+        score = read_score(piece.path, form=piece.kind, staff_voices=piece.staff_voices)
         cleaned = clean(score, piece)
         return Outcome(piece, row_of(piece, cleaned), group=_opening(cleaned.score.array))
     except MusicGPTError as error:

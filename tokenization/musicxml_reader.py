@@ -338,6 +338,7 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         [note.pitch for note in found.notes],
         labels,
         are_parts=None if len(set(labels)) <= len(staves) else False,
+        staves=[(note.part, note.staff) for note in found.notes],
         voices=voices,
         meters=meters,
         key=_declared_key(found),

@@ -1,6 +1,6 @@
 """Reader of note tables: tab-separated text, one note a line, times as exact fractions of a quarter note.
 
-Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `bar_pos_q`, `time_signature` and `grace` are used where they stand.
+Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `staff`, `bar_pos_q`, `time_signature` and `grace` are used where they stand.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def read_note_table(data: bytes) -> RawScore:
     times = [header.index(name) for name in _NEEDED[:2]]
     note_rounding(sum(any(_is_beside(row[i]) for i in times) for row in rows), notices)
     shift, meters = _bars(rows, onsets, column("bar_pos_q"), column("time_signature"), notices)
-    voice = column("voice")
+    voice, staff = column("voice"), column("staff")
     labels = [row[voice] for row in rows] if voice is not None else [""] * len(rows)
     return RawScore(
         [onset + shift for onset in onsets],
@@ -73,6 +73,7 @@ def read_note_table(data: bytes) -> RawScore:
         pitches,
         labels,
         are_parts=False if any(map(is_layer, set(labels))) else None,
+        staves=[row[staff] for row in rows] if staff is not None else None,
         meters=meters,
         notices=notices,
     )

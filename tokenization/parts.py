@@ -31,6 +31,7 @@ class RawScore:
         labels (sequence of hashables): the track, voice name or layer of each note.
         are_parts (`bool` or `None`): whether the labels name parts (`True`), layers of the notation (`False`), or whether the
             notes have to tell (`None`).
+        staves (sequence of hashables, *optional*): the staff of each note, where the file says it.
         voices (sequence of `int`, *optional*): the voices, where the file is known to hold true ones.
     """
 
@@ -39,6 +40,7 @@ class RawScore:
     pitches: Sequence[int] | NDArray[np.int64]
     labels: Sequence[Hashable]
     are_parts: bool | None = None
+    staves: Sequence[Hashable] | None = None
     voices: Sequence[int] | NDArray[np.int64] | None = None
     meters: list[Meter] = field(default_factory=list)
     key: Key | None = None
@@ -68,8 +70,10 @@ def note_rounding(count: int, notices: list[str]) -> None:
         notices.append(f"{plural(count, 'note')} moved onto the grid of 24 ticks a quarter")
 
 
-def build_score(raw: RawScore, key: Key | str | None = None, form: str | None = None, source: str | None = None) -> Score:
-    """Give the notes voices, drop whole silent bars in front and check the limits.
+def build_score(
+    raw: RawScore, key: Key | str | None = None, form: str | None = None, source: str | None = None, staff_voices: bool = False
+) -> Score:
+    """Give the notes voices, drop whole silent bars in front and check the limits. For `staff_voices` see `read_score`.
 
     Raises:
         ScoreReadError: without notes, or beyond `MAX_NOTES` and `MAX_TICKS`.
@@ -89,7 +93,7 @@ def build_score(raw: RawScore, key: Key | str | None = None, form: str | None = 
     if raw.voices is not None:
         array[:, 3] = raw.voices
     else:
-        array[:, 3], how = part_voices(array, raw.labels, raw.are_parts)
+        array[:, 3], how = part_voices(array, raw.labels, raw.are_parts, raw.staves if staff_voices else None)
         notices += [how] if how else []
     meters = raw.meters or [COMMON_TIME]
     silent = 0
@@ -142,30 +146,46 @@ def _without_leading_bars(array: np.ndarray, meters: list[Meter]) -> tuple[np.nd
     return array, [now._replace(onset=0), *(m._replace(onset=m.onset - start) for m in meters if m.onset > start)], bars
 
 
-def part_voices(array: np.ndarray, labels: Sequence[Hashable], are_parts: bool | None = None) -> tuple[np.ndarray, str]:
+def part_voices(
+    array: np.ndarray, labels: Sequence[Hashable], are_parts: bool | None = None, staves: Sequence[Hashable] | None = None
+) -> tuple[np.ndarray, str]:
     """Voices from labels: parts ranked by their mean pitch; inferred (`infer_voices`) where the labels are not parts.
 
     Args:
         array (integer array of shape `(notes, 4)`): the voice column is ignored.
         labels (sequence of hashables): one a note.
         are_parts (`bool` or `None`): see `RawScore`.
+        staves (sequence of hashables, *optional*): one a note; where the labels are not parts, each staff is then a voice.
 
     Returns:
         The voices, `int64` of shape `(notes,)`, and a notice in words, empty when the labels were taken as they are.
     """
-    names = {label: i for i, label in enumerate(dict.fromkeys(labels))}
-    groups = np.fromiter((names[label] for label in labels), dtype=np.int64, count=len(labels))
+    groups, count = _numbered(labels)
     if are_parts is None:
         are_parts = chord_share(array, groups) <= MAX_CHORD_SHARE
-    if not are_parts or len(names) > MAX_VOICES:
-        voices = infer_voices(array)
-        return voices, f"voices inferred ({int(voices.max()) + 1} from {plural(len(names), 'track or layer')})".replace(
-            "track or layers", "tracks or layers"
-        )
+    if are_parts and count <= MAX_VOICES:
+        return _ranked(array, groups, count), ""
+    hands, hand_count = _numbered(staves or ())
+    if 1 < hand_count <= MAX_VOICES:
+        return _ranked(array, hands, hand_count), f"one voice for each of {hand_count} staves"
+    voices = infer_voices(array)
+    return voices, f"voices inferred ({int(voices.max()) + 1} from {plural(count, 'track or layer')})".replace(
+        "track or layers", "tracks or layers"
+    )
+
+
+def _numbered(labels: Sequence[Hashable]) -> tuple[np.ndarray, int]:
+    """Labels as numbers in the order in which they appear, and how many there are."""
+    names = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return np.fromiter((names[label] for label in labels), dtype=np.int64, count=len(labels)), len(names)
+
+
+def _ranked(array: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Groups of notes as voices: 0 is the one whose mean pitch is highest."""
     means = np.bincount(groups, weights=array[:, 2]) / np.bincount(groups)
-    rank = np.empty(len(names), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(names)), -means))] = np.arange(len(names))
-    return rank[groups], ""
+    rank = np.empty(count, dtype=np.int64)
+    rank[np.lexsort((np.arange(count), -means))] = np.arange(count)
+    return rank[groups]
 
 
 def chord_share(array: np.ndarray, groups: np.ndarray) -> float:

@@ -32,7 +32,12 @@ def _reader(suffix: str) -> Callable[[bytes], RawScore]:
 
 
 def read_score_bytes(
-    data: bytes, suffix: str, key: Key | str | None = None, form: str | None = None, source: str | None = None
+    data: bytes,
+    suffix: str,
+    key: Key | str | None = None,
+    form: str | None = None,
+    source: str | None = None,
+    staff_voices: bool = False,
 ) -> Score:
     """Read a score from the bytes of a file.
 
@@ -42,6 +47,7 @@ def read_score_bytes(
         key (`Key` or `str`, *optional*): the key; else the declared one, else an estimate.
         form (`str`, *optional*): `"prelude"` or `"fugue"`.
         source (`str`, *optional*): where it comes from, kept on the score.
+        staff_voices (`bool`): see `read_score`.
 
     Raises:
         ScoreReadError: if it is no such score, or too large.
@@ -53,12 +59,14 @@ def read_score_bytes(
         raise ScoreReadError(f"Cannot read a file that ends in {suffix!r}: a score ends in {', '.join(SUFFIXES)}.")
     check_size(len(data))
     raw = _reader(suffix)(data)
-    score = build_score(raw, key=key, form=form, source=source)
+    score = build_score(raw, key=key, form=form, source=source, staff_voices=staff_voices)
     # A MusicXML key counts as declared only where it names its mode, which no program does unasked.
     return score if raw.key is not None and suffix in MUSICXML else settle_key(score, declared=raw.key, asked=key)
 
 
-def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str | None = None) -> Score:
+def read_score(
+    path: str | os.PathLike, key: Key | str | None = None, form: str | None = None, staff_voices: bool = False
+) -> Score:
     """Read a score file: MIDI (`.mid`), MusicXML (`.musicxml`, `.xml`, `.mxl`) or a note table (`.tsv`).
 
     What had to be left out or changed stands in the score's `notices`.
@@ -67,6 +75,8 @@ def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str 
         path (`str` or path): the file.
         key (`Key` or `str`, *optional*): the key; else the declared one, else an estimate.
         form (`str`, *optional*): `"prelude"` or `"fugue"`.
+        staff_voices (`bool`): where the notation has layers in place of parts (most preludes), each staff, that is each hand, is one voice,
+            which may then hold chords; by default voices are separated there. MIDI has no staves and is read as always.
 
     Raises:
         ScoreReadError: if the file is missing, too large, or no such score.
@@ -76,7 +86,7 @@ def read_score(path: str | os.PathLike, key: Key | str | None = None, form: str 
     try:
         check_size(path.stat().st_size)
         data = path.read_bytes()
-        score = read_score_bytes(data, path.suffix, key=key, form=form, source=path.name)
+        score = read_score_bytes(data, path.suffix, key=key, form=form, source=path.name, staff_voices=staff_voices)
     except OSError as error:
         raise ScoreReadError(f"Cannot read {path}: {error.strerror or error}.") from error
     except ScoreReadError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
 
-from benchmarks import results
+from benchmarks import ablations, results
 from benchmarks.ablations import GROUPS
 from benchmarks.result_pieces import alike
 from benchmarks.result_text import page
@@ -68,6 +69,20 @@ def test_every_arm_is_a_run_that_the_training_takes(group, repo_root):
         for field, value in changes.items():
             argv += [f"--{field}", value]
         assert parse_arguments(argv).fit.max_steps == 5
+
+
+def test_voices_by_staff_are_learnt_from_data_of_their_own(tmp_path, monkeypatch):
+    commands: list[list[str]] = []
+
+    def run(command, **options):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(ablations.subprocess, "run", run)
+    monkeypatch.setattr(ablations, "keep_run", lambda run, name: name)
+    monkeypatch.setattr(ablations, "DOCS", tmp_path)
+    assert ablations.main(["--group", "scratch", "--data", "built", "--work", str(tmp_path), "--only", "0-base,staff-voices"]) == 0
+    assert [command[command.index("--data") + 1] for command in commands] == ["built", "built-staves"]
 
 
 def test_every_sampling_of_the_sweep_is_allowed():

@@ -251,6 +251,24 @@ def test_stages_are_counted_per_piece_and_in_the_table(corpus, tmp_path, new_sco
     assert report["catalogue"]["dropped"] == 1
 
 
+def test_staves_become_voices_where_the_notation_has_layers(corpus, tmp_path):
+    path = corpus / "wtc" / "notes" / "wtc1p01.tsv"
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    layers = {"soprano": ("s1v1", "1"), "alto": ("s1v2", "1"), "bass": ("s2v1", "2")}
+    for i, line in enumerate(lines):
+        cells = dict(zip(head.split("\t"), line.split("\t"), strict=True))
+        cells["voice"], cells["staff"] = layers[cells["voice"]]
+        lines[i] = "\t".join(cells.values())
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    voices = {}
+    for asked in ([], ["--staff-voices"]):
+        assert main(["--source", str(corpus), "--out", str(tmp_path / "out"), "--num-proc", "1", *asked]) == 0
+        rows = load_dataset(str(tmp_path / "out"))["train"]
+        voices[bool(asked)] = dict(zip(rows["id"], rows["voices"], strict=True))
+    assert (voices[False]["wtc1p01"], voices[True]["wtc1p01"]) == (3, 2)
+    assert voices[False]["wtc1f01"] == voices[True]["wtc1f01"] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -290,6 +290,27 @@ def test_voices_of_a_single_track_are_inferred():
     assert set(infer_voices(cluster)) == set(range(5))  # never more than five
 
 
+# A prelude's beginning: two layers above, of which one comes and goes, and one below.
+LAYERS = (("0", "2", 72, "s1v1", 1), ("0", "1", 67, "s1v2", 1), ("1", "1", 64, "s1v2", 1), ("0", "1", 60, "s2v5", 2), ("1", "1", 48, "s2v6", 2))
+
+
+def test_each_staff_is_a_voice_where_asked_for():
+    lines = ["onset_q\tdur_q\tmidi\tvoice\tstaff", *("\t".join(map(str, row)) for row in LAYERS)]
+    table = "\n".join(lines).encode()
+    separated, by_staff = (read_score_bytes(table, ".tsv", key="C", staff_voices=asked) for asked in (False, True))
+    assert separated.num_voices == 3 and "voices inferred (3 from 4 tracks or layers)" in separated.notices
+    assert by_staff.array[:, 2:].tolist() == [[72, 0], [67, 0], [60, 1], [64, 0], [48, 1]] and "one voice for each of 2 staves" in by_staff.notices
+    assert decode(encode(by_staff)).score == by_staff.quantised()  # a voice may hold a chord
+    parts = table.replace(b"s1v1", b"alto").replace(b"s1v2", b"tenor").replace(b"s2v5", b"bass").replace(b"s2v6", b"bass")
+    assert read_score_bytes(parts, ".tsv", key="C", staff_voices=True) == read_score_bytes(parts, ".tsv", key="C")  # named parts are voices
+    one_staff = table.replace(b"\t2\n", b"\t1\n").removesuffix(b"2") + b"1"
+    assert read_score_bytes(one_staff, ".tsv", key="C", staff_voices=True) == separated
+    hands = [note("C", 5, 8, "<staff>1</staff>"), note("E", 4, 8, "<staff>1</staff>", voice=2), note("C", 3, 8, "<staff>2</staff>", voice=3)]
+    piano = xml(f'<measure number="1">{ATTRIBUTES}{"<backup><duration>8</duration></backup>".join(hands)}</measure>')
+    assert read_score_bytes(piano, ".musicxml", key="C").array[:, 3].tolist() == [0, 1, 2]
+    assert read_score_bytes(piano, ".musicxml", key="C", staff_voices=True).array[:, 3].tolist() == [0, 0, 1]
+
+
 def test_the_documentation_holds_the_token_table(repo_root: Path):
     text = (repo_root / "docs" / "tokenizer.md").read_text(encoding="utf-8")
     assert text.partition(START)[2].partition(END)[0].strip() == token_table()
