@@ -193,6 +193,23 @@ def test_the_mean_of_two_models_is_a_run(heard_run, tmp_path):
         average(tmp_path / "one", [str(heard_run)])
 
 
+def test_a_model_that_does_not_hear_its_prefix_everywhere_cannot_be_made_to_hear_it_more(heard_run, tmp_path):
+    from modeling_musicgpt import MusicGPTForCausalLM
+    from training.average import average
+    from training.errors import TrainingError
+
+    model = MusicGPTForCausalLM.from_pretrained(heard_run / "best-loss")
+    model.config.prefix_encoding = False
+    deaf = type(model)(model.config)
+    deaf.save_pretrained(tmp_path / "deaf")
+    run = tmp_path / "run"
+    shutil.copytree(heard_run, run)
+    deaf.save_pretrained(run / "best-loss")
+    with pytest.raises(TrainingError, match="prefix_scale of 2.0 needs models with prefix_encoding"):
+        average(tmp_path / "louder", [str(tmp_path / "deaf"), str(run)], prefix_scale=2.0)
+    assert not (tmp_path / "louder").exists()
+
+
 def test_pushing_sends_the_best_model(heard_run, monkeypatch):
     from training.card import push
 
