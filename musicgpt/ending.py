@@ -41,6 +41,10 @@ TRIAD = {"major": (0, 4, 7), "minor": (9, 0, 1, 4)}
 TONIC = {"major": 0, "minor": 9}
 # No voice leaps further into the final chord, in semitones.
 _LEAP = 12
+# What the dominant lacks is not asked for any more in the last ticks before the bar line, where it would only be a cluster.
+_LATEST = 6
+# Notes that may sound in the last beat.
+_LOOKED_AT = 32
 # Notes up to so many semitones above the bass are likely to become the bass.
 _NEAR = 4
 _NOTE, _VOICE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME", "METER"))
@@ -110,16 +114,28 @@ class Close:
         voices = piece.active_voices()
         if piece.kind == _DUR:
             self.root |= piece.now >= self.dominant_from and piece.pitch % 12 == root and piece.voice == max(voices)
+        missing = self._missing() if piece.now < self.line - _LATEST and self._can_strike(voices) else []
         reach = piece.now + _TICKS * _IS["TIME"]
         masks = [_NOT_THE_END, reach <= self.line]
-        if not self.prepared:
+        if not self.prepared or missing:
             masks.append(reach < self.line)
         if piece.now >= self.dominant_from:
-            masks.append(_of_classes(DOMINANT[self.mode]))
+            wanted = _of_classes(missing or DOMINANT[self.mode])
             bass = piece.last[max(voices)] if voices else None
             if bass and not self.root:
-                masks.append(_of_classes([root]) | (bass[2] + _NEAR < _PITCH))
+                wanted = np.where(bass[2] + _NEAR < _PITCH, wanted, _of_classes([root]))
+            masks += [_of_classes(DOMINANT[self.mode]), wanted]
         return masks
+
+    def _can_strike(self, voices: list[int]) -> bool:
+        """Whether some voice does not sound until the final chord."""
+        return any(note[1] < self.line for voice in voices if (note := self.piece.last[voice]))
+
+    def _missing(self) -> list[int]:
+        """Pitch classes of which one is still to sound under the dominant: its root; the leading note or the note above the tonic."""
+        heard = {note.pitch % 12 for note in self.piece.written[-_LOOKED_AT:] if note.onset + note.duration > self.dominant_from}
+        root, third, fifth, _ = DOMINANT[self.mode]
+        return [c for part in ((root,), (third, fifth)) if heard.isdisjoint(part) for c in part]
 
     def _goes_on(self, voice: int) -> bool:
         """Whether a voice sounds on into the final chord, and may."""

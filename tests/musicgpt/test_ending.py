@@ -93,6 +93,35 @@ def test_the_shipped_model_closes_pieces_and_continuations():
     ends_well(piece.ids, piece.score)
 
 
+def open_to(text: str) -> set[str]:
+    """The tokens left by a close in C major, begun with a bar of 4/4, after what its last bar has."""
+    rows = Rows([TOKEN_TO_ID[token] for token in ["<bos>", "MODE_major", "TIME_0"]], 1)
+    close = FullClose(rows, ["major"], 4000)
+    close.closes[0] = Close(rows.pieces[0], "major")
+    ids = torch.tensor([[TOKEN_TO_ID[token] for token in ("<bos> MODE_major TIME_0 " + text).split()]])
+    for length in range(3, ids.shape[1] + 1):
+        scores = close(ids[:, :length], torch.zeros(1, 150).masked_fill(~Grammar(MusicGPTConfig()).mask(ids[:, :length]), -torch.inf))[0]
+    return {token for token, i in TOKEN_TO_ID.items() if scores[i] > -torch.inf}
+
+
+def degrees(tokens: set[str]) -> set[int]:
+    return {int(token[5:]) % 12 for token in tokens if token.startswith("NOTE")}
+
+
+def test_the_dominant_has_its_root_and_its_third_or_fifth():
+    bar = "NOTE_72 VOICE_0 DUR_72 TIME_0 NOTE_48 VOICE_1 DUR_72 TIME_72 "
+    assert degrees(open_to(bar)) == {7, 11, 2}  # the seventh says nothing yet
+    after_fifth = bar + "NOTE_74 VOICE_0 DUR_24 "
+    assert "TIME_24" not in open_to(after_fifth) and "TIME_0" in open_to(after_fifth)
+    assert degrees(open_to(after_fifth + "TIME_0")) == {7}
+    after_root = bar + "NOTE_67 VOICE_0 DUR_24 TIME_0"
+    assert degrees(open_to(after_root)) == {11, 2, 7}  # near the bass its root, above it what is missing
+    whole = after_fifth + "TIME_0 NOTE_43 VOICE_1 DUR_24 "
+    assert "TIME_24" in open_to(whole) and degrees(open_to(whole + "TIME_12")) == {7, 11, 2, 5}
+    held = bar.replace("NOTE_48 VOICE_1 DUR_72", "NOTE_43 VOICE_1 DUR_96")
+    assert "TIME_24" in open_to(held + "NOTE_77 VOICE_0 DUR_24")  # no voice is left that could strike the third
+
+
 @pytest.mark.parametrize(("chord", "may_end"), [((76, 67, 48), True), ((76, 67, 52), False), ((76, 65, 48), False)])
 def test_the_model_ends_a_piece_itself_only_on_the_tonic(chord, may_end):
     score = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate(chord))])
