@@ -46,7 +46,8 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
     """The pieces of one form against held-out Bach.
 
     Like is compared with like: of both only the first so many notes count, as many as most of the pieces have of the lengths for which Bach's values
-    are there. Only the cadence is that of the whole piece, and so is the musical score, which knows about lengths. `whole_auc` is of whole pieces.
+    are there. Only the cadence is that of the whole piece, and so is the musical score, which knows about lengths. `whole_auc` is of whole pieces,
+    `auc_without_pitch_nll` without the one metric whose model the composer hears, too.
     """
     from musical_metrics.catalogue import NAMES
     from musical_metrics.compare import auc, bach_scores, feature_rows, two_sample_auc
@@ -59,6 +60,7 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
     cadence = NAMES.index("final_cadence")
     ours[:, cadence] = whole[:, cadence]
     bach, numbers = bach_rows(form, length)
+    unheard = np.where(np.array(NAMES) == "pitch_nll", np.nan, 0.0)  # NaN is left out
     own = np.array([musical_score(score).value or 0.0 for score in scores])
     theirs = bach_scores(table(), form, length_class(notes))
     theirs = theirs[~np.isnan(theirs)]
@@ -70,6 +72,7 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
         "bach_movements": len(bach),
         "score": {"ours": float(np.median(own)), "bach": float(np.median(theirs))},
         "two_sample_auc": _over_folds(two_sample_auc, ours, bach, numbers),
+        "auc_without_pitch_nll": _over_folds(two_sample_auc, ours + unheard, bach + unheard, numbers),
         "whole_auc": _over_folds(two_sample_auc, whole, *bach_rows(form, notes)),
         "longest_run_whole": int(np.nanmax(whole[:, NAMES.index("longest_run")])),
         "metrics": {name: value for name, value in metrics.items() if value},

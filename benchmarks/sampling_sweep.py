@@ -23,6 +23,7 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"temperature": 0.9, "top_p": 1.0},
     {"temperature": 1.0, "top_p": 0.9},
     {"temperature": 1.0, "top_p": 0.95},
+    {"temperature": 1.0, "top_p": 0.95, "rhythm_temperature": 1.0},
     {"temperature": 1.0, "top_p": 0.95, "rhythm_top_p": 0.95},
     {"temperature": 1.0, "top_p": 0.98},
     {"temperature": 1.0, "top_p": 1.0},

@@ -14,12 +14,12 @@ from transformers import LogitsProcessor
 
 from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
-from .idiom import WEIGHT, Idiom
+from .idiom import ELSEWHERE, IN_FUGUES, Idiom
 from .progress import Heard, Progress, Rows
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a neighbour just was, in fugues and elsewhere.
 CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED, SOUNDING = 6.0, 12.0, 6.0, 1.0, 12.0, 6.0
-OVERLAP, OVERLAP_ELSEWHERE = 4.0, 1.5
+OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 # Which voice takes a note: semitones for each nat against it, and nats against one whose note still sounds, or one that has not begun.
 NEAR, BUSY, NEW = 3.0, 3.0, 6.0
 LARGEST_LEAP, REST = 12, 24  # semitones, ticks
@@ -45,12 +45,15 @@ class Counterpoint(LogitsProcessor):
         self.rows, self.voices, self.is_fugue = rows, voices or MAX_VOICES, is_fugue
         self.overlap = OVERLAP if is_fugue else OVERLAP_ELSEWHERE
         self.idiom = Idiom()
+        self.model_weight, self.weight = IN_FUGUES if is_fugue else ELSEWHERE
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
         bias = np.zeros(scores.shape, dtype=np.float32)
+        own = np.ones((len(scores), 1), dtype=np.float32)
         for i, piece in enumerate(self.rows.follow(input_ids)):
             if piece.kind == _TIME and piece.notes:
+                own[i] = self.model_weight
                 bias[i, OFFSET["NOTE"] : OFFSET["NOTE"] + len(_PITCHES)] = -self.expected(piece)
                 if piece.due:
                     bias[i, OFFSET["NOTE"] + piece.due.pitch - PITCH_MIN] = 0
@@ -59,7 +62,7 @@ class Counterpoint(LogitsProcessor):
                 bias[i, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = (self.gain(piece, pitch) - self.price(piece, pitch))[:, 0]
             elif piece.kind == _DUR and self.is_fugue and piece.voice == self.voices - 1:
                 bias[i, OFFSET["TIME"]] = -OUT_OF_ORDER  # TIME_0: no voice is left below
-        return scores + torch.from_numpy(bias).to(scores.device, scores.dtype)
+        return scores * torch.from_numpy(own).to(scores.device, scores.dtype) + torch.from_numpy(bias).to(scores.device, scores.dtype)
 
     def expected(self, piece: Progress) -> np.ndarray:
         """What a note of each pitch will cost, by the voices that may take it: the nearer and the longer silent, the likelier; `(pitches,)`."""
@@ -77,7 +80,7 @@ class Counterpoint(LogitsProcessor):
 
     def gain(self, piece: Progress, pitches: np.ndarray) -> np.ndarray:
         """What each voice has from each of the pitches now, because Bach's voices go so, `(voices, pitches)`."""
-        return WEIGHT * self.idiom.opinion(piece, self.voices)[:, pitches - PITCH_MIN]
+        return self.weight * self.idiom.opinion(piece, self.voices)[:, pitches - PITCH_MIN]
 
     def price(self, piece: Progress, pitches: np.ndarray) -> np.ndarray:
         """What each voice would pay for each of the pitches now, `(voices, pitches)`."""

@@ -30,7 +30,7 @@ from .progress import Progress, Rows, Written
 from .subject import HIGHEST, LOWEST, Subject, dominant, relative, subdominant, tonic
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
-LEAST_NOTES = (10, 6, 5, 4)
+LEAST_NOTES = (14, 10, 8, 6)
 # Bars between the first answer and the third voice, if there is one (the codetta), and between the statements of the middle (episodes), and the keys of
 # these, in turn.
 CODETTA = 1

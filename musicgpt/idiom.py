@@ -3,7 +3,7 @@
 The model chooses the pitch before it knows the voice, and hears what the other voices sustain too faintly: its intervals are Bach's, but not in
 Bach's places. The n-gram of `musical_metrics.ngram`, counted on the train split, knows little else than these places: the two steps
 before, the beat, and how the voice stands to the lowest and the highest note that sound. What it says beyond the frequency of the interval itself is
-the expert's opinion; weighed and added to the model's logits it makes a product of experts (Hinton, Neural Computation 14, 2002).
+the expert's opinion. Both weighed and added, it and the model's logits make a product of experts (Hinton, Neural Computation 14, 2002).
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from tokenization.vocabulary import PITCH_MAX, PITCH_MIN
 
 from .progress import Progress, Written
 
-# Weight of the expert beside the model, and the strongest opinion that is listened to, in nats.
-WEIGHT, LIMIT = 0.3, 3.0
+# Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of the expert that is listened to, in nats.
+IN_FUGUES, ELSEWHERE = (0.9, 0.4), (1.0, 0.3)
+LIMIT = 3.0
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 _INTERVALS = np.arange(2 * MAX_INTERVAL + 1)
 
@@ -68,4 +69,4 @@ class Idiom:
         return pitch_contexts(*(np.array([value]) for value in (one, two, low, high, beat_strength(np.array(piece.now)))))
 
 
-__all__ = ["LIMIT", "WEIGHT", "Idiom"]
+__all__ = ["ELSEWHERE", "IN_FUGUES", "LIMIT", "Idiom"]

@@ -19,7 +19,7 @@ from musicgpt.counterpoint import (
     SOUNDING,
     Counterpoint,
 )
-from musicgpt.idiom import WEIGHT
+from musicgpt.idiom import IN_FUGUES
 from musicgpt.progress import Rows, Written
 from tokenization.vocabulary import OFFSET, PITCH_MIN, TOKEN_TO_ID
 
@@ -27,7 +27,7 @@ from tokenization.vocabulary import OFFSET, PITCH_MIN, TOKEN_TO_ID
 @pytest.fixture
 def without_idiom(monkeypatch):
     """Prices alone."""
-    monkeypatch.setattr("musicgpt.counterpoint.WEIGHT", 0.0)
+    monkeypatch.setattr("musicgpt.counterpoint.IN_FUGUES", (1.0, 0.0))
 
 
 def ids(text: str) -> list[int]:
@@ -89,9 +89,10 @@ def test_a_voice_has_what_its_idiom_says():
     given = ids(FIFTH.replace("TIME_0 NOTE_60 VOICE_1 DUR_24", "TIME_0 NOTE_40 VOICE_1 DUR_96").removesuffix("TIME_0") + "TIME_24")
     rules = Counterpoint(Rows(given, 1), 2, True)
     [piece] = rules.rows.pieces
-    opinion = WEIGHT * rules.idiom.opinion(piece, 2)
-    moved = rules(torch.tensor([given]), torch.zeros(1, 150))[0]
-    assert moved[TOKEN_TO_ID["NOTE_71"]] == pytest.approx(opinion[0, 71 - PITCH_MIN], abs=0.01)
+    model_weight, weight = IN_FUGUES
+    opinion = weight * rules.idiom.opinion(piece, 2)
+    moved = rules(torch.tensor([given]), torch.full((1, 150), 2.0))[0]
+    assert moved[TOKEN_TO_ID["NOTE_71"]] == pytest.approx(2 * model_weight + opinion[0, 71 - PITCH_MIN], abs=0.01)
     chosen = [*given, TOKEN_TO_ID["NOTE_71"]]
     wanted = opinion[:, 71 - PITCH_MIN] - rules.price(piece, np.array([71]))[:, 0]
     moved = rules(torch.tensor([chosen]), torch.zeros(1, 150))[0]
