@@ -1,6 +1,6 @@
 """Many pieces with different seeds: are all legal, none empty, no two alike, none looping on one note?
 
-    python benchmarks/many_pieces.py [--pieces 100] [--tokens 1000] [--json]
+    python benchmarks/many_pieces.py [--pieces 100] [--tokens 1000] [--unlimited] [--json]
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ def main() -> int:
     parser.add_argument("--pieces", type=int, default=100)
     parser.add_argument("--tokens", type=int, default=1000)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--unlimited", action="store_true", help="let notes repeat without the limit of generate()")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    rows = generate(arguments.pieces, arguments.tokens, arguments.first_seed)
+    rows = generate(arguments.pieces, arguments.tokens, arguments.first_seed, not arguments.unlimited)
     result = judge(rows)
     print(json.dumps(result, indent=1) if arguments.json else "\n".join(f"{k:28}{v}" for k, v in result.items()))
     wrong = ("illegal", "empty", "alike", "looping")
     return int(any(result[name] for name in wrong))
 
 
-def generate(pieces: int, tokens: int, first_seed: int) -> list[list[int]]:
+def generate(pieces: int, tokens: int, first_seed: int, limit: bool) -> list[list[int]]:
     """Ids of each piece, prompt included: form and mode by turns, sampling as the checkpoint's generation config says."""
     import torch
     from tqdm import tqdm
@@ -49,7 +50,7 @@ def generate(pieces: int, tokens: int, first_seed: int) -> list[list[int]]:
         prompt = prefix_ids(mode=("major", "minor")[k % 2], form=("prelude", "fugue")[k // 2 % 2], meter="4/4")
         torch.manual_seed(first_seed + k)
         ids = torch.tensor([prompt])
-        rows.append(model.generate(ids, max_new_tokens=tokens, attention_mask=torch.ones_like(ids))[0].tolist())
+        rows.append(model.generate(ids, max_new_tokens=tokens, attention_mask=torch.ones_like(ids), limit_repetition=limit)[0].tolist())
     return rows
 
 
