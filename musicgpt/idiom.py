@@ -26,7 +26,7 @@ from tokenization.vocabulary import PITCH_MAX, PITCH_MIN
 from .progress import Progress, Written
 
 # Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of the expert that is listened to, in nats.
-IN_FUGUES, ELSEWHERE = (0.9, 0.4), (1.0, 0.3)
+IN_FUGUES, ELSEWHERE = (0.9, 0.4), (0.95, 0.3)
 LIMIT = 3.0
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 _INTERVALS = np.arange(2 * MAX_INTERVAL + 1)

@@ -17,8 +17,8 @@ from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
 from .progress import Rows, Written
 
-# Notes that a voice may share with one movement: what 95 of 100 of Bach's own preludes share with the other movements at most (docs/results.md).
-LONGEST = 11
+# Notes that a voice may share with one movement: 95 of 100 of Bach's own preludes share no more than eleven with the other movements (docs/results.md).
+LONGEST = 10
 # Nats against the note that makes it one more.
 AGAINST = 20.0
 _TIME = TYPE_INDEX["TIME"]
