@@ -58,3 +58,15 @@ def test_rows_do_not_depend_on_their_neighbours():
     together = SeededSampling(wanted, [4, 5, 6])(ids, scores)
     alone = SeededSampling(wanted, [5])(ids[1:2], scores[1:2])
     assert torch.equal(together[1], alone[0])
+
+
+def test_rows_at_different_tokens_are_each_cut_as_they_would_be_alone():
+    """One row is at a note, the other at a duration."""
+    wanted = Settings(top_p=0.3, rhythm_top_p=0.6, rhythm_temperature=2.0).resolved()
+    ids = torch.tensor([[TOKEN_TO_ID["TIME_0"]], [TOKEN_TO_ID["VOICE_1"]]])
+    scores = torch.randn(2, 150, generator=torch.Generator().manual_seed(0)) * 3
+    together = SeededSampling(wanted, [4, 5])(ids, scores)
+    for row in (0, 1):
+        alone = SeededSampling(wanted, [4 + row])(ids[row : row + 1], scores[row : row + 1])
+        assert torch.equal(together[row], alone[0])
+    assert (together > -torch.inf).sum(dim=1).diff() != 0
