@@ -165,6 +165,26 @@ def copy_section(pieces: Mapping[str, Any]) -> list[str]:
     return ["## Copying, and endings", text, table(["what", "generated", "held-out Bach"], rows)]
 
 
+def card_section(pieces: Mapping[str, Any]) -> str:
+    """What the card of the shipped weights says of pieces: beside Bach's bands, and how much of the train split is in them."""
+    rows = []
+    for form in ("prelude", "fugue"):
+        ruled, alone = pieces[form], pieces["alone"][form]
+        rows.append(["musical score", form, f"{ruled['score']['ours']:.1f}", f"{alone['score']['ours']:.1f}", f"{ruled['score']['bach']:.1f}", ""])
+        for name, title in SEED_METRICS:
+            own, bach = ruled["metrics"][name], ruled["metrics"][name]["bach"]
+            medians = [f"{value:.3f}" for value in (own["ours"]["median"], alone["metrics"][name]["ours"]["median"], bach["median"])]
+            rows.append([title, form, *medians, f"{bach['q1']:.3f} - {bach['q3']:.3f}"])
+        rows.append(["AUC of a classifier", form, f"{ruled['two_sample_auc']['mean']:.3f}", f"{alone['two_sample_auc']['mean']:.3f}", "0.5", ""])
+    text = (
+        f"`{COMMAND}`, {pieces['count']} preludes and {pieces['count']} fugues by `musicgpt.Composer` with its rules and {alone['pieces']} of each by the model alone; medians, of Bach those of "
+        "movements held out. The classifier looks at all scored metrics (`docs/results.md`)."
+    )
+    head = ["what", "form", "with rules", "model alone", "Bach", "quartiles of Bach"]
+    memory = "Passages are looked up at any pitch and speed by hashes of one window of nine notes in five."
+    return "\n\n".join(["## Pieces beside Bach", text, table(head, rows), "## Memorisation", memory, *copy_section(pieces)[1:]])
+
+
 def metric_section(pieces: Mapping[str, Any]) -> list[str]:
     """All metrics."""
     found = ["## All metrics"]

@@ -1,4 +1,4 @@
-"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md` from that.
+"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md` and a part of the card from that.
 
     python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,composer,sweep,samples]
 
@@ -20,10 +20,11 @@ import numpy as np
 from musical_metrics.build_reference import write_whole
 
 from .result_pieces import FORMS, alike, bach_rows, compose
-from .result_text import page
+from .result_text import card_section, page
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+MARKS = ("<!-- results -->", "<!-- end of results -->")  # in the card of the shipped weights
 SAMPLES = ((10, 1000), (5, 2000), (5, 3000))  # the original's: how many of how many tokens
 
 
@@ -203,6 +204,15 @@ def keep_run(run: Path, name: str) -> Path:
     return path
 
 
+def update_card(card: Path, section: str) -> None:
+    """Put a section between the marks of a card, in place of what stands there."""
+    before, begin, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise SystemExit(f"{card} has no lines {MARKS[0]!r} and {MARKS[1]!r}: add them where the results are to stand.")
+    write_whole(card, f"{before}{begin}\n\n{section}\n\n{end}{after}".encode())
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure what is asked for, keep it, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,6 +241,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((DOCS / "runs").glob("*.json"))]
     write_whole(DOCS / "results.md", page(results, runs).encode())
+    if "pieces" in results and not given.model:
+        update_card(ROOT / "modeling_musicgpt" / "checkpoint" / "README.md", card_section(results["pieces"]))
     print(DOCS / "results.md")
 
 

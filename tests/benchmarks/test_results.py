@@ -11,8 +11,10 @@ import pytest
 from benchmarks import ablations, results
 from benchmarks.ablations import GROUPS
 from benchmarks.result_pieces import alike
-from benchmarks.result_text import page
+from benchmarks.result_text import card_section, page
 from benchmarks.sampling_sweep import SETTINGS
+from musical_metrics.catalogue import NAMES
+from musical_metrics.measure import Measure
 from musicgpt import Settings
 from tokenization import Key, Score
 from training.arguments import parse_arguments
@@ -59,6 +61,30 @@ def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     assert "3.000" in text
     assert "have the same notes" in text
     assert "| AUC of the classifier, fugues |" in text
+    card = tmp_path / "card.md"
+    card.write_text(f"# Card\n\n{results.MARKS[0]}\nold\n{results.MARKS[1]}\n\n## Limits\n")
+    section = card_section({"count": 8, "alike": 1, **judged, "alone": judged})
+    for _ in range(2):  # again is the same
+        results.update_card(card, section)
+        written = card.read_text()
+        assert written.count("## Memorisation") == written.count("## Limits") == 1 and "old" not in written
+    assert f"| musical score | fugue | {judged['fugue']['score']['ours']:.1f} |" in written
+    with pytest.raises(SystemExit, match="has no lines"):
+        card.write_text("# Card\n")
+        results.update_card(card, section)
+
+
+def test_one_auc_is_without_the_metric_that_the_composer_hears(monkeypatch):
+    known = []
+
+    def recorded(ours, theirs, *groups, seed):
+        known.append([[bool(np.isfinite(rows[:, NAMES.index(name)]).any()) for rows in (ours, theirs)] for name in ("pitch_nll", "rhythm_nll")])
+        return Measure(0.5)
+
+    monkeypatch.setattr("musical_metrics.compare.two_sample_auc", recorded)
+    results.judge([walk(seed, form="fugue") for seed in range(4)], "fugue")
+    without = [[False, False], [True, True]]
+    assert known.count(without) == 5 and known.count([[True, True], [True, True]]) == len(known) - 5
 
 
 @pytest.mark.parametrize("group", GROUPS)
