@@ -158,7 +158,10 @@ def copy_section(pieces: Mapping[str, Any]) -> list[str]:
     for form in ("prelude", "fugue"):
         own = pieces[form]["metrics"]
         run, like, end = own["longest_run"], own["passage_similarity"], own["final_cadence"]
-        rows.append([f"longest run shared with the train split, {form}s", f"median {run['ours']['median']:.0f}, 95 % {run['ours']['p95']:.0f}, most in a whole piece {pieces[form]['longest_run_whole']} notes", f"median {run['bach']['median']:.0f}, 95 % {run['bach']['p95']:.0f} notes"])
+        rows.append([f"longest run shared with the train split, {form}s", f"median {run['ours']['median']:.0f}, 95 % {run['ours']['p95']:.1f}, most in a whole piece {pieces[form]['longest_run_whole']} notes", f"median {run['bach']['median']:.0f}, 95 % {run['bach']['p95']:.1f} notes"])
+        if exact := pieces[form].get("exact_run"):
+            cells = [f"median {one['median']:.0f}, 95 % {one['p95']:.1f}, most {one['max']}" for one in (exact["ours"], exact["bach"])]
+            rows.append([f"the same by every window, the scores at hand, {form}s", *cells])
         rows.append([f"likeness to passages of the train split, {form}s", f"median {like['ours']['median']:.3f}", f"median {like['bach']['median']:.3f}"])
         rows.append([f"full close at the end (0 to 1), {form}s", f"mean {end['ours']['mean']:.2f}", f"mean {end['bach']['mean']:.2f}"])
     text = f"Of the {2 * pieces['count']} pieces {pieces['alike']} have the same notes as another one."

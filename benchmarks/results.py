@@ -37,7 +37,7 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
     made = {form: compose(model, movements, form, given.pieces) for form in FORMS}
     found["alike"] = alike([score for scores in made.values() for score in scores])
     for form, scores in made.items():
-        found[form] = judge(scores, form)
+        found[form] = {**judge(scores, form), "exact_run": exact_runs(scores, movements, form)}
     half = max(1, given.pieces // 2)
     found["alone"] = {form: judge(compose(model, movements, form, half, rules=False), form) for form in FORMS}
     return found
@@ -78,6 +78,17 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
         "longest_run_whole": int(np.nanmax(whole[:, NAMES.index("longest_run")])),
         "metrics": {name: value for name, value in metrics.items() if value},
     }
+
+
+def exact_runs(scores: Sequence[Any], movements: Sequence[Any], form: str, length: int = 256) -> dict[str, dict[str, float]]:
+    """Longest runs shared with the train split, every window of every voice looked up; of the first notes of the pieces and of Bach's movements without their key number."""
+    from musical_metrics.originality import Runs
+
+    train = [movement for movement in movements if movement.split == "train"]
+    runs = Runs([movement.score for movement in train], [movement.number for movement in train])
+    own = [runs.longest(score.replace(notes=score.array[:length])) for score in scores]
+    bach = [runs.longest(m.score.replace(notes=m.score.array[:length]), without=m.number) for m in movements if m.score.form == form]
+    return {name: {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95)), "max": max(values)} for name, values in (("ours", own), ("bach", bach))}
 
 
 def _over_folds(two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]) -> dict[str, float]:

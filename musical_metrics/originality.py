@@ -6,13 +6,13 @@ Two ways, because the scores of the train split are not shipped:
   each reduced to its intervals and the ratios of its times, so that transposition and tempo do not matter. One window in five
   is kept, chosen by its own hash (as in winnowing: Schleimer, Wilkerson and Aiken, SIGMOD 2003): a copied run is found however it
   is cut, its length is known within a few notes, and the index does not hold enough to rebuild a voice.
-- exactly, on scores at hand (`cardinality_score`, `originality_report`): Yin, Reuben, Stepney and Collins, the originality
+- exactly, on scores at hand: the longest run with every window (`Runs`), and (`cardinality_score`, `originality_report`) Yin, Reuben, Stepney and Collins, the originality
   report with the cardinality score (SN Computer Science 3, 2022, doi 10.1007/s42979-022-01220-y), with pitch in semitones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -276,6 +276,56 @@ def originality_report(score: Score, corpus: Sequence[Score]) -> list[Likeness]:
     return found
 
 
+class Runs:
+    """Every step of every voice of some pieces, to look runs up exactly; as in the index, at any pitch and speed.
+
+    Args:
+        scores (sequence of `Score` or `View`): the pieces.
+        groups (sequence of `int`): a number for each, below 64, by which it can be left out: its key number.
+    """
+
+    def __init__(self, scores: Sequence[Score | View], groups: Sequence[int]):
+        self._lines = [(line, 1 << group) for score, group in zip(scores, groups, strict=True) for line in _steps(as_view(score))]
+        self._known: dict[int, dict[bytes, int]] = {}  # number of steps -> the steps -> in which groups they are, a bit each
+
+    def longest(self, score: Score | View, without: int | None = None) -> int:
+        """Notes of the longest run of a voice that also stands in a voice of these pieces, 0 or at least 2.
+
+        Args:
+            score (`Score` or `View`): any.
+            without (`int`, *optional*): the group of pieces that is not looked at.
+        """
+        lines, others = _steps(as_view(score)), ~(0 if without is None else 1 << without)
+        length = 0
+        while any(self._groups(length + 1).get(run, 0) & others for line in lines for run in _runs(line, length + 1)):
+            length += 1
+        return length + 1 if length else 0
+
+    def _groups(self, length: int) -> dict[bytes, int]:
+        if length not in self._known:
+            found: dict[bytes, int] = {}
+            for line, group in self._lines:
+                for run in _runs(line, length):
+                    found[run] = found.get(run, 0) | group
+            self._known[length] = found
+        return self._known[length]
+
+
+def _steps(view: View) -> list[np.ndarray]:
+    """Of each voice its intervals and the ratios of its times, `(steps, 2)`."""
+    found = []
+    for line in np.split(view.lines, np.flatnonzero(~view.same_voice) + 1) if len(view.lines) else []:
+        ratios = np.diff(np.log2(np.maximum(np.diff(line[:, ONSET]), 1)), prepend=0.0)
+        found.append(np.stack([np.diff(line[:, PITCH]), np.round(12 * ratios)], axis=1).astype(np.int16))
+    return found
+
+
+def _runs(line: np.ndarray, length: int) -> Iterator[bytes]:
+    """All runs of so many steps; the first has no time before it."""
+    for i in range(len(line) - length + 1):
+        yield line[i, :1].tobytes() + line[i + 1 : i + length].tobytes()
+
+
 def _shipped() -> Index:
     from .reference import originality_index
 
@@ -283,6 +333,6 @@ def _shipped() -> Index:
 
 
 __all__ = [
-    "Index", "Likeness", "Passage", "Piece", "cardinality_score", "kept_windows", "longest_run", "nearest_passage",
+    "Index", "Likeness", "Passage", "Piece", "Runs", "cardinality_score", "kept_windows", "longest_run", "nearest_passage",
     "originality_report", "passage_likeness", "passage_similarity", "window_hashes",
 ]  # fmt: skip

@@ -122,3 +122,20 @@ def test_pitch_is_not_in_the_index(wander):
     up = View(wander(8).transposed(7))
     assert np.array_equal(originality.kept_windows(piece).hashes, originality.kept_windows(up).hashes)
     assert (piece.array[:, PITCH] != up.array[:, PITCH]).all()
+
+
+def test_exact_runs_are_as_long_as_what_was_copied(library, wander):
+    """Ten to thirty notes of a voice between others, moved and twice as slow."""
+    pieces, _ = library
+    runs = originality.Runs(pieces, range(5))
+    line = View(pieces[4]).lines
+    line = line[line[:, 3] == 1]
+    for notes in (10, 17, 30):
+        copied = line[20 : 20 + notes] * [2, 2, 1, 0] + [0, 0, 3, 0]
+        before = [[int(copied[0, ONSET]) - 7, 7, 40, 0], [int(copied[0, ONSET]) - 3, 3, 88, 0]]
+        after = [[int(copied[-1, ONSET]) + 131, 7, 41, 0], [int(copied[-1, ONSET]) + 150, 7, 87, 0]]
+        score = Score(np.concatenate([before, copied, after]))
+        assert runs.longest(score) == notes
+        assert runs.longest(score, without=4) < notes
+    assert runs.longest(pieces[0]) == np.bincount(pieces[0].array[:, 3]).max()
+    assert runs.longest(Score([])) == 0
