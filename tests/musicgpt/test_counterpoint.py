@@ -118,7 +118,14 @@ def test_voices_above_a_statement_hear_its_note(without_idiom):
     moved = rules(torch.tensor([given]), torch.zeros(1, 150))[0]
     assert moved[TOKEN_TO_ID["NOTE_69"]] == -PARALLEL  # only the upper voice can take it
     assert moved[TOKEN_TO_ID["NOTE_62"]] == 0  # the plan's own note costs nothing
+    below = np.array([57])  # the lower voice is nearer, but has its own note
+    upper, lower = rules.price(piece, below)[:, 0]
+    assert rules.expected(piece)[57 - PITCH_MIN] == pytest.approx(upper) and upper != lower
+    piece.planned = Written(24, 24, 57, 1)
+    assert rules.expected(piece)[57 - PITCH_MIN] > 0
+    assert rules(torch.tensor([given]), torch.zeros(1, 150))[0, TOKEN_TO_ID["NOTE_57"]] == 0  # nor one that would cost the upper voice
     piece.planned = Written(48, 24, 62, 1)  # it comes later
+    assert piece.due is None
     assert rules.price(piece, np.array([69]))[0, 0] == 0
 
 
