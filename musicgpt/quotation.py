@@ -17,8 +17,8 @@ from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
 from .progress import Rows, Written
 
-# Notes that a voice may share with one movement, as far as the index shows, which keeps one window in five: then runs are, every window looked at, hardly
-# longer than those that Bach's movements share with each other (docs/results.md).
+# Notes that a voice may share with one movement, as far as the index shows; it keeps one window in five, so that longer runs escape it (docs/results.md). A
+# filter of all windows would see them, but hold enough to rebuild the scores from (docs/LOG.md).
 LONGEST = 9
 # Nats against the note that makes it one more.
 AGAINST = 20.0
