@@ -36,8 +36,9 @@ LEAST_NOTES = (14, 10, 8, 6)
 CODETTA = 1
 EPISODES = (7, 6, 9, 8)
 MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
-# A voice rests so many ticks before it states the subject again.
-BREATH = 4
+# A voice rests so many ticks before it states the subject again, and begins no note for which less than so many are left: an eighth's rest would
+# end its phrase, and less than a sixteenth is no note of the piece's rhythm.
+BREATH, ROOM = 6, 6
 # Voices of a fugue for which no number was asked.
 VOICES = 3
 # The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run up a scale to the end of the keyboard.
@@ -287,7 +288,7 @@ class Plan:
         """The voice that states the subject, or rests a moment before it does."""
         if self.now:
             return self.now[0].voice
-        return self.next.voice if self.next and self.next.at - BREATH <= self.piece.now else None
+        return self.next.voice if self.next and self.next.at - BREATH - ROOM < self.piece.now else None
 
     def _duration(self, bias: np.ndarray) -> None:
         """That of the plan's note; a voice that is to state the subject has ended before."""

@@ -11,11 +11,11 @@ import torch
 from musical_metrics.structure import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings
 from musicgpt.ending import FullClose
-from musicgpt.fugue import AGAINST, CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Fugue, Plan
+from musicgpt.fugue import AGAINST, CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
 from musicgpt.progress import Progress, Rows, Written
 from musicgpt.subject import Subject, dominant, relative, subdominant, tonic
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import BOS_ID, TOKEN_TO_ID, TYPE_OF_ID, TYPES
+from tokenization.vocabulary import BOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
 
 SUBJECT = (67, 64, 60, 62, 64, 65, 67, 69, 67, 65, 64, 62)  # eighths in C major, from the dominant
 
@@ -113,6 +113,20 @@ def after_subject(notes: str) -> Plan:
     plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
     plan.registers = {0: 72.0, 1: 60.0}
     return plan
+
+
+@pytest.mark.parametrize(("step", "durations"), [(72, {2, 3, 4, 6, 8, 9, 12, 15, 16, 18}), (84, {2, 3, 4, 6}), (90, None)])
+def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durations):
+    """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth earlier, and is at least a sixteenth where that is little."""
+    plan = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 " + ("" if step == 72 else f"NOTE_60 VOICE_1 DUR_6 TIME_{step - 72}"))
+    plan.next = Entry(96, 0, plan.subject.statement(96, 0, [72, 74]))
+    plan.piece.feed(TOKEN_TO_ID["NOTE_74"])
+    bias = plan.bias()
+    assert (bias[TOKEN_TO_ID["VOICE_0"]] == 0) == (durations is not None)
+    plan.piece.feed(TOKEN_TO_ID["VOICE_0"])
+    bias = plan.bias()
+    if durations:
+        assert {int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0} == durations
 
 
 def test_voices_go_on():
