@@ -153,3 +153,20 @@ def test_progress_counts_up_to_the_end(composer):
     seen = []
     composer.compose(Settings(seed=1, max_new_tokens=40), num=2, progress=lambda done, total: seen.append((done, total)))
     assert seen and seen == sorted(seen) and {total for _, total in seen} == {80}
+
+
+@pytest.mark.parametrize("rules", [True, False])
+def test_all_rules_are_at_work_or_none(composer, monkeypatch, rules):
+    import importlib
+
+    called = set()
+    for file, name in (("fugue", "Fugue"), ("counterpoint", "Counterpoint"), ("quotation", "Quotation"), ("entries", "Entries")):
+        rule = getattr(importlib.import_module(f"musicgpt.{file}"), name)
+
+        def recorded(self, input_ids, scores, own=rule.__call__, name=name):
+            called.add(name)
+            return own(self, input_ids, scores)
+
+        monkeypatch.setattr(rule, "__call__", recorded)
+    Composer(composer.model, rules=rules).compose(Settings(form="fugue", voices=2, max_new_tokens=40, seed=1))
+    assert called == ({"Fugue", "Counterpoint", "Quotation", "Entries"} if rules else set())

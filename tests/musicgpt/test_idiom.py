@@ -11,7 +11,7 @@ from musicgpt.idiom import LIMIT, Idiom
 from musicgpt.progress import Progress
 from tokenization import encode
 from tokenization.score import Meter, Note, Score
-from tokenization.vocabulary import PITCH_MIN, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
 
 def wandering(seed: int, notes: int = 60) -> Score:
@@ -73,3 +73,19 @@ def test_the_shipped_expert_prefers_the_resolution_of_a_leading_note():
         piece.feed(token)
     opinion = Idiom().opinion(piece, 2)[0]
     assert opinion[72 - PITCH_MIN] > max(opinion[73 - PITCH_MIN], opinion[70 - PITCH_MIN])
+
+
+def test_a_lower_voice_that_struck_first_is_not_known_yet():
+    """As in the metric: of the notes of an onset those of higher voices are known."""
+    before, after = Progress(), Progress()
+    names = ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_24", "TIME_0", "NOTE_48", "VOICE_1", "DUR_24", "TIME_24"]
+    for token in names:
+        before.feed(TOKEN_TO_ID[token])
+    for token in [*names, "NOTE_50", "VOICE_1", "DUR_24", "TIME_0"]:
+        after.feed(TOKEN_TO_ID[token])
+    idiom = Idiom()
+    assert np.array_equal(idiom.opinion(before, 2)[0], idiom.opinion(after, 2)[0])
+    higher = Progress()
+    for token in [*names, "NOTE_74", "VOICE_0", "DUR_24", "TIME_0"]:
+        higher.feed(TOKEN_TO_ID[token])
+    assert not np.array_equal(idiom.opinion(before, 2)[1], idiom.opinion(higher, 2)[1])

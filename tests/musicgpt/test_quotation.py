@@ -8,7 +8,7 @@ import torch
 
 from musical_metrics.originality import Index, Piece, longest_run
 from musical_metrics.view import View
-from musicgpt.progress import Progress, Rows
+from musicgpt.progress import Progress, Rows, Written
 from musicgpt.quotation import AGAINST, LONGEST, Line, Quotation
 from tokenization import encode
 from tokenization.score import PITCH, Note, Score
@@ -77,3 +77,23 @@ def test_a_copy_is_broken_off_and_a_prompt_is_not_counted(library):
     reversed_pitches = voice.array.copy()
     reversed_pitches[:, PITCH] = np.clip(140 - reversed_pitches[:, PITCH], PITCH_MIN, PITCH_MAX)
     assert follow(voice.replace(notes=reversed_pitches), index) == len(voice)
+
+
+def test_a_statement_and_a_second_note_at_an_onset_are_not_refused(library):
+    """Where the next note of a copy is refused: not if it is the plan's, and no note that begins with the last one, which would not go on the line."""
+    pieces, index = library
+    voice = pieces[1].replace(notes=pieces[1].array[pieces[1].array[:, 3] == 0])
+    voice = voice.replace(notes=View(voice).lines)
+    place = follow(voice, index)
+    ids = list(encode(voice))
+    begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
+    given = torch.tensor([ids[: begin + 4 * place]])
+    rows = Rows(ids[:1], 1)
+    rule = Quotation(rows, index)
+    assert rule(given, torch.zeros(1, 150)).any()
+    onset, duration, pitch, _ = voice.array[place].tolist()
+    rows.pieces[0].planned = Written(onset, duration, pitch, 0)
+    assert not rule(given, torch.zeros(1, 150)).any()
+    [line, *_] = rule.lines[0]
+    line.notes.append(Written(onset, duration, pitch + 1, 0))
+    assert not line.too_long(onset).any()
