@@ -61,16 +61,22 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
     Returns:
         hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
     """
-    log = np.log2(np.maximum(np.diff(onsets), 1))
-    ratios = np.zeros(log.shape, dtype=np.int64)  # time to the next note against the time before it, in twelfths of an octave
-    ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)  # the first step of a window has no time before it
-    symbols = (np.diff(pitches) + 128) * 1024 + np.where(np.arange(STEPS) > 0, ratios + 512, 0)
+    ratios = np.where(np.arange(STEPS) > 0, _ratios(onsets) + 512, 0)  # the first step of a window has no time before it
+    symbols = (np.diff(pitches) + 128) * 1024 + ratios
     value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
     with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns
         for i in range(STEPS):
             value = (value ^ symbols[..., i].astype(np.uint64)) * _MIX
             value ^= value >> np.uint64(29)
     return (value >> np.uint64(64 - HASH_BITS)).astype(np.uint32), value % np.uint64(KEPT) == 0
+
+
+def _ratios(onsets: np.ndarray) -> np.ndarray:
+    """Time to the next note against the time before it, in twelfths of an octave, of notes `(..., notes)`: `(..., notes - 1)`, first 0."""
+    log = np.log2(np.maximum(np.diff(onsets), 1))
+    ratios = np.zeros(log.shape, dtype=np.int64)
+    ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)
+    return ratios
 
 
 class Piece(NamedTuple):
@@ -315,8 +321,7 @@ def _steps(view: View) -> list[np.ndarray]:
     """Of each voice its intervals and the ratios of its times, `(steps, 2)`."""
     found = []
     for line in np.split(view.lines, np.flatnonzero(~view.same_voice) + 1) if len(view.lines) else []:
-        ratios = np.diff(np.log2(np.maximum(np.diff(line[:, ONSET]), 1)), prepend=0.0)
-        found.append(np.stack([np.diff(line[:, PITCH]), np.round(12 * ratios)], axis=1).astype(np.int16))
+        found.append(np.stack([np.diff(line[:, PITCH]), _ratios(line[:, ONSET])], axis=1).astype(np.int16))
     return found
 
 

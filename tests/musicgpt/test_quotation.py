@@ -79,8 +79,8 @@ def test_a_copy_is_broken_off_and_a_prompt_is_not_counted(library):
     assert follow(voice.replace(notes=reversed_pitches), index) == len(voice)
 
 
-def test_a_statement_and_a_second_note_at_an_onset_are_not_refused(library):
-    """Where the next note of a copy is refused: not if it is the plan's, and no note that begins with the last one, which would not go on the line."""
+def test_a_statement_is_not_refused(library):
+    """Where the next note of a copy is refused: not if it is the plan's."""
     pieces, index = library
     voice = pieces[1].replace(notes=pieces[1].array[pieces[1].array[:, 3] == 0])
     voice = voice.replace(notes=View(voice).lines)
@@ -94,6 +94,20 @@ def test_a_statement_and_a_second_note_at_an_onset_are_not_refused(library):
     onset, duration, pitch, _ = voice.array[place].tolist()
     rows.pieces[0].planned = Written(onset, duration, pitch, 0)
     assert not rule(given, torch.zeros(1, 150)).any()
-    [line, *_] = rule.lines[0]
-    line.notes.append(Written(onset, duration, pitch + 1, 0))
-    assert not line.too_long(onset).any()
+
+
+def test_a_note_that_begins_with_the_last_one_does_not_go_on_the_line():
+    """No time between them would look like the shortest one, which goes on in what is indexed."""
+    refused = 0
+    for seed in range(40):
+        pitches = np.random.default_rng(seed).integers(50, 70, 16).tolist()
+        notes = [Written(12 * i, 12, pitch, 0) for i, pitch in enumerate(pitches)]
+        quick = notes[-1]._replace(onset=notes[-2].onset + 1)
+        index = Index.build([View(Score([Note(n.onset, n.duration, n.pitch, 0) for n in [*notes[:-1], quick]]))], [Piece("p", "piece", 0, 96)])
+        heard: list[Written] = []
+        line = Line(index, heard)
+        heard += notes[:-1]
+        line.follow()
+        refused += bool(line.too_long(quick.onset).any())
+        assert not line.too_long(heard[-1].onset).any()
+    assert refused
