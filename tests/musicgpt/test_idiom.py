@@ -14,29 +14,13 @@ from tokenization.score import Meter, Note, Score
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
 
-def wandering(seed: int, notes: int = 60) -> Score:
-    """Three voices that go their own ways, with rests, held notes and now and then a chord."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for voice, middle in enumerate((72, 60, 48)):
-        now, pitch = int(rng.choice([0, 12, 24])), middle
-        for _ in range(notes):
-            pitch = int(np.clip(pitch + rng.integers(-5, 6), middle - 12, middle + 12))
-            duration = int(rng.choice([6, 12, 24, 48]))
-            found.append(Note(now, duration, pitch, voice))
-            if rng.random() < 0.1:
-                found.append(Note(now, duration, pitch - 3, voice))
-            now += duration + int(rng.choice([0, 0, 0, 24]))
-    return Score(notes=found, meters=[Meter(0, 4, 4)])
-
-
 @pytest.fixture(scope="module")
-def counted() -> NGram:
+def counted(wandering) -> NGram:
     return NGram.count([pitch_events(View(wandering(seed))) for seed in range(4)], NO_INTERVAL)
 
 
 @pytest.mark.parametrize("seed", [0, 7])  # a piece that was counted, and one that was not
-def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, seed):
+def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, seed):
     score = wandering(seed)
     view = View(score)
     events = pitch_events(view)

@@ -14,11 +14,9 @@ from tokenization import encode
 from tokenization.score import PITCH, Note, Score
 from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
-from .test_idiom import wandering
-
 
 @pytest.fixture(scope="module")
-def library() -> tuple[list[Score], Index]:
+def library(wandering) -> tuple[list[Score], Index]:
     pieces = [wandering(seed) for seed in range(4)]
     return pieces, Index.build([View(p) for p in pieces], [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(4)])
 
