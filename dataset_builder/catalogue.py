@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from .corrections import KEYS
 from .credits import CREDITS, encoder_of
 from .errors import DatasetError
 from .pieces import Piece, guess_kind, wtc_fields
@@ -80,6 +81,7 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
     source_file = row.get("source_file") or ""
     kind = row.get("kind") or known.get("kind") or _kind(row, source_file)
     source, path = row.get("source") or "", _file_of(row, folder, route)
+    tonic, mode = KEYS.get(row["id"]) or (row.get("tonic") or None, row.get("mode") or None)
     return Piece(
         id=row["id"],
         path=path,
@@ -89,8 +91,8 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         book=_number(row.get("book")) or known.get("book"),
         number=_number(row.get("number")) or known.get("number"),
         kind=kind if kind in ("prelude", "fugue") else None,
-        tonic=row.get("tonic") or None,
-        mode=row.get("mode") or None,
+        tonic=tonic,
+        mode=mode,
         split=split,
         source=source or (Path(source_file).parts[0] if len(Path(source_file).parts) > 1 else ""),
         source_file=source_file,

@@ -10,8 +10,11 @@ from tokenization.score import DURATION, ONSET, PITCH, Score
 # Key profiles of Temperley, "What's key for key?" (Music Perception 17, 1999), table 1, from the tonic upwards.
 _MAJOR = np.array((5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0))
 _MINOR = np.array((5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0))
-# What it adds to the fit (a correlation, -1 to 1) that the piece ends on the tonic in the bass: Bach's pieces do, in both modes.
+# What it adds to the fit (a correlation, -1 to 1) that the piece ends on the tonic in the bass, as Bach's pieces do in both modes.
 FINAL_BASS = 0.3
+# What it adds that the piece ends on the major triad of the dominant: slow movements in minor that lead into the next one do, and
+# settings of chorales in the Phrygian mode, which count as minor.
+FINAL_DOMINANT = 0.3
 
 
 def spelled(pitch_class: int, mode: str) -> Key:
@@ -19,23 +22,31 @@ def spelled(pitch_class: int, mode: str) -> Key:
     return Key.parse(KEY_NAMES[pitch_class % 12 + (12 if mode == "minor" else 0)])
 
 
-def _final_bass(score: Score) -> int:
-    """Pitch class of the lowest note of those that end last."""
+def _final_notes(score: Score) -> np.ndarray:
+    """Pitches of the notes that end last, from the lowest up."""
     ends = score.array[:, ONSET] + score.array[:, DURATION]
-    return int(score.array[ends == ends.max(), PITCH].min()) % 12
+    return np.sort(score.array[ends == ends.max(), PITCH])
 
 
 def key_fits(score: Score) -> np.ndarray:
     """How well each key fits: correlation of its profile with the sounding time of the pitch classes, plus `FINAL_BASS` where the
-    last bass note is its tonic. Shape `(24,)`, the 12 major keys from C, then the 12 minor ones."""
+    last bass note is its tonic, or `FINAL_DOMINANT` where it is its dominant and carries a major third.
+
+    Returns:
+        Shape `(24,)`, the 12 major keys from C, then the 12 minor ones.
+    """
     weights = np.bincount(score.array[:, PITCH] % 12, weights=score.array[:, DURATION], minlength=12)
     weights = weights - weights.mean()
     profiles = np.stack(
         [np.roll(profile - profile.mean(), k) for profile in (_MAJOR, _MINOR) for k in range(12)]
     )  # (24, 12)
     fits = profiles @ weights / np.maximum(1e-12, np.linalg.norm(profiles, axis=1) * np.linalg.norm(weights))
-    bass = _final_bass(score)
+    final = _final_notes(score)
+    bass = int(final[0]) % 12
     fits[[bass, bass + 12]] += FINAL_BASS
+    if 4 in (final - final[0]) % 12:
+        tonic = (bass + 5) % 12
+        fits[[tonic, tonic + 12]] += FINAL_DOMINANT
     return fits
 
 

@@ -4,10 +4,24 @@ from pathlib import Path
 
 import pytest
 
+from dataset_builder.catalogue import CATALOGUE, read_catalogue
 from dataset_builder.cleaning import settle_key
 from dataset_builder.keys import best_key, checked_key, key_on_signature
 from dataset_builder.pieces import Piece
 from tokenization.key import Key
+from tokenization.score import Meter, Note, Score
+
+
+def closing_on(*final: int) -> Score:
+    """Six bars in C major and four in A minor, then a bar of the given pitches."""
+    major, minor = ((48, 64, 67), (53, 65, 69), (48, 60, 67)), ((57, 60, 64), (50, 57, 65), (57, 60, 64), (57, 60, 64))
+    chords = (*major, *major, *minor, final)
+    notes = [
+        Note(bar * 96, 96, pitch, voice)
+        for bar, chord in enumerate(chords)
+        for voice, pitch in enumerate(reversed(chord))
+    ]
+    return Score(notes, meters=[Meter(0, 4, 4)])
 
 
 @pytest.mark.parametrize("minor", [False, True])
@@ -38,3 +52,21 @@ def test_where_the_key_comes_from(new_score):
     by_file, decided = settle_key(minor.replace(key=Key("F", "major")), Piece(id="x", path=path))
     assert (by_file.key, decided) == (Key("D", "minor"), 1)
     assert by_file.notices == ("the notes say D minor, the file declares F major",)
+
+
+def test_a_half_cadence_tells_a_minor_key():
+    """The notes alone say C major; the last chord, the dominant of A minor with its major third, says A minor."""
+    for found in (best_key(closing_on(40, 56, 59)), key_on_signature(closing_on(40, 56, 59), "C")):
+        assert found == Key("A", "minor")
+    assert best_key(closing_on(48, 55, 64)) == Key("C", "major")
+    # The same bass under the triad of C, or with a minor third, is no dominant of A.
+    assert key_on_signature(closing_on(40, 55, 60), "C") == Key("C", "major")
+    assert key_on_signature(closing_on(40, 55, 59), "C") == Key("C", "major")
+    # Nor is a major piece that closes on its dominant taken for one on that bass.
+    assert best_key(closing_on(43, 55, 59)) == Key("C", "major")
+
+
+def test_a_wrong_key_of_a_catalogue_is_put_right(tmp_path):
+    (tmp_path / CATALOGUE).write_text("id,tonic,mode\nmut_bwv672,C,major\nmut_bwv673,E,minor\n", encoding="utf-8")
+    found, missing = read_catalogue(tmp_path / CATALOGUE)
+    assert [(piece.tonic, piece.mode) for piece in found + missing] == [("A", "minor"), ("E", "minor")]
