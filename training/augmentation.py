@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tokenization.score import DURATION, NOMINAL_QPM, ONSET, PACE_LIMITS, PITCH, VOICE, Meter, Score
-from tokenization.vocabulary import DURATIONS, METERS, PITCH_MAX, PITCH_MIN, TEMPO_CLASSES, TEMPO_QPM, TIME_STEPS
+from tokenization.vocabulary import DURATIONS, PITCH_MAX, PITCH_MIN, TEMPO_CLASSES, TEMPO_QPM
 
 from .crops import Piece
 from .errors import ArgumentsError
@@ -26,6 +26,8 @@ class Stage:
 
     until: float = 1.0
     """Share of the run (0-1) at which the stage ends."""
+    share: float = 1.0
+    """Probability that a piece is changed at all; the other fields say what may then happen to it."""
     transpose: int = 0
     """Largest transposition in semitones, up or down. It breaks the normalised key; see `mode_of_transposed` for what the prefix then says."""
     transpose_share: float = 0.5
@@ -36,7 +38,7 @@ class Stage:
     """Largest change of tempo, as a share: the piece is played up to so much faster or slower. The tokens know tempo as the
     class slow, moderate or fast alone, so a piece near a limit of `PACE_LIMITS` changes its TEMPO token, and no other token moves."""
     rescale: float = 0.0
-    """Probability that all note values are doubled or halved, where the tokens have the meter and every value."""
+    """Probability that all note values are doubled or halved, where the tokens have a meter for it and nearly every value."""
     drop_voice: float = 0.0
     """Probability that one voice of at least three is left out; VOICES then says so."""
 
@@ -81,8 +83,10 @@ def augment(piece: Piece, stage: Stage, rng: np.random.Generator) -> tuple[Score
 
     The same number of draws is made whatever the stage allows.
     """
-    draws = rng.random(8)
+    draws = rng.random(9)
     score, semitones = piece.score, 0
+    if draws[8] >= stage.share:
+        return score, semitones
     factor = 1.0 + stage.tempo * (2 * draws[0] - 1)
     if draws[1] < stage.drop_voice:
         score = without_voice(score, int(draws[2] * score.num_voices))
@@ -126,25 +130,38 @@ def without_voice(score: Score, place: int) -> Score:
     return score.replace(notes=array).quantised()
 
 
+# The meter of a piece whose note values are doubled, and whether a bar of it holds half of an old bar. What has no line has no such meter.
+_DOUBLED = {
+    "2/4": "2/2", "3/4": "3/2", "4/4": "4/4", "2/2": "2/2", "3/8": "3/4", "6/8": "6/4", "12/8": "6/4", "6/16": "6/8", "12/16": "12/8",
+}  # fmt: skip
+_HALVED = {"3/4": "3/8", "4/4": "2/4", "2/2": "2/4", "3/2": "3/4", "6/4": "6/8", "6/8": "6/16", "12/8": "12/16"}
+# Share of the durations that may have no token after the change; they are rounded.
+_MOST_ROUNDED = 0.005
+
+
 def rescaled(score: Score, double: bool) -> Score:
-    """All note values doubled (2/4 becomes 2/2, 6/16 becomes 6/8) or halved; as it is where the tokens lack a meter or a value."""
+    """All note values doubled or halved, in the meter that then fits.
+
+    3/4 becomes 3/2 or 3/8, 6/8 becomes 6/4 or 6/16; where there is no meter of twice the length, a bar becomes two of the old
+    one (4/4, 2/2) or of its half (12/8: two bars of 6/4). As it is where no meter fits (9/8), where a time is not a whole number of ticks,
+    or where more than one duration in 200 would have no token.
+    """
+    table = _DOUBLED if double else _HALVED
     array = score.array.copy()
     times = array[:, [ONSET, DURATION]]
-    if not double and (times % 2).any():
+    names = [table.get(m.name) for m in score.meters]
+    changes = np.array([m.onset for m in score.meters])
+    if None in names or (not double and ((times % 2).any() or (changes % 2).any())):
         return score
     array[:, [ONSET, DURATION]] = times * 2 if double else times // 2
-    meters = [
-        Meter(m.onset * 2 if double else m.onset // 2, m.numerator, m.denominator // 2 if double else m.denominator * 2)
-        for m in score.meters
-    ]
-    steps = np.diff(array[:, ONSET], prepend=0)
-    if (
-        any(m.name not in METERS for m in meters)
-        or not np.isin(array[:, DURATION], DURATIONS).all()
-        or not np.isin(steps, TIME_STEPS).all()
-    ):
+    if (~np.isin(array[:, DURATION], DURATIONS)).mean() > _MOST_ROUNDED:
         return score
-    return score.replace(notes=array, meters=meters)
+    meters = [
+        Meter(m.onset * 2 if double else m.onset // 2, *map(int, name.split("/")))
+        for m, name in zip(score.meters, names, strict=True)
+        if name is not None
+    ]
+    return score.replace(notes=array, meters=meters).quantised()
 
 
 def with_pace(score: Score, tempo: float) -> Score:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenization.score import ONSET
-from tokenization.vocabulary import PAD_ID, TICKS_PER_QUARTER
+from tokenization.score import ONSET, Score
+from tokenization.vocabulary import MAX_TIME_TOKENS, PAD_ID, TICKS_PER_QUARTER
 
 from .crops import TERMS, Piece, cut_body, cut_prefix, notes_in, type_of_positions
+from .errors import TrainingError
 from .legal import legal_after
 from .units import PieceLoss, Report, report
 
 if TYPE_CHECKING:
     import torch
 
+MOST_TOKENS_A_NOTE = 4 + MAX_TIME_TOKENS  # NOTE, VOICE, DUR, TIMEs and a METER
 OVERLAP = 0.5  # share of a window that the next one sees again, as context
 
 
@@ -48,18 +50,30 @@ def windows(piece: Piece, number: int, context: int, overlap: float = OVERLAP) -
     if len(whole) <= context:
         yield Window(number, whole, type_of_positions(whole)[1])
         return
-    # Room for the rare steps of several TIME tokens and for changes of meter.
+    # Room for the rare steps of several TIME tokens and for changes of meter; a window that needs more holds fewer notes.
     fit = max(1, fit - 8)
     stride = max(1, int(fit * (1 - overlap)))
     counted, start = 0, 0
     while counted < len(score):
-        start = min(start, len(score) - fit)
-        ids = np.concatenate([cut_prefix(score, start), cut_body(score, start, start + fit)])
-        if len(ids) > context:
-            raise ValueError(f"A window of {fit} notes takes {len(ids)} tokens, more than the context of {context}.")
+        start = min(start, len(score) - fit, counted)
+        ids, stop = _window_ids(score, start, start + fit, context)
         note, term = type_of_positions(ids)
-        yield Window(number, ids, np.where(note + start >= counted, term, -1))
-        counted, start = start + fit, start + stride
+        yield Window(number, ids, np.where((note + start >= counted) & (note + start < stop), term, -1))
+        counted, start = stop, start + stride
+
+
+def _window_ids(score: Score, start: int, stop: int, context: int) -> tuple[np.ndarray, int]:
+    """The ids of a window from note `start` on, and the note before which it ends: `stop`, or earlier if `context` is too short for that."""
+    prefix = cut_prefix(score, start)
+    while True:
+        ids = np.concatenate([prefix, cut_body(score, start, stop)])
+        if len(ids) <= context:
+            return ids, stop
+        if stop - start == 1:
+            raise TrainingError(
+                f"One note with its prefix takes {len(ids)} tokens, more than the context of {context}: validate with a longer --context."
+            )
+        stop = max(start + 1, stop - -(-(len(ids) - context) // MOST_TOKENS_A_NOTE))
 
 
 def evaluate(

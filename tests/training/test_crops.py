@@ -12,10 +12,30 @@ from hypothesis import strategies as st
 from tokenization.codec import decode, encode, first_error
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Meter, Score
 from tokenization.vocabulary import BOS_ID, EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
-from training.arguments import DataArguments
-from training.augmentation import Stage, augment, rescaled, with_octave, with_pace, with_pitches, without_voice
+from training.arguments import DataArguments, parse_arguments
+from training.augmentation import (
+    Stage,
+    augment,
+    read_stages,
+    rescaled,
+    stage_at,
+    with_octave,
+    with_pace,
+    with_pitches,
+    without_voice,
+)
 from training.batches import collate, crops, pack, plan_epoch
-from training.crops import cut_body, cut_prefix, cut_segment, drop_conditions, meter_at, notes_in, type_of_positions
+from training.crops import (
+    cut_body,
+    cut_prefix,
+    cut_segment,
+    drop_conditions,
+    meter_at,
+    notes_in,
+    tokens_by_note,
+    type_of_positions,
+)
+from training.errors import TrainingError
 from training.evaluation import windows
 
 from .conftest import make_pieces, random_score
@@ -81,12 +101,26 @@ def test_windows_count_every_note_and_token_once(score: Score, context: int):
     for place in range(4):
         assert sum(int((w.terms == place).sum()) for w in found) == int((term == place).sum())
     assert all(len(w.ids) <= context and first_error(w.ids) is None for w in found)
-    if len(whole) > context:
+    if len(whole) > context and tokens_by_note(score).max() == 4:
         fit = notes_in(context) - 8
         # Each note after the first window is counted with at least a stride's worth of notes before it, or all there are.
         for window in found[1:]:
             note, _ = type_of_positions(window.ids)
             assert note[window.terms >= 0].min() >= fit - max(1, int(fit * 0.5)) - 1
+
+
+def test_windows_of_long_steps_and_many_meters_fit_and_count_once():
+    from training.crops import Piece
+
+    # Every step takes two TIME tokens, and every bar has another meter: six tokens a note.
+    meters = [Meter(i * 108, *((4, 4), (3, 4))[i % 2]) for i in range(60)]
+    score = Score([(i * 108, 12, 60, 0) for i in range(60)], meters=meters, key="C major").quantised()
+    assert tokens_by_note(score)[:-1].min() >= 5
+    found = list(windows(Piece("p", score, "1"), 0, 96))
+    assert all(len(w.ids) <= 96 for w in found)
+    assert sum(int((w.terms == 0).sum()) for w in found) == 60
+    with pytest.raises(TrainingError, match="context of 8"):
+        list(windows(Piece("p", score, "1"), 0, 8))
 
 
 def test_terms_leave_out_prefix_first_time_meter_and_specials():
@@ -171,8 +205,33 @@ def test_each_augmentation_does_what_it_says():
     double = rescaled(score, double=True)
     assert double.meters[0].name == "2/2"
     np.testing.assert_array_equal(double.array[:, [ONSET, DURATION]], 2 * score.array[:, [ONSET, DURATION]])
-    assert rescaled(double, double=False) == score
-    assert rescaled(score.replace(meters=[Meter(0, 4, 4)]), double=True).meters[0].name == "4/4"  # 4/2 has no token
+    np.testing.assert_array_equal(rescaled(double, double=False).array, score.array)
+    wide = score.replace(meters=[Meter(0, 4, 4)])
+    # There is no 4/2: a bar becomes two. There is no 18/8 either, and two bars of 9/8 would have the wrong beats.
+    assert rescaled(wide, double=True).meters == (Meter(0, 4, 4),)
+    np.testing.assert_array_equal(rescaled(wide, double=True).array, double.array)
+    assert rescaled(wide, double=False).meters == (Meter(0, 2, 4),)
+    nine = score.replace(meters=[Meter(0, 9, 8)])
+    assert rescaled(nine, double=True) is nine
+    odd = score.replace(notes=[(0, 3, 60, 0)])
+    assert rescaled(odd, double=False) is odd
+
+
+def test_a_stage_changes_the_share_of_pieces_that_it_says():
+    stage = Stage(share=0.5, transpose=1, transpose_share=1.0)
+    pieces = make_pieces(60, notes=20)
+    drawn = [augment(piece, stage, np.random.default_rng(i))[0] for i, piece in enumerate(pieces)]
+    changed = sum(score is not piece.score for score, piece in zip(drawn, pieces, strict=True))
+    assert 20 <= changed <= 40
+
+
+def test_the_recipe_of_the_original_has_its_three_stages():
+    arguments = parse_arguments(["--config", "seed"])
+    stages = read_stages(arguments.augmentation.stages)
+    at = [stage_at(stages, epoch / arguments.fit.epochs) for epoch in range(arguments.fit.epochs)]
+    assert set(at[:10]) == {Stage(until=0.1)}
+    assert set(at[10:30]) == {Stage(until=0.3, share=0.5, transpose=1, transpose_share=1.0, tempo=0.05)}
+    assert set(at[30:]) == {Stage(until=1.0, share=0.8, transpose=2, transpose_share=1.0, tempo=0.15)}
 
 
 def test_tempo_scaling_moves_the_tempo_token_alone():
