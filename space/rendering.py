@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenization import MusicGPTError, Note, Score
+from tokenization.guarded import Limits
 
 from .audio import LONGEST, mp3_bytes, soundfont, synthesise, wav_bytes
 from .engraving import engrave
@@ -14,6 +15,7 @@ from .report import assess
 # What an upload may have. tokenization has limits of its own, against attacks; these are what one visitor may ask of the Space.
 MAX_UPLOAD_BYTES = 2 * 2**20
 MAX_UPLOAD_NOTES = 6000
+UPLOAD_LIMITS = Limits(seconds=20.0, cpu_seconds=10, megabytes=256)
 UPLOAD_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 

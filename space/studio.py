@@ -335,7 +335,7 @@ class Studio:
             MusicGPTError: one sentence for the visitor.
         """
         # Gradio's own kind of string would make the other process import all of Gradio.
-        return self.workers.run(rendering.read_upload, str(path), timeout=20.0)
+        return self.workers.run(rendering.read_upload, str(path), limits=rendering.UPLOAD_LIMITS)
 
 
 def page_engraving(candidate: Candidate, engraving: dict[str, Any]) -> dict[str, Any]:

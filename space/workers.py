@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import contextlib
+import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-from tokenization.errors import MusicGPTError
+from tokenization.guarded import USUAL, GuardedProcess, Limits, WorkerDiedError, WorkerHungError
+
+from .turns import BusyError
 
 Result = TypeVar("Result")
-
-
-class WorkError(MusicGPTError):
-    """Work in a process beside the server took too long or took its process down."""
-
-
-def _end_with_parent() -> None:
-    """Run in a fresh process: end it when the server ends, however that happens (a killed server cannot tell its workers)."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-        os._exit(0)
-
-    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+# How long work waits for a free process before its visitor is told that the server is busy.
+WAIT_SECONDS = 180.0
 
 
 def _warm() -> None:
@@ -40,63 +25,91 @@ def _warm() -> None:
 
 
 class Workers:
-    """A small pool of spawned processes that survives the death of its members.
+    """A few guarded processes; what takes one of them down reaches nobody else's work, and another takes its place.
 
     Args:
         processes (`int`): how many; two serve the two halves of a finished piece (sound; score, picture and figures) at once.
+
+    Attributes:
+        processes (`int`): as given.
+        replaced (`int`): how many processes died, hung or came to a limit until now.
     """
 
     def __init__(self, processes: int = 2):
-        self._processes = processes
+        self.processes = processes
+        self.replaced = 0
+        # Whoever takes a process out may use it; `None` stands for one that is made when it is needed. The one that
+        # worked last comes first: its libraries are loaded.
+        self._free: queue.LifoQueue[GuardedProcess | None] = queue.LifoQueue()
+        for _ in range(processes):
+            self._free.put(None)
+        self._all: set[GuardedProcess] = set()
         self._lock = threading.Lock()
-        self._pool: ProcessPoolExecutor | None = None
+        self._closed = False
 
     def start(self) -> None:
         """Start all processes and load their libraries, without waiting for them."""
-        for _ in range(self._processes):
-            self._submit(_warm)
+        for _ in range(self.processes):
+            threading.Thread(target=self._start_one, name="warm", daemon=True).start()
 
-    def _submit(self, work: Callable[..., Any], *arguments: Any) -> tuple[ProcessPoolExecutor, Future]:
+    def _start_one(self) -> None:
+        with contextlib.suppress(WorkerDiedError, BusyError):  # a server that ends at once ends its workers while they start
+            self.run(_warm)
+
+    @property
+    def alive(self) -> int:
+        """How many processes live; those that nobody has needed yet are not counted."""
         with self._lock:
-            if self._pool is None:
-                # Spawned, not forked: the server has threads, and libraries with locks that a fork would copy held.
-                context = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_end_with_parent)
-            return self._pool, self._pool.submit(work, *arguments)
+            return sum(process.alive for process in self._all)
 
-    def _discard(self, pool: ProcessPoolExecutor) -> None:
-        with self._lock:
-            if self._pool is pool:
-                self._pool = None
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-
-    def run(self, work: Callable[..., Result], *arguments: Any, timeout: float = 60.0) -> Result:
+    def run(self, work: Callable[..., Result], *arguments: Any, limits: Limits = USUAL) -> Result:
         """The result of `work(*arguments)`, computed in one of the processes.
 
-        A process that dies is replaced; the work is then tried once more, as it may have died of another visitor's work.
+        A process that dies or hangs is replaced, and the work is tried once more: it may have been struck by chance.
+
+        Args:
+            limits (`Limits`): what the work may take; they count from when a process is free.
 
         Raises:
-            WorkError: after `timeout` seconds, or when the work has taken two processes down.
+            WorkError: when the work came to its limit of memory or processor time, or has lost two processes.
+            BusyError: when no process was free for `WAIT_SECONDS`.
             Exception: whatever `work` raises.
         """
-        for attempt in (1, 2):
-            pool, future = self._submit(work, *arguments)
-            try:
-                return future.result(timeout)
-            except FutureTimeout as error:
-                self._discard(pool)
-                raise WorkError(f"That took longer than {timeout:.0f} seconds and was given up; try a shorter piece.") from error
-            except BrokenProcessPool as error:
-                self._discard(pool)
-                if attempt == 2:
-                    raise WorkError("That file or piece could not be processed; it may be damaged.") from error
+        try:
+            process = self._free.get(timeout=WAIT_SECONDS)
+        except queue.Empty as error:
+            raise BusyError("The server has more to do than it can; please try again in a few minutes.") from error
+        try:
+            for attempt in (1, 2):
+                process = self._living(process)
+                try:
+                    return process.run(work, *arguments, limits=limits)
+                except (WorkerDiedError, WorkerHungError):
+                    if attempt == 2 or self._closed:
+                        raise
+        finally:
+            self._free.put(process)
         raise AssertionError("unreachable")
 
-    def close(self) -> None:
-        """End all processes."""
+    def _living(self, process: GuardedProcess | None) -> GuardedProcess:
+        """The process, or a new one in its place."""
+        if process is not None and process.alive:
+            return process
         with self._lock:
-            pool = self._pool
-        if pool is not None:
-            self._discard(pool)
+            if self._closed:
+                raise BusyError("The server is being shut down.")
+            if process is not None:
+                self.replaced += 1
+                self._all.discard(process)
+                process.close()
+            fresh = GuardedProcess()
+            self._all.add(fresh)
+        return fresh
+
+    def close(self) -> None:
+        """End all processes; work that is under way ends with them."""
+        with self._lock:
+            self._closed = True
+            for process in self._all:
+                process.kill()
+            self._all.clear()

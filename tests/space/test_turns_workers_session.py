@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from space.session import HISTORY, Candidate, Folders, Session, Take
 from space.turns import BusyError, Turns
-from space.workers import WorkError, Workers
-from tokenization import MusicGPTError, Score, ScoreReadError
+from space.workers import Workers
+from tokenization import MusicGPTError, Score, guarded
+from tokenization.guarded import Limits, TimeLimitError, WorkerDiedError
 
 
 def test_turns_come_in_order_and_only_one_at_a_time():
@@ -58,37 +61,64 @@ def test_too_many_are_turned_away():
         assert in_front(0) == 0
 
 
-def die(code: int) -> None:
-    """Take the process down, as a crash in a library would."""
-    os._exit(code)
-
-
 def die_once(path: str) -> str:
-    """Take the process down the first time."""
+    """Take the process down the first time, as a crash in a library would."""
     if not os.path.exists(path):
         with open(path, "w"):
             os._exit(3)
     return "done"
 
 
-def refuse() -> None:
-    """Fail as a reader does."""
-    raise ScoreReadError("no score")
-
-
-def test_workers_survive_death_errors_and_delay(tmp_path):
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    """One process, so that what strikes it strikes the next work."""
     workers = Workers(1)
-    try:
-        assert workers.run(die_once, str(tmp_path / "been")) == "done"
-        with pytest.raises(ScoreReadError, match="no score"):
-            workers.run(refuse)
-        with pytest.raises(WorkError, match="damaged"):
-            workers.run(die, 1)
-        with pytest.raises(WorkError, match="longer than"):
-            workers.run(time.sleep, 30, timeout=0.5)
-        assert workers.run(abs, -3) == 3
-    finally:
-        workers.close()
+    yield workers
+    workers.close()
+
+
+def test_a_process_that_was_killed_or_hangs_while_idle_is_replaced(workers, monkeypatch):
+    monkeypatch.setattr(guarded, "TAKE_UP_SECONDS", 0.5)
+    first = workers.run(os.getpid)
+    assert workers.run(os.getpid) == first
+    os.kill(first, signal.SIGKILL)
+    second = workers.run(os.getpid)
+    os.kill(second, signal.SIGSTOP)
+    third = workers.run(os.getpid)
+    assert len({first, second, third}) == 3
+    assert (workers.replaced, workers.alive) == (2, 1)
+
+
+def test_work_that_was_struck_is_tried_once_more(workers, tmp_path):
+    assert workers.run(die_once, str(tmp_path / "been")) == "done"
+    with pytest.raises(WorkerDiedError, match="damaged"):
+        workers.run(os._exit, 1)
+    with pytest.raises(TimeLimitError, match=r"longer than 0\.5 seconds"):
+        workers.run(time.sleep, 30, limits=Limits(seconds=0.5))
+    assert workers.run(abs, -3) == 3
+    assert workers.replaced == 5
+
+
+def test_work_is_refused_when_no_process_gets_free_or_the_server_ends(workers, monkeypatch):
+    monkeypatch.setattr("space.workers.WAIT_SECONDS", 0.1)
+    ends: list[Exception] = []
+
+    def wait_long() -> None:
+        try:
+            workers.run(time.sleep, 60)
+        except WorkerDiedError as error:
+            ends.append(error)
+
+    long = threading.Thread(target=wait_long)
+    long.start()
+    with pytest.raises(BusyError, match="more to do"):
+        while True:  # until the other thread has the process
+            workers.run(abs, -3)
+    workers.close()
+    long.join(10)
+    assert len(ends) == 1
+    with pytest.raises(BusyError, match="shut down"):
+        workers.run(abs, -3)
 
 
 def test_folders_are_private_swept_and_kept(tmp_path):
@@ -136,4 +166,3 @@ def test_undo_goes_back_take_by_take():
 
 def test_error_of_turns_is_for_visitors():
     assert issubclass(BusyError, MusicGPTError)
-    assert issubclass(WorkError, MusicGPTError)
