@@ -241,7 +241,7 @@ class _BarWriter:
             parts += [f'<beam number="{k}">{name}</beam>' for k, name in enumerate(symbol.beams, 1)]
         marks = tie.replace("<tie ", "<tied ")
         if first and symbol.tuplet:
-            marks += f'<tuplet type="{symbol.tuplet}" bracket="{"no" if symbol.beams else "yes"}"/>'
+            marks += f'<tuplet type="{symbol.tuplet}" bracket="{"yes" if symbol.bracket else "no"}"/>'
         if marks:
             parts.append(f"<notations>{marks}</notations>")
         return "".join(parts) + "</note>\n"

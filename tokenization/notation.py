@@ -1,7 +1,4 @@
-"""From notes to what an engraver writes: bars, staves, notatable values, ties, tuplets and beams.
-
-A tick is a 24th of a quarter note, so plain values are the multiples of 3 ticks and triplets make up the rest.
-"""
+"""From notes to what an engraver writes: bars of lanes of symbols. How values are cut stands in `note_values`, beams in `beams`."""
 
 from __future__ import annotations
 
@@ -11,16 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from .beams import beam, mark_tuplets
+from .note_values import PLAIN, TRIPLET, grid, pieces, triplet_windows
 from .score import DURATION, ONSET, PITCH, VOICE, Meter, Score
 from .vocabulary import MAX_VOICES
 
-# Ticks -> (name, dots) of values outside and inside triplets (three in the time of two).
-_NAMES = ("64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")
-PLAIN = {3 * 2**i // 2: (name, 0) for i, name in enumerate(_NAMES) if i} | {
-    9 * 2**i // 4: (name, 1) for i, name in enumerate(_NAMES) if i >= 2
-}
-TRIPLET = {2**i: (name, 0) for i, name in enumerate(_NAMES[:6])} | {3 * 2 ** (i - 1): (name, 1) for i, name in enumerate(_NAMES[:5]) if i}
-BEAMS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4}
 LANES = 4  # voices a staff, as notation programs have them
 MIDDLE = 60  # a middle voice whose bar lies lower than this on average goes to the lower staff
 
@@ -35,6 +27,7 @@ class Symbol:
         value (`str`), dots (`int`): the written value.
         triplet (`str`): the value of which three stand in the time of two; empty outside triplets.
         tuplet (`str`): `"start"` or `"stop"` at the ends of a group.
+        bracket (`bool`): whether the group that starts here needs a bracket.
         tied_from, tied_to (set of `int`): the notes that continue, and those that are continued.
         beams (list of `str`): from the first beam inwards, as MusicXML names them.
     """
@@ -46,6 +39,7 @@ class Symbol:
     dots: int
     triplet: str = ""
     tuplet: str = ""
+    bracket: bool = False
     tied_from: frozenset[int] = frozenset()
     tied_to: frozenset[int] = frozenset()
     beams: list[str] = field(default_factory=list)
@@ -211,189 +205,30 @@ def _segments(bar: Bar, events: list[Event]) -> list[Event]:
     return segments
 
 
-def beat_ticks(meter: Meter) -> int:
-    """The beat by which notes are grouped: a dotted one in compound meters, at most a quarter in the others."""
-    unit = 96 // meter.denominator
-    if meter.numerator % 3 == 0 and meter.denominator >= 8:
-        return 3 * unit
-    return max(1, min(24, unit))
-
-
 def _write(segments: list[Event], bar: Bar, array: np.ndarray) -> list[Symbol]:
     """Written symbols for the segments of a bar, with tuplets and beams."""
     length = bar.end - bar.start
+    divisions = grid(bar.meter)
     # An incomplete bar at the beginning ends at the bar line, so its beats are counted from behind.
     offset = (-length) % bar.meter.bar_ticks if bar.new_meter and length < bar.meter.bar_ticks else 0
-    windows = _triplet_windows(segments, offset, length)
+    windows = triplet_windows([(start + offset, end + offset) for start, end, _ in segments], divisions, offset + length)
     symbols: list[Symbol] = []
     for start, end, notes in segments:
-        for at, ticks, triplet in _pieces(start + offset, end + offset, bar.meter, windows, is_rest=not notes):
+        for at, ticks, triplet in pieces(start + offset, end + offset, divisions, windows, is_rest=not notes):
             value, dots = (TRIPLET if triplet else PLAIN)[ticks]
             begins = bar.start + at - offset
             before = frozenset(i for i in notes if array[i, ONSET] < begins)
             after = frozenset(i for i in notes if array[i, ONSET] + array[i, DURATION] > begins + ticks)
             triplet_of = "eighth" if triplet else ""
             symbols.append(Symbol(at - offset, ticks, notes, value, dots, triplet_of, tied_from=before, tied_to=after))
-    _mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
-    _beam(symbols, offset, beat_ticks(bar.meter))
+    beam(symbols, offset, divisions)
+    mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
     return symbols
 
 
 def rests(bar: Bar) -> list[Symbol]:
     """The rests of a bar in which nothing sounds."""
     return _write([(0, bar.end - bar.start, [])], bar, np.zeros((0, 4), dtype=np.int64))
-
-
-def _triplet_windows(segments: list[Event], offset: int, length: int) -> list[tuple[int, int]]:
-    """The stretches of a bar written in triplets, which hold the odd times; none overlaps another."""
-    edges = {offset, offset + length} | {offset + t for start, end, _ in segments for t in (start, end)}
-    windows: list[tuple[int, int]] = []
-    low = offset
-    for t in sorted(edges):
-        if t % 3 and t >= low:
-            windows.append(_window(edges, t, low, offset + length))
-            low = windows[-1][1]
-    return windows
-
-
-def _window(edges: set[int], t: int, low: int, high: int) -> tuple[int, int]:
-    """The smallest of an eighth, a quarter or a half around `t` that begins and ends with a note, else the quarter; where the space from
-    `low` to `high` does not hold that one, what it holds."""
-    for size in (12, 24, 48):
-        start = t - t % size
-        whole = low <= start and start + size <= high
-        fits = start in edges and start + size in edges and (size < 48 or _whole_half(edges, t))
-        if whole and (fits or (size == 24 and not _whole_half(edges, t))):
-            return start, start + size
-    for size in (12, 6, 3):
-        start = t - t % size
-        if low <= start and start + size <= high:
-            return start, start + size
-    return max(low, t - t % 3), min(high, t - t % 3 + 3)  # the bar line itself is off the grid
-
-
-def _whole_half(edges: set[int], t: int) -> bool:
-    """Whether the half note around `t` is divided in quarter-note triplets and nothing else."""
-    start = t - t % 48
-    return start in edges and start + 48 in edges and all(e % 16 == 0 for e in edges if start < e < start + 48)
-
-
-def _pieces(
-    start: int, end: int, meter: Meter, windows: list[tuple[int, int]], is_rest: bool
-) -> list[tuple[int, int, bool]]:
-    """Notatable pieces of a note or rest from `start` to `end`: place, ticks, whether a triplet."""
-    cuts = sorted({start, end} | {t for window in windows for t in window if start < t < end})
-    pieces: list[tuple[int, int, bool]] = []
-    for a, b in zip(cuts, cuts[1:], strict=False):
-        triplet = any(low <= a and b <= high for low, high in windows)
-        pieces += _triplets(a, b) if triplet else _plain(a, b, meter, is_rest)
-    return pieces
-
-
-def _triplets(start: int, end: int) -> list[tuple[int, int, bool]]:
-    """Inside a triplet: the largest values first."""
-    pieces = []
-    while start < end:
-        ticks = max(t for t in TRIPLET if t <= end - start)
-        pieces.append((start, ticks, True))
-        start += ticks
-    return pieces
-
-
-def _plain(start: int, end: int, meter: Meter, is_rest: bool) -> list[tuple[int, int, bool]]:
-    """Outside triplets: one value where there is one and it does not hide the beat, else cut at the strongest beat inside."""
-    if end <= start:
-        return []
-    if (end - start) % 3 or start % 3:  # only where the bar line itself is off the grid: written as triplets
-        return _triplets(start, end)
-    ticks = end - start
-    cut = _strongest_inside(start, end, meter)
-    hides = cut is not None and (start % ticks > 0 if is_rest else _hides_beat(start, end, cut, meter))
-    if ticks in PLAIN and not hides:
-        return [(start, ticks, False)]
-    if cut is None:
-        value = max(t for t in PLAIN if t <= ticks)
-        return [(start, value, False), *_plain(start + value, end, meter, is_rest)]
-    return _plain(start, cut, meter, is_rest) + _plain(cut, end, meter, is_rest)
-
-
-def _levels(meter: Meter) -> list[int]:
-    """Lengths of the bar and its divisions, from the longest."""
-    bar, beat = meter.bar_ticks, beat_ticks(meter)
-    levels = [bar]
-    if bar % 2 == 0 and bar // 2 > beat and (bar // 2) % beat == 0:
-        levels.append(bar // 2)
-    levels.append(beat)
-    small = beat // 3 if beat % 9 == 0 else beat // 2
-    while small >= 3 and small % 3 == 0:
-        levels.append(small)
-        small //= 2
-    return levels
-
-
-def _strongest_inside(start: int, end: int, meter: Meter) -> int | None:
-    """The strongest place between start and end: the first multiple of the longest division; `None` if there is none."""
-    for level in _levels(meter):
-        place = start - start % level + level
-        if place < end:
-            return place
-    return None
-
-
-def _hides_beat(start: int, end: int, cut: int, meter: Meter) -> bool:
-    """Whether one symbol across `cut` would be hard to read: it starts off the beat and crosses more than half a beat's weight."""
-    bar, beat = meter.bar_ticks, beat_ticks(meter)
-    ticks = end - start
-    if start % bar == 0 or ticks >= bar:
-        return False
-    if start % beat == 0:
-        # On a beat: only the middle of an even bar must show, and only if the note does not fill its half.
-        half = bar // 2
-        even = bar % 2 == 0 and half % beat == 0 and half > beat
-        return even and start % half != 0 and cut % half == 0 and ticks > 2 * beat
-    # Off the beat: eighth, quarter, eighth is common; anything that crosses further is cut.
-    return not (ticks <= beat and (cut - start) * 2 == ticks and beat != 36 and beat != 18)
-
-
-def _mark_tuplets(symbols: list[Symbol], windows: list[tuple[int, int]]) -> None:
-    for low, high in windows:
-        inside = [s for s in symbols if s.triplet and low <= s.start and s.start + s.ticks <= high]
-        for symbol in inside:
-            symbol.triplet = {3: "64th", 6: "32nd", 12: "16th", 48: "quarter"}.get(high - low, "eighth")
-        if inside:
-            inside[0].tuplet = "start"
-            inside[-1].tuplet = "stop" if len(inside) > 1 else ""
-
-
-def _beam(symbols: list[Symbol], offset: int, beat: int) -> None:
-    """Beams over the notes of one beat that are eighths or shorter."""
-    group: list[Symbol] = []
-    for symbol in symbols:
-        joins = symbol.notes and symbol.value in BEAMS
-        if group and (not joins or (symbol.start + offset) // beat != (group[0].start + offset) // beat):
-            _beam_group(group)
-            group = []
-        if joins:
-            group.append(symbol)
-    if group:
-        _beam_group(group)
-
-
-def _beam_group(group: list[Symbol]) -> None:
-    """Primary beam over all, further beams over runs, hooks for single notes."""
-    if len(group) < 2:
-        return
-    for level in range(1, 5):
-        for i, symbol in enumerate(group):
-            if BEAMS[symbol.value] < level:
-                continue
-            before = i > 0 and BEAMS[group[i - 1].value] >= level
-            after = i + 1 < len(group) and BEAMS[group[i + 1].value] >= level
-            if before or after:
-                name = "continue" if before and after else "end" if before else "begin"
-            else:
-                name = "backward hook" if i > 0 else "forward hook"
-            symbol.beams.append(name)
 
 
 def _assign_staves(score: Score, bars: list[Bar]) -> None:
