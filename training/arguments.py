@@ -97,6 +97,8 @@ class ModelArguments:
     """Fields of the model's config that differ from its default, such as `{hidden_size: 128}`."""
     init_from: str | None = None
     """Begin with the weights of this checkpoint folder or Hub id; `shipped` is the one that comes with the project."""
+    teachers: list[str] = field(default_factory=list)
+    """Checkpoints (folders, runs' folders, Hub ids) whose mean the model learns beside the data; see `teacher_share` and `training.ensemble`."""
     dropout: float | None = None
     """Dropout of the embeddings and of what each sub-layer adds; the config's own values when not given."""
     gradient_checkpointing: bool = False
@@ -141,6 +143,8 @@ class FitArguments:
     """Learning rate at the end, as a share of the peak."""
     ema_decay: float | None = None
     """Keep an exponential average of the weights with this decay; it is what is validated and saved."""
+    teacher_share: float | None = None
+    """With `teachers`: the share of each target that is their distribution; the rest is the token of the data."""
     label_smoothing: float = 0.0
     """Share of the target spread over the tokens of the target's own type."""
 

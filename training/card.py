@@ -23,9 +23,9 @@ DATA = "data.json"
 # Of the arguments, what a reader of the card wants to know.
 _TOLD = {
     "data": ("form", "extra", "length", "packing", "condition_dropout"),
-    "model": ("model", "init_from", "dropout"),
+    "model": ("model", "init_from", "teachers", "dropout"),
     "fit": ("epochs", "max_steps", "batch_size", "optimizer", "learning_rate", "matrix_learning_rate", "weight_decay", "embedding_weight_decay",
-            "schedule", "warmup_ratio", "grad_clip", "ema_decay", "label_smoothing"),
+            "schedule", "warmup_ratio", "grad_clip", "ema_decay", "label_smoothing", "teacher_share"),
     "augmentation": ("stages",),
     "run": ("seed", "mixed_precision"),
 }  # fmt: skip

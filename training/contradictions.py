@@ -35,6 +35,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "fit.final_lr_ratio": (0, 1),
     "fit.ema_decay": (0, 0.999999),
     "fit.label_smoothing": (0, 0.9),
+    "fit.teacher_share": (0, 1),
     "evaluation.eval_every": (1, None),
     "evaluation.context": (32, None),
     "evaluation.musical_every": (0, None),
@@ -104,6 +105,14 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
         (
             evaluation.musical_every > 0 and model.model != "musicgpt",
             f"--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is {model.model}.",
+        ),
+        (
+            bool(model.teachers) != (fit.teacher_share is not None),
+            "--teachers says whom to learn from and --teacher_share how much: give both or neither.",
+        ),
+        (
+            bool(model.teachers) and fit.label_smoothing > 0,
+            "--label_smoothing and --teachers both say what a target is spread over: choose one.",
         ),
         (
             model.init_from is not None and bool(model.config_overrides),

@@ -167,7 +167,23 @@ class Trainer:
         self.unigram = unigram_nats(self.train_pieces, self.validation_pieces) if self.validation_pieces else None
         # Together: with FSDP accelerate hands the sharded parameters on to the optimisers.
         self.model, *self.optimizers = self.accelerator.prepare(model, *build_optimizers(model, arguments.fit))
+        self.teachers = self._load_teachers()
         self.average = WeightAverage(self.plain, arguments.fit.ema_decay) if arguments.fit.ema_decay else None
+
+    def _load_teachers(self) -> Any:
+        """The models that this one learns from, on its device; `None` without them."""
+        names = self.arguments.model.teachers
+        if not names:
+            return None
+        from .ensemble import Ensemble
+
+        teachers = Ensemble.load(names)
+        context = int(teachers.config.max_position_embeddings)
+        if context < self.arguments.data.length:
+            raise ArgumentsError(
+                f"--length {self.arguments.data.length} is more than the teachers can hold ({context} tokens)."
+            )
+        return teachers.to(self.accelerator.device)
 
     @property
     def plain(self) -> Any:
@@ -272,9 +288,8 @@ class Trainer:
         """Gradients of the mean loss over all processes' targets; this process's sums of loss, targets, terms and notes."""
         import torch
 
-        from .losses import smoothed, term_sums, token_losses
+        from .losses import term_sums, token_losses
 
-        fit = self.arguments.fit
         sums = torch.zeros(_TOTALS, dtype=torch.float64, device=self.accelerator.device)
         chunks = list(self._micro_batches(rows))
         for place, batch in enumerate(chunks):
@@ -287,15 +302,30 @@ class Trainer:
                 with self.accelerator.autocast():
                     logits = self.model(**self._inputs(tensors)).logits
                 losses = token_losses(logits, tensors["targets"])
-                learnt = (
-                    smoothed(logits, tensors["targets"], losses, fit.label_smoothing) if fit.label_smoothing else losses
-                )
+                learnt = self._learnt(logits, losses, tensors)
                 self.accelerator.backward(learnt.sum() * (self.world / max(1, targets)))
                 with torch.no_grad():
                     sums[0] += losses.double().sum()
                     sums[1] += batch.num_targets
                     sums[2:] += term_sums(losses, tensors["terms"])
         return sums.cpu().numpy()
+
+    def _learnt(self, logits: Any, losses: Any, tensors: dict[str, Any]) -> Any:
+        """The losses whose gradient is taken: those of the data, or mixed with the teachers' or with an even spread."""
+        import torch
+
+        fit = self.arguments.fit
+        if self.teachers is not None:
+            from .ensemble import distilled
+
+            with torch.no_grad(), self.accelerator.autocast():
+                taught = self.teachers(**self._inputs(tensors)).logits
+            return distilled(logits, taught, tensors["targets"], losses, fit.teacher_share)
+        if fit.label_smoothing:
+            from .losses import smoothed
+
+            return smoothed(logits, tensors["targets"], losses, fit.label_smoothing)
+        return losses
 
     def _inputs(self, tensors: dict[str, Any]) -> dict[str, Any]:
         """What the model is called with. Without packing padding stands at the right, where a causal model cannot see it: no mask is needed, and

@@ -1,6 +1,6 @@
 """The validation loss of a checkpoint in nats a note.
 
-python -m training.validate --checkpoint DIR|shipped --split validation [--data DIR]
+python -m training.validate --checkpoint DIR|shipped [DIR ...] --split validation [--data DIR]
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
         "every note counts once.",
     )
     parser.add_argument(
-        "--checkpoint", default="shipped", help="folder, a run's folder, Hub id, or `shipped` (default)"
+        "--checkpoint",
+        default=["shipped"],
+        nargs="+",
+        help="folder, a run's folder, Hub id, or `shipped` (default); of several the mean of the probabilities is measured",
     )
     add_data_arguments(parser)
     parser.add_argument(
@@ -90,16 +93,17 @@ def validate(given: argparse.Namespace) -> Any:
     """
     import torch
 
+    from .ensemble import Ensemble
     from .errors import TrainingError
     from .evaluation import evaluate_report
-    from .models import context_of, load_model
+    from .models import context_of
     from .sources import load_pieces
 
-    model = load_model(given.checkpoint)
+    model = Ensemble.load(given.checkpoint)
     limit = int(model.config.max_position_embeddings)
     if given.context is not None and not 32 <= given.context <= limit:
         raise TrainingError(f"--context is {given.context}; this model can hold 32 to {limit} tokens.")
-    context = given.context or context_of(given.checkpoint, model)
+    context = given.context or context_of(given.checkpoint[0], model)
     try:
         model.to(given.device)
     except (RuntimeError, AssertionError) as error:
@@ -108,7 +112,7 @@ def validate(given: argparse.Namespace) -> Any:
     if not pieces:
         raise TrainingError(f"The data has no piece for the split {given.split!r}.")
     about = {
-        "checkpoint": given.checkpoint,
+        "checkpoint": " + ".join(given.checkpoint),
         "split": given.split,
         "context": context,
         "overlap": "half",
