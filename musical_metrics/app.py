@@ -35,7 +35,7 @@ def measure(files: list[str] | None, key: str, form: str) -> tuple[str, Any, lis
     """
     pieces = load_functions()
     from musical_metrics.plot import draw
-    from musical_metrics.tables import number
+    from musical_metrics.tables import name_of, number
     from musical_metrics.view import View
     from tokenization.errors import MusicGPTError
 
@@ -49,11 +49,12 @@ def measure(files: list[str] | None, key: str, form: str) -> tuple[str, Any, lis
     for view in views:
         found = pieces.describe(view)
         value = f"{found['value']:.1f} of 100" if found["value"] is not None else f"no score: {found['reason']}"
-        lines.append(f"**{found['title']}**: {value} (against {found['compared_with']}). Nearest Bach passage: {found['nearest_passage']}.")
+        piece = name_of(view.score)
+        lines.append(f"**{piece}**: {value} (against {found['compared_with']}). Nearest Bach passage: {found['nearest_passage']}.")
         for name, judged in found["metrics"].items():
             band = f"{number(judged['low'])} to {number(judged['high'])}" if judged["n"] else "-"
             note = judged["reason"] or ("outside" if judged["outside"] else "")
-            rows.append([found["title"], name, number(judged["value"]), number(judged["median"]), band, note])
+            rows.append([piece, name, number(judged["value"]), number(judged["median"]), band, note])
     return "\n\n".join(lines), draw(views) if any(len(view.array) for view in views) else None, rows
 
 

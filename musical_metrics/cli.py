@@ -14,7 +14,7 @@ from tokenization.score import Score
 
 from .compare import Comparison, compare
 from .pieces import as_score, describe
-from .tables import comparison_table, piece_table
+from .tables import comparison_table, name_of, piece_table
 from .view import View
 
 DESCRIPTION = "Measure pieces against Bach: every metric with the band of held-out Bach, one musical score, the nearest passage."
@@ -136,7 +136,7 @@ def _as_text(views: Sequence[View], comparison: Comparison, copied: list | None)
         blocks.append(f"... and {len(views) - 3} more pieces (--json has them all)")
     if copied:
         lines = [
-            f"  {view.score.title}: mean similarity {report['mean_similarity']:.3f}, highest {report['highest_similarity']:.3f} ({report['nearest']})"
+            f"  {name_of(view.score)}: mean similarity {report['mean_similarity']:.3f}, highest {report['highest_similarity']:.3f} ({report['nearest']})"
             for view, report in zip(views, copied, strict=True)
             if report["mean_similarity"] is not None
         ]

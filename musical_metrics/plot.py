@@ -11,6 +11,7 @@ import numpy as np
 
 from .catalogue import METRICS, measure_all
 from .reference import bands, length_class, table
+from .tables import name_of
 from .view import View
 
 REACH = 4.0  # band widths shown on either side; what lies farther stands at the edge
@@ -51,8 +52,7 @@ def draw(views: Sequence[View]) -> Any:
     axes.set_yticks(range(len(metrics)), [metric.title for metric in metrics], fontsize=8)
     axes.set(xlim=(-REACH - 0.2, REACH + 0.2), ylim=(len(metrics) - 0.4, -0.6))
     axes.set_xlabel("distance from Bach's median (0) in units of Bach's band (±1); green inside, red outside")
-    title = first.score.title or "piece"
-    axes.set_title(title if len(views) == 1 else f"{len(views)} pieces", loc="left")
+    axes.set_title(name_of(first.score) if len(views) == 1 else f"{len(views)} pieces", loc="left")
     axes.grid(axis="y", color="#eeeeee")
     axes.set_axisbelow(True)
     return figure

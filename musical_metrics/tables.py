@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from tokenization.heading import title_of
+from tokenization.score import Score
 
 from .catalogue import METRICS
 from .compare import Comparison
@@ -28,6 +32,14 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     return "\n".join(lines)
 
 
+def name_of(score: Score) -> str:
+    """The file that a piece was read from, with the title that it gives; else the title."""
+    title = title_of(score)
+    if not score.source:
+        return title
+    return score.source if title == Path(score.source).stem else f"{score.source} ({title})"
+
+
 def _mark(judged: Judged) -> str:
     if judged.value is None or not judged.outside or judged.high is None:
         return judged.reason or ""
@@ -44,7 +56,7 @@ def piece_table(view: View, bach: float | None = None) -> str:
     score = view.score
     found = musical_score(view)
     key = f"{score.key}{' (estimated)' if view.key_estimated else ''}" if score.key else "no key"
-    head = f"{score.title or score.source or 'piece'}: {len(score)} notes, {len(view.voices)} voices ({found.voicing}), {key}, {score.form or 'no form declared'}"
+    head = f"{name_of(score)}: {len(score)} notes, {len(view.voices)} voices ({found.voicing}), {key}, {score.form or 'no form declared'}"
     rows: list[tuple[str, ...]] = [("metric", "value", "Bach 5 %", "median", "95 %", "unit", "")]
     for metric in METRICS:
         judged = found.metrics[metric.name]

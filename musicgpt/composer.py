@@ -14,7 +14,7 @@ from tokenization.errors import MusicGPTError
 from tokenization.score import Note, Score
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
 
-from .composition import Composition
+from .composition import Composition, titled
 from .note_reader import NoteReader
 from .prompts import METER_IDS, TIME_ZERO, VOICE_IDS, Task, continuation, new_piece
 from .settings import Settings, SettingsError
@@ -329,7 +329,7 @@ def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -
         score = score.replace(tempo=TEMPO_QPM[score.tempo_class or "moderate"])
     assert settings.seed is not None
     return Composition(
-        score=score,
+        score=titled(score, settings, len(task.score)),
         ids=[*task.ids, *tokens],
         settings=settings,
         seed=settings.seed,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tokenization.heading import COMPOSER, facts, subtitle_of, title_of
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 
 if TYPE_CHECKING:
@@ -39,11 +40,19 @@ def write_png(score: Score, path: str | os.PathLike, num_prompt_notes: int = 0) 
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # Without the entry Software the file holds no version number, so equal pictures are equal files.
-        figure.savefig(beside, format="png", dpi=110, metadata={"Software": None})
+        figure.savefig(beside, format="png", dpi=110, metadata={"Software": None, **_texts(score)})
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
     return path
+
+
+def _texts(score: Score) -> dict[str, str]:
+    """What the PNG says of its piece, under the names that the format has for it."""
+    told = facts(score)
+    author = told.pop(COMPOSER, "")
+    found = {"Title": title_of(score), "Author": author, "Description": "; ".join(f"{name}: {value}" for name, value in told.items())}
+    return {name: text for name, text in found.items() if text}
 
 
 def draw(score: Score, num_prompt_notes: int = 0) -> Figure:
@@ -142,11 +151,10 @@ def _draw_notes(axes: Axes, score: Score, start: int, stop: int, num_prompt_note
 def _draw_heading(figure: Figure, score: Score, num_prompt_notes: int, height: float) -> None:
     from matplotlib.patches import Patch
 
-    words = [str(score.key) if score.key else None, score.meters[0].name, f"{len(score)} notes", f"{score.num_bars} bars"]
+    words = [score.key.name if score.key else None, score.meters[0].name, f"{len(score)} notes", f"{score.num_bars} bars", subtitle_of(score)]
     if num_prompt_notes:
         words.append(f"paler: the {num_prompt_notes} notes of the prompt")
-    title = score.title or " ".join(word for word in ("MusicGPT", score.form) if word)
-    figure.text(0.045, 1 - 0.3 / height, title, fontsize=14, color=_INK, fontweight="bold", va="center")
+    figure.text(0.045, 1 - 0.3 / height, title_of(score), parse_math=False, fontsize=14, color=_INK, fontweight="bold", va="center")
     figure.text(0.045, 1 - 0.55 / height, "  ·  ".join(word for word in words if word), fontsize=9, color=_INK, va="center")
     voices = np.unique(score.array[:, VOICE]).tolist()
     figure.legend(

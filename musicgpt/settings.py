@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -17,19 +16,6 @@ MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
 # Temperature of durations and steps in time, where none is asked for, as a multiple of the other one.
 RHYTHM_WARMTH = 1.05
-# How the settings that are numbers appear in a file name.
-_SHORT = {
-    "temperature": "temp",
-    "top_k": "topk",
-    "top_p": "topp",
-    "rhythm_temperature": "rhythm-temp",
-    "rhythm_top_p": "rhythm-topp",
-    "min_p": "minp",
-    "max_new_tokens": "max",
-    "min_bars": "bars",
-    "min_notes": "notes",
-    "seed": "seed",
-}
 
 
 class SettingsError(MusicGPTError):
@@ -148,20 +134,6 @@ class Settings:
                 raise SettingsError(f"Unknown setting {name!r}: the settings are {', '.join(known)}.")
         return cls(**data)
 
-    def file_stem(self) -> str:
-        """A file name without suffix that tells what was asked for, such as `fugue_d-minor_3-4_3-voices_seed-7`."""
-        wanted = self.resolved()
-        parts = [
-            self.form or "piece",
-            key_slug(wanted.key),
-            wanted.meter.replace("/", "-"),
-            self.voices and f"{self.voices}-voices",
-            self.tempo,
-            self.mood,
-        ]
-        parts += [f"{short}-{value}" for name, short in _SHORT.items() if (value := getattr(self, name)) is not None]
-        return "_".join(part for part in parts if part)
-
 
 @dataclass(frozen=True)
 class Resolved:
@@ -182,17 +154,6 @@ class Resolved:
     ends_when_long_enough: bool
     min_bars: int
     min_notes: int
-
-
-def key_slug(key: Key) -> str:
-    """`"f-sharp-minor"`: a key as a part of a file name."""
-    tonic = key.tonic.lower()
-    return f"{tonic[0]}{ {'#': '-sharp', 'b': '-flat'}.get(tonic[1:], '') }-{key.mode}"
-
-
-def slug(text: str, limit: int = 40) -> str:
-    """Any text as a safe part of a file name: letters, digits and single hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-")
 
 
 def _first(*values: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicgpt.moods import MOODS
 from musicgpt.settings import Settings, SettingsError
+from tokenization.heading import subtitle_of, title_of
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _report(piece: Composition, paths: list[Path]) -> dict[str, Any]:
         "files": {path.suffix[1:]: str(path) for path in paths},
         "settings": piece.settings.to_dict(),
         "seed": piece.seed,
+        "title": title_of(piece.score),
         "key": str(piece.score.key),
         "meter": piece.score.meters[0].name,
         "notes": len(piece.score),
@@ -134,10 +136,7 @@ def _report(piece: Composition, paths: list[Path]) -> dict[str, Any]:
 
 def _describe(piece: Composition, paths: list[Path]) -> str:
     score = piece.score
-    voices = f"{score.num_voices} voice{'s' if score.num_voices > 1 else ''}"
-    what = f"{score.form or 'piece'} in {score.key}, {score.meters[0].name}, {voices}, seed {piece.seed}"
-    if piece.num_prompt_notes:
-        what = f"continuation of {piece.num_prompt_notes} notes: {what}"
+    what = f"{title_of(score)} · {score.meters[0].name} · {subtitle_of(score)}"
     minutes, seconds = divmod(round(piece.music_seconds), 60)
     rate = piece.num_new_notes / max(piece.seconds, 1e-9)
     lines = [

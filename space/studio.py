@@ -16,6 +16,7 @@ from typing import Any
 
 from musicgpt import Settings
 from tokenization import MusicGPTError, Score
+from tokenization.heading import title_of
 
 from . import rendering
 from .roll import roll_value
@@ -85,10 +86,9 @@ def describe(candidate: Candidate) -> str:
     """One line on a finished piece."""
     score = candidate.score
     seconds = score.end / 24 / (score.tempo or 80) * 60
-    what = " ".join(word for word in (score.form or "piece", f"in {score.key}" if score.key else "") if word)
     ended = {"the limit": " · stopped at the limit of tokens", "you": " · stopped by you"}.get(candidate.ended, "")
     made = f" · seed {candidate.seed} · composed in {candidate.seconds:.1f} s" if candidate.seconds else f" · seed {candidate.seed}"
-    return f"{what[0].upper()}{what[1:]} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} · {clock(seconds)}{ended}{made}"
+    return f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} · {clock(seconds)}{ended}{made}"
 
 
 class Studio:

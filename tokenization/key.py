@@ -73,6 +73,11 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         return f"{self.tonic} {self.mode}"
 
+    @property
+    def name(self) -> str:
+        """The key in words: `"E-flat major"`; `str(key)` is `"Eb major"`."""
+        return f"{self.tonic[0]}{ {'': '', '#': '-sharp', 'b': '-flat'}[self.tonic[1:]] } {self.mode}"
+
     def transposition_to_normal(self) -> int:
         """Semitones, -6 to +5, that bring this key to C major or A minor by the nearest way."""
         target = 0 if self.mode == "major" else 9

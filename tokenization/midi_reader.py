@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .errors import ScoreReadError
+from .heading import read_facts
 from .key import Key
 from .note_table import is_layer
 from .parts import MAX_NOTES, RawScore, merge_meters, note_rounding, plural
@@ -19,7 +20,8 @@ _DRUMS = 9  # channel ten
 _KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))  # General MIDI pianos, harpsichord, clavichord, celesta, organs
 _MAX_EVENTS = 500_000
 _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
-VOICES_MARK = b"MusicGPT: channels are voices"  # a text event in files that `midi_writer` wrote
+FACT_MARK = "MusicGPT: "  # begins the text events of files that `midi_writer` wrote
+VOICES_MARK = f"{FACT_MARK}channels are voices".encode()
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 _SHARPS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
 _MINORS = dict(zip(range(-7, 8), ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"), strict=True))
@@ -36,6 +38,7 @@ class MidiEvents:
         names (dict): track -> its name.
         ours (`bool`): whether MusicGPT wrote the file, so that its channels are voices.
         keys (list of tuples): tick, track, sharps (negative: flats), 1 for minor.
+        facts (dict): what else such a file tells of its piece, by name.
     """
 
     notes: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
@@ -43,6 +46,7 @@ class MidiEvents:
     tempos: list[tuple[int, int, int]] = field(default_factory=list)
     keys: list[tuple[int, int, int, int]] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
     ours: bool = False
     zero_length: int = 0
     struck_again: int = 0
@@ -199,6 +203,9 @@ def _read_meta(
         found.keys.append((now, track, body[0] - 256 if body[0] > 127 else body[0], body[1]))
     elif kind == 0x01 and bytes(body) == VOICES_MARK:
         found.ours = True
+    elif kind == 0x01 and body.startswith(FACT_MARK.encode()):
+        name, _, value = bytes(body).decode("utf-8", errors="replace")[len(FACT_MARK) :].partition(": ")
+        found.facts[name] = value
     elif kind == 0x03 and track not in found.names:
         found.names[track] = bytes(body).decode("utf-8", errors="replace").strip()
     return (end if kind == 0x2F else at + size), 0
@@ -243,6 +250,8 @@ def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents,
     labels = [(note[4], note[3]) for note in notes]
     named_layers = any(is_layer(found.names.get(track, "")) for track, _ in set(labels))
     onsets = np.maximum(0, onsets + shift)
+    key = _declared_key(found, float(table[:, 0].min()))
+    told = read_facts(found.facts, key)
     if max(onsets.max(), durations.max()) > 2**40:
         raise ScoreReadError("The MIDI file holds a time beyond all limits.")
     return RawScore(
@@ -253,9 +262,11 @@ def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents,
         are_parts=False if named_layers else None,
         voices=table[:, 3].astype(np.int64) if found.ours and table[:, 3].max() < MAX_VOICES else None,
         meters=meters,
-        key=_declared_key(found, float(table[:, 0].min())),
+        key=told.key or key,
+        key_is_sure=told.key is not None,
         tempo=_tempo(found, float(table[:, 0].min())),
         title=found.names.get(0),
+        told=told,
         notices=notices,
     )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .midi_reader import VOICES_MARK
+from .heading import facts, title_of
+from .midi_reader import FACT_MARK, VOICES_MARK
 from .score import NOMINAL_QPM, VOICE, Score
 from .sounding import sounding
 from .vocabulary import TICKS_PER_QUARTER
@@ -74,15 +75,17 @@ def voice_events(rows: np.ndarray, channel: int) -> list[tuple[int, bytes]]:
 
 
 def _conductor(score: Score) -> bytes:
-    """The first track: title, tempo, key and the meters."""
+    """The first track: title, facts, tempo, key and the meters."""
     qpm = score.tempo or NOMINAL_QPM
-    events = [(0, _meta(0x01, VOICES_MARK)), (0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big")))]
+    texts = [VOICES_MARK, *(f"{FACT_MARK}{name}: {value}".encode(errors="replace") for name, value in facts(score).items())]
+    events = [(0, _meta(0x01, text)) for text in texts]
+    events.append((0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big"))))
     if score.key is not None and abs(score.key.fifths) <= 7:
         events.append((0, _meta(0x59, struct.pack(">bB", score.key.fifths, score.key.mode == "minor"))))
     for meter in score.meters:
         body = bytes((min(255, meter.numerator), meter.denominator.bit_length() - 1, 24, 8))
         events.append((meter.onset, _meta(0x58, body)))
-    return _track(events, score.title or "MusicGPT", channel=None)
+    return _track(events, title_of(score), channel=None)
 
 
 def _track(events: list[tuple[int, bytes]], name: str, channel: int | None) -> bytes:

@@ -15,6 +15,7 @@ from fractions import Fraction
 from xml.etree import ElementTree
 
 from .errors import ScoreReadError
+from .heading import COMPOSER, read_facts
 from .key import Key
 from .parts import MAX_BYTES, MAX_NOTES, MAX_TICKS, RawScore, check_size, merge_meters, note_rounding, plural
 from .score import Meter
@@ -332,6 +333,8 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
     labels = [_label(note) for note in found.notes]
     voices = [(int(note.voice) - 1) % MAX_VOICES for note in found.notes] if ours and _numbered(found.notes) else None
     staves = {(note.part, note.staff) for note in found.notes}
+    key = _declared_key(found)
+    told = read_facts(_facts(root, ours), key)
     return RawScore(
         [round(onset) for onset in onsets],
         [max(1, round(note.duration)) for note in found.notes],
@@ -341,9 +344,12 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         staves=[(note.part, note.staff) for note in found.notes],
         voices=voices,
         meters=meters,
-        key=_declared_key(found),
+        # A key counts as declared only where it names its mode, which no program does unasked.
+        key=told.key or key,
+        key_is_sure=key is not None,
         tempo=min(found.tempos, key=lambda tempo: tempo[:3])[3] if found.tempos else None,
         title=_title(root),
+        told=told,
         notices=notices,
     )
 
@@ -359,6 +365,16 @@ def _numbered(notes: list[_Note]) -> bool:
 def _title(root: ElementTree.Element) -> str | None:
     title = root.findtext("movement-title") or root.findtext("work/work-title") or ""
     return title.strip()[:200] or None
+
+
+def _facts(root: ElementTree.Element, ours: bool) -> dict[str, str]:
+    """Facts by name (`heading.facts`): the composer of any file, everything of our own."""
+    fields = root.findall("identification/miscellaneous/miscellaneous-field") if ours else []
+    found = {field.get("name", ""): field.text or "" for field in fields}
+    for creator in root.findall("identification/creator"):
+        if creator.get("type") == "composer" and (name := (creator.text or "").strip()):
+            found.setdefault(COMPOSER, name)
+    return found
 
 
 def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fraction], list[Meter]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ScoreError, ScoreReadError
+from .heading import Told
 from .key import Key
 from .score import COMMON_TIME, Meter, Score
 from .vocabulary import MAX_VOICES
@@ -33,6 +34,8 @@ class RawScore:
             notes have to tell (`None`).
         staves (sequence of hashables, *optional*): the staff of each note, where the file says it.
         voices (sequence of `int`, *optional*): the voices, where the file is known to hold true ones.
+        key_is_sure (`bool`): whether the key is what somebody meant, and not what a program writes where nobody said it.
+        told (`Told`): what else the file tells of the piece.
     """
 
     onsets: Sequence[int] | NDArray[np.int64]
@@ -44,8 +47,10 @@ class RawScore:
     voices: Sequence[int] | NDArray[np.int64] | None = None
     meters: list[Meter] = field(default_factory=list)
     key: Key | None = None
+    key_is_sure: bool = False
     tempo: float | None = None
     title: str | None = None
+    told: Told = field(default_factory=Told)
     notices: list[str] = field(default_factory=list)
 
 
@@ -106,8 +111,10 @@ def build_score(
             array,
             meters=meters,
             key=key if key is not None else raw.key,
-            form=form,
+            form=form or raw.told.form,
             tempo=raw.tempo,
+            tempo_class=raw.told.tempo_class,
+            info=raw.told.info,
             title=raw.title or None,
             source=source,
             notices=notices,

@@ -12,7 +12,6 @@ from .parts import RawScore, build_score, check_size
 from .score import Score
 
 SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl", ".tsv")
-MUSICXML = (".musicxml", ".xml", ".mxl")
 SURE = 0.1  # confidence of an estimated key that overrules a declared C major
 
 
@@ -60,8 +59,7 @@ def read_score_bytes(
     check_size(len(data))
     raw = _reader(suffix)(data)
     score = build_score(raw, key=key, form=form, source=source, staff_voices=staff_voices)
-    # A MusicXML key counts as declared only where it names its mode, which no program does unasked.
-    return score if raw.key is not None and suffix in MUSICXML else settle_key(score, declared=raw.key, asked=key)
+    return score if raw.key_is_sure else settle_key(score, declared=raw.key, asked=key)
 
 
 def read_score(

@@ -6,7 +6,8 @@ has its first note at onset 84, so the position in the bar is the onset modulo t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ ONSET, DURATION, PITCH, VOICE = range(4)  # columns of `Score.array`
 # Paces (onsets a second) at which slow ends and fast begins: the terciles of the train split of the WTC at NOMINAL_QPM.
 PACE_LIMITS = (4.5, 5.23)
 NOMINAL_QPM = 80.0
+FACT_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")  # what an entry of `Score.info` may be called
 
 
 class Note(NamedTuple):
@@ -128,12 +130,16 @@ class Score:
         transposition (`int`): semitones that were added to the original pitches to arrive at these; not compared.
         original_key (`Key`, *optional*): the key before that transposition; not compared.
         notices (sequence of `str`): what the reader left out or changed, in words; not compared.
+        info (mapping of `str` to `str`, *optional*): further facts by name, such as `composer` and `seed`; not compared. Files hold them
+            (`tokenization.heading`), tokens do not.
 
     Raises:
         ScoreError: naming the value that is out of range.
     """
 
-    __slots__ = ("array", "form", "key", "meters", "notices", "original_key", "source", "tempo", "tempo_class", "title", "transposition")
+    __slots__ = (
+        "array", "form", "info", "key", "meters", "notices", "original_key", "source", "tempo", "tempo_class", "title", "transposition",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -148,6 +154,7 @@ class Score:
         transposition: int = 0,
         original_key: Key | None = None,
         notices: Iterable[str] = (),
+        info: Mapping[str, str] | None = None,
     ):
         self.array: np.ndarray = _as_array(notes)
         _check_notes(self.array)
@@ -166,6 +173,10 @@ class Score:
         self.tempo, self.tempo_class, self.form = tempo, tempo_class, form
         self.title, self.source, self.notices = title, source, tuple(notices)
         self.transposition, self.original_key = transposition, original_key
+        self.info: dict[str, str] = dict(info or {})
+        for name, value in self.info.items():
+            if not (isinstance(name, str) and FACT_NAME.fullmatch(name) and isinstance(value, str)):
+                raise ScoreError(f"Facts must be texts by names of small letters, digits and hyphens, not {name!r}: {value!r}.")
 
     # -- looking at it -------------------------------------------------------------------------------------------------
 
@@ -340,6 +351,7 @@ class Score:
             "source": self.source,
             "transposition": self.transposition,
             "original_key": str(self.original_key) if self.original_key else None,
+            "info": dict(self.info),
         }
 
     @classmethod
@@ -361,6 +373,7 @@ class Score:
             meters=[Meter(*m) for m in data.get("meters") or [COMMON_TIME]],
             transposition=data.get("transposition") or 0,
             original_key=Key.parse(original) if original else None,
+            info=data.get("info"),
             **fields,
         )
 

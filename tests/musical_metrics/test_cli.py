@@ -48,6 +48,19 @@ def test_a_reference_folder_and_what_was_copied(folder, tmp_path_factory, wander
     assert "against 2 given pieces" in text
 
 
+def test_pieces_go_by_their_files_and_the_form_is_the_file_s(folder, wander, capsys):
+    files = [folder / f"own{i}.mid" for i in (1, 2)]
+    for file in files:
+        write_midi(wander(1, 160).replace(title=None, form="fugue", key="C major"), file)
+    assert cli.main([*map(str, files)]) == 0
+    text = capsys.readouterr().out
+    for file in files:
+        assert f"{file} (Fugue in C major, 3 voices): 160 notes" in text
+    assert text.count("held-out fugues, first 128 notes") == 2
+    assert cli.main([str(files[0]), "--form", "prelude"]) == 0
+    assert "held-out preludes" in capsys.readouterr().out
+
+
 def test_one_of_two_files_with_a_stem(folder):
     (folder / "piece1.musicxml").write_text("<score-partwise/>")
     assert [path.name for path in cli.score_files([folder])] == [f"piece{i}.mid" for i in range(4)]

@@ -50,10 +50,3 @@ def test_settings_go_through_plain_data():
     assert Settings.from_dict(settings.to_dict()) == settings
     with pytest.raises(SettingsError, match="vioces"):
         Settings.from_dict({"vioces": 3})
-
-
-def test_the_file_name_holds_settings_and_seed_and_nothing_a_file_system_minds():
-    settings = Settings(key="F# minor", form="fugue", meter="12/8", voices=4, tempo="slow", mood="serene", temperature=0.9, top_k=20, seed=7)
-    assert settings.file_stem() == "fugue_f-sharp-minor_12-8_4-voices_slow_serene_temp-0.9_topk-20_seed-7"
-    assert settings.file_stem() != settings.with_seed(8).file_stem()
-    assert Settings(temperature=0.9, seed=1).file_stem() != Settings(temperature=0.8, seed=1).file_stem()
