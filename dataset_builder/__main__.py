@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder to build; replaced as a whole when the build has succeeded",
+        help="folder to build; an earlier build there is replaced as a whole when this one has succeeded",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="build into a folder with other files in it, too; they stay unless one has the name of a new one",
     )
     parser.add_argument(
         "--route",
@@ -104,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         manifest=args.manifest,
         base_url=args.base_url,
         download_dir=args.download_dir,
+        overwrite=args.overwrite,
     )
     result = build_dataset(options)
     for config, report in result.reports.items():
@@ -127,8 +133,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dataset_builder", description=__doc__)
     add_arguments(parser)
     args = parser.parse_args(argv)
+    from tokenization.interruption import interruptible
+
     try:
-        return run(args)
+        return interruptible(lambda: run(args))
     except MusicGPTError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

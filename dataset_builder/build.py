@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -15,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tokenization.folders import check_folder, file_sha256, manifest_of, replacing_folder
+
 from .configs import CONFIGS, choose
 from .errors import DatasetError
 from .pieces import Collection, Piece
@@ -22,7 +23,7 @@ from .processing import Outcome
 from .sources import open_source
 
 STAMP = "build.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class BuildOptions:
     manifest: str | None = None
     base_url: str | None = None
     download_dir: str | None = None
+    overwrite: bool = False
 
 
 @dataclass
@@ -71,7 +73,7 @@ def code_digest() -> str:
 def _fingerprint(options: BuildOptions, collections: dict[str, Collection]) -> str:
     """Everything that the result depends on: code, versions, options, and the bytes of the files."""
     choices = {
-        k: v for k, v in asdict(options).items() if k not in ("out", "source", "num_proc", "force", "download_dir")
+        k: v for k, v in asdict(options).items() if k not in ("out", "source", "num_proc", "force", "download_dir", "overwrite")
     }
     packages = {name: version(name) for name in ("datasets", "pyarrow", "numpy", "music21")}
     contents = {name: collection.fingerprint() for name, collection in collections.items()}
@@ -86,38 +88,10 @@ def _stamp_of(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise DatasetError(f"{str(out)!r} is a file; --out takes a folder.")
-    if out.is_dir() and any(out.iterdir()) and _stamp_of(out) is None:
-        raise DatasetError(
-            f"The folder {str(out)!r} holds something else than a dataset built here; it would be replaced. Choose another --out."
-        )
-
-
-def _is_whole(folder: Path, stamp: dict[str, Any]) -> bool:
-    """Whether all files of the last build are there with the sizes they had."""
-    sizes: dict[str, int] = stamp.get("files", {})
-    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
-
-
-@contextlib.contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A new folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield fresh
-        os.chmod(fresh, 0o755)
-        old = None
-        if out.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent)) / "old"
-            os.replace(out, old)
-        os.replace(fresh, out)
-        if old is not None:
-            shutil.rmtree(old.parent)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+def _is_whole(folder: Path) -> bool:
+    """Whether all files of the last build are there as it wrote them."""
+    files = manifest_of(folder)
+    return bool(files) and all((folder / name).is_file() and file_sha256(folder / name) == digest for name, digest in files.items())
 
 
 def build_dataset(options: BuildOptions) -> BuildResult:
@@ -127,11 +101,12 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     `build.json`; the first config is the default one.
 
     Raises:
-        DatasetError: if a source or config cannot be built, or `out` holds something else.
+        DatasetError: if a source or config cannot be built.
+        FolderError: without `overwrite`, if `out` holds anything but an earlier build.
         PieceError: with `strict`, at the first piece that cannot be used.
     """
     start = time.perf_counter()
-    _check_out(options.out)
+    check_folder(options.out, "dataset", options.overwrite)
     for config in options.configs:
         if config not in CONFIGS:
             raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
@@ -150,10 +125,10 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     }
     fingerprint = _fingerprint(options, collections)
     stamp = _stamp_of(options.out)
-    if not options.force and stamp and stamp.get("fingerprint") == fingerprint and _is_whole(options.out, stamp):
+    if not options.force and stamp and stamp.get("fingerprint") == fingerprint and _is_whole(options.out):
         reports = json.loads((options.out / "report.json").read_text(encoding="utf-8"))
         return BuildResult(options.out, True, time.perf_counter() - start, reports)
-    with _replacing(options.out) as fresh:
+    with replacing_folder(options.out, "dataset", options.overwrite) as fresh:
         reports = _build_into(fresh, options, collections, fingerprint)
     return BuildResult(options.out, False, time.perf_counter() - start, reports)
 
@@ -173,12 +148,7 @@ def _build_into(
 
         write_plots(folder, list(collections), folder / "plots")
     (folder / "report.json").write_text(json.dumps(reports, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    files = {
-        path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-    (folder / STAMP).write_text(
-        json.dumps({"fingerprint": fingerprint, "files": files}, indent=1) + "\n", encoding="utf-8"
-    )
+    (folder / STAMP).write_text(json.dumps({"fingerprint": fingerprint}, indent=1) + "\n", encoding="utf-8")
     return reports
 
 

@@ -74,6 +74,10 @@ def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
             raise DatasetError(
                 "A worker process died, probably out of memory; build again with --num-proc 1."
             ) from error
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # else leaving the pool waits for what they are at
+            raise
 
 
 def process_all(

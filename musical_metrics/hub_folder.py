@@ -7,44 +7,53 @@ Hub) with the packages of `requirements.txt` alone.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import tempfile
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.part")
 
 
-def write_hub_folder(out: Path) -> Path:
-    """Write the folder, whole or not at all; an existing one is replaced.
+def write_hub_folder(out: Path, overwrite: bool = False) -> Path:
+    """Write the folder, whole or not at all; an earlier export is replaced.
 
     Args:
         out (`Path`): where; its name is the metric's name.
+        overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Returns:
         `out`.
+
+    Raises:
+        FolderError: without `overwrite`, if `out` holds anything but an earlier export.
     """
     import tokenization
+    from tokenization.folders import replacing_folder
 
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
-        folder = Path(temporary) / "folder"
-        shutil.copytree(PACKAGE, folder, ignore=LEFT_OUT)
+    with replacing_folder(out, "metric", overwrite) as folder:
+        shutil.copytree(PACKAGE, folder, ignore=LEFT_OUT, dirs_exist_ok=True)
         shutil.copytree(Path(tokenization.__file__).parent, folder / "tokenization", ignore=LEFT_OUT)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(folder, out)
     return out
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    print(write_hub_folder(parser.parse_args().out))
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    from tokenization.errors import MusicGPTError
+
+    parser = argparse.ArgumentParser(prog="python -m musical_metrics.hub_folder", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write; an earlier export is replaced")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder with other files in it, too; they stay")
+    given = parser.parse_args(argv)
+    try:
+        print(write_hub_folder(given.out, given.overwrite))
+    except MusicGPTError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

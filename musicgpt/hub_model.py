@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from tokenization.errors import MusicGPTError
+from tokenization.folders import replacing_folder
 
 AUTO_MAP = {
     "AutoConfig": "configuration_musicgpt.MusicGPTConfig",
@@ -19,35 +18,32 @@ TOKENIZER_MAP = {"AutoTokenizer": ["tokenization_musicgpt.MusicGPTTokenizer", No
 _SKIPPED = ("*.py", "__pycache__", ".*")
 
 
-def write_model_folder(out: Path, checkpoint: Path | None = None) -> Path:
-    """Write the folder, whole or not at all; an existing one is replaced.
+def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: bool = False) -> Path:
+    """Write the folder, whole or not at all; an earlier export is replaced.
 
     Args:
         out (`Path`): where.
         checkpoint (`Path`, *optional*): a folder that `save_pretrained` wrote; the shipped model when not given.
+        overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Returns:
         `out`.
 
     Raises:
         MusicGPTError: if `checkpoint` is no model.
+        FolderError: without `overwrite`, if `out` holds anything but an earlier export.
     """
     from modeling_musicgpt import shipped_checkpoint
 
     source = checkpoint or shipped_checkpoint()
     if not (source / "config.json").is_file() or not (source / "model.safetensors").is_file():
         raise MusicGPTError(f"No model in {source}: it needs config.json and model.safetensors.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as temporary:
-        folder = Path(temporary) / "folder"
-        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_SKIPPED))
+    with replacing_folder(out, "model", overwrite) as folder:
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_SKIPPED), dirs_exist_ok=True)
         _add_tokenizer(folder)
         _add_code(folder)
         _edit(folder / "config.json", auto_map=AUTO_MAP)
         _edit(folder / "tokenizer_config.json", auto_map=TOKENIZER_MAP, tokenizer_class="MusicGPTTokenizer")
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(folder, out)
     return out
 
 

@@ -25,7 +25,8 @@ FOLDERS = {"model": "model", "dataset": "dataset", "metric": "musical_metrics", 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("kind", nargs="?", default="model", choices=(*KINDS, "all"), help="what to export (default: model); all: the four below --out")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write; an existing one is replaced")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write; an earlier export there is replaced")
+    parser.add_argument("--overwrite", action="store_true", help="write into a folder with other files in it, too; they stay unless one has the name of a new one")
     parser.add_argument("--model", type=Path, metavar="DIR", help="model, all: a checkpoint; default the shipped one")
     parser.add_argument("--source", action="append", metavar="SOURCE", help="dataset, all: as for `musicgpt build-dataset`")
     parser.add_argument("--config", action="append", metavar="CONFIG", help="dataset, all: as for `musicgpt build-dataset`")
@@ -35,11 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folders and say where they are."""
+    from tokenization.folders import check_folder
+
     kinds = KINDS if args.kind == "all" else (args.kind,)
-    written = {}
-    for kind in kinds:
-        out = args.out / FOLDERS[kind] if args.kind == "all" else args.out
-        _WRITERS[kind](args, out)
+    places = {kind: args.out / FOLDERS[kind] if args.kind == "all" else args.out for kind in kinds}
+    for kind, out in places.items():
+        check_folder(out, kind, args.overwrite)  # all of them before the first is written
+    written: dict[str, dict[str, object]] = {}
+    for kind, out in places.items():
+        try:
+            _WRITERS[kind](args, out)
+        except KeyboardInterrupt as error:
+            error.add_note(f"Already written: {', '.join(str(places[k]) for k in written) or 'nothing'}.")
+            raise
         written[kind] = describe(out)
         if not args.json:
             print(f"{kind}: {out}, {written[kind]['files']} files, {written[kind]['megabytes']} MB")
@@ -57,7 +66,7 @@ def describe(folder: Path) -> dict[str, object]:
 def _model(args: argparse.Namespace, out: Path) -> None:
     from musicgpt.hub_model import write_model_folder
 
-    write_model_folder(out, args.model)
+    write_model_folder(out, args.model, args.overwrite)
 
 
 def _dataset(args: argparse.Namespace, out: Path) -> None:
@@ -65,23 +74,20 @@ def _dataset(args: argparse.Namespace, out: Path) -> None:
 
     if not args.source:
         raise MusicGPTError("A data set needs scores: give --source with a folder of scores, or --source music21.")
-    build_dataset(BuildOptions(out=out, source=tuple(args.source), configs=tuple(args.config or ("wtc-plus",))))
+    configs = tuple(args.config or ("wtc-plus",))
+    build_dataset(BuildOptions(out=out, source=tuple(args.source), configs=configs, overwrite=args.overwrite))
 
 
 def _metric(args: argparse.Namespace, out: Path) -> None:
     from musical_metrics.hub_folder import write_hub_folder
 
-    write_hub_folder(out)
+    write_hub_folder(out, args.overwrite)
 
 
 def _space(args: argparse.Namespace, out: Path) -> None:
-    import shutil
-
     from space.deploy import assemble
 
-    if (out / "app.py").is_file():
-        shutil.rmtree(out)  # an earlier export; any other folder with something in it is refused
-    assemble(out, args.repo)
+    assemble(out, args.repo, overwrite=args.overwrite)
 
 
 _WRITERS = {"model": _model, "dataset": _dataset, "metric": _metric, "space": _space}

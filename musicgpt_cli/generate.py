@@ -84,14 +84,19 @@ def run(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)  # a step of so small a model is over before a second thread has begun
     composer = Composer.from_pretrained(args.model)
-    with _Progress(quiet=args.json) as progress:
-        pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
-    reports = []
-    for piece in pieces:
-        paths = piece.write(args.out)
-        reports.append(_report(piece, paths))
-        if not args.json:
-            print(_describe(piece, paths))
+    reports: list[dict[str, Any]] = []
+    try:
+        with _Progress(quiet=args.json) as progress:
+            pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
+        for piece in pieces:
+            paths = piece.write(args.out)
+            reports.append(_report(piece, paths))
+            if not args.json:
+                print(_describe(piece, paths))
+    except KeyboardInterrupt as error:
+        whole = f"{len(reports)} of {args.num} pieces are whole in {args.out}." if reports else "no piece was written; that begins when all are composed."
+        error.add_note(whole)
+        raise
     seconds = time.perf_counter() - begun
     if args.json:
         print(json.dumps({"pieces": reports, "seconds": round(seconds, 2)}, indent=2))

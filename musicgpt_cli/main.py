@@ -1,7 +1,7 @@
 """`musicgpt SUBCOMMAND ...`: finds the subcommand, and turns errors into exit codes.
 
 Exit codes: 0 done; 1 it could not be done (no space, no permission, a subcommand's own verdict); 2 bad input: an unknown option, a
-setting out of range, a file that is no score; 130 interrupted.
+setting out of range, a file that is no score; 130 and 143 ended by SIGINT (Ctrl-C) and SIGTERM.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ examples:
   musicgpt evaluate out
 
 `musicgpt SUBCOMMAND --help` tells more.
-exit codes: 0 done, 1 could not be done, 2 bad input, 130 interrupted"""
+exit codes: 0 done, 1 could not be done, 2 bad input, 130 and 143 ended by SIGINT and SIGTERM"""
 
 
 def usage() -> str:
@@ -66,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, *rest = arguments
     if name not in SUBCOMMANDS:
         return _complain(f"unknown subcommand {name!r}: it must be one of {', '.join(SUBCOMMANDS)}")
-    return _guarded(name, rest)
+    from tokenization.interruption import interruptible
+
+    return interruptible(lambda: _guarded(name, rest))
 
 
 def _guarded(name: str, rest: list[str]) -> int:
@@ -91,9 +93,6 @@ def _guarded(name: str, rest: list[str]) -> int:
         return _complain(str(error))
     except ModuleNotFoundError as error:
         return _missing(name, error)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         return 1

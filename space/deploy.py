@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenization.errors import MusicGPTError
+from tokenization.folders import MANIFEST, replacing_folder
 
 # What is copied. The Space neither trains nor builds data sets.
 PACKAGES = ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt", "space")
@@ -59,41 +60,32 @@ def _copy_package(name: str, out: Path, with_weights: bool) -> None:
     shutil.copytree(source, out / name, ignore=shutil.ignore_patterns(*ignored))
 
 
-def assemble(out: Path, repo: str | None = None, model: str | None = None) -> Path:
+def assemble(out: Path, repo: str | None = None, model: str | None = None, overwrite: bool = False) -> Path:
     """Write the Space into a folder.
 
     Args:
-        out (`Path`): a folder that does not exist yet or is empty; it appears whole or not at all.
+        out (`Path`): where; it appears whole or not at all, and an earlier export is replaced.
         repo (`str`, *optional*): `USER/NAME` of the Space, for the example in its README.
         model (`str`, *optional*): name of a model on the Hub to load; the shipped weights are copied when not given.
+        overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Raises:
-        MusicGPTError: if the folder has something in it, or there are no weights to copy.
+        MusicGPTError: without `overwrite` if the folder holds anything but an earlier export, or if there are no weights to copy.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MusicGPTError(f"{out} is not empty; name a new folder.")
     if model is None and not (_root_of("modeling_musicgpt") / "checkpoint" / "model.safetensors").is_file():
         raise MusicGPTError("There are no shipped weights to copy; name a model on the Hub with --model.")
-    beside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
+    here = _root_of("space")
+    with replacing_folder(out, "space", overwrite) as folder:
         for name in PACKAGES:
-            _copy_package(name, beside, with_weights=model is None)
-        here = _root_of("space")
+            _copy_package(name, folder, with_weights=model is None)
         for name in TOP_FILES:
-            shutil.copy2(here / name, beside / name)
-        (beside / "README.md").write_text(_front_matter((here / "README.md").read_text("utf-8"), repo, model), "utf-8")
+            shutil.copy2(here / name, folder / name)
+        (folder / "README.md").write_text(_front_matter((here / "README.md").read_text("utf-8"), repo, model), "utf-8")
         for name in LICENCES:
             if (here.parent / name).is_file():
-                shutil.copy2(here.parent / name, beside / name)
+                shutil.copy2(here.parent / name, folder / name)
         line = f'os.environ.setdefault("MUSICGPT_MODEL", "{model}")\n' if model else ""
-        (beside / "app.py").write_text(APP.format(model=line), "utf-8")
-        if out.exists():
-            out.rmdir()
-        beside.rename(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        (folder / "app.py").write_text(APP.format(model=line), "utf-8")
     return out
 
 
@@ -122,8 +114,9 @@ def upload(folder: Path, repo: str, private: bool = False, hub: Any = None) -> s
     hub = hub or HfApi()
     hub.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
     hub.upload_folder(
-        repo_id=repo, repo_type="space", folder_path=str(folder), delete_patterns="*", commit_message="The Space, assembled anew"
-    )
+        repo_id=repo, repo_type="space", folder_path=str(folder), ignore_patterns=MANIFEST, delete_patterns="*",
+        commit_message="The Space, assembled anew",
+    )  # fmt: skip
     return f"https://huggingface.co/spaces/{repo}"
 
 
@@ -136,10 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--dry-run", metavar="DIR", type=Path, help="write the folder there and upload nothing")
     parser.add_argument("--model", metavar="USER/MODEL", help="load this model from the Hub instead of copying the shipped weights")
     parser.add_argument("--private", action="store_true", help="make a new Space private")
+    parser.add_argument("--overwrite", action="store_true", help="with --dry-run: into a folder with other files in it, too; they stay")
     given = parser.parse_args(arguments)
     try:
         if given.dry_run:
-            folder = assemble(given.dry_run, given.repo, given.model)
+            folder = assemble(given.dry_run, given.repo, given.model, given.overwrite)
             size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
             print(f"{folder}: {size / 1e6:.1f} MB; start it with: python app.py")
             return 0

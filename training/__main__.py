@@ -10,10 +10,16 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; returns the exit code: 0, or 2 with one clear line for bad input."""
-    from tokenization.errors import MusicGPTError
+    """Train; returns the exit code: 0, 2 with one clear line for bad input, or 130 or 143 after SIGINT or SIGTERM."""
+    from tokenization.interruption import interruptible
 
     words = list(sys.argv[1:] if argv is None else argv)
+    return interruptible(lambda: _train(words))
+
+
+def _train(words: list[str]) -> int:
+    from tokenization.errors import MusicGPTError
+
     try:
         if "--plot" in words:
             return _plot(words)

@@ -16,10 +16,9 @@ from typing import Any
 
 from .arguments import Arguments, DataArguments
 from .crops import TERMS
-from .run_log import read_log
+from .run_log import DATA, read_log
 from .units import BITS
 
-DATA = "data.json"
 # Of the arguments, what a reader of the card wants to know.
 _TOLD = {
     "data": ("form", "extra", "length", "packing", "condition_dropout"),

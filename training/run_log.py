@@ -10,6 +10,8 @@ from typing import Any
 from .errors import TrainingError
 
 LOG = "log.jsonl"
+# What the run was trained on, for its card.
+DATA = "data.json"
 
 
 def read_log(run: str | os.PathLike) -> list[dict[str, Any]]:

@@ -44,7 +44,8 @@ def build(scores: str | os.PathLike, config: str) -> Path:
     name = str(scores)
     source = name if name == "music21" else str(Path(name).resolve())
     out = cache_folder() / "datasets" / f"{config}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
-    build_dataset(BuildOptions(out=out, source=(source,), configs=(config,)))
+    # The cache is ours: what an earlier version left there is replaced.
+    build_dataset(BuildOptions(out=out, source=(source,), configs=(config,), overwrite=True))
     return out
 
 

@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+
+from tokenization.interruption import Interruption
 
 from . import checkpoints
 from .arguments import Arguments
@@ -21,10 +23,10 @@ from .augmentation import read_stages, stage_at
 from .batches import Batch, Row, collate, plan_epoch
 from .crops import TERMS, Piece
 from .errors import ArgumentsError, CheckpointError, TrainingError
-from .run_log import RunLog
+from .run_log import DATA, LOG, RunLog
 
-# Exit code of a run that SIGTERM ended after it had saved itself: 128 + 15, as a shell reports it.
-TERMINATED = 143
+# What a run writes into its folder, and `--overwrite` takes away: what else is there is somebody's.
+RUN_FILES = ("checkpoints", "best-loss", "best-combined", "samples", LOG, DATA, "training_arguments.json", "curves.png")
 _TOTALS = len(TERMS) + 3  # loss, targets, four terms, notes
 
 
@@ -46,7 +48,7 @@ class Trainer:
         self.stages = read_stages(arguments.augmentation.stages)
         self.step = self.epoch = self.batch = 0
         self.best: dict[str, Any] = {"loss": None, "combined": None, "since": 0}
-        self.stopping = False
+        self.stopping = 0  # the signal that asked for the end
         self.totals = np.zeros(_TOTALS)
         self.given = pieces
 
@@ -57,15 +59,24 @@ class Trainer:
 
         Raises:
             TrainingError: if it cannot begin or go on.
-            SystemExit: with code 143 after SIGTERM, when the checkpoint is written.
+            Interruption: after SIGINT or SIGTERM; while training, when the checkpoint is written.
         """
-        self.setup()
-        self.load_data()
-        self.build()
-        self.resume()
-        with self._on_sigterm():
-            self.fit()
-        return self.finish()
+        try:
+            self.setup()
+            self.load_data()
+            self.build()
+            self.resume()
+            with self._on_signals():
+                self.fit()
+            return self.finish()
+        except KeyboardInterrupt as error:
+            error.add_note(self._kept())
+            raise
+
+    def _kept(self) -> str:
+        """What there is to go on from."""
+        found = checkpoints.list_checkpoints(self.folder / "checkpoints")
+        return f"saved at step {int(found[0].name[5:])}; the same command goes on from there." if found else "no checkpoint was written yet."
 
     def setup(self) -> None:
         """Accelerator, threads, kernels and the run's folder."""
@@ -94,7 +105,9 @@ class Trainer:
     def _prepare_folder(self) -> None:
         run = self.arguments.run
         if run.overwrite and (self.folder / "training_arguments.json").is_file():
-            shutil.rmtree(self.folder)
+            for name in RUN_FILES:
+                path = self.folder / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if not run.resume and checkpoints.list_checkpoints(self.folder / "checkpoints"):
             raise ArgumentsError(
                 f"--resume is false, but {self.folder} holds a run: choose another --output_dir, or --overwrite."
@@ -118,7 +131,7 @@ class Trainer:
         from .sources import load_pieces
 
         if self.given is None:
-            from .card import DATA, describe_data
+            from .card import describe_data
 
             with self.accelerator.main_process_first():
                 self.given = load_pieces(self.arguments.data)
@@ -204,8 +217,7 @@ class Trainer:
                 self.train_step(rows, progress)
                 if self._asked_to_stop():
                     self.save_checkpoint()
-                    self.say(f"SIGTERM: saved at step {self.step}; the same command goes on from there.")
-                    sys.exit(TERMINATED)
+                    self._end()
                 if evaluation.save_every_steps and self.step % evaluation.save_every_steps == 0:
                     self.save_checkpoint()
                 if fit.max_steps and self.step >= fit.max_steps:
@@ -625,29 +637,40 @@ class Trainer:
         return dict(self.best)
 
     def _asked_to_stop(self) -> bool:
-        """Whether any process got SIGTERM; all processes agree."""
+        """Whether any process got SIGINT or SIGTERM; all processes agree."""
         if self.world == 1:
-            return self.stopping
+            return bool(self.stopping)
         if self.stopping:
             self.accelerator.set_trigger()
         return self.accelerator.check_trigger()
 
-    @contextlib.contextmanager
-    def _on_sigterm(self) -> Iterator[None]:
-        """While training, SIGTERM asks for a checkpoint and an orderly end after the present step."""
+    def _end(self) -> NoReturn:
+        """End the run, which is saved. Only the main process has something to say."""
+        number = self.stopping or signal.SIGTERM
+        if self.is_main:
+            raise Interruption(number)
+        sys.exit(128 + number)
 
-        def handle(*_: object) -> None:
-            self.stopping = True
+    @contextlib.contextmanager
+    def _on_signals(self) -> Iterator[None]:
+        """While training, SIGINT and SIGTERM ask for a checkpoint and an orderly end after the present step; a second one ends at once."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+
+        def handle(number: int, *_: object) -> None:
+            if self.stopping:
+                raise Interruption(number)
+            self.stopping = number
 
         try:
-            before = signal.signal(signal.SIGTERM, handle)
+            before = {number: signal.signal(number, handle) for number in numbers}
         except ValueError:  # not the main thread: whoever runs us handles signals
             yield
             return
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def refuse_leaks(model: Any) -> None:

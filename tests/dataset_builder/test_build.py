@@ -291,12 +291,15 @@ def test_bad_requests_get_one_line(corpus, tmp_path, capsys, arguments, message)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_with_something_else_is_not_replaced(corpus, tmp_path):
+def test_a_folder_with_something_else_is_not_replaced(corpus, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "letter.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(DatasetError, match="holds something else than a dataset built here"):
-        build(corpus, tmp_path / "out")
+    given = ["--source", str(corpus), "--out", str(tmp_path / "out"), "--num-proc", "1"]
+    assert main(given) == 2
+    assert "letter.txt" in capsys.readouterr().err
+    assert main([*given, "--overwrite"]) == 0
     assert (tmp_path / "out" / "letter.txt").read_text(encoding="utf-8") == "dear"
+    assert len(load_dataset(str(tmp_path / "out"))["train"])
 
 
 def test_an_empty_folder_is_said_to_be_empty(tmp_path):

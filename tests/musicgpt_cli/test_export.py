@@ -13,6 +13,7 @@ import pytest
 from musicgpt_cli.main import main
 from musicgpt_cli.push import Step, upload
 from tokenization.errors import MusicGPTError
+from tokenization.folders import manifest_of
 
 # An editable install puts the project on every process's path: take it off, and make sure that it is off.
 ALONE = """
@@ -70,10 +71,33 @@ assert AutoTokenizer.from_pretrained("again", trust_remote_code=True).decode_sco
 print("notes:", len(score))
 """
     assert "notes:" in run_alone(script, out.parent)
-    # Exporting once more replaces the folder.
-    (out / "left.txt").write_text("from before")
-    assert main(["export", "model", "--model", str(tiny_model_folder), "--out", str(out)]) == 0
-    assert not (out / "left.txt").exists()
+
+@pytest.mark.parametrize("kind", ["model", "metric", "space"])
+def test_what_a_user_has_in_the_folder_stays(kind, tiny_model_folder, tmp_path, capsys):
+    out = tmp_path / kind
+    command = ["export", kind, "--model", str(tiny_model_folder), "--out", str(out)]
+    own = {"config.json", "app.py", "notes/mine.txt"}  # the first two make it look like an export
+    (out / "notes").mkdir(parents=True)
+    for name in own:
+        (out / name).write_text("mine")
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert all(name in error for name in own) and "--overwrite" in error
+    assert {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} == own
+    assert main([*command, "--overwrite"]) == 0
+    written = set(manifest_of(out))
+    assert written & own and all((out / name).read_text() == "mine" for name in own - written)
+    for name in own - written:
+        (out / name).unlink()
+    (out / "notes").rmdir()
+    assert main(command) == 0  # an earlier export is simply replaced
+
+
+def test_export_all_looks_at_every_folder_before_it_writes_one(tmp_path, capsys):
+    (tmp_path / "space").mkdir()
+    (tmp_path / "space" / "mine.txt").write_text("mine")
+    assert main(["export", "all", "--source", "nowhere", "--out", str(tmp_path)]) == 2
+    assert "mine.txt" in capsys.readouterr().err and os.listdir(tmp_path) == ["space"]
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tokenization.interruption import Interruption
 from training import checkpoints
 from training.arguments import Arguments
 from training.errors import ArgumentsError, CheckpointError
 from training.run_log import read_log
-from training.trainer import TERMINATED, Trainer
+from training.trainer import Trainer
 
 from .conftest import as_argv, make_pieces, run_values
 
@@ -108,12 +109,37 @@ def test_sigterm_saves_and_ends(whole_run, tmp_path):
     process = start(values)
     wait_for_step(tmp_path / "run", process, 4)
     process.terminate()
-    assert process.wait(timeout=300) == TERMINATED
-    assert "SIGTERM: saved at step" in process.stderr.read()
+    assert process.wait(timeout=300) == 128 + signal.SIGTERM
+    assert "ended by SIGTERM: saved at step" in process.stderr.read()
     saved = checkpoints.list_checkpoints(tmp_path / "run" / "checkpoints")
     assert len(saved) == 1
     Trainer(Arguments.from_dict(values)).run()
     assert_same_run(whole, tmp_path / "run")
+
+
+def test_a_second_sigint_ends_at_once_and_says_what_there_is(built, tmp_path, monkeypatch):
+    step, presses = Trainer.train_step, {2: 2, 3: 1, 5: 2}  # how often at which step of which run
+
+    def pressed(trainer, *arguments):
+        step(trainer, *arguments)
+        for _ in range(presses.pop(trainer.step, 0)):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "train_step", pressed)
+    for kept in ("no checkpoint", "saved at step 3", "saved at step 3"):
+        with pytest.raises(Interruption) as caught:
+            Trainer(Arguments.from_dict(run_values(tmp_path / "run", built, evaluation__save_every=100))).run()
+        assert caught.value.signal == signal.SIGINT and caught.value.__notes__[0].startswith(kept)
+    assert presses == {}
+
+
+def test_overwriting_a_run_keeps_what_is_not_of_it(built, tmp_path):
+    values = run_values(tmp_path / "run", built, fit__max_steps=1, fit__epochs=1)
+    Trainer(Arguments.from_dict(values)).run()
+    (tmp_path / "run" / "thoughts.txt").write_text("mine")
+    written = set(os.listdir(tmp_path / "run"))
+    Trainer(Arguments.from_dict({**values, "run": {**values["run"], "overwrite": True}})).setup()
+    assert os.listdir(tmp_path / "run") == ["thoughts.txt"] and len(written) > 4
 
 
 def test_two_processes_train_to_the_same_loss(built, tmp_path):
