@@ -6,9 +6,6 @@ voice of a staff that has only one in a bar, and has no bound on the time a dama
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,15 +14,12 @@ from xml.etree import ElementTree
 from .errors import ScoreReadError
 from .heading import COMPOSER, read_facts
 from .key import Key
-from .parts import MAX_BYTES, MAX_NOTES, MAX_TICKS, RawScore, check_size, merge_meters, note_rounding, plural
+from .musicxml_file import musicxml_root
+from .parts import MAX_NOTES, MAX_TICKS, RawScore, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 
 OUR_SOFTWARE = "MusicGPT"  # files that name it carry true voices; all others may carry layers of the notation
-_MAX_ELEMENTS = 16 * MAX_NOTES
-_MAX_DEPTH = 50
-_MAX_ATTRIBUTES = 200
-_MAX_GAP = 2**20  # bytes without the beginning of an element
 _MAX_MEASURES = 20_000
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAJORS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
@@ -61,38 +55,13 @@ class _Found:
     empty: int = 0
 
 
-class _BoundedBuilder(ElementTree.TreeBuilder):
-    """Builds the tree, but not one that is too deep or too large."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.depth = self.count = 0
-
-    def start(self, tag: str, attributes: dict[str, str]) -> ElementTree.Element:
-        self.depth += 1
-        self.count += 1
-        if self.depth > _MAX_DEPTH or self.count > _MAX_ELEMENTS:
-            raise ScoreReadError(
-                f"The MusicXML is nested deeper than {_MAX_DEPTH} or holds more than {_MAX_ELEMENTS} elements; it is not a score."
-            )
-        if len(attributes) > _MAX_ATTRIBUTES:
-            raise ScoreReadError(f"The MusicXML has an element with {len(attributes)} attributes; it is not a score.")
-        return super().start(tag, attributes)
-
-    def end(self, tag: str) -> ElementTree.Element:
-        self.depth -= 1
-        return super().end(tag)
-
-
 def read_musicxml(data: bytes) -> RawScore:
     """Read MusicXML, packed or not. Ties are merged, repeats left as they stand, grace notes dropped with a count.
 
     Raises:
         ScoreReadError: if it is not MusicXML, is damaged or beyond the limits.
     """
-    if data[:2] == b"PK":
-        data = _unpack(data)
-    root = _parse(data)
+    root = musicxml_root(data)
     if root.tag not in ("score-partwise", "score-timewise"):
         raise ScoreReadError(f"This XML is not MusicXML: it begins with <{root.tag[:40]}>, not with <score-partwise>.")
     found = _Found()
@@ -104,59 +73,6 @@ def read_musicxml(data: bytes) -> RawScore:
             raise
         raise ScoreReadError(f"The MusicXML holds a number that is none: {str(error)[:80]}.") from error
     return _as_raw(root, found)
-
-
-def _unpack(data: bytes) -> bytes:
-    """The score inside an `.mxl` archive, as its container names it, else its first XML file."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [info.filename for info in archive.infolist()[:1000]]
-            wanted = [n for n in names if not n.startswith("META-INF") and n.lower().endswith((".xml", ".musicxml"))]
-            if "META-INF/container.xml" in names:
-                for place in _parse(_bounded(archive, "META-INF/container.xml")).iter():
-                    path = place.get("full-path", "")
-                    if place.tag.endswith("rootfile") and path in names and path.lower().endswith((".xml", ".musicxml")):
-                        wanted.insert(0, path)
-                        break
-            if not wanted:
-                raise ScoreReadError("The .mxl archive holds no MusicXML file.")
-            return _bounded(archive, wanted[0])
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, KeyError, UnicodeError, zlib.error) as error:
-        raise ScoreReadError(f"The .mxl archive is damaged: {str(error)[:80]}.") from error
-    except (ValueError, IndexError, OverflowError, MemoryError) as error:
-        if isinstance(error, ScoreReadError):
-            raise
-        raise ScoreReadError(f"The .mxl archive is damaged: {str(error)[:80]}.") from error
-
-
-def _bounded(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A file of the archive, never more than the limit of bytes, whatever the archive says of its size."""
-    with archive.open(name) as file:
-        data = file.read(MAX_BYTES + 1)
-    check_size(len(data), "MusicXML in the archive")
-    return data
-
-
-def _parse(data: bytes) -> ElementTree.Element:
-    if b"<!ENTITY" in data.replace(b"\0", b""):  # UTF-16 too
-        raise ScoreReadError("The XML defines entities, which no score needs; it is refused.")
-    try:
-        builder = _BoundedBuilder()
-        parser = ElementTree.XMLParser(target=builder)
-        count = last = 0
-        for start in range(0, len(data), 2**16):  # in pieces: an error does not stop the parser before the end of what it was fed
-            parser.feed(data[start : start + 2**16])
-            if builder.count > count:
-                count, last = builder.count, start
-            elif start - last >= _MAX_GAP:
-                raise ScoreReadError("The MusicXML holds a megabyte without an element; it is not a score.")
-        return parser.close()
-    except (ElementTree.ParseError, LookupError, UnicodeError) as error:
-        raise ScoreReadError(f"The file is not well-formed XML: {str(error)[:80]}.") from error
-    except ValueError as error:
-        if isinstance(error, ScoreReadError):
-            raise
-        raise ScoreReadError(f"The file is not well-formed XML: {str(error)[:80]}.") from error
 
 
 def _parts(root: ElementTree.Element) -> list[list[ElementTree.Element]]:

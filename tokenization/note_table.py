@@ -14,14 +14,22 @@ from .score import Meter
 from .vocabulary import TICKS_PER_QUARTER, parse_meter
 
 _NEEDED = ("onset_q", "dur_q", "midi")
+_MAX_CELL = 60  # characters of a number; what was read is remembered, so it must not be long
 _LAYER = re.compile(r"s\d+v\d+")  # staff and layer of the notation, not a part
+
+
+def _scaled(text: str) -> tuple[int, int]:
+    """`"23/8"` quarters in ticks, as numerator and denominator."""
+    if len(text) > _MAX_CELL:
+        raise ValueError(f"{text[:20]}... of {len(text)} characters")
+    top, _, bottom = text.partition("/")
+    return int(top) * TICKS_PER_QUARTER, int(bottom or 1)
 
 
 @lru_cache(maxsize=100_000)
 def _ticks(text: str) -> int:
     """`"23/8"` quarters in ticks, rounded to the nearest, halves to even (as Python rounds fractions)."""
-    top, _, bottom = text.partition("/")
-    scaled, divisor = int(top) * TICKS_PER_QUARTER, int(bottom or 1)
+    scaled, divisor = _scaled(text)
     whole, rest = divmod(scaled, divisor)
     return whole + (2 * rest > divisor or (2 * rest == divisor and whole % 2))
 
@@ -29,8 +37,8 @@ def _ticks(text: str) -> int:
 @lru_cache(maxsize=100_000)
 def _is_beside(text: str) -> bool:
     """Whether a time is no whole number of ticks."""
-    top, _, bottom = text.partition("/")
-    return int(top) * TICKS_PER_QUARTER % int(bottom or 1) != 0
+    scaled, divisor = _scaled(text)
+    return scaled % divisor != 0
 
 
 def is_layer(label: str) -> bool:
@@ -106,7 +114,7 @@ def _numbers(rows: list[list[str]], header: list[str]) -> tuple[list[int], list[
         )
     except (ValueError, ZeroDivisionError) as error:
         raise ScoreReadError(
-            f"The note table holds a time or pitch that is not a number ({error}): times are fractions such as 7/4, pitches 0-127."
+            f"The note table holds a time or pitch that is not a number ({str(error)[:80]}): times are fractions such as 7/4, pitches 0-127."
         ) from error
 
 
@@ -120,7 +128,7 @@ def _bars(
         signatures = [parse_meter(row[signature]) for row in rows] if signature is not None else []
     except (ValueError, ZeroDivisionError) as error:
         raise ScoreReadError(
-            f"The note table holds a bar position or time signature that is not one ({error}); write 3/2 and 3/4."
+            f"The note table holds a bar position or time signature that is not one ({str(error)[:80]}); write 3/2 and 3/4."
         ) from error
     shift = places[first] - onsets[first] if position is not None else 0
     if not signatures:

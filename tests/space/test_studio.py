@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from musicgpt import Settings
-from space import sampling
+from space import rendering, sampling
 from space.session import Session
 from space.studio import Studio, Wish
 from tokenization import MusicGPTError, read_score
+from tokenization.guarded import Limits, MemoryLimitError
 
 SETTINGS = Settings(key="D minor", form="fugue", voices=3, tempo="moderate", max_new_tokens=80, seed=5)
 
@@ -171,6 +172,18 @@ def test_a_bad_file_gives_one_friendly_sentence(studio, tmp_path, name, data, sa
     assert str(tmp_path) not in text
     assert "\n" not in text
     assert len(text) < 300
+
+
+def test_an_upload_has_limits_of_its_own(studio, tmp_path, monkeypatch):
+    meters = b"\1\xff\x58\4\3\2\x18\x08" * 200_000
+    path = tmp_path / "meters.mid"
+    path.write_bytes(b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk" + len(meters).to_bytes(4, "big") + meters)
+    with pytest.raises(MusicGPTError, match="no notes"):
+        studio.read_upload(str(path))
+    # The readers let nothing in that comes near the limits that hold; so they are set below what this file takes.
+    monkeypatch.setattr(rendering, "UPLOAD_LIMITS", Limits(megabytes=4))
+    with pytest.raises(MemoryLimitError, match="more than 4 MB"):
+        studio.read_upload(str(path))
 
 
 def test_wrong_wishes_are_refused(studio):
