@@ -1,7 +1,8 @@
 """Our notation beside the editions': `python -m benchmarks.notation FOLDER... [--write docs/tokenizer.md]`.
 
 `FOLDER` holds a `catalogue.csv` and its note tables, as `../shared/data/wtc` does. Every piece is read and written by our writer. Counted are the
-noteheads a note: 1 where nothing is tied. Where the catalogue names an edition's MusicXML (column `musicxml_file`) its own count stands beside.
+noteheads a note: 1 where nothing is tied. Where the catalogue names an edition's MusicXML (column `musicxml_file`) its own count stands beside. The names
+of the notes are compared with the column `pitch` of the note tables.
 """
 
 from __future__ import annotations
@@ -10,23 +11,29 @@ import argparse
 import csv
 import statistics
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
 from tokenization import Key, Score, musicxml_text, read_score
 from tokenization.midi_writer import write_whole
+from tokenization.score import ONSET, PITCH
+from tokenization.spelling import spell
+from tokenization.vocabulary import TICKS_PER_QUARTER
 
 START, END = "<!-- notation: begin -->", "<!-- notation: end -->"
 
 
 @dataclass
 class Piece:
-    """A piece of a catalogue: its row there, its notes and, where there is one, the edition's MusicXML."""
+    """A piece of a catalogue: its row there, its notes, their names and, where there is one, the edition's MusicXML."""
 
     row: dict[str, str]
     score: Score
+    names: list[str]  # of the notes of the score, in their order
     edition: ElementTree.Element | None
 
 
@@ -39,6 +46,8 @@ class Measured:
     notes: int
     heads: float
     edition_heads: float | None
+    misnamed: int
+    misnamed_without_key: int
 
 
 def pieces(folder: Path) -> Iterator[Piece]:
@@ -51,7 +60,20 @@ def pieces(folder: Path) -> Iterator[Piece]:
             edition = folder / row["musicxml_file"] if row.get("musicxml_file") else None
             key = Key(row["tonic"], row["mode"]) if row.get("mode") else None
             tree = _packed_tree(edition) if edition and edition.is_file() else None
-            yield Piece(row, read_score(path, key=key), tree)
+            score = read_score(path, key=key)
+            yield Piece(row, score, _names(path, score), tree)
+
+
+def _names(path: Path, score: Score) -> list[str]:
+    """The names that a note table gives the notes of its score. Notes of one onset and pitch are taken in the order of the table."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["grace"] in ("0", "")]
+    onsets = [round(Fraction(row["onset_q"]) * TICKS_PER_QUARTER) for row in rows]
+    shift = int(score.array[0, ONSET]) - min(onsets)
+    found: dict[tuple[int, int], list[str]] = {}
+    for onset, row in zip(onsets, rows, strict=True):
+        found.setdefault((onset + shift, int(row["midi"])), []).append(row["pitch"])
+    return [found[onset, pitch].pop(0) for onset, pitch in score.array[:, [ONSET, PITCH]].tolist()]
 
 
 def _packed_tree(path: Path) -> ElementTree.Element:
@@ -73,6 +95,15 @@ def heads_a_note(tree: ElementTree.Element, bars: int | None = None) -> float:
     return heads / max(1, notes)
 
 
+def misnamed(score: Score, names: list[str], turned: bool = False) -> int:
+    """How many notes get another name; with `turned` a piece named throughout in the enharmonic key (D sharp for E flat minor) is right."""
+    ours = [letter + ("b" * -alter or "#" * alter) + str(octave) for letter, alter, octave in spell(score)]
+    if not turned:
+        return sum(a != b for a, b in zip(ours, names, strict=True))
+    turns = Counter((ord(a[0]) - ord(b[0])) % 7 for a, b in zip(ours, names, strict=True))
+    return len(ours) - max(turns.values())
+
+
 def measure(piece: Piece) -> Measured:
     """Count one piece. A file that holds a prelude and its fugue is counted up to the prelude's last bar."""
     text = ElementTree.fromstring(musicxml_text(piece.score))
@@ -86,27 +117,35 @@ def measure(piece: Piece) -> Measured:
         notes=len(piece.score),
         heads=heads_a_note(text),
         edition_heads=edition_heads,
+        misnamed=misnamed(piece.score, piece.names),
+        misnamed_without_key=misnamed(piece.score.replace(key=None), piece.names, turned=True),
     )
 
 
 def table(folders: list[Path]) -> str:
     """The Markdown table: a line for each piece that has an edition to compare with, and a line a folder and meter for the others."""
-    head = ("piece", "meter", "notes", "heads a note", "in the edition")
+    head = ("piece", "meter", "notes", "heads a note", "in the edition", "names right", "key not given")
     lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for folder in folders:
         measured = [measure(piece) for piece in pieces(folder)]
-        lines += [
-            f"| {m.name} | {m.meter} | {m.notes} | {m.heads:.3f} | {m.edition_heads:.3f} |" for m in measured if m.edition_heads is not None
-        ]
+        compared = [m for m in measured if m.edition_heads is not None]
+        lines += [_line(m.name, m.meter, [m], f"{m.heads:.3f}", f"{m.edition_heads:.3f}") for m in compared]
         others: dict[str, list[Measured]] = {}
         for m in measured:
             if m.edition_heads is None:
                 others.setdefault(m.meter if len(m.meter.split()) == 1 else "changing", []).append(m)
         for meter, group in sorted(others.items()):
             heads = [m.heads for m in group]
-            name = f"{folder.name}, {len(group)} others"
-            lines.append(f"| {name} | {meter} | {sum(m.notes for m in group)} | {statistics.mean(heads):.3f}, at most {max(heads):.3f} | |")
+            lines.append(_line(f"{folder.name}, {len(group)} others", meter, group, f"{statistics.mean(heads):.3f}, at most {max(heads):.3f}", ""))
+        lines.append(_line(f"**{folder.name}**", "", measured, "", ""))
     return "\n".join(lines)
+
+
+def _line(name: str, meter: str, group: list[Measured], heads: str, edition_heads: str) -> str:
+    notes = sum(m.notes for m in group)
+    shares = (sum(m.misnamed for m in group), sum(m.misnamed_without_key for m in group))
+    names = (f"{100 * (1 - wrong / notes):.2f} %" for wrong in shares)
+    return f"| {' | '.join([name, meter, str(notes), heads, edition_heads, *names])} |"
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenization import Key, Score
+from tokenization import Score
 from tokenization.score import NOMINAL_QPM
+from tokenization.spelling import name_text, spell
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -14,26 +15,6 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 # States of the roll; the script follows the newest notes while "running", and only there.
 STATES = ("idle", "waiting", "running", "finishing", "done", "error")
-_LETTERS = "FCGDAEB"
-
-
-def pitch_names(key: Key | None) -> tuple[list[str], list[int]]:
-    """How the twelve pitch classes are called in a key, and by how many octaves that spelling shifts the octave's number.
-
-    The window on the line of fifths reaches from three flats of the tonic's signature to its leading tones, one step sharper in
-    minor, so that C minor has F sharp and B natural and no A sharp.
-    """
-    key = key or Key("C", "major")
-    first = key.fifths - (2 if key.mode == "minor" else 3)
-    names, octaves = [""] * 12, [0] * 12
-    for fifth in range(first, first + 12):
-        letter, accidentals = _LETTERS[(fifth + 1) % 7], (fifth + 1) // 7
-        sign = "♯" * accidentals if accidentals >= 0 else "♭" * -accidentals
-        pitch_class = fifth * 7 % 12
-        natural = (_LETTERS.index(letter) - 1) * 7 % 12
-        names[pitch_class] = letter + sign
-        octaves[pitch_class] = (natural + accidentals - pitch_class) // -12
-    return names, octaves
 
 
 def roll_value(
@@ -58,7 +39,6 @@ def roll_value(
         audio (`str`, *optional*): address of the sound.
     """
     assert state in STATES, state
-    names, octaves = pitch_names(score.key if score else None)
     return {
         "take": take,
         "state": state,
@@ -66,8 +46,7 @@ def roll_value(
         "notes": score.array.tolist() if score else [],
         "meters": [list(meter) for meter in score.meters] if score else [[0, 4, 4]],
         "qpm": (score.tempo if score else None) or NOMINAL_QPM,
-        "names": names,
-        "octaves": octaves,
+        "names": [name_text(name) for name in spell(score)] if score else [],  # as the score writes them
         "prompt": num_prompt_notes,
         "progress": progress,
         "audio": audio,

@@ -18,7 +18,6 @@ let frame = 0;
 const ticksASecond = () => (piece ? piece.qpm * 24 / 60 : 32);
 const playing = () => !audio.paused && !audio.ended;
 const playhead = () => (piece && piece.audio && audio.currentTime > 0 ? audio.currentTime * ticksASecond() : null);
-const noteName = (pitch) => piece.names[pitch % 12] + (Math.floor(pitch / 12) - 1 + (piece.octaves ? piece.octaves[pitch % 12] : 0));
 
 function barLines(meters, last) {
   const found = [];
@@ -258,10 +257,10 @@ function hover(event) {
   if (index !== hovered) { hovered = index; redraw(); }
   tip.hidden = index < 0;
   if (index < 0) return;
-  const [onset, duration, pitch, voice] = piece.notes[index];
+  const [onset, duration, , voice] = piece.notes[index];
   const number = barAt(onset), beat = (onset - lines[number - 1]) / 24 + 1;
   const quarters = Number((duration / 24).toFixed(2));
-  tip.textContent = `${noteName(pitch)} · bar ${number}, quarter ${Number(beat.toFixed(2))} · ${quarters} quarter${quarters === 1 ? "" : "s"} · voice ${voice + 1}`;
+  tip.textContent = `${piece.names[index]} · bar ${number}, quarter ${Number(beat.toFixed(2))} · ${quarters} quarter${quarters === 1 ? "" : "s"} · voice ${voice + 1}`;
   const box = root.querySelector(".mg-frame").getBoundingClientRect();
   tip.style.left = `${Math.min(event.clientX - box.left + 12, box.width - tip.offsetWidth - 4)}px`;
   tip.style.top = `${Math.max(2, event.clientY - box.top - 30)}px`;

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
 
 from space.report import assess, number, report_html
-from space.roll import pitch_names, roll_value
-from tokenization import Key, Score
-from tokenization.key import KEY_NAMES
-
-STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-
-
-@pytest.mark.parametrize("name", KEY_NAMES)
-def test_names_of_notes_spell_the_pitch_in_every_key(name):
-    key = Key.parse(name)
-    names, octaves = pitch_names(key)
-    for midi in range(36, 60):
-        text, octave = names[midi % 12], midi // 12 - 1 + octaves[midi % 12]
-        sounding = STEPS[text[0]] + text.count("♯") - text.count("♭") + 12 * (octave + 1)
-        assert sounding == midi, (name, text, octave)
-    # The tonic and the leading tone are spelled as in the key, on neighbouring letters.
-    tonic, leading = names[key.pitch_class], names[(key.pitch_class - 1) % 12]
-    assert tonic == key.tonic.replace("#", "♯").replace("b", "♭")
-    assert (ord(tonic[0]) - ord(leading[0])) % 7 == 1
+from space.roll import roll_value
+from tokenization import Score, musicxml_text
 
 
 def test_roll_value_is_plain_data(score):
     value = roll_value(score, take="a", state="running", message="m", progress=0.5)
     assert json.loads(json.dumps(value)) == value
-    assert len(value["notes"]) == len(score)
+    assert len(value["notes"]) == len(value["names"]) == len(score)
     assert value["qpm"] == score.tempo
+
+
+def test_the_roll_names_notes_as_the_score_does():
+    line = Score([(24 * i, 24, pitch, 0) for i, pitch in enumerate((60, 66, 67, 71, 72, 64, 65, 61, 60))], key="C minor")
+    names = roll_value(line, take="a", state="done", message="")["names"]
+    assert names == ["C4", "F♯4", "G4", "B4", "C5", "E4", "F4", "D♭4", "C4"]
+    steps = re.findall(r"<step>(.)</step>(?:<alter>(-?1|0)</alter>)?<octave>(.)", musicxml_text(line))
+    assert [step + {"1": "♯", "-1": "♭"}.get(alter, "") + octave for step, alter, octave in steps] == names
 
 
 class _Cells(HTMLParser):

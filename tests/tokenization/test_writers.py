@@ -19,7 +19,6 @@ from tokenization import Score, ScoreError, midi_bytes, musicxml_text, read_scor
 from tokenization.notation import LANES, write_bars
 from tokenization.score import Meter
 from tokenization.sounding import sounding
-from tokenization.spelling import spell
 
 TRIPLETS = Score(
     [(40, 8, 60, 0), *((48 + 8 * i, 8, 62 + i, 0) for i in range(6)), (96, 16, 64, 0), (112, 8, 65, 0), (0, 200, 40, 1), (120, 24, 67, 0)],
@@ -146,24 +145,6 @@ def test_pickup_title_composer_and_staves():
     assert "<work-title>A &amp; &lt;B&gt;</work-title>" in text and '<creator type="composer">C &amp; D</creator>' in text
     assert "<staves>2</staves>" in text and text.count("<clef ") == 2
     assert read_score_bytes(text.encode(), ".xml").array.tolist() == score.array.tolist()
-
-
-@pytest.mark.parametrize(
-    ("key", "pitches", "names"),
-    [
-        ("C minor", (60, 62, 63, 65, 67, 68, 71, 72, 66, 67, 61, 60), "C D Eb F G Ab B C F# G Db C"),
-        ("A minor", (57, 59, 60, 62, 64, 66, 68, 69, 61, 62, 70, 69), "A B C D E F# G# A C# D Bb A"),
-        ("C# major", (61, 63, 65, 66, 68, 70, 72, 73), "C# D# E# F# G# A# B# C#"),
-        ("Eb minor", (63, 65, 66, 68, 70, 71, 74, 75), "Eb F Gb Ab Bb Cb D Eb"),
-        ("D# minor", (63, 65, 66, 68, 70, 71, 74, 75), "D# E# F# G# A# B C## D#"),
-    ],
-)
-def test_spelling_follows_the_key(key: str, pitches: tuple[int, ...], names: str):
-    rows = [(24 * i, 24, pitch, 0) for i, pitch in enumerate(pitches)]
-    spelled = spell(Score(rows * 1, key=key))
-    assert [letter + {0: "", 1: "#", -1: "b", 2: "##", -2: "bb"}[alter] for letter, alter, _ in spelled] == names.split()
-    for (letter, alter, octave), pitch in zip(spelled, pitches, strict=True):
-        assert 12 * (octave + 1) + {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter] + alter == pitch
 
 
 def test_accidentals_stand_once_a_bar():
