@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import http.client
 import os
-import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from ..errors import DatasetError, DownloadError
 from ..pieces import Collection, Piece, guess_kind, wtc_fields
+from .fetching import DEADLINE, fetch
 
 MANIFEST = Path(__file__).with_name("manifest.csv")
 BASE_URL = "https://raw.githubusercontent.com"
 NEEDED = ("id", "repository", "commit", "path", "sha256", "licence")
-ATTEMPTS = 4
-TIMEOUT = 30.0  # seconds without an answer
-FIRST_PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
-MAX_BYTES = 8 * 2**20
-CHUNK = 64 * 1024
 CONNECTIONS = 4
-# Answers that a second attempt may better; any other error of the client's kind is final.
-_PASSING = (408, 425, 429)
+ALL_SECONDS = 1800.0  # for all files of a manifest; what has come until then is kept, and the next build goes on
 
 
 @dataclass(frozen=True)
@@ -97,7 +85,8 @@ def open_download(
 ) -> Collection:
     """The pieces of a manifest, fetched where they are not in the cache yet.
 
-    What cannot be fetched is named in `Collection.unavailable`, and the others are used.
+    What cannot be fetched is named in `Collection.unavailable`, and the others are used. No file is waited for longer than
+    `fetching.DEADLINE` seconds, and all together no longer than `ALL_SECONDS`, whatever the server does.
 
     Args:
         manifest: path of a manifest; the built-in one (24 preludes of Book I) when not given.
@@ -118,9 +107,12 @@ def open_download(
     folder.mkdir(parents=True, exist_ok=True)
     collection = Collection("download", rest_is_train=any("split" in entry.piece for entry in entries))
 
+    end = time.monotonic() + ALL_SECONDS
+
     def attempt(entry: Entry) -> Path | DownloadError:
+        seconds = min(DEADLINE, end - time.monotonic())
         try:
-            return fetch(entry, base, folder)
+            return fetch(entry.url(base), entry.sha256, folder / entry.file_name, entry.piece["id"], seconds)
         except DownloadError as error:
             return error
 
@@ -137,87 +129,3 @@ def open_download(
         reason = f" {collection.unavailable[0][1]}" if collection.unavailable else ""
         raise DownloadError(f"None of the {len(entries)} files of the manifest could be fetched.{reason}")
     return collection
-
-
-def fetch(entry: Entry, base_url: str, folder: Path, attempts: int = ATTEMPTS, pause: float | None = None) -> Path:
-    """The file of an entry in `folder`: the one that is there if its sum is right, else fetched and checked.
-
-    A connection that breaks is taken up again where it broke, if the server can do that. The file appears under its name only
-    when it is whole and its sum is right; after a failure nothing of it stays.
-
-    Raises:
-        DownloadError: naming the file, what went wrong and after how many attempts.
-    """
-    target = folder / entry.file_name
-    if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == entry.sha256:
-        return target
-    pause = FIRST_PAUSE if pause is None else pause
-    with _part_file(folder) as part:
-        for number in range(1, attempts + 1):
-            try:
-                _continue(entry.url(base_url), part)
-                _check_sum(entry, part)
-                os.replace(part, target)
-                return target
-            except urllib.error.HTTPError as error:
-                error.close()
-                reason, final = (
-                    f"the server answered {error.code} {error.reason}",
-                    400 <= error.code < 500 and error.code not in _PASSING,
-                )
-            except DownloadError as error:
-                reason, final = str(error), False
-            except (OSError, http.client.HTTPException) as error:
-                reason, final = (
-                    f"the connection failed ({getattr(error, 'reason', None) or error or type(error).__name__})",
-                    False,
-                )
-            if final or number == attempts:
-                tries = f"after {number} attempt{'s' if number > 1 else ''}"
-                raise DownloadError(
-                    f"{entry.piece['id']} could not be fetched from {entry.url(base_url)} {tries}: {reason}."
-                )
-            time.sleep(pause * 2 ** (number - 1))
-    raise AssertionError("unreachable")
-
-
-@contextmanager
-def _part_file(folder: Path) -> Iterator[Path]:
-    """An empty file in the folder that is gone at the end unless it was moved away."""
-    handle, name = tempfile.mkstemp(suffix=".part", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _continue(url: str, part: Path) -> None:
-    """Fetch what is missing of a file and append it; from the beginning where the server does not do ranges.
-
-    Raises:
-        OSError, http.client.HTTPException: if the connection fails or ends early.
-        DownloadError: if the file is too large to be a score.
-    """
-    have = part.stat().st_size
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-        resumed = answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
-        expected = answer.headers.get("Content-Length")
-        received = 0
-        with part.open("ab" if resumed else "wb") as file:
-            while chunk := answer.read(CHUNK):
-                received += len(chunk)
-                if received > MAX_BYTES:
-                    raise DownloadError(f"it is larger than {MAX_BYTES // 2**20} MB, which no score is")
-                file.write(chunk)
-        if expected is not None and received < int(expected):
-            raise ConnectionError(f"it ended after {received} of {expected} bytes")
-
-
-def _check_sum(entry: Entry, part: Path) -> None:
-    """Raise `DownloadError`, and start over, if the sum is wrong: a file that was cut or changed on its way, or upstream."""
-    found = hashlib.sha256(part.read_bytes()).hexdigest()
-    if found != entry.sha256:
-        part.write_bytes(b"")
-        raise DownloadError(f"its SHA-256 is {found[:12]}..., not {entry.sha256[:12]}... as the manifest says")

@@ -4,78 +4,27 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
 from dataset_builder import build_dataset
 from dataset_builder.build import BuildOptions
 from dataset_builder.errors import DatasetError, DownloadError, PieceError
-from dataset_builder.sources import download, open_source
-from dataset_builder.sources.download import MANIFEST, fetch, read_manifest
+from dataset_builder.sources import download, fetching, open_source
+from dataset_builder.sources.download import MANIFEST, read_manifest
+
+from .lying_server import LIES, LyingServer
 
 REPOSITORY, COMMIT = "someone/scores", "c0ffee" + 34 * "0"
 
 
-class FaultyServer(ThreadingHTTPServer):
-    """Serves `files`; `faults[path]` is a list of what goes wrong with the next requests for it, one each."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files: dict[str, bytes] = {}
-        self.faults: dict[str, list[str]] = {}
-        self.requests: list[tuple[str, str | None]] = []
-        self.ranges = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: FaultyServer
-
-    def log_message(self, *args) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        path = unquote(self.path)
-        span = self.headers.get("Range")
-        self.server.requests.append((path, span))
-        waiting = self.server.faults.get(path, [])
-        fault = waiting.pop(0) if waiting else ""
-        data = self.server.files.get(path)
-        if fault.isdigit() or data is None:
-            return self.send_error(int(fault or 404))
-        if fault == "changed":
-            data = data[:-1] + bytes([data[-1] ^ 1])
-        if fault == "cut":  # whole for all that the headers say
-            data = data[: len(data) // 2]
-        start = int(span.removeprefix("bytes=").rstrip("-")) if span and self.server.ranges else 0
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        body = data[start:]
-        if fault == "dropped":
-            self.wfile.write(body[: len(body) // 2])
-            self.wfile.flush()
-            self.close_connection = True
-            return None
-        self.wfile.write(body)
-        return None
-
-
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(download, "FIRST_PAUSE", 0.0)
-    server = FaultyServer()
+    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.0)
+    server = LyingServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server
@@ -223,11 +172,75 @@ def test_nothing_there_at_all(manifest, tmp_path, server):
     assert names(tmp_path / "files") == set()
 
 
-def test_an_endless_file_is_given_up(server, manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "MAX_BYTES", 1000)
-    with pytest.raises(DownloadError, match="larger than"):
-        fetch(read_manifest(manifest)[0], server.url, tmp_path, attempts=1)
-    assert names(tmp_path) == {"manifest.csv"}
+@pytest.mark.parametrize(("fault", "asked_anew"), [("416", "whole"), ("another part", "whole"), ("reset", "part")])
+def test_taking_up_again_may_go_wrong_too(server, manifest, tmp_path, fault, asked_anew):
+    path = address(server, 0)
+    server.faults[path] = ["dropped", fault]
+    collection = open_all(server, manifest, tmp_path / "files")
+    assert collection.pieces[0].path.read_bytes() == server.files[path]
+    spans = [span for where, span in server.requests if where == path]
+    assert len(spans) == 3 and (spans[2] is None) == (asked_anew == "whole")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Deadlines of parts of a second, so that the tests need not wait for the real ones; the truth has two attempts to come through."""
+    monkeypatch.setattr(fetching, "ATTEMPTS", 3)
+    monkeypatch.setattr(fetching, "ATTEMPT_SECONDS", 0.5)
+    monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.25)
+
+
+# Which a second attempt cannot better.
+FINAL = {name for name in LIES if "redirects to itself" in name or "without an address" in name}
+FINAL |= {"says that nothing has changed", "sends no end", "sends chunks without an end"}
+
+
+@pytest.mark.parametrize("lie", [lie for lie in LIES if lie not in FINAL])
+def test_after_a_lie_the_truth_is_taken(server, manifest, tmp_path, impatient, lie):
+    entry, path = read_manifest(manifest)[0], address(server, 0)
+    server.faults[path] = [lie]
+    target = fetching.fetch(entry.url(server.url), entry.sha256, tmp_path / entry.file_name, "wtc1p01")
+    assert target.read_bytes() == server.files[path]
+    assert len(server.requests) in (2, 3)
+
+
+def test_no_lie_ends_a_build_or_holds_it(server, manifest, tmp_path, impatient):
+    rows = list(csv.reader(manifest.open(encoding="utf-8")))
+    data = server.files[address(server, 0)]
+    for lie in LIES:
+        path = f"{lie}.musicxml"
+        server.files[f"/{REPOSITORY}/{COMMIT}/{path}"] = data
+        server.faults[f"/{REPOSITORY}/{COMMIT}/{path}"] = [lie] * 20
+        rows.append([lie, "C", "major", "test", REPOSITORY, COMMIT, path, "0" * 64, "CC0", "nobody"])
+    with manifest.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    collection = open_all(server, manifest, tmp_path / "files")
+    assert [piece.id for piece in collection.pieces] == ["wtc1p01", "wtc1p11", "wtc1p09"]
+    assert [name for name, _ in collection.unavailable] == list(LIES)
+    assert len(LIES) >= 30
+    for lie, reason in collection.unavailable:
+        attempts = "1 attempt" if lie in FINAL else "3 attempts"
+        assert re.match(rf"could not be fetched from http\S* after {attempts}: ", reason), reason
+        assert reason.isprintable() and len(reason) < 400
+    assert names(tmp_path / "files") == {piece.path.name for piece in collection.pieces}
+
+
+def test_the_deadlines_of_a_file_and_of_all_files(server, manifest, tmp_path, monkeypatch):
+    entry, path, folder = read_manifest(manifest)[0], address(server, 0), tmp_path / "files"
+    folder.mkdir()
+    server.faults[path] = ["sends the file byte by byte"] * 20
+    monkeypatch.setattr(fetching, "ATTEMPT_SECONDS", 0.7)
+    with pytest.raises(DownloadError, match=r"after \d attempts? in 2 seconds: it was not whole within"):
+        fetching.fetch(entry.url(server.url), entry.sha256, folder / entry.file_name, "wtc1p01", deadline=2.0)
+    spans = [span for where, span in server.requests if where == path]
+    assert len(spans) >= 2 and spans[-1] is not None  # what had come was not asked for again
+    server.faults.clear()
+    open_all(server, manifest, folder)
+    (folder / entry.file_name).unlink()
+    monkeypatch.setattr(download, "ALL_SECONDS", 0.0)
+    collection = open_all(server, manifest, folder)
+    assert collection.unavailable == [("wtc1p01", "was not asked for, since the time for all files was over; build again to go on.")]
+    assert len(collection.pieces) == 2
 
 
 def test_bad_manifests_and_addresses(tmp_path, server):
