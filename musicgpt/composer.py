@@ -16,7 +16,7 @@ from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
 
 from .composition import Composition, titled
 from .note_reader import NoteReader
-from .prompts import METER_IDS, TIME_ZERO, VOICE_IDS, Task, continuation, new_piece
+from .prompts import METER_IDS, TIME_ZERO, VOICE_IDS, Task, continuation, new_piece, no_new_note
 from .settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -323,6 +323,8 @@ def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -
     """The piece: the prompt's notes as they were, then the new ones."""
     reader = NoteReader(task.now, task.transposition, task.shift)
     notes = reader.feed_all(tokens)
+    if not notes and tokens and tokens[-1] == EOS_ID:  # not where a visitor stopped it
+        raise SettingsError(no_new_note(task, settings))
     score = task.score.replace(notes=[*task.score.notes, *notes], meters=[*task.score.meters, *reader.meters])
     if score.tempo is None and len(score):
         score = score.with_tempo_class()

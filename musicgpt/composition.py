@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tokenization.errors import MusicGPTError
 from tokenization.heading import COMPOSER, describe
 from tokenization.score import Score
 from tokenization.vocabulary import TEMPO_QPM, TICKS_PER_QUARTER
@@ -91,7 +92,12 @@ class Composition:
 
         Returns:
             list of `Path`: the files written, named `file_stem()` with the format's ending.
+
+        Raises:
+            MusicGPTError: if the piece has no new note.
         """
+        if not self.num_new_notes:
+            raise MusicGPTError("The piece has no new note: nothing is written.")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []

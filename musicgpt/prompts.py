@@ -15,6 +15,7 @@ from .settings import Resolved, Settings, SettingsError
 
 METER_IDS = list(range(OFFSET["METER"], OFFSET["METER"] + len(METERS)))
 VOICE_IDS = list(range(OFFSET["VOICE"], OFFSET["VOICE"] + MAX_VOICES))
+TOKENS_A_NOTE = 4
 TIME_ZERO = OFFSET["TIME"] + TIME_STEPS.index(0)
 
 
@@ -77,6 +78,25 @@ def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, con
     assert prompt.key is not None
     limit = min(wanted.max_new_tokens, context - len(ids))
     return Task(ids, now, shift, -prompt.key.transposition_to_normal(), prompt, limit)
+
+
+def no_new_note(task: Task, settings: Settings) -> str:
+    """Why a continuation ended before its first new note, and what to do, as the text of an error.
+
+    The model ends a piece at the bar line after which there is no room for one more bar like the last ones.
+    """
+    from modeling_musicgpt.bar_end_musicgpt import BARS_LOOKED_AT  # brings torch
+
+    lines, onsets = task.score.bar_lines(), task.score.array[:, ONSET]
+    last = lines[np.searchsorted(lines, onsets[-1], side="right") - 1 :: -1][:BARS_LOOKED_AT]  # bar lines, the latest first
+    ends = np.append(task.score.end + 1, last[:-1])
+    longest = max(int(((onsets >= line) & (onsets < end)).sum()) for line, end in zip(last, ends, strict=True))
+    if settings.max_new_tokens is not None and settings.max_new_tokens < TOKENS_A_NOTE * 2 * (longest + 1):
+        return (
+            f"max_new_tokens is {settings.max_new_tokens}, which leaves no room for a new note: the last bars of the prompt have up to {longest} notes, "
+            f"that is {TOKENS_A_NOTE * longest} tokens. Give at least {TOKENS_A_NOTE * 2 * (longest + 1)}, or leave it out."
+        )
+    return "The model ended the piece where the prompt ends, without a new note. Try another seed, or keep less of the prompt (prompt_bars)."
 
 
 def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) -> Score:

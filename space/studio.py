@@ -245,7 +245,7 @@ class Studio:
                 score = made.score if made else growth.base.replace(notes=[*growth.base.notes, *notes])
                 yield self._growing_view(score, take, len(growth.base), growth.tokens, growth.most_tokens, label)
         assert made is not None
-        if not len(made.score):
+        if not made.num_new_notes:
             return None
         ended = "the model" if made.finished else "you" if stop.is_set() else "the limit"
         stem = made.file_stem()

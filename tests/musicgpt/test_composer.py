@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
 import pytest
 
 from musicgpt import Composer, Settings
+from musicgpt.prompts import TIME_ZERO
 from tokenization import Meter, MusicGPTError, Score, decode, encode, first_error
 from tokenization.score import ONSET
+from tokenization.vocabulary import EOS_ID
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,33 @@ def test_a_key_given_with_a_prompt_says_what_key_the_prompt_is_in(composer):
 def test_what_cannot_be_done_with_a_prompt_is_said(composer, prompt, arguments, words):
     with pytest.raises(MusicGPTError, match=words):
         composer.compose(prompt=prompt, **arguments)
+
+
+def test_a_limit_that_leaves_no_room_for_a_note_is_refused_with_one_that_does(composer, prompt):
+    bars = prompt.first_bars(7)  # bars of six notes; the last one is moved so near to the bar line that no other can follow in its bar
+    bars = bars.replace(notes=[*bars.notes[:-1], bars.notes[-1]._replace(onset=7 * 72 - 1)])
+    with pytest.raises(MusicGPTError, match="max_new_tokens is 20, which leaves no room for a new note") as error:
+        composer.compose(Settings(seed=3, max_new_tokens=20), prompt=bars, num=2)
+    with pytest.raises(MusicGPTError, match="no room"):
+        list(composer.stream(Settings(seed=3, max_new_tokens=20), prompt=bars))
+    least = int(re.search(r"Give at least (\d+)", str(error.value))[1])
+    assert all(piece.num_new_notes for piece in composer.compose(Settings(seed=3, max_new_tokens=least), prompt=bars, num=4))
+
+
+def test_a_piece_that_was_stopped_before_its_first_new_note_is_not_written(composer, prompt, tmp_path):
+    stop = threading.Event()
+    stop.set()
+    stream = composer.stream(Settings(seed=2, max_new_tokens=900), prompt=prompt, stop=stop)
+    assert list(stream) == [] and stream.composition.num_new_notes == 0
+    with pytest.raises(MusicGPTError, match="no new note"):
+        stream.composition.write(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_prompt_that_the_model_takes_for_a_whole_piece_says_so(composer, prompt, monkeypatch):
+    monkeypatch.setattr(composer, "_generate", lambda *_, **__: [[TIME_ZERO, EOS_ID]])
+    with pytest.raises(MusicGPTError, match="another seed"):
+        composer.compose(Settings(seed=1), prompt=prompt)
 
 
 def test_an_empty_prompt_is_refused(composer):

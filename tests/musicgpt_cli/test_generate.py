@@ -75,6 +75,10 @@ def test_a_file_is_continued_and_its_notes_stay(generate, kind):
     assert Path(piece["files"]["mid"]).name.startswith("start_continued_")
 
 
+def _four_bars() -> None:
+    write_midi(Score([*((12 * i, 12, 62 + i % 7, 0) for i in range(31)), (383, 12, 62, 0)], key="D minor", form="fugue"), "start.mid")
+
+
 def _text_file() -> None:
     Path("bad.mid").write_text("this is not music")
 
@@ -99,6 +103,7 @@ def _midi_without_notes() -> None:
         (_midi_without_notes, ("--prompt", "bad.mid"), "no notes"),
         (None, ("--prompt", "nothing.mid"), "nothing.mid"),
         (None, ("--prompt", "."), "directory"),
+        (_four_bars, ("--prompt", "start.mid", "--max-new-tokens", "24"), "Give at least 72"),
         (None, ("--top-p", "2"), "top_p is 2"),
         (None, ("--key", "H major"), "H major"),
         (None, ("--meter", "7/8"), "7/8"),
