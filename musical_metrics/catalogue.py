@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import counterpoint, harmony, ngram, originality, seeds, structure
+from . import counterpoint, fugue, harmony, keys, ngram, originality, recurrence, seeds, structure, verticals
 from .measure import Measure, nothing
 from .view import as_view
 
@@ -37,7 +37,7 @@ class Metric(NamedTuple):
 
 # Share of the musical score that each family has. Families that hear order and counterpoint weigh double: key, leaps and
 # rhythm alone cannot tell Bach from a Markov chain.
-FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "harmony": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0}  # fmt: skip
+FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "harmony": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0, "verticals": 0.0, "keys": 0.0, "recurrence": 0.0, "fugue": 0.0}  # fmt: skip
 
 _P = partial
 METRICS: tuple[Metric, ...] = (
@@ -69,10 +69,26 @@ METRICS: tuple[Metric, ...] = (
         for lag in (1, 2, 4, 8)
     ),
     Metric("final_cadence", "full close at the end", "0 to 1", counterpoint.final_cadence, "form", 1 / 3, voices=False, whole=True),
-    Metric("subject_entries", "voices that enter with the subject", "share of voices", structure.subject_entries, "form", 0.25),
-    Metric("subject_recurrence", "statements of the subject", "per voice", structure.subject_recurrence, "form", 0.5),
+    Metric("subject_entries", "voices that enter with the subject", "share of voices", fugue.subject_entries, "form", 0.25),
+    Metric("subject_recurrence", "statements of the subject", "per voice", fugue.subject_recurrence, "form", 0.5),
     Metric("longest_run", "longest run shared with the train split", "notes", originality.longest_run, "originality", 4.0),
     Metric("passage_similarity", "likeness to passages of the train split", "0 to 1", originality.passage_similarity, "originality", 0.02),
+    # Families that the musical score does not hear: what a rule cannot win by avoiding mistakes (benchmarks/form.py).
+    Metric("struck_dissonance", "struck dissonances", "share of pairs", verticals.struck_dissonance, "verticals", 0.01, scored=False),
+    Metric("struck_semitones", "struck minor seconds and major sevenths", "share of pairs", _P(verticals.struck_dissonance, classes=verticals.SEMITONES), "verticals", 0.005, scored=False),
+    Metric("foreign_notes", "notes foreign to the scale around them", "share of notes", keys.foreign_notes, "keys", 0.01, scored=False, voices=False),
+    Metric("opening_in_key", "first four bars heard in the key", "0 or 1", keys.opening_in_key, "keys", 0.1, scored=False, voices=False),
+    Metric("opening_degree", "first note is degree 1 or 5", "0 or 1", keys.opening_degree, "keys", 0.1, scored=False, voices=False),
+    Metric("inner_cadences", "cadences inside", "per 16 bars", keys.inner_cadences, "keys", 0.2, scored=False, voices=False, whole=True),
+    Metric("final_triad", "ends on the tonic triad", "0 or 1", keys.final_triad, "keys", 0.05, scored=False, voices=False, whole=True),
+    Metric("recurring_patterns", "patterns that return far apart", "share of patterns", recurrence.recurring_patterns, "recurrence", 0.02, scored=False, whole=True),
+    Metric("bars_in_sequence", "bars in sequence", "share of bars", recurrence.bars_in_sequence, "recurrence", 0.01, scored=False),
+    Metric("figure_kept", "figure kept from bar to bar", "0 to 1", recurrence.figure_kept, "recurrence", 0.02, scored=False),
+    Metric("static_bars", "bars in which nothing moves", "share of bars", recurrence.static_bars, "recurrence", 0.01, scored=False),
+    Metric("entry_density", "statements of the subject", "per 16 bars", fugue.entry_density, "fugue", 0.5, scored=False, whole=True),
+    Metric("stretti", "stretti", "count", fugue.stretti, "fugue", 0.5, scored=False, whole=True),
+    Metric("tonal_answer", "answers that are tonal", "0 or 1", fugue.tonal_answer, "fugue", 0.1, scored=False),
+    Metric("countersubject_returns", "countersubject returns", "share of statements", fugue.countersubject_returns, "fugue", 0.05, scored=False, whole=True),
 )  # fmt: skip
 NAMES = tuple(metric.name for metric in METRICS)
 BY_NAME = {metric.name: metric for metric in METRICS}

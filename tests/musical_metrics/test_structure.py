@@ -1,11 +1,10 @@
-"""Repetition, loops, likeness of bars and the subject of a fugue on hand-made scores."""
+"""Repetition, loops and likeness of bars on hand-made scores."""
 
 from __future__ import annotations
 
 import pytest
 
 from musical_metrics import structure
-from musical_metrics.view import View
 
 A, B, C = [60, 62, 64, 65], [67, 65, 64, 62], [72, 71, 69, 67]
 
@@ -37,34 +36,3 @@ def test_self_similarity(voices, line, lag, value):
     measure = structure.self_similarity(voices(line(A + B + A + B)), lag)
     assert measure.value == (value if value is None else pytest.approx(value))
     assert (measure.reason is None) == (value is not None)
-
-
-SUBJECT = [60, 62, 64, 65, 67, 64, 60]
-
-
-def test_subject_entries_real_and_tonal(voices, line):
-    answer = [p + 7 for p in SUBJECT]
-    tonal = [67, 67, 71, 72, 74, 71, 67]  # the first step narrowed, as in a tonal answer
-    rest = [55, 60, 55, 48, 41, 55, 43]
-    free = line([72, 74, 71, 72, 67, 69, 71], start=7 * 24)
-    for entry, expected in ((answer, 1.0), (tonal, 1.0), (rest, 0.5)):
-        fugue = voices(line(SUBJECT) + free, line([p - 12 for p in entry], start=7 * 24), form="fugue")
-        assert structure.subject_entries(fugue).value == expected, entry
-    assert structure.subject_entries(fugue.replace(form="prelude")).value is None
-
-
-def test_subject_in_another_rhythm_is_no_entry(voices, line):
-    fugue = voices(line(SUBJECT) + line([72] * 7, start=168), line(SUBJECT, duration=12, start=168), form="fugue")
-    assert structure.subject_entries(fugue).value == 0.5
-
-
-def test_statements(voices, line):
-    fugue = voices(line(SUBJECT + [72, 71, 69, 67] + SUBJECT), line([p - 12 for p in SUBJECT], start=168), form="fugue")
-    assert structure.subject_recurrence(fugue).value == 3 / 2
-
-
-def test_no_subject(voices, line):
-    together = voices(line(SUBJECT), line(SUBJECT), form="fugue")
-    assert "begin together" in structure.find_subject(View(together))
-    short = voices(line(SUBJECT), line(SUBJECT, start=48), form="fugue")
-    assert structure.subject_entries(short) == (None, "the first voice is alone for fewer than 4 notes")

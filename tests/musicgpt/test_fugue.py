@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from musical_metrics.structure import subject_entries, subject_recurrence
+from musical_metrics.fugue import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings
 from musicgpt.ending import FullClose
 from musicgpt.fugue import AGAINST, CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan

@@ -1,0 +1,102 @@
+"""Form: what pieces do over bars, beside Bach's movements.
+
+    python -m benchmarks.form [--model DIR] [--pieces 100] [--first-seed 0] [--no-rules] [--source ../shared/data/wtc] [--json FILE]
+
+Pieces are whole, of default settings and length, asked for what Bach's movements are (`result_pieces.conditions`), with seeds in order; each counts once. A
+figure is the mean over pieces (of bars the median), with the 95 % interval of a bootstrap over pieces (2,000 draws, seed 0).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .result_pieces import FORMS, compose
+
+FAMILIES = ("keys", "recurrence", "fugue", "verticals")
+DRAWS = 2000
+
+
+def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Every metric of the families of form, and the number of bars: arrays of shape `(pieces,)`, NaN where there is no value."""
+    from musical_metrics.catalogue import METRICS
+    from musical_metrics.view import View
+
+    views = [View(score) for score in scores]
+    found = {"bars": np.array([len(view.bar_lines) - 1.0 for view in views])}
+    for metric in METRICS:
+        if metric.family in FAMILIES:
+            measured = [metric.function(view).value for view in views]
+            found[metric.name] = np.array([np.nan if value is None else value for value in measured])
+    return found
+
+
+def interval(column: np.ndarray, statistic: Callable[..., Any]) -> tuple[float, float, float]:
+    """A statistic of a column and its 95 % interval over resampled pieces."""
+    drawn = np.random.default_rng(0).integers(0, len(column), size=(DRAWS, len(column)))
+    low, high = np.percentile(statistic(column[drawn], axis=1), [2.5, 97.5])
+    return float(statistic(column)), float(low), float(high)
+
+
+def summary(columns: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Of each row its value, interval and how many pieces have one."""
+    rows = {}
+    for name, column in columns.items():
+        known = column[~np.isnan(column)]
+        if len(known):
+            value, low, high = interval(known, np.median if name == "bars" else np.mean)
+            rows[name] = {"value": value, "low": low, "high": high, "n": len(known)}
+    return rows
+
+
+def table(sets: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The rows as Markdown, one column a set of pieces."""
+    from musical_metrics.catalogue import BY_NAME
+
+    names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
+    lines = ["| what | unit | " + " | ".join(sets) + " |", "| --- | --- |" + " --- |" * len(sets)]
+    for name in names:
+        title, unit = (BY_NAME[name].title, BY_NAME[name].unit) if name in BY_NAME else ("bars, median", "count")
+        cells = [_cell(rows.get(name)) for rows in sets.values()]
+        lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, float] | None) -> str:
+    return f"{row['value']:.3g} ({row['low']:.3g} - {row['high']:.3g}, n {row['n']:.0f})" if row else "-"
+
+
+def main() -> None:
+    """The command line."""
+    from musical_metrics.corpus import read_corpus
+    from training.models import load_model
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="shipped", help="folder, a run's folder, Hub id, or `shipped` (default)")
+    parser.add_argument("--pieces", type=int, default=100, help="of each form (default 100)")
+    parser.add_argument("--first-seed", type=int, default=0, help="seeds go up from here (default 0)")
+    parser.add_argument("--no-rules", action="store_true", help="the model alone")
+    parser.add_argument("--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    given = parser.parse_args()
+    movements = read_corpus(given.source)
+    model = load_model(given.model)
+    sets = {}
+    for form in FORMS:
+        sets[f"Bach, {form}s"] = summary(values([m.score for m in movements if m.score.form == form]))
+        made = compose(model, movements, form, given.pieces, given.first_seed, rules=not given.no_rules)
+        sets[f"ours, {form}s"] = summary(values(made))
+    print(table(sets))
+    if given.json:
+        from musical_metrics.build_reference import write_whole
+
+        write_whole(given.json, json.dumps(sets, indent=1).encode())
+
+
+if __name__ == "__main__":
+    main()

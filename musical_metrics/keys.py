@@ -1,0 +1,137 @@
+"""Keys over the piece: how it begins, what is foreign to the scale of the moment, the cadences inside, the chord at the end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.score import DURATION, ONSET, PITCH, Score
+
+from .counterpoint import TRIADS, bass_and_final
+from .measure import Measure, nothing
+from .seeds import NO_NOTES
+from .view import View, as_view
+
+NO_KEY = "no key is declared"
+# Probe-tone ratings of Krumhansl and Kessler (Psychological Review 89, 1982) from the tonic upwards.
+_MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
+_MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
+OPENING_BARS = 4
+# Ticks on each side of a note within which a scale must hold it: two quarters.
+NEAR = 48
+# Major, harmonic minor and melodic minor upwards, semitones above the tonic.
+SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 9, 11))
+# Bars at the beginning and at the end in which a cadence is not one of those inside.
+EDGE_BARS = 2
+# Ticks before a cadence in which its dominant sounds: the bass in the last eighth, the leading note in the last quarter.
+_BASS_BEFORE, _CHORD_BEFORE = 12, 24
+
+
+def _profiles() -> np.ndarray:
+    """Centred and of length 1, the twelve major keys from C, then the minor ones: `(24, 12)`."""
+    rows = np.array([np.roll(profile - profile.mean(), k) for profile in (_MAJOR, _MINOR) for k in range(12)])
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+_PROFILES = _profiles()
+_SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)])  # (36, 12)
+
+
+def fitting_key(array: np.ndarray) -> int:
+    """The key whose profile correlates best with the sounding time of the pitch classes: 0-11 major from C, 12-23 minor.
+
+    Krumhansl, *Cognitive Foundations of Musical Pitch* (1990), chapter 4. `array` holds notes as `Score.array` does.
+    """
+    weights = np.bincount(array[:, PITCH] % 12, weights=array[:, DURATION], minlength=12)
+    return int((_PROFILES @ (weights - weights.mean())).argmax())
+
+
+def opening_in_key(score: Score | View) -> Measure:
+    """1 if the first four bars are heard in the declared key (`fitting_key`), else 0."""
+    view = as_view(score)
+    if view.score.key is None or not len(view.array):
+        return nothing(NO_KEY if len(view.array) else NO_NOTES)
+    end = view.bar_lines[min(OPENING_BARS, len(view.bar_lines) - 1)]
+    opening = view.array[view.array[:, ONSET] < end]
+    if not len(opening):
+        return nothing(f"the first {OPENING_BARS} bars are empty")
+    key = view.score.key
+    return Measure(float(fitting_key(opening) == key.pitch_class + 12 * (key.mode == "minor")))
+
+
+def opening_degree(score: Score | View) -> Measure:
+    """1 if the first note (the highest, of several) is the tonic or the fifth of the declared key, else 0."""
+    view = as_view(score)
+    if view.score.key is None or not len(view.array):
+        return nothing(NO_KEY if len(view.array) else NO_NOTES)
+    first = view.array[view.array[:, ONSET] == view.array[0, ONSET], PITCH].max()
+    return Measure(float((first - view.score.key.pitch_class) % 12 in (0, 7)))
+
+
+def foreign_notes(score: Score | View) -> Measure:
+    """Share of the notes that are foreign to the scale of their surroundings.
+
+    Of the notes that begin within two quarters the 36 major, harmonic and melodic minor scales hold as many as they can; a note is
+    foreign that none of the best ones holds.
+    """
+    array = as_view(score).array
+    if not len(array):
+        return nothing(NO_NOTES)
+    onsets, classes = array[:, ONSET], array[:, PITCH] % 12
+    # (n + 1, 12): how many notes of each class came before
+    before = np.concatenate([np.zeros((1, 12), dtype=np.int64), np.cumsum(np.eye(12, dtype=np.int64)[classes], axis=0)])
+    first = np.searchsorted(onsets, onsets - NEAR, side="left")
+    stop = np.searchsorted(onsets, onsets + NEAR, side="right")
+    held = (before[stop] - before[first]) @ _SCALES.T  # (n, 36)
+    best = held == held.max(axis=1, keepdims=True)
+    inside = (best & _SCALES[:, classes].T).any(axis=1)
+    return Measure(float(1 - inside.mean()))
+
+
+def cadences(view: View) -> np.ndarray:
+    """Ticks of the authentic cadences on strong beats, rising: the bass steps from the fifth of a chord to its root.
+
+    At the beat the bass strikes and all that sounds is a major or minor triad on it, the third included; in the eighth before the
+    lowest note is its fifth degree, and in the quarter before its leading note sounds. Cadences nearer than a half note count once.
+    """
+    array, ends = view.array, view.array[:, ONSET] + view.array[:, DURATION]
+    found: list[int] = []
+    for beat in view.strong_beats.tolist():
+        sounding = (array[:, ONSET] <= beat) & (ends > beat)
+        before = (array[:, ONSET] < beat) & (ends > beat - _BASS_BEFORE)
+        if sounding.sum() < 2 or not before.any() or (found and beat - found[-1] < 48):
+            continue
+        notes = array[sounding]
+        bass = notes[notes[:, PITCH].argmin()]
+        chord = set(((notes[:, PITCH] - bass[PITCH]) % 12).tolist())
+        if bass[ONSET] != beat or not chord & {3, 4} or chord - {0, 3, 4, 7}:
+            continue
+        around = (array[:, ONSET] < beat) & (ends > beat - _CHORD_BEFORE)
+        degrees = (array[around, PITCH] - bass[PITCH]) % 12
+        if (array[before, PITCH].min() - bass[PITCH]) % 12 == 7 and (degrees == 11).any():
+            found.append(beat)
+    return np.array(found, dtype=np.int64)
+
+
+def inner_cadences(score: Score | View) -> Measure:
+    """Authentic cadences (`cadences`) in sixteen bars, without those of the first and last two bars."""
+    view = as_view(score)
+    bars = len(view.bar_lines) - 1 - 2 * EDGE_BARS
+    if bars < 1 or not len(view.array):
+        return nothing(f"the piece has no bar beside its first and last {EDGE_BARS}")
+    ticks = cadences(view)
+    inside = (ticks >= view.bar_lines[EDGE_BARS]) & (ticks < view.bar_lines[-1 - EDGE_BARS])
+    return Measure(16 * float(inside.sum()) / bars)
+
+
+def final_triad(score: Score | View) -> Measure:
+    """1 if the piece ends on the tonic triad over its root (in minor with either third), else 0."""
+    view = as_view(score)
+    if view.score.key is None or not len(view.array):
+        return nothing(NO_KEY if len(view.array) else NO_NOTES)
+    bass, final = bass_and_final(view)
+    tonic, mode = view.score.key.pitch_class, view.score.key.mode
+    inside = set(((final - tonic) % 12).tolist()) <= {*TRIADS[mode], 4}
+    return Measure(float(inside and bass % 12 == tonic))
+
+
+__all__ = ["cadences", "final_triad", "fitting_key", "foreign_notes", "inner_cadences", "opening_degree", "opening_in_key"]
