@@ -71,7 +71,7 @@ class MusicGPTConfig(PreTrainedConfig):
     ```"""
 
     model_type = "musicgpt"
-    keys_to_ignore_at_inference = ["past_key_values"]
+    keys_to_ignore_at_inference = ["past_key_values", "cache"]  # one thing under its names in different versions of transformers
 
     vocab_size: int = 150
     hidden_size: int = 256

@@ -16,7 +16,9 @@ from torch import nn
 from transformers import GenerationMixin
 from transformers.cache_utils import DynamicCache
 
-_KNOWN_ARGUMENTS = {"attention_mask", "position_ids", "past_key_values", "use_cache", "logits_to_keep"}
+from .cache_musicgpt import CACHE_NAME
+
+_KNOWN_ARGUMENTS = {"attention_mask", "position_ids", CACHE_NAME, "use_cache", "logits_to_keep"}
 # Wider batches take the usual loop.
 MAX_ROWS = 64
 _program: Any = None
@@ -133,7 +135,7 @@ def _about_arguments(config, stopping_criteria, synced_gpus: bool, model_kwargs:
     unknown = sorted(name for name, value in model_kwargs.items() if name not in _KNOWN_ARGUMENTS and value is not None)
     if unknown:
         return f"the model is given {', '.join(unknown)}"
-    cache = model_kwargs.get("past_key_values")
+    cache = model_kwargs.get(CACHE_NAME)
     if cache is not None and (type(cache) is not DynamicCache or cache.get_seq_length() or getattr(cache, "_is_user_defined", False)):
         return "a cache is given"
     lengths = [c.max_length for c in stopping_criteria if type(c) is MaxLengthCriteria]

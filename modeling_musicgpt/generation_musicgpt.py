@@ -10,6 +10,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList
 
 from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
+from .cache_musicgpt import CACHE_NAME, takes_cache, with_cache_as
 from .configuration_musicgpt import MusicGPTConfig
 from .fast_sampling import FastSamplingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
@@ -61,11 +62,14 @@ class MusicGPTGenerationMixin(FastSamplingMixin):
         for name, value in given.items():
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is {value!r}; it must be True or False.")
+        kwargs = with_cache_as(CACHE_NAME, kwargs)
         generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
         for name, default in MUSICAL_ARGUMENTS.items():
             kept = getattr(generation_config, name, None)
             setattr(generation_config, name, given.get(name, default if kept is None else kept))
         return generation_config, model_kwargs
+
+    prepare_inputs_for_generation = takes_cache(FastSamplingMixin.prepare_inputs_for_generation, CACHE_NAME)
 
     def _get_logits_processor(
         self,

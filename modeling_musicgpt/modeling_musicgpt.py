@@ -26,6 +26,7 @@ from transformers.utils import TransformersKwargs, auto_docstring, can_return_tu
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .cache_musicgpt import CACHE_NAME, CACHE_NAMES, gives_cache, refuse_lost_history, remember_tokens, takes_cache
 from .configuration_musicgpt import MusicGPTConfig
 from .generation_musicgpt import MusicGPTGenerationMixin
 from .imitation_musicgpt import MusicGPTImitationHead
@@ -39,7 +40,6 @@ from .musical_state_musicgpt import (
     MusicalStateTracker,
     num_wishes,
 )
-from .token_history_musicgpt import remember_tokens
 
 logger = logging.get_logger(__name__)
 
@@ -50,6 +50,7 @@ TOKEN_WAVELENGTHS = (2 * math.pi, 2048.0)
 TICK_WAVELENGTHS = (12.0, 2304.0)
 
 
+@gives_cache
 @dataclass
 class MusicGPTModelOutputWithPast(BaseModelOutputWithPast):
     """
@@ -64,6 +65,20 @@ class MusicGPTModelOutputWithPast(BaseModelOutputWithPast):
 
     voice_pitch: torch.LongTensor | None = None
     expectation: torch.LongTensor | None = None
+
+
+@gives_cache
+@dataclass
+class MusicGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
+    """
+    Output of [`MusicGPTForCausalLM`]: that of any causal language model of transformers.
+
+    Args:
+        loss (`torch.FloatTensor` of shape `(1,)`, *optional*):
+            Nats a token; given where `labels` are.
+        logits (`torch.FloatTensor` of shape `(batch_size, sequence_length, vocab_size)`):
+            Scores of the next token before softmax, without the grammar.
+    """
 
 
 class MusicGPTRotaryEmbedding(nn.Module):
@@ -153,12 +168,13 @@ class MusicGPTAttention(nn.Module):
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj._adds_to_residual = True
 
+    @takes_cache
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the implementation gives them."""
@@ -168,8 +184,8 @@ class MusicGPTAttention(nn.Module):
         key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
-        if past_key_values is not None:
-            key, value = past_key_values.update(key, value, self.layer_idx)
+        if cache is not None:
+            key, value = cache.update(key, value, self.layer_idx)
 
         attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
         output, weights = attend(
@@ -212,11 +228,12 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
+    @takes_cache
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
@@ -225,7 +242,7 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
             self.input_layernorm(hidden_states),
             position_embeddings=position_embeddings,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
+            cache=cache,
             **kwargs,
         )
         hidden_states = hidden_states + self.dropout(attended)
@@ -311,7 +328,7 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
     _no_split_modules = ["MusicGPTDecoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = list(CACHE_NAMES)
     _supports_flash_attn = False
     _supports_sdpa = True
     _supports_flex_attn = True
@@ -377,6 +394,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         self.gradient_checkpointing = False
         self.post_init()
 
+    @takes_cache
     @merge_with_config_defaults
     @capture_outputs
     @auto_docstring
@@ -385,7 +403,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.FloatTensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Unpack[TransformersKwargs],
@@ -396,23 +414,23 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
             inputs_embeds = self.embed_tokens(input_ids)
         else:
             input_ids = self.nearest_tokens(inputs_embeds)
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache(config=self.config)
-
-        past_length = past_key_values.get_seq_length() if past_key_values is not None else 0
+        past_length = cache.get_seq_length() if cache is not None else 0
+        refuse_lost_history(cache, inputs_embeds.shape[1], position_ids, attention_mask)
+        if use_cache and cache is None:
+            cache = DynamicCache(config=self.config)
         new = torch.arange(inputs_embeds.shape[1], device=inputs_embeds.device) + past_length
         if position_ids is None:
             position_ids = new.unsqueeze(0)
         heard = self._without_masked(input_ids, attention_mask, new)
-        history = remember_tokens(past_key_values, heard, new, past_length, self.config.pad_token_id or 0)
-        state = self.musical_state(history).at(new if past_key_values is not None else slice(None))
+        history = remember_tokens(cache, heard, new, past_length, self.config.pad_token_id or 0)
+        state = self.musical_state(history).at(new if cache is not None else slice(None))
 
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
-            past_key_values=past_key_values,
             position_ids=position_ids,
+            **{CACHE_NAME: cache},
         )
         hidden_states = self.dropout(self.musical_embedding(state, inputs_embeds))
         position_embeddings = self.rotary_emb(position_ids, state.ticks, hidden_states.dtype)
@@ -420,15 +438,15 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
             hidden_states = layer(
                 hidden_states,
                 attention_mask=causal_mask,
-                past_key_values=past_key_values,
                 position_embeddings=position_embeddings,
+                **{CACHE_NAME: cache},  # by the name at which gradient checkpointing looks
                 **kwargs,
             )
         return MusicGPTModelOutputWithPast(
             last_hidden_state=self.norm(hidden_states),
-            past_key_values=past_key_values,
             voice_pitch=state.voice_pitch,
             expectation=state.expectation,
+            **{CACHE_NAME: cache},
         )
 
     @torch.no_grad()
@@ -476,6 +494,7 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
             self.imitation_head = MusicGPTImitationHead(config)
         self.post_init()
 
+    @takes_cache
     @can_return_tuple
     @auto_docstring
     def forward(
@@ -483,18 +502,18 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         input_ids: torch.LongTensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.LongTensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.FloatTensor | None = None,
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Unpack[TransformersKwargs],
-    ) -> CausalLMOutputWithPast:
+    ) -> MusicGPTCausalLMOutputWithPast:
         outputs: MusicGPTModelOutputWithPast = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             use_cache=use_cache,
             **kwargs,
@@ -510,12 +529,12 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         loss = None
         if labels is not None:
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
-        return CausalLMOutputWithPast(
+        return MusicGPTCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            **{CACHE_NAME: outputs.get(CACHE_NAME)},
         )
 
 

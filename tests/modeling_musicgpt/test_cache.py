@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import DynamicCache, StaticCache
+from transformers import DynamicCache, GenerationMixin, StaticCache
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+from modeling_musicgpt.cache_musicgpt import CACHE_NAME, CACHE_NAMES
 from tests.modeling_musicgpt.conftest import legal_ids, tiny_model
 
 IDS = torch.tensor([legal_ids(64, seed=1), legal_ids(64, seed=2), legal_ids(64, seed=3)])
@@ -167,3 +168,57 @@ def test_small_vocabularies_run_as_plain_transformers():
     ids = torch.randint(0, 99, (2, 30))
     first = model(ids[:, :20], use_cache=True)
     close(model(ids[:, 20:], past_key_values=first.past_key_values).logits, model(ids).logits[:, 20:])
+
+
+@pytest.mark.parametrize("name", [*CACHE_NAMES, "whatever_it_will_be_called"])
+def test_the_cache_is_known_by_its_type_and_by_both_names(model, name):
+    first = model(IDS[:, :40], use_cache=True)
+    assert first.past_key_values is first.cache is first[CACHE_NAME]
+    close(model(IDS[:, 40:], **{name: first.cache}).logits, model(IDS).logits[:, 40:])
+    base = model.model(IDS[:, :40], **{name: DynamicCache()})
+    assert base.cache.get_seq_length() == 40
+    inputs = model.prepare_inputs_for_generation(IDS, next_sequence_length=24, **{name: base.cache})
+    assert inputs[CACHE_NAME] is base.cache
+    assert set(inputs) == {CACHE_NAME, "input_ids"}
+
+
+def test_generate_goes_on_from_a_cache_under_either_name(model):
+    expected = model.generate(IDS[:1], max_new_tokens=9)
+    for name in CACHE_NAMES:
+        cache = model(IDS[:1, :40], use_cache=True).cache
+        assert torch.equal(model.generate(IDS[:1], **{name: cache}, max_new_tokens=9), expected)
+
+
+def test_two_caches_and_old_tuples_are_refused(model):
+    cache = model(IDS[:, :40], use_cache=True).cache
+    with pytest.raises(ValueError, match="Two caches are given, as past_key_values and cache"):
+        model(IDS[:, 40:], past_key_values=cache, cache=DynamicCache())
+    with pytest.raises(ValueError, match="past_key_values is a tuple; it must be a Cache"):
+        model(IDS[:, 40:], past_key_values=((torch.zeros(1), torch.zeros(1)),))
+
+
+@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize("cache", [None, DynamicCache])
+def test_a_step_without_its_history_is_refused(model, length, cache):
+    """However the history was lost: each sign alone is enough. A prompt has none of them."""
+    ids, places, mask = IDS[:, 40 : 40 + length], torch.arange(40, 40 + length)[None], torch.ones(3, 40 + length)
+    given = {"cache": cache() if cache else None, "use_cache": True}
+    with pytest.raises(ValueError, match="no earlier ones, but the first position is 40"):
+        model(ids, position_ids=places, **given)
+    with pytest.raises(ValueError, match=f"no earlier ones, but attention_mask covers {40 + length} tokens"):
+        model(ids, attention_mask=mask, **given)
+    with pytest.raises(ValueError, match="no earlier ones, but attention_mask covers"):
+        model(ids, attention_mask=mask.bool()[:, None, None].expand(-1, -1, length, -1), **given)
+    model(ids, position_ids=places - 40, attention_mask=mask[:, 40:], **given)
+
+
+def test_generate_stops_where_its_cache_does_not_arrive(model, monkeypatch):
+    """The next renaming: `generate()` looks for the cache where the model does not put it."""
+
+    def forget(self, outputs, model_kwargs, *args, **kwargs):
+        kept = GenerationMixin._update_model_kwargs_for_generation(self, outputs, model_kwargs, *args, **kwargs)
+        return {**kept, CACHE_NAME: None}
+
+    monkeypatch.setattr(type(model), "_update_model_kwargs_for_generation", forget, raising=False)
+    with pytest.raises(ValueError, match="the history is lost"):
+        model.generate(IDS[:1], max_new_tokens=3)
