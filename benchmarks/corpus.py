@@ -1,8 +1,12 @@
 """Checks of the real corpus, whose result stands in `docs/LOG.md`.
 
     python -m benchmarks.corpus keys --source ../shared/data
+    python -m benchmarks.corpus doors --source ../shared/data
 
 `keys`: how often the rule of `dataset_builder.keys` errs over the pieces whose full key is declared, for several weights of the close.
+`doors`: whether a validation movement stands in the train split under another name: for each the longest run of a voice (intervals and
+rhythm, at any pitch and speed, every window) that it shares with a train piece, and for each subject of a fugue the train piece with the
+likest passage (share of the subject's steps of at most two semitones' difference, in its own, halved and doubled values).
 """
 
 from __future__ import annotations
@@ -11,11 +15,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import numpy as np
+
 from dataset_builder import keys
+from dataset_builder.corrections import read_piece
 from dataset_builder.sources import open_source
+from musical_metrics.originality import Runs
+from musical_metrics.structure import Subject, find_subject, subject_matches
+from musical_metrics.view import View
 from tokenization.key import Key
-from tokenization.reading import read_score
 from tokenization.score import Score
+from training.sources import names_of
 
 FINAL_BASS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.5)
 FINAL_DOMINANT = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -39,7 +49,7 @@ def key_errors(known: Sequence[tuple[Score, Key]]) -> tuple[int, int, int]:
 def print_keys(source: str) -> None:
     """The table of errors over both weights of `dataset_builder.keys`."""
     pieces = [piece for piece in open_source(source).pieces if piece.tonic and piece.mode]
-    known = [(read_score(piece.path), Key.parse(f"{piece.tonic} {piece.mode}")) for piece in pieces]
+    known = [(read_piece(piece), Key.parse(f"{piece.tonic} {piece.mode}")) for piece in pieces]
     print(
         f"{len(known)} pieces with a declared key, {key_errors(known)[0]} questions; wrong with a tonic given / of all 24 keys"
     )
@@ -53,13 +63,55 @@ def print_keys(source: str) -> None:
         print(f"| {keys.FINAL_BASS} | " + " | ".join(cells) + " |")
 
 
+def likest_passage(view: View, subject: Subject) -> float:
+    """The highest share of a subject's steps that a passage of a piece has, in its own, halved or doubled note values."""
+    rows = np.arange(max(0, len(view.lines) - len(subject.steps)))
+    scaled = [
+        Subject(np.stack([subject.steps[:, 0], subject.steps[:, 1] * speed // 2], axis=1), 0) for speed in (1, 2, 4)
+    ]
+    return max((float(subject_matches(view, one, rows).max()) for one in scaled), default=0.0) if len(rows) else 0.0
+
+
+def print_doors(source: str) -> None:
+    """For each validation movement what the train split has of it, by group of pieces."""
+    views = {piece: View(read_piece(piece)) for piece in open_source(source).pieces}
+    held_out = {piece: view for piece, view in views.items() if piece.split == "validation"}
+    groups: dict[str, dict[str, View]] = {"WTC": {}, "keyboard works": {}, "organ works, chorales": {}}
+    for piece, view in views.items():
+        if piece not in held_out:
+            newer = names_of(piece.work) & {"organ", "chorales"}
+            groups["WTC" if piece.work == "WTC" else "organ works, chorales" if newer else "keyboard works"][
+                piece.id
+            ] = view
+    print(
+        f"{len(held_out)} validation movements; " + ", ".join(f"{name}: {len(those)}" for name, those in groups.items())
+    )
+    print(
+        "| movement | " + " | ".join(f"{what}, {name}" for what in ("longest run", "subject") for name in groups) + " |"
+    )
+    print("| --- |" + " --- |" * 2 * len(groups))
+    for piece, view in held_out.items():
+        runs, cells = Runs([view], [0]), []
+        subject = find_subject(view) if piece.kind == "fugue" else ""
+        for others in groups.values():
+            length, name = max((runs.longest(other), name) for name, other in others.items())
+            cells.append(f"{length} notes ({name})")
+        for others in groups.values():
+            if isinstance(subject, str):
+                cells.append(subject)
+                continue
+            share, name = max((likest_passage(other, subject), name) for name, other in others.items())
+            cells.append(f"{share:.2f} of {len(subject.steps)} steps ({name})")
+        print(f"| {piece.id} | " + " | ".join(cells) + " |", flush=True)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one check."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.corpus", description=__doc__)
-    parser.add_argument("check", choices=("keys",))
+    parser.add_argument("check", choices=("keys", "doors"))
     parser.add_argument("--source", required=True)
     args = parser.parse_args(argv)
-    print_keys(args.source)
+    {"keys": print_keys, "doors": print_doors}[args.check](args.source)
     return 0
 
 

@@ -137,13 +137,13 @@ def measure_losses(model: Any, given: argparse.Namespace) -> list[dict[str, Any]
     from training.sources import load_pieces
 
     rows = []
-    for extra in ("none", "core"):
+    for extra in ([], ["core"]):
         pieces = load_pieces(DataArguments(scores=str(given.source), extra=extra), ("train", "validation"))
-        if extra == "none":
+        if not extra:
             rows.append(unigram_report(pieces["train"], pieces["validation"]))
             rows.append(evaluate_report(model, pieces["validation"], {"model": "MusicGPT, the checkpoint"}, progress=True))
         best = min(ngram_reports(pieces["train"], pieces["validation"], 8, ALL_TRANSPOSITIONS), key=lambda one: one.masked.nats_per_note)
-        best.about["model"] += "" if extra == "none" else ", with inventions, sinfonias and Art of Fugue"
+        best.about["model"] += ", with inventions, sinfonias and Art of Fugue" if extra else ""
         rows.append(best)
     return [report.to_dict() for report in rows]
 

@@ -29,7 +29,7 @@ COUNTS = {
     "voices": "notes whose voice was inferred, or renumbered from the top",
     "duplicates": "notes dropped that stand twice in one voice",
     "overlaps": "notes shortened because their voice strikes the pitch again",
-    "repeats": "notes of written-out repeats left out",
+    "repeats": "notes of written-out repeats, or of first endings, left out",
     "ornaments": "notes of written-out trills drawn together into the one they adorn",
     "key": "pieces whose key the notes had to tell",
     "transposed": "notes moved to C major or A minor",
@@ -159,10 +159,11 @@ STAGES: dict[str, Stage] = {
     "transposed": normalise,
     "tempo": tempo_class,
 }
-# What the readers did themselves, as their notices say it.
+# What was done while reading, as the notices say it.
 _BY_READER = {
     "grace_notes": re.compile(r"^(\d+) grace notes? left out"),
     "grid": re.compile(r"^(\d+) notes? moved onto the grid"),
+    "repeats": re.compile(r"^(\d+) notes? of a first ending left out"),
 }
 
 
@@ -179,5 +180,6 @@ def clean(score: Score, piece: Piece | None = None) -> Cleaned:
             if match := pattern.search(notice):
                 changes[name] += int(match[1])
     for name, stage in STAGES.items():
-        score, changes[name] = stage(score, piece)
+        score, count = stage(score, piece)
+        changes[name] += count
     return Cleaned(score, changes)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from tokenization.errors import MusicGPTError
-from tokenization.reading import read_score
 from tokenization.score import ONSET, PITCH, Score
 
 from .cleaning import COUNTS, DROPPING, clean
+from .corrections import read_piece
 from .pieces import Piece
 from .sources import open_source
 
@@ -51,8 +51,8 @@ def note_f1(first: Score, second: Score) -> float:
 
 def agreement(first: Piece, second: Piece) -> Agreement:
     """Read and clean both forms of a piece and compare them in C major or A minor."""
-    a = clean(read_score(first.path, form=first.kind), first)
-    b = clean(read_score(second.path, form=second.kind), second)
+    a = clean(read_piece(first), first)
+    b = clean(read_piece(second), second)
     shift = int(b.score.array[0, ONSET] - a.score.array[0, ONSET])
     moved = a.score.replace(notes=a.score.array + [shift, 0, 0, 0])
     notes_a, notes_b = _notes(moved), _notes(b.score)

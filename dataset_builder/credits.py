@@ -1,4 +1,7 @@
-"""Where the notes come from: the repositories behind the source names, with their commits, licences and makers."""
+"""Where the notes come from: the repositories behind the source names, with their commits, licences and makers.
+
+`python -m dataset_builder.credits` prints the table that stands in `LICENSE-WEIGHTS.md`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ CREDITS: dict[str, Credit] = {
     ),
     "mutopia": Credit(
         "contributors of the Mutopia Project", "github.com/MutopiaProject/MutopiaProject", "2144afd6f52d56c5b6995b8b589ef1268b3139f0",
-        "Public Domain, CC BY-SA 3.0 or 4.0 by file (column `licence`)", "preludes BWV 870, 871, 875, and the further pieces of `wtc-plus`",
+        "Public Domain, CC BY-SA 2.5, 3.0 or 4.0 by file (column `licence`)",
+        "preludes BWV 870, 871, 875; of `wtc-plus` the Art of Fugue, Goldberg variations, partitas, little preludes and other keyboard works, and the organ works",
     ),
     "cage433": Credit(
         "cage433", "github.com/cage433/clairnote-scores", "b1d755c8e94bda0c4737984127537dc9d37ff82f", "CC BY-SA 4.0 (file header)", "prelude BWV 887"
@@ -47,6 +51,12 @@ CREDITS: dict[str, Credit] = {
     "ksnortum_sinfonias": Credit(
         "Knute Snortum", "github.com/ksnortum/bach-15-sinfonias", "81ab75c5421db183671405c49a28644b2f8adedd", "CC BY-SA 4.0", "sinfonias BWV 787-801"
     ),
+    "bcfb": Credit(
+        "Yaolong Ju, Sylvain Margot, Cory McKay, Luke Dahn, Ichiro Fujinaga (BCFB)", "github.com/juyaolongpaul/Bach_chorale_FB",
+        "431c5c019aeea198c0128a05dd1d2a7364c2d786", "CC BY 4.0",
+        "four-part chorales of the Bach Chorales Figured Bass dataset 2.0; changed: the four vocal parts alone. To be cited: Y. Ju, S. Margot, C. McKay, L. Dahn and "
+        "I. Fujinaga, Automatic Figured Bass Annotation Using the New Bach Chorales Figured Bass Dataset, ISMIR 2020",
+    ),
     "music21": Credit(
         "see each file", "the corpus that the music21 package ships (github.com/cuthbertLab/music21)", "the installed version",
         "by file; only files whose own notice, or the corpus', allows free use",
@@ -58,3 +68,17 @@ CREDITS: dict[str, Credit] = {
 def encoder_of(source: str) -> str:
     """Who encoded the files of a source, where the catalogue does not say."""
     return CREDITS[source].encoder if source in CREDITS else ""
+
+
+def licence_table() -> str:
+    """All sources of open scores as a Markdown table: who encoded them, where they are, what was used, their terms."""
+    lines = ["| source | encoded by | where | what was used | terms |", "| --- | --- | --- | --- | --- |"]
+    for name, credit in CREDITS.items():
+        if name != "music21":  # its files name no licence
+            where = f"{credit.repository} at {credit.commit[:12]}"
+            lines.append(f"| `{name}` | {credit.encoder} | {where} | {credit.remark} | {credit.licence} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(licence_table())

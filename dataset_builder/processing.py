@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tokenization.errors import MusicGPTError
-from tokenization.reading import read_score
 
 from .cleaning import clean
+from .corrections import read_piece
 from .errors import DatasetError, PieceError
 from .features import row_of
 from .pieces import Collection, Piece
@@ -45,8 +45,7 @@ class Processed:
 def process(piece: Piece) -> Outcome:
     """Read, clean and encode one piece; what cannot be read comes back with the reason."""
     try:
-        score = read_score(piece.path, form=piece.kind, staff_voices=piece.staff_voices)
-        cleaned = clean(score, piece)
+        cleaned = clean(read_piece(piece), piece)
         return Outcome(piece, row_of(piece, cleaned), group=_opening(cleaned.score.array))
     except MusicGPTError as error:
         return Outcome(piece, reason=str(error))

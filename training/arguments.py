@@ -62,9 +62,13 @@ class DataArguments:
     """Configuration of the data set builder for `scores`; when not given, `wtc` for the project's own data without `extra`, else `wtc-plus`."""
     form: Literal["all", "prelude", "fugue"] = "all"
     """Keep only pieces of this form; validation too."""
-    extra: Literal["none", "core", "all"] | None = None
-    """Of data that holds the WTC, the further pieces for train: `core` = inventions, sinfonias and Art of Fugue, `all`, or `none`; when not
-    given, `all` of a folder named by `scores`, else `none`."""
+    extra: list[str] | None = None
+    """Of data that holds the WTC, the further pieces for train, such as `[core, organ]`: `core` = inventions, sinfonias and Art of Fugue,
+    `organ`, `chorales`, `keyboard` = what is none of these, any value of the column `work`, `all`, or `none`; when not given, `all` of a
+    folder named by `scores`, else none."""
+    times: dict[str, float] = field(default_factory=dict)
+    """How often an epoch takes the pieces of a work or group, such as `{WTC: 2, chorales: 0.5}`; once where nothing is said. With 0.5 each
+    piece comes in every second epoch; the work's own name goes before its group's, and that before `all`."""
     validation_share: float = 0.1
     """Share of the pieces held out when the data has no validation split of its own (at least one piece)."""
     max_pieces: int | None = None
@@ -259,9 +263,12 @@ def convert(name: str, value: Any, hint: Any) -> Any:
     """
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
+        option = next(option for option in options if option is not type(None))
+        if value == "none" and typing.get_origin(option) is list:
+            return []
         if value is None or value in ("none", "null"):
             return None
-        return convert(name, value, next(option for option in options if option is not type(None)))
+        return convert(name, value, option)
     if origin is Literal:
         # YAML reads a bare `no` as False.
         value = "no" if value is False and "no" in options else value

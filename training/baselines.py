@@ -1,6 +1,6 @@
 """Counting models in the same units as the network: unigram by type, and the interpolated n-gram.
 
-python -m training.baselines [--data DIR] [--split validation] [--order 10] [--extra core]
+python -m training.baselines [--data DIR] [--split validation] [--order 10] [--extra core organ]
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--extra",
-        default="none",
-        choices=("none", "core", "all"),
-        help="further Bach pieces counted too (default: none)",
+        nargs="*",
+        default=[],
+        help="further Bach pieces counted too, as in a recipe: core, organ, chorales, keyboard, all, or a work (default: none)",
     )
     parser.add_argument("--json", help="also write all figures to this file")
     given = parser.parse_args(argv)

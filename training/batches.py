@@ -28,6 +28,7 @@ from .crops import (
     tokens_by_note,
     type_of_positions,
 )
+from .errors import TrainingError
 
 Row = list[Segment]  # what stands in one row: one segment, or several when packing
 _SHUFFLE = 2**31 - 1  # stands where a piece's number would, for the draw that mixes the whole epoch
@@ -73,18 +74,30 @@ def plan_epoch(
     """The rows of an epoch, step by step.
 
     Each piece gives as many crops as it needs to be covered once, at random places spread over its length, or itself as a whole where
-    it fits. All steps have `batch_size` rows or one more or less.
+    it fits, and that `Piece.times` times, augmented anew each time. All steps have `batch_size` rows or one more or less.
+
+    Raises:
+        TrainingError: if the epoch takes no piece at all.
     """
     segments: list[Segment] = []
     for number, piece in enumerate(pieces):
-        rng = np.random.default_rng([seed, epoch, number])
-        score, semitones = augment(piece, stage, rng)
-        segments += crops(score, data, rng, has_mode=not semitones or data.mode_of_transposed == "kept")
+        for again in range(_times(piece, seed, epoch, number)):
+            rng = np.random.default_rng([seed, epoch, number, again] if again else [seed, epoch, number])
+            score, semitones = augment(piece, stage, rng)
+            segments += crops(score, data, rng, has_mode=not semitones or data.mode_of_transposed == "kept")
+    if not segments:
+        raise TrainingError(f"Epoch {epoch} takes none of the {len(pieces)} pieces: raise the numbers of --times.")
     mixed = np.random.default_rng([seed, epoch, _SHUFFLE])
     segments = [segments[i] for i in mixed.permutation(len(segments))]
     rows = pack(segments, data.length) if data.packing else [[segment] for segment in segments]
     steps = max(1, round(len(rows) / batch_size))
     return [[rows[i] for i in part] for part in np.array_split(np.arange(len(rows)), steps)]
+
+
+def _times(piece: Piece, seed: int, epoch: int, number: int) -> int:
+    """How often this epoch takes a piece, so that over the epochs it comes to `Piece.times` each; where they begin to count is drawn."""
+    begin = np.random.default_rng([seed, number, _SHUFFLE]).random()
+    return int(begin + (epoch + 1) * piece.times) - int(begin + epoch * piece.times)
 
 
 def crops(score: Score, data: DataArguments, rng: np.random.Generator, has_mode: bool = True) -> list[Segment]:

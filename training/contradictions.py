@@ -9,6 +9,7 @@ from .errors import ArgumentsError
 if TYPE_CHECKING:
     from .arguments import Arguments
 
+MOST_TIMES = 100
 # Field -> (smallest, largest) value; None where there is no limit.
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "run.threads": (1, None),
@@ -83,8 +84,12 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
             "--data and --scores both say where the pieces are: choose one.",
         ),
         (
-            data.extra not in (None, "none") and data.builder_config not in (None, "wtc-plus"),
-            f"--extra {data.extra} needs the further pieces: set --builder_config wtc-plus, not {data.builder_config}.",
+            bool(data.extra) and data.builder_config not in (None, "wtc-plus"),
+            f"--extra {', '.join(data.extra or [])} needs the further pieces: set --builder_config wtc-plus, not {data.builder_config}.",
+        ),
+        (
+            any(times < 0 or times > MOST_TIMES for times in data.times.values()),
+            f"--times {data.times} holds a number that is not between 0 and {MOST_TIMES}: it says how often an epoch takes a piece.",
         ),
         (
             data.context_notes * 4 > data.length // 2,

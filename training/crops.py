@@ -24,12 +24,14 @@ class Piece:
         score (`Score`): quantised, in C major or A minor.
         unit (`str`): what a split never divides and the bootstrap draws: the key number, or the piece itself where there is none.
         tempo (`float` or `None`): quarter notes a minute that its source declares.
+        times (`float`): how often an epoch takes it.
     """
 
     name: str
     score: Score
     unit: str
     tempo: float | None = None
+    times: float = 1.0
 
     @property
     def num_notes(self) -> int:

@@ -12,8 +12,15 @@ from .arguments import DataArguments
 from .crops import Piece
 from .errors import TrainingError
 
-# Of the further Bach pieces those that fit the WTC best, by their column `work`.
-CORE_WORKS = ("invention", "sinfonia", "Art of Fugue")
+# Names for parts of the further Bach pieces, by their column `work`; what no name has is `keyboard`.
+GROUPS_OF_WORKS = {
+    "core": ("invention", "sinfonia", "Art of Fugue"),  # those that fit the WTC best
+    "organ": (
+        "trio sonata", "organ prelude and fugue", "Orgelbuechlein", "Schuebler chorales", "Leipzig chorales", "Clavieruebung III",
+        "chorale prelude", "canonic variations",
+    ),
+    "chorales": ("chorale",),
+}  # fmt: skip
 SPLITS = ("train", "validation", "test")
 
 
@@ -74,18 +81,24 @@ def read_rows(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
     return {name: list(rows) for name, rows in splits.items()}
 
 
-def to_piece(row: dict[str, Any]) -> Piece:
-    """A row as a quantised piece. Its unit is the key number where it has one."""
+def to_piece(row: dict[str, Any], times: float = 1.0) -> Piece:
+    """A row as a quantised piece that an epoch takes `times` times. Its unit is the key number where it has one."""
     from dataset_builder import score_of_row
 
     number = row.get("number")
     unit = f"{number:02d}" if number else str(row["id"])
-    return Piece(str(row["id"]), score_of_row(row).quantised(), unit, row.get("tempo"))
+    return Piece(str(row["id"]), score_of_row(row).quantised(), unit, row.get("tempo"), times)
 
 
-def extra_of(data: DataArguments) -> str:
+def extra_of(data: DataArguments) -> list[str]:
     """Which further pieces are taken when the arguments do not say: all of a folder of scores that somebody names."""
-    return data.extra or ("all" if data.scores else "none")
+    return data.extra if data.extra is not None else (["all"] if data.scores else [])
+
+
+def names_of(work: str | None) -> set[str]:
+    """The names by which `extra` and `times` may mean a piece: its work, the group of its work, and `all`."""
+    groups = {name for name, works in GROUPS_OF_WORKS.items() if work in works}
+    return {"all", work or "", *(groups or ({"keyboard"} if work != "WTC" else set()))}
 
 
 def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
@@ -96,15 +109,36 @@ def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
             return False
     if not beside_wtc or row.get("work") == "WTC":
         return True
-    extra = extra_of(data)
-    return extra == "all" or (extra == "core" and row.get("work") in CORE_WORKS)
+    return not names_of(row.get("work")).isdisjoint(extra_of(data))
+
+
+def times_of(row: dict[str, Any], data: DataArguments) -> float:
+    """How often an epoch takes a piece: what `times` says of its work, else of the group of its work, else of `all`, else once."""
+    work = row.get("work") or ""
+    names = [work, *sorted(names_of(work) - {work, "all"}), "all"]
+    return next((data.times[name] for name in names if name in data.times), 1.0)
+
+
+def check_names(rows: Mapping[str, Sequence[dict[str, Any]]], data: DataArguments, folder: Path) -> None:
+    """Refuse names in `extra` and `times` that mean no piece of the data.
+
+    Raises:
+        TrainingError: naming the first of them, and those that there are.
+    """
+    works = {str(row.get("work") or "") for part in rows.values() for row in part}
+    known = set().union(*map(names_of, works)) - {""} | {"all", "core"}
+    for argument, names in (("extra", data.extra or []), ("times", list(data.times))):
+        if unknown := next((name for name in names if name not in known), None):
+            raise TrainingError(
+                f"--{argument} names {unknown!r}, but no piece of {folder} has that work; there are {', '.join(sorted(known))}."
+            )
 
 
 def source_folder(data: DataArguments) -> Path:
     """The folder of the built data set that the arguments name; built first where they name scores."""
     if data.data is not None:
         return Path(data.data)
-    own = data.scores is None and extra_of(data) == "none"
+    own = data.scores is None and not extra_of(data)
     return build(data.scores or default_scores(), data.builder_config or ("wtc" if own else "wtc-plus"))
 
 
@@ -121,6 +155,7 @@ def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validati
     """
     folder = source_folder(data)
     rows = read_rows(folder)
+    check_names(rows, data, folder)
     wtc = with_wtc(rows)
     rows = {name: [row for row in part if wanted(row, data, wtc)] for name, part in rows.items()}
     if "validation" in splits and not rows.get("validation"):
@@ -131,7 +166,8 @@ def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validati
             raise TrainingError(
                 f"The data in {folder} has no piece for the split {split!r} with --form {data.form}: it has {_counts(rows)}."
             )
-        pieces[split] = [to_piece(row) for row in rows.get(split, [])]
+        taken = [(row, times_of(row, data)) for row in rows.get(split, [])]
+        pieces[split] = [to_piece(row, times) for row, times in taken if times or split != "train"]
     if data.max_pieces and "train" in pieces:
         pieces["train"] = pieces["train"][: data.max_pieces]
     return pieces

@@ -9,6 +9,7 @@ from huggingface_hub import DatasetCard
 from dataset_builder.build import BuildOptions, build_dataset
 from dataset_builder.card import FAULTS, licence_of
 from dataset_builder.cleaning import COUNTS
+from dataset_builder.credits import CREDITS, licence_table
 from dataset_builder.features import DESCRIPTIONS, features
 
 
@@ -65,6 +66,12 @@ def test_the_licence_follows_the_sources():
     assert licence_of({"a": {"sources": {"buschke": {}, "mutopia": {}}}}) == "cc-by-sa-4.0"
     assert licence_of({"a": {"sources": {"buschke": {}, "music21": {}}}}) == "other"
     assert licence_of({"a": {"sources": {"my scores": {}}}}) == "other"
+
+
+def test_the_licence_of_the_weights_names_every_source_of_open_scores():
+    text = (Path(__file__).parent.parent.parent / "LICENSE-WEIGHTS.md").read_text(encoding="utf-8")
+    assert licence_table() in text
+    assert all(credit.repository in text for name, credit in CREDITS.items() if name != "music21")
 
 
 def test_plots_are_drawn(built):

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder.catalogue import CATALOGUE, read_catalogue
 from dataset_builder.cleaning import settle_key
 from dataset_builder.keys import best_key, checked_key, key_on_signature
 from dataset_builder.pieces import Piece
@@ -64,9 +63,3 @@ def test_a_half_cadence_tells_a_minor_key():
     assert key_on_signature(closing_on(40, 55, 59), "C") == Key("C", "major")
     # Nor is a major piece that closes on its dominant taken for one on that bass.
     assert best_key(closing_on(43, 55, 59)) == Key("C", "major")
-
-
-def test_a_wrong_key_of_a_catalogue_is_put_right(tmp_path):
-    (tmp_path / CATALOGUE).write_text("id,tonic,mode\nmut_bwv672,C,major\nmut_bwv673,E,minor\n", encoding="utf-8")
-    found, missing = read_catalogue(tmp_path / CATALOGUE)
-    assert [(piece.tonic, piece.mode) for piece in found + missing] == [("A", "minor"), ("E", "minor")]

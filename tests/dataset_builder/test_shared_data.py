@@ -8,6 +8,8 @@ import pytest
 
 from dataset_builder.compare import agreement, main
 from dataset_builder.configs import choose
+from dataset_builder.corrections import TABLES, read_piece
+from dataset_builder.credits import CREDITS
 from dataset_builder.keys import key_on_signature, spelled
 from dataset_builder.presets import SEED33_COUNT
 from dataset_builder.processing import process_all
@@ -15,7 +17,6 @@ from dataset_builder.report import report_of
 from dataset_builder.sources import open_source
 from tokenization.codec import decode
 from tokenization.key import Key
-from tokenization.reading import read_score
 
 pytestmark = pytest.mark.shared_data
 
@@ -35,8 +36,15 @@ def test_all_pieces_become_rows_and_the_notes_agree_with_the_catalogue(collectio
     assert report["skipped"] == []
     found = report["catalogue"]
     assert found["disagree"] == []
-    assert found["pieces"] == len(collection.pieces) >= 217
+    assert found["pieces"] == len(collection.pieces) >= 440
     assert found["expected"] - found["dropped"] == found["found"]
+
+
+def test_every_source_and_typesetter_is_credited(collection):
+    assert {piece.source for piece in collection.pieces} == set(CREDITS) - {"music21"}
+    organ = [piece for piece in collection.pieces if piece.path.parent.parent.name == "bach_organ"]
+    assert {"Urs Metzger", "Gérard Gréco", "Felix Braun"} < {piece.encoder for piece in organ}
+    assert all(piece.encoder and piece.licence for piece in organ)
 
 
 def test_splits_are_the_catalogues(collection, processed):
@@ -61,11 +69,24 @@ def test_the_rule_for_undeclared_modes_finds_the_declared_ones(collection):
     """On all pieces whose mode is known: given the tonic alone, or that of the relative major, the rule must find the key."""
     for piece in (piece for piece in collection.pieces if piece.mode):
         key = Key(piece.tonic, piece.mode)
-        score = read_score(piece.path)
+        score = read_piece(piece)
         signature = key if key.mode == "major" else spelled(key.pitch_class + 3, "major")
         for tonic in {key.tonic, signature.tonic}:
             found = key_on_signature(score, tonic)
             assert (found.pitch_class, found.mode) == (key.pitch_class, key.mode), piece.id
+
+
+def test_tables_known_to_be_wrong_are_put_right(processed):
+    rows = {row["id"]: row for rows in processed.rows.values() for row in rows if row["id"] in TABLES}
+    meters = {name: (row["meter"], len(row["meters"]["onset"]), row["bars"]) for name, row in rows.items()}
+    assert meters == {
+        "mut_bwv988_bwv-988-v26": ("3/4", 1, 32),
+        "mut_bwv830_bwv-830_5": ("2/2", 1, 33),  # the upbeat counts
+        "mut_bwv903_bwv903fan": ("4/4", 1, 79),
+    }
+    notes = rows["mut_bwv903_bwv903fan"]["notes"]
+    ends = [onset + duration for onset, duration in zip(notes["onset"], notes["duration"], strict=True)]
+    assert sorted(ends)[-5:] == [79 * 96] * 5 and max(ends) == 79 * 96  # both hands close together
 
 
 def test_known_keys_of_pieces_without_a_mode(processed):

@@ -63,6 +63,8 @@ def test_recipes_are_read(recipe):
         (["--private"], ["--private", "--push"]),
         (["--data", "a", "--scores", "b"], ["--data and --scores"]),
         (["--extra", "core", "--builder_config", "wtc"], ["--extra core", "--builder_config wtc-plus"]),
+        (["--times", "{WTC: -1}"], ["--times", "between 0 and 100"]),
+        (["--times", "{WTC: often}"], ["--times.WTC", "'often'"]),
         (["--micro_batch_size", "9"], ["--micro_batch_size 9", "--batch_size 8"]),
         (["--matrix_learning_rate", "1e-3"], ["--matrix_learning_rate", "--optimizer muon"]),
         (["--stop_on", "combined"], ["--stop_on combined", "--musical_every"]),
@@ -87,6 +89,17 @@ def test_bad_arguments_are_refused_by_name(argv, words):
         parse_arguments(argv)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_further_pieces_are_named_in_a_list(tmp_path):
+    for text, names in (("all", ["all"]), ("none", []), ("[core, Leipzig chorales]", ["core", "Leipzig chorales"])):
+        assert parse_arguments(["--extra", text]).data.extra == names
+    assert parse_arguments([]).data.extra is None
+    (tmp_path / "r.yaml").write_text("data: {extra: [organ], times: {WTC: 2, organ: 0.5}}")
+    data = parse_arguments(["--config", str(tmp_path / "r.yaml")]).data
+    assert (data.extra, data.times) == (["organ"], {"WTC": 2.0, "organ": 0.5})
+    arguments = parse_arguments(["--config", str(tmp_path / "r.yaml")])
+    assert Arguments.from_dict(arguments.to_dict()) == arguments
 
 
 def test_bad_recipes_are_refused_by_name(tmp_path):
