@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import gradio as gr
 from tokenization import MusicGPTError, Score
 
 from . import rendering
-from .controls import MUSICAL, SAMPLING, Controls, settings_from
-from .session import Session
-from .studio import Studio, View, Wish
+from .audio import INSTRUMENTS
+from .controls import MOST_PROMPT_BARS, MUSICAL, SAMPLING, Controls, settings_from, whole_number
+from .session import Candidate, Session
+from .studio import Studio, View, Wish, sentence
 
 
 def add_api(studio: Studio, controls: Controls) -> None:
@@ -25,7 +27,7 @@ def add_api(studio: Studio, controls: Controls) -> None:
         seed = gr.Number(None, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
         upload = gr.File(label="Prompt", file_types=list(rendering.UPLOAD_SUFFIXES), value=None)
         needed = gr.File(label="Score", file_types=list(rendering.UPLOAD_SUFFIXES))
-        kind = gr.Radio(["mp3", "wav"], value="mp3", label="Sound format")
+        kind = gr.Radio(list(rendering.SOUND_FORMATS), value="mp3", label="Sound format")
         button = gr.Button()
     asked = [*controls.musical(), *controls.sampling()[:-1], seed, controls.instrument, kind, upload, controls.prompt_bars]
     shared: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
@@ -61,7 +63,8 @@ class Api:
         sound_format: str = "mp3",
         prompt: str | None = None,
         prompt_bars: int = 4,
-    ) -> tuple[str, str, str, str, dict[str, Any]]:
+        request: gr.Request | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
         """Compose a keyboard piece in the style of Bach's Well-Tempered Clavier, or continue a given one.
 
         Args:
@@ -85,32 +88,24 @@ class Api:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes, bars, figures).
         """
         values: tuple[Any, ...] = (key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed)
-        session = Session()
-        try:
-            settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
-            wish = self._studio.with_upload(Wish(settings, instrument=instrument), prompt, int(prompt_bars))
-            view = _last(self._studio.compose(wish, session))
+        with _call(self._studio, request) as session:
+            wish = wish_from(values, instrument, sound_format, prompt_bars)
+            wish = self._studio.with_upload(wish, prompt, wish.prompt_bars)
+            for _ in self._studio.compose(wish, session):
+                # Gradio ends a generator whose caller has gone, and only a generator: so this one yields while it works.
+                yield (None,) * 5
             candidate = session.current
             assert candidate is not None
+            view = self._studio.view(candidate, instrument, wish.layout, busy=False)
             sound = view.files["mp3"]
             if sound_format == "wav":
                 sound = self._sound(candidate.score, instrument, Path(sound).parent, candidate.stem, "wav")
-        except MusicGPTError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        facts = {
-            "seed": candidate.seed,
-            "settings": settings.with_seed(candidate.seed).to_dict(),
-            "notes": len(candidate.score),
-            "prompt_notes": candidate.num_prompt_notes,
-            "bars": candidate.score.num_bars,
-            "key": str(candidate.score.key) if candidate.score.key else None,
-            "ended_by": candidate.ended,
-            "model_seconds": round(candidate.seconds, 2),
-            "figures": view.figures,
-        }
-        return view.files["mid"], view.files["musicxml"], view.files["png"], sound, facts
+            facts = _facts(candidate, wish, view)
+            yield view.files["mid"], view.files["musicxml"], view.files["png"], sound, facts
 
-    def perform(self, score: str, instrument: str, sound_format: str) -> tuple[str, str, str, str]:
+    def perform(
+        self, score: str, instrument: str, sound_format: str, request: gr.Request | None = None
+    ) -> Iterator[tuple[str | None, ...]]:
         """Turn a MIDI or MusicXML file into clean MIDI, MusicXML, a picture of the piano roll and sound.
 
         Args:
@@ -121,16 +116,16 @@ class Api:
         Returns:
             MIDI (one track a voice), MusicXML, picture and sound.
         """
-        try:
+        with _call(self._studio, request) as session:
             read = self._read(score)
-            folder, stem = Session().folder(self._studio.folders), Path(score).stem
-            paper = self._studio.workers.run(rendering.paper_files, read, folder, stem, 0, "wide")
+            yield (None,) * 4
+            folder, stem = session.folder(self._studio.folders), Path(score).stem
             sound = self._sound(read, str(instrument), folder, stem, sound_format)
-        except MusicGPTError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        return paper["mid"], paper["musicxml"], paper["png"], sound
+            yield (None,) * 4
+            paper = self._studio.workers.run(rendering.paper_files, read, folder, stem, 0, "wide")
+            yield paper["mid"], paper["musicxml"], paper["png"], sound
 
-    def assess(self, score: str) -> dict[str, Any]:
+    def assess(self, score: str, request: gr.Request | None = None) -> dict[str, Any]:
         """Compare a MIDI or MusicXML file with held-out Bach.
 
         Args:
@@ -139,10 +134,8 @@ class Api:
         Returns:
             The musical score (0 to 100), every metric beside Bach's band, and the nearest Bach passage.
         """
-        try:
+        with _call(self._studio, request):
             return self._studio.workers.run(rendering.assess, self._read(score))
-        except MusicGPTError as error:
-            raise gr.Error(str(error), print_exception=False) from error
 
     def _read(self, path: str | None) -> Score:
         if not path:
@@ -153,7 +146,58 @@ class Api:
         return self._studio.workers.run(rendering.sound_file, score, instrument, folder, stem, kind)
 
 
-def _last(views: Any) -> View:
-    """The last of some views."""
-    [view] = deque(views, maxlen=1)
-    return view
+def visitor_of(request: gr.Request | None) -> str:
+    """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts the proxy's headers."""
+    return request.client.host if request is not None and request.client else ""
+
+
+def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, prompt_bars: Any) -> Wish:
+    """What a call of `/compose` asks for, checked before anything is done for it.
+
+    Args:
+        values: those of `MUSICAL` and `SAMPLING`, in their order.
+        instrument, sound_format, prompt_bars: as given; nobody has looked at them yet.
+
+    Raises:
+        MusicGPTError: naming the value that cannot be used.
+    """
+    settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
+    for what, value, choices in (
+        ("instrument", instrument, tuple(INSTRUMENTS)),
+        ("sound format", sound_format, rendering.SOUND_FORMATS),
+    ):
+        if value not in choices:
+            raise MusicGPTError(f"Unknown {what} {str(value)[:40]!r}: it must be one of {', '.join(choices)}.")
+    bars = whole_number("prompt_bars", prompt_bars)
+    if bars is None or not 1 <= bars <= MOST_PROMPT_BARS:
+        raise MusicGPTError(f"prompt_bars is {bars}; it must be 1 to {MOST_PROMPT_BARS}.")
+    return Wish(settings, instrument=instrument, prompt_bars=bars)
+
+
+@contextmanager
+def _call(studio: Studio, request: gr.Request | None) -> Iterator[Session]:
+    """A session for one call; whatever goes wrong in it is told to the caller, and its files are removed then."""
+    session = Session(visitor=visitor_of(request))
+    try:
+        with studio.calls.of(session.visitor):
+            yield session
+    except Exception as error:
+        session.close()
+        raise gr.Error(sentence(error), print_exception=False) from error
+    except BaseException:  # the caller has gone
+        session.close()
+        raise
+
+
+def _facts(candidate: Candidate, wish: Wish, view: View) -> dict[str, Any]:
+    return {
+        "seed": candidate.seed,
+        "settings": wish.settings.with_seed(candidate.seed).to_dict(),
+        "notes": len(candidate.score),
+        "prompt_notes": candidate.num_prompt_notes,
+        "bars": candidate.score.num_bars,
+        "key": str(candidate.score.key) if candidate.score.key else None,
+        "ended_by": candidate.ended,
+        "model_seconds": round(candidate.seconds, 2),
+        "figures": view.figures,
+    }

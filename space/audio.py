@@ -21,6 +21,8 @@ TAIL = 2.0
 PEAK = 0.89
 # Longest piece that is played, in seconds: a minute of stereo sound is 11 MB in memory before encoding.
 LONGEST = 15 * 60.0
+# The same for WAV, of which a minute is 10 MB on the disk and on its way; MP3 has a tenth of that.
+LONGEST_WAV = 6 * 60.0
 
 
 class Sound(NamedTuple):
@@ -33,6 +35,11 @@ class Sound(NamedTuple):
     def seconds(self) -> float:
         """Its length in seconds."""
         return len(self.samples) / self.rate
+
+
+def lasts(score: Score) -> float:
+    """How long a piece sounds, in seconds, at the tempo at which it is played."""
+    return score.end / 24 / (score.tempo or 80) * 60
 
 
 @functools.lru_cache(1)

@@ -44,6 +44,8 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     from .welcome import Welcome
 
     studio = Studio(given.model, given.device or ("cuda" if zero_gpu else None))
+    # Uploads lie where they are swept with everything else, also after a server that was killed.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(studio.folders.uploads))
     welcome = Welcome(studio)
     # The other core prepares the ready piece while this process imports Gradio, which takes the longest.
     studio.workers.start()
@@ -51,13 +53,18 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     if zero_gpu:
         studio.load()  # ZeroGPU wants the model before the first request, in the main thread
 
+    import gradio
+
     from .page import Page
 
+    # What the studio makes is served from where it lies: Gradio would keep a second copy of every file.
+    gradio.set_static_paths([studio.folders.root])
     return Page(studio, welcome).build(), studio
 
 
 def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
     """Serve what `build` returned until interrupted, then end the processes beside the server and remove all files."""
+    from .health import health_route
     from .page import launch_options
 
     # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are removed.
@@ -71,6 +78,7 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
             share=given.share,
             mcp_server=given.mcp,
             prevent_thread_lock=True,
+            app_kwargs={"routes": [health_route(studio)]},
             **launch_options(studio),
         )
         studio.start()  # the model is loaded once the page can be opened; who presses the button sooner waits for it

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from musicgpt import MOODS, Settings
+from musicgpt.settings import SettingsError
 from tokenization.key import KEY_NAMES
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
@@ -37,6 +39,20 @@ def preset_values(name: str) -> list[str]:
     return [PRESETS[name].get(control, ANY) for control in MUSICAL]
 
 
+def whole_number(name: str, value: Any) -> int | None:
+    """The whole number that a control holds: sliders send 5.0 for 5, and voices are chosen by their name.
+
+    Raises:
+        SettingsError: if it is none.
+    """
+    if value is None:
+        return None
+    try:
+        return operator.index(int(value) if isinstance(value, str) or float(value).is_integer() else value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SettingsError(f"{name} must be a whole number, not {str(value)[:40]!r}.") from error
+
+
 def settings_from(
     key: str = ANY,
     form: str = ANY,
@@ -63,19 +79,18 @@ def settings_from(
     def chosen(value: str | None) -> str | None:
         return None if value in (None, "", ANY) else value
 
-    number = chosen(voices)
     return Settings(
         key=chosen(key),
         form=chosen(form),
         meter=chosen(meter),
-        voices=int(number) if number else None,
+        voices=whole_number("voices", chosen(voices)),
         tempo=chosen(tempo),
         mood=chosen(mood),
         temperature=temperature,
-        top_k=None if top_k is None else int(top_k),
+        top_k=whole_number("top_k", top_k),
         top_p=top_p,
-        max_new_tokens=None if max_tokens is None else int(max_tokens),
-        seed=None if seed is None else int(seed),
+        max_new_tokens=whole_number("max_tokens", max_tokens),
+        seed=whole_number("seed", seed),
     )
 
 

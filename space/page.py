@@ -10,14 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from tokenization import MusicGPTError
-
-from .api import add_api
+from .api import add_api, visitor_of
 from .controls import MUSICAL, PRESETS, SAMPLING, Controls, build_controls, preset_values, settings_from
 from .report import report_html
 from .roll import STATIC, roll_component, roll_value, score_component
 from .session import Session, Take
-from .studio import Studio, View, Wish, address
+from .studio import Studio, View, Wish, address, sentence
 from .welcome import Welcome
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -164,16 +162,18 @@ class Page:
         """Views as updates; an error as one sentence above the roll and in a corner, with the last good piece still there."""
         try:
             last_state = None
-            for view in views:
-                # While it grows only the roll changes: the rest is sent once.
-                if view.roll["state"] == last_state == "running":
-                    yield {self.roll: view.roll}
-                else:
-                    yield self._shown(view, session)
-                last_state = view.roll["state"]
-        except MusicGPTError as error:
-            gr.Warning(escape(str(error)))
-            yield self._shown(self._error_view(str(error), session, instrument), session)
+            with self.studio.calls.of(session.visitor):
+                for view in views:
+                    # While it grows only the roll changes: the rest is sent once.
+                    if view.roll["state"] == last_state == "running":
+                        yield {self.roll: view.roll}
+                    else:
+                        yield self._shown(view, session)
+                    last_state = view.roll["state"]
+        except Exception as error:
+            message = sentence(error)
+            gr.Warning(escape(message))
+            yield self._shown(self._error_view(message, session, instrument), session)
 
     def _error_view(self, message: str, session: Session, instrument: str) -> View:
         if session.current is None:
@@ -181,9 +181,9 @@ class Page:
         view = self.studio.view(session.current, instrument, session.layout, busy=False)
         return replace(view, roll={**view.roll, "state": "error", "message": message})
 
-    def on_open(self, session: Session, layout: str) -> Iterator[dict[Any, Any]]:
+    def on_open(self, session: Session, layout: str, request: gr.Request) -> Iterator[dict[Any, Any]]:
         """Put the ready piece on the page."""
-        session.layout = layout
+        session.layout, session.visitor = layout, visitor_of(request)
         if not session.takes:
             session.add(Take([self.welcome.candidate()]))
         while not self.welcome.wait(1.0):

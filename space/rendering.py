@@ -8,13 +8,14 @@ from typing import Any
 from tokenization import MusicGPTError, Note, Score
 from tokenization.guarded import Limits
 
-from .audio import LONGEST, mp3_bytes, soundfont, synthesise, wav_bytes
+from .audio import LONGEST, LONGEST_WAV, lasts, mp3_bytes, soundfont, synthesise, wav_bytes
 from .engraving import engrave
 from .report import assess
 
 # What an upload may have. tokenization has limits of its own, against attacks; these are what one visitor may ask of the Space.
 MAX_UPLOAD_BYTES = 2 * 2**20
 MAX_UPLOAD_NOTES = 6000
+SOUND_FORMATS = ("mp3", "wav")
 UPLOAD_LIMITS = Limits(seconds=20.0, cpu_seconds=10, megabytes=256)
 UPLOAD_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
@@ -45,7 +46,17 @@ def write_whole(path: Path, data: bytes) -> str:
 
 
 def sound_file(score: Score, instrument: str, folder: Path, stem: str, kind: str = "mp3") -> str:
-    """Play a piece into a file `stem_instrument.kind` in the folder; returns its path. `kind` is `"mp3"` or `"wav"`."""
+    """Play a piece into a file `stem_instrument.kind` in the folder; returns its path. `kind` is `"mp3"` or `"wav"`.
+
+    Raises:
+        MusicGPTError: for another kind, or a WAV of more than `LONGEST_WAV` seconds.
+    """
+    if kind not in SOUND_FORMATS:
+        raise MusicGPTError(f"Unknown sound format {kind!r}: it must be one of {', '.join(SOUND_FORMATS)}.")
+    if kind == "wav" and lasts(score) > LONGEST_WAV:
+        raise MusicGPTError(
+            f"The piece lasts {lasts(score) / 60:.0f} minutes; as WAV at most {LONGEST_WAV / 60:.0f} are written: ask for mp3."
+        )
     sound = synthesise(score, instrument)
     data = mp3_bytes(sound) if kind == "mp3" else wav_bytes(sound)
     return write_whole(folder / f"{stem}_{instrument}.{kind}", data)
@@ -97,7 +108,6 @@ def read_upload(path: str) -> Score:
         raise MusicGPTError(f"{file.name} cannot be used: {error}") from error
     if len(score) > MAX_UPLOAD_NOTES:
         raise MusicGPTError(f"{file.name} has {len(score):,} notes; at most {MAX_UPLOAD_NOTES:,} are read: send an excerpt.")
-    seconds = score.end / 24 / (score.tempo or 80) * 60
-    if seconds > LONGEST:
-        raise MusicGPTError(f"{file.name} lasts {seconds / 60:.0f} minutes; at most {LONGEST / 60:.0f} are read: send an excerpt.")
+    if lasts(score) > LONGEST:
+        raise MusicGPTError(f"{file.name} lasts {lasts(score) / 60:.0f} minutes; at most {LONGEST / 60:.0f} are read: send an excerpt.")
     return score

@@ -9,14 +9,27 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tokenization import Score
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 # Folders that nobody has touched for so many seconds are removed.
 KEPT_SECONDS = 2 * 3600.0
+# What the files of one visitor, and all files together, may take on the disk.
+VISITOR_BYTES = 256 * 2**20
+ALL_BYTES = 4 * 2**30
+PREFIX = "musicgpt-space-"
+LOCK = "server.lock"
+# A lock younger than this may belong to a server that has not taken it yet.
+STARTING_SECONDS = 60.0
 # How many takes a visitor can go back.
 HISTORY = 20
 
@@ -43,16 +56,32 @@ class FileFlag:
 
 
 class Folders:
-    """The root of all visitors' folders, each with a name that cannot be guessed.
+    """The place of all files: visitors' folders, each with a name that cannot be guessed, and what Gradio keeps of uploads.
 
     Args:
-        root (`Path`, *optional*): where; a new temporary folder when not given. It is removed by `close`.
+        base (`Path`, *optional*): where; a new temporary folder when not given, and the folders of servers that were killed are
+            removed then. It is removed by `close`.
+        visitor_bytes (`int`): how much one visitor's files may take; beyond it the oldest go. They are made again when needed.
+        all_bytes (`int`): how much all files may take, uploads included; beyond it the oldest go.
+
+    Attributes:
+        base (`Path`): as given.
+        root (`Path`): where the visitors' folders are. Only what lies there may be served.
+        uploads (`Path`): where Gradio is to keep what is sent.
     """
 
-    def __init__(self, root: Path | None = None):
-        self.root = Path(root or tempfile.mkdtemp(prefix="musicgpt-space-")).resolve()
+    def __init__(self, base: Path | None = None, visitor_bytes: int = VISITOR_BYTES, all_bytes: int = ALL_BYTES):
+        if base is None:
+            sweep_dead_servers()
+        self.base = Path(base or tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        self.root, self.uploads = self.base / "pieces", self.base / "uploads"
         self.root.mkdir(parents=True, exist_ok=True)
+        self.uploads.mkdir(exist_ok=True)
+        self._alive = _hold(self.base / LOCK)
+        self.visitor_bytes, self.all_bytes = visitor_bytes, all_bytes
         self._kept: set[Path] = set()
+        self._visitors: dict[Path, str] = {}
+        self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def keep(self, name: str) -> Path:
@@ -62,14 +91,30 @@ class Folders:
         self._kept.add(path)
         return path
 
-    def new(self) -> Path:
+    def new(self, visitor: str = "") -> Path:
         """A new folder with 128 random bits in its name: to know an address in it is the permission to read it."""
         path = self.root / secrets.token_hex(16)
         path.mkdir(mode=0o700)
+        with self._lock:
+            self._visitors[path] = visitor
         return path
 
+    def make_room(self, visitor: str) -> None:
+        """Remove the oldest files of a visitor who has more than `visitor_bytes`."""
+        with self._lock:
+            folders = [path for path, whose in self._visitors.items() if whose == visitor]
+        _shrink(folders, self.visitor_bytes)
+
+    def bytes(self) -> int:
+        """What all files take."""
+        return sum(size for _, size, _ in _files([self.base]))
+
     def sweep(self, kept_seconds: float = KEPT_SECONDS) -> int:
-        """Remove the folders in which nothing was written for `kept_seconds`; how many there were."""
+        """Remove the folders in which nothing was written for `kept_seconds`, then the oldest files beyond `all_bytes`.
+
+        Returns:
+            How many folders there were.
+        """
         old = [
             path
             for path in self.root.iterdir()
@@ -77,21 +122,93 @@ class Folders:
         ]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
+        with self._lock:
+            for path in [path for path in self._visitors if not path.exists()]:
+                del self._visitors[path]
+        _shrink([path for path in self.root.iterdir() if path not in self._kept] + [self.uploads], self.all_bytes)
         return len(old)
 
-    def start_sweeping(self, every: float = 600.0) -> None:
+    def start_sweeping(self, every: float = 60.0) -> None:
         """Sweep every so many seconds, in a thread that ends with `close`."""
 
         def work() -> None:
             while not self._closed.wait(every):
-                self.sweep()
+                with contextlib.suppress(OSError):  # a folder that is removed while it is looked at
+                    self.sweep()
 
         threading.Thread(target=work, name="sweep", daemon=True).start()
 
     def close(self) -> None:
         """Remove everything."""
         self._closed.set()
-        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.base, ignore_errors=True)
+        if self._alive is not None:
+            self._alive.close()
+
+
+def _files(folders: Iterable[Path]) -> list[tuple[float, int, Path]]:
+    """Time of the last change, size and path of every file below the folders."""
+    found = []
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                with contextlib.suppress(OSError):  # another thread may have removed it
+                    stat = os.stat(os.path.join(parent, name))
+                    found.append((stat.st_mtime, stat.st_size, Path(parent, name)))
+    return found
+
+
+def _shrink(folders: Iterable[Path], most: int) -> None:
+    """Remove the oldest files below the folders until the rest has at most so many bytes."""
+    files = _files(folders)
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files):
+        if total <= most:
+            return
+        path.unlink(missing_ok=True)
+        total -= size
+
+
+def _hold(path: Path) -> IO[str] | None:
+    """Lock a file as long as this process lives, however it ends; `None` where another one holds it or none can be locked."""
+    if fcntl is None:
+        return None
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def sweep_dead_servers(where: Path | None = None, kept_seconds: float = KEPT_SECONDS) -> int:
+    """Remove what servers left that were killed: their lock is free, or they have none and nothing has changed for long.
+
+    Args:
+        where (`Path`, *optional*): the folder of temporary files when not given.
+        kept_seconds (`float`): how old a folder without a lock must be.
+
+    Returns:
+        How many there were.
+    """
+    swept = 0
+    for base in Path(where or tempfile.gettempdir()).glob(PREFIX + "*"):
+        with contextlib.suppress(OSError):  # somebody else's, or another server sweeps it
+            stat, lock = base.lstat(), base / LOCK
+            if not base.is_dir() or base.is_symlink() or (hasattr(os, "getuid") and stat.st_uid != os.getuid()):
+                continue
+            age = time.time() - (lock if lock.exists() else base).stat().st_mtime
+            if lock.exists() and fcntl is not None:
+                held = _hold(lock) if age > STARTING_SECONDS else None
+                if held is None:
+                    continue
+                held.close()
+            elif age <= kept_seconds:
+                continue
+            shutil.rmtree(base, ignore_errors=True)
+            swept += 1
+    return swept
 
 
 @dataclass
@@ -138,11 +255,13 @@ class Session:
 
     Attributes:
         takes (list of `Take`): oldest first; the last one is on the page.
+        visitor (`str`): the visitor's address, for the quotas; sessions of one address share them.
         layout (`str`): how wide the visitor's page is, `"wide"` or `"narrow"`.
         running (`bool`): whether something is being composed.
     """
 
     takes: list[Take] = field(default_factory=list)
+    visitor: str = ""
     layout: str = "wide"
     running: bool = False
     _folder: Path | None = None
@@ -156,7 +275,8 @@ class Session:
     def folder(self, folders: Folders) -> Path:
         """The visitor's folder, made when first needed or when it has been swept away."""
         if self._folder is None or not self._folder.is_dir():
-            self._folder = folders.new()
+            self._folder = folders.new(self.visitor)
+        folders.make_room(self.visitor)
         return self._folder
 
     def keep_in(self, folder: Path) -> None:

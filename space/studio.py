@@ -5,6 +5,7 @@ Knows nothing of Gradio: the page and the API both iterate over what `Studio` yi
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -19,12 +20,14 @@ from tokenization import MusicGPTError, Score
 from tokenization.heading import title_of
 
 from . import rendering
+from .audio import lasts
 from .roll import roll_value
 from .session import Candidate, FileFlag, Folders, Session, Take
-from .turns import Turns
+from .turns import Calls, Turns
 from .workers import Workers
 
 MOST_CANDIDATES = 4
+LONGEST_MESSAGE = 400
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,21 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def sentence(error: Exception) -> str:
+    """What a visitor is told of an error: always something. What nobody foresaw goes into the server's log with its place."""
+    if isinstance(error, MusicGPTError) and str(error):
+        text = str(error)
+        return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
+    logging.getLogger(__name__).error("Unforeseen", exc_info=error)
+    return f"Something went wrong on the server ({type(error).__name__}). Please try again; if it happens again, report it."
+
+
 def describe(candidate: Candidate) -> str:
     """One line on a finished piece."""
     score = candidate.score
-    seconds = score.end / 24 / (score.tempo or 80) * 60
     ended = {"the limit": " · stopped at the limit of tokens", "you": " · stopped by you"}.get(candidate.ended, "")
     made = f" · seed {candidate.seed} · composed in {candidate.seconds:.1f} s" if candidate.seconds else f" · seed {candidate.seed}"
-    return f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} · {clock(seconds)}{ended}{made}"
+    return f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} · {clock(lasts(score))}{ended}{made}"
 
 
 class Studio:
@@ -98,6 +109,10 @@ class Studio:
         model (`str`, *optional*): folder or Hub name of the model; the shipped one when not given.
         device (`str`, *optional*): such as `"cuda"`.
         folders (`Folders`, *optional*), workers (`Workers`, *optional*), turns (`Turns`, *optional*): made when not given.
+
+    Attributes:
+        calls (`Calls`): what page and API ask before they serve anybody.
+        pieces (`int`): how many were composed until now.
     """
 
     def __init__(
@@ -111,6 +126,8 @@ class Studio:
         self.folders = folders or Folders()
         self.workers = workers or Workers()
         self.turns = turns or Turns()
+        self.calls = Calls()
+        self.pieces = 0
         self._model, self._device = model, device
         self._threads = ThreadPoolExecutor(12, thread_name_prefix="finish")
         self._loaded = threading.Event()
@@ -133,6 +150,13 @@ class Studio:
             raise
         finally:
             self._loaded.set()
+
+    @property
+    def state(self) -> str:
+        """`"loading"`, `"ready"`, or `"failed"` when the model could not be loaded."""
+        if not self._loaded.is_set():
+            return "loading"
+        return "ready" if self._load_error is None else "failed"
 
     def close(self) -> None:
         """End the processes and remove all files."""
@@ -182,14 +206,14 @@ class Studio:
             raise MusicGPTError("Stopped before the first note.")
         return candidates
 
-    def with_upload(self, wish: Wish, path: str | None, bars: int) -> Wish:
+    def with_upload(self, wish: Wish, path: str | None, bars: int | None) -> Wish:
         """The wish to continue a visitor's file; as it is when there is none. Key and meter are the file's.
 
         Raises:
             MusicGPTError: one sentence on what is wrong with the file.
         """
         if not path:
-            return wish
+            return replace(wish, prompt_bars=None)
         settings = replace(wish.settings, key=None, meter=None)
         return replace(wish, settings=settings, prompt=self.read_upload(path), prompt_bars=bars)
 
@@ -244,6 +268,7 @@ class Studio:
                 made = growth.composition
                 score = made.score if made else growth.base.replace(notes=[*growth.base.notes, *notes])
                 yield self._growing_view(score, take, len(growth.base), growth.tokens, growth.most_tokens, label)
+            self.pieces += 1  # still in our turn: nobody else counts
         assert made is not None
         if not made.num_new_notes:
             return None

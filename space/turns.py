@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +11,7 @@ from tokenization.errors import MusicGPTError
 
 
 class BusyError(MusicGPTError):
-    """Too many visitors are waiting already."""
+    """Too many visitors, or too many calls of one visitor, are being served already."""
 
 
 class Turns:
@@ -64,3 +64,36 @@ class Turns:
                 del self._tickets[ticket]
                 if self._tickets:
                     next(iter(self._tickets.values())).set()
+
+
+class Calls:
+    """How many calls of each visitor are under way, so that nobody fills the queue alone.
+
+    Args:
+        most_each (`int`): how many one visitor may have.
+    """
+
+    def __init__(self, most_each: int = 8):
+        self.most_each = most_each
+        self._running: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, visitor: str) -> Iterator[None]:
+        """One call of a visitor, as long as the context lasts.
+
+        Raises:
+            BusyError: if the visitor has `most_each` already.
+        """
+        with self._lock:
+            if self._running[visitor] >= self.most_each:
+                raise BusyError(
+                    f"{self.most_each} of your calls are being served or waiting already; please wait for one of them."
+                )
+            self._running[visitor] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[visitor] -= 1
+                self._running += Counter()  # forget those who have none

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from tokenization import Score
+from tokenization import MusicGPTError, Score
 
 from .session import Candidate, Session, Take
 from .studio import Studio
@@ -47,13 +47,15 @@ class Welcome:
         self._made = self._studio.in_background(work)
 
     def wait(self, seconds: float) -> bool:
-        """Whether everything is made, after waiting at most so long."""
+        """Whether everything is made, or cannot be, after waiting at most so long; what is missing then is made for each visitor."""
         if self._made is None:
             return True
         try:
             self._made.result(seconds)
         except TimeoutError:
-            return False
+            return self._made.done()
+        except MusicGPTError:
+            pass
         return True
 
     def candidate(self) -> Candidate:

@@ -92,6 +92,13 @@ def limit_this_process(cpu_seconds: int, megabytes: int) -> None:
         _set_soft(resource.RLIMIT_AS, _address_space() + megabytes * 2**20)
 
 
+def _lift_memory_limit() -> None:
+    """Let this process answer: at its limit even the error cannot be written down."""
+    if resource is not None:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
 def _end_with_parent() -> None:
     """End this process when its parent ends, however that happens: a killed server cannot tell its workers."""
     parent = multiprocessing.parent_process()
@@ -106,10 +113,16 @@ def _end_with_parent() -> None:
 
 def _answer(job: bytes) -> bytes:
     """Do the work; `("result" | "error", value)` as it is sent back."""
+    reserve = bytearray(2**20)
     try:
         limits, work, arguments = pickle.loads(job)
         limit_this_process(limits.cpu_seconds, limits.megabytes)
-        return pickle.dumps(("result", work(*arguments)))
+        try:
+            result = work(*arguments)
+        finally:
+            del reserve  # for the lines that lift the limit
+            _lift_memory_limit()
+        return pickle.dumps(("result", result))
     except MemoryError:
         return pickle.dumps(("memory", None))
     except Exception as error:

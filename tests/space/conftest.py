@@ -46,7 +46,7 @@ def studio() -> Iterator[Studio]:
     studio.load()
     yield studio
     studio.close()
-    assert not studio.folders.root.exists()
+    assert not studio.folders.base.exists()
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterato
     """The address of a Space that runs for all tests, with the shipped model, in a process of its own."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
     environment = {**os.environ, "PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1", "TMPDIR": str(log.parent), "PYTHONUNBUFFERED": "1"}
-    environment["GRADIO_TEMP_DIR"] = str(log.parent / "gradio")
     with open(log, "wb") as stream:
         process = subprocess.Popen([sys.executable, "-m", "space.app"], env=environment, stdout=stream, stderr=stream, cwd=repo_root)
         try:

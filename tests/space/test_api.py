@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
+import urllib.request
 import wave
 from pathlib import Path
 
@@ -19,6 +22,31 @@ from .conftest import make_score
 def client(server, tmp_path_factory) -> Client:
     """A client that is connected to the server."""
     return Client(server, verbose=False, download_files=str(tmp_path_factory.mktemp("downloads")))
+
+
+def health(server: str) -> dict:
+    """What the server says of itself."""
+    with urllib.request.urlopen(f"{server}/health", timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_health_and_an_abandoned_call(server, client):
+    client.predict(max_tokens=64, api_name="/compose")  # the model is there
+    before = health(server)
+    assert before["status"] == "ready"
+    assert before["processes"] == 2
+    assert before["pieces"] >= 1
+    assert before["files_megabytes"] > 0.1
+    # As a program does that asks and goes away: the call is begun, then its answer is no longer listened to.
+    body = json.dumps({"data": ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 1, "piano", "mp3", None, 4]})
+    ask = urllib.request.Request(f"{server}/gradio_api/call/compose", body.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(ask, timeout=60) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{server}/gradio_api/call/compose/{event}", timeout=60) as answer:
+        assert answer.readline() == b"event: generating\n"
+    while (now := health(server))["waiting"]:
+        time.sleep(0.1)
+    assert now["pieces"] == before["pieces"]
 
 
 def test_endpoints_have_names_for_what_goes_in_and_comes_out(client):
@@ -79,7 +107,8 @@ def test_perform_and_assess(client, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, data, says", [("bad.mid", b"MThd nonsense", "cannot be used"), ("bad.txt", b"hello", "file type|no score|Invalid"), ("big.mid", b"\0" * 3_000_000, "size|MB")]
+    "name, data, says", [("bad.mid", b"MThd nonsense", "cannot be used"), ("bad.txt", b"hello", "file type|no score|Invalid"), ("big.mid", b"\0" * 3_000_000, "size|MB"),
+        ("bomb.musicxml", b'<!DOCTYPE s [<!ATTLIST a b CDATA "c">]><score-partwise/>', "declarations of its own")]
 )
 def test_bad_files_are_refused_in_words(client, tmp_path, name, data, says):
     (tmp_path / name).write_bytes(data)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from musicgpt import Settings
 from space import rendering, sampling
+from space.api import Api
 from space.session import Session
 from space.studio import Studio, Wish
-from tokenization import MusicGPTError, read_score
+from tokenization import MusicGPTError, Score, read_score, write_midi
 from tokenization.guarded import Limits, MemoryLimitError
 
 SETTINGS = Settings(key="D minor", form="fugue", voices=3, tempo="moderate", max_new_tokens=80, seed=5)
@@ -184,6 +188,55 @@ def test_an_upload_has_limits_of_its_own(studio, tmp_path, monkeypatch):
     monkeypatch.setattr(rendering, "UPLOAD_LIMITS", Limits(megabytes=4))
     with pytest.raises(MemoryLimitError, match="more than 4 MB"):
         studio.read_upload(str(path))
+
+
+ASKED = ("D minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 5)
+
+
+def test_the_server_survives_the_death_of_all_its_processes(studio):
+    session = Session()
+    for process in multiprocessing.active_children():
+        process.kill()
+    view = compose(studio, session)[-1]
+    assert sorted(view.files) == ["mid", "mp3", "musicxml", "png"]
+    assert view.figures["metrics"]
+
+
+def test_a_call_that_is_abandoned_stops_and_leaves_nothing(studio):
+    pieces, folders = studio.pieces, set(studio.folders.root.iterdir())
+    call = Api(studio).compose(*ASKED)
+    next(call)
+    assert len(studio.turns) == 1
+    call.close()
+    assert len(studio.turns) == 0
+    assert studio.pieces == pieces
+    assert set(studio.folders.root.iterdir()) == folders
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("division by zero"), MusicGPTError("")])
+def test_no_failure_is_without_a_message(studio, monkeypatch, caplog, error):
+    def fail(*arguments, **limits):
+        raise error
+
+    monkeypatch.setattr(studio.workers, "run", fail)
+    with pytest.raises(gr.Error, match=rf"Something went wrong on the server \({type(error).__name__}\)"):
+        list(Api(studio).compose(*ASKED[:9], 40))
+    assert "in fail" in caplog.text  # the place is in the server's log
+
+
+def test_calls_of_one_visitor_are_counted(studio):
+    with ExitStack() as stack:
+        for _ in range(studio.calls.most_each):
+            stack.enter_context(studio.calls.of(""))
+        for call in (lambda: list(Api(studio).compose(*ASKED)), lambda: list(Api(studio).perform("a.mid", "piano", "mp3")), lambda: Api(studio).assess("a.mid")):
+            with pytest.raises(gr.Error, match="of your calls"):
+                call()
+
+
+def test_a_long_wav_is_refused_before_it_is_made(studio, tmp_path):
+    write_midi(Score([(0, 24, 60, 0), (24 * 13 * 40, 24, 62, 0)], tempo=40), tmp_path / "long.mid")
+    with pytest.raises(gr.Error, match=r"13 minutes; as WAV at most 6 .* ask for mp3"):
+        list(Api(studio).perform(str(tmp_path / "long.mid"), "piano", "wav"))
 
 
 def test_wrong_wishes_are_refused(studio):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from space.session import HISTORY, Candidate, Folders, Session, Take
-from space.turns import BusyError, Turns
+from space.session import HISTORY, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
+from space.turns import BusyError, Calls, Turns
 from space.workers import Workers
 from tokenization import MusicGPTError, Score, guarded
 from tokenization.guarded import Limits, TimeLimitError, WorkerDiedError
@@ -59,6 +62,17 @@ def test_too_many_are_turned_away():
         pass
     with turns.waiting() as in_front:
         assert in_front(0) == 0
+
+
+def test_nobody_fills_the_queue_alone():
+    calls = Calls(most_each=2)
+    with calls.of("a"), calls.of("a"):
+        with pytest.raises(BusyError, match="2 of your calls"), calls.of("a"):
+            pass
+        with calls.of("b"):
+            pass
+    with calls.of("a"), calls.of("a"):
+        pass
 
 
 def die_once(path: str) -> str:
@@ -138,6 +152,49 @@ def test_folders_are_private_swept_and_kept(tmp_path):
     session.close()
     folders.close()
     assert not (tmp_path / "root").exists()
+
+
+def written(folder: Path, name: str, size: int, age: float) -> Path:
+    """A file of so many bytes, last written so many seconds ago."""
+    path = folder / name
+    path.write_bytes(b"\0" * size)
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_quotas_of_the_disk_take_the_oldest_files(tmp_path):
+    folders = Folders(tmp_path / "base", visitor_bytes=250, all_bytes=500)
+    first, second = Session(visitor="a"), Session(visitor="a")
+    files = [written(first.folder(folders), f"{i}", 100, 90 - i) for i in range(2)]
+    files += [written(second.folder(folders), "2", 100, 50)]
+    others = written(Session(visitor="b").folder(folders), "3", 200, 99)
+    assert [path.exists() for path in files] == [True] * 3
+    second.folder(folders)  # whoever goes on makes room first
+    assert [path.exists() for path in (*files, others)] == [False, True, True, True]
+    kept, upload = written(folders.keep("welcome"), "w", 400, 200), written(folders.uploads, "u", 200, 70)
+    folders.sweep()
+    assert [path.exists() for path in (*files[1:], others, kept, upload)] == [True, True, False, True, True]
+    assert folders.bytes() == 800
+    folders.close()
+
+
+def test_what_killed_servers_left_is_swept_and_what_lives_is_not(tmp_path):
+    left, young, living, ancient, recent = (tmp_path / f"musicgpt-space-{name}" for name in "abcde")
+    dead = "from space.session import Folders; import os, pathlib, sys; Folders(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    for base in (left, young):
+        assert subprocess.run([sys.executable, "-c", dead, str(base)]).returncode == -signal.SIGKILL
+        (base / "pieces" / "piece.mid").touch()
+    alive = Folders(living)
+    for base in (left, living):
+        os.utime(base / LOCK, (1, 1))
+    for base in (ancient, recent):
+        base.mkdir()
+    os.utime(ancient, (1, 1))
+    (tmp_path / "musicgpt-space-f").symlink_to(ancient)
+    (tmp_path / "other").mkdir()
+    assert sweep_dead_servers(tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*(f"musicgpt-space-{name}" for name in "bcef"), "other"]
+    alive.close()
 
 
 def test_stop_reaches_only_the_present_run(tmp_path):

@@ -37,6 +37,19 @@ def allocate(megabytes: int) -> int:
     return len(b"\1" * (megabytes * 2**20))
 
 
+def fill_to_the_last_byte() -> None:
+    """Use memory in ever smaller pieces until not even the smallest is left."""
+    kept: list[object] = []
+    size = 2**24
+    while True:
+        try:
+            kept.append(bytearray(size))
+        except MemoryError:
+            if size == 16:
+                raise
+            size //= 2
+
+
 class Unsendable(Exception):
     """An error of a library that cannot be made anew from its arguments."""
 
@@ -73,6 +86,9 @@ def test_memory_is_limited_and_counts_anew_for_each_work(process):
     with pytest.raises(MemoryLimitError, match="more than 64 MB"):
         process.run(allocate, 80, limits=limits)
     assert not process.alive
+    other = GuardedProcess()
+    with pytest.raises(MemoryLimitError, match="more than 64 MB"):
+        other.run(fill_to_the_last_byte, limits=limits)
 
 
 def test_processor_time_is_limited(process):
