@@ -19,6 +19,7 @@ from musicgpt.version import __version__
 SUBCOMMANDS = {
     "generate": ("generate", "compose pieces: MIDI, MusicXML and a piano roll of each"),
     "evaluate": ("evaluate", "measure pieces against Bach: metrics, score and nearest passage"),
+    "listening-test": ("listening_test", "write a blind listening test as one page, and analyse the answers"),
     "demo": ("demo", "open the web page in which to compose, see and hear"),
     "build-dataset": ("build_dataset", "make a data set of tokens from a folder of scores"),
     "train": ("train", "train a model from a recipe"),
@@ -110,7 +111,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _missing(name: str, error: ModuleNotFoundError) -> int:
     """Say which extra holds a package that a plain install does not have."""
-    extra = {"demo": "space", "train": "train", "build-dataset": "train", "evaluate": "train"}.get(name, "train")
+    extra = {"demo": "space", "listening-test": "listening", "train": "train", "build-dataset": "train", "evaluate": "train"}.get(name, "train")
     if (error.name or "").split(".")[0] in ("musicgpt_cli", "musicgpt", "tokenization", "modeling_musicgpt"):
         raise error
     return _complain(f"{name} needs the package {error.name}: pip install 'musicgpt-wtc[{extra}]'", code=1)
