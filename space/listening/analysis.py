@@ -88,9 +88,9 @@ def collect(sheets: Sequence[Mapping[str, Any]], key: Mapping[str, Any]) -> Answ
             rows += own
     if not rows:
         raise MusicGPTError(f"No answers to analyse: {len(people)} listeners, {len(left_out)} left out for their catch trials.")
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    columns[2] = np.unique(columns[2], return_inverse=True)[1]
-    return Answers(*columns, left_out=tuple(left_out))
+    right, listener, piece, liking, training, known = (np.array(column) for column in zip(*rows, strict=True))
+    item = np.unique(piece, return_inverse=True)[1]
+    return Answers(right, listener, item, liking, training, known, tuple(left_out))
 
 
 def _rows(number: int, sheet: Mapping[str, Any], key: Mapping[str, Any]) -> tuple[list[tuple], int]:

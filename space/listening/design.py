@@ -105,7 +105,11 @@ def design(
         made.append((clip, Clip(SHUFFLED, name, clip.bars, _shuffled(clip.score, rng)), True))
     swapped = rng.permutation(len(made)) % 2 == 1  # Bach second in half of them
     order = rng.permutation(len(made))
-    return [Trial(*(made[i][1::-1] if swapped[i] else made[i][:2]), catch=made[i][2]) for i in order]
+    return [_trial(*made[i], bool(swapped[i])) for i in order]
+
+
+def _trial(bach: Clip, other: Clip, catch: bool, swapped: bool) -> Trial:
+    return Trial(other, bach, catch) if swapped else Trial(bach, other, catch)
 
 
 def _drawn(pieces: Sequence[tuple[str, Score]], count: int, rng: np.random.Generator) -> list[tuple[str, Score]]:
