@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
+
+# The maps that LoRA adapts unless `target_modules` names others: all of every block, as Dettmers et al. 2023 (QLoRA) found to be needed.
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 
 # What each id means, as (first id, number of ids); `tokenization/vocabulary.py` is the source and a test holds both together.
 _TOKEN_BLOCKS = {
@@ -122,6 +128,15 @@ class MusicGPTConfig(PreTrainedConfig):
     def is_musical(self) -> bool:
         """Whether the vocabulary is large enough to hold the musical tokens."""
         return self.vocab_size >= max(first + count for first, count in self.token_blocks.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in transformers. PEFT has a table of default targets by model type, and no way for a model to add to it; but it asks the config
+        for this right before it looks there. So where PEFT is in use, its table learns ours."""
+        constants = sys.modules.get("peft.utils.constants")  # not imported: transformers would then ask every user of the model to install it
+        targets = getattr(constants, "TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", None)
+        if targets is not None:
+            targets.setdefault(self.model_type, list(LORA_TARGETS))
+        return super().to_dict()
 
     def validate_architecture(self):
         """Part of the `@strict` validation: refuses sizes and options that contradict each other, by name."""

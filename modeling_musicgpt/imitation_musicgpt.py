@@ -130,13 +130,26 @@ def _latest(entries: torch.Tensor, queries: torch.Tensor, start: torch.Tensor) -
     # Sorted by number and place, an entry before the query of its own place, the last entry before a query is the one looked for.
     ranks = torch.cat(((piece + entries) * (2 * length) + 2 * places, (piece + queries) * (2 * length) + 2 * places + 1), dim=1)
     ranks, order = ranks.sort(dim=1)  # (B, 2 L)
-    at = torch.arange(2 * length, device=entries.device)
-    last = torch.where(order < length, at, -1).cummax(dim=1).values
+    last = last_place(order < length)
     known = last.clamp(min=0)
     same = (last >= 0) & (ranks.gather(1, known) // (2 * length) == ranks // (2 * length))
     found = torch.where(same, order.gather(1, known), -1)
     found = torch.zeros_like(found).scatter(1, order, found)[:, length:]
     return torch.where(queries > 0, found, -1)
+
+
+def last_place(mask: torch.Tensor) -> torch.Tensor:
+    """The last place up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`, or `(B, L, n)` -> `(B, L, n)`."""
+    place = torch.arange(mask.shape[1], device=mask.device)
+    place = (place if mask.ndim == 2 else place[:, None]).expand(mask.shape)
+    if not torch.compiler.is_exporting():
+        return torch.where(mask, place, -1).cummax(dim=1).values
+    # ONNX has no running maximum. The same by looking up the n-th place at which the mask holds, which takes three to six times as long.
+    number = mask.long().cumsum(dim=1)  # how many there are so far
+    beyond = mask.shape[1] + 1  # where all other places go
+    table = place.new_full((mask.shape[0], mask.shape[1] + 2, *mask.shape[2:]), -1)
+    table = table.scatter(1, torch.where(mask, number, beyond), place)
+    return table.gather(1, number)
 
 
 def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
@@ -162,20 +175,22 @@ class MusicGPTImitationHead(nn.Module):
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and `(NUM_SCORES,)`."""
-        return self._by_kind(self.proj.weight), self._by_kind(self.proj.bias, self.entry)
+        return self._by_kind(self.proj.weight.T).T, self._by_kind(self.proj.bias, self.entry)
 
     @staticmethod
-    def _by_kind(rows: torch.Tensor, entry: torch.Tensor | float = 0.0) -> torch.Tensor:
-        """From rows by length of agreement, `(NUM_SCORES // 2, ...)`, those by kind, `(NUM_SCORES, ...)`: with `entry` added, and without."""
+    def _by_kind(scores: torch.Tensor, entry: torch.Tensor | float = 0.0) -> torch.Tensor:
+        """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(..., NUM_SCORES)`: with `entry` added, and without."""
         sizes = [len(MATCHES) * width for width in _WIDTHS]
-        pairs = zip((rows + entry).split(sizes), rows.split(sizes), _WIDTHS, strict=True)
-        # (lengths * width, ...) -> (lengths, 2, width, ...) -> (kinds * width, ...)
-        parts = [torch.stack((a.unflatten(0, (-1, w)), b.unflatten(0, (-1, w))), dim=1).flatten(0, 2) for a, b, w in pairs]
-        return torch.cat(parts)
+        pairs = zip((scores + entry).split(sizes, dim=-1), scores.split(sizes, dim=-1), _WIDTHS, strict=True)
+        # (..., lengths * width) -> (..., lengths, 2, width) -> (..., kinds * width)
+        parts = [torch.stack((a.unflatten(-1, (-1, w)), b.unflatten(-1, (-1, w))), dim=-2).flatten(-3) for a, b, w in pairs]
+        return torch.cat(parts, dim=-1)
 
     def forward(self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see `Expectation.packed`."""
-        scores = nn.functional.pad(nn.functional.linear(hidden_states, *self.weight_and_bias()), (1, 0))  # the first place: nothing is expected
+        scores = self.proj(hidden_states)  # called, its weight never read: a quantised map has another
+        # The first place stands for what is not expected.
+        scores = nn.functional.pad(self._by_kind(scores, self.entry.to(scores.dtype)), (1, 0))
         voices, offsets = self.max_voices, len(OFFSETS)
         pitch, match = expectation[..., :voices], expectation[..., voices : 2 * voices]
         duration, case, step, step_match = expectation[..., 2 * voices :].unbind(-1)
@@ -195,4 +210,4 @@ class MusicGPTImitationHead(nn.Module):
         return logits.scatter_add(-1, torch.cat(targets, dim=-1), added.to(logits.dtype))
 
 
-__all__ = ["Continuation", "Expectation", "MusicGPTImitationHead", "Notes", "continuations"]
+__all__ = ["Continuation", "Expectation", "MusicGPTImitationHead", "Notes", "continuations", "last_place"]

@@ -210,6 +210,9 @@ class MusicGPTMLP(nn.Module):
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.down_proj._adds_to_residual = True
+        # torch's dynamic quantisation leaves out what has no `qconfig`: one scale for all of its inputs is too coarse for this map, for
+        # `voice_proj` and for the output; with them logits move by up to 1.1.
+        self.down_proj.qconfig = None
         self.act_fn = ACT2FN[config.hidden_act]
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
@@ -268,6 +271,7 @@ class MusicGPTMusicalEmbedding(nn.Module):
             for table in (self.voice_pitch, self.voice_remaining, self.voice_elapsed):
                 table._is_narrow = True
             self.voice_proj = nn.Linear(config.max_voices * sum(VOICE_CHANNELS), width, bias=False)
+            self.voice_proj.qconfig = None
             self.interval = nn.Embedding(NUM_INTERVALS, width)
         if config.prefix_encoding:
             self.wish = nn.Embedding(num_wishes(config) + 1, width)
@@ -307,6 +311,7 @@ class MusicGPTMelodicHead(nn.Module):
         self.first_note, self.num_notes = config.token_blocks["NOTE"]
         self.proj = nn.Linear(config.hidden_size, config.max_voices * self.num_intervals, bias=False)
         self.proj._starts_at_zero = True
+        self.proj.qconfig = None
 
     def forward(self, hidden_states: torch.Tensor, voice_pitch: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Adds to the NOTE columns of `logits`, `(B, L, vocab)`, from `voice_pitch`, `(B, L, V)`."""
@@ -488,6 +493,7 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         self.model = MusicGPTModel(config)
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head.qconfig = None
         if config.melodic_head and config.is_musical:
             self.melodic_head = MusicGPTMelodicHead(config)
         if config.imitation_head and config.is_musical:

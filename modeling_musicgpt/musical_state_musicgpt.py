@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .configuration_musicgpt import MusicGPTConfig
-from .imitation_musicgpt import REST, Continuation, Expectation, Notes, continuations
+from .imitation_musicgpt import REST, Continuation, Expectation, Notes, continuations, last_place
 
 # Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks away.
 NUM_BAR_POSITIONS = 144
@@ -121,56 +121,55 @@ class MusicalStateTracker(nn.Module):
             ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence. `<pad>` changes nothing; each
                 `<bos>` begins a new piece, so that packed pieces do not hear each other.
         """
-        ids, place, start = self._placed(ids)
+        ids, start = self._begun(ids)
         metre = self.metre(ids)
         ticks = metre.ticks
         pitch = nn.functional.pad(self.pitch[ids], (1, 0))[:, :-1]  # (B, L) of the token before: at VOICE tokens the note's
         voice = torch.where(pitch > 0, self.voice[ids], 0)  # a VOICE without a NOTE before it says nothing
-        last = self._last_of_voice(voice, place)
-        voices = self._voices(ids, ticks, place, start, voice, pitch, last)
+        last = self._last_of_voice(voice)
+        voices = self._voices(ids, ticks, start, voice, pitch, last)
         motif = torch.zeros_like(ids)
         if self.config.num_motifs:
-            motif = self._motif(ids, ticks, metre.bar_position, place, start, voice, pitch, last)
+            motif = self._motif(ids, ticks, metre.bar_position, start, voice, pitch, last)
         expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
         if self.config.imitation_head and self.config.is_musical:
             expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
-        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, place, start), expectation)
+        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, start), expectation)
 
-    def _wishes(self, ids, place, start) -> torch.Tensor:
+    def _wishes(self, ids, start) -> torch.Tensor:
         """What the prefix asks for, as far as it was read, `(B, L, wishes)`."""
         kinds = torch.arange(1, len(WISHES) + 1, device=ids.device)
         is_wish = self.wish_kind[ids][:, :, None] == kinds  # (B, L, wishes)
-        last = torch.where(is_wish, place[:, None], -1).cummax(dim=1).values
+        last = last_place(is_wish)
         wish = self.wish[ids].gather(1, last.clamp(min=0).flatten(1)).view_as(last)  # (B, L * wishes) -> (B, L, wishes)
         return torch.where(last > start[:, :, None], wish, 0)
 
-    def _placed(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The ids with those beyond the vocabulary made one, their places `(L,)`, and the `<bos>` of each one's piece, -1 if none, `(B, L)`."""
+    def _begun(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The ids with those beyond the vocabulary made one, and the place of the `<bos>` of each one's piece, -1 if none: `(B, L)` each."""
         ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
-        place = torch.arange(ids.shape[1], device=ids.device)
-        return ids, place, _last(ids == self.config.bos_token_id, place)
+        return ids, last_place(ids == self.config.bos_token_id)
 
     @torch.no_grad()
     def metre(self, ids: torch.Tensor) -> Metre:
         """Only the metre of `forward`, from ids of shape `(batch, length)`; a METER token begins a bar."""
-        ids, place, start = self._placed(ids)
+        ids, start = self._begun(ids)
         ticks = self.step[ids].cumsum(dim=1)
         ticks = ticks - _at(ticks, start)
         length = self.bar_length[ids]
-        meter = _last(length > 0, place)
+        meter = last_place(length > 0)
         known = meter > start
         meter = meter.clamp(min=0)
         length = torch.where(known, length.gather(1, meter), self.config.default_bar_ticks)
         since = ticks - torch.where(known, ticks.gather(1, meter), 0)
         return Metre(ticks, (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length, length)
 
-    def _last_of_voice(self, voice, place) -> torch.Tensor:
+    def _last_of_voice(self, voice) -> torch.Tensor:
         """The last VOICE token of each voice up to each place, -1 if none: `(B, L, V)`."""
         voices = torch.arange(1, self.config.max_voices + 1, device=voice.device)
         is_voice = voice[:, :, None] == voices  # (B, L, V)
-        return torch.where(is_voice, place[:, None], -1).cummax(dim=1).values
+        return last_place(is_voice)
 
-    def _voices(self, ids, ticks, place, start, voice, pitch, last) -> tuple[torch.Tensor, ...]:
+    def _voices(self, ids, ticks, start, voice, pitch, last) -> tuple[torch.Tensor, ...]:
         """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at each VOICE token, `(B, L)`."""
         batch, size = ids.shape
         begun = last > start[:, :, None]
@@ -182,6 +181,7 @@ class MusicalStateTracker(nn.Module):
         duration = self.duration[ids].gather(1, (flat + 1).clamp(max=size - 1)).view_as(last)
         now = ticks[:, :, None]
         remaining = (onset + duration - now).clamp(REMAINING_MIN, REMAINING_MAX) - REMAINING_MIN
+        place = torch.arange(size, device=ids.device)
         remaining = torch.where(last < place[:, None], remaining, DURATION_PENDING)
         remaining = torch.where(begun, remaining, NO_VOICE_REMAINING)
         elapsed = torch.where(begun, (now - onset).clamp(0, ELAPSED_MAX), NO_VOICE_ELAPSED)
@@ -197,7 +197,7 @@ class MusicalStateTracker(nn.Module):
         interval = torch.where((previous > 0) & (current > 0), interval, FIRST_OF_VOICE)
         return torch.where(voice > 0, interval, NO_INTERVAL)
 
-    def _motif(self, ids, ticks, bar_position, place, start, voice, pitch, last) -> torch.Tensor:
+    def _motif(self, ids, ticks, bar_position, start, voice, pitch, last) -> torch.Tensor:
         """A name for what the voice just did, `(B, L)`: equal motifs have equal names, whatever the pitch they begin on.
 
         At DUR and TIME tokens: the last two intervals and last two durations of the note's voice, so that attention finds where
@@ -216,7 +216,7 @@ class MusicalStateTracker(nn.Module):
         gap = torch.where(previous >= 0, ticks - _at(ticks, previous), 0).clamp(max=_GAP_MAX)
         rhythm = (rhythm * TICKS_PER_QUARTER + bar_position % TICKS_PER_QUARTER) * (_GAP_MAX + 1) + gap
 
-        latest = _last(voice > 0, place)
+        latest = last_place(voice > 0)
         after_note = (latest > start) & ((self.duration[ids] > 0) | self.is_time[ids])
         motif = torch.where(after_note, 1 + _at(melody, latest) % self.config.num_motifs, 0)
         return torch.where(voice > 0, 1 + (7 * rhythm + 3) % self.config.num_motifs, motif)
@@ -266,8 +266,7 @@ class MusicalStateTracker(nn.Module):
 
         At the same time only voices below the one that was struck last may follow, as notes are written from the highest voice down.
         """
-        place = torch.arange(ids.shape[1], device=ids.device)
-        latest = _last(voice > 0, place)
+        latest = last_place(voice > 0)
         struck = torch.where(latest > start, _at(voice, latest), 0)  # (B, L) its number, from 1
         number = torch.arange(1, self.config.max_voices + 1, device=ids.device)
         now = ticks[:, :, None]
@@ -295,8 +294,3 @@ def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _follow(links: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """`links[index]`, -1 where `index` is -1: `(B, L)`."""
     return torch.where(index >= 0, links.gather(1, index.clamp(min=0)), -1)
-
-
-def _last(mask: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """The last position up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`."""
-    return torch.where(mask, place, -1).cummax(dim=1).values
