@@ -14,7 +14,6 @@ AUTO_MAP = {
     "AutoModel": "modeling_musicgpt.MusicGPTModel",
     "AutoModelForCausalLM": "modeling_musicgpt.MusicGPTForCausalLM",
 }
-TOKENIZER_MAP = {"AutoTokenizer": ["tokenization_musicgpt.MusicGPTTokenizer", None]}
 _SKIPPED = ("*.py", "__pycache__", ".*")
 
 
@@ -40,33 +39,31 @@ def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: boo
         raise MusicGPTError(f"No model in {source}: it needs config.json and model.safetensors.")
     with replacing_folder(out, "model", overwrite) as folder:
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_SKIPPED), dirs_exist_ok=True)
-        _add_tokenizer(folder)
-        _add_code(folder)
-        _edit(folder / "config.json", auto_map=AUTO_MAP)
-        _edit(folder / "tokenizer_config.json", auto_map=TOKENIZER_MAP, tokenizer_class="MusicGPTTokenizer")
+        _add_processor(folder)
+        _add_model_code(folder)
     return out
 
 
-def _add_tokenizer(folder: Path) -> None:
-    if not (folder / "tokenizer_config.json").is_file():
-        from tokenization import MusicGPTTokenizer
+def _add_processor(folder: Path) -> None:
+    """Processor and both tokenizers, with their code: `tokenizer.json` beside `vocab.json`, and the fast one the first in `auto_map`."""
+    from tokenization import MusicGPTProcessor, MusicGPTTokenizerFast
 
-        MusicGPTTokenizer().save_pretrained(folder)
+    has_tokenizer = (folder / "tokenizer_config.json").is_file()
+    tokenizer = MusicGPTTokenizerFast.from_pretrained(folder) if has_tokenizer else MusicGPTTokenizerFast()
+    for leftover in ("is_local", "local_files_only"):  # how it was loaded, which transformers would save
+        tokenizer.init_kwargs.pop(leftover, None)
+    MusicGPTProcessor(tokenizer).save_pretrained(folder)
 
 
-def _add_code(folder: Path) -> None:
-    """The two entry files and everything that they import from their packages, flat as the Hub's loader wants it."""
+def _add_model_code(folder: Path) -> None:
+    """The model's file and everything that it imports from its package, flat as the Hub's loader wants it."""
     from transformers.dynamic_module_utils import get_relative_import_files
 
     import modeling_musicgpt.modeling_musicgpt as model_file
-    from tokenization import tokenization_musicgpt as tokenizer_file
 
-    for module in (model_file, tokenizer_file):
-        assert module.__file__ is not None
-        for name in (module.__file__, *get_relative_import_files(module.__file__)):
-            shutil.copy2(name, folder / Path(name).name)
-
-
-def _edit(path: Path, **fields: object) -> None:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**data, **fields}, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert model_file.__file__ is not None
+    for name in (model_file.__file__, *get_relative_import_files(model_file.__file__)):
+        shutil.copy2(name, folder / Path(name).name)
+    config = folder / "config.json"
+    data = {**json.loads(config.read_text(encoding="utf-8")), "auto_map": AUTO_MAP}
+    config.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

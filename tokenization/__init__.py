@@ -1,6 +1,7 @@
 """Scores, score files, the 150 tokens and the tokenizers.
 
-Names are imported when they are first used, so that `tokenization.score` costs no more than numpy.
+Names are imported when they are first used, so that `tokenization.score` costs no more than numpy. With the first of a tokenizer or the
+processor `AutoTokenizer` and `AutoProcessor` know them all.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ _HOMES = {
     "musicxml_writer": ("musicxml_text", "write_musicxml"),
     "tokenization_musicgpt": ("MusicGPTTokenizer",),
     "tokenization_musicgpt_fast": ("MusicGPTTokenizerFast",),
+    "processing_musicgpt": ("MusicGPTProcessor",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_KNOWN_BY_NAME = ("MusicGPTTokenizer", "MusicGPTTokenizerFast", "MusicGPTProcessor")
 __all__ = sorted(_HOME_OF)
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from .key_finding import estimate_key
     from .midi_writer import midi_bytes, write_midi
     from .musicxml_writer import musicxml_text, write_musicxml
+    from .processing_musicgpt import MusicGPTProcessor
     from .reading import read_score, read_score_bytes
     from .score import Meter, Note, Score
     from .tokenization_musicgpt import MusicGPTTokenizer
@@ -41,9 +45,26 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _KNOWN_BY_NAME:
+        _register()
     value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
     globals()[name] = value
     return value
+
+
+def _register() -> None:
+    """Make `AutoTokenizer` and `AutoProcessor` know ours. They look a folder's class up by its name alone, so that these classes stand in the
+    place of the config, which lives in a package that this one does not import."""
+    from transformers import AutoProcessor, AutoTokenizer
+
+    from .processing_musicgpt import MusicGPTProcessor
+    from .tokenization_musicgpt import MusicGPTTokenizer
+    from .tokenization_musicgpt_fast import MusicGPTTokenizerFast
+
+    AutoTokenizer.register(
+        MusicGPTTokenizerFast, slow_tokenizer_class=MusicGPTTokenizer, fast_tokenizer_class=MusicGPTTokenizerFast, exist_ok=True
+    )
+    AutoProcessor.register(MusicGPTProcessor, MusicGPTProcessor, exist_ok=True)
 
 
 def __dir__() -> list[str]:

@@ -11,8 +11,7 @@ import numpy as np
 from .errors import ScoreReadError
 from .heading import read_facts
 from .key import Key
-from .note_table import is_layer
-from .parts import MAX_NOTES, RawScore, merge_meters, note_rounding, plural
+from .parts import MAX_NOTES, RawScore, is_layer, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 

@@ -5,17 +5,15 @@ Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `staff`, `bar_pos_q`,
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from .errors import ScoreReadError
-from .parts import MAX_NOTES, RawScore, merge_meters, note_rounding, plural
+from .parts import MAX_NOTES, RawScore, is_layer, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import TICKS_PER_QUARTER, parse_meter
 
 _NEEDED = ("onset_q", "dur_q", "midi")
 _MAX_CELL = 60  # characters of a number; what was read is remembered, so it must not be long
-_LAYER = re.compile(r"s\d+v\d+")  # staff and layer of the notation, not a part
 
 
 def _scaled(text: str) -> tuple[int, int]:
@@ -39,11 +37,6 @@ def _is_beside(text: str) -> bool:
     """Whether a time is no whole number of ticks."""
     scaled, divisor = _scaled(text)
     return scaled % divisor != 0
-
-
-def is_layer(label: str) -> bool:
-    """Whether a label names a staff and layer of the notation (`s1v2`), which is not a part."""
-    return _LAYER.fullmatch(label) is not None
 
 
 def read_note_table(data: bytes) -> RawScore:

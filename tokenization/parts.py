@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ MAX_NOTES = 12_000
 MAX_TICKS = 24 * 40_000  # 10,000 bars of 4/4
 # Labels are taken for parts when at most this share of the notes begins while another of the same label sounds.
 MAX_CHORD_SHARE = 0.10
+_LAYER = re.compile(r"s\d+v\d+")  # staff and layer of the notation, not a part
 
 
 @dataclass
@@ -62,6 +64,11 @@ def check_size(size: int, what: str = "file") -> None:
         raise ScoreReadError(
             f"The {what} has {size / 2**20:.1f} MB; a score may have {MAX_BYTES // 2**20} MB: it is probably not a score."
         )
+
+
+def is_layer(label: str) -> bool:
+    """Whether a label names a staff and layer of the notation (`s1v2`), which is not a part."""
+    return _LAYER.fullmatch(label) is not None
 
 
 def plural(count: int, what: str) -> str:

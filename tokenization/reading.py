@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from .errors import ScoreReadError
@@ -16,18 +17,25 @@ SURE = 0.1  # confidence of an estimated key that overrules a declared C major
 
 
 def _reader(suffix: str) -> Callable[[bytes], RawScore]:
-    """The reader for a file name's ending; each is imported only when it is needed."""
+    """The reader for a file name's ending; each is imported only when it is needed.
+
+    Raises:
+        ScoreReadError: in a model's folder on the Hub, for all but MIDI.
+    """
     if suffix in (".mid", ".midi"):
         from .midi_reader import read_midi
 
         return read_midi
-    if suffix in (".musicxml", ".xml", ".mxl"):
-        from .musicxml_reader import read_musicxml
-
-        return read_musicxml
-    from .note_table import read_note_table
-
-    return read_note_table
+    module, function = ("note_table", "read_note_table") if suffix == ".tsv" else ("musicxml_reader", "read_musicxml")
+    try:
+        # By name: what `from` imports would be copied into a model's folder.
+        return getattr(import_module(f".{module}", __package__), function)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}.{module}":
+            raise
+        raise ScoreReadError(
+            f"A file that ends in {suffix!r} is read only where MusicGPT is installed; the code in a model's folder reads MIDI alone."
+        ) from error
 
 
 def read_score_bytes(

@@ -1,10 +1,8 @@
-"""What both tokenizers can do beyond text: scores and score files to ids and back."""
+"""What both tokenizers can do beyond text: scores to ids and back. Files are the processor's (`processing_musicgpt.py`)."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from .codec import Decoded, decode, encode, prefix_ids, token_errors
 from .errors import ScoreError, TokenError
 from .key import Key
 from .score import Score
+from .vocabulary import UNK_ID
 
 
 def as_ids(ids: Any) -> np.ndarray:
@@ -51,6 +50,18 @@ class ScoreTokens:
     def added_to_text(self) -> list[str]:
         """What text gets besides its own tokens. It is saved under this name: transformers does not save the two flags."""
         return [name for name in ("bos", "eos") if getattr(self, f"add_{name}_token")]
+
+    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
+        """As in transformers; an id outside the vocabulary is `<unk>`, for which its two kinds of tokenizer have two answers."""
+        return super().convert_ids_to_tokens(self._known(ids), skip_special_tokens)  # type: ignore[misc]
+
+    def _decode(self, token_ids: Any, *args: Any, **kwargs: Any) -> str:
+        return super()._decode(self._known(token_ids), *args, **kwargs)  # type: ignore[misc]
+
+    def _known(self, ids: Any) -> Any:
+        if isinstance(ids, int):
+            return ids if 0 <= ids < len(self) else UNK_ID  # type: ignore[arg-type]
+        return [self._known(int(i)) for i in ids]
 
     def encode_score(self, score: Score, add_eos: bool = True) -> list[int]:
         """The ids of a whole piece: `<bos>`, the prefix that describes it, its notes, `<eos>`.
@@ -92,36 +103,6 @@ class ScoreTokens:
     def decode_with_report(self, ids: Any, strict: bool = False) -> Decoded:
         """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports them in words."""
         return decode(as_ids(ids), strict=strict)
-
-    def encode_file(self, path: str | os.PathLike, key: Key | str | None = None, form: str | None = None) -> list[int]:
-        """The ids of a MIDI, MusicXML or note-table file.
-
-        Raises:
-            ScoreReadError: if it cannot be read.
-        """
-        from .reading import read_score
-
-        return self.encode_score(read_score(path, key=key, form=form))
-
-    def decode_to_file(self, ids: Any, path: str | os.PathLike, key: Key | str | None = None, strict: bool = True) -> Score:
-        """Write what ids spell as MIDI (`.mid`) or MusicXML (`.musicxml`, `.xml`) and return it.
-
-        Raises:
-            TokenError: with `strict`, for an illegal token.
-            ScoreError: if there are no notes to write, or the ending of `path` is neither.
-        """
-        from .midi_writer import write_midi
-        from .musicxml_writer import write_musicxml
-
-        writers = {".mid": write_midi, ".midi": write_midi, ".musicxml": write_musicxml, ".xml": write_musicxml}
-        suffix = Path(path).suffix.lower()
-        if suffix not in writers:
-            raise ScoreError(f"Cannot write a file that ends in {suffix!r}: choose one of {', '.join(writers)}.")
-        score = self.decode_score(ids, strict=strict, key=key)
-        if not len(score):
-            raise ScoreError("The ids spell no notes: there is nothing to write.")
-        writers[suffix](score, path)
-        return score
 
     def prefix(
         self,

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from .score_tokens import ScoreTokens, text_ends
-from .tokenization_musicgpt import VOCAB_FILE, check_vocabulary, save_vocabulary
+from .tokenization_musicgpt import VOCAB_FILE, MusicGPTTokenizer, check_vocabulary, save_vocabulary
 from .vocabulary import SPECIAL_TOKENS, TOKEN_TO_ID
 
 
@@ -32,6 +32,7 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
 
     vocab_files_names = {"vocab_file": VOCAB_FILE, "tokenizer_file": "tokenizer.json"}
     model_input_names = ["input_ids", "attention_mask"]
+    slow_tokenizer_class = MusicGPTTokenizer  # so that a saved folder names both
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
     from safetensors.torch import save_file
 
     from modeling_musicgpt.generation_musicgpt import musical_generation_config
-    from tokenization import MusicGPTTokenizer
+    from tokenization import MusicGPTProcessor, MusicGPTTokenizerFast
 
     from .card import model_card
     from .models import load_model
@@ -55,11 +55,13 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         model.config.save_pretrained(folder)
         musical_generation_config(model.config, **sampling).save_pretrained(folder)
-        tokenizer = MusicGPTTokenizer()
-        tokenizer._auto_class = None  # the shipped folder needs no code of its own beside it, unlike an exported one
-        tokenizer.save_pretrained(folder)
+        processor = MusicGPTProcessor(MusicGPTTokenizerFast())
+        # The shipped folder needs no code of its own beside it, unlike an exported one.
+        processor._auto_class = processor.tokenizer._auto_class = None
+        processor.save_pretrained(folder)
         (folder / "README.md").write_text(model_card(run, best), encoding="utf-8")
-        kept = {"config.json", "generation_config.json", "model.safetensors", "tokenizer_config.json", "vocab.json", "README.md"}
+        kept = {"config.json", "generation_config.json", "model.safetensors", "README.md"}
+        kept |= {"processor_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json"}
         written = []
         for name in sorted(kept):  # the weights between config and tokenizer: a reader in between fails rather than mixes
             os.replace(folder / name, out / name)

@@ -493,10 +493,10 @@ class Trainer:
                 logging.enable_progress_bar()
 
     def _fill_export(self, folder: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
-        from tokenization import MusicGPTTokenizer
+        from tokenization import MusicGPTTokenizerFast
 
         self._fill_model(folder, weights)
-        MusicGPTTokenizer().save_pretrained(folder)
+        MusicGPTTokenizerFast().save_pretrained(folder)
         (folder / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         (folder / "training_arguments.json").write_text(json.dumps(self._own_arguments(), indent=1), encoding="utf-8")
 

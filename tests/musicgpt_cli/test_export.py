@@ -48,7 +48,7 @@ def test_the_model_folder_works_alone(tiny_model_folder, tmp_path, capsys):
     assert described["files"] == len(list(out.rglob("*"))) and not list(out.parent.glob(".export*"))
     script = """
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoProcessor, AutoTokenizer
 config = AutoConfig.from_pretrained("model", trust_remote_code=True)
 tokenizer = AutoTokenizer.from_pretrained("model", trust_remote_code=True)
 model = AutoModelForCausalLM.from_pretrained("model", trust_remote_code=True)
@@ -58,18 +58,40 @@ torch.manual_seed(0)
 output = model.generate(ids, max_new_tokens=120, do_sample=True)[0].tolist()
 score = tokenizer.decode_score(output, key="d minor")
 assert len(score) and score.meters[0].name == "3/4", score
+assert type(tokenizer).__name__ == "MusicGPTTokenizerFast", type(tokenizer)
+offsets = tokenizer("MODE_minor NOTE_60", return_offsets_mapping=True)["offset_mapping"]
+assert offsets == [(0, 0), (0, 10), (11, 18)], offsets
+processor = AutoProcessor.from_pretrained("model", trust_remote_code=True)
+midi = processor.decode_midi(output, key="d minor")
+again = processor.read(midi)
+assert again.array.tolist() == score.array.tolist() and again == processor.decode_score(output, key="d minor").replace(tempo=again.tempo), again
+inputs = processor([midi, again.replace(notes=again.array[:2])], return_tensors="pt")
+assert inputs["attention_mask"][:, -1].all() and not inputs["attention_mask"][1, 0], inputs
+assert model.generate(**inputs, max_new_tokens=8).shape == (2, inputs["input_ids"].shape[1] + 8)
+try:
+    processor("score.musicxml")
+except ValueError as error:
+    assert "where MusicGPT is installed" in str(error), error
+else:
+    raise SystemExit("MusicXML was read")
 from transformers import pipeline
 pipe = pipeline("text-generation", model="model", trust_remote_code=True)
 text = pipe("MODE_minor METER_3/4 ", max_new_tokens=40, do_sample=True)[0]["generated_text"]
 assert text.startswith("MODE_minor METER_3/4 ") and "NOTE_" in text, text
 assert next(model.stream_notes(ids, max_new_tokens=40)).duration > 0
 model.save_pretrained("again")
-tokenizer.save_pretrained("again")
+processor.save_pretrained("again")
 again = AutoModelForCausalLM.from_pretrained("again", trust_remote_code=True)
 assert torch.equal(again(ids).logits, model(ids).logits)
 assert AutoTokenizer.from_pretrained("again", trust_remote_code=True).decode_score(output).notes == tokenizer.decode_score(output).notes
+assert AutoProcessor.from_pretrained("again", trust_remote_code=True)(midi)["input_ids"] == processor(midi)["input_ids"]
 print("notes:", len(score))
 """
+    (out.parent / "score.musicxml").write_text("<score-partwise/>")
+    left_out = [path.name for path in out.glob("*.py") if "musicxml" in path.name or path.stem in ("notation", "note_table", "folders")]
+    assert not left_out, left_out
+    names = json.loads((out / "tokenizer_config.json").read_text())["auto_map"]["AutoTokenizer"]
+    assert names == ["tokenization_musicgpt.MusicGPTTokenizer", "tokenization_musicgpt_fast.MusicGPTTokenizerFast"]
     assert "notes:" in run_alone(script, out.parent)
 
 @pytest.mark.parametrize("kind", ["model", "metric", "space"])
