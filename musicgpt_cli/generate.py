@@ -10,7 +10,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musicgpt.composition import FORMATS
 from musicgpt.moods import MOODS
+from musicgpt.printing import PAPERS, require
 from musicgpt.settings import Settings, SettingsError
 from tokenization.heading import subtitle_of, title_of
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
@@ -18,13 +20,14 @@ from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 if TYPE_CHECKING:
     from musicgpt.composition import Composition
 
-DESCRIPTION = "Compose pieces and write each as MIDI (one track a voice), MusicXML and a piano roll."
+DESCRIPTION = "Compose pieces and write each as MIDI (one track a voice), MusicXML, a piano roll and, with --pdf, a score to print."
 EXAMPLES = """\
 examples:
   musicgpt generate --out out
   musicgpt generate --key "d minor" --form fugue --voices 3 --meter 4/4 --seed 7 --out out
   musicgpt generate --mood melancholy --num 4 --out out
   musicgpt generate --prompt beginning.musicxml --prompt-bars 4 --out out
+  musicgpt generate --seed 7 --out out --pdf
   musicgpt generate --seed 7 --out out --json
 
 moods (a setting that is given beside a mood wins):
@@ -59,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1")
     parser.add_argument("--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model")
     parser.add_argument("--out", metavar="DIR", default="out", help="where the files go; default out")
+    parser.add_argument("--pdf", action="store_true", help="write the score as PDF too (needs the extra `pdf`)")
+    parser.add_argument("--paper", choices=PAPERS, default="a4", help="of the PDF; default a4")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
@@ -77,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args)  # checked before the seconds that loading a model takes
     if args.num < 1:
         raise SettingsError(f"--num is {args.num}; it must be at least 1.")
+    formats = (*FORMATS, "pdf") if args.pdf else FORMATS
+    for package in ("typst", "verovio") if args.pdf else ():
+        require(package)
     prompt = _read_prompt(args)
     import torch
 
@@ -89,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         with _Progress(quiet=args.json) as progress:
             pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
         for piece in pieces:
-            paths = piece.write(args.out)
+            paths = piece.write(args.out, formats, args.paper)
             reports.append(_report(piece, paths))
             if not args.json:
                 print(_describe(piece, paths))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
+from musicgpt.printing import verovio_toolkit
 from tokenization import MusicGPTError
 
 # Width of a page in CSS pixels, for a desk and for a telephone; a narrow page has fewer bars a line, not smaller notes.
@@ -14,16 +14,6 @@ WIDTHS = {"wide": 920, "narrow": 380}
 SCALE = {"wide": 42, "narrow": 36}
 PAGE_HEIGHT = 1300
 _HIDDEN_FROM_READERS = re.compile(r"<desc>.*?</desc>|<title[^>]*>.*?</title>", re.DOTALL)
-
-
-def _toolkit() -> Any:
-    import verovio
-
-    # The default resource path does not reach other threads than the importing one, hence the explicit one.
-    toolkit = verovio.toolkit(False)
-    toolkit.setResourcePath(str(Path(verovio.__file__).parent / "data"))
-    verovio.enableLog(verovio.LOG_OFF)
-    return toolkit
 
 
 def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
@@ -40,7 +30,7 @@ def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
     Raises:
         MusicGPTError: if verovio cannot read the text.
     """
-    toolkit = _toolkit()
+    toolkit = verovio_toolkit()
     scale = SCALE[layout]
     toolkit.setOptions(
         {

@@ -10,6 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from musicgpt.printing import can_print
+
 from .api import add_api, visitor_of
 from .controls import MUSICAL, PRESETS, SAMPLING, Controls, build_controls, preset_values, settings_from
 from .report import report_html
@@ -26,7 +28,7 @@ Keyboard music in the style of Bach's *Well-Tempered Clavier*, composed note by 
 FOOT = """Every note is four tokens: pitch, voice, duration, time to the next. The figures compare a piece with movements by Bach that
 the model has never seen. The sound is the TimGM6mb soundfont; the score is engraved by verovio.
 """
-_FILE_LABELS = {"mid": "MIDI", "musicxml": "MusicXML", "png": "Picture (PNG)", "mp3": "Sound (MP3)"}
+_FILE_LABELS = {"pdf": "Score (PDF)", "mid": "MIDI", "musicxml": "MusicXML", "png": "Picture (PNG)", "mp3": "Sound (MP3)"}
 # How wide a window must be for the wide engraving; asked of the browser when the page opens and when a piece is begun.
 LAYOUT_JS = "window.innerWidth < 640 ? 'narrow' : 'wide'"
 
@@ -38,6 +40,7 @@ def files_html(files: dict[str, str]) -> str:
         if (path := files.get(kind))
         else f'<span class="mg-file mg-missing">{label}</span>'
         for kind, label in _FILE_LABELS.items()
+        if kind != "pdf" or can_print()
     ]
     return f'<div class="mg-files">{"".join(links)}</div>'
 

@@ -82,6 +82,13 @@ def paper_files(score: Score, folder: Path, stem: str, num_prompt_notes: int, la
     }
 
 
+def pdf_file(score: Score, folder: Path, stem: str) -> str:
+    """Write the score to print; returns its path."""
+    from musicgpt.printing import pdf_bytes
+
+    return write_whole(folder / f"{stem}.pdf", pdf_bytes(score))
+
+
 def engraving(score: Score, layout: str) -> dict[str, Any]:
     """The engraved score alone."""
     return engrave(_musicxml(score), layout)

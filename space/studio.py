@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from musicgpt import Settings
+from musicgpt.printing import can_print
 from tokenization import MusicGPTError, Score
 from tokenization.heading import title_of
 
@@ -56,7 +57,7 @@ class View:
 
     Attributes:
         roll (`dict`): see `roll.roll_value`.
-        files (`dict`): suffix (`mid`, `musicxml`, `png`, `mp3`) to path.
+        files (`dict`): suffix (`pdf`, `mid`, `musicxml`, `png`, `mp3`) to path.
         engraving (`dict`, *optional*), figures (`dict`, *optional*): see `engraving.engrave` and `report.assess`.
         busy (`bool`): whether more is to come.
     """
@@ -327,6 +328,8 @@ class Studio:
             start(paper)
         elif ("engraving", layout) not in made:
             start(lambda: {("engraving", layout): self.workers.run(rendering.engraving, score, layout)})
+        if can_print() and not there("pdf"):
+            start(lambda: {"pdf": self.workers.run(rendering.pdf_file, score, folder, stem)})
         if not there(("mp3", instrument)):
             start(lambda: {("mp3", instrument): self.workers.run(rendering.sound_file, score, instrument, folder, stem)})
         if "figures" not in made:
@@ -336,7 +339,7 @@ class Studio:
     def view(self, candidate: Candidate, instrument: str, layout: str, busy: bool) -> View:
         """A finished piece as far as it is made."""
         made = candidate.made
-        files = {kind: made[kind] for kind in ("mid", "musicxml", "png") if kind in made}
+        files = {kind: made[kind] for kind in ("pdf", "mid", "musicxml", "png") if kind in made}
         sound = made.get(("mp3", instrument))
         if sound:
             files["mp3"] = sound
