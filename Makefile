@@ -4,6 +4,7 @@
 #   make test     the whole test suite      make lint    ruff     make types   mypy
 #   make demo     the web page (Space)      make bench   the benchmarks of speed
 #   make docs     the documentation site    make clean   remove what can be made again
+#   make fuzz     100,000 damaged inputs
 #   make coverage the suite once, in one process, with what it did not reach
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ PLAIN := $(VENV)/.installed
 SPACE := $(VENV)/.installed-space
 DEV := $(VENV)/.installed-dev
 
-.PHONY: generate test coverage demo lint types validate bench results docs clean
+.PHONY: generate test fuzz coverage demo lint types validate bench results docs clean
 .DELETE_ON_ERROR:
 
 generate: $(PLAIN)
@@ -42,6 +43,11 @@ types: $(DEV)
 # The validation loss of the shipped model in nats a note; needs the corpus in ../shared/data.
 validate: $(DEV)
 	$(BIN)/python -m training.validate --checkpoint shipped --split validation
+
+# Damaged and hostile inputs for everything that strangers' bytes reach, guided by coverage, with ceilings on memory and time.
+fuzz: $(DEV)
+	$(PIP) --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Speed, each beside what it is measured against, in one run. The tokenizer is measured where the corpus is.
 bench: $(DEV)

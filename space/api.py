@@ -12,8 +12,7 @@ import gradio as gr
 from tokenization import MusicGPTError, Score
 
 from . import rendering
-from .audio import INSTRUMENTS
-from .controls import MOST_PROMPT_BARS, MUSICAL, SAMPLING, Controls, settings_from, whole_number
+from .controls import Controls, wish_from
 from .session import Candidate, Session
 from .studio import Studio, View, Wish, sentence
 
@@ -149,29 +148,6 @@ class Api:
 def visitor_of(request: gr.Request | None) -> str:
     """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts the proxy's headers."""
     return request.client.host if request is not None and request.client else ""
-
-
-def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, prompt_bars: Any) -> Wish:
-    """What a call of `/compose` asks for, checked before anything is done for it.
-
-    Args:
-        values: those of `MUSICAL` and `SAMPLING`, in their order.
-        instrument, sound_format, prompt_bars: as given; nobody has looked at them yet.
-
-    Raises:
-        MusicGPTError: naming the value that cannot be used.
-    """
-    settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
-    for what, value, choices in (
-        ("instrument", instrument, tuple(INSTRUMENTS)),
-        ("sound format", sound_format, rendering.SOUND_FORMATS),
-    ):
-        if value not in choices:
-            raise MusicGPTError(f"Unknown {what} {str(value)[:40]!r}: it must be one of {', '.join(choices)}.")
-    bars = whole_number("prompt_bars", prompt_bars)
-    if bars is None or not 1 <= bars <= MOST_PROMPT_BARS:
-        raise MusicGPTError(f"prompt_bars is {bars}; it must be 1 to {MOST_PROMPT_BARS}.")
-    return Wish(settings, instrument=instrument, prompt_bars=bars)
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from musicgpt import MOODS, Settings
 from musicgpt.settings import SettingsError
+from tokenization.errors import MusicGPTError
 from tokenization.key import KEY_NAMES
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 from .audio import INSTRUMENTS
-from .rendering import MAX_UPLOAD_BYTES, UPLOAD_SUFFIXES
-from .studio import MOST_CANDIDATES
+from .rendering import MAX_UPLOAD_BYTES, SOUND_FORMATS, UPLOAD_SUFFIXES
+from .studio import MOST_CANDIDATES, Wish
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -76,22 +77,47 @@ def settings_from(
         MusicGPTError: naming the value that cannot be used.
     """
 
-    def chosen(value: str | None) -> str | None:
+    def chosen(name: str, value: Any) -> str | None:
+        if value is not None and not isinstance(value, str):
+            raise SettingsError(f"{name} must be a word, not {str(value)[:40]}.")
         return None if value in (None, "", ANY) else value
 
     return Settings(
-        key=chosen(key),
-        form=chosen(form),
-        meter=chosen(meter),
-        voices=whole_number("voices", chosen(voices)),
-        tempo=chosen(tempo),
-        mood=chosen(mood),
+        key=chosen("key", key),
+        form=chosen("form", form),
+        meter=chosen("meter", meter),
+        voices=whole_number("voices", chosen("voices", voices)),
+        tempo=chosen("tempo", tempo),
+        mood=chosen("mood", mood),
         temperature=temperature,
         top_k=whole_number("top_k", top_k),
         top_p=top_p,
         max_new_tokens=whole_number("max_tokens", max_tokens),
         seed=whole_number("seed", seed),
     )
+
+
+def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, prompt_bars: Any) -> Wish:
+    """What a call of `/compose` asks for, checked before anything is done for it.
+
+    Args:
+        values: those of `MUSICAL` and `SAMPLING`, in their order.
+        instrument, sound_format, prompt_bars: as given; nobody has looked at them yet.
+
+    Raises:
+        MusicGPTError: naming the value that cannot be used.
+    """
+    settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
+    for what, value, choices in (
+        ("instrument", instrument, tuple(INSTRUMENTS)),
+        ("sound format", sound_format, SOUND_FORMATS),
+    ):
+        if value not in choices:
+            raise MusicGPTError(f"Unknown {what} {str(value)[:40]!r}: it must be one of {', '.join(choices)}.")
+    bars = whole_number("prompt_bars", prompt_bars)
+    if bars is None or not 1 <= bars <= MOST_PROMPT_BARS:
+        raise MusicGPTError(f"prompt_bars is {bars}; it must be 1 to {MOST_PROMPT_BARS}.")
+    return Wish(settings, instrument=instrument, prompt_bars=bars)
 
 
 @dataclass

@@ -1,33 +1,18 @@
-"""Damaged score files: `python tests/tokenization/fuzzing.py --cases 100000` feeds them to the readers and counts what comes of it."""
+"""Whole score files and ways to damage them: what `tests/fuzz` begins from."""
 
 from __future__ import annotations
 
-import argparse
-import faulthandler
 import io
 import random
 import re
-import resource
-import sys
-import time
 import zipfile
-from collections import Counter
-from pathlib import Path
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tokenization.errors import ScoreError
 from tokenization.key import Key
 from tokenization.midi_reader import VOICES_MARK
 from tokenization.midi_writer import midi_bytes
 from tokenization.musicxml_writer import musicxml_text
-from tokenization.reading import read_score_bytes
 from tokenization.score import Meter, Score
 
-SECONDS, MEGABYTES = 2.0, 200  # of processor time a case; of memory beyond the start
-HANG_SECONDS = 120  # of the clock: a case that takes longer ends the run by hand with a traceback
-BATCH = 10_000  # cases a seed in a run by hand, so that a run that is cut short still tells something
 _NUMBERS = (b"0", b"-1", b"1", b"7", b"99", b"65536", b"999999999999", b"1e9", b"1/0", b"nan", b"", b"3.7", b"\xef\xbf\xbd")
 _TAGS = (b"duration", b"divisions", b"octave", b"alter", b"beats", b"beat-type", b"fifths", b"voice", b"step", b"tempo")
 
@@ -148,77 +133,3 @@ def damage(suffix: str, data: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 8)):
         data = change(data, rng)
     return data
-
-
-def _outcome(data: bytes, suffix: str) -> str:
-    """`"score"` for a file that is read, `"error"` for one that is refused with the named error."""
-    try:
-        score = read_score_bytes(data, suffix)
-    except ScoreError as error:
-        if not str(error).strip() or "\n" in str(error):
-            raise AssertionError(f"an error that is no sentence: {str(error)!r}") from error
-        return "error"
-    assert len(score) and score.array[:, 3].max() < 5
-    return "score"
-
-
-def run(cases: int, seed: int, watch: bool = False) -> Counter:
-    """Read `cases` damaged files; with `watch`, end the process where one of them hangs.
-
-    Returns:
-        How many gave a score and how many the named error.
-
-    Raises:
-        AssertionError: for any other exception, a case over `SECONDS`, or more memory than `MEGABYTES` beyond the start.
-    """
-    rng = random.Random(seed)
-    files, counts = seeds(), Counter()
-    slowest = 0.0
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for case in range(cases):
-        suffix, data = rng.choice(files)
-        data = damage(suffix, data, rng)
-        if watch:
-            faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
-        start = time.perf_counter()
-        try:
-            counts[f"{suffix} {_outcome(data, suffix)}"] += 1
-        except Exception as error:
-            raise AssertionError(f"case {case} of seed {seed} ({suffix}): {type(error).__name__}: {error}") from error
-        seconds = time.perf_counter() - start
-        if seconds > SECONDS:  # perhaps other programs had the processor: only its own time counts
-            start = time.process_time()
-            _outcome(data, suffix)
-            seconds = time.process_time() - start
-        slowest = max(slowest, seconds)
-        assert seconds < SECONDS, f"case {case} of seed {seed} ({suffix}) took {seconds:.1f} s"
-    faulthandler.cancel_dump_traceback_later()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    assert grown < MEGABYTES, f"memory grew by {grown:.0f} MB"
-    counts["megabytes grown"] = round(grown)
-    counts["slowest, ms"] = round(1000 * slowest)
-    return counts
-
-
-def main() -> None:
-    """Run the cases in batches, each with the next seed; print what came of each batch and of all."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    total: Counter = Counter()
-    seed, left = arguments.seed, arguments.cases
-    while left > 0:
-        cases, began = min(BATCH, left), time.process_time()
-        counts = run(cases, seed, watch=True)
-        largest = {name: max(counts[name], total[name]) for name in ("slowest, ms", "megabytes grown")}
-        total = Counter({**(total + counts), **largest})
-        seconds = time.process_time() - began
-        print(f"seed {seed}: {cases} cases in {seconds:.0f} s of processor time, {dict(sorted(counts.items()))}", flush=True)
-        seed, left = seed + 1, left - cases
-    for name, count in sorted(total.items()):
-        print(f"{name:>16}: {count}")
-
-
-if __name__ == "__main__":
-    main()
