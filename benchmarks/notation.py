@@ -2,7 +2,7 @@
 
 `FOLDER` holds a `catalogue.csv` and its note tables, as `../shared/data/wtc` does. Every piece is read and written by our writer. Counted are the
 noteheads a note: 1 where nothing is tied. Where the catalogue names an edition's MusicXML (column `musicxml_file`) its own count stands beside. The names
-of the notes are compared with the column `pitch` of the note tables.
+of the notes are compared with the column `pitch` of the note tables, the staves of the preludes with an edition's with the column `staff`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tokenization import Key, Score, musicxml_text, read_score
+from tokenization.hands import deal
 from tokenization.midi_writer import write_whole
 from tokenization.score import ONSET, PITCH
 from tokenization.spelling import spell
@@ -34,6 +35,7 @@ class Piece:
     row: dict[str, str]
     score: Score
     names: list[str]  # of the notes of the score, in their order
+    staves: list[int]  # the same
     edition: ElementTree.Element | None
 
 
@@ -42,12 +44,14 @@ class Measured:
     """What is counted of one piece; `None` where there is nothing to compare with."""
 
     name: str
+    book: str
     meter: str
     notes: int
     heads: float
     edition_heads: float | None
     misnamed: int
     misnamed_without_key: int
+    on_other_staff: int | None
 
 
 def pieces(folder: Path) -> Iterator[Piece]:
@@ -61,18 +65,19 @@ def pieces(folder: Path) -> Iterator[Piece]:
             key = Key(row["tonic"], row["mode"]) if row.get("mode") else None
             tree = _packed_tree(edition) if edition and edition.is_file() else None
             score = read_score(path, key=key)
-            yield Piece(row, score, _names(path, score), tree)
+            told = _told(path, score)
+            yield Piece(row, score, [name for name, _ in told], [int(staff) for _, staff in told], tree)
 
 
-def _names(path: Path, score: Score) -> list[str]:
-    """The names that a note table gives the notes of its score. Notes of one onset and pitch are taken in the order of the table."""
+def _told(path: Path, score: Score) -> list[tuple[str, str]]:
+    """Name and staff that a note table gives the notes of its score. Notes of one onset and pitch are taken from the upper staff down."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["grace"] in ("0", "")]
     onsets = [round(Fraction(row["onset_q"]) * TICKS_PER_QUARTER) for row in rows]
     shift = int(score.array[0, ONSET]) - min(onsets)
-    found: dict[tuple[int, int], list[str]] = {}
-    for onset, row in zip(onsets, rows, strict=True):
-        found.setdefault((onset + shift, int(row["midi"])), []).append(row["pitch"])
+    found: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for onset, row in sorted(zip(onsets, rows, strict=True), key=lambda item: item[1]["staff"]):
+        found.setdefault((onset + shift, int(row["midi"])), []).append((row["pitch"], row["staff"]))
     return [found[onset, pitch].pop(0) for onset, pitch in score.array[:, [ONSET, PITCH]].tolist()]
 
 
@@ -113,18 +118,20 @@ def measure(piece: Piece) -> Measured:
         edition_heads = heads_a_note(piece.edition, int(piece.row["bars"]) if both else None)
     return Measured(
         name=piece.row["id"],
+        book=piece.row.get("book", ""),
         meter=piece.row["time_signature"],
         notes=len(piece.score),
         heads=heads_a_note(text),
         edition_heads=edition_heads,
         misnamed=misnamed(piece.score, piece.names),
         misnamed_without_key=misnamed(piece.score.replace(key=None), piece.names, turned=True),
+        on_other_staff=None if piece.edition is None else int((deal(piece.score) != piece.staves).sum()),
     )
 
 
 def table(folders: list[Path]) -> str:
     """The Markdown table: a line for each piece that has an edition to compare with, and a line a folder and meter for the others."""
-    head = ("piece", "meter", "notes", "heads a note", "in the edition", "names right", "key not given")
+    head = ("piece", "meter", "notes", "heads a note", "in the edition", "same staff", "names right", "key not given")
     lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for folder in folders:
         measured = [measure(piece) for piece in pieces(folder)]
@@ -137,15 +144,23 @@ def table(folders: list[Path]) -> str:
         for meter, group in sorted(others.items()):
             heads = [m.heads for m in group]
             lines.append(_line(f"{folder.name}, {len(group)} others", meter, group, f"{statistics.mean(heads):.3f}, at most {max(heads):.3f}", ""))
+        for number in ("1", "2"):
+            book = [m for m in compared if m.book == number]
+            lines += [_line(f"**{folder.name}, Book {number}**", "compared", book, "", "")] if book else []
         lines.append(_line(f"**{folder.name}**", "", measured, "", ""))
     return "\n".join(lines)
 
 
 def _line(name: str, meter: str, group: list[Measured], heads: str, edition_heads: str) -> str:
     notes = sum(m.notes for m in group)
-    shares = (sum(m.misnamed for m in group), sum(m.misnamed_without_key for m in group))
-    names = (f"{100 * (1 - wrong / notes):.2f} %" for wrong in shares)
-    return f"| {' | '.join([name, meter, str(notes), heads, edition_heads, *names])} |"
+    compared = [m for m in group if m.on_other_staff is not None]
+    staff = _share(sum(m.on_other_staff or 0 for m in compared), sum(m.notes for m in compared)) if compared else ""
+    names = (_share(sum(m.misnamed for m in group), notes), _share(sum(m.misnamed_without_key for m in group), notes))
+    return f"| {' | '.join([name, meter, str(notes), heads, edition_heads, staff, *names])} |"
+
+
+def _share(wrong: int, notes: int) -> str:
+    return f"{100 * (1 - wrong / notes):.2f} %"
 
 
 def main() -> None:

@@ -80,6 +80,17 @@ def _beam_group(group: list[Symbol], offset: int) -> None:
             symbol.beams.append(name)
 
 
+def beam_groups(symbols: list[Symbol]) -> list[list[Symbol]]:
+    """The symbols of a lane in order, those under one beam together, every other one alone."""
+    groups: list[list[Symbol]] = []
+    for symbol in symbols:
+        if symbol.beams and symbol.beams[0] in ("continue", "end"):
+            groups[-1].append(symbol)
+        else:
+            groups.append([symbol])
+    return groups
+
+
 def mark_tuplets(symbols: list[Symbol], windows: list[Window]) -> None:
     """Set the ends of each tuplet, once its beams are known: it needs a bracket unless one beam covers it and nothing else."""
     for low, high in windows:

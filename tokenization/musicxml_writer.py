@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from xml.sax.saxutils import escape
 
+from .beams import beam_groups
 from .errors import ScoreError
 from .heading import COMPOSER, facts, subtitle_of, title_of
 from .midi_writer import write_whole
 from .musicxml_reader import OUR_SOFTWARE
 from .notation import Bar, Lane, Symbol, rests, write_bars
-from .score import PITCH, VOICE, Score
+from .rests import MIDDLE_LINES, rest_place
+from .score import PITCH, Score
 from .sounding import sounding
 from .spelling import signature_of, spell
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
+_LOWER = 4 * MAX_VOICES  # the numbers of the voices on the lower staff lie above this
+_FURTHER = 13 * MAX_VOICES  # numbers of further lanes lie above those of all others, below 100
 LOWEST = 12  # C0: the schema knows the octaves 0 to 9
+_LETTERS = "CDEFGAB"
 _SIGNS = {0: "natural", 1: "sharp", -1: "flat", 2: "double-sharp", -2: "flat-flat"}
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
@@ -139,10 +144,9 @@ class _BarWriter:
 
     def __init__(self, score: Score, names: list[tuple[str, int, int]], fifths: int, bars: list[Bar]):
         self.names = names
-        # The voices that rest where a staff is empty: the highest and the lowest, which have no other place.
-        voices = score.array[:, VOICE]
-        top, bottom = (int(voices.min()), int(voices.max())) if len(voices) else (0, 1)
-        self.resting = {1: top + 1, 2: bottom + 1} if top != bottom else {1: top + 1, 2: top + 2}
+        # On each staff the first number, as text, is its main voice's: the one that rests where the staff is empty.
+        numbers = {staff: {self._number(lane) for bar in bars for lane in bar.lanes if lane.staff == staff} for staff in (1, 2)}
+        self.resting = {1: min(numbers[1], default=1), 2: min(numbers[2], default=_LOWER + 1)}
         self.signature = signature_of(fifths)
         self.standing: dict[tuple[int, str, int], int] = {}
         self.naturals: set[int] = set()  # notes that begin with a printed natural
@@ -166,24 +170,26 @@ class _BarWriter:
                 silence = self._silence(bar, part.staff)
                 text.append(_unprinted(silence) if part.staff in staves else silence)
                 continue
-            beside = [other for other in parts if other.staff == part.staff and other.lane is not None]
-            shared, rank = len(beside) > 1, beside.index(part)
-            stem = ("up" if rank % 2 == 0 else "down") if shared else ""
-            text += [self._symbol(symbol, part.lane, stem, signs) for symbol in part.lane.symbols]
+            lanes = [other.lane for other in parts if other.staff == part.staff and other.lane is not None]
+            rank = lanes.index(part.lane)
+            alone = not any(_disturbs(other, part.lane) for other in lanes if other is not part.lane)
+            shared = ["up" if 2 * rank < len(lanes) - 1 else "down"] * len(part.lane.symbols)
+            stems = self._stems(part.lane) if alone else shared
+            for symbol, stem in zip(part.lane.symbols, stems, strict=True):
+                rest_head = self._rest_head(symbol, part.staff, lanes[:rank], lanes[rank + 1 :])
+                text.append(self._symbol(symbol, part.lane, stem, signs, rest_head))
         return "".join(text)
 
     def _number(self, lane: Lane) -> int:
         """The number of a lane in the file, `voice + 1` up to multiples of five, which the reader takes off again.
 
-        Numbers differ between the staves, and that of the staff's main voice comes first on it, also as text.
+        Numbers differ between the staves. On each they rise, also as text, from the highest voice to the lowest, as MuseScore deals them out.
         """
-        if lane.number:
-            return 16 * MAX_VOICES + MAX_VOICES * (lane.number - 1) + lane.voice + 1
-        number = lane.voice + 1
-        return number + MAX_VOICES * (lane.staff == 2 and number != self.resting[2])
+        further = _FURTHER + MAX_VOICES * (2 * lane.number - 2) if lane.number else 0
+        return lane.voice + 1 + (further + (lane.staff - 1) * MAX_VOICES if further else _LOWER * (lane.staff - 1))
 
     def _lacks_main_voice(self, bar: Bar, staff: int) -> bool:
-        """Whether the staff's main voice, the highest or the lowest of the piece, needs a rest here that is not printed.
+        """Whether the staff's main voice, the first that it has, needs a rest here that is not printed.
 
         music21 forgets which voice it is where a staff holds only one in a bar, and takes it for the one that it met first on this
         staff. So that it follows ties, the main voice comes first and stands beside a lonely other one that is tied over a bar line.
@@ -227,15 +233,43 @@ class _BarWriter:
                 self.standing[staff, letter, octave] = alter
         return signs
 
-    def _symbol(self, symbol: Symbol, lane: Lane, stem: str, signs: dict[tuple[int, int], str]) -> str:
+    def _stems(self, lane: Lane) -> list[str]:
+        """The stems of a lane that has its staff for itself: of each beam's notes the one farthest from the middle line decides, and in the middle down."""
+        stems: list[str] = []
+        for group in beam_groups(lane.symbols):
+            steps = [self._step(i) - MIDDLE_LINES[lane.staff] for symbol in group for i in symbol.notes]
+            stems += ["up" if steps and max(steps) + min(steps) < 0 else "down"] * len(group)
+        return stems
+
+    def _step(self, note: int) -> int:
+        """The place of a note in diatonic steps above C0."""
+        letter, _, octave = self.names[note]
+        return 7 * octave + _LETTERS.index(letter)
+
+    def _rest_head(self, symbol: Symbol, staff: int, above: list[Lane], below: list[Lane]) -> str:
+        """The `<rest>` of a symbol, out of the way of the lanes above and below it."""
+
+        def steps(lanes: list[Lane]) -> list[int]:
+            end = symbol.start + symbol.ticks
+            notes = [i for lane in lanes for s in lane.symbols if s.start < end and symbol.start < s.start + s.ticks for i in s.notes]
+            return [self._step(i) for i in notes]
+
+        if symbol.notes or not symbol.shown:
+            return "<rest/>"
+        place = rest_place(staff, symbol.value in ("half", "whole"), steps(above), steps(below))
+        if place is None:
+            return "<rest/>"
+        return f"<rest><display-step>{_LETTERS[place % 7]}</display-step><display-octave>{place // 7}</display-octave></rest>"
+
+    def _symbol(self, symbol: Symbol, lane: Lane, stem: str, signs: dict[tuple[int, int], str], rest_head: str) -> str:
         """One written note, chord or rest."""
         voice = self._number(lane)
         if not symbol.notes:
-            if lane.number and not symbol.triplet:
+            if not symbol.shown and not symbol.triplet:
                 return f"   <forward><duration>{symbol.ticks}</duration><voice>{voice}</voice><staff>{lane.staff}</staff></forward>\n"
-            rest = self._note("<rest/>", symbol, voice, lane.staff, "", "", "", first=True)
-            # A group of triplets must be whole, so its rests are written in further lanes too, but not printed.
-            return _unprinted(rest) if lane.number else rest
+            rest = self._note(rest_head, symbol, voice, lane.staff, "", "", "", first=True)
+            # A group of triplets must be whole, so its silences are written, but not printed.
+            return rest if symbol.shown else _unprinted(rest)
         text = []
         for i, note in enumerate(symbol.notes):
             letter, alter, octave = self.names[note]
@@ -274,6 +308,12 @@ class _BarWriter:
         if marks:
             parts.append(f"<notations>{marks}</notations>")
         return "".join(parts) + "</note>\n"
+
+
+def _disturbs(other: Lane, lane: Lane) -> bool:
+    """Whether another lane of the bar prints a note or a rest while this one has a note."""
+    theirs = [(s.start, s.start + s.ticks) for s in other.symbols if s.shown]
+    return any(s.notes and start < s.start + s.ticks and s.start < end for s in lane.symbols for start, end in theirs)
 
 
 def _unprinted(notes: str) -> str:

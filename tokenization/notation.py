@@ -1,20 +1,21 @@
-"""From notes to what an engraver writes: bars of lanes of symbols. How values are cut stands in `note_values`, beams in `beams`."""
+"""From notes to what an engraver writes: bars of lanes of symbols.
+
+Which staff a note stands on is decided in `hands`, how values are cut in `note_values`, which silences are printed in `rests`, beams in `beams`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from .beams import beam, mark_tuplets
+from .hands import LANES, LOWER, UPPER, deal
 from .note_values import PLAIN, TRIPLET, grid, pieces, triplet_windows
-from .score import DURATION, ONSET, PITCH, VOICE, Meter, Score
+from .rests import Event, LaneName, Segment, with_rests
+from .score import DURATION, ONSET, VOICE, Meter, Score
 from .vocabulary import MAX_VOICES
-
-LANES = 4  # voices a staff, as notation programs have them
-MIDDLE = 60  # a middle voice whose bar lies lower than this on average goes to the lower staff
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Symbol:
         bracket (`bool`): whether the group that starts here needs a bracket.
         tied_from, tied_to (set of `int`): the notes that continue, and those that are continued.
         beams (list of `str`): from the first beam inwards, as MusicXML names them.
+        shown (`bool`): whether it is printed; a silence that is none in this lane is not.
     """
 
     start: int
@@ -43,11 +45,12 @@ class Symbol:
     tied_from: frozenset[int] = frozenset()
     tied_to: frozenset[int] = frozenset()
     beams: list[str] = field(default_factory=list)
+    shown: bool = True
 
 
 @dataclass
 class Lane:
-    """What one voice writes in one bar. A voice that sounds over itself needs a second lane (number 1 and up)."""
+    """What one voice writes on one staff in one bar. A voice that sounds over itself there needs a second lane (number 1 and up)."""
 
     voice: int
     number: int
@@ -65,6 +68,12 @@ class Bar:
     new_meter: bool
     lanes: list[Lane]
 
+    @property
+    def offset(self) -> int:
+        """Ticks that an incomplete bar at the beginning lacks: it ends at the bar line, so its beats are counted from behind."""
+        missing = self.meter.bar_ticks - (self.end - self.start)
+        return missing if self.new_meter and missing > 0 else 0
+
 
 def write_bars(score: Score) -> list[Bar]:
     """Lay out a score (as `sounding` leaves it) in bars; one with a pickup begins with an incomplete bar.
@@ -72,38 +81,70 @@ def write_bars(score: Score) -> list[Bar]:
     Notation programs know `LANES` voices a staff, for a whole piece. Where a staff would need more, the further lanes that are least used
     are closed, and what they held is cut into tied chords.
     """
-    closed = {(voice, LANES) for voice in range(MAX_VOICES)}
+    staves = deal(score)
+    closed = {LaneName(voice, LANES, staff) for voice in range(MAX_VOICES) for staff in (UPPER, LOWER)}
     while True:
-        bars = _lay_out(score, closed)
-        surplus = _surplus(bars)
+        lanes = _lanes(score, staves, closed)
+        surplus = _surplus(lanes)
         if not surplus:
-            return bars
+            return _lay_out(score, lanes)
         closed |= surplus
 
 
-def _lay_out(score: Score, closed: set[tuple[int, int]]) -> list[Bar]:
-    """The bars, without the lanes (voice and number) that are closed."""
+def _lay_out(score: Score, lanes: dict[LaneName, list[Event]]) -> list[Bar]:
+    """The bars with their lanes."""
     lines = score.bar_lines().tolist()
     starts = [_first_start(score), *lines[1:-1]]
-    lanes = _lanes(score, closed)
     changes = {meter.onset: meter for meter in score.meters}
     bars, meter = [], score.meters[0]
     for i, (start, end) in enumerate(zip(starts, lines[1:], strict=True)):
         new = i == 0 or lines[i] in changes
         meter = changes.get(lines[i], meter)
         bars.append(Bar(start, end, meter, new, []))
-    for (voice, number), events in sorted(lanes.items()):
-        _fill(score, bars, events, voice, number)
-    _assign_staves(score, bars)
+    for bar, events in zip(bars, _in_bars(bars, lanes), strict=True):
+        limits = {voice: _rest_limits(score, bar, voice) for voice in {name.voice for name in events}}
+        for name, segments in sorted(with_rests(events, bar.end - bar.start, limits).items()):
+            bar.lanes.append(Lane(*name, _write(segments, bar, score.array)))
     return bars
 
 
-def _surplus(bars: list[Bar]) -> set[tuple[int, int]]:
-    """The further lanes (voice and number) that are least used on a staff with more than `LANES`; main lanes are never too many."""
-    surplus: set[tuple[int, int]] = set()
-    for staff in (1, 2):
-        used = Counter((lane.voice, lane.number) for bar in bars for lane in bar.lanes if lane.staff == staff)
-        further = sorted((name for name in used if name[1]), key=lambda name: (used[name], -name[1]))
+def _in_bars(bars: list[Bar], lanes: dict[LaneName, list[Event]]) -> list[dict[LaneName, list[Event]]]:
+    """For each bar the chords of the lanes that sound in it, cut at its bar lines, in ticks from its beginning."""
+    found: list[dict[LaneName, list[Event]]] = [{} for _ in bars]
+    for name, events in lanes.items():
+        k = 0
+        for onset, end, notes in events:
+            while bars[k].end <= onset:
+                k += 1
+            for bar, inside in zip(bars[k:], found[k:], strict=True):
+                if bar.start >= end:
+                    break
+                inside.setdefault(name, []).append((max(onset, bar.start) - bar.start, min(end, bar.end) - bar.start, notes))
+    return found
+
+
+def _rest_limits(score: Score, bar: Bar, voice: int) -> tuple[int, int]:
+    """Where in a bar the rests of a voice begin and end to be printed: all of it, but for silences of a bar and more their beat only."""
+    rows = score.array[score.array[:, VOICE] == voice]
+    onsets, ends = rows[:, ONSET], rows[:, ONSET] + rows[:, DURATION]
+    inside = rows[(ends > bar.start) & (onsets < bar.end)]
+    length, offset, beat = bar.end - bar.start, bar.offset, grid(bar.meter).beat
+    low, high = 0, length
+    if not (ends[ends <= bar.start] > bar.start - length).any():
+        entry = max(0, int(inside[:, ONSET].min()) - bar.start)
+        low = entry - (entry + offset) % beat
+    if not (onsets[onsets >= bar.end] < bar.end + length).any():
+        stop = min(length, int((inside[:, ONSET] + inside[:, DURATION]).max()) - bar.start)
+        high = stop + -(stop + offset) % beat
+    return low, high
+
+
+def _surplus(lanes: dict[LaneName, list[Event]]) -> set[LaneName]:
+    """The further lanes that are least used on a staff with more than `LANES`; main lanes are never too many."""
+    surplus: set[LaneName] = set()
+    for staff in (UPPER, LOWER):
+        used = [name for name in lanes if name.staff == staff]
+        further = sorted((name for name in used if name.number), key=lambda name: (len(lanes[name]), -name.number))
         surplus |= set(further[: max(0, len(used) - LANES)])
     return surplus
 
@@ -118,31 +159,27 @@ def _first_start(score: Score) -> int:
     return max(0, score.meters[0].bar_ticks - pickup)
 
 
-# A chord: onset, end and notes.
-Event = tuple[int, int, list[int]]
-
-
-def _lanes(score: Score, closed: set[tuple[int, int]]) -> dict[tuple[int, int], list[Event]]:
-    """For each voice and lane: its chords, none of which overlap. What would need a closed lane is cut into tied chords."""
-    lanes: dict[tuple[int, int], list[Event]] = {}
+def _lanes(score: Score, staves: np.ndarray, closed: set[LaneName]) -> dict[LaneName, list[Event]]:
+    """For each voice, staff and lane: its chords, none of which overlap. What would need a closed lane is cut into tied chords."""
+    lanes: dict[LaneName, list[Event]] = {}
     rows = score.array.tolist()
-    for voice in sorted({row[VOICE] for row in rows}):
-        for cluster in _clusters(_chords(rows, voice)):
+    for voice, staff in sorted(set(zip(score.array[:, VOICE].tolist(), staves.tolist(), strict=True))):
+        inside = [i for i, row in enumerate(rows) if row[VOICE] == voice and staves[i] == staff]
+        for cluster in _clusters(_chords(rows, inside)):
             numbers = _numbers(cluster)
-            if any((voice, number) in closed for number in range(1, max(numbers) + 1)):
+            if any(LaneName(voice, number, staff) in closed for number in range(1, max(numbers) + 1)):
                 cluster = _tied_chords(cluster)
                 numbers = [0] * len(cluster)
             for event, number in zip(cluster, numbers, strict=True):
-                lanes.setdefault((voice, number), []).append(event)
+                lanes.setdefault(LaneName(voice, number, staff), []).append(event)
     return lanes
 
 
-def _chords(rows: list[list[int]], voice: int) -> list[Event]:
-    """The notes of a voice that begin and end together, by onset, the longest first."""
+def _chords(rows: list[list[int]], inside: list[int]) -> list[Event]:
+    """Those notes (row numbers) as chords of what begins and ends together, by onset, the longest first."""
     chords: dict[tuple[int, int], list[int]] = {}
-    for i, row in enumerate(rows):
-        if row[VOICE] == voice:
-            chords.setdefault((row[ONSET], row[ONSET] + row[DURATION]), []).append(i)
+    for i in inside:
+        chords.setdefault((rows[i][ONSET], rows[i][ONSET] + rows[i][DURATION]), []).append(i)
     return [(*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))]
 
 
@@ -177,50 +214,19 @@ def _tied_chords(cluster: list[Event]) -> list[Event]:
     ]
 
 
-def _fill(score: Score, bars: list[Bar], events: list[Event], voice: int, number: int) -> None:
-    """Cut one lane at the bar lines and write each bar in which it sounds."""
-    k = 0
-    for bar in bars:
-        while k < len(events) and events[k][1] <= bar.start:
-            k += 1
-        j = k
-        while j < len(events) and events[j][0] < bar.end:
-            j += 1
-        if j > k:
-            bar.lanes.append(Lane(voice, number, 1, _write(_segments(bar, events[k:j]), bar, score.array)))
-
-
-def _segments(bar: Bar, events: list[Event]) -> list[Event]:
-    """Chords and the rests between them, in ticks from the bar's start."""
-    segments: list[Event] = []
-    now = bar.start
-    for onset, end, notes in events:
-        start, stop = max(onset, bar.start), min(end, bar.end)
-        if start > now:
-            segments.append((now - bar.start, start - bar.start, []))
-        segments.append((start - bar.start, stop - bar.start, notes))
-        now = stop
-    if now < bar.end:
-        segments.append((now - bar.start, bar.end - bar.start, []))
-    return segments
-
-
-def _write(segments: list[Event], bar: Bar, array: np.ndarray) -> list[Symbol]:
+def _write(segments: list[Segment], bar: Bar, array: np.ndarray) -> list[Symbol]:
     """Written symbols for the segments of a bar, with tuplets and beams."""
-    length = bar.end - bar.start
-    divisions = grid(bar.meter)
-    # An incomplete bar at the beginning ends at the bar line, so its beats are counted from behind.
-    offset = (-length) % bar.meter.bar_ticks if bar.new_meter and length < bar.meter.bar_ticks else 0
-    windows = triplet_windows([(start + offset, end + offset) for start, end, _ in segments], divisions, offset + length)
+    length, offset, divisions = bar.end - bar.start, bar.offset, grid(bar.meter)
+    windows = triplet_windows([(start + offset, end + offset) for start, end, _, _ in segments], divisions, offset + length)
     symbols: list[Symbol] = []
-    for start, end, notes in segments:
+    for start, end, notes, shown in segments:
         for at, ticks, triplet in pieces(start + offset, end + offset, divisions, windows, is_rest=not notes):
             value, dots = (TRIPLET if triplet else PLAIN)[ticks]
             begins = bar.start + at - offset
             before = frozenset(i for i in notes if array[i, ONSET] < begins)
             after = frozenset(i for i in notes if array[i, ONSET] + array[i, DURATION] > begins + ticks)
             triplet_of = "eighth" if triplet else ""
-            symbols.append(Symbol(at - offset, ticks, notes, value, dots, triplet_of, tied_from=before, tied_to=after))
+            symbols.append(Symbol(at - offset, ticks, notes, value, dots, triplet_of, tied_from=before, tied_to=after, shown=shown))
     beam(symbols, offset, divisions)
     mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
     return symbols
@@ -228,30 +234,4 @@ def _write(segments: list[Event], bar: Bar, array: np.ndarray) -> list[Symbol]:
 
 def rests(bar: Bar) -> list[Symbol]:
     """The rests of a bar in which nothing sounds."""
-    return _write([(0, bar.end - bar.start, [])], bar, np.zeros((0, 4), dtype=np.int64))
-
-
-def _assign_staves(score: Score, bars: list[Bar]) -> None:
-    """The highest voice stands on the upper staff, the lowest on the lower; those between go where their bar lies.
-
-    A voice stays where it was unless it has clearly moved, and while a note is held over the bar line.
-    """
-    voices = sorted({lane.voice for bar in bars for lane in bar.lanes})
-    pitches = score.array[:, PITCH]
-    last: dict[int, int] = {}
-    for bar in bars:
-        floor = 1
-        for voice in sorted({lane.voice for lane in bar.lanes}):
-            lanes = [lane for lane in bar.lanes if lane.voice == voice]
-            sounding = [i for lane in lanes for symbol in lane.symbols for i in symbol.notes]
-            if len(voices) > 1 and voice in (voices[0], voices[-1]):
-                staff = 1 if voice == voices[0] else 2
-            elif voice in last and any(lane.symbols[0].tied_from for lane in lanes):
-                staff = last[voice]
-            else:
-                limit = MIDDLE + {1: -3, 2: 3}.get(last.get(voice, 0), 0)
-                staff = max(floor, 1 if float(np.mean(pitches[sounding])) >= limit else 2)
-            floor = max(floor, staff)
-            last[voice] = staff
-            for lane in lanes:
-                lane.staff = staff
+    return _write([Segment(0, bar.end - bar.start, [], True)], bar, np.zeros((0, 4), dtype=np.int64))

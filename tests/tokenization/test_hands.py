@@ -1,0 +1,133 @@
+"""Which staff notes stand on, which rests are printed and where, and how stems point: pages worked out by hand."""
+
+from __future__ import annotations
+
+import random
+from xml.etree import ElementTree
+
+import numpy as np
+
+from tests.tokenization.samples import random_score
+from tokenization import Score, musicxml_text, read_score_bytes
+from tokenization.hands import LOWER, UPPER, deal, ledger_lines
+from tokenization.notation import write_bars
+from tokenization.rests import LaneName, rest_place, with_rests
+from tokenization.sounding import sounding
+
+
+def steady(*voices: tuple[int, tuple[int, ...]]) -> list[tuple[int, int, int, int]]:
+    """Voices from the top, each as the length of its notes and their pitches."""
+    return [(length * i, length, pitch, voice) for voice, (length, pitches) in enumerate(voices) for i, pitch in enumerate(pitches)]
+
+
+# A middle voice that falls from the right hand to the left and comes back, between a high and a low one.
+WANDERING = Score(
+    steady((48, (76, 77, 79, 77)), (12, (67, 65, 64, 62, 60, 57, 55, 53, 52, 53, 55, 57, 60, 62, 64, 65)), (48, (48, 45, 43, 41))), key="C major"
+)
+
+
+def staves_of(score: Score, voice: int) -> list[int]:
+    return deal(score)[score.array[:, 3] == voice].tolist()
+
+
+def test_an_inner_voice_goes_from_hand_to_hand_inside_a_bar_and_back():
+    middle = staves_of(WANDERING, 1)
+    changes = [k for k in range(1, 16) if middle[k] != middle[k - 1]]
+    assert middle[0] == middle[-1] == UPPER and LOWER in middle and len(changes) == 2
+    assert 3 <= changes[0] <= 7  # in the first bar, about middle C
+    assert set(staves_of(WANDERING, 0)) == {UPPER} and set(staves_of(WANDERING, 2)) == {LOWER}
+    again = read_score_bytes(musicxml_text(WANDERING).encode(), ".musicxml", key="C")
+    assert np.array_equal(again.array, WANDERING.array)
+
+
+def test_each_staff_of_a_bar_adds_up_and_a_moving_voice_leaves_no_rest_behind():
+    for measure in ElementTree.fromstring(musicxml_text(WANDERING)).iter("measure"):
+        assert measure.find("note/rest") is None
+    one = Score([(0, 24, 72, 0), (24, 24, 48, 0)], key="C major")  # one voice in both hands: its silences are printed where nothing else sounds
+    assert covered(one) == {(1, 96), (2, 96)}
+
+
+def covered(score: Score) -> set[tuple[int, int]]:
+    """For each staff and bar how many ticks hold a printed note or rest."""
+    found = set()
+    for bar in write_bars(score):
+        for staff in {lane.staff for lane in bar.lanes}:
+            symbols = [s for lane in bar.lanes if lane.staff == staff for s in lane.symbols if s.shown]
+            found.add((staff, len({t for s in symbols for t in range(s.start, s.start + s.ticks)})))
+    return found
+
+
+def test_no_staff_has_a_gap_in_any_score():
+    for seed in range(30):
+        score = sounding(random_score(seed, legal=True))
+        for bar in write_bars(score):
+            for staff in {lane.staff for lane in bar.lanes}:
+                symbols = [s for lane in bar.lanes if lane.staff == staff for s in lane.symbols if s.shown]
+                assert len({t for s in symbols for t in range(s.start, s.start + s.ticks)}) == bar.end - bar.start
+
+
+def test_what_a_hand_cannot_reach_goes_to_the_other():
+    wide = Score([(0, 96, 79, 0), (0, 96, 72, 1), (0, 96, 57, 2), (0, 96, 41, 3)], key="C major")  # a third voice 22 semitones below the first
+    assert deal(wide).tolist() == [UPPER, UPPER, LOWER, LOWER]
+    close = Score([(0, 96, 64, 0), (0, 96, 60, 1), (0, 96, 55, 2), (0, 96, 36, 3)], key="C major")  # 19 above the lowest
+    assert deal(close).tolist() == [UPPER, UPPER, UPPER, LOWER]
+
+
+def test_a_lone_tenor_in_the_treble_stands_on_the_upper_staff():
+    score = Score([*steady((24, (76, 77, 79, 76))), *((96 + 24 * i, 24, pitch, 1) for i, pitch in enumerate((76, 74, 72, 71))), (192, 96, 48, 2)])
+    assert staves_of(score, 1) == [UPPER] * 4 and staves_of(score, 2) == [LOWER]
+
+
+def test_five_voices_leave_no_staff_empty_and_outer_ones_keep_their_hand():
+    rng = random.Random(5)
+    rows = [(96 * bar + 24 * beat, 24, 84 - 9 * voice - rng.randrange(6), voice) for bar in range(8) for beat in range(4) for voice in range(5)]
+    score = Score(rows, key="C major")
+    assert all({lane.staff for lane in bar.lanes} == {UPPER, LOWER} for bar in write_bars(score))
+    assert set(staves_of(score, 0)) == {UPPER} and set(staves_of(score, 4)) == {LOWER}
+
+
+def test_ledger_lines_are_counted_and_more_than_three_are_not_written_where_the_other_staff_needs_none():
+    assert [ledger_lines(p, UPPER) for p in (60, 62, 64, 77, 79, 81, 57, 53)] == [1, 0, 0, 0, 0, 1, 2, 3]
+    assert [ledger_lines(p, LOWER) for p in (60, 59, 43, 41, 40, 36, 64, 67)] == [1, 0, 0, 0, 1, 2, 2, 3]
+    low = Score(steady((24, (52, 50, 48, 45)), (24, (45, 43, 41, 38))), key="C major")  # both voices below the treble staff
+    assert set(deal(low).tolist()) == {LOWER}
+
+
+def test_a_score_without_notes_and_one_of_a_single_voice():
+    assert deal(Score([])).tolist() == []
+    assert deal(Score(steady((24, (72, 74, 76, 77))))).tolist() == [UPPER] * 4
+    assert deal(Score(steady((24, (43, 45, 41, 40))))).tolist() == [LOWER] * 4
+
+
+def test_rests_of_a_voice_stand_where_it_goes_on_and_long_silences_are_left_out():
+    upper, lower, other = LaneName(1, 0, 1), LaneName(1, 0, 2), LaneName(0, 0, 1)
+    lanes = {upper: [(0, 24, [1])], lower: [(48, 96, [2])], other: [(0, 96, [3])], LaneName(2, 0, 2): [(0, 96, [4])]}
+    everything = dict.fromkeys((0, 1, 2), (0, 96))
+    shown = {name: [s[:2] for s in segments if s.shown and not s.notes] for name, segments in with_rests(lanes, 96, everything).items()}
+    assert shown[lower] == [(24, 48)] and not shown[upper] and not shown[other]
+    entering = with_rests({other: [(0, 96, [3])], upper: [(60, 96, [1])]}, 96, {0: (0, 96), 1: (48, 96)})
+    assert [s for s in entering[upper] if not s.notes] == [(0, 48, [], False), (48, 60, [], True)]
+
+
+def test_rests_with_no_room_are_left_out_and_shared_ones_printed_once():
+    names = [LaneName(voice, 0, 1) for voice in range(3)]
+    crowded = with_rests({names[0]: [(0, 96, [0])], names[1]: [(0, 48, [1])], names[2]: [(0, 96, [2])]}, 96, dict.fromkeys(range(3), (0, 96)))
+    assert not [s for s in crowded[names[1]] if s.shown and not s.notes]
+    same = with_rests({names[0]: [(0, 48, [0])], names[1]: [(0, 48, [1])]}, 96, dict.fromkeys(range(3), (0, 96)))
+    assert [sum(s.shown and not s.notes for s in same[name]) for name in names[:2]] == [1, 0]
+
+
+def test_rests_keep_clear_of_the_heads_beside_them():
+    assert rest_place(1, False, [], []) is None
+    assert rest_place(1, False, above=[36], below=[]) == 32 and rest_place(1, False, above=[33], below=[]) == 28  # under a low upper voice
+    assert rest_place(1, True, above=[], below=[38]) == 42 and rest_place(2, False, above=[], below=[10]) == 24
+
+
+def test_stems_divide_two_voices_and_follow_the_pitch_of_one_alone():
+    rows = steady((24, (77, 79, 81, 79, 64, 67, 74, 77)), (48, (72, 71)), (96, (48, 41)))  # the middle voice has notes in the first bar only
+    stems: dict[str, list[str | None]] = {}
+    for note in ElementTree.fromstring(musicxml_text(Score(rows, key="C major"))).iter("note"):
+        if note.find("pitch") is not None:
+            stems.setdefault(note.findtext("voice") or "", []).append(note.findtext("stem"))
+    assert stems["1"] == ["up"] * 4 + ["up", "up", "down", "down"]
+    assert stems["2"] == ["down", "down"]
