@@ -73,7 +73,9 @@ def code_digest() -> str:
 def _fingerprint(options: BuildOptions, collections: dict[str, Collection]) -> str:
     """Everything that the result depends on: code, versions, options, and the bytes of the files."""
     choices = {
-        k: v for k, v in asdict(options).items() if k not in ("out", "source", "num_proc", "force", "download_dir", "overwrite")
+        k: v
+        for k, v in asdict(options).items()
+        if k not in ("out", "source", "num_proc", "force", "download_dir", "overwrite")
     }
     packages = {name: version(name) for name in ("datasets", "pyarrow", "numpy", "music21")}
     contents = {name: collection.fingerprint() for name, collection in collections.items()}
@@ -91,7 +93,9 @@ def _stamp_of(folder: Path) -> dict[str, Any] | None:
 def _is_whole(folder: Path) -> bool:
     """Whether all files of the last build are there as it wrote them."""
     files = manifest_of(folder)
-    return bool(files) and all((folder / name).is_file() and file_sha256(folder / name) == digest for name, digest in files.items())
+    return bool(files) and all(
+        (folder / name).is_file() and file_sha256(folder / name) == digest for name, digest in files.items()
+    )
 
 
 def build_dataset(options: BuildOptions) -> BuildResult:
@@ -175,6 +179,8 @@ def _build_config(
         for split in builder.info.splits:
             (source,) = Path(cache, "prepared").glob(f"*-{split}.parquet")
             shutil.move(source, folder / name / f"{split}.parquet")
+        # The builder downloads nothing; what somebody downloads who loads this folder from the Hub is its files.
+        builder.info.download_size = sum(file.stat().st_size for file in (folder / name).iterdir())
     return builder.info, report_of(collection, builder.processed)  # type: ignore[arg-type]
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import datasets
 
-from .card import CITATION
 from .configs import CONFIGS, choose
 from .features import features
+from .identity import identity_of
 from .pieces import Collection, Piece
 from .processing import Outcome, Processed, process_all
 from .sources import open_source
@@ -91,7 +91,7 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
     _num_proc = 1
 
     def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(description=self.config.description, features=features(), citation=CITATION)
+        return datasets.DatasetInfo(description=self.config.description, features=features())
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
         # Reading the scores is the work, and it is shared out before the splits are known; the writer then has little to do, and
@@ -105,6 +105,8 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
             collection, self._num_proc, self.config.strict, self.config.validation_share, self.known
         )
         self.processed.notices[:0] = collection.notices
+        rows = (row for part in self.processed.rows.values() for row in part)
+        self.info.citation = identity_of(((row["id"], row["source"]) for row in rows), collection.name).citation
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows})
             for split, rows in self.processed.rows.items()

@@ -9,15 +9,10 @@ from .cleaning import COUNTS
 from .configs import CONFIGS
 from .credits import CREDITS
 from .features import DESCRIPTIONS
+from .identity import OTHER_LICENCE, OTHER_LICENCE_NAME, Identity, identity_of_reports, size_category
+from .pieces import wtc_fields
 from .splits import TEST_NUMBERS, VALIDATION_NUMBERS
 
-TITLE = "The Well-Tempered Clavier as notes with voices"
-CITATION = """@misc{musicgpt_wtc,
-  title  = {The Well-Tempered Clavier as notes with voices, in C major and A minor},
-  author = {MusicGPT contributors, after the encoders named in the column `encoder`},
-  year   = {2026},
-  note   = {Music by Johann Sebastian Bach (BWV 846-893)}
-}"""
 # What is known to be wrong or peculiar in an encoding, by the ids it is true of; the card names those that are in the build.
 FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("wtc2p04",), "very heavily ornamented, and editions differ: other encodings agree on little of it"),
@@ -37,44 +32,73 @@ FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def write_card(folder: Path, infos: dict[str, Any], reports: dict[str, dict[str, Any]]) -> None:
-    """Write `README.md`: metadata that `load_dataset` goes by, and the card for people.
+    """Write `README.md`: metadata that `load_dataset` goes by, and the card for people; and `LICENSE.md` where no one licence holds for all.
 
     Args:
         folder: where `<config>/<split>.parquet` lie.
         infos: the `DatasetInfo` of each config; the first config is the default.
         reports: `report.report_of` for each config.
     """
+    identity = identity_of_reports(reports)
     text = "\n\n".join(
         [
-            f"---\n{_metadata(infos, reports)}\n---",
-            f"# {TITLE}",
-            _introduction(reports),
+            f"---\n{_metadata(infos, reports, identity)}\n---",
+            f"# {identity.title}",
+            _introduction(reports, identity),
             _loading(reports),
             _splits(reports),
             _columns(),
-            _credits(reports),
+            _credits(reports, identity),
             _cleaning(reports),
-            _faults(reports),
-            f"## Citation\n\n```bibtex\n{CITATION}\n```",
+            _faults(reports, identity),
+            f"## Citation\n\n```bibtex\n{identity.citation}\n```",
         ]
     )
     (folder / "README.md").write_text(text + "\n", encoding="utf-8")
+    if identity.licence == OTHER_LICENCE:
+        (folder / "LICENSE.md").write_text(_licence_text(reports), encoding="utf-8")
 
 
-def licence_of(reports: dict[str, dict[str, Any]]) -> str:
-    """`cc-by-sa-4.0` when every piece comes from a source whose licence allows it, else `other`."""
-    names = {name for report in reports.values() for name in report["sources"]}
-    return "cc-by-sa-4.0" if names <= set(CREDITS) - {"music21"} else "other"
+def _licence_text(reports: dict[str, dict[str, Any]]) -> str:
+    """What the sources say of their licences, for a repository that has no one licence."""
+    lines = [
+        "# Licences of this data set",
+        "",
+        "No one licence holds for all of it. Each row names its source, file, licence and encoder; this is what they say together.",
+        "",
+    ]
+    for name, entry in widest(reports)["sources"].items():
+        licences = "; ".join(f"{licence} ({count} pieces)" for licence, count in entry["licences"].items())
+        known = f" {CREDITS[name].repository}: {CREDITS[name].licence}." if name in CREDITS else ""
+        lines.append(f"* {f'`{name}`' if name else 'files without a named source'}: {licences}.{known}")
+    return "\n".join(lines) + "\n"
 
 
-def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]]) -> str:
+def widest(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The report of the config with the most pieces."""
+    return max(reports.values(), key=lambda report: sum(entry["pieces"] for entry in report["sources"].values()))
+
+
+def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]], identity: Identity) -> str:
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData
 
+    tags = ["music", "symbolic-music", "midi", "musicxml"]
+    tags += ["bach", "counterpoint"] if identity.of_bach else []
+    tags += ["well-tempered-clavier"] if identity.of_wtc else []
+    own = (
+        {"license_name": OTHER_LICENCE_NAME, "license_link": "LICENSE.md"} if identity.licence == OTHER_LICENCE else {}
+    )
     data = DatasetCardData(
-        license=licence_of(reports),
-        pretty_name=TITLE,
-        tags=["music", "symbolic-music", "bach", "well-tempered-clavier", "counterpoint"],
+        language="zxx",  # ISO 639-2: no linguistic content
+        license=identity.licence,
+        **own,
+        annotations_creators="no-annotation",
+        source_datasets=["original"],
+        task_categories=["text-generation"],
+        size_categories=size_category(sum(split["pieces"] for split in widest(reports)["splits"].values())),
+        pretty_name=identity.title,
+        tags=tags,
     )
     DatasetInfosDict(infos).to_dataset_card_data(data)
     configs = [
@@ -96,13 +120,13 @@ def table(head: list[str], rows: list[list[Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *cells))
 
 
-def _introduction(reports: dict[str, dict[str, Any]]) -> str:
+def _introduction(reports: dict[str, dict[str, Any]], identity: Identity) -> str:
     name, report = next(iter(reports.items()))
     pieces, notes, tokens = (
         sum(split[what] for split in report["splits"].values()) for what in ("pieces", "notes", "tokens")
     )
     return (
-        f"Keyboard music of Johann Sebastian Bach as integer note lists with voices, transposed to C major or A minor, and as token ids of "
+        f"{'Music of Johann Sebastian Bach' if identity.of_bach else 'Scores'} as integer note lists with voices, transposed to C major or A minor, and as token ids of "
         f"MusicGPT's 150-token vocabulary. Config `{name}`: {pieces} pieces, {notes:,} notes, {tokens:,} tokens, built from "
         f"`{report['source']}` by `python -m dataset_builder`; this card was written by that build."
     )
@@ -125,19 +149,48 @@ score = score_of_row(row, original_key=True)
 ```"""
 
 
+_BY_KEY_NUMBER = (
+    "A split of the Well-Tempered Clavier is made of whole key numbers, prelude and fugue of both books together, because the books share "
+    f"material of a key: numbers {TEST_NUMBERS[0]} and {TEST_NUMBERS[1]} are `test`, {VALIDATION_NUMBERS[0]} and {VALIDATION_NUMBERS[1]} "
+    "`validation`, the rest `train`. Pieces without a declared split go to `train` beside a catalogue that has splits."
+)
+_BY_HASH = (
+    "Declared splits are kept: a catalogue's, or folders named `train`, `validation` and `test`. Where nothing declares any, a hash of the tune's "
+    "opening decides, so that settings of one tune stay together."
+)
+
+
+def _config_text(name: str, report: dict[str, Any]) -> str:
+    """What a config takes, without the Well-Tempered Clavier where the source has nothing of it."""
+    if any(wtc_fields(piece["id"]) for piece in report["pieces"]):
+        return CONFIGS[name]
+    return {"preludes": "the preludes", "fugues": "the fugues"}.get(name, "every piece of the source")
+
+
+def by_key_number(reports: dict[str, dict[str, Any]]) -> bool:
+    """Whether what is held out is held out by key number: movements of the Well-Tempered Clavier and nothing else."""
+    held_out = [piece for report in reports.values() for piece in report["pieces"] if piece["split"] != "train"]
+    return bool(held_out) and all(wtc_fields(piece["id"]).get("split") == piece["split"] for piece in held_out)
+
+
 def _splits(reports: dict[str, dict[str, Any]]) -> str:
     rows = [
-        [f"`{name}`", CONFIGS[name], split, counts["pieces"], counts["notes"], counts["tokens"], counts["bars"]]
+        [
+            f"`{name}`",
+            _config_text(name, report),
+            split,
+            counts["pieces"],
+            counts["notes"],
+            counts["tokens"],
+            counts["bars"],
+        ]
         for name, report in reports.items()
         for split, counts in report["splits"].items()
     ]
     text = [
         "## Configs and splits",
         table(["config", "what", "split", "pieces", "notes", "tokens", "bars"], rows),
-        f"A split of the Well-Tempered Clavier is made of whole key numbers, prelude and fugue of both books together, because the books share "
-        f"material of a key: numbers {TEST_NUMBERS[0]} and {TEST_NUMBERS[1]} are `test`, {VALIDATION_NUMBERS[0]} and {VALIDATION_NUMBERS[1]} "
-        "`validation`, the rest `train`. Pieces without a declared split go to `train` beside a catalogue that has splits; where nothing "
-        "declares any, a hash of the tune's opening decides, so that settings of one tune stay together.",
+        _BY_KEY_NUMBER if by_key_number(reports) else _BY_HASH,
     ]
     notices = list(dict.fromkeys(notice for report in reports.values() for notice in report["notices"]))
     text += [f"* {notice}" for notice in notices]
@@ -148,10 +201,9 @@ def _columns() -> str:
     return "## Columns\n\n" + table(["column", "what"], [[f"`{name}`", text] for name, text in DESCRIPTIONS.items()])
 
 
-def _credits(reports: dict[str, dict[str, Any]]) -> str:
-    widest = max(reports.values(), key=lambda report: sum(entry["pieces"] for entry in report["sources"].values()))
+def _credits(reports: dict[str, dict[str, Any]], identity: Identity) -> str:
     rows = []
-    for name, entry in widest["sources"].items():
+    for name, entry in widest(reports)["sources"].items():
         credit = CREDITS.get(name)
         licences = "; ".join(f"{licence} ({count})" for licence, count in entry["licences"].items())
         where = f"{credit.repository} at {credit.commit[:12]}" if credit else "given by the user"
@@ -169,10 +221,14 @@ def _credits(reports: dict[str, dict[str, Any]]) -> str:
     lines = [
         "## Sources, licences and credits",
         table(["source", "pieces", "notes", "encoded by", "where", "licences (pieces)", "remark"], rows),
-        "The music is in the public domain; the encodings are their makers' work, to be credited as above. Each row names its source, file, "
-        "licence and encoder.",
+        (
+            "The music is in the public domain; the encodings are their makers' work, to be credited as above. "
+            if identity.of_bach
+            else ""
+        )
+        + "Each row names its source, file, licence and encoder.",
     ]
-    if licence_of(reports) == "cc-by-sa-4.0":
+    if identity.licence != OTHER_LICENCE:
         lines.append("The collection as a whole is under CC BY-SA 4.0, which its share-alike parts ask for.")
     else:
         lines.append(
@@ -202,17 +258,22 @@ def _cleaning(reports: dict[str, dict[str, Any]]) -> str:
     return text
 
 
-def _faults(reports: dict[str, dict[str, Any]]) -> str:
+def _faults(reports: dict[str, dict[str, Any]], identity: Identity) -> str:
     ids = {piece["id"] for report in reports.values() for piece in report["pieces"]}
     lines = [
         f"* {', '.join(f'`{name}`' for name in names if name in ids)}: {text}."
         for names, text in FAULTS
         if any(name in ids for name in names)
     ]
-    lines += [
-        "* Voices of preludes are inferred: their sources have layers of notation there, not parts. Ornament signs and grace notes are not in "
-        "the notes; repeats are not played out.",
-        "* No encoding was proof-read against a printed edition; independent encodings agree with the tables of the Well-Tempered Clavier on "
-        "98 to 100 % of the notes of most movements.",
-    ]
+    lines.append("* Ornament signs and grace notes are not in the notes; repeats are not played out.")
+    if identity.of_wtc:
+        lines += [
+            "* Voices of preludes are inferred: their sources have layers of notation there, not parts.",
+            "* No encoding was proof-read against a printed edition; independent encodings agree with the tables of the Well-Tempered Clavier on "
+            "98 to 100 % of the notes of most movements.",
+        ]
+    else:
+        lines.append(
+            "* Where a file has layers or tracks in place of parts, voices are inferred (column `notices`). Nothing was proof-read."
+        )
     return "## Known faults and peculiarities of the encodings\n\n" + "\n".join(lines)

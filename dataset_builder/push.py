@@ -8,7 +8,7 @@ from pathlib import Path
 from .build import STAMP
 from .errors import DatasetError
 
-PATTERNS = ["README.md", "report.json", "*.parquet", "plots/*.png"]
+PATTERNS = ["README.md", "LICENSE.md", "report.json", "*.parquet", "plots/*.png"]
 
 
 def push_dataset(

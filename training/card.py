@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from .arguments import Arguments, DataArguments
+from .card_header import SHIPPED_NAME, Lineage, header, lineage_of
 from .crops import TERMS
+from .errors import TrainingError
 from .run_log import DATA, read_log
 from .units import BITS
 
 # Of the arguments, what a reader of the card wants to know.
 _TOLD = {
-    "data": ("form", "extra", "length", "packing", "condition_dropout"),
+    "data": ("form", "extra", "times", "length", "packing", "condition_dropout"),
     "model": ("model", "init_from", "teachers", "dropout"),
     "fit": ("epochs", "max_steps", "batch_size", "optimizer", "learning_rate", "matrix_learning_rate", "weight_decay", "embedding_weight_decay",
             "schedule", "warmup_ratio", "grad_clip", "ema_decay", "label_smoothing", "teacher_share"),
@@ -31,17 +33,20 @@ _TOLD = {
 
 
 def describe_data(data: DataArguments) -> dict[str, Any]:
-    """Pieces, notes and credits of the data that the arguments name."""
-    from dataset_builder.credits import CREDITS
+    """Name, pieces, notes and credits of the data that the arguments name."""
+    from dataset_builder.identity import identity_of
 
     from .sources import read_rows, source_folder, wanted, with_wtc
 
-    rows = read_rows(source_folder(data))
+    folder = source_folder(data)
+    rows = read_rows(folder)
     wtc = with_wtc(rows)
     splits: dict[str, Any] = {}
     credits: Counter[Any] = Counter()
+    everything = []
     for name, part in rows.items():
         kept = [row for row in part if wanted(row, data, wtc)]
+        everything += [(str(row["id"]), row.get("source") or "") for row in kept]
         splits[name] = {
             "pieces": len(kept),
             "notes": sum(len(row["notes"]["onset"]) for row in kept),
@@ -49,57 +54,107 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
         }
         if name == "train":
             credits.update(
-                (row.get("source") or "?", row.get("encoder") or "", row.get("licence") or "") for row in kept
+                (row.get("source") or "", row.get("encoder") or "", row.get("licence") or "") for row in kept
             )
     listed = [
         {"source": s, "encoder": e, "licence": licence, "pieces": n} for (s, e, licence), n in sorted(credits.items())
     ]
+    report = folder / "report.json"
+    reports = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    config, about = next(iter(reports.items()), ("default", {"source": folder.name}))
+    held_out = [row for name in ("validation", "test") for row in rows.get(name, [])]
     return {
+        **identity_of(everything, about["source"])._asdict(),
+        "config": config,
         "splits": splits,
         "credits": listed,
-        "with_wtc": wtc,
-        "open_sources": all(c["source"] in CREDITS and c["source"] != "music21" for c in listed),
+        "by_key_number": bool(held_out) and all(row.get("work") == "WTC" and row.get("source") != "music21" for row in held_out),
     }
 
 
-def model_card(run: str | os.PathLike, best: str = "loss") -> str:
+def describe_run(arguments: Arguments) -> dict[str, Any]:
+    """The description of a run's data, and where its weights began."""
+    base = lineage_of(arguments.model.init_from)
+    return {**describe_data(arguments.data), "base": base.base, "base_licence": base.licence}
+
+
+def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = None) -> str:
     """The card of a run's best model, as Markdown.
 
     Args:
         run: the run's folder.
         best (`str`): `"loss"` or `"combined"`: which of the best models.
+        name (`str`, *optional*): what the model is called; the run's folder when not given.
 
     Raises:
-        TrainingError: if there is no run.
+        TrainingError: if there is no run, or its description of the data is of an earlier version.
     """
     run = Path(run)
     entries = read_log(run)
     arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
     data = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).is_file() else None
+    if data is not None and "title" not in data:
+        raise TrainingError(f"{run / DATA} is of an earlier version: delete it, and it is written anew from the data set that the run names.")
     figures_file = run / f"best-{best}" / "figures.json"
     figures = json.loads(figures_file.read_text(encoding="utf-8")) if figures_file.is_file() else {}
-    name = run.resolve().name
+    name = name or run.resolve().name
+    lineage = Lineage(data["base"], data["base_licence"]) if data else lineage_of(arguments["model"]["init_from"])
+    of_bach = bool(data and data["of_bach"])
     parts = [
-        _header(arguments, data),
-        f"# {name}\n\n{_INTRODUCTION[arguments['model']['model']]}",
-        _USE if arguments["model"]["model"] == "musicgpt" else "",
+        header(name, data, figures, lineage),
+        f"# {name}\n\n{introduction(arguments['model']['model'], data, lineage)}",
+        USE if arguments["model"]["model"] == "musicgpt" else "",
         _data_section(data),
         _recipe_section(arguments, entries, figures),
         _results_section(figures, entries, best),
         _musical_section(figures),
-        _memory_section(run, figures),
-        _LIMITS,
+        _memory_section(run, figures) if of_bach or lineage.base == SHIPPED_NAME else "",
+        _LIMITS_OF_BACH if of_bach else _LIMITS,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-_INTRODUCTION = {
-    "musicgpt": "A MusicGPT model: composes keyboard music in the manner of the Well-Tempered Clavier, as structured tokens (four a note: NOTE, VOICE, "
-    "DUR, TIME). This card was written by the training run; every figure in it comes from the run's own log.",
-    "gpt2": "A GPT-2 over the 150 tokens of MusicGPT, trained as a baseline. This card was written by the training run; every figure in it comes from "
-    "the run's own log.",
-}
-_USE = """## How to use
+def introduction(model: str, data: dict[str, Any] | None, lineage: Lineage) -> str:
+    """What the model is, what it was made from, and on what terms."""
+    what = "A GPT-2 over the 150 tokens of MusicGPT, trained as a baseline" if model == "gpt2" else "A MusicGPT model: composes keyboard music"
+    of_wtc = data is not None and data["of_wtc"]
+    manner = " in the manner of the Well-Tempered Clavier" if of_wtc and model == "musicgpt" else ""
+    made = f", trained on {data['title']}" if data and not of_wtc else ""
+    text = (
+        f"{what}{manner}{made}, as structured tokens (four a note: NOTE, VOICE, DUR, TIME). This card was written by the training run; every figure "
+        "in it comes from the run's own log."
+    )
+    if lineage.base:
+        text += f"\n\nIt began with the weights of `{lineage.base}`"
+        licence = {"cc-by-sa-4.0": "CC BY-SA 4.0"}.get(lineage.licence or "", lineage.licence)
+        terms = f", which are under {licence}: so is this model" if licence else ""
+        text += f"{terms}, with thanks to those who encoded its scores: {_encoders()}." if lineage.base == SHIPPED_NAME else f"{terms}."
+    return text
+
+
+def _encoders() -> str:
+    from dataset_builder.credits import CREDITS
+
+    return ", ".join(dict.fromkeys(credit.encoder for name, credit in CREDITS.items() if name not in ("music21", "open_music_score")))
+
+
+USE = """## How to use
+
+With transformers alone, from the Hub or from a folder that `musicgpt export model` wrote:
+
+```python
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+name = "USER/NAME"
+tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
+model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True)
+ids = torch.tensor([tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
+output = model.generate(ids, max_new_tokens=1000, do_sample=True)[0].tolist()
+print(tokenizer.decode_score(output, key="d minor"))
+```
+
+With the project installed, which adds rules of counterpoint and form, MIDI, MusicXML and pictures:
 
 ```python
 from musicgpt import Composer, Settings
@@ -107,33 +162,18 @@ from musicgpt import Composer, Settings
 composer = Composer.from_pretrained("PATH_OR_NAME")
 [piece] = composer.compose(Settings(key="d minor", form="fugue", seed=7))
 piece.write("out")
-```
-
-Without the project installed: `AutoModelForCausalLM.from_pretrained(..., trust_remote_code=True)` and `AutoTokenizer` in the same way, once the
-folder was written by `musicgpt export model`."""
+```"""
 _LIMITS = """## Limits
+
+* It knows its scores on a grid of 24 ticks a quarter: no dynamics, ornaments, tempo changes or pedal.
+* Where the files had tracks or layers in place of parts, the voices are inferred; what it does with VOICE there is an imitation of that inference.
+* Pieces of this length keep texture and key; large forms are not assured."""
+_LIMITS_OF_BACH = """## Limits
 
 * It knows the notation of Bach's keyboard music on a grid of 24 ticks a quarter: no dynamics, ornaments, tempo changes or pedal.
 * The voices of preludes are inferred, not written by Bach; what it does with VOICE there is an imitation of that inference.
 * Pieces of this length keep texture and key; large forms (a subject that returns where it should, a planned tonal journey) are not assured.
 * It was trained on one composer. Do not present its output as Bach's."""
-
-
-def _header(arguments: dict[str, Any], data: dict[str, Any] | None) -> str:
-    lines = [
-        "---",
-        "library_name: transformers",
-        "pipeline_tag: text-generation",
-        "tags: [music, symbolic-music, midi, musicxml, bach, musicgpt]",
-    ]
-    # The sources of the project's own data allow this one; of other people's scores the card knows nothing.
-    if data and data.get("open_sources"):
-        lines.append("license: cc-by-sa-4.0")
-    begun = arguments["model"]["init_from"]
-    # A name on the Hub; a folder of the machine that trained says nothing to others.
-    if begun not in (None, "shipped") and begun.count("/") <= 1 and not begun.startswith((".", "/", "~")) and not Path(begun).exists():
-        lines.append(f"base_model: {begun}")
-    return "\n".join([*lines, "---"])
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -142,18 +182,22 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _data_section(data: dict[str, Any] | None) -> str:
+    from dataset_builder.credits import CREDITS
+
     if data is None:
         return ""
     rows = [(name, f"{n['pieces']:,}", f"{n['notes']:,}", f"{n['tokens']:,}") for name, n in data["splits"].items()]
     text = "## Data\n\n" + _table(("split", "pieces", "notes", "tokens"), rows)
-    if data["with_wtc"]:
-        text += "\n\nSplits are made of whole key numbers (both books): the validation split only chose among recipes and epochs, the test split was not seen."
-    credits = [(c["source"], c["encoder"], c["licence"], c["pieces"]) for c in data["credits"]]
-    return (
-        text
-        + "\n\nWhere the notes of the train split come from:\n\n"
-        + _table(("source", "encoder", "licence", "pieces"), credits)
-    )
+    if data["by_key_number"]:
+        text += "\n\nSplits are made of whole key numbers (both books of the Well-Tempered Clavier). The"
+    else:
+        text += "\n\nThe"
+    text += " validation split only chose among recipes and epochs" + (", the test split was not seen." if data["by_key_number"] else ".")
+    credits = [(c["source"] or "given by the user", c["encoder"], c["licence"], c["pieces"]) for c in data["credits"]]
+    text += "\n\nWhere the notes of the train split come from:\n\n" + _table(("source", "encoder", "licence", "pieces"), credits)
+    known = [name for name in dict.fromkeys(c["source"] for c in data["credits"]) if name in CREDITS]
+    lines = [f"* `{name}`: {CREDITS[name].repository} at {CREDITS[name].commit[:12]}. {CREDITS[name].licence}. {CREDITS[name].remark}." for name in known]
+    return text + ("\n\n" + "\n".join(lines) if lines else "")
 
 
 def _recipe_section(arguments: dict[str, Any], entries: list[dict[str, Any]], figures: dict[str, Any]) -> str:
@@ -239,7 +283,7 @@ def _complete_data(run: Path) -> None:
     """Write the description of the data where a run has none but names its built data set."""
     arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
     if not (run / DATA).is_file() and arguments["data"]["data"] and Path(arguments["data"]["data"]).is_dir():
-        described = describe_data(Arguments.from_dict({"data": arguments["data"]}).data)
+        described = describe_run(Arguments.from_dict({"data": arguments["data"], "model": arguments["model"]}))
         (run / DATA).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
@@ -253,8 +297,6 @@ def push(run: Path, repo: str, private: bool) -> str:
 
     from musicgpt.hub import upload_folder
     from tokenization.errors import MusicGPTError
-
-    from .errors import TrainingError
 
     source = next((run / f"best-{name}" for name in ("combined", "loss") if (run / f"best-{name}").is_dir()), None)
     if source is None:

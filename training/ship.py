@@ -38,6 +38,7 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
     from tokenization import MusicGPTProcessor, MusicGPTTokenizerFast
 
     from .card import model_card
+    from .card_header import SHIPPED_NAME
     from .models import load_model
 
     source, out = Path(run) / f"best-{best}", Path(out)
@@ -59,7 +60,7 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
         # The shipped folder needs no code of its own beside it, unlike an exported one.
         processor._auto_class = processor.tokenizer._auto_class = None
         processor.save_pretrained(folder)
-        (folder / "README.md").write_text(model_card(run, best), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(run, best, SHIPPED_NAME), encoding="utf-8")
         kept = {"config.json", "generation_config.json", "model.safetensors", "README.md"}
         kept |= {"processor_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json"}
         written = []

@@ -131,13 +131,13 @@ class Trainer:
         from .sources import load_pieces
 
         if self.given is None:
-            from .card import describe_data
+            from .card import describe_run
 
             with self.accelerator.main_process_first():
                 self.given = load_pieces(self.arguments.data)
             if self.is_main:
                 (self.folder / DATA).write_text(
-                    json.dumps(describe_data(self.arguments.data), indent=1), encoding="utf-8"
+                    json.dumps(describe_run(self.arguments), indent=1), encoding="utf-8"
                 )
         self.train_pieces, self.validation_pieces = self.given["train"], self.given.get("validation", [])
         if not self.train_pieces:

@@ -102,7 +102,9 @@ async def _fetch(url: str, sha256: str, part: Path, name: str, deadline: float) 
                 if failure.final or late or number == ATTEMPTS:
                     tries = f"after {number} attempt{'s' if number > 1 else ''}"
                     tries += f" in {deadline:.0f} seconds" if late else ""
-                    raise DownloadError(f"{name} could not be fetched from {url} {tries}: {failure.reason}.") from failure
+                    raise DownloadError(
+                        f"{name} could not be fetched from {url} {tries}: {failure.reason}."
+                    ) from failure
                 await asyncio.sleep(pause)
 
 

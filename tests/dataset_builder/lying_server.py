@@ -64,7 +64,9 @@ LIES: dict[str, Callable[[bytes], Iterator[bytes | None] | list[bytes | None]]] 
     "redirects without an address": lambda b: [b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"],
     "redirects to a closed port": lambda b: [redirect("http://127.0.0.1:1/score")],
     "says 100 without an end": lambda b: repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 10**6),
-    "changes the protocol": lambda b: [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + b],
+    "changes the protocol": lambda b: [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + b
+    ],
     "speaks no HTTP": lambda b: [b"HELLO, this is a letter.\r\n\r\n"],
     "speaks HTTP 0.9": lambda b: [b],
     "has a status of four digits": lambda b: [b"HTTP/1.1 2000 OK\r\n" + length(len(b)) + b],

@@ -4,13 +4,16 @@ import struct
 from pathlib import Path
 
 import pytest
-from huggingface_hub import DatasetCard
+from huggingface_hub import DatasetCard, DatasetCardData, metadata_load
+from pyarrow.parquet import read_table
 
 from dataset_builder.build import BuildOptions, build_dataset
-from dataset_builder.card import FAULTS, licence_of
+from dataset_builder.card import FAULTS
 from dataset_builder.cleaning import COUNTS
 from dataset_builder.credits import CREDITS, licence_table
 from dataset_builder.features import DESCRIPTIONS, features
+from dataset_builder.identity import Identity, identity_of
+from tokenization import write_midi
 
 
 @pytest.fixture
@@ -62,10 +65,61 @@ def test_every_column_is_described():
     assert set(features()["changes"]) == set(COUNTS)
 
 
-def test_the_licence_follows_the_sources():
-    assert licence_of({"a": {"sources": {"buschke": {}, "mutopia": {}}}}) == "cc-by-sa-4.0"
-    assert licence_of({"a": {"sources": {"buschke": {}, "music21": {}}}}) == "other"
-    assert licence_of({"a": {"sources": {"my scores": {}}}}) == "other"
+WTC, FURTHER, MUSIC21, OWN = ("wtc1p01", "buschke"), ("inv01", "mutopia"), ("bwv846", "music21"), ("song", "")
+
+
+@pytest.mark.parametrize(
+    "pieces, identifier, title, of_wtc, of_bach, licence",
+    [
+        ([WTC], "musicgpt-wtc", "The Well-Tempered Clavier as notes with voices", True, True, "cc-by-sa-4.0"),
+        ([WTC, FURTHER], "musicgpt-wtc", "The Well-Tempered Clavier and further works of Bach as notes with voices", True, True, "cc-by-sa-4.0"),
+        ([FURTHER], "musicgpt-my-scores", "Works of Johann Sebastian Bach from My Scores as notes with voices", False, True, "cc-by-sa-4.0"),
+        ([("wtc1p01", "music21"), MUSIC21], "musicgpt-my-scores", "Works of Johann Sebastian Bach from My Scores as notes with voices", False, True, "other"),
+        ([WTC, OWN], "musicgpt-my-scores", "My Scores as notes with voices", False, False, "other"),
+        ([("wtc1p01", "")], "musicgpt-my-scores", "My Scores as notes with voices", False, False, "other"),
+    ],
+)  # fmt: skip
+def test_only_the_wtc_goes_by_its_name(pieces, identifier, title, of_wtc, of_bach, licence):
+    assert identity_of(pieces, "My Scores") == Identity(identifier, title, of_wtc, of_bach, licence)
+
+
+def hub_data(folder: Path) -> dict:
+    """The metadata of a card as the Hub's own library reads it, and writes it again."""
+    data = metadata_load(folder / "README.md")
+    assert DatasetCardData(**dict(data)).to_dict() == data
+    return data
+
+
+def test_the_metadata_is_what_the_hub_wants(built):
+    data = hub_data(built[0])
+    assert data["license"] == "cc-by-sa-4.0" or data["license_name"]
+    assert (data["language"], data["task_categories"], data["size_categories"]) == ("zxx", ["text-generation"], "n<1K")
+    for info in data["dataset_info"]:
+        files = {file.stem: file.stat().st_size for file in (built[0] / info["config_name"]).glob("*.parquet")}
+        assert info["download_size"] == sum(files.values()) > 0
+        assert info["dataset_size"] == sum(split["num_bytes"] for split in info["splits"]) > 0
+        for split in info["splits"]:
+            table = read_table(built[0] / info["config_name"] / f"{split['name']}.parquet")
+            assert table.num_rows == split["num_examples"]
+
+
+def test_anyones_files_are_not_called_bachs(new_score, tmp_path):
+    folder = tmp_path / "night songs"
+    folder.mkdir()
+    for seed in range(4):
+        write_midi(new_score(seed), folder / f"song{seed}.mid")
+    result = build_dataset(BuildOptions(out=tmp_path / "out", source=(str(folder),)))
+    data, text = hub_data(result.out), (result.out / "README.md").read_text(encoding="utf-8")
+    assert data["pretty_name"] == "night songs as notes with voices"
+    assert (data["license"], data["license_name"], data["license_link"]) == (
+        "other",
+        "by-file-see-license",
+        "LICENSE.md",
+    )
+    assert "not stated (4 pieces)" in (result.out / "LICENSE.md").read_text(encoding="utf-8")
+    for word in ("Bach", "Tempered", "bach", "tempered", "key numbers"):
+        assert word not in text, word
+    assert "a hash of the tune's opening decides" in text
 
 
 def test_the_licence_of_the_weights_names_every_source_of_open_scores():

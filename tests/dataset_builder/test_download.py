@@ -239,7 +239,9 @@ def test_the_deadlines_of_a_file_and_of_all_files(server, manifest, tmp_path, mo
     (folder / entry.file_name).unlink()
     monkeypatch.setattr(download, "ALL_SECONDS", 0.0)
     collection = open_all(server, manifest, folder)
-    assert collection.unavailable == [("wtc1p01", "was not asked for, since the time for all files was over; build again to go on.")]
+    assert collection.unavailable == [
+        ("wtc1p01", "was not asked for, since the time for all files was over; build again to go on.")
+    ]
     assert len(collection.pieces) == 2
 
 

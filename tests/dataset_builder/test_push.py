@@ -123,6 +123,7 @@ def test_one_repository_and_one_commit_with_all_files(hub, built, private):
     }
     wanted = [
         "README.md",
+        "LICENSE.md",
         "report.json",
         *(f"{config}/{split}.parquet" for config in ("wtc-plus", "wtc") for split in ("train", "validation")),
     ]
