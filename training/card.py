@@ -144,14 +144,15 @@ With transformers alone, from the Hub or from a folder that `musicgpt export mod
 
 ```python
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoProcessor
 
 name = "USER/NAME"
-tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
+processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
 model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True)
-ids = torch.tensor([tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
-output = model.generate(ids, max_new_tokens=1000, do_sample=True)[0].tolist()
-print(tokenizer.decode_score(output, key="d minor"))
+ids = torch.tensor([processor.tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
+output = model.generate(ids, max_new_tokens=1000, do_sample=True)
+with open("fugue.mid", "wb") as file:
+    file.write(processor.decode_midi(output[0], key="d minor"))
 ```
 
 With the project installed, which adds rules of counterpoint and form, MIDI, MusicXML and pictures:

@@ -93,3 +93,15 @@ def test_the_shipped_card_has_the_figures_of_its_text():
     results = ModelCard.load(path).data.eval_results
     assert len(results) >= 3 and all(f"{result.metric_value:.4f}" in body for result in results)
     assert body.index("trust_remote_code") < body.index("from musicgpt import")
+
+
+def test_the_first_lines_of_the_shipped_card_make_a_piece(tmp_path, monkeypatch):
+    from tokenization import MusicGPTProcessor, read_score
+
+    assert MusicGPTProcessor  # transformers knows it from here on; an exported folder brings its code along
+    text = (shipped_checkpoint() / "README.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    assert "trust_remote_code=True" in code and '"USER/NAME"' in code
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("USER/NAME", str(shipped_checkpoint())).replace("max_new_tokens=1000", "max_new_tokens=100"), {})
+    assert str(read_score(tmp_path / "fugue.mid").key) == "D minor"
