@@ -45,7 +45,7 @@ def voice_overlap(score: Score | View) -> Measure:
     return ratio((steps & past).sum(), steps.sum(), "no two voices sound together at two onsets running")
 
 
-def _strong_pairs(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def strong_pairs(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """At the strong beats: rows of `lines` of both notes of each sounding pair `(p, 2)`, whether it is dissonant `(p,)`, and its beat."""
     rows = view.sounding(view.strong_beats)
     pitches = view.pitches(rows)
@@ -66,7 +66,7 @@ def strong_dissonance(score: Score | View) -> Measure:
     view = as_view(score)
     if len(view.voices) < 2:
         return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
-    _, dissonant, beats = _strong_pairs(view)
+    _, dissonant, beats = strong_pairs(view)
     return ratio(len(np.unique(beats[dissonant])), len(np.unique(beats)), "no two voices sound together on a strong beat")
 
 
@@ -79,7 +79,7 @@ def dissonance_treated(score: Score | View) -> Measure:
     view = as_view(score)
     if len(view.voices) < 2:
         return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
-    pairs, dissonant, beats = _strong_pairs(view)
+    pairs, dissonant, beats = strong_pairs(view)
     pairs, times = pairs[dissonant], view.strong_beats[beats[dissonant]]
     lines, last = view.lines, len(view.lines) - 1
     moved = np.zeros(len(lines) + 1, dtype=np.int64)  # interval that leads to each note; 99 after a rest

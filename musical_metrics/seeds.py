@@ -76,6 +76,13 @@ def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
     return Measure(bits / float(np.log2(kinds)) if normalised and kinds > 1 else bits)
 
 
+def phrase_starts(view: View) -> np.ndarray:
+    """Rows of `lines` at which a phrase begins: the first of each voice, and those after a rest of at least an eighth."""
+    joined = np.zeros(len(view.lines), dtype=bool)
+    joined[view.steps + 1] = True
+    return np.flatnonzero(~joined)
+
+
 def phrases(score: Score | View) -> tuple[np.ndarray, np.ndarray]:
     """The segments of the voices between rests of at least an eighth.
 
@@ -87,9 +94,7 @@ def phrases(score: Score | View) -> tuple[np.ndarray, np.ndarray]:
     if not len(lines):
         return np.zeros(0), np.zeros(0, dtype=bool)
     ends = lines[:, ONSET] + lines[:, DURATION]
-    joined = np.zeros(len(lines), dtype=bool)
-    joined[view.steps + 1] = True
-    first = np.flatnonzero(~joined)
+    first = phrase_starts(view)
     until = np.maximum.reduceat(ends, first)
     return (until - lines[first, ONSET]) / TICKS_PER_QUARTER, until > ends.max() - REST
 

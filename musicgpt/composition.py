@@ -84,13 +84,14 @@ class Composition:
             parts = [slug(prompt) or "prompt", "continued", *parts]
         return "_".join(part for part in parts if part)
 
-    def write(self, folder: str | os.PathLike, formats: tuple[str, ...] = FORMATS, paper: str = "a4") -> list[Path]:
+    def write(self, folder: str | os.PathLike, formats: tuple[str, ...] = FORMATS, paper: str = "a4", flat: bool = False) -> list[Path]:
         """Write the piece as MIDI (one track a voice), MusicXML, a piano roll and, if asked, a PDF, each whole or not at all.
 
         Args:
             folder (`str` or path): where to; made if it is not there.
             formats (tuple of `str`): some of `"mid"`, `"musicxml"`, `"png"`, and `"pdf"`, which needs the extra `pdf`.
             paper (`str`): of the PDF: `"a4"` or `"us-letter"`.
+            flat (`bool`): whether all notes of the MIDI file are equally loud, instead of as `musicgpt.dynamics` has them.
 
         Returns:
             list of `Path`: the files written, named `file_stem()` with the format's ending.
@@ -106,7 +107,7 @@ class Composition:
         paths = []
         for name in formats:
             path = folder / f"{self.file_stem()}.{name}"
-            _write_one(self, path, name, paper)
+            _write_one(self, path, name, paper, flat)
             paths.append(path)
         return paths
 
@@ -145,11 +146,13 @@ def slug(text: str, limit: int = 40) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-")
 
 
-def _write_one(composition: Composition, path: Path, name: str, paper: str) -> None:
+def _write_one(composition: Composition, path: Path, name: str, paper: str, flat: bool) -> None:
     if name == "mid":
         from tokenization import write_midi
 
-        write_midi(composition.score, path)
+        from .dynamics import velocities
+
+        write_midi(composition.score, path, None if flat else velocities(composition.score))
     elif name == "musicxml":
         from tokenization import write_musicxml
 

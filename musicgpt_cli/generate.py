@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1")
     parser.add_argument("--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model")
     parser.add_argument("--out", metavar="DIR", default="out", help="where the files go; default out")
+    parser.add_argument("--flat", action="store_true", help="all notes of the MIDI file equally loud; default shaped (docs/quickstart.md)")
     parser.add_argument("--pdf", action="store_true", help="write the score as PDF too (needs the extra `pdf`)")
     parser.add_argument("--paper", choices=PAPERS, default="a4", help="of the PDF; default a4")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         with _Progress(quiet=args.json) as progress:
             pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
         for piece in pieces:
-            paths = piece.write(args.out, formats, args.paper)
+            paths = piece.write(args.out, formats, args.paper, args.flat)
             reports.append(_report(piece, paths))
             if not args.json:
                 print(_describe(piece, paths))

@@ -15,6 +15,7 @@ from tokenization import MusicGPTError, Score
 
 # Names on the page -> General MIDI programs, counted from 0.
 INSTRUMENTS = {"piano": 0, "harpsichord": 6, "organ": 19}
+TOUCH_SENSITIVE = ("piano",)
 # Silence after the last note, in seconds, so that it can die away.
 TAIL = 2.0
 # The synthesiser leaves room for 64 voices; what is written peaks here, in parts of full scale.
@@ -100,11 +101,14 @@ def synthesise(score: Score, instrument: str = "piano") -> Sound:
     """
     import midirenderer
 
+    from musicgpt.dynamics import velocities
     from tokenization import midi_bytes
 
     if not len(score):
         raise MusicGPTError("There are no notes to play.")
-    data = midirenderer.render_wave_from(soundfont(), midi_for_synthesis(midi_bytes(score), instrument))
+    # A harpsichord or an organ cannot be struck louder or softer.
+    loud = velocities(score) if instrument in TOUCH_SENSITIVE else None
+    data = midirenderer.render_wave_from(soundfont(), midi_for_synthesis(midi_bytes(score, loud), instrument))
     with wave.open(io.BytesIO(data)) as file:
         rate = file.getframerate()
         raw = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")

@@ -68,6 +68,7 @@ def paper_files(score: Score, folder: Path, stem: str, num_prompt_notes: int, la
     Returns:
         `dict`: `mid`, `musicxml` and `png` (paths), `engraving` (what `engrave` returns).
     """
+    from musicgpt.dynamics import velocities
     from musicgpt.piano_roll import write_png
     from tokenization import midi_bytes
 
@@ -75,7 +76,7 @@ def paper_files(score: Score, folder: Path, stem: str, num_prompt_notes: int, la
     png = folder / f"{stem}.png"
     write_png(score, png, num_prompt_notes)
     return {
-        "mid": write_whole(folder / f"{stem}.mid", midi_bytes(score)),
+        "mid": write_whole(folder / f"{stem}.mid", midi_bytes(score, velocities(score))),
         "musicxml": write_whole(folder / f"{stem}.musicxml", text.encode()),
         "png": str(png),
         "engraving": engrave(text, layout),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from .errors import ScoreError
 from .heading import facts, title_of
 from .midi_reader import FACT_MARK, VOICES_MARK
 from .score import NOMINAL_QPM, VOICE, Score
@@ -32,9 +34,9 @@ def voice_names(count: int) -> tuple[str, ...]:
     return _VOICE_NAMES[min(5, max(1, count))]
 
 
-def write_midi(score: Score, path: str | os.PathLike) -> None:
-    """Write a score as a type 1 MIDI file, whole or not at all."""
-    write_whole(path, midi_bytes(score))
+def write_midi(score: Score, path: str | os.PathLike, velocities: Sequence[int] | np.ndarray | None = None) -> None:
+    """Write a score as a type 1 MIDI file, whole or not at all; for `velocities` see `midi_bytes`."""
+    write_whole(path, midi_bytes(score, velocities))
 
 
 def write_whole(path: str | os.PathLike, data: bytes) -> None:
@@ -48,27 +50,48 @@ def write_whole(path: str | os.PathLike, data: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
-def midi_bytes(score: Score) -> bytes:
+def midi_bytes(score: Score, velocities: Sequence[int] | np.ndarray | None = None) -> bytes:
     """A score as the bytes of a type 1 MIDI file, 480 ticks a quarter note.
 
     A note that is struck again by its own voice while it sounds ends there (`sounding`).
+
+    Args:
+        score (`Score`): the piece.
+        velocities (integers of shape `(notes,)`, *optional*): how loud each note of `score.array` is, 1 to 127 (`musicgpt.dynamics`); all 72
+            when not given. Of notes that `sounding` merges the loudest holds.
+
+    Raises:
+        ScoreError: if they are not as many as the notes, or one lies outside 1 to 127.
     """
+    loud = _by_note(score, velocities)
     score = sounding(score)
     voices = np.unique(score.array[:, VOICE]).tolist()
     names = voice_names(max(voices, default=0) + 1)
     tracks = [_conductor(score)]
     for voice in voices:
         rows = score.array[score.array[:, VOICE] == voice]
-        tracks.append(_track(voice_events(rows, voice), names[voice], channel=voice))
+        tracks.append(_track(voice_events(rows, voice, loud), names[voice], channel=voice))
     head = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), PPQ)
     return head + b"".join(tracks)
 
 
-def voice_events(rows: np.ndarray, channel: int) -> list[tuple[int, bytes]]:
+def _by_note(score: Score, velocities: Sequence[int] | np.ndarray | None) -> dict[tuple[int, int, int], int]:
+    """Velocities by onset, pitch and voice; of several the highest."""
+    if velocities is None:
+        return {}
+    if len(velocities) != len(score) or not all(1 <= value <= 127 for value in velocities):
+        raise ScoreError(f"{len(velocities)} velocities for {len(score)} notes: one from 1 to 127 is needed for each.")
+    found: dict[tuple[int, int, int], int] = {}
+    for (onset, _, pitch, voice), value in zip(score.array.tolist(), velocities, strict=True):
+        found[onset, pitch, voice] = max(int(value), found.get((onset, pitch, voice), 0))
+    return found
+
+
+def voice_events(rows: np.ndarray, channel: int, loud: dict[tuple[int, int, int], int]) -> list[tuple[int, bytes]]:
     """Note-on and note-off events of one voice in the order of a file: time in score ticks, bytes."""
     events = []
-    for onset, duration, pitch, _ in rows.tolist():
-        events.append((onset, 1, bytes((0x90 | channel, pitch, _VELOCITY))))
+    for onset, duration, pitch, voice in rows.tolist():
+        events.append((onset, 1, bytes((0x90 | channel, pitch, loud.get((onset, pitch, voice), _VELOCITY)))))
         events.append((onset + duration, 0, bytes((0x80 | channel, pitch, 0))))
     events.sort(key=lambda event: event[:2])  # ends before beginnings
     return [(time, data) for time, _, data in events]
