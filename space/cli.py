@@ -55,17 +55,21 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
 
     import gradio
 
-    from .page import Page
+    from .page import EXAMPLES, Page
 
-    # What the studio makes is served from where it lies: Gradio would keep a second copy of every file.
-    gradio.set_static_paths([studio.folders.root])
+    # What the studio makes and what is shipped is served from where it lies: Gradio would keep a second copy of every file,
+    # among the uploads, which are swept.
+    gradio.set_static_paths([studio.folders.root, EXAMPLES])
     return Page(studio, welcome).build(), studio
 
 
 def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
     """Serve what `build` returned until interrupted, then end the processes beside the server and remove all files."""
+    from starlette.middleware import Middleware
+
     from .health import health_route
     from .page import launch_options
+    from .quota import UploadQuota
 
     # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -78,7 +82,7 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
             share=given.share,
             mcp_server=given.mcp,
             prevent_thread_lock=True,
-            app_kwargs={"routes": [health_route(studio)]},
+            app_kwargs={"routes": [health_route(studio)], "middleware": [Middleware(UploadQuota)]},
             **launch_options(studio),
         )
         studio.start()  # the model is loaded once the page can be opened; who presses the button sooner waits for it

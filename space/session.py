@@ -110,7 +110,7 @@ class Folders:
         return sum(size for _, size, _ in _files([self.base]))
 
     def sweep(self, kept_seconds: float = KEPT_SECONDS) -> int:
-        """Remove the folders in which nothing was written for `kept_seconds`, then the oldest files beyond `all_bytes`.
+        """Remove folders and uploads in which nothing was written for `kept_seconds`, then the oldest files beyond `all_bytes`.
 
         Returns:
             How many folders there were.
@@ -122,6 +122,9 @@ class Folders:
         ]
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
+        for changed, _, path in _files([self.uploads]):
+            if time.time() - changed > kept_seconds:
+                path.unlink(missing_ok=True)
         with self._lock:
             for path in [path for path in self._visitors if not path.exists()]:
                 del self._visitors[path]

@@ -62,8 +62,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterato
             process.terminate()
             process.wait(20)
     raised = re.findall(r"^[\w.]*(?:Error|Exception)\b.*", log.read_text(), re.MULTILINE)
-    # Gradio writes its own refusals (a value out of range, a file too large) into the log.
-    assert [line for line in raised if not line.startswith("gradio.exceptions.Error")] == [], log.read_text()
+    # Gradio writes its own refusals (a value out of range, a file too large, a path of the server) into the log.
+    assert [line for line in raised if not line.startswith("gradio.exceptions.")] == [], log.read_text()
     assert not list(log.parent.glob("musicgpt-space-*")), "the server left its files behind"
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.error
 import urllib.request
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -30,6 +32,23 @@ def health(server: str) -> dict:
         return json.load(answer)
 
 
+def ask(server: str, endpoint: str, data: list) -> Any:
+    """The stream of events that answers a call, as a program has it that knows nothing of Gradio's client."""
+    body = json.dumps({"data": data}).encode()
+    request = urllib.request.Request(f"{server}/gradio_api/call/{endpoint}", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        event = json.load(answer)["event_id"]
+    return urllib.request.urlopen(f"{server}/gradio_api/call/{endpoint}/{event}", timeout=60)
+
+
+def test_an_example_is_read_where_it_lies_and_no_other_file_of_the_server(server, repo_root):
+    for path, event in ((repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid", b"complete"), (next(repo_root.glob("docs/samples/*.mid")), b"error")):
+        with ask(server, "assess", [{"path": str(path), "meta": {"_type": "gradio.FileData"}}]) as answer:
+            lines = answer.read().splitlines()
+        assert b"event: " + event in lines
+        assert (b'"metrics"' in b"".join(lines)) == (event == b"complete")
+
+
 def test_health_and_an_abandoned_call(server, client):
     client.predict(max_tokens=64, api_name="/compose")  # the model is there
     before = health(server)
@@ -38,11 +57,7 @@ def test_health_and_an_abandoned_call(server, client):
     assert before["pieces"] >= 1
     assert before["files_megabytes"] > 0.1
     # As a program does that asks and goes away: the call is begun, then its answer is no longer listened to.
-    body = json.dumps({"data": ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 1, "piano", "mp3", None, 4]})
-    ask = urllib.request.Request(f"{server}/gradio_api/call/compose", body.encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(ask, timeout=60) as answer:
-        event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{server}/gradio_api/call/compose/{event}", timeout=60) as answer:
+    with ask(server, "compose", ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 1, "piano", "mp3", None, 4]) as answer:
         assert answer.readline() == b"event: generating\n"
     while (now := health(server))["waiting"]:
         time.sleep(0.1)
@@ -115,6 +130,23 @@ def test_bad_files_are_refused_in_words(client, tmp_path, name, data, says):
     with pytest.raises(Exception, match=says) as error:
         client.predict(handle_file(tmp_path / name), api_name="/assess")
     assert "Traceback" not in str(error.value)
+
+
+def test_uploads_of_one_visitor_have_a_quota(server):
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.mid"\r\n\r\n' + b"\0" * 1_900_000 + b"\r\n"
+
+    def send(visitor: str, parts: int) -> int:
+        head = {"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": visitor}
+        request = urllib.request.Request(f"{server}/gradio_api/upload", part * parts + b"--b--\r\n", head)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+
+    assert send("10.9.9.9", 1) == 200
+    with pytest.raises(OSError):  # the connection is ended in the midst of it
+        send("10.9.9.9", 40)
+    with pytest.raises(urllib.error.HTTPError, match="429"):
+        send("10.9.9.9", 1)
+    assert send("10.9.9.8", 1) == 200
 
 
 @pytest.mark.parametrize("wrong", [{"key": "H major"}, {"max_tokens": 10**6}, {"temperature": 99}, {"instrument": "kazoo"}])

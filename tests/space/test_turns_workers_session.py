@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from space.session import HISTORY, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
+from space.session import HISTORY, KEPT_SECONDS, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
 from space.turns import BusyError, Calls, Turns
 from space.workers import Workers
 from tokenization import MusicGPTError, Score, guarded
@@ -175,6 +175,9 @@ def test_quotas_of_the_disk_take_the_oldest_files(tmp_path):
     folders.sweep()
     assert [path.exists() for path in (*files[1:], others, kept, upload)] == [True, True, False, True, True]
     assert folders.bytes() == 800
+    old = written(folders.uploads, "old", 1, KEPT_SECONDS + 60)
+    folders.sweep()
+    assert (upload.exists(), old.exists()) == (True, False)
     folders.close()
 
 
