@@ -9,16 +9,22 @@ from __future__ import annotations
 import ctypes
 import gc
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import GenerationMixin
 from transformers.cache_utils import DynamicCache
+from transformers.generation.logits_process import UnbatchedClassifierFreeGuidanceLogitsProcessor
+from transformers.utils.output_capturing import capture_outputs
 
-from .cache_musicgpt import CACHE_NAME
+from .cache_musicgpt import CACHE_NAME, with_cache_as
 
 _KNOWN_ARGUMENTS = {"attention_mask", "position_ids", CACHE_NAME, "use_cache", "logits_to_keep"}
+# transformers' hooks that record hidden states and attentions: once asked for, they stay, and do nothing until they are asked for again.
+_RECORDING = capture_outputs.__module__
 # Wider batches take the usual loop.
 MAX_ROWS = 64
 _program: Any = None
@@ -53,16 +59,38 @@ def _give_memory_back() -> None:
         return  # another C library
 
 
+def _usual(method: Callable, reason: str) -> Callable:
+    """A way of decoding of transformers' that says why it is taken, also if it calls other ways or fails."""
+
+    @wraps(method)
+    def decode(self, *args, **kwargs):
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            self.usual_decoding_because = reason
+
+    return decode
+
+
 class FastSamplingMixin(GenerationMixin):
     """Greedy decoding and sampling by `FastDecoding` where it can.
 
     Attributes:
         fast_decoding (`bool`): set it to `False` for the usual loop.
-        usual_decoding_because (`str`, *optional*): why the last call of `generate()` took the usual loop; `None` if it did not.
+        usual_decoding_because (`str`, *optional*): why the last call of `generate()` was not decoded by `FastDecoding` alone; `None` if it was.
     """
 
     fast_decoding: bool = True
     usual_decoding_because: str | None = None
+
+    @wraps(GenerationMixin.generate)
+    def generate(self, *args, **kwargs):
+        # What decodes says so itself, after this; a call that is refused before it does, or a `custom_generate`, does not.
+        self.usual_decoding_because = "it was refused, or custom_generate decodes"
+        return super().generate(*args, **with_cache_as(CACHE_NAME, kwargs))
+
+    _beam_search = _usual(GenerationMixin._beam_search, "there are several beams")
+    _assisted_decoding = _usual(GenerationMixin._assisted_decoding, "an assistant or the prompt proposes tokens")
 
     def _sample(
         self, input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus=False, streamer=None, **model_kwargs
@@ -76,6 +104,8 @@ class FastSamplingMixin(GenerationMixin):
             )
         from .fast_session import FastDecoding
 
+        if any(isinstance(p, UnbatchedClassifierFreeGuidanceLogitsProcessor) for p in logits_processor):
+            self.usual_decoding_because = "guidance runs the model a second time, by its usual forward pass"
         mask = model_kwargs.get("attention_mask")
         return FastDecoding(self, input_ids, mask, logits_processor, stopping_criteria, generation_config, streamer).run()
 
@@ -107,7 +137,8 @@ def _about_model(model) -> str | None:
         # Adapters, quantisation and parametrisation put other types in the place of these.
         if type(module) not in usual and type(module).__module__.rpartition(".")[0] not in ours:
             return f"the model has a part of type {type(module).__name__}"
-        if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module) or module._compiled_call_impl:
+        hooks = [hook for hook in module._forward_hooks.values() if getattr(hook, "__module__", None) != _RECORDING]
+        if hooks or module._forward_pre_hooks or "forward" in vars(module) or module._compiled_call_impl:
             return "a part of the model has hooks or was replaced"
     if any(p.dtype != torch.float32 or type(p) is not nn.Parameter or p.device.type != "cpu" for p in model.parameters()):
         return "the weights are not float32 on the CPU"

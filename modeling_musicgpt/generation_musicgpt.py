@@ -7,10 +7,11 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers.generation.stopping_criteria import StopStringCriteria
 
 from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
-from .cache_musicgpt import CACHE_NAME, takes_cache, with_cache_as
+from .cache_musicgpt import CACHE_NAME, takes_cache
 from .configuration_musicgpt import MusicGPTConfig
 from .fast_sampling import FastSamplingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
@@ -44,6 +45,31 @@ def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> Generat
     return GenerationConfig(**{**values, **changes})
 
 
+def _asks_for_length_alone(given: GenerationConfig | None, arguments: dict[str, Any]) -> bool:
+    """Whether a call names `max_length` and not `max_new_tokens`: then that of the model's own generation config does not count."""
+    asked = [arguments.get("max_length"), arguments.get("max_new_tokens")]
+    if asked == [None, None] and given is not None:
+        asked = [given.max_length, given.max_new_tokens]
+    return asked[0] is not None and asked[1] is None
+
+
+class StopWordsCriteria(StopStringCriteria):
+    """transformers' `stop_strings` for a tokenizer of words.
+
+    To learn what a token adds to the text, transformers puts the probe `abcdef` before it and looks for that in the text
+    (https://github.com/huggingface/transformers/issues/48320). Where the tokenizer reads it as `<unk>`, an empty token takes its place.
+    """
+
+    @staticmethod
+    def clean_tokenizer_vocab(tokenizer, *args: Any, **kwargs: Any) -> tuple[tuple, tuple]:
+        """What each token adds to the text, and the ids of the tokens."""
+        try:
+            return StopStringCriteria.clean_tokenizer_vocab(tokenizer, *args, **kwargs)
+        except ValueError:
+            vocab = tokenizer.get_vocab()
+            return tuple(tokenizer.convert_tokens_to_string(["", token]) for token in vocab), tuple(vocab.values())
+
+
 class MusicGPTGenerationMixin(FastSamplingMixin):
     """`generate()` with three more arguments, which a `generation_config` may also hold:
 
@@ -57,19 +83,33 @@ class MusicGPTGenerationMixin(FastSamplingMixin):
     """
 
     def _prepare_generation_config(self, generation_config: GenerationConfig | None, **kwargs: Any) -> tuple[GenerationConfig, dict]:
+        length_alone = _asks_for_length_alone(generation_config, kwargs)
         given = {name: kwargs.pop(name, None) for name in MUSICAL_ARGUMENTS}
         given = {name: value for name, value in given.items() if value is not None}
         for name, value in given.items():
             if not isinstance(value, bool):
                 raise ValueError(f"{name} is {value!r}; it must be True or False.")
-        kwargs = with_cache_as(CACHE_NAME, kwargs)
         generation_config, model_kwargs = super()._prepare_generation_config(generation_config, **kwargs)
+        if length_alone:
+            generation_config.max_new_tokens = None
         for name, default in MUSICAL_ARGUMENTS.items():
             kept = getattr(generation_config, name, None)
             setattr(generation_config, name, given.get(name, default if kept is None else kept))
         return generation_config, model_kwargs
 
     prepare_inputs_for_generation = takes_cache(FastSamplingMixin.prepare_inputs_for_generation, CACHE_NAME)
+
+    def _get_stopping_criteria(self, generation_config: GenerationConfig, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
+        tokenizer, stops = kwargs.get("tokenizer"), generation_config.stop_strings
+        if tokenizer is None or stops is None:
+            return super()._get_stopping_criteria(generation_config, *args, **kwargs)
+        generation_config.stop_strings = None
+        try:
+            criteria = super()._get_stopping_criteria(generation_config, *args, **kwargs)
+        finally:
+            generation_config.stop_strings = stops
+        criteria.append(StopWordsCriteria(tokenizer, stops))
+        return criteria
 
     def _get_logits_processor(
         self,

@@ -399,10 +399,10 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         self.gradient_checkpointing = False
         self.post_init()
 
-    @takes_cache
     @merge_with_config_defaults
     @capture_outputs
     @auto_docstring
+    @takes_cache
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,
@@ -500,9 +500,9 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
             self.imitation_head = MusicGPTImitationHead(config)
         self.post_init()
 
-    @takes_cache
     @can_return_tuple
     @auto_docstring
+    @takes_cache
     def forward(
         self,
         input_ids: torch.LongTensor | None = None,

@@ -148,20 +148,6 @@ def test_left_padded_rows_generate_what_they_generate_alone(model):
     assert torch.equal(output[0, 30:], model.generate(row, max_new_tokens=25, eos_token_id=None)[0, 23:])
 
 
-def test_compiled_is_the_same():
-    """One graph, without breaks; the backend that only traces keeps this fast."""
-    model = tiny_model(seed=3)
-    expected = model(IDS).logits
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(IDS, use_cache=False).logits, expected, atol=1e-5, rtol=0)
-    cache = StaticCache(config=model.config, max_cache_len=70)
-    model(IDS[:, :50], past_key_values=cache)
-    step = torch.compile(model, fullgraph=True, backend="eager")
-    for i in range(50, 53):
-        logits = step(IDS[:, i : i + 1], past_key_values=cache, position_ids=torch.tensor([[i]])).logits
-        torch.testing.assert_close(logits[:, 0], expected[:, i], atol=1e-5, rtol=0)
-
-
 def test_small_vocabularies_run_as_plain_transformers():
     torch.manual_seed(0)
     model = MusicGPTForCausalLM(MusicGPTConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)).double().eval()

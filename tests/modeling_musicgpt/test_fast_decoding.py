@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -347,6 +348,34 @@ class TestFallingThrough:
         assert "mask" in model.usual_decoding_because
         model.generate(inputs_embeds=model.model.embed_tokens(ids), max_new_tokens=3, do_sample=False)
         assert model.usual_decoding_because is not None
+
+    @pytest.mark.parametrize("arguments, because", [
+        ({"num_beams": 2}, "beams"),
+        ({"prompt_lookup_num_tokens": 2}, "proposes"),
+        ({"assistant_model": "itself"}, "proposes"),
+        ({"guidance_scale": 2.0}, "guidance"),
+        ({"custom_generate": lambda model, input_ids, **_: input_ids}, "custom_generate"),
+        ({"max_new_tokens": -3}, "refused"),
+    ])  # fmt: skip
+    def test_other_ways_of_decoding_are_named_and_forgotten(self, arguments, because):
+        model = make_model()
+        given = {"do_sample": False, "max_new_tokens": 3, **arguments}
+        if "assistant_model" in given:
+            given["assistant_model"] = model
+        with contextlib.nullcontext() if given["max_new_tokens"] > 0 else pytest.raises(ValueError, match="max_new_tokens"):
+            model.generate(torch.tensor([PROMPT]), **given)
+        assert because in model.usual_decoding_because
+        model.generate(torch.tensor([PROMPT]), do_sample=False, max_new_tokens=3)
+        assert model.usual_decoding_because is None
+
+    def test_what_was_recorded_once_does_not_slow_later_calls(self):
+        model, ids = make_model(), torch.tensor([PROMPT])
+        model.set_attn_implementation("eager")
+        out = model.generate(ids, max_new_tokens=3, do_sample=False, output_hidden_states=True, output_attentions=True, return_dict_in_generate=True)
+        assert len(out.hidden_states) == len(out.attentions) == 3
+        assert model(ids, output_hidden_states=True).hidden_states is not None
+        assert torch.equal(model.generate(ids, max_new_tokens=3, do_sample=False), out.sequences)
+        assert model.usual_decoding_because is None
 
     def test_one_warning_without_llvmlite(self, model, monkeypatch):
         from modeling_musicgpt import fast_compiler, fast_sampling

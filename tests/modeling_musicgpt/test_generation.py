@@ -8,6 +8,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM, musical_generation_config
 from tests.modeling_musicgpt.conftest import TINY, legal_ids, tiny_model
+from tokenization import MusicGPTTokenizer, MusicGPTTokenizerFast
 from tokenization.codec import decode, first_error
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKEN_TO_ID, VOCAB_SIZE
 
@@ -178,6 +179,33 @@ def test_arguments_travel_in_the_generation_config(tmp_path):
     assert (asked.constrain_grammar, asked.end_at_bar) == (True, False)
     plain, _ = tiny_model()._prepare_generation_config(GenerationConfig(max_new_tokens=3))
     assert (plain.constrain_grammar, plain.end_at_bar) == (True, True)
+
+
+@pytest.mark.parametrize("arguments, length", [
+    ({"max_length": 20}, 20),
+    ({"generation_config": GenerationConfig(max_length=21, do_sample=False)}, 21),
+    ({"generation_config": GenerationConfig(max_new_tokens=9, do_sample=False), "max_length": 22}, 22),
+    ({"max_new_tokens": 5, "max_length": 12}, len(PREFIX) + 5),  # both asked for: transformers warns and takes the new ones
+    ({}, len(PREFIX) + 30),
+])  # fmt: skip
+def test_an_explicit_max_length_counts(arguments, length):
+    model = tiny_model()
+    model.generation_config = musical_generation_config(model.config, max_new_tokens=30, eos_token_id=None)
+    assert model.generate(torch.tensor([PREFIX]), **arguments).shape[1] == length
+    assert model.generation_config.max_new_tokens == 30
+
+
+@pytest.mark.parametrize("kind", [MusicGPTTokenizer, MusicGPTTokenizerFast])
+def test_stop_strings(tiny, kind):
+    """Tokens end where their text holds a string, be it one token, several, or a part of one."""
+    tokenizer = kind()
+    ids = torch.tensor([legal_ids(30, seed=8)])
+    whole = tiny.generate(ids, do_sample=False, max_new_tokens=60)[0, 30:].tolist()
+    words = tokenizer.convert_ids_to_tokens(whole)
+    for stop in (words[20], " ".join(words[33:35]), words[41][:-1]):
+        got = tiny.generate(ids, do_sample=False, max_new_tokens=60, stop_strings=[stop, "NOTE_99"], tokenizer=tokenizer)[0, 30:].tolist()
+        first = next(n for n in range(1, 61) if stop in " ".join(words[:n]))
+        assert got == whole[:first], stop
 
 
 def test_refusals(tiny):
