@@ -332,7 +332,7 @@ class Trainer:
 
             with torch.no_grad(), self.accelerator.autocast():
                 taught = self.teachers(**self._inputs(tensors)).logits
-            return distilled(logits, taught, tensors["targets"], losses, fit.teacher_share)
+            return distilled(logits, taught, tensors["targets"], losses, fit.teacher_share or 0.0)
         if fit.label_smoothing:
             from .losses import smoothed
 
