@@ -23,6 +23,8 @@ from .processing import Outcome
 from .sources import open_source
 
 STAMP = "build.json"
+# Of one parquet file before compression, about 10,000 pieces; a larger split has several.
+SHARD_SIZE = "300MB"
 FORMAT = 2
 
 
@@ -101,7 +103,7 @@ def _is_whole(folder: Path) -> bool:
 def build_dataset(options: BuildOptions) -> BuildResult:
     """Build every asked config into `options.out`, unless it is there already.
 
-    The folder then holds `<config>/<split>.parquet`, the card `README.md` (which `load_dataset(out)` goes by), `report.json` and
+    The folder then holds `<config>/<split>.parquet` (several files of a large split), the card `README.md` (which `load_dataset(out)` goes by), `report.json` and
     `build.json`; the first config is the default one.
 
     Raises:
@@ -174,11 +176,14 @@ def _build_config(
             validation_share=options.validation_share,
         )
         builder.known = known
-        builder.download_and_prepare(str(Path(cache) / "prepared"), file_format="parquet", num_proc=options.num_proc)
+        prepared = Path(cache) / "prepared"
+        builder.download_and_prepare(
+            str(prepared), file_format="parquet", num_proc=options.num_proc, max_shard_size=SHARD_SIZE
+        )
         (folder / name).mkdir()
-        for split in builder.info.splits:
-            (source,) = Path(cache, "prepared").glob(f"*-{split}.parquet")
-            shutil.move(source, folder / name / f"{split}.parquet")
+        # `<name>-<split>.parquet`, or `<name>-<split>-00000-of-00002.parquet` and so on.
+        for source in prepared.glob("*.parquet"):
+            shutil.move(source, folder / name / source.name[source.name.index("-") + 1 :])
         # The builder downloads nothing; what somebody downloads who loads this folder from the Hub is its files.
         builder.info.download_size = sum(file.stat().st_size for file in (folder / name).iterdir())
     return builder.info, report_of(collection, builder.processed)  # type: ignore[arg-type]

@@ -105,7 +105,10 @@ def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]], identit
         {
             "config_name": name,
             **({"default": True} if i == 0 else {}),
-            "data_files": [{"split": split, "path": f"{name}/{split}.parquet"} for split in info.splits],
+            "data_files": [
+                {"split": split.name, "path": f"{name}/{split.name}{'-*' if len(split.shard_lengths or ()) > 1 else ''}.parquet"}
+                for split in info.splits.values()
+            ],
         }
         for i, (name, info) in enumerate(infos.items())
     ]

@@ -74,7 +74,7 @@ def features() -> Features:
 
 
 def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
-    """The row of a piece, plain lists and numbers.
+    """The row of a piece: numbers, text and lists; notes and ids as narrow arrays, since all rows of a build are in memory together.
 
     Args:
         piece: what the catalogue says of it.
@@ -86,8 +86,13 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
         changes[f"token_{name}"] = getattr(tokens, name)
     ids = encode(score)
     columns = {
-        name: score.array[:, i].tolist()
-        for name, i in (("onset", ONSET), ("duration", DURATION), ("pitch", PITCH), ("voice", VOICE))
+        name: score.array[:, i].astype(kind)
+        for name, i, kind in (
+            ("onset", ONSET, np.int32),
+            ("duration", DURATION, np.int32),
+            ("pitch", PITCH, np.int16),
+            ("voice", VOICE, np.int8),
+        )
     }
     key = score.original_key or score.key
     return {
@@ -110,7 +115,7 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
         "voices": score.num_voices,
         "notes": columns,
         "num_notes": len(score),
-        "input_ids": ids.tolist(),
+        "input_ids": ids.astype(np.int16),
         "num_tokens": len(ids),
         "changes": changes,
         "notices": list(score.notices),

@@ -26,9 +26,11 @@ def read_rows(folder: Path, config: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of a built config by split, only the columns that the plots need."""
     import pyarrow.parquet as parquet
 
-    paths = {split: folder / config / f"{split}.parquet" for split in SPLITS}
+    paths = {split: sorted((folder / config).glob(f"{split}[-.]*parquet")) for split in SPLITS}
     return {
-        split: parquet.read_table(path, columns=_COLUMNS).to_pylist() for split, path in paths.items() if path.is_file()
+        split: [row for file in files for row in parquet.read_table(file, columns=_COLUMNS).to_pylist()]
+        for split, files in paths.items()
+        if files
     }
 
 

@@ -117,10 +117,7 @@ def process_all(
     for piece in (piece for piece in collection.pieces if piece in known):
         outcome = replace(known[piece])
         if outcome.row is not None:
-            digest = hashlib.sha256(
-                repr((outcome.row["meters"], outcome.row["notes"], outcome.row["key"])).encode()
-            ).hexdigest()
-            twin = first_with.setdefault(digest, outcome.piece.id)
+            twin = first_with.setdefault(_digest(outcome.row), outcome.piece.id)
             if twin != outcome.piece.id:
                 outcome.reason, outcome.row = f"the same notes as {twin}", None
         if outcome.row is None:
@@ -135,7 +132,20 @@ def process_all(
     for outcome, split in zip(kept, _splits(collection, kept, validation_share), strict=True):
         done.rows.setdefault(split, []).append(outcome.row)  # type: ignore[arg-type]
     done.rows = {split: done.rows[split] for split in SPLITS if split in done.rows}
+    if "train" not in done.rows:
+        done.notices.append(
+            f"No piece is for training: all are in {' and '.join(done.rows)}. A file's name such as wtc1p09, a folder's such as test, or a "
+            "catalogue puts a piece into a split; rename what should train."
+        )
     return done
+
+
+def _digest(row: dict[str, Any]) -> str:
+    """SHA-256 of what is to be heard: notes, meters and key."""
+    digest = hashlib.sha256(repr((row["meters"], row["key"])).encode())
+    for column in row["notes"].values():
+        digest.update(column.tobytes())
+    return digest.hexdigest()
 
 
 def _refusal(identifier: str, reason: str) -> PieceError:

@@ -91,6 +91,34 @@ def test_rows_are_the_scores(corpus, tmp_path):
     assert columns["notes"]["pitch"] == datasets.List(datasets.Value("int16"))
 
 
+def test_a_large_split_has_several_files(corpus, tmp_path, monkeypatch):
+    from dataset_builder import build as building
+    from dataset_builder.builder import WTCDataset
+
+    whole = build(corpus, tmp_path / "whole", plots=True)
+    monkeypatch.setattr(building, "SHARD_SIZE", "1KB")
+    monkeypatch.setattr(WTCDataset, "DEFAULT_WRITER_BATCH_SIZE", 2)
+    parts = build(corpus, tmp_path / "parts", plots=True)
+    files = sorted(path.name for path in (tmp_path / "parts" / "wtc-plus").iterdir())
+    assert len(files) > 2
+    assert files[0].startswith("train-00000-of-")
+    assert parts.reports == whole.reports
+    one, other = (load_dataset(str(tmp_path / name), download_mode="force_redownload") for name in ("whole", "parts"))
+    assert {split: rows.to_list() for split, rows in one.items()} == {split: rows.to_list() for split, rows in other.items()}
+    names = sorted(path.name for path in (tmp_path / "whole" / "plots").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "parts" / "plots").iterdir())
+
+
+def test_files_that_are_all_in_the_test_split_are_told(tmp_path, new_score):
+    from tokenization import write_midi
+
+    (tmp_path / "own").mkdir()
+    write_midi(new_score(3, 4), tmp_path / "own" / "wtc1p09.mid")
+    report = build(tmp_path / "own", tmp_path / "out").reports["wtc-plus"]
+    assert list(report["splits"]) == ["test"]
+    assert any("No piece is for training" in notice for notice in report["notices"])
+
+
 def test_undeclared_modes_are_told_by_the_notes(corpus, tmp_path):
     build(corpus, tmp_path / "out")
     keys = {row["id"]: (row["key"], row["changes"]["key"]) for row in load_dataset(str(tmp_path / "out"))["train"]}
