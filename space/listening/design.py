@@ -98,6 +98,7 @@ def design(
     if seconds is not None and not 1 <= seconds[0] <= seconds[1] <= 600:
         raise MusicGPTError(f"Excerpts of {seconds[0]:g} to {seconds[1]:g} seconds: give two rising numbers from 1 to 600.")
     rng = np.random.default_rng(seed)
+    made: list[tuple[Clip, Clip, bool]]
     pairs = list(zip(_drawn(bach, trials, rng), _drawn(ours, trials, rng), strict=True))
     made = [(_clip(BACH, *one, seconds, rng), _clip(OURS, *other, seconds, rng), False) for one, other in pairs]
     for name, score in _drawn(bach, CATCHES, rng):
