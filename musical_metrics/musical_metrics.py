@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,8 +26,9 @@ Bach movements, and one musical score from 0 to 100.
 
 _KWARGS_DESCRIPTION = """
 Args:
-    predictions (`list`): the pieces. Each is the path of a MIDI, MusicXML or note-table file (`str`), the token ids of a piece (`list` of
-        `int`), or what `Score.to_dict()` gives (`dict`; a `Score` itself will do). Kinds may be mixed.
+    predictions (`list`): the pieces; one path, dict or `Score` alone is a set of one. Each is the path of a MIDI, MusicXML or
+        note-table file (`str`), the token ids of a piece (`list` of `int`, 0 to 149), or what `Score.to_dict()` gives (`dict`; a `Score`
+        itself will do). Kinds may be mixed; anything else is refused by a `PredictionError` that says what is accepted.
     references (`list`, *optional*): pieces to compare with, of the same kinds, as many as you like. Without them the pieces are
         compared with held-out movements of the Well-Tempered Clavier.
     key (`str`, *optional*), form (`str`, *optional*): what all predictions are meant to be, such as `"d minor"`, `"fugue"`; else what
@@ -130,17 +131,6 @@ def _package(asked: Path | None) -> ModuleType:
     return importlib.import_module("musical_metrics.pieces")
 
 
-def _as_text(piece: Any) -> str:
-    """A prediction as the string that `evaluate` keeps: a path as it is, ids and dicts as JSON."""
-    if isinstance(piece, str | Path):
-        return str(piece)
-    if hasattr(piece, "to_dict"):
-        return json.dumps(piece.to_dict())
-    if isinstance(piece, dict):
-        return json.dumps(piece)
-    return json.dumps([int(i) for i in piece])
-
-
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class MusicalMetrics(evaluate.Metric):
     """See the description above."""
@@ -159,8 +149,13 @@ class MusicalMetrics(evaluate.Metric):
 
     def add_batch(self, *, predictions: Sequence[Any] | None = None, references: Sequence[Any] | None = None, **kwargs: Any) -> None:
         """Add predictions, and references, of which there may be more or fewer."""
-        self._references = [*getattr(self, "_references", []), *map(_as_text, references or [])]
-        super().add_batch(predictions=[_as_text(piece) for piece in predictions or []], **kwargs)
+        texts = [self._texts(pieces, what) for what, pieces in (("predictions", predictions), ("references", references))]
+        self._references = [*getattr(self, "_references", []), *texts[1]]
+        super().add_batch(predictions=texts[0], **kwargs)
+
+    def _texts(self, pieces: Any, what: str) -> list[str]:
+        """A set of pieces as strings; `None` and an empty list are no pieces."""
+        return [] if pieces is None or (isinstance(pieces, Sized) and not len(pieces)) else self._functions.as_texts(pieces, what)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
         """Add one prediction, and maybe a reference."""
@@ -168,11 +163,9 @@ class MusicalMetrics(evaluate.Metric):
 
     def compute(self, *, predictions: Sequence[Any] | None = None, references: Sequence[Any] | None = None, **kwargs: Any) -> dict | None:
         """Compute the metrics; see the inputs above."""
-        if predictions is not None and not len(predictions):
-            raise ValueError("There is nothing to measure: `predictions` is empty; give at least one piece.")
-        if references is not None:
-            self._references = [*getattr(self, "_references", []), *map(_as_text, references)]
-        return super().compute(predictions=predictions, **kwargs)
+        texts = None if predictions is None else self._functions.as_texts(predictions)
+        self._references = [*getattr(self, "_references", []), *self._texts(references, "references")]
+        return super().compute(predictions=texts, **kwargs)
 
     def _compute(self, *, predictions: list[str], key: str | None = None, form: str | None = None, seed: int = 0) -> dict[str, Any]:
         references, self._references = getattr(self, "_references", []), []

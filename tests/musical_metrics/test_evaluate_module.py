@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from musical_metrics.hub_folder import write_hub_folder
+from musical_metrics.pieces import PredictionError, as_score, as_texts, report
 from tokenization import encode, write_midi
 from tokenization.errors import MusicGPTError
 
@@ -57,13 +58,56 @@ def test_the_example_in_the_description(metric):
     assert results["pieces"][0]["metrics"]["parallel_fifths"]["reason"] == "the piece has one voice"
 
 
-def test_what_is_wrong_is_said(metric, tmp_path):
-    with pytest.raises(ValueError, match="nothing to measure"):
-        metric.compute(predictions=[])
+WRONG = {
+    "[3]": r"predictions\[0\]: int '3' is no piece; the ids of one piece stand in a list of their own",
+    "[None]": r"predictions\[0\]: None is no piece",
+    "[['a']]": r"predictions\[0\]: str 'a' is no token id",
+    "[[9999]]": r"predictions\[0\]: int '9999' is no token id.* from 0 to 149",
+    "[[1, True]]": "bool 'True' is no token id",
+    "[[1.5]]": "float '1.5' is no token id",
+    "[[[1, 5]]]": "list .* is no token id",
+    "[[]]": "An empty list is no token id",
+    "[b'MThd']": "bytes .* is no piece",
+    "[{'pitch': [60]}]": "needs 'notes'",
+    "[{'notes': {'onset': [0], 'duration': [1], 'pitch': [60], 'voice': [0]}, 'meters': [4]}]": "a piece is the path",
+    "['{\"notes\": ']": "begins like JSON but is none",
+    "3": "predictions is int '3': give a list of pieces",
+    "b'MThd'": "predictions is bytes",
+    "[]": "nothing to measure: predictions is empty",
+}
+
+
+@pytest.mark.parametrize("given", WRONG)
+def test_each_wrong_kind_has_one_named_error(metric, given):
+    predictions = eval(given)
+    with pytest.raises(PredictionError, match=WRONG[given]) as from_the_module:
+        metric.compute(predictions=predictions)
+    with pytest.raises(PredictionError) as from_the_function:
+        report(predictions)
+    assert str(from_the_module.value) == str(from_the_function.value)
+    assert given == "[]" or "a piece is the path of a MIDI, MusicXML or note-table file" in str(from_the_function.value)
+
+
+def test_wrong_references_and_files_are_named(metric, wander, tmp_path):
+    good = wander(1, 100)
+    with pytest.raises(PredictionError, match=r"references\[1\]: None is no piece"):
+        metric.compute(predictions=[good], references=[good, None])
+    with pytest.raises(PredictionError, match="None is no piece"):
+        metric.add()
     with pytest.raises(MusicGPTError, match=r"none\.mid"):
         metric.compute(predictions=[str(tmp_path / "none.mid")])
-    with pytest.raises(MusicGPTError, match="notes"):
-        metric.compute(predictions=[{"pitch": [60]}])
+    assert "held-out" in metric.compute(predictions=[good])["reference"]  # nothing of what failed is left
+
+
+def test_one_piece_alone_is_a_set_of_one(metric, wander, tmp_path):
+    piece = wander(1, 100).quantised()
+    write_midi(piece, tmp_path / "x.mid")
+    assert [p["notes"] for p in metric.compute(predictions=str(tmp_path / "x.mid"))["pieces"]] == [100]
+    for alone in (tmp_path / "x.mid", piece, piece.to_dict()):
+        [text] = as_texts(alone)
+        assert len(as_score(text)) == 100
+    # What is one piece's ids as an array is read as ids.
+    assert [len(as_score(text)) for text in as_texts([encode(piece)])] == [100]
 
 
 SCRIPT = """
@@ -71,6 +115,13 @@ import sys, evaluate
 metric = evaluate.load(sys.argv[1])
 notes = {"onset": [0, 24, 48, 72], "duration": [24] * 4, "pitch": [60, 62, 64, 65], "voice": [0] * 4}
 results = metric.compute(predictions=[{"notes": notes, "key": "C major"}])
+for wrong in ([3], [None], [["a"]], [[9999]], 3):
+    try:
+        metric.compute(predictions=wrong)
+    except ValueError as error:
+        assert type(error).__name__ == "PredictionError" and "a piece is the path" in str(error), error
+    else:
+        raise AssertionError(wrong)
 import musical_metrics, tokenization
 print(results["rhythm_nll"], musical_metrics.__file__, tokenization.__file__, sep="|")
 """
