@@ -1,7 +1,8 @@
 """A score as a PDF to print: verovio engraves its systems, typst sets them on pages. Both are wheels that need nothing else (extra `pdf`).
 
 verovio makes one picture of every system; which systems share a page is decided here, so that no staff is ever cut, every page but the last is
-filled to its foot, and the last one has at least two systems. The staff is 6.5 mm high, as in editions for the piano.
+filled to its foot, and the last one has at least two systems. The staff is 6.5 mm high, as in editions for the piano, or a little smaller where that
+saves a page with next to nothing on it.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from tokenization.score import Score
 PAPERS = {"a4": (210.0, 297.0), "us-letter": (215.9, 279.4)}
 MARGIN, FOOT = 15.0, 18.0  # at the sides and the top; at the foot, where the page's number stands
 HEADING = 27.0  # what title, subtitle and composer take on the first page
-STAFF = 6.5  # height of a staff
+STAVES = (6.5, 6.1, 5.8)  # heights of a staff; the next one is tried where the last page has less than `SPARSE` of it filled
+SPARSE = 0.4
 UNITS_A_STAFF = 72  # the same in verovio's units at scale 100
 LEAST_GAP, WIDEST_GAP = 4.0, 14.0  # between two systems: never less; on the last page never more
 INDENT, OUTDENT = 40, 6  # verovio's units left of a system, for its brace and the number of its bar, and right of it, for its bar line
 # Of those spacings of notes (verovio's spacingLinear) the first is taken with which the last system is full as well, else the first of all.
-SPACINGS = (0.25, 0.26, 0.24, 0.27, 0.23, 0.28, 0.22, 0.29, 0.21)
+SPACINGS = (0.25, 0.26, 0.24, 0.27, 0.23, 0.28, 0.22, 0.29, 0.21, 0.31, 0.19, 0.33, 0.17)
 FULL = 0.7  # of the width: from here on a last system is spread over the whole of it
 _MUSIC_FONT = "Leipzig"
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -77,13 +79,27 @@ def pdf_bytes(score: Score, paper: str = "a4") -> bytes:
         raise MusicGPTError("There are no notes to print.")
     typst = require("typst")
     width, height = PAPERS[paper]
-    systems = engrave_systems(musicxml_text(score), width - 2 * MARGIN)
-    pages = arrange([system.height for system in systems], height - MARGIN - FOOT)
+    systems, pages = _laid_out(musicxml_text(score), width - 2 * MARGIN, height - MARGIN - FOOT)
     said = {"title": _short(title_of(score)), "subtitle": _short(subtitle_of(score)), "composer": _short(score.info.get(COMPOSER, ""))}
     data = {**said, "pages": pages, "paper": paper, "width": width - 2 * MARGIN, "heading": HEADING, "margin": MARGIN, "foot": FOOT}
     files = {f"{number}.svg": system.svg.encode() for number, system in enumerate(systems)}
     project = {"main.typ": _PAGES.encode(), "data.json": json.dumps(data).encode(), **files}
     return typst.compile(project, format="pdf", ignore_system_fonts=True, timestamp=datetime.fromtimestamp(0, UTC))
+
+
+def _laid_out(musicxml: str, width: float, height: float) -> tuple[list[System], list[dict[str, Any]]]:
+    """Systems and pages with the largest staff that does not leave a last page nearly empty; else with the largest."""
+    tried = []
+    for staff in STAVES:
+        systems = engrave_systems(musicxml, width, staff)
+        pages = arrange([system.height for system in systems], height)
+        tried.append((systems, pages))
+        on_last = sum(systems[k].height for k in pages[-1]["systems"])
+        if len(pages) < len(tried[0][1]):
+            return systems, pages
+        if len(pages) == 1 or on_last > SPARSE * height:
+            break
+    return tried[0]
 
 
 def require(name: str) -> ModuleType:
@@ -116,17 +132,18 @@ def _verovio_data() -> Path:
     return Path(require("verovio").__file__ or "").parent / "data"
 
 
-def engrave_systems(musicxml: str, width: float) -> list[System]:
+def engrave_systems(musicxml: str, width: float, staff: float = STAVES[0]) -> list[System]:
     """The systems of a piece, from the first to the last.
 
     Args:
         musicxml (`str`): the piece.
         width (`float`): of a system in millimetres.
+        staff (`float`): height of a staff in millimetres.
 
     Raises:
         MusicGPTError: if verovio cannot read the text.
     """
-    units = round(width / STAFF * UNITS_A_STAFF)
+    units = round(width / staff * UNITS_A_STAFF)
     toolkit = verovio_toolkit()
     # A page too low for a second system holds one; verovio then cuts it to the height of what is on it.
     options = {"pageWidth": units, "pageHeight": 100, "adjustPageHeight": True, "scale": 100, "breaks": "auto", "header": "none", "footer": "none"}
