@@ -23,6 +23,7 @@ from musical_metrics.fugue import Subject, find_subject, statements
 from musical_metrics.keys import cadences
 from musical_metrics.seeds import phrase_starts
 from musical_metrics.view import View
+from tokenization.note_values import grid
 from tokenization.score import DURATION, ONSET, PITCH, Score
 from tokenization.vocabulary import TICKS_PER_QUARTER
 
@@ -65,12 +66,11 @@ def _outer(view: View) -> np.ndarray:
 
 
 def _metrical(view: View) -> np.ndarray:
-    """For notes `(n,)`: bar lines and beats. In compound meters the beat is a dotted note."""
+    """For notes `(n,)`: bar lines and beats."""
     onsets, loud = view.array[:, ONSET], np.zeros(len(view.array))
     for meter in view.score.meters:
-        beat = meter.bar_ticks // meter.numerator * (3 if meter.numerator % 3 == 0 and meter.numerator > 3 else 1)
         held = onsets >= meter.onset
-        loud[held] = np.where((onsets[held] - meter.onset) % max(1, beat) == 0, BEAT, 0)
+        loud[held] = np.where((onsets[held] - meter.onset) % grid(meter).beat == 0, BEAT, 0)
     loud[view.place_of_note == 0] = BAR_LINE
     return loud
 

@@ -11,6 +11,7 @@ from .heading import COMPOSER, facts, subtitle_of, title_of
 from .midi_writer import write_whole
 from .musicxml_reader import OUR_SOFTWARE
 from .notation import Bar, Lane, Symbol, rests, write_bars
+from .note_values import grid
 from .rests import MIDDLE_LINES, rest_place
 from .score import PITCH, Score
 from .sounding import sounding
@@ -42,6 +43,12 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
  <part id="P1">
 """
 
+# Length of a beat in ticks -> its note value, whether it is dotted, its length in quarters.
+_BEATS = {
+    ticks * (3 if dotted else 2) // 2: (unit, dotted, ticks * (1.5 if dotted else 1) / TICKS_PER_QUARTER)
+    for unit, ticks in (("16th", 6), ("eighth", 12), ("quarter", 24), ("half", 48), ("whole", 96))
+    for dotted in (False, True)
+}
 # What programs print above the first system, and where.
 _CREDIT = """ <credit page="1">
   <credit-type>{kind}</credit-type>
@@ -131,10 +138,11 @@ def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
         "<clef number=\"2\"><sign>F</sign><line>4</line></clef></attributes>\n"
     )
     if score.tempo:
-        tempo = f"{score.tempo:g}"
+        unit, dotted, quarters = _BEATS.get(grid(bar.meter).beat, _BEATS[TICKS_PER_QUARTER])
         text += (
-            "   <direction placement=\"above\"><direction-type><metronome><beat-unit>quarter</beat-unit>"
-            f"<per-minute>{tempo}</per-minute></metronome></direction-type><staff>1</staff><sound tempo=\"{tempo}\"/></direction>\n"
+            f"   <direction placement=\"above\"><direction-type><metronome><beat-unit>{unit}</beat-unit>{'<beat-unit-dot/>' * dotted}"
+            f"<per-minute>{score.tempo / quarters:.0f}</per-minute></metronome></direction-type><staff>1</staff>"
+            f"<sound tempo=\"{score.tempo:g}\"/></direction>\n"
         )
     return text
 

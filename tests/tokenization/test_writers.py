@@ -234,3 +234,18 @@ def test_a_score_without_notes_and_with_odd_meters_can_be_written(schema):
     for score in (Score([]), Score([(0, 1, 60, 0), (7, 23, 61, 0)], [Meter(0, 5, 16), Meter(33, 7, 32)])):
         assert schema.validate(etree.fromstring(musicxml_text(score).encode()))
         assert midi_bytes(score).startswith(b"MThd")
+
+
+@pytest.mark.parametrize(
+    ("meter", "mark"),
+    [
+        ((3, 4), "<beat-unit>quarter</beat-unit><per-minute>80</per-minute>"),
+        ((3, 8), "<beat-unit>quarter</beat-unit><beat-unit-dot/><per-minute>53</per-minute>"),
+        ((12, 16), "<beat-unit>eighth</beat-unit><beat-unit-dot/><per-minute>107</per-minute>"),
+        ((3, 2), "<beat-unit>quarter</beat-unit><per-minute>80</per-minute>"),
+    ],
+)
+def test_the_tempo_counts_the_meter_s_beats_and_is_read_back_exactly(meter, mark):
+    text = musicxml_text(Score([(0, 24, 60, 0)], [Meter(0, *meter)], key="C", tempo=80.0))
+    assert f"<metronome>{mark}</metronome>" in text
+    assert read_score_bytes(text.encode(), ".xml").tempo == 80.0
