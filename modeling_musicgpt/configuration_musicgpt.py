@@ -1,13 +1,14 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """MusicGPT model configuration: sizes, and what the model must know of the vocabulary."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: `@strict` checks types that are types, and lets those pass that are strings.
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from huggingface_hub.dataclasses import strict
+from huggingface_hub.dataclasses import strict, validated_field
 from transformers import PreTrainedConfig
+from transformers.activations import ACT2FN
 
 # The maps that LoRA adapts unless `target_modules` names others: all of every block, as Dettmers et al. 2023 (QLoRA) found to be needed.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
@@ -29,6 +30,31 @@ _DURATIONS = (
 )  # fmt: skip
 _TIME_STEPS = (0, 1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 27, 30, 32, 36, 42, 48, 54, 60, 72, 96)
 _METER_TICKS = (48, 72, 96, 96, 144, 144, 36, 72, 108, 144, 36, 72)
+# The longest duration, step in time and bar, in ticks: tables of the model end there.
+_MAX_TICKS = 1024
+_TOP_PITCH = 127
+
+
+def _within(default: Any, low: float, high: float) -> Any:
+    """A field that takes numbers from `low` to `high`; a config comes from a file, and its numbers reach machine code."""
+
+    def check(value: float) -> None:
+        if isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"it must be a number from {low} to {high}, not {value!r}.")
+
+    return validated_field(check, default=default)
+
+
+def _one_of(default: str, choices: Iterable[str]) -> Any:
+    def check(value: str) -> None:
+        if value not in choices:
+            raise ValueError(f"{value!r} is unknown; it must be one of {', '.join(choices)}.")
+
+    return validated_field(check, default=default)
+
+
+def _is_int(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 @strict
@@ -79,44 +105,45 @@ class MusicGPTConfig(PreTrainedConfig):
     model_type = "musicgpt"
     keys_to_ignore_at_inference = ["past_key_values", "cache"]  # one thing under its names in different versions of transformers
 
-    vocab_size: int = 150
-    hidden_size: int = 256
-    intermediate_size: int = 1024
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 8
-    hidden_act: str = "gelu"
-    max_position_embeddings: int = 4096
-    hidden_dropout: float | int = 0.1
-    attention_dropout: float | int = 0.0
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-5
+    vocab_size: int = _within(150, 1, 1_000_000)
+    hidden_size: int = _within(256, 2, 16_384)
+    intermediate_size: int = _within(1024, 1, 65_536)
+    num_hidden_layers: int = _within(4, 1, 256)
+    num_attention_heads: int = _within(8, 1, 256)
+    hidden_act: str = _one_of("gelu", ACT2FN)
+    max_position_embeddings: int = _within(4096, 16, 65_536)
+    hidden_dropout: float | int = _within(0.1, 0, 0.99)
+    attention_dropout: float | int = _within(0.0, 0, 0.99)
+    initializer_range: float | int = _within(0.02, 0, 1)
+    layer_norm_eps: float | int = _within(1e-5, 1e-12, 1)
     use_cache: bool = True
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
     tie_word_embeddings: bool = True
-    relative_attention: str = "time_and_token"
-    bar_encoding: str = "position"
-    bar_period: int = 32
+    relative_attention: str = _one_of("time_and_token", ("time", "token", "time_and_token", "none"))
+    bar_encoding: str = _one_of("position", ("position", "bar", "both", "none"))
+    bar_period: int = _within(32, 1, 1024)
     voice_encoding: bool = True
     prefix_encoding: bool = True
-    num_motifs: int = 3571
+    num_motifs: int = _within(3571, 0, 1_000_000)
     melodic_head: bool = True
     imitation_head: bool = True
-    max_voices: int = 5
+    max_voices: int = _within(5, 1, 64)
     token_blocks: dict | None = None
-    lowest_pitch: int = 28
+    lowest_pitch: int = _within(28, 0, _TOP_PITCH)
     durations: list | tuple | None = None
     time_steps: list | tuple | None = None
     meter_ticks: list | tuple | None = None
-    default_bar_ticks: int = 96
+    default_bar_ticks: int = _within(96, 1, _MAX_TICKS)
 
     def __post_init__(self, **kwargs):
         blocks = self.token_blocks or _TOKEN_BLOCKS
-        self.token_blocks = {name: list(block) for name, block in blocks.items()}
+        self.token_blocks = {name: list(block) if isinstance(block, tuple) else block for name, block in blocks.items()}
         self.durations = list(self.durations or _DURATIONS)
         self.time_steps = list(self.time_steps or _TIME_STEPS)
         self.meter_ticks = list(self.meter_ticks or _METER_TICKS)
+        self.validate_vocabulary()  # what transformers does with these fields comes before its own validation
         super().__post_init__(**kwargs)
 
     @property
@@ -145,17 +172,38 @@ class MusicGPTConfig(PreTrainedConfig):
                 f"hidden_size ({self.hidden_size}) must be an even multiple of num_attention_heads ({self.num_attention_heads}): "
                 "rotary position encoding turns pairs of channels."
             )
-        choices = {
-            "relative_attention": ("time", "token", "time_and_token", "none"),
-            "bar_encoding": ("position", "bar", "both", "none"),
-        }
-        for name, values in choices.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; it must be one of {', '.join(values)}.")
-        lengths = {"durations": "DUR", "time_steps": "TIME", "meter_ticks": "METER"}
-        for name, block in lengths.items():
-            if len(getattr(self, name)) != self.token_blocks[block][1]:
-                raise ValueError(f"{name} has {len(getattr(self, name))} values, but there are {self.token_blocks[block][1]} {block} tokens.")
+
+    def validate_vocabulary(self):
+        """Part of the `@strict` validation: refuses a vocabulary whose parts do not fit, by name."""
+        for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
+            given = getattr(self, name)
+            for token in given if isinstance(given, list) else [given]:
+                if token is not None and not _is_int(token, -1, self.vocab_size - 1):
+                    raise ValueError(f"{name} is {token!r}; it must be below vocab_size ({self.vocab_size}).")
+        self._check_blocks()
+        if self.max_voices != self.token_blocks["VOICE"][1]:
+            raise ValueError(f"max_voices is {self.max_voices}, but there are {self.token_blocks['VOICE'][1]} VOICE tokens.")
+        top = self.lowest_pitch + self.token_blocks["NOTE"][1] - 1
+        if top > _TOP_PITCH:
+            raise ValueError(f"The highest NOTE would be MIDI pitch {top}, above {_TOP_PITCH}: lower lowest_pitch ({self.lowest_pitch}).")
+        for name, block, least in (("durations", "DUR", 1), ("time_steps", "TIME", 0), ("meter_ticks", "METER", 1)):
+            ticks = getattr(self, name)
+            if not all(_is_int(value, least, _MAX_TICKS) for value in ticks):
+                raise ValueError(f"{name} must hold whole numbers of ticks from {least} to {_MAX_TICKS}.")
+            if len(ticks) != self.token_blocks[block][1]:
+                raise ValueError(f"{name} has {len(ticks)} values, but there are {self.token_blocks[block][1]} {block} tokens.")
+
+    def _check_blocks(self):
+        if sorted(map(str, self.token_blocks)) != sorted(_TOKEN_BLOCKS):
+            raise ValueError(f"token_blocks must name {', '.join(_TOKEN_BLOCKS)}.")
+        taken = 0
+        for block in self.token_blocks.values():
+            if not (isinstance(block, list) and len(block) == 2 and _is_int(block[0], 0, 1_000_000) and _is_int(block[1], 1, 10_000)):
+                raise ValueError("each of token_blocks must be two whole numbers, its first id and how many ids it has.")
+        for name, (first, count) in sorted(self.token_blocks.items(), key=lambda item: item[1]):
+            if first < taken:
+                raise ValueError(f"token_blocks: {name} begins at {first}, inside the block before it.")
+            taken = first + count
 
 
 __all__ = ["MusicGPTConfig"]

@@ -494,20 +494,24 @@ def converts_halves() -> bool:
     """Whether the processor has instructions that read float16."""
     if binding.get_default_triple().startswith(("aarch64", "arm64")):
         return True
-    return bool(binding.get_host_cpu_features().get("f16c"))
+    return "+f16c" in host()[1].split(",")
+
+
+def host() -> tuple[str, str]:
+    """Name and features of this processor, as LLVM writes them. Everything that depends on the processor asks here."""
+    return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
 
 
 def _machine() -> Any:
     """LLVM's idea of this processor."""
-    features = binding.get_host_cpu_features().flatten()
-    return binding.Target.from_default_triple().create_target_machine(cpu=binding.get_host_cpu_name(), features=features, opt=2)
+    name, features = host()
+    return binding.Target.from_default_triple().create_target_machine(cpu=name, features=features, opt=2)
 
 
 def _key(entries: list[Callable], machine: Any) -> str:
     """The name of the machine code of these kernels for this processor."""
     versions = (importlib.metadata.version("llvmlite"), str(binding.llvm_version_info), sys.version)
-    features = binding.get_host_cpu_features().flatten()
-    return key_of(*versions, machine.triple, binding.get_host_cpu_name(), features, *(entry.__name__ for entry in entries))
+    return key_of(*versions, machine.triple, *host(), *(entry.__name__ for entry in entries))
 
 
 def _llvm_of(entries: list[Callable]) -> str:
@@ -531,4 +535,4 @@ def _compiled(text: str, machine: Any) -> bytes:
     return machine.emit_object(module)
 
 
-__all__ = ["BUILTINS", "KernelError", "Program", "converts_halves", "declare", "kernel", "pack", "struct"]
+__all__ = ["BUILTINS", "KernelError", "Program", "converts_halves", "declare", "host", "kernel", "pack", "struct"]

@@ -15,7 +15,7 @@ try:
 except ImportError as error:
     raise ImportError(f"fast decoding needs llvmlite: {error}") from error
 
-from .fast_compiler import declare
+from .fast_compiler import converts_halves, declare
 
 LANES = 16
 _FLOAT, _INT, _INDEX = ir.FloatType(), ir.IntType(64), ir.IntType(32)
@@ -41,10 +41,18 @@ class _Emit:
 
     def load_halves(self, pointer, at):
         """16 float16 as floats."""
-        halves = ir.VectorType(ir.HalfType(), LANES)
-        value = self.b.load(self.b.bitcast(self.b.gep(pointer, [at]), halves.as_pointer()))
+        short, whole = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(ir.IntType(32), LANES)
+        value = self.b.load(self.b.bitcast(self.b.gep(pointer, [at]), short.as_pointer()))
         value.align = 2
-        return self.b.fpext(value, _VECTOR)
+        if converts_halves():
+            return self.b.fpext(self.b.bitcast(value, ir.VectorType(ir.HalfType(), LANES)), _VECTOR)
+        # Without the instruction LLVM would call a function that is not there (`__extendhfsf2`). Sign, exponent and fraction move to their
+        # places, and a product with 2^112 makes up for the other bias of the exponent; exact for all finite values.
+        bits = self.b.zext(value, whole)
+        sign = self.b.shl(self.b.and_(bits, ir.Constant(whole, [0x8000] * LANES)), ir.Constant(whole, [16] * LANES))
+        size = self.b.shl(self.b.and_(bits, ir.Constant(whole, [0x7FFF] * LANES)), ir.Constant(whole, [13] * LANES))
+        size = self.b.fmul(self.b.bitcast(size, _VECTOR), self.everywhere(2.0**112))
+        return self.b.bitcast(self.b.or_(self.b.bitcast(size, whole), sign), _VECTOR)
 
     def load_all(self, pointer, at):
         """One element in all lanes."""

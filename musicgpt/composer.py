@@ -6,11 +6,9 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from tokenization.errors import MusicGPTError
 from tokenization.score import Note, Score
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
 
@@ -59,23 +57,11 @@ class Composer:
             device (`str`, *optional*): such as `"cuda"`; the CPU when not given.
 
         Raises:
-            MusicGPTError: if there is no MusicGPT model.
+            ModelError: whatever is wrong with it, in one sentence (`musicgpt/loading.py`).
         """
-        from transformers.utils import logging
+        from .loading import load_model
 
-        from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
-
-        source = str(name_or_path) if name_or_path is not None else str(shipped_checkpoint())
-        _check_source(source)
-        bar = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # the weights are read in milliseconds
-        try:
-            model = MusicGPTForCausalLM.from_pretrained(source)
-        except OSError as error:
-            raise MusicGPTError(f"Cannot load a model from {source!r}: {str(error).splitlines()[0]}") from error
-        finally:
-            if bar:
-                logging.enable_progress_bar()
+        model = load_model(name_or_path)
         return cls(model.to(device) if device else model)
 
     def compose(
@@ -295,15 +281,6 @@ class _Streamer:
 
     def end(self) -> None:
         """Called by `generate` at the end; the rows that it returns say the same."""
-
-
-def _check_source(source: str) -> None:
-    """Find out what is wrong with a folder before transformers looks for its name on the Hub."""
-    path = Path(source)
-    if path.is_dir() and not (path / "config.json").is_file():
-        raise MusicGPTError(f"No model in {source}: there is no config.json; give a folder that save_pretrained wrote.")
-    if not path.is_dir() and (path.is_absolute() or source.startswith(".") or path.exists()):
-        raise MusicGPTError(f"No model in {source}: there is no such folder; give one that save_pretrained wrote.")
 
 
 def _seeded(settings: Settings | None) -> Settings:

@@ -20,6 +20,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import TYPE_INDEX, TYPE_OF_ID
 
 from .settings import Resolved
@@ -46,7 +47,13 @@ class SeededSampling(LogitsProcessor):
         self.of_rhythm = _warpers(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token."""
+        """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token.
+
+        Raises:
+            MusicGPTError: if the model gives no numbers.
+        """
+        if not torch.isfinite(scores.amax(dim=-1)).all():
+            raise MusicGPTError("The model gives no numbers: its weights are damaged, or too large for their type.")
         is_rhythm = torch.isin(_TYPES[input_ids[:, -1].cpu()], _BEFORE_RHYTHM)  # (rows,)
         if is_rhythm.all() or not is_rhythm.any():  # one row always is: nothing is sorted twice
             scores = (self.of_rhythm if is_rhythm.all() else self.of_notes)(input_ids, scores.float())

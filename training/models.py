@@ -93,7 +93,7 @@ def load_model(name: str, **fields: Any) -> PreTrainedModel:
     logging.disable_progress_bar()  # the weights are read in milliseconds
     try:
         # fp32 whatever the file holds: the optimiser's small steps would be lost in bf16.
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, **fields)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, use_safetensors=True, **fields)
     except (OSError, ValueError) as error:
         raise TrainingError(f"Cannot load a model from {name!r}: {' '.join(str(error).split())}") from error
     finally:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -9,6 +14,7 @@ pytest.importorskip("llvmlite")
 
 from modeling_musicgpt.fast_compiler import (
     Floats,
+    Halves,
     Ints,
     KernelError,
     Program,
@@ -18,6 +24,7 @@ from modeling_musicgpt.fast_compiler import (
     pack,
     struct,
 )
+from modeling_musicgpt.fast_simd import widen
 
 LIMIT = 3
 
@@ -99,3 +106,42 @@ def test_what_is_not_in_the_subset_is_refused_by_line():
         Program([unknown])
     with pytest.raises(KernelError, match=r"values"):
         pack(Numbers, count=1)
+
+
+@kernel
+def widened(w: Halves, out: Floats, count: int):
+    widen(w, out, count)
+
+
+OLD_PROCESSOR = """
+import numpy as np, torch
+from modeling_musicgpt import fast_compiler
+fast_compiler.host = lambda: ("x86-64", "")  # no F16C, no FMA, no AVX
+from tests.modeling_musicgpt import test_fast_compiler as here
+assert not fast_compiler.converts_halves()
+halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+halves = np.where(np.isfinite(halves), halves, np.float16(0))
+floats = np.empty(len(halves), dtype=np.float32)
+program = here.Program([here.widened])
+program.widened(halves.ctypes.data, floats.ctypes.data, len(halves))
+assert np.array_equal(floats.view(np.int32), halves.astype(np.float32).view(np.int32))
+
+from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+torch.manual_seed(0)
+model = MusicGPTForCausalLM(MusicGPTConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2)).eval()
+model.half().float()
+tokens = []
+for model.fast_decoding in (True, False):
+    torch.manual_seed(1)
+    tokens.append(model.generate(torch.tensor([[1]]), max_new_tokens=48, do_sample=True).tolist())
+    assert (model.usual_decoding_because is None) == model.fast_decoding, model.usual_decoding_because
+assert tokens[0] == tokens[1]
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="masks the features of an x86 processor")
+def test_a_processor_without_float16_and_wide_vectors_gets_the_same_music(repo_root):
+    """Machine code for it is compiled and run; before, it called a function that is not there and died of SIGSEGV."""
+    environment = {**os.environ, "MUSICGPT_CACHE": "", "PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", OLD_PROCESSOR], env=environment, cwd=repo_root, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]

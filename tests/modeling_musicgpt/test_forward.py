@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
 from modeling_musicgpt.modeling_musicgpt import MusicGPTRotaryEmbedding, apply_rotary_pos_emb
@@ -220,7 +221,26 @@ def test_resizing_keeps_what_tokens_mean():
 def test_contradictions_in_a_config_are_named():
     with pytest.raises(Exception, match="must be an even multiple of num_attention_heads"):
         MusicGPTConfig(hidden_size=100, num_attention_heads=8)
-    with pytest.raises(Exception, match="relative_attention='ticks' is unknown"):
+    with pytest.raises(Exception, match=r"'relative_attention'(?s:.*)'ticks' is unknown"):
         MusicGPTConfig(relative_attention="ticks")
     with pytest.raises(Exception, match="there are 22 TIME tokens"):
         MusicGPTConfig(time_steps=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bar_period", 0), ("bar_period", 2.0), ("bar_period", True), ("num_attention_heads", 0), ("hidden_size", "256"), ("layer_norm_eps", math.nan),
+        ("hidden_dropout", 1.0), ("num_motifs", -1), ("max_position_embeddings", 2**31), ("voice_encoding", 1), ("hidden_act", "sine"),
+        ("max_voices", 4), ("bos_token_id", 150), ("lowest_pitch", 100), ("default_bar_ticks", 0), ("meter_ticks", [0] * 12),
+        ("durations", [0.5] * 32), ("time_steps", [2**40] * 22), ("token_blocks", {"NOTE": [27, 64]}), ("token_blocks", [1]),
+    ],
+)  # fmt: skip
+def test_values_out_of_range_are_named(name, value):
+    """They reach machine code: a `bar_period` of 0 was a division by zero there."""
+    with pytest.raises((StrictDataclassError, ValueError), match=name):
+        MusicGPTConfig(**{name: value})
+    if name == "bar_period":
+        config = MusicGPTConfig()
+        with pytest.raises(StrictDataclassError, match=name):
+            config.bar_period = value

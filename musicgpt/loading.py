@@ -1,0 +1,168 @@
+"""A model from a folder or the Hub that nobody vouches for: nothing of it is believed before it was looked at.
+
+Of the config only the fields of `MusicGPTConfig` are taken, which check their ranges; of the weights the safetensors' header is compared
+with what this config needs before memory is taken for them, and then every number is looked at. Nothing else in the folder is read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenization.errors import MusicGPTError
+
+if TYPE_CHECKING:
+    import torch
+
+    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+# No config of ours is larger than 4 kB.
+MAX_CONFIG_BYTES = 1 << 20
+# What the rules, the prompts and the readers of tokens are written for.
+_VOCABULARY = (
+    "vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "max_voices", "token_blocks", "lowest_pitch", "durations", "time_steps",
+    "meter_ticks", "default_bar_ticks",
+)  # fmt: skip
+_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+class ModelError(MusicGPTError):
+    """A folder or a name on the Hub gives no model that can compose."""
+
+
+def load_model(name_or_path: str | os.PathLike | None = None) -> MusicGPTForCausalLM:
+    """Load a MusicGPT model for composing, in evaluation mode on the CPU.
+
+    Args:
+        name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the Hub; the shipped model when not
+            given.
+
+    Raises:
+        ModelError: in one sentence, whatever is wrong: no folder, no config, values out of their range, another vocabulary, weights that are
+            missing, damaged, of other shapes or no numbers, or that stand in a pickle only.
+    """
+    from modeling_musicgpt import shipped_checkpoint
+
+    source = str(name_or_path) if name_or_path is not None else str(shipped_checkpoint())
+    _check_source(source)
+    try:
+        config = _read_config(_find(source, CONFIG), source)
+        return _with_weights(config, _find(source, WEIGHTS), source)
+    except ModelError:
+        raise
+    except MemoryError as error:
+        raise ModelError(f"The model in {source} does not fit into the memory of this machine.") from error
+    except Exception as error:
+        # The Hub's client, the strict config and safetensors have errors of their own, some of them derived from Exception alone.
+        raise ModelError(f"Cannot load a model from {source!r}: {' '.join(str(error).split())[:300]}") from error
+
+
+def _check_source(source: str) -> None:
+    """Find out what is wrong with a folder before its name is looked up on the Hub."""
+    path = Path(source)
+    if path.is_dir():
+        if not (path / CONFIG).is_file():
+            raise ModelError(f"No model in {source}: there is no {CONFIG}; give a folder that save_pretrained wrote.")
+        if not (path / WEIGHTS).is_file():
+            others = sorted(p.name for pattern in ("*.bin", "*.pt", "*.ckpt", "*.index.json") for p in path.glob(pattern))
+            found = f", only {others[0]}; pickles are never loaded, and of safetensors one file is" if others else ""
+            raise ModelError(f"No weights in {source}: there is no {WEIGHTS}{found}. Save it anew with save_pretrained.")
+    elif path.is_absolute() or source.startswith(".") or path.exists():
+        raise ModelError(f"No model in {source}: there is no such folder; give one that save_pretrained wrote.")
+
+
+def _find(source: str, name: str) -> Path:
+    """A file of the folder, or of the repository of that name on the Hub, fetched if it is not there yet."""
+    if (folder := Path(source)).is_dir():
+        return folder / name
+    from transformers.utils import cached_file
+
+    return Path(cached_file(source, name))
+
+
+def _read_config(path: Path, source: str) -> MusicGPTConfig:
+    from modeling_musicgpt import MusicGPTConfig
+
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ModelError(f"{CONFIG} in {source} is larger than {MAX_CONFIG_BYTES} bytes, which no config is.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{CONFIG} in {source} is no JSON: {error}.") from error
+    kind = data.get("model_type") if isinstance(data, dict) else None
+    if kind != MusicGPTConfig.model_type:
+        raise ModelError(f"{source} holds {f'a model of type {str(kind)[:40]!r}' if kind else 'no model'}, not {MusicGPTConfig.model_type}.")
+    config = MusicGPTConfig(**{name: data[name] for name in _fields(MusicGPTConfig) if name in data})
+    usual = MusicGPTConfig()
+    for name in _VOCABULARY:
+        if getattr(config, name) != getattr(usual, name):
+            raise ModelError(
+                f"The model in {source} has another vocabulary than MusicGPT's: {name} is {str(getattr(config, name))[:60]}, not "
+                f"{str(getattr(usual, name))[:60]}."
+            )
+    return config
+
+
+def _fields(config_class: type) -> list[str]:
+    return list(inspect.get_annotations(config_class))
+
+
+def _with_weights(config: MusicGPTConfig, path: Path, source: str) -> MusicGPTForCausalLM:
+    import torch
+    from safetensors.torch import load_file
+
+    from modeling_musicgpt import MusicGPTForCausalLM
+    from modeling_musicgpt.generation_musicgpt import musical_generation_config
+
+    dtype = _check_header(config, path, source)
+    tensors = load_file(path)
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelError(f"The weights in {source} are damaged: {name} holds values that are no numbers.")
+    model = MusicGPTForCausalLM(config).to(dtype)
+    model.load_state_dict(tensors, strict=False)  # the names were compared
+    model.tie_weights()
+    model.generation_config = musical_generation_config(config)
+    return model.eval()
+
+
+def _check_header(config: MusicGPTConfig, path: Path, source: str) -> torch.dtype:
+    """Compare names, shapes and types in the file with what the config needs, without reading a weight; returns the type."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        slices: dict[str, Any] = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        found = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
+    wanted, tied = _wanted(config)
+    if missing := sorted(wanted.keys() - found.keys() - tied):
+        raise ModelError(f"The weights in {source} are not whole: {_some(missing)} missing.")
+    if strange := sorted(found.keys() - wanted.keys()):
+        raise ModelError(f"The weights in {source} are not those of its config: it has no place for {_some(strange)}.")
+    for name, (shape, _) in found.items():
+        if shape != wanted[name]:
+            raise ModelError(f"The weights in {source} are not those of its config: {name} has the shape {shape}, not {wanted[name]}.")
+    types = {kind for _, kind in found.values()}
+    if len(types) != 1 or not types <= _DTYPES.keys():
+        raise ModelError(f"The weights in {source} are of type {', '.join(sorted(types))}; they must all be one of {', '.join(_DTYPES)}.")
+    return getattr(torch, _DTYPES[types.pop()])
+
+
+def _wanted(config: MusicGPTConfig) -> tuple[dict[str, tuple[int, ...]], set[str]]:
+    """Names and shapes of the weights of a config, and which of them are others by another name. Takes no memory for them."""
+    import torch
+
+    from modeling_musicgpt import MusicGPTForCausalLM
+
+    with torch.device("meta"):
+        model = MusicGPTForCausalLM(config)
+    tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tied
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
