@@ -1,8 +1,10 @@
 """Our notation beside the editions': `python -m benchmarks.notation FOLDER... [--write docs/tokenizer.md]`.
 
-`FOLDER` holds a `catalogue.csv` and its note tables, as `../shared/data/wtc` does. Every piece is read and written by our writer. Counted are the
-noteheads a note: 1 where nothing is tied. Where the catalogue names an edition's MusicXML (column `musicxml_file`) its own count stands beside. The names
-of the notes are compared with the column `pitch` of the note tables, the staves of the preludes with an edition's with the column `staff`.
+`FOLDER` holds a `catalogue.csv` and its note tables, as `../shared/data/wtc` does. Every piece is read and
+written by our writer. Counted are the noteheads a note: 1 where nothing is tied. Where the catalogue names an
+edition's MusicXML (column `musicxml_file`) its own count stands beside. The names of the notes are compared
+with the column `pitch` of the note tables, the staves of the preludes with an edition's with the column
+`staff`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ START, END = "<!-- notation: begin -->", "<!-- notation: end -->"
 
 @dataclass
 class Piece:
-    """A piece of a catalogue: its row there, its notes, their names and, where there is one, the edition's MusicXML."""
+    """A piece of a catalogue: its row there, its notes, their names and, where there is one, the edition's
+    MusicXML."""
 
     row: dict[str, str]
     score: Score
@@ -70,7 +73,8 @@ def pieces(folder: Path) -> Iterator[Piece]:
 
 
 def _told(path: Path, score: Score) -> list[tuple[str, str]]:
-    """Name and staff that a note table gives the notes of its score. Notes of one onset and pitch are taken from the upper staff down."""
+    """Name and staff that a note table gives the notes of its score. Notes of one onset and pitch are taken
+    from the upper staff down."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["grace"] in ("0", "")]
     onsets = [round(Fraction(row["onset_q"]) * TICKS_PER_QUARTER) for row in rows]
@@ -84,12 +88,17 @@ def _told(path: Path, score: Score) -> list[tuple[str, str]]:
 def _packed_tree(path: Path) -> ElementTree.Element:
     """The score in an `.mxl` archive of the corpus."""
     with zipfile.ZipFile(path) as archive:
-        name = next(n for n in archive.namelist() if n.endswith((".xml", ".musicxml")) and not n.startswith("META-INF"))
+        name = next(
+            n
+            for n in archive.namelist()
+            if n.endswith((".xml", ".musicxml")) and not n.startswith("META-INF")
+        )
         return ElementTree.fromstring(archive.read(name))
 
 
 def heads_a_note(tree: ElementTree.Element, bars: int | None = None) -> float:
-    """Written heads for each sounding note, grace and cue notes left out, of the first `bars` measures or of all."""
+    """Written heads for each sounding note, grace and cue notes left out, of the first `bars` measures or of
+    all."""
     heads = notes = 0
     for part in tree.findall("part"):
         for measure in part.findall("measure")[:bars]:
@@ -101,7 +110,8 @@ def heads_a_note(tree: ElementTree.Element, bars: int | None = None) -> float:
 
 
 def misnamed(score: Score, names: list[str], turned: bool = False) -> int:
-    """How many notes get another name; with `turned` a piece named throughout in the enharmonic key (D sharp for E flat minor) is right."""
+    """How many notes get another name; with `turned` a piece named throughout in the enharmonic key (D sharp
+    for E flat minor) is right."""
     ours = [letter + ("b" * -alter or "#" * alter) + str(octave) for letter, alter, octave in spell(score)]
     if not turned:
         return sum(a != b for a, b in zip(ours, names, strict=True))
@@ -130,8 +140,18 @@ def measure(piece: Piece) -> Measured:
 
 
 def table(folders: list[Path]) -> str:
-    """The Markdown table: a line for each piece that has an edition to compare with, and a line a folder and meter for the others."""
-    head = ("piece", "meter", "notes", "heads a note", "in the edition", "same staff", "names right", "key not given")
+    """The Markdown table: a line for each piece that has an edition to compare with, and a line a folder and
+    meter for the others."""
+    head = (
+        "piece",
+        "meter",
+        "notes",
+        "heads a note",
+        "in the edition",
+        "same staff",
+        "names right",
+        "key not given",
+    )
     lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for folder in folders:
         measured = [measure(piece) for piece in pieces(folder)]
@@ -143,7 +163,15 @@ def table(folders: list[Path]) -> str:
                 others.setdefault(m.meter if len(m.meter.split()) == 1 else "changing", []).append(m)
         for meter, group in sorted(others.items()):
             heads = [m.heads for m in group]
-            lines.append(_line(f"{folder.name}, {len(group)} others", meter, group, f"{statistics.mean(heads):.3f}, at most {max(heads):.3f}", ""))
+            lines.append(
+                _line(
+                    f"{folder.name}, {len(group)} others",
+                    meter,
+                    group,
+                    f"{statistics.mean(heads):.3f}, at most {max(heads):.3f}",
+                    "",
+                )
+            )
         for number in ("1", "2"):
             book = [m for m in compared if m.book == number]
             lines += [_line(f"**{folder.name}, Book {number}**", "compared", book, "", "")] if book else []
@@ -154,8 +182,15 @@ def table(folders: list[Path]) -> str:
 def _line(name: str, meter: str, group: list[Measured], heads: str, edition_heads: str) -> str:
     notes = sum(m.notes for m in group)
     compared = [m for m in group if m.on_other_staff is not None]
-    staff = _share(sum(m.on_other_staff or 0 for m in compared), sum(m.notes for m in compared)) if compared else ""
-    names = (_share(sum(m.misnamed for m in group), notes), _share(sum(m.misnamed_without_key for m in group), notes))
+    staff = (
+        _share(sum(m.on_other_staff or 0 for m in compared), sum(m.notes for m in compared))
+        if compared
+        else ""
+    )
+    names = (
+        _share(sum(m.misnamed for m in group), notes),
+        _share(sum(m.misnamed_without_key for m in group), notes),
+    )
     return f"| {' | '.join([name, meter, str(notes), heads, edition_heads, staff, *names])} |"
 
 
@@ -167,7 +202,9 @@ def main() -> None:
     """Print the table, or put it between its marks in a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced")
+    parser.add_argument(
+        "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
+    )
     arguments = parser.parse_args()
     text = table(arguments.folders)
     if arguments.write is None:

@@ -1,7 +1,8 @@
 """Beams and the brackets of tuplets: which notes of a bar stand under one beam.
 
-As Gould, "Behind Bars", pages 152 to 172: beams show the beat, three eighths in 6/8 and six in 6/4; where a half bar or a half note of 4/4, 2/2 and 3/2
-holds nothing shorter than eighths they are joined in fours. In 3/4 and 2/4 eighths stay in pairs, as the editions of the preludes have them.
+As Gould, "Behind Bars": beams show the beat, three eighths in 6/8 and six in 6/4; where a half bar or a half
+note of 4/4, 2/2 and 3/2 holds nothing shorter than eighths they are joined in fours. In 3/4 and 2/4 eighths
+stay in pairs, as the editions of the preludes have them.
 """
 
 from __future__ import annotations
@@ -41,14 +42,17 @@ def beam(symbols: list[Symbol], offset: int, divisions: Grid) -> None:
 
 
 def _stretches(symbols: list[Symbol], offset: int, divisions: Grid) -> list[Window]:
-    """The bar in stretches, each of which is beamed together; what does not fill one at the end of an odd bar belongs to the last."""
+    """The bar in stretches, each of which is beamed together; what does not fill one at the end of an odd bar
+    belongs to the last."""
     bar = divisions.levels[0]
     wide, narrow = _widths(divisions)
     lows = list(range(0, max(1, bar - wide + 1), wide))
     stretches: list[Window] = []
     for low, high in zip(lows, [*lows[1:], bar], strict=True):
         inside = [s for s in symbols if low <= s.start + offset < high]
-        plain = all(s.value not in BEAMS or (s.value == "eighth" and not s.triplet and not s.dots) for s in inside)
+        plain = all(
+            s.value not in BEAMS or (s.value == "eighth" and not s.triplet and not s.dots) for s in inside
+        )
         step = high - low if plain or wide == narrow else narrow
         stretches += [(at, at + step) for at in range(low, high, step)]
     return stretches
@@ -92,7 +96,8 @@ def beam_groups(symbols: list[Symbol]) -> list[list[Symbol]]:
 
 
 def mark_tuplets(symbols: list[Symbol], windows: list[Window]) -> None:
-    """Set the ends of each tuplet, once its beams are known: it needs a bracket unless one beam covers it and nothing else."""
+    """Set the ends of each tuplet, once its beams are known: it needs a bracket unless one beam covers it and
+    nothing else."""
     for low, high in windows:
         inside = [s for s in symbols if s.triplet and low <= s.start and s.start + s.ticks <= high]
         for symbol in inside:

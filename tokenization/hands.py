@@ -1,11 +1,13 @@
 """Which hand plays each note, and so on which staff it stands.
 
-The notes of a piece are dealt to two hands as an editor does it, moment by moment, by a shortest path through the whole piece (Viterbi). At every onset
-the new notes are cut into an upper and a lower part; a held note stays where it began. What a way of dealing costs is the sum of
-`Costs`: what a hand cannot reach, ledger lines, voices that change hands, hands that cross, a hand that has nothing to do while the other
-holds several voices. The idea is that of keyboard fingering and hand separation by dynamic programming (Hart, Bosch and Tsai, "Finding
-optimal piano fingerings", The UMAP Journal 21, 2000; Nakamura, Ono and Sagayama, "Merged-output HMM for piano fingering of both hands", ISMIR 2014).
-The prices were chosen on the preludes of Book I (docs/LOG.md).
+The notes of a piece are dealt to two hands as an editor does it, moment by moment, by a shortest path through
+the whole piece (Viterbi). At every onset the new notes are cut into an upper and a lower part; a held note
+stays where it began. What a way of dealing costs is the sum of `Costs`: what a hand cannot reach, ledger
+lines, voices that change hands, hands that cross, a hand that has nothing to do while the other holds several
+voices. The idea is that of keyboard fingering and hand separation by dynamic programming (Hart, Bosch and
+Tsai, "Finding optimal piano fingerings", The UMAP Journal 21, 2000; Nakamura, Ono and Sagayama,
+"Merged-output HMM for piano fingering of both hands", ISMIR 2014). The prices were chosen on the preludes of
+Book I (docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ _MARGIN = 15.0  # and no dearer than the cheapest by more than this
 _OCTAVE, _TENTH = 12, 16
 _MOST_LEDGER_LINES = 3
 _STEPS = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6)  # diatonic steps above C, of the lower name
-_LINES = {UPPER: (37, 45), LOWER: (25, 33)}  # steps above C of the lowest and the highest line: E4 to F5, G2 to A3
+# Steps above C of the lowest and the highest line: E4 to F5, G2 to A3.
+_LINES = {UPPER: (37, 45), LOWER: (25, 33)}
 
 
 def ledger_lines(pitch: int, staff: int) -> int:
@@ -61,7 +64,8 @@ def ledger_lines(pitch: int, staff: int) -> int:
 
 @dataclass
 class _Moment:
-    """An onset: which of the notes that sounded before still sound (places in that list), and the notes that begin, highest first."""
+    """An onset: which of the notes that sounded before still sound (places in that list), and the notes that
+    begin, highest first."""
 
     now: int
     kept: list[int]
@@ -78,7 +82,8 @@ class _State:
         cost (`float`): what it costs.
         sides (tuple of `int`): the staff of each sounding note, in the order of `_Moment.sounding`.
         last (tuple of `int`): the staff on which each voice stood last, 0 before its first note.
-        before (`_State`, *optional*), upper (`int`): from where it came, and how many of the notes that began went to the upper staff.
+        before (`_State`, *optional*), upper (`int`): from where it came, and how many of the notes that began
+            went to the upper staff.
     """
 
     cost: float
@@ -89,7 +94,8 @@ class _State:
 
 
 def deal(score: Score, costs: Costs = COSTS) -> np.ndarray:
-    """The staff (`UPPER` or `LOWER`) of every note, in the order of `score.array`, `int64` of shape `(notes,)`."""
+    """The staff (`UPPER` or `LOWER`) of every note, in the order of `score.array`, `int64` of shape
+    `(notes,)`."""
     staves = np.full(len(score), UPPER, dtype=np.int64)
     moments = _moments(score)
     if not moments:
@@ -136,7 +142,9 @@ class _Dealer:
         self.voices = [names.index(row[VOICE]) for row in rows]
         self.ends = [row[ONSET] + row[DURATION] for row in rows]
         self.voice_ends = [0] * self.num_voices  # where each voice's latest note ends
-        self.prices = [(0.0, self._note_price(i, UPPER), self._note_price(i, LOWER)) for i in range(len(rows))]
+        self.prices = [
+            (0.0, self._note_price(i, UPPER), self._note_price(i, LOWER)) for i in range(len(rows))
+        ]
 
     def _note_price(self, i: int, staff: int) -> float:
         """Of a note on a staff: ledger lines, and how far its voice is from that hand."""
@@ -178,7 +186,8 @@ class _Dealer:
         return [s for s in best if s.cost <= best[0].cost + _MARGIN]
 
     def _ways(self, moment: _Moment) -> list[tuple[tuple[int, ...], list[tuple[int, int, float]], float]]:
-        """For each cut of the new notes: their staves, the voices with their staff (0 where shared) and price of a change, the notes' price."""
+        """For each cut of the new notes: their staves, the voices with their staff (0 where shared) and price
+        of a change, the notes' price."""
         costs, begun = self.costs, moment.begun
         ways = []
         for upper in range(len(begun) + 1):

@@ -1,6 +1,7 @@
 """From notes to what an engraver writes: bars of lanes of symbols.
 
-Which staff a note stands on is decided in `hands`, how values are cut in `note_values`, which silences are printed in `rests`, beams in `beams`.
+Which staff a note stands on is decided in `hands`, how values are cut in `note_values`, which silences are
+printed in `rests`, beams in `beams`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Symbol:
 
 @dataclass
 class Lane:
-    """What one voice writes on one staff in one bar. A voice that sounds over itself there needs a second lane (number 1 and up)."""
+    """What one voice writes on one staff in one bar. A voice that sounds over itself there needs a second
+    lane (number 1 and up)."""
 
     voice: int
     number: int
@@ -60,7 +62,8 @@ class Lane:
 
 @dataclass
 class Bar:
-    """A bar: where it begins and ends (ticks of the score), the meter if it changes here, its lanes from the top."""
+    """A bar: where it begins and ends (ticks of the score), the meter if it changes here, its lanes from the
+    top."""
 
     start: int
     end: int
@@ -70,7 +73,8 @@ class Bar:
 
     @property
     def offset(self) -> int:
-        """Ticks that an incomplete bar at the beginning lacks: it ends at the bar line, so its beats are counted from behind."""
+        """Ticks that an incomplete bar at the beginning lacks: it ends at the bar line, so its beats are
+        counted from behind."""
         missing = self.meter.bar_ticks - (self.end - self.start)
         return missing if self.new_meter and missing > 0 else 0
 
@@ -78,8 +82,8 @@ class Bar:
 def write_bars(score: Score) -> list[Bar]:
     """Lay out a score (as `sounding` leaves it) in bars; one with a pickup begins with an incomplete bar.
 
-    Notation programs know `LANES` voices a staff, for a whole piece. Where a staff would need more, the further lanes that are least used
-    are closed, and what they held is cut into tied chords.
+    Notation programs know `LANES` voices a staff, for a whole piece. Where a staff would need more, the
+    further lanes that are least used are closed, and what they held is cut into tied chords.
     """
     staves = deal(score)
     closed = {LaneName(voice, LANES, staff) for voice in range(MAX_VOICES) for staff in (UPPER, LOWER)}
@@ -109,7 +113,8 @@ def _lay_out(score: Score, lanes: dict[LaneName, list[Event]]) -> list[Bar]:
 
 
 def _in_bars(bars: list[Bar], lanes: dict[LaneName, list[Event]]) -> list[dict[LaneName, list[Event]]]:
-    """For each bar the chords of the lanes that sound in it, cut at its bar lines, in ticks from its beginning."""
+    """For each bar the chords of the lanes that sound in it, cut at its bar lines, in ticks from its
+    beginning."""
     found: list[dict[LaneName, list[Event]]] = [{} for _ in bars]
     for name, events in lanes.items():
         k = 0
@@ -119,12 +124,15 @@ def _in_bars(bars: list[Bar], lanes: dict[LaneName, list[Event]]) -> list[dict[L
             for bar, inside in zip(bars[k:], found[k:], strict=True):
                 if bar.start >= end:
                     break
-                inside.setdefault(name, []).append((max(onset, bar.start) - bar.start, min(end, bar.end) - bar.start, notes))
+                inside.setdefault(name, []).append(
+                    (max(onset, bar.start) - bar.start, min(end, bar.end) - bar.start, notes)
+                )
     return found
 
 
 def _rest_limits(score: Score, bar: Bar, voice: int) -> tuple[int, int]:
-    """Where in a bar the rests of a voice begin and end to be printed: all of it, but for silences of a bar and more their beat only."""
+    """Where in a bar the rests of a voice begin and end to be printed: all of it, but for silences of a bar
+    and more their beat only."""
     rows = score.array[score.array[:, VOICE] == voice]
     onsets, ends = rows[:, ONSET], rows[:, ONSET] + rows[:, DURATION]
     inside = rows[(ends > bar.start) & (onsets < bar.end)]
@@ -140,11 +148,13 @@ def _rest_limits(score: Score, bar: Bar, voice: int) -> tuple[int, int]:
 
 
 def _surplus(lanes: dict[LaneName, list[Event]]) -> set[LaneName]:
-    """The further lanes that are least used on a staff with more than `LANES`; main lanes are never too many."""
+    """The further lanes that are least used on a staff with more than `LANES`; main ones are never too many."""
     surplus: set[LaneName] = set()
     for staff in (UPPER, LOWER):
         used = [name for name in lanes if name.staff == staff]
-        further = sorted((name for name in used if name.number), key=lambda name: (len(lanes[name]), -name.number))
+        further = sorted(
+            (name for name in used if name.number), key=lambda name: (len(lanes[name]), -name.number)
+        )
         surplus |= set(further[: max(0, len(used) - LANES)])
     return surplus
 
@@ -152,7 +162,8 @@ def _surplus(lanes: dict[LaneName, list[Event]]) -> set[LaneName]:
 def _first_start(score: Score) -> int:
     """Where the first bar begins on paper: a pickup in triplets begins with the rest of its beat."""
     pickup = score.pickup
-    if not pickup or int(score.bar_lines()[1]) != score.meters[0].bar_ticks:  # a change of meter cuts the first bar short
+    # A change of meter may cut the first bar short.
+    if not pickup or int(score.bar_lines()[1]) != score.meters[0].bar_ticks:
         return 0
     if pickup % 3:
         pickup += -pickup % 24
@@ -160,7 +171,8 @@ def _first_start(score: Score) -> int:
 
 
 def _lanes(score: Score, staves: np.ndarray, closed: set[LaneName]) -> dict[LaneName, list[Event]]:
-    """For each voice, staff and lane: its chords, none of which overlap. What would need a closed lane is cut into tied chords."""
+    """For each voice, staff and lane: its chords, none of which overlap. What would need a closed lane is cut
+    into tied chords."""
     lanes: dict[LaneName, list[Event]] = {}
     rows = score.array.tolist()
     for voice, staff in sorted(set(zip(score.array[:, VOICE].tolist(), staves.tolist(), strict=True))):
@@ -180,7 +192,9 @@ def _chords(rows: list[list[int]], inside: list[int]) -> list[Event]:
     chords: dict[tuple[int, int], list[int]] = {}
     for i in inside:
         chords.setdefault((rows[i][ONSET], rows[i][ONSET] + rows[i][DURATION]), []).append(i)
-    return [(*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))]
+    return [
+        (*times, notes) for times, notes in sorted(chords.items(), key=lambda item: (item[0][0], -item[0][1]))
+    ]
 
 
 def _clusters(events: list[Event]) -> list[list[Event]]:
@@ -210,14 +224,17 @@ def _tied_chords(cluster: list[Event]) -> list[Event]:
     """Overlapping events as one line of chords, cut wherever a note begins or ends."""
     edges = sorted({t for event in cluster for t in event[:2]})
     return [
-        (a, b, [i for onset, end, notes in cluster if onset <= a and b <= end for i in notes]) for a, b in pairwise(edges)
+        (a, b, [i for onset, end, notes in cluster if onset <= a and b <= end for i in notes])
+        for a, b in pairwise(edges)
     ]
 
 
 def _write(segments: list[Segment], bar: Bar, array: np.ndarray) -> list[Symbol]:
     """Written symbols for the segments of a bar, with tuplets and beams."""
     length, offset, divisions = bar.end - bar.start, bar.offset, grid(bar.meter)
-    windows = triplet_windows([(start + offset, end + offset) for start, end, _, _ in segments], divisions, offset + length)
+    windows = triplet_windows(
+        [(start + offset, end + offset) for start, end, _, _ in segments], divisions, offset + length
+    )
     symbols: list[Symbol] = []
     for start, end, notes, shown in segments:
         for at, ticks, triplet in pieces(start + offset, end + offset, divisions, windows, is_rest=not notes):
@@ -226,7 +243,19 @@ def _write(segments: list[Segment], bar: Bar, array: np.ndarray) -> list[Symbol]
             before = frozenset(i for i in notes if array[i, ONSET] < begins)
             after = frozenset(i for i in notes if array[i, ONSET] + array[i, DURATION] > begins + ticks)
             triplet_of = "eighth" if triplet else ""
-            symbols.append(Symbol(at - offset, ticks, notes, value, dots, triplet_of, tied_from=before, tied_to=after, shown=shown))
+            symbols.append(
+                Symbol(
+                    at - offset,
+                    ticks,
+                    notes,
+                    value,
+                    dots,
+                    triplet_of,
+                    tied_from=before,
+                    tied_to=after,
+                    shown=shown,
+                )
+            )
     beam(symbols, offset, divisions)
     mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
     return symbols

@@ -1,17 +1,21 @@
 """Written note values: how a note or a rest of so many ticks at a place in the bar is cut into symbols.
 
-The rules are those of Gould, "Behind Bars" (2011), pages 151 to 193, where the editions of the WTC's preludes follow them (`python -m
-benchmarks.notation` compares):
+The rules are those of Gould, "Behind Bars" (2011), where the editions of the WTC's preludes follow them
+(`python -m benchmarks.notation` compares):
 
-* A bar is divided into ever smaller levels (`Grid`). In compound meters (6/8, 12/16, 6/4, and 3/8, whose bar is a beat) the beat is dotted.
-* A note that stays inside a beat is not split where there is a value for it, unless both its ends are finer than half the level below the beat.
-* A longer note is one symbol if it begins on a place as strong as any that it crosses (a dotted quarter on a beat), or if it is a plain syncopation: as
-  much before the place that it crosses as after it, and as long as that place's level (eighth, quarter, eighth). In compound meters it must
-  also begin and end on a beat.
+* A bar is divided into ever smaller levels (`Grid`). In compound meters (6/8, 12/16, 6/4, and 3/8, whose bar
+  is a beat) the beat is dotted.
+* A note that stays inside a beat is not split where there is a value for it, unless both its ends are finer
+  than half the level below the beat.
+* A longer note is one symbol if it begins on a place as strong as any that it crosses (a dotted quarter on a
+  beat), or if it is a plain syncopation: as much before the place that it crosses as after it, and as long as
+  that place's level (eighth, quarter, eighth). In compound meters it must also begin and end on a beat.
 * All others are cut at the strongest place inside and tied.
-* Rests are stricter: each fills a level of the bar from its beginning, or the first two thirds of a dotted beat.
+* Rests are stricter: each fills a level of the bar from its beginning, or the first two thirds of a dotted
+  beat.
 
-A tick is a 24th of a quarter note, so plain values are the multiples of 3 ticks and triplets make up the rest.
+A tick is a 24th of a quarter note, so plain values are the multiples of 3 ticks and triplets make up the
+rest.
 """
 
 from __future__ import annotations
@@ -26,7 +30,9 @@ _NAMES = ("64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve")
 PLAIN = {3 * 2**i // 2: (name, 0) for i, name in enumerate(_NAMES) if i} | {
     9 * 2**i // 4: (name, 1) for i, name in enumerate(_NAMES) if i >= 2
 }
-TRIPLET = {2**i: (name, 0) for i, name in enumerate(_NAMES[:6])} | {3 * 2 ** (i - 1): (name, 1) for i, name in enumerate(_NAMES[:5]) if i}
+TRIPLET = {2**i: (name, 0) for i, name in enumerate(_NAMES[:6])} | {
+    3 * 2 ** (i - 1): (name, 1) for i, name in enumerate(_NAMES[:5]) if i
+}
 _QUARTER = 24
 
 # A piece of a note or rest: place in the bar, ticks, whether in a triplet.
@@ -39,8 +45,8 @@ class Grid:
     """The divisions of a bar.
 
     Attributes:
-        levels (tuple of `int`): lengths in ticks of the bar and its divisions, each of which divides the one before (except where
-            the bar's own length is irregular).
+        levels (tuple of `int`): lengths in ticks of the bar and its divisions, each of which divides the one
+            before (except where the bar's own length is irregular).
         beat (`int`): ticks of the beat; a quarter at most in simple meters.
         compound (`bool`): whether the beat is dotted.
     """
@@ -51,13 +57,14 @@ class Grid:
 
     @property
     def below_beat(self) -> int:
-        """Ticks of the level below the beat: the third of a dotted beat, the half of another one; at least 1."""
+        """Ticks of the level below the beat: a third of a dotted beat, half of another; at least 1."""
         return next((level for level in self.levels if level < self.beat), max(1, self.beat // 2))
 
     def strongest_inside(self, start: int, end: int) -> tuple[int, int] | None:
         """The strongest place between two places of the bar, and its level; `None` if there is none.
 
-        Of several alike it is the last where `start` is itself so strong, so that long values come first, else the first.
+        Of several alike it is the last where `start` is itself so strong, so that long values come first,
+        else the first.
         """
         for level in self.levels:
             first = start - start % level + level
@@ -120,7 +127,8 @@ def _triplets(start: int, end: int) -> list[Piece]:
 
 
 def _plain(start: int, end: int, divisions: Grid, is_rest: bool) -> list[Piece]:
-    """Outside triplets: one value where there is one and it can be read, else cut at the strongest place inside."""
+    """Outside triplets: one value where there is one and it can be read, else cut at the strongest place
+    inside."""
     if end <= start:
         return []
     if (end - start) % 3 or start % 3:  # only where the bar line itself is off the grid: written as triplets
@@ -177,8 +185,8 @@ def triplet_windows(segments: list[tuple[int, int]], divisions: Grid, end: int) 
 
 
 def _window(edges: set[int], t: int, low: int, high: int, divisions: Grid) -> Window:
-    """The smallest of an eighth, a quarter or a half around `t` that begins and ends with a note, else the quarter; where the space from
-    `low` to `high`, or a dotted beat, does not hold that one, what it holds."""
+    """The smallest of an eighth, a quarter or a half around `t` that begins and ends with a note, else the
+    quarter; where the space from `low` to `high`, or a dotted beat, does not hold that one, what it holds."""
     origin = 0
     if divisions.compound:
         origin = t - t % divisions.beat
@@ -198,4 +206,6 @@ def _window(edges: set[int], t: int, low: int, high: int, divisions: Grid) -> Wi
 
 def _whole_half(edges: set[int], start: int) -> bool:
     """Whether the half note from `start` is divided in quarter-note triplets and nothing else."""
-    return start in edges and start + 48 in edges and all(e % 16 == 0 for e in edges if start < e < start + 48)
+    return (
+        start in edges and start + 48 in edges and all(e % 16 == 0 for e in edges if start < e < start + 48)
+    )

@@ -1,8 +1,10 @@
 """Which silences of a bar are printed as rests.
 
-A voice that has notes in a bar rests where none of them sounds, on the staff on which it goes on, else on the one on which it stopped. A silence that
-lasts for a bar and more is left out but for the beat in which the voice stops or enters, and so is a rest where two other voices sound on the
-staff. Rests that several voices have at the same time are printed once. Each staff adds up: what no printed note or rest fills becomes a rest of the voice that sounded last.
+A voice that has notes in a bar rests where none of them sounds, on the staff on which it goes on, else on the
+one on which it stopped. A silence that lasts for a bar and more is left out but for the beat in which the
+voice stops or enters, and so is a rest where two other voices sound on the staff. Rests that several voices
+have at the same time are printed once. Each staff adds up: what no printed note or rest fills becomes a rest
+of the voice that sounded last.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ Span = tuple[int, int]
 
 
 class LaneName(NamedTuple):
-    """One line of symbols on a staff: a voice, or a further part of one (number 1 and up) that sounds over itself."""
+    """One line of symbols on a staff: a voice, or a further part of one (number 1 and up) that sounds over
+    itself."""
 
     voice: int
     number: int
@@ -32,11 +35,14 @@ class Segment(NamedTuple):
     shown: bool
 
 
-def with_rests(lanes: dict[LaneName, list[Event]], length: int, limits: dict[int, Span]) -> dict[LaneName, list[Segment]]:
+def with_rests(
+    lanes: dict[LaneName, list[Event]], length: int, limits: dict[int, Span]
+) -> dict[LaneName, list[Segment]]:
     """Fill the lanes of a bar.
 
     Args:
-        lanes (dict): the chords of each lane that has any, in order of time; none overlaps another of its lane.
+        lanes (dict): the chords of each lane that has any, in order of time; none overlaps another of its
+            lane.
         length (`int`): ticks of the bar.
         limits (dict): for each voice that has notes the part of the bar in which its rests are printed.
 
@@ -45,7 +51,12 @@ def with_rests(lanes: dict[LaneName, list[Event]], length: int, limits: dict[int
     """
     rests: dict[LaneName, list[Span]] = {name: [] for name in lanes}
     for voice in {name.voice for name in lanes}:
-        _rest_voice({name: events for name, events in lanes.items() if name.voice == voice}, length, limits[voice], rests)
+        _rest_voice(
+            {name: events for name, events in lanes.items() if name.voice == voice},
+            length,
+            limits[voice],
+            rests,
+        )
     for staff in {name.staff for name in lanes}:
         here = {name: events for name, events in lanes.items() if name.staff == staff}
         for name in here:
@@ -55,7 +66,9 @@ def with_rests(lanes: dict[LaneName, list[Event]], length: int, limits: dict[int
     return {name: _segments(events, sorted(rests[name]), length) for name, events in lanes.items()}
 
 
-def _rest_voice(lanes: dict[LaneName, list[Event]], length: int, limits: Span, rests: dict[LaneName, list[Span]]) -> None:
+def _rest_voice(
+    lanes: dict[LaneName, list[Event]], length: int, limits: Span, rests: dict[LaneName, list[Span]]
+) -> None:
     """Add the rests of one voice to the lanes where they stand."""
     names = sorted(lanes, key=lambda name: name.number)
     for start, end in _gaps([event[:2] for events in lanes.values() for event in events], length):
@@ -70,7 +83,9 @@ def _with_room(rests: list[Span], others: list[list[Event]]) -> list[Span]:
     """What is left of the rests where fewer than two of the other lanes sound."""
     found: list[Span] = []
     for start, end in rests:
-        edges = sorted({start, end} | {t for events in others for event in events for t in event[:2] if start < t < end})
+        edges = sorted(
+            {start, end} | {t for events in others for event in events for t in event[:2] if start < t < end}
+        )
         for a, b in zip(edges, edges[1:], strict=False):
             if sum(any(event[0] <= a and b <= event[1] for event in events) for events in others) < 2:
                 if found and found[-1][1] == a:
@@ -90,7 +105,9 @@ def _share_rests(names: Iterable[LaneName], rests: dict[LaneName, list[Span]]) -
 
 def _fill_staff(lanes: dict[LaneName, list[Event]], length: int, rests: dict[LaneName, list[Span]]) -> None:
     """Add rests where the staff would otherwise be empty."""
-    shown = [event[:2] for events in lanes.values() for event in events] + [span for name in lanes for span in rests[name]]
+    shown = [event[:2] for events in lanes.values() for event in events] + [
+        span for name in lanes for span in rests[name]
+    ]
     names = sorted(lanes, key=lambda name: (name.number, name.voice))
     for start, end in _gaps(shown, length):
         before = [name for name in names if any(event[1] == start for event in lanes[name])]
@@ -118,14 +135,16 @@ def _segments(events: list[Event], rests: list[Span], length: int) -> list[Segme
     return sorted(filled)
 
 
-# Diatonic steps above C0 of the middle line of each staff (B4 and D3), and how far from a head the middle of a rest keeps.
+# Diatonic steps above C0 of the middle line of each staff (B4 and D3), and how far from a head the middle of
+# a rest keeps.
 MIDDLE_LINES = {1: 34, 2: 22}
 _SHORT_DISTANCE, _LONG_DISTANCE = 4, 3
 _LOWEST, _HIGHEST = 0, 69  # the octaves that MusicXML knows
 
 
 def rest_place(staff: int, is_long: bool, above: list[int], below: list[int]) -> int | None:
-    """Where a rest stands beside other voices, in diatonic steps above C0: out of the way of their heads, on a line of the staff or in its raster.
+    """Where a rest stands beside other voices, in diatonic steps above C0: out of the way of their heads, on
+    a line of the staff or in its raster.
 
     Args:
         staff (`int`): 1 or 2.

@@ -1,10 +1,12 @@
 """Naming pitches: C sharp or D flat, from the key, the notes around and the line.
 
-The names of a piece are those of ps13s1 of Meredith, "The ps13 pitch spelling algorithm" (Journal of New Music Research 35, 2006): every pitch
-class that sounds near a note is tried as a tonic, and votes with as many voices as it sounds for the letter that the note has
-above it. Two things are changed, since the key is known here (or found, `key_finding`): a tonic is named by its degree in the key of the piece,
-where Meredith names it by the first note; and a note that moves by a semitone in its voice gets votes for the next letter, so that raised
-notes rise and flattened ones fall, as in his second stage. What both give on Bach stands in docs/tokenizer.md.
+The names of a piece are those of ps13s1 of Meredith, "The ps13 pitch spelling algorithm" (Journal of New
+Music Research 35, 2006): every pitch class that sounds near a note is tried as a tonic, and votes with as
+many voices as it sounds for the letter that the note has above it. Two things are changed, since the key is
+known here (or found, `key_finding`): a tonic is named by its degree in the key of the piece, where Meredith
+names it by the first note; and a note that moves by a semitone in its voice gets votes for the next letter,
+so that raised notes rise and flattened ones fall, as in his second stage. What both give on Bach stands in
+docs/tokenizer.md.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from .score import DURATION, ONSET, PITCH, VOICE, Score
 from .vocabulary import TICKS_PER_QUARTER
 
 _BEFORE, _AFTER = 10, 42  # Meredith's best context, in notes
-# Shares of all votes for the letter beside the next note's and beside the last one's, a semitone away; chosen on Book I of the WTC (docs/LOG.md).
+# Shares of all votes for the letter beside the next note's and beside the last one's, a semitone away; chosen
+# on Book I of the WTC (docs/LOG.md).
 _INTO_NEXT, _FROM_LAST = 0.3, 0.1
 _LONGEST_REST = TICKS_PER_QUARTER  # a longer silence ends a line
 # Semitones above the tonic -> steps above it, as in his table.
@@ -44,7 +47,10 @@ def spell(score: Score) -> list[Name]:
     alters = _alters(classes[:, None], np.arange(7))  # (notes, 7)
     votes = np.where(np.abs(alters) <= 2, _votes(score.array, key), -1.0)
     letters = _along_the_lines(votes, score.array)
-    return [_name(*row) for row in zip(score.array[:, PITCH].tolist(), letters.tolist(), _pick(alters, letters), strict=True)]
+    return [
+        _name(*row)
+        for row in zip(score.array[:, PITCH].tolist(), letters.tolist(), _pick(alters, letters), strict=True)
+    ]
 
 
 def name_text(name: Name) -> str:
@@ -68,7 +74,9 @@ def _votes(array: np.ndarray, key: Key) -> np.ndarray:
     one_hot[np.arange(1, count + 1), classes] = 1
     sums = one_hot.cumsum(axis=0)  # (notes + 1, 12)
     place = np.arange(count)
-    near = sums[np.minimum(place + _AFTER, count)] - sums[np.maximum(place - _BEFORE, 0)]  # (notes, 12): how often each sounds
+    near = (
+        sums[np.minimum(place + _AFTER, count)] - sums[np.maximum(place - _BEFORE, 0)]
+    )  # (notes, 12): how often each sounds
     tonics = np.arange(12)
     tonic_letters = _LETTERS.index(key.tonic[0]) + _STEPS_ABOVE[(tonics - key.pitch_class) % 12]
     letters = (_STEPS_ABOVE[(classes[:, None] - tonics) % 12] + tonic_letters) % 7  # (notes, 12)
@@ -81,7 +89,8 @@ def _votes(array: np.ndarray, key: Key) -> np.ndarray:
 
 
 def _along_the_lines(votes: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """The letter (0-6) of each note: that of most votes, with those of its neighbours a semitone away, `(notes,)`."""
+    """The letter (0-6) of each note: that of most votes, with those of its neighbours a semitone away,
+    `(notes,)`."""
     first, second = _neighbours(array)
     step = array[second, PITCH] - array[first, PITCH]  # 1 or -1
     letters = votes.argmax(axis=1)
@@ -94,7 +103,8 @@ def _along_the_lines(votes: np.ndarray, array: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of notes a semitone apart that follow each other in a voice, as two arrays of row numbers. Of a chord the nearest counts."""
+    """Pairs of notes a semitone apart that follow each other in a voice, as two arrays of row numbers. Of a
+    chord the nearest counts."""
     pairs: list[tuple[int, int]] = []
     last: dict[int, list[tuple[int, int, int]]] = {}  # voice -> its latest notes: row, pitch, end
     rows = enumerate(array.tolist())
@@ -121,6 +131,8 @@ def _pick(alters: np.ndarray, letters: np.ndarray) -> list[int]:
 
 def _name(pitch: int, letter: int, alter: int) -> Name:
     octave = (pitch - alter) // 12 - 1
-    if octave < 0 and pitch >= 12:  # B sharp and B double sharp of 12 and 13, below the lowest octave that MusicXML knows
+    if (
+        octave < 0 and pitch >= 12
+    ):  # B sharp and B double sharp of 12 and 13, below the lowest octave that MusicXML knows
         return "C", pitch - 12, 0
     return _LETTERS[letter], alter, octave

@@ -1,4 +1,5 @@
-"""Which staff notes stand on, which rests are printed and where, and how stems point: pages worked out by hand."""
+"""Which staff notes stand on, which rests are printed and where, and how stems point: pages worked out by
+hand."""
 
 from __future__ import annotations
 
@@ -17,12 +18,21 @@ from tokenization.sounding import sounding
 
 def steady(*voices: tuple[int, tuple[int, ...]]) -> list[tuple[int, int, int, int]]:
     """Voices from the top, each as the length of its notes and their pitches."""
-    return [(length * i, length, pitch, voice) for voice, (length, pitches) in enumerate(voices) for i, pitch in enumerate(pitches)]
+    return [
+        (length * i, length, pitch, voice)
+        for voice, (length, pitches) in enumerate(voices)
+        for i, pitch in enumerate(pitches)
+    ]
 
 
 # A middle voice that falls from the right hand to the left and comes back, between a high and a low one.
 WANDERING = Score(
-    steady((48, (76, 77, 79, 77)), (12, (67, 65, 64, 62, 60, 57, 55, 53, 52, 53, 55, 57, 60, 62, 64, 65)), (48, (48, 45, 43, 41))), key="C major"
+    steady(
+        (48, (76, 77, 79, 77)),
+        (12, (67, 65, 64, 62, 60, 57, 55, 53, 52, 53, 55, 57, 60, 62, 64, 65)),
+        (48, (48, 45, 43, 41)),
+    ),
+    key="C major",
 )
 
 
@@ -43,7 +53,8 @@ def test_an_inner_voice_goes_from_hand_to_hand_inside_a_bar_and_back():
 def test_each_staff_of_a_bar_adds_up_and_a_moving_voice_leaves_no_rest_behind():
     for measure in ElementTree.fromstring(musicxml_text(WANDERING)).iter("measure"):
         assert measure.find("note/rest") is None
-    one = Score([(0, 24, 72, 0), (24, 24, 48, 0)], key="C major")  # one voice in both hands: its silences are printed where nothing else sounds
+    # One voice in both hands: its silences are printed where nothing else sounds.
+    one = Score([(0, 24, 72, 0), (24, 24, 48, 0)], key="C major")
     assert covered(one) == {(1, 96), (2, 96)}
 
 
@@ -63,68 +74,129 @@ def test_no_staff_has_a_gap_in_any_score():
         for bar in write_bars(score):
             for staff in {lane.staff for lane in bar.lanes}:
                 symbols = [s for lane in bar.lanes if lane.staff == staff for s in lane.symbols if s.shown]
-                assert len({t for s in symbols for t in range(s.start, s.start + s.ticks)}) == bar.end - bar.start
+                assert (
+                    len({t for s in symbols for t in range(s.start, s.start + s.ticks)})
+                    == bar.end - bar.start
+                )
 
 
 def test_what_a_hand_cannot_reach_goes_to_the_other():
-    wide = Score([(0, 96, 79, 0), (0, 96, 72, 1), (0, 96, 57, 2), (0, 96, 41, 3)], key="C major")  # a third voice 22 semitones below the first
+    # The third voice lies 22 semitones below the first; in the next, 19 above the lowest.
+    wide = Score([(0, 96, 79, 0), (0, 96, 72, 1), (0, 96, 57, 2), (0, 96, 41, 3)], key="C major")
     assert deal(wide).tolist() == [UPPER, UPPER, LOWER, LOWER]
-    close = Score([(0, 96, 64, 0), (0, 96, 60, 1), (0, 96, 55, 2), (0, 96, 36, 3)], key="C major")  # 19 above the lowest
+    close = Score([(0, 96, 64, 0), (0, 96, 60, 1), (0, 96, 55, 2), (0, 96, 36, 3)], key="C major")
     assert deal(close).tolist() == [UPPER, UPPER, UPPER, LOWER]
 
 
 def test_a_lone_tenor_in_the_treble_stands_on_the_upper_staff():
-    score = Score([*steady((24, (76, 77, 79, 76))), *((96 + 24 * i, 24, pitch, 1) for i, pitch in enumerate((76, 74, 72, 71))), (192, 96, 48, 2)])
+    score = Score(
+        [
+            *steady((24, (76, 77, 79, 76))),
+            *((96 + 24 * i, 24, pitch, 1) for i, pitch in enumerate((76, 74, 72, 71))),
+            (192, 96, 48, 2),
+        ]
+    )
     assert staves_of(score, 1) == [UPPER] * 4 and staves_of(score, 2) == [LOWER]
 
 
 def test_five_voices_leave_no_staff_empty_and_outer_ones_keep_their_hand():
     rng = random.Random(5)
-    rows = [(96 * bar + 24 * beat, 24, 84 - 9 * voice - rng.randrange(6), voice) for bar in range(8) for beat in range(4) for voice in range(5)]
+    rows = [
+        (96 * bar + 24 * beat, 24, 84 - 9 * voice - rng.randrange(6), voice)
+        for bar in range(8)
+        for beat in range(4)
+        for voice in range(5)
+    ]
     score = Score(rows, key="C major")
     assert all({lane.staff for lane in bar.lanes} == {UPPER, LOWER} for bar in write_bars(score))
     assert set(staves_of(score, 0)) == {UPPER} and set(staves_of(score, 4)) == {LOWER}
+    alone = Score([(0, 96, 72, 4), *((a + 96, *rest) for a, *rest in rows)], key="C major")
+    assert set(staves_of(alone, 4)) == {LOWER}  # a staff has four voices in notation programs
 
 
 def test_ledger_lines_are_counted_and_more_than_three_are_not_written_where_the_other_staff_needs_none():
     assert [ledger_lines(p, UPPER) for p in (60, 62, 64, 77, 79, 81, 57, 53)] == [1, 0, 0, 0, 0, 1, 2, 3]
     assert [ledger_lines(p, LOWER) for p in (60, 59, 43, 41, 40, 36, 64, 67)] == [1, 0, 0, 0, 1, 2, 2, 3]
-    low = Score(steady((24, (52, 50, 48, 45)), (24, (45, 43, 41, 38))), key="C major")  # both voices below the treble staff
+    # The left hand cannot reach both, but four ledger lines under the treble staff are worse.
+    assert deal(Score([(0, 96, 48, 0), (0, 96, 25, 1)], key="C major")).tolist() == [LOWER, LOWER]
+    # Both voices lie below the treble staff.
+    low = Score(steady((24, (52, 50, 48, 45)), (24, (45, 43, 41, 38))), key="C major")
     assert set(deal(low).tolist()) == {LOWER}
+
+
+def test_a_hand_is_not_idle_while_the_other_holds_two_voices():
+    assert set(staves_of(Score(steady((48, (67, 69)), (48, (62, 62))), key="C major"), 1)) == {LOWER}
 
 
 def test_a_score_without_notes_and_one_of_a_single_voice():
     assert deal(Score([])).tolist() == []
     assert deal(Score(steady((24, (72, 74, 76, 77))))).tolist() == [UPPER] * 4
     assert deal(Score(steady((24, (43, 45, 41, 40))))).tolist() == [LOWER] * 4
+    assert (
+        deal(Score(steady((24, (62, 64, 65, 64))))).tolist() == [UPPER] * 4
+    )  # no ledger line above, two below
 
 
 def test_rests_of_a_voice_stand_where_it_goes_on_and_long_silences_are_left_out():
     upper, lower, other = LaneName(1, 0, 1), LaneName(1, 0, 2), LaneName(0, 0, 1)
-    lanes = {upper: [(0, 24, [1])], lower: [(48, 96, [2])], other: [(0, 96, [3])], LaneName(2, 0, 2): [(0, 96, [4])]}
+    lanes = {
+        upper: [(0, 24, [1])],
+        lower: [(48, 96, [2])],
+        other: [(0, 96, [3])],
+        LaneName(2, 0, 2): [(0, 96, [4])],
+    }
     everything = dict.fromkeys((0, 1, 2), (0, 96))
-    shown = {name: [s[:2] for s in segments if s.shown and not s.notes] for name, segments in with_rests(lanes, 96, everything).items()}
+    shown = {
+        name: [s[:2] for s in segments if s.shown and not s.notes]
+        for name, segments in with_rests(lanes, 96, everything).items()
+    }
     assert shown[lower] == [(24, 48)] and not shown[upper] and not shown[other]
     entering = with_rests({other: [(0, 96, [3])], upper: [(60, 96, [1])]}, 96, {0: (0, 96), 1: (48, 96)})
     assert [s for s in entering[upper] if not s.notes] == [(0, 48, [], False), (48, 60, [], True)]
 
 
+def test_a_voice_that_was_silent_for_a_bar_rests_only_in_the_beat_of_its_entry_and_its_end():
+    upper, lower = steady((24, (79, 81, 83, 81) * 4)), [(24 * i, 24, 48, 2) for i in range(16)]
+    # In bar 2 the middle voice sounds from the second half of beat 2 into beat 3.
+    middle = [(96 + 36, 12, 72, 1), (96 + 48, 12, 71, 1)]
+    bars = write_bars(Score([*upper, *middle, *lower], key="C major"))
+    assert [[lane.voice for lane in bar.lanes] for bar in bars] == [[0, 2], [0, 1, 2], [0, 2], [0, 2]]
+    rests = [(s.start, s.ticks, s.shown) for s in bars[1].lanes[1].symbols if not s.notes]
+    assert rests == [(0, 24, False), (24, 12, True), (60, 12, True), (72, 24, False)]
+    earlier = [(24, 24, 72, 1), *middle]  # not silent for a bar: all its rests are printed
+    rests = [
+        s
+        for s in write_bars(Score([*upper, *earlier, *lower], key="C major"))[1].lanes[1].symbols
+        if not s.notes
+    ]
+    assert [(s.start, s.shown) for s in rests] == [(0, True), (24, True), (60, True), (72, False)]
+
+
 def test_rests_with_no_room_are_left_out_and_shared_ones_printed_once():
     names = [LaneName(voice, 0, 1) for voice in range(3)]
-    crowded = with_rests({names[0]: [(0, 96, [0])], names[1]: [(0, 48, [1])], names[2]: [(0, 96, [2])]}, 96, dict.fromkeys(range(3), (0, 96)))
+    crowded = with_rests(
+        {names[0]: [(0, 96, [0])], names[1]: [(0, 48, [1])], names[2]: [(0, 96, [2])]},
+        96,
+        dict.fromkeys(range(3), (0, 96)),
+    )
     assert not [s for s in crowded[names[1]] if s.shown and not s.notes]
-    same = with_rests({names[0]: [(0, 48, [0])], names[1]: [(0, 48, [1])]}, 96, dict.fromkeys(range(3), (0, 96)))
+    same = with_rests(
+        {names[0]: [(0, 48, [0])], names[1]: [(0, 48, [1])]}, 96, dict.fromkeys(range(3), (0, 96))
+    )
     assert [sum(s.shown and not s.notes for s in same[name]) for name in names[:2]] == [1, 0]
 
 
 def test_rests_keep_clear_of_the_heads_beside_them():
     assert rest_place(1, False, [], []) is None
-    assert rest_place(1, False, above=[36], below=[]) == 32 and rest_place(1, False, above=[33], below=[]) == 28  # under a low upper voice
-    assert rest_place(1, True, above=[], below=[38]) == 42 and rest_place(2, False, above=[], below=[10]) == 24
+    assert rest_place(1, False, above=[36], below=[]) == 32
+    assert rest_place(1, False, above=[33], below=[]) == 28  # under a low upper voice
+    assert rest_place(1, True, above=[], below=[38]) == 42
+    assert rest_place(2, False, above=[], below=[10]) == 24
 
 
 def test_stems_divide_two_voices_and_follow_the_pitch_of_one_alone():
-    rows = steady((24, (77, 79, 81, 79, 64, 67, 74, 77)), (48, (72, 71)), (96, (48, 41)))  # the middle voice has notes in the first bar only
+    # The middle voice has notes in the first bar only.
+    rows = steady((24, (77, 79, 81, 79, 64, 67, 74, 77)), (48, (72, 71)), (96, (48, 41)))
     stems: dict[str, list[str | None]] = {}
     for note in ElementTree.fromstring(musicxml_text(Score(rows, key="C major"))).iter("note"):
         if note.find("pitch") is not None:

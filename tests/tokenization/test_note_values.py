@@ -12,7 +12,8 @@ SHORT = {"64th": "64", "32nd": "32", "16th": "16", "eighth": "8", "quarter": "4"
 
 
 def written(meter: str, *lengths: int, first: int = 0) -> list[Symbol]:
-    """The symbols of a voice whose notes (positive) and rests (negative) follow each other from `first` on, in ticks."""
+    """The symbols of a voice whose notes (positive) and rests (negative) follow each other from `first` on,
+    in ticks."""
     numerator, denominator = map(int, meter.split("/"))
     rows, now = [], first
     for length in lengths:
@@ -27,7 +28,12 @@ def spelled(symbols: list[Symbol]) -> str:
     """`4.~8 r8`: a dotted quarter tied to an eighth, an eighth rest."""
     text = ""
     for symbol in symbols:
-        text += ("" if symbol.notes else "r") + SHORT[symbol.value] + "." * symbol.dots + ("~" if symbol.tied_to else " ")
+        text += (
+            ("" if symbol.notes else "r")
+            + SHORT[symbol.value]
+            + "." * symbol.dots
+            + ("~" if symbol.tied_to else " ")
+        )
     return text.strip()
 
 
@@ -59,13 +65,17 @@ def beamed(symbols: list[Symbol]) -> list[int]:
         ("4/8", 8, [2, 2, 2, 2]),
     ],
 )
-def test_plain_eighths_are_one_head_each_under_the_beams_of_the_meter(meter: str, eighths: int, beams: list[int]):
+def test_plain_eighths_are_one_head_each_under_the_beams_of_the_meter(
+    meter: str, eighths: int, beams: list[int]
+):
     symbols = written(meter, *[12] * eighths)
     assert spelled(symbols) == " ".join(["8"] * eighths)
     assert beamed(symbols) == beams
 
 
-@pytest.mark.parametrize(("meter", "notes", "beams"), [("6/16", 12, [3, 3, 3, 3]), ("12/16", 24, [3] * 8), ("3/16", 6, [3, 3])])
+@pytest.mark.parametrize(
+    ("meter", "notes", "beams"), [("6/16", 12, [3, 3, 3, 3]), ("12/16", 24, [3] * 8), ("3/16", 6, [3, 3])]
+)
 def test_sixteenths_in_meters_of_sixteenths(meter: str, notes: int, beams: list[int]):
     symbols = written(meter, *[6] * notes)
     assert spelled(symbols) == " ".join(["16"] * notes) and beamed(symbols) == beams
