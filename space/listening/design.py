@@ -106,11 +106,11 @@ def design(
         made.append((clip, Clip(SHUFFLED, name, clip.bars, _shuffled(clip.score, rng)), True))
     swapped = rng.permutation(len(made)) % 2 == 1  # Bach second in half of them
     order = rng.permutation(len(made))
-    return [_trial(*made[i], bool(swapped[i])) for i in order]
-
-
-def _trial(bach: Clip, other: Clip, catch: bool, swapped: bool) -> Trial:
-    return Trial(other, bach, catch) if swapped else Trial(bach, other, catch)
+    trials_made = []
+    for i in order:
+        first, second, catch = made[i]
+        trials_made.append(Trial(second, first, catch) if swapped[i] else Trial(first, second, catch))
+    return trials_made
 
 
 def _drawn(pieces: Sequence[tuple[str, Score]], count: int, rng: np.random.Generator) -> list[tuple[str, Score]]:
