@@ -96,7 +96,10 @@ def _read_config(path: Path, source: str) -> MusicGPTConfig:
     kind = data.get("model_type") if isinstance(data, dict) else None
     if kind != MusicGPTConfig.model_type:
         raise ModelError(f"{source} holds {f'a model of type {str(kind)[:40]!r}' if kind else 'no model'}, not {MusicGPTConfig.model_type}.")
-    config = MusicGPTConfig(**{name: data[name] for name in _fields(MusicGPTConfig) if name in data})
+    dtype = data.get("dtype", data.get("torch_dtype"))
+    config = MusicGPTConfig(
+        **{name: data[name] for name in _fields(MusicGPTConfig) if name in data}, dtype=dtype if dtype in _DTYPES.values() else None
+    )
     usual = MusicGPTConfig()
     for name in _VOCABULARY:
         if getattr(config, name) != getattr(usual, name):
@@ -118,12 +121,12 @@ def _with_weights(config: MusicGPTConfig, path: Path, source: str) -> MusicGPTFo
     from modeling_musicgpt import MusicGPTForCausalLM
     from modeling_musicgpt.generation_musicgpt import musical_generation_config
 
-    dtype = _check_header(config, path, source)
+    stored = _check_header(config, path, source)
     tensors = load_file(path)
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ModelError(f"The weights in {source} are damaged: {name} holds values that are no numbers.")
-    model = MusicGPTForCausalLM(config).to(dtype)
+    model = MusicGPTForCausalLM(config).to(config.dtype or stored)  # shipped weights are stored as float16 and run in float32
     model.load_state_dict(tensors, strict=False)  # the names were compared
     model.tie_weights()
     model.generation_config = musical_generation_config(config)

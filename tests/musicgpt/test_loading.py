@@ -102,6 +102,8 @@ def test_what_is_right_is_loaded_bit_for_bit_and_nothing_else_of_the_folder_coun
     for dtype in (torch.float16, torch.bfloat16):
         theirs.to(dtype).save_pretrained(folder)
         assert load_model(folder).dtype == dtype
+        edit_config(folder, dtype="float32")  # stored in half the room, run in float32
+        assert load_model(folder).dtype == torch.float32
 
 
 def test_a_part_of_the_fuzz_finds_nothing(tiny_model_folder, tmp_path):
