@@ -30,8 +30,15 @@ def blocks(readme: Path = README) -> list[Block]:
     return found
 
 
+def _loosely(text: str) -> str:
+    """The pattern of a part of a line."""
+    spaced = re.sub(r"=+", "=+", re.sub(r"(?:\\\s)+", r"\\s+", re.escape(text)).replace(r"\.", "."))
+    return re.sub(r"[\d.,]*\d", r"[\\d.,]*\\d", spaced)
+
+
 def missing_lines(shown: str, printed: str) -> list[str]:
-    """The lines of a shown output that a command did not print, loosely: in order, any number for a number, any run of spaces for one.
+    """The lines of a shown output that a command did not print, loosely: in order, any number for a number, any run of spaces for one, any of `=`
+    for one, anything for `...`.
 
     Args:
         shown (`str`): from the README.
@@ -39,7 +46,7 @@ def missing_lines(shown: str, printed: str) -> list[str]:
     """
     lines, missing, at = printed.splitlines(), [], 0
     for line in filter(str.strip, shown.splitlines()):
-        pattern = re.compile(r"\s*" + re.sub(r"[\d.,]*\d", r"[\\d.,]*\\d", re.sub(r"(?:\\\s)+", r"\\s+", re.escape(line.strip()).replace(r"\.", "."))))
+        pattern = re.compile(r"\s*" + ".*".join(map(_loosely, line.strip().split("..."))))
         place = next((i for i in range(at, len(lines)) if pattern.match(lines[i])), None)
         if place is None:
             missing.append(line)

@@ -2,7 +2,8 @@
 
 Python blocks share one process, so that a later one may use what an earlier one made, as a reader would. Shell blocks are run with
 `make` and `musicgpt` of this environment. A comment before a block says where it cannot be run as it stands: `<!-- test: corpus -->` (make
-only shows what it would do: the corpus may be missing), `<!-- test: install -->` (nothing is installed here),
+only shows what it would do: the corpus may be missing), `<!-- test: suite -->` (make
+only shows that it would run this suite), `<!-- test: install -->` (nothing is installed here),
 `<!-- test: serve -->` (started, waited for, ended), `<!-- test: client -->` (run while that server runs), `<!-- test: output -->` (what the block before
 it prints, compared loosely), `<!-- test: illustration -->` (no command: a text to be read). `tests/fresh/walk_readme.py` runs them all in a fresh clone.
 """
@@ -23,7 +24,7 @@ import pytest
 
 from tests.readme_blocks import README, Block, blocks, missing_lines
 
-KINDS = (None, "corpus", "install", "serve", "client", "illustration")
+KINDS = (None, "suite", "corpus", "install", "serve", "client", "illustration")
 SHELL = [b for b in blocks() if b.language == "bash"]
 PYTHON = [b for b in blocks() if b.language == "python" and b.how is None]
 CLIENTS = [b for b in blocks() if b.how == "client"]
@@ -53,7 +54,13 @@ def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
 
 def test_every_block_is_run_or_says_why_not():
     assert len(SHELL) >= 2 and len(PYTHON) >= 4
-    assert SHELL[0].code == "make generate\n"  # the first thing a reader sees is the first thing to run
+    # The first things a reader sees are the first things to run, each with its last lines, before any other text.
+    assert [block.code for block in SHELL[:2]] == ["make generate\n", "make test\n"]
+    assert all(block.shown for block in SHELL[:2])
+    assert re.match(r"# MusicGPT\n\n```bash\nmake generate\n```\n", README.read_text(encoding="utf-8"))
+    ends = [block.shown.splitlines()[-1] for block in SHELL[:2]]
+    assert missing_lines(ends[0], "1 piece, 12 new notes, 3 s in all") == []
+    assert f'@echo "{ends[1]}"' in (README.parent / "Makefile").read_text(encoding="utf-8")
     for block in blocks():
         assert block.language in ("bash", "python") or block.how == "illustration", block
         assert block.how in KINDS, block
@@ -64,6 +71,8 @@ def test_outputs_are_compared_loosely_but_compared():
     shown = "3 pieces, 1.5 s\n  wrote out/a.mid\n"
     assert missing_lines(shown, "first\n12 pieces, 1,234.56 s\nother\n wrote   out/a.mid\n") == []
     assert missing_lines(shown, "wrote out/a.mid\n3 pieces, 1.5 s\n") == ["  wrote out/a.mid"]  # in another order
+    assert missing_lines("=== 9 passed, ... in 3.5s ===", "a\n===== 1402 passed, 1 skipped, 3 warnings in 448.15s =====\n") == []
+    assert missing_lines("=== 9 passed, ... in 3.5s ===", "=== 1 failed, 9 passed, 1 skipped in 448.15s ===\n") != []
     assert missing_lines(shown, "no pieces\n") == ["3 pieces, 1.5 s", "  wrote out/a.mid"]
 
 
@@ -79,7 +88,7 @@ def test_shell_blocks(block, workplace):
     if block.how == "serve":
         _serve(block, folder, environment)
         return
-    if block.how == "corpus":
+    if block.how in ("corpus", "suite"):
         environment = dict(environment, README_MAKE_FLAGS="-n")
     result = subprocess.run(
         ["bash", "-euc", block.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL
@@ -89,7 +98,9 @@ def test_shell_blocks(block, workplace):
     if "generate" in block.code and block.how is None:
         written = re.findall(r"wrote (\S+)", result.stdout)
         assert written and all((folder / name).stat().st_size > 500 for name in written), result.stdout
-    if block.shown:
+    if block.how == "suite":
+        assert "pytest -n 2" in result.stdout
+    elif block.shown:
         assert missing_lines(block.shown, result.stdout.replace(f"{folder}/", "")) == [], result.stdout
 
 

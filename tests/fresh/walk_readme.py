@@ -4,8 +4,8 @@
 
 Shell blocks run in the clone with its `.venv/bin` on the path. Python blocks share one process of that environment. An output that
 the README shows is compared loosely (any number for a number). What the comment before a block means:
-`install` is run here and only looked at in the suite, `serve` is started, asked for its page and left running for `client`, `corpus` is run where the
-corpus lies beside this repository and else shown by `make -n`. Not part of the suite: it installs everything anew (minutes, 2 GB, given back).
+`suite` and `install` are run here and only looked at in the suite, `serve` is started, asked for its page and left running for `client`, `corpus` is run where the
+corpus lies beside this repository and else shown by `make -n`. Not part of the suite: it installs everything anew and runs the suite (half an hour, 2 GB, given back).
 """
 
 from __future__ import annotations
