@@ -2,7 +2,8 @@
 
 As Gould, "Behind Bars": beams show the beat, three eighths in 6/8 and six in 6/4; where a half bar or a half
 note of 4/4, 2/2 and 3/2 holds nothing shorter than eighths they are joined in fours. In 3/4 and 2/4 eighths
-stay in pairs, as the editions of the preludes have them.
+stay in pairs, as the editions of the preludes have them. Between 32nds only the first beam goes on over an
+eighth.
 """
 
 from __future__ import annotations
@@ -74,14 +75,22 @@ def _beam_group(group: list[Symbol], offset: int) -> None:
         for i, symbol in enumerate(group):
             if BEAMS[symbol.value] < level:
                 continue
-            before = i > 0 and BEAMS[group[i - 1].value] >= level
-            after = i + 1 < len(group) and BEAMS[group[i + 1].value] >= level
+            before = i > 0 and _joined(group[i - 1], symbol, level, offset)
+            after = i + 1 < len(group) and _joined(symbol, group[i + 1], level, offset)
             if before or after:
                 name = "continue" if before and after else "end" if before else "begin"
             else:  # a hook points to what completes the longer value: backwards after a dotted note
                 completes = (symbol.start + offset) % (2 * symbol.ticks) > 0
                 name = "backward hook" if i > 0 and (completes or i + 1 == len(group)) else "forward hook"
             symbol.beams.append(name)
+
+
+def _joined(one: Symbol, other: Symbol, level: int, offset: int) -> bool:
+    """Whether the beam of a level goes on from a note to the next one under the same first beam: between 32nds and
+    shorter notes only the first goes over an eighth's place."""
+    counts = (BEAMS[one.value], BEAMS[other.value])
+    at_eighth = (other.start + offset) % (_QUARTER // 2) == 0
+    return min(counts) >= level and not (level > 1 and min(counts) > 2 and at_eighth)
 
 
 def beam_groups(symbols: list[Symbol]) -> list[list[Symbol]]:

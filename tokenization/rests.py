@@ -2,9 +2,9 @@
 
 A voice that has notes in a bar rests where none of them sounds, on the staff on which it goes on, else on the
 one on which it stopped. A silence that lasts for a bar and more is left out but for the beat in which the
-voice stops or enters, and so is a rest where two other voices sound on the staff. Rests that several voices
-have at the same time are printed once. Each staff adds up: what no printed note or rest fills becomes a rest
-of the voice that sounded last.
+voice stops or enters, and so is a rest where two other voices sound on the staff. A rest that another voice's
+rest covers is not printed. Each staff adds up: what no printed note or rest fills becomes a rest of the voice
+that sounded last.
 """
 
 from __future__ import annotations
@@ -96,11 +96,15 @@ def _with_room(rests: list[Span], others: list[list[Event]]) -> list[Span]:
 
 
 def _share_rests(names: Iterable[LaneName], rests: dict[LaneName, list[Span]]) -> None:
-    """Of rests of the same time on a staff one is printed."""
-    printed: set[Span] = set()
-    for name in sorted(names):
-        rests[name] = [span for span in rests[name] if span not in printed]
-        printed.update(rests[name])
+    """Of the rests of a staff those are left out that another voice's rest covers; of equal ones the highest
+    voice's stays."""
+    longest = sorted((a - b, name, (a, b)) for name in names for a, b in rests[name])
+    printed: list[Span] = []
+    for _, name, (start, end) in longest:
+        if any(a <= start and end <= b for a, b in printed):
+            rests[name].remove((start, end))
+        else:
+            printed.append((start, end))
 
 
 def _fill_staff(lanes: dict[LaneName, list[Event]], length: int, rests: dict[LaneName, list[Span]]) -> None:
@@ -135,10 +139,11 @@ def _segments(events: list[Event], rests: list[Span], length: int) -> list[Segme
     return sorted(filled)
 
 
-# Diatonic steps above C0 of the middle line of each staff (B4 and D3), and how far from a head the middle of
-# a rest keeps.
+# Diatonic steps above C0 of the middle line of each staff (B4 and D3).
 MIDDLE_LINES = {1: 34, 2: 22}
-_SHORT_DISTANCE, _LONG_DISTANCE = 4, 3
+# How far, in steps, the middle of a rest keeps from a head. Half rests and longer are flat, and verovio draws
+# them a line higher than told.
+_DISTANCE, _LONG_ABOVE, _LONG_BELOW = 4, 3, 5
 _LOWEST, _HIGHEST = 0, 69  # the octaves that MusicXML knows
 
 
@@ -154,11 +159,11 @@ def rest_place(staff: int, is_long: bool, above: list[int], below: list[int]) ->
     Returns:
         The step; `None`, the middle of the staff, where nothing sounds beside it.
     """
-    middle, distance = MIDDLE_LINES[staff], _LONG_DISTANCE if is_long else _SHORT_DISTANCE
+    middle = MIDDLE_LINES[staff]
     if above and len(above) >= len(below):
-        place = min(middle - 2, min(above) - distance)
+        place = min(middle - 2, min(above) - (_LONG_BELOW if is_long else _DISTANCE))
         return max(_LOWEST + (middle - _LOWEST) % 2, place - (place - middle) % 2)
     if below:
-        place = max(middle + 2, max(below) + distance)
+        place = max(middle + 2, max(below) + (_LONG_ABOVE if is_long else _DISTANCE))
         return min(_HIGHEST - (_HIGHEST - middle) % 2, place + (place - middle) % 2)
     return None

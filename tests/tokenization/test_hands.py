@@ -184,6 +184,10 @@ def test_rests_with_no_room_are_left_out_and_shared_ones_printed_once():
         {names[0]: [(0, 48, [0])], names[1]: [(0, 48, [1])]}, 96, dict.fromkeys(range(3), (0, 96))
     )
     assert [sum(s.shown and not s.notes for s in same[name]) for name in names[:2]] == [1, 0]
+    inside = with_rests(
+        {names[0]: [(24, 96, [0])], names[1]: [(48, 96, [1])]}, 96, dict.fromkeys(range(3), (0, 96))
+    )
+    assert [s[:2] for name in names[:2] for s in inside[name] if s.shown and not s.notes] == [(0, 48)]
 
 
 def test_rests_keep_clear_of_the_heads_beside_them():
@@ -191,6 +195,7 @@ def test_rests_keep_clear_of_the_heads_beside_them():
     assert rest_place(1, False, above=[36], below=[]) == 32
     assert rest_place(1, False, above=[33], below=[]) == 28  # under a low upper voice
     assert rest_place(1, True, above=[], below=[38]) == 42
+    assert rest_place(1, True, above=[33], below=[]) == 28 and rest_place(1, True, above=[29], below=[]) == 24
     assert rest_place(2, False, above=[], below=[10]) == 24
 
 

@@ -192,6 +192,14 @@ def test_hooks_point_to_what_they_complete():
     assert second(6, 18, 12, 36)[:3] == ["forward hook", "", ""]
 
 
+def test_between_32nds_only_the_first_beam_goes_over_an_eighth():
+    symbols = written("3/8", *[3] * 12)
+    assert beamed(symbols) == [12]
+    group = ["begin", "continue", "continue", "end"]
+    assert [s.beams[1] for s in symbols] == [s.beams[2] for s in symbols] == group * 3
+    assert [s.beams[1] for s in written("3/8", *[6] * 6)] == ["begin", *["continue"] * 4, "end"]
+
+
 def test_triplets_are_bracketed_once_and_only_where_no_beam_shows_them():
     symbols = written("4/4", 8, 8, 8, 16, 8, 4, 4, 4, 4, 4, 4, -24)
     marks = [(s.tuplet, s.bracket) for s in symbols if s.tuplet]
