@@ -32,6 +32,8 @@ class RunArguments:
     """Go on from the last whole checkpoint in `output_dir`, if there is one."""
     overwrite: bool = False
     """Delete an earlier run in `output_dir` first."""
+    allow_changed_data: bool = False
+    """Go on although the pieces are not those that the run began with."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
     """Autocast; `auto` leaves it to accelerate's configuration (`accelerate config`, `accelerate launch --mixed_precision`)."""
     deterministic: bool = True

@@ -1,14 +1,13 @@
 """Checkpoints: folders of safetensors and JSON, written whole or not at all, verified when read.
 
 A run's folder holds `checkpoints/step-00001200/` with `model.safetensors` and the config as `from_pretrained` wants them,
-`training.safetensors` (weights, optimizer and average as training left them) and `training.json` (step, epoch, scalars, and the
-SHA-256 of every other file). Nothing is pickled.
+`training.safetensors` (weights, optimizer and average as training left them), `training.json` (step, epoch, scalars, arguments, and
+what each piece was) and `SHA256SUMS` of all these files, which `sha256sum -c` reads. Nothing is pickled.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -16,12 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenization.folders import file_sha256
+
 from .errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
 
-STATE, TENSORS = "training.json", "training.safetensors"
+STATE, TENSORS, SUMS = "training.json", "training.safetensors", "SHA256SUMS"
 
 
 def step_folder(folder: Path, step: int) -> Path:
@@ -114,21 +115,25 @@ def unflatten(leaves: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_state(folder: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
-    """Write `training.safetensors` and, last, `training.json` with the SHA-256 of every file beside it."""
+    """Write `training.safetensors` and `training.json` and, last, the SHA-256 of every file in the folder."""
     from safetensors.torch import save_file
 
     # Tied weights share memory, which safetensors refuses: each name gets its own copy.
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, folder / TENSORS)
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    (folder / STATE).write_text(json.dumps({**state, "sha256": files}, indent=1), encoding="utf-8")
+    (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    lines = [f"{file_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.is_file()]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _sums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file as it was written; a checkpoint of version 0.1.0 has them in `training.json`, without its own."""
+    if not (folder / SUMS).is_file():
+        return json.loads((folder / STATE).read_text(encoding="utf-8"))["sha256"]
+    pairs = [line.split("  ", 1) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
+    sums = {name: digest for digest, name in pairs}
+    if not {STATE, TENSORS} <= sums.keys():
+        raise CheckpointError(f"The checkpoint {folder.name} is damaged: {SUMS} does not name every file.")
+    return sums
 
 
 def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -141,11 +146,10 @@ def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     from safetensors.torch import load_file
 
     try:
-        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        for name, digest in state.pop("sha256").items():
-            if _sha256(folder / name) != digest:
+        for name, digest in _sums(folder).items():
+            if file_sha256(folder / name) != digest:
                 raise CheckpointError(f"The checkpoint {folder.name} is damaged: {name} is not what was written.")
-        return load_file(folder / TENSORS), state
+        return load_file(folder / TENSORS), json.loads((folder / STATE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(
             f"The checkpoint {folder.name} is not whole: {Path(error.filename or '').name} is missing."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +34,14 @@ class Piece:
     unit: str
     tempo: float | None = None
     times: float = 1.0
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that training takes from it."""
+        score = self.score
+        about = [self.name, self.unit, self.tempo, self.times, score.form, score.tempo_class, str(score.key), [str(m) for m in score.meters]]
+        digest = hashlib.sha256(json.dumps(about, default=str).encode())
+        digest.update(np.ascontiguousarray(score.array, dtype="<i8").tobytes())
+        return digest.hexdigest()
 
     @property
     def num_notes(self) -> int:

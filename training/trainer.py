@@ -529,6 +529,7 @@ class Trainer:
                 "optimizer_groups": optimizers["param_groups"],
                 "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
                 "arguments": self._own_arguments(),
+                "pieces": self._fingerprints(),
             }
             folder = self.folder / "checkpoints"
             with self._weights():
@@ -576,6 +577,7 @@ class Trainer:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
 
         self._check_same_run(path, state["arguments"])
+        self._check_same_data(path, state.get("pieces"))
         nested = checkpoints.unflatten(tensors)
         optimizers = {"state": nested.get("optimizer", {}), "param_groups": state["optimizer_groups"]}
         whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -619,6 +621,38 @@ class Trainer:
             raise CheckpointError(
                 f"{path.name} was trained with --seed {before['run']['seed']}, not {now['run']['seed']}."
             )
+
+    def _fingerprints(self) -> dict[str, dict[str, str]]:
+        """What each piece is, by split and name."""
+        splits = {"train": self.train_pieces, "validation": self.validation_pieces}
+        return {split: {piece.name: piece.fingerprint() for piece in pieces} for split, pieces in splits.items()}
+
+    def _check_same_data(self, path: Path, before: dict[str, dict[str, str]] | None) -> None:
+        """A resumed run must have the pieces that it began with.
+
+        Raises:
+            CheckpointError: naming those that differ; not with `allow_changed_data`.
+        """
+        if before is None:
+            self.say(f"{path.name} does not say which pieces it was trained on: written before fingerprints were kept, it goes on unchecked.")
+            return
+        changes = []
+        for split, now in self._fingerprints().items():
+            then = before.get(split, {})
+            for what, names in (
+                ("gone", then.keys() - now.keys()),
+                ("new", now.keys() - then.keys()),
+                ("changed", {name for name in then.keys() & now.keys() if then[name] != now[name]}),
+            ):
+                if names:
+                    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                    changes.append(f"{what} in {split}: {', '.join(sorted(names)[:3])}{more}")
+        if not changes:
+            return
+        told = f"{path.name} was trained on other data ({'; '.join(changes)})"
+        if not self.arguments.run.allow_changed_data:
+            raise CheckpointError(f"{told}: bring it back, go on all the same with --allow_changed_data true, or begin anew with --overwrite true.")
+        self.say(f"{told}; going on as --allow_changed_data says.")
 
     # -- the end -----------------------------------------------------------------------------------------------------------
 

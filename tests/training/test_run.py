@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,8 +171,6 @@ def test_two_processes_train_to_the_same_loss(built, tmp_path):
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(whole_run, tmp_path, capsys):
-    import shutil
-
     whole, values = whole_run
     run = tmp_path / "run"
     shutil.copytree(whole, run)
@@ -200,6 +200,53 @@ def test_a_resumed_run_must_be_the_same_run(whole_run, tmp_path):
             Trainer(Arguments.from_dict(changed)).run()
     with pytest.raises(ArgumentsError, match="--resume is false"):
         Trainer(Arguments.from_dict({**values, "run": {**values["run"], "resume": False}})).run()
+
+
+def test_changed_data_is_named_and_refused(tmp_path, capsys):
+    pieces = make_pieces(6)
+    values = run_values(tmp_path / "run", fit__epochs=1)
+
+    def train(train_pieces, **run) -> None:
+        given = {"train": train_pieces, "validation": pieces[:1]}
+        Trainer(Arguments.from_dict({**values, "run": {**values["run"], **run}}), given).run()
+
+    train(pieces)
+    train(pieces)  # the same: nothing to say
+    array = pieces[2].score.array.copy()
+    array[0, 1] += 6
+    other = replace(pieces[2], score=pieces[2].score.replace(notes=array))
+    for changed, words in (
+        ([*pieces[:2], other, *pieces[3:]], "changed in train: piece02"),
+        (pieces[:-1], "gone in train: piece05"),
+        ([*pieces, replace(pieces[0], name="more")], "new in train: more"),
+        ([replace(pieces[0], times=2.0), *pieces[1:]], "changed in train: piece00"),
+    ):
+        with pytest.raises(CheckpointError, match=f"{words}.*--allow_changed_data"):
+            train(changed)
+    capsys.readouterr()
+    train(changed, allow_changed_data=True)
+    assert "changed in train: piece00" in capsys.readouterr().err
+
+
+def test_every_file_of_a_checkpoint_is_verified(tmp_path):
+    def fill(path: Path) -> None:
+        (path / "config.json").write_text("{}")
+        checkpoints.write_state(path, {"w": torch.zeros(3)}, {"step": 1})
+
+    for name in ("config.json", "training.safetensors", "training.json", "SHA256SUMS"):
+        folder = tmp_path / name / "step-1"
+        checkpoints.write_folder(folder, fill)
+        assert checkpoints.read_state(folder)[1] == {"step": 1}
+        if shutil.which("sha256sum"):
+            subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+        path, was = folder / name, (folder / name).read_bytes()
+        path.write_bytes(was.replace(b'"step": 1', b'"step": 7') if name == "training.json" else was[:-2])
+        assert path.read_bytes() != was
+        with pytest.raises(CheckpointError, match="is damaged"):
+            checkpoints.read_state(folder)
+        path.unlink()
+        with pytest.raises(CheckpointError):
+            checkpoints.read_state(folder)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
