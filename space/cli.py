@@ -36,6 +36,9 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     """
     # Gradio would otherwise report its use and ask for newer versions.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    if os.environ.get("SPACE_ID"):
+        # On the Hub every request comes through its proxy, which says whose it is; the quotas go by that address.
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
     if zero_gpu:
         import spaces  # noqa: F401  must come before torch
