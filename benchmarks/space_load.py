@@ -73,7 +73,7 @@ def started() -> Iterator[tuple[str, int]]:
             yield found[0], process.pid
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)  # on a machine that has much to do
 
 
 class Visitor(threading.Thread):
@@ -170,6 +170,8 @@ class Watch(threading.Thread):
         self.health = healthy(self.url)
         beside = sum(process.memory_info().rss for process in self.children()) / 2**20
         self.memory.append((pieces, self.health["memory_megabytes"], beside))
+        if len(self.memory) % 10 == 1 or self.done.is_set():
+            tqdm.write(f"after {pieces:5} pieces: server {self.health['memory_megabytes']:.0f} MB, its processes {beside:.0f} MB")
 
     def run(self) -> None:
         """Until `done`."""
@@ -181,13 +183,6 @@ class Watch(threading.Thread):
                     last = time.monotonic()
                     rng.choice(self.children()).kill()
                     self.killed += 1
-
-    def report(self) -> None:
-        """Print what was seen."""
-        print(f"{self.killed} processes killed, {self.health['processes_replaced']} replaced; files on the server: {self.health['files_megabytes']} MB")
-        for share in (0.1, 0.25, 0.5, 0.75, 1.0):
-            pieces, server, beside = self.memory[round(share * (len(self.memory) - 1))]
-            print(f"after {pieces:5} pieces: server {server:.0f} MB, its processes {beside:.0f} MB")
 
 
 def main() -> int:
@@ -220,16 +215,20 @@ def main() -> int:
             again = Visitor(url, visitor.number, 0.0, visitor.pieces[-1:], given.tokens, folder / "again")
             again.run()
             mixed += again.midi != visitor.midi
-    waits = sorted(seconds for visitor in visitors for seconds in visitor.seconds)
-    errors = [f"visitor {visitor.number}: {error}" for visitor in visitors for error in visitor.errors]
-    print(
-        f"{len(visitors)} visitors within {given.seconds:.0f} s, {given.pieces} x {given.tokens} tokens each: "
-        f"{len(waits)} pieces served, {len(errors)} errors, {mixed} mixed up"
-    )
-    if waits:
-        print(f"all served after {total:.1f} s; a visitor waited {statistics.median(waits):.1f} s (median), {waits[-1]:.1f} s (longest)")
-    watch.report()
-    print("\n".join(errors), end="\n" if errors else "")
+        waits = sorted(seconds for visitor in visitors for seconds in visitor.seconds)
+        errors = [f"visitor {visitor.number}: {error}" for visitor in visitors for error in visitor.errors]
+        print(
+            f"{len(visitors)} visitors within {given.seconds:.0f} s, {given.pieces} x {given.tokens} tokens each: "
+            f"{len(waits)} pieces served, {len(errors)} errors, {mixed} mixed up"
+        )
+        if waits:
+            print(f"all served after {total:.1f} s; a visitor waited {statistics.median(waits):.1f} s (median), {waits[-1]:.1f} s (longest)")
+        health = watch.health
+        print(
+            f"{watch.killed} processes killed, {health['processes_replaced']} replaced; "
+            f"files on the server: {health['files_megabytes']} MB"
+        )
+        print("\n".join(errors), end="\n" if errors else "")
     return 1 if errors or mixed else 0
 
 
