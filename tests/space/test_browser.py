@@ -194,7 +194,7 @@ def test_upload_good_and_bad(visit, tmp_path):
     page.wait_for_selector("#upload [aria-label='good.mid']")
     page.get_by_label("number input for Bars of it to keep").fill("2")
     page.get_by_label("number input for Bars of it to keep").press("Tab")
-    begin(page, 64)
+    begin(page, 160)  # room for the two bars and new notes
     line = finished(page)
     assert "in A minor" in line
     path = download(page, "MusicXML", tmp_path)
