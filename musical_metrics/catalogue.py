@@ -6,7 +6,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from . import counterpoint, fugue, harmony, keys, ngram, originality, recurrence, seeds, structure, verticals
+from . import (
+    counterpoint,
+    fugue,
+    harmony,
+    keys,
+    ngram,
+    originality,
+    playability,
+    recurrence,
+    seeds,
+    structure,
+    verticals,
+)
 from .measure import Measure, nothing
 from .view import as_view
 
@@ -37,7 +49,7 @@ class Metric(NamedTuple):
 
 # Share of the musical score that each family has. Families that hear order and counterpoint weigh double: key, leaps and
 # rhythm alone cannot tell Bach from a Markov chain.
-FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "harmony": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0, "verticals": 0.0, "keys": 0.0, "recurrence": 0.0, "fugue": 0.0}  # fmt: skip
+FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "harmony": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0, "verticals": 0.0, "keys": 0.0, "recurrence": 0.0, "fugue": 0.0, "playability": 0.0}  # fmt: skip
 
 _P = partial
 METRICS: tuple[Metric, ...] = (
@@ -89,6 +101,10 @@ METRICS: tuple[Metric, ...] = (
     Metric("stretti", "stretti", "count", fugue.stretti, "fugue", 0.5, scored=False, whole=True),
     Metric("tonal_answer", "answers that are tonal", "0 or 1", fugue.tonal_answer, "fugue", 0.1, scored=False),
     Metric("countersubject_returns", "countersubject returns", "share of statements", fugue.countersubject_returns, "fugue", 0.05, scored=False, whole=True),
+    Metric("wide_hands", "a hand strikes more than a tenth", "share of moments", playability.wide_hands, "playability", 0.001, scored=False, voices=False),
+    Metric("wide_hands_held", "a hand holds more than a tenth", "share of moments", _P(playability.wide_hands, held=True), "playability", 0.005, scored=False, voices=False),
+    Metric("beyond_keyboard", "notes outside C2 to C6", "share of notes", playability.beyond_keyboard, "playability", 0.001, scored=False, voices=False),
+    Metric("widest_voice", "widest voice", "semitones", playability.widest_voice, "playability", 1.0, scored=False),
 )  # fmt: skip
 NAMES = tuple(metric.name for metric in METRICS)
 BY_NAME = {metric.name: metric for metric in METRICS}
