@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 TINY = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 512}
-CASE_SECONDS = 60
+CASE_SECONDS, START_SECONDS = 60, 600
 ADDRESS_SPACE = 12 << 30  # more than torch maps, less than what would freeze the machine
 MOST_PARAMETERS = 2_000_000
 # One case in so many is a weight file.
@@ -233,15 +233,16 @@ def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
 
 
 def _lines(process: subprocess.Popen) -> Any:
-    """Lines of a worker; it is killed when none comes for a minute."""
+    """Lines of a worker; it is killed when none comes for a minute, or for ten before the first, while it imports."""
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
+        wait = START_SECONDS
         while True:
-            if not selector.select(CASE_SECONDS):
+            if not selector.select(wait):
                 process.kill()
                 return
-            line = process.stdout.readline()
+            line, wait = process.stdout.readline(), CASE_SECONDS
             if not line:
                 return
             if line.startswith(("begin ", "end ", "peak ")):

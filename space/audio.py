@@ -54,7 +54,7 @@ def soundfont() -> bytes:
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
     found = sorted(folder.rglob("*.sf2")) if spec else []
     if not found:
-        raise MusicGPTError("No soundfont found: install pretty_midi, which brings TimGM6mb.sf2.")
+        raise MusicGPTError("No soundfont found: pip install 'musicgpt-wtc[space]', whose pretty_midi brings TimGM6mb.sf2.")
     return found[0].read_bytes()
 
 
