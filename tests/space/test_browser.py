@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from musicgpt.printing import can_print
 from tokenization import read_score, write_midi
 
 from .conftest import make_score
@@ -133,6 +134,8 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
     minutes, rest = re.search(r"(\d+):(\d\d)", line).groups()
     assert seconds == pytest.approx(60 * int(minutes) + int(rest) + 2.5, abs=1.0)
     assert files["Picture (PNG)"].read_bytes()[:4] == b"\x89PNG"
+    if can_print():
+        assert download(page, "Score (PDF)", tmp_path).read_bytes()[:4] == b"%PDF"
 
     page.get_by_role("tab", name="Beside Bach").click()
     page.wait_for_selector("#report tbody tr")
@@ -165,7 +168,7 @@ def test_stop_then_continue_then_undo(visit):
     begin(page, 4000)
     stopped = finished(page)
     assert "stopped by you" in stopped
-    assert page.locator("a.mg-file").count() == 4
+    assert page.locator("a.mg-file").count() == 4 + can_print()
     begin(page, 64, "#continue")
     continued = finished(page)
     assert continued != stopped
@@ -185,7 +188,7 @@ def test_upload_good_and_bad(visit, tmp_path):
     page.click("#compose")
     page.wait_for_selector(".mg-roll[data-state=error]")
     assert page.inner_text(".mg-status").startswith("bad.mid cannot be used")
-    assert page.locator("a.mg-file").count() == 4, "the piece before is still there"
+    assert page.locator("a.mg-file").count() == 4 + can_print(), "the piece before is still there"
     page.get_by_label("Remove this file").or_(page.locator("#upload button[aria-label='Clear']")).first.click()
     page.wait_for_selector("#upload [aria-label='bad.mid']", state="detached")
     given = make_score(bars=3, key="A minor")
