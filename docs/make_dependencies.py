@@ -24,7 +24,10 @@ def name_of(text: str) -> str:
 
 def licence(name: str) -> str:
     """What a package says of its licence, in a few words."""
-    about = distribution(name).metadata
+    try:
+        about = distribution(name).metadata
+    except PackageNotFoundError:
+        return "not installed where this was made"
     classes = [c.rsplit(" :: ", 1)[1] for c in about.get_all("Classifier") or [] if c.startswith("License ::")]
     text = about.get("License-Expression") or "; ".join(classes) or (about.get("License") or "not said").splitlines()[0]
     return text.replace("|", "/")[:80]
@@ -42,6 +45,8 @@ def brought(roots: list[Requirement]) -> dict[str, str]:
         try:
             needs = distribution(name).requires or []
         except PackageNotFoundError:
+            if not by:
+                found[name] = by  # asked for by the project itself: it must not be missing from the table
             continue
         found[name] = by
         todo += [(Requirement(text), name) for text in needs]
@@ -52,7 +57,10 @@ def main() -> None:
     """Write the page."""
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     plain = brought([Requirement(text) for text in project["dependencies"]])
-    space = brought([Requirement(text) for text in project["optional-dependencies"]["space"]])
+    extras = {name: [Requirement(text) for text in texts] for name, texts in project["optional-dependencies"].items()}
+    own = project["name"]
+    asked = [r for wanted in extras["space"] for r in ([o for e in wanted.extras for o in extras[e]] if wanted.name == own else [wanted])]
+    space = brought(asked)
     lines = ["# What an install brings", "", "Made by `python docs/make_dependencies.py` from the packages' own words, on Linux. The sound font inside `pretty_midi` is under the GPL 2."]
     for title, packages in (("`pip install .`", plain), ("`pip install '.[space]'`, beside that", {k: v for k, v in space.items() if k not in plain})):
         lines += ["", f"## {title}", "", "| package | why | licence |", "| --- | --- | --- |"]
