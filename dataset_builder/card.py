@@ -86,7 +86,7 @@ def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]], identit
     tags = ["music", "symbolic-music", "midi", "musicxml"]
     tags += ["bach", "counterpoint"] if identity.of_bach else []
     tags += ["well-tempered-clavier"] if identity.of_wtc else []
-    own = (
+    own: dict[str, Any] = (
         {"license_name": OTHER_LICENCE_NAME, "license_link": "LICENSE.md"} if identity.licence == OTHER_LICENCE else {}
     )
     data = DatasetCardData(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 # The name of the shipped model's repository on the Hub, without a user.
 SHIPPED_NAME = "musicgpt-wtc"
-_TASK = {"task_type": "text-generation", "task_name": "Symbolic music generation"}
+_TASK: dict[str, Any] = {"task_type": "text-generation", "task_name": "Symbolic music generation"}
 # Figure of a run -> the Hub's type and the name of the metric.
 _METRICS = {
     "nats_per_note": ("loss", "Nats a note"),
