@@ -219,7 +219,8 @@ def test_no_lie_ends_a_build_or_holds_it(server, manifest, tmp_path, impatient):
     assert [name for name, _ in collection.unavailable] == list(LIES)
     assert len(LIES) >= 30
     for lie, reason in collection.unavailable:
-        attempts = "1 attempt" if lie in FINAL else "3 attempts"
+        # On a busy machine an attempt may come to its deadline before the answer that ends all of them.
+        attempts = r"[1-3] attempts?" if lie in FINAL else "3 attempts"
         assert re.match(rf"could not be fetched from http\S* after {attempts}: ", reason), reason
         assert reason.isprintable() and len(reason) < 400
     assert names(tmp_path / "files") == {piece.path.name for piece in collection.pieces}

@@ -51,7 +51,7 @@ def test_export_leaves_the_folder_as_it_was(number, tiny_model_folder, tmp_path,
     assert main(command) == 0
     capsys.readouterr()
     before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
-    monkeypatch.setattr("musicgpt.hub_model._add_code", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr("musicgpt.hub_model._add_model_code", lambda *_: signal.raise_signal(number))
     assert main(command) == 128 + number
     assert f"{out} is as it was before" in ended(capsys, number)
     assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before and os.listdir(tmp_path) == ["model"]
