@@ -29,7 +29,6 @@ demo: $(SPACE)
 
 test: $(DEV)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
-	@echo "The whole suite passed."
 
 # Only the process of the tests itself is counted: not the commands, workers and killed runs that they start.
 coverage: $(DEV)

@@ -60,7 +60,7 @@ def test_every_block_is_run_or_says_why_not():
     assert re.match(r"# MusicGPT\n\n```bash\nmake generate\n```\n", README.read_text(encoding="utf-8"))
     ends = [block.shown.splitlines()[-1] for block in SHELL[:2]]
     assert missing_lines(ends[0], "1 piece, 12 new notes, 3 s in all") == []
-    assert f'@echo "{ends[1]}"' in (README.parent / "Makefile").read_text(encoding="utf-8")
+    assert missing_lines(ends[1], "=== 1480 passed, 5 skipped in 600.00s (0:10:00) ===") == []
     for block in blocks():
         assert block.language in ("bash", "python") or block.how == "illustration", block
         assert block.how in KINDS, block
