@@ -66,10 +66,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # torch comes first and by its exact version: some package indexes answer an open range with a build for GPUs of several GB.
-$(PLAIN): pyproject.toml constraints.txt | $(BIN)/python
+$(PLAIN): pyproject.toml setup.py constraints.txt | $(BIN)/python
 	@echo "Installing MusicGPT into $(VENV); this takes some minutes, once."
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
 	$(PIP) --editable .
+	$(BIN)/python musicgpt/engine/build.py --if-needed || echo "Going on without the engine."
 	touch $@
 
 $(SPACE): $(PLAIN)

@@ -2,6 +2,8 @@
 
     python benchmarks/generate.py                       # one piece and 16, with one thread and with two; a GPU too where there is one
     python benchmarks/generate.py --batch 1 --threads 1 --json out.json
+    python benchmarks/generate.py --own-processor       # MusicGPT with a logits processor that only Python knows, which changes nothing
+    python benchmarks/generate.py --threads 1 --cpu-time   # seconds of the processor, where others use the computer too
 
 Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every setting the median counts. The
 ratio is between each side's best number of threads. GPT-2 (4 layers, 256 wide, 150 tokens, 4,096 positions) has random weights and
@@ -48,14 +50,20 @@ def load(side: str, checkpoint: str | None, device: str) -> Any:
     return MusicGPTForCausalLM(MusicGPTConfig()).eval().to(device)
 
 
-def generate(model: Any, batch: int, new_tokens: int, seed: int, streamer: Any = None) -> Any:
+def own_processor(input_ids: Any, scores: Any) -> Any:
+    """A logits processor that changes nothing."""
+    return scores
+
+
+def generate(model: Any, batch: int, new_tokens: int, seed: int, streamer: Any = None, processors: Any = None) -> Any:
     """The new tokens, `(batch, new_tokens)`: pieces do not end before, so that all have the same length."""
     import torch
 
     ids = torch.tensor([PREFIX] * batch, device=model.device)
     torch.manual_seed(seed)
     out = model.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=new_tokens, min_new_tokens=new_tokens, streamer=streamer, **SAMPLING
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=new_tokens, min_new_tokens=new_tokens, streamer=streamer,
+        logits_processor=processors, **SAMPLING,
     )  # fmt: skip
     return out[:, len(PREFIX) :].cpu()
 
@@ -80,6 +88,8 @@ def measure(models: dict[str, Any], batch: int, threads: int, args: argparse.Nam
     import torch
 
     torch.set_num_threads(threads)
+    clock = time.process_time if args.cpu_time else time.perf_counter
+    processors = {"musicgpt": [own_processor] if args.own_processor else None}
     runs: dict[str, list[float]] = {side: [] for side in models}
     first: dict[str, float] = {}
     music = None
@@ -90,9 +100,9 @@ def measure(models: dict[str, Any], batch: int, threads: int, args: argparse.Nam
         first[side] = streamer.seconds
     for seed in range(args.repeats):
         for side, model in models.items():
-            begun = time.perf_counter()
-            ids = generate(model, batch, args.new_tokens, seed)
-            runs[side].append(ids.numel() / (time.perf_counter() - begun))
+            begun = clock()
+            ids = generate(model, batch, args.new_tokens, seed, processors=processors.get(side))
+            runs[side].append(ids.numel() / (clock() - begun))
             if side == "musicgpt":
                 music = worth(ids, model.config)
     return {side: row(runs[side], first[side], music) for side in models}
@@ -212,6 +222,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--new-tokens", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--own-processor", action="store_true", help="give MusicGPT a logits processor of one's own, which changes nothing")
+    parser.add_argument("--cpu-time", action="store_true", help="count seconds of the processor instead of those of the clock (one thread)")
     parser.add_argument("--checkpoint", help="folder of a MusicGPT checkpoint (default: the shipped one)")
     parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="all")
     parser.add_argument("--json", type=Path, help="write the figures here too")

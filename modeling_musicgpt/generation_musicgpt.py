@@ -13,7 +13,7 @@ from transformers.generation.stopping_criteria import StopStringCriteria
 from .bar_end_musicgpt import BarEndLogitsProcessor, ClosingCosts
 from .cache_musicgpt import CACHE_NAME, takes_cache
 from .configuration_musicgpt import MusicGPTConfig
-from .fast_sampling import FastSamplingMixin
+from .engine_musicgpt import FastDecodingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
 from .repetition_musicgpt import RepetitionLogitsProcessor
 
@@ -70,7 +70,7 @@ class StopWordsCriteria(StopStringCriteria):
             return tuple(tokenizer.convert_tokens_to_string(["", token]) for token in vocab), tuple(vocab.values())
 
 
-class MusicGPTGenerationMixin(FastSamplingMixin):
+class MusicGPTGenerationMixin(FastDecodingMixin):
     """`generate()` with three more arguments, which a `generation_config` may also hold:
 
     constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask comes before the caller's own logits
@@ -97,7 +97,7 @@ class MusicGPTGenerationMixin(FastSamplingMixin):
             setattr(generation_config, name, given.get(name, default if kept is None else kept))
         return generation_config, model_kwargs
 
-    prepare_inputs_for_generation = takes_cache(FastSamplingMixin.prepare_inputs_for_generation, CACHE_NAME)
+    prepare_inputs_for_generation = takes_cache(FastDecodingMixin.prepare_inputs_for_generation, CACHE_NAME)
 
     def _get_stopping_criteria(self, generation_config: GenerationConfig, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
         tokenizer, stops = kwargs.get("tokenizer"), generation_config.stop_strings

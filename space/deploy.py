@@ -54,7 +54,8 @@ def _front_matter(readme: str, repo: str | None, model: str | None) -> str:
 
 def _copy_package(name: str, out: Path, with_weights: bool) -> None:
     source = _root_of(name)
-    ignored = ["__pycache__", "*.pyc", ".*.part", *TOP_FILES[:3]] if name == "space" else ["__pycache__", "*.pyc"]
+    # The engine's library is built where the Space runs, at its first use.
+    ignored = ["__pycache__", "*.pyc", "lib", *([".*.part", *TOP_FILES[:3]] if name == "space" else [])]
     if name == "modeling_musicgpt" and not with_weights:
         ignored.append("checkpoint")
     shutil.copytree(source, out / name, ignore=shutil.ignore_patterns(*ignored))

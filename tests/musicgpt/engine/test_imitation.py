@@ -1,4 +1,4 @@
-"""Fast decoding and imitation: the kernels expect what the tracker expects, and a model with the imitation head gives the usual loop's tokens."""
+"""The engine and imitation: it expects what the tracker expects, and a model with the imitation head gives the stock loop's tokens."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("llvmlite")
-
 from modeling_musicgpt import MusicGPTForCausalLM
-from modeling_musicgpt.fast_loop import PROMPT_PART
+from musicgpt.engine import Rows
+from tests.modeling_musicgpt.conftest import legal_ids
+from tests.modeling_musicgpt.test_imitation import repetitive
 from tokenization.vocabulary import TOKEN_TO_ID
 
-from .conftest import legal_ids
-from .test_fast_decoding import TestStateAndLogits as Kernels
-from .test_fast_decoding import both, make_model, prompt, random_piece
-from .test_imitation import repetitive
+from .models import make_model, prompt, random_piece
+from .test_decoding import both
+from .test_rows import assert_close, wanted_logits
 
 
 def with_head(**changes) -> MusicGPTForCausalLM:
     """Random weights, a liking for few tokens, so that they come again, and an imitation head that decides many of them."""
     model = make_model(**changes)
-    liked = {"NOTE_55": 2.5, "NOTE_60": 2.5, "NOTE_62": 2.5, "VOICE_0": 2, "VOICE_1": 2, "DUR_12": 2.5, "DUR_24": 2.5, "TIME_12": 1.6}
+    liked = {
+        "NOTE_55": 2.5,
+        "NOTE_60": 2.5,
+        "NOTE_62": 2.5,
+        "VOICE_0": 2,
+        "VOICE_1": 2,
+        "DUR_12": 2.5,
+        "DUR_24": 2.5,
+        "TIME_12": 1.6,
+    }
     with torch.no_grad():
         model.imitation_head.proj.weight.normal_(0, 0.3)
         model.imitation_head.proj.bias.normal_(2, 2)
@@ -37,19 +45,17 @@ def model() -> MusicGPTForCausalLM:
     return with_head()
 
 
-def expected_by_kernels(model, ids: list[int]) -> torch.Tensor:
-    """What the kernels expect after each token but the last, `(tokens, 2 * voices + 4)`."""
-    session = Kernels._session(model, torch.tensor([ids]))
-    pointers, rows = Kernels._pointers(session), []
-    for start in range(0, len(ids) - 1, PROMPT_PART):
-        end = min(start + PROMPT_PART, len(ids) - 1)
-        session.batch.length[:] = end + 1
-        session.program.read_prompt(*pointers, 0, start, 0)
-        session.batch.cached[:] = 0
+def expected_by_engine(model, ids: list[int]) -> torch.Tensor:
+    """What the engine expects after each token but the last, `(tokens, 2 * voices + 4)`."""
+    rows, found, part = Rows(model, 1, len(ids)), [], 64
+    work = rows.parts[0][2]
+    for start in range(0, len(ids) - 1, part):
+        end = min(start + part, len(ids) - 1)
+        rows.step(np.array([ids[start:end]]))
         for place in range(end - start):
-            session.program.finish_logits(*pointers, 0, place, True)
-            rows.append(session.work.expected.copy())
-    return torch.from_numpy(np.stack(rows))
+            rows.library.expect_at(rows.m.pointer, work.pointer, rows.batch.pointer, 0, place)
+            found.append(work.expected.copy())
+    return torch.from_numpy(np.stack(found))
 
 
 def chords_and_strays(seed: int) -> list[int]:
@@ -70,7 +76,9 @@ PIECES = {
     "legal": lambda model: legal_ids(500, seed=3),
     "any tokens": lambda model: random_piece(model, 400, 4, grammatical=False),
     "chords and strays": lambda model: chords_and_strays(5),
-    "packed": lambda model: repetitive(6, 200) + repetitive(6, 200) + chords_and_strays(7)[:200] + repetitive(7, 100),
+    "packed": lambda model: (
+        repetitive(6, 200) + repetitive(6, 200) + chords_and_strays(7)[:200] + repetitive(7, 100)
+    ),
     "no beginning": lambda model: repetitive(1)[1:],
 }
 
@@ -80,9 +88,11 @@ class TestExpectation:
     def test_is_the_trackers_at_every_token(self, model, kind):
         ids = PIECES[kind](model)
         wanted = model.model.musical_state(torch.tensor([ids])).expectation[0, :-1]
-        assert torch.equal(expected_by_kernels(model, ids), wanted)
+        assert torch.equal(expected_by_engine(model, ids), wanted)
         if kind not in ("legal", "any tokens"):
-            assert (wanted > 0).any(dim=0)[[0, 2, 5, 7, 10, 11, 12, 13]].all()  # every kind of expectation was raised
+            assert (
+                (wanted > 0).any(dim=0)[[0, 2, 5, 7, 10, 11, 12, 13]].all()
+            )  # every kind of expectation was raised
 
     def test_pitches_below_zero_and_another_vocabulary(self):
         """The lowest notes go down further than there are pitches; the first pitch is MIDI 0."""
@@ -93,19 +103,18 @@ class TestExpectation:
         for note in figure + figure[1:] + figure + figure[2:]:
             ids += [note, TOKEN_TO_ID["VOICE_1"], TOKEN_TO_ID["DUR_12"], TOKEN_TO_ID["TIME_12"]]
         wanted = model.model.musical_state(torch.tensor([ids])).expectation[0, :-1]
-        assert torch.equal(expected_by_kernels(model, ids), wanted)
+        assert torch.equal(expected_by_engine(model, ids), wanted)
         assert wanted.any()
 
 
-class TestLogits:
-    @pytest.mark.parametrize("seed", range(4))
-    def test_logits(self, model, seed):
-        ids = torch.tensor([repetitive(seed, 300 + seed)])
-        Kernels()._compare_logits(model, ids)
-
-    def test_without_the_head_and_without_the_melodic_one(self):
-        Kernels()._compare_logits(make_model(imitation_head=False), torch.tensor([repetitive(1, 200)]))
-        Kernels()._compare_logits(with_head(melodic_head=False), torch.tensor([repetitive(1, 200)]))
+@pytest.mark.parametrize("changes", [{}, {"melodic_head": False}], ids=str)
+def test_logits(changes):
+    model = with_head(**changes)
+    ids = torch.tensor([repetitive(seed, 300)[:300] for seed in range(4)])
+    rows, wanted = Rows(model, 4, 300), wanted_logits(model, ids)
+    for end in (*range(200, 240), 300):
+        start = int(rows.length[0])
+        assert_close(rows.step(ids[:, start:end].numpy()), wanted[:, end - 1])
 
 
 class TestSameTokens:
@@ -126,15 +135,24 @@ class TestSameTokens:
 
     @pytest.mark.parametrize("sample", [True, False])
     def test_left_padding_and_prompts_that_stop_anywhere(self, model, sample):
-        rows = [repetitive(length, 120)[:length] for length in (3, 57, 80, 81, 110)] + [chords_and_strays(9)[:100]]
+        rows = [repetitive(length, 120)[:length] for length in (3, 57, 80, 81, 110)] + [
+            chords_and_strays(9)[:100]
+        ]
         rows = [[token for token in row if token] for row in rows]
         batch = prompt(*rows)
-        both(model, batch["ids"], attention_mask=batch["attention_mask"], do_sample=sample, top_p=0.95, max_new_tokens=60)
+        both(
+            model,
+            batch["ids"],
+            attention_mask=batch["attention_mask"],
+            do_sample=sample,
+            top_p=0.95,
+            max_new_tokens=60,
+        )
 
     def test_from_a_short_prompt_to_a_long_end(self, model):
         start = torch.tensor([repetitive(1, 60)])
-        out = both(model, start, 5, do_sample=True, top_p=0.9, min_new_tokens=300, max_new_tokens=300)
-        assert (model.model.musical_state(out).expectation[:, 60:] > 0).sum() > 100
+        out = both(model, start, 5, do_sample=True, top_p=0.9, min_new_tokens=200, max_new_tokens=200)
+        assert (model.model.musical_state(out).expectation[:, 60:] > 0).sum() > 60
 
     def test_the_head_makes_other_tokens(self, model):
         ids = torch.tensor([repetitive(3, 203)])
@@ -144,5 +162,5 @@ class TestSameTokens:
             plain.imitation_head.proj.weight.zero_()
             plain.imitation_head.proj.bias.zero_()
             plain.imitation_head.entry.zero_()
-        arguments = {"do_sample": True, "min_new_tokens": 200, "max_new_tokens": 200}
+        arguments = {"do_sample": True, "min_new_tokens": 80, "max_new_tokens": 80}
         assert not torch.equal(both(model, ids, **arguments), both(plain, ids, **arguments))

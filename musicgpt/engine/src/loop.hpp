@@ -1,0 +1,173 @@
+// Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
+// The loop: guess, one pass over the weights, choose token by token as far as the guesses were right.
+//
+// Rows go ahead independently, each as fast as its guesses allow; a call is about the rows `first` to `end`, so that threads may share a batch.
+#pragma once
+#include "choice.hpp"
+#include "draft.hpp"
+
+namespace LEVEL {
+
+static i32* memory_of(const Batch& b, i64 row) { return b.memory + row * NUM_TABLES * TABLE_SIZE; }
+
+// `s` becomes the state of a row after `token` in `column`, where the state was `before`.
+static void follow(const State& before, State& s, const Model& m, const Rules& r, const Batch& b, i64 row, i64 token, i64 column) {
+  const State old = before;  // `s` may be the same
+  s = old;
+  advance(s, m, r, token, column);
+  if (m.imitation) hear(old, s, m, log_of(b, row), token);
+}
+
+// The logits of `place` in the last pass into `out`, `(vocab,)`; the melodic head's part only where a NOTE may come, if `masked`.
+static void row_logits(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, i64 place, bool masked, f32* out) {
+  const State& s = states_of(w.states)[place];
+  f32* logits = w.logits + place * up(m.vocab);
+  if (m.melodic && (!masked || r.legal[s.grammar * m.vocab + m.first_note])) melodic_logits(m, w, place, logits);
+  if (m.imitation) imitation_logits(m, w, place, log_of(b, row), logits);
+  copy(logits, out, m.vocab);
+}
+
+static void head(const Model& m, Work& w, i64 first, i64 count) {
+  product(m.head, m.half, w.tile, w.x + first * m.hidden, w.logits + first * up(m.vocab), count, up(m.vocab), m.hidden);
+}
+
+// Takes the tokens of the rows into caches and states, all but the last `keep`; PASS at a time, those of several rows together. Where `logits`,
+// `(rows, vocab)`, is not null, it gets those after each row's last token.
+static void feed(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 first, i64 end, i64 keep, i64 learns, f32* logits) {
+  const Model& m = *model;
+  const Batch& b = *batch;
+  Work& w = *work;
+  State* states = states_of(w.states);
+  for (i64 row = first; row < end;) {
+    i64 total = 0, num_rows = 0;
+    for (; row < end && total < PASS; row++) {
+      const i64 column = b.masked[row] + b.cached[row], todo = min(b.length[row] - keep - column, PASS - total);
+      if (todo <= 0) continue;
+      State& kept = states_of(b.state)[row];
+      w.rows[num_rows] = row, w.firsts[num_rows] = total, w.counts[num_rows++] = todo;
+      for (i64 i = 0; i < todo; i++, total++) {
+        const i64 token = b.ids[row * b.room + column + i];
+        if (learns && column + i > b.masked[row]) learn(memory_of(b, row), kept, m, token);
+        follow(kept, kept, m, *rules, b, row, token, column + i);
+        states[total] = kept;
+        w.positions[total] = b.cached[row] + i;
+      }
+      b.cached[row] += todo;
+      if (b.masked[row] + b.cached[row] < b.length[row] - keep) break;  // the pass is full before the row is done
+    }
+    if (num_rows == 0) return;
+    forward(m, w, b, num_rows);
+    w.statistics[0]++;
+    if (!logits) continue;
+    for (i64 i = 0; i < num_rows; i++) {
+      const i64 this_row = w.rows[i], place = w.firsts[i] + w.counts[i] - 1;
+      if (b.masked[this_row] + b.cached[this_row] < b.length[this_row]) continue;
+      head(m, w, place, 1);
+      row_logits(m, *rules, w, b, this_row, place, false, logits + this_row * m.vocab);
+    }
+  }
+}
+
+// Takes a row back to its first `length` tokens: its state is made anew from them, its caches stand as they are.
+static void replay(const Model* model, const Rules* rules, Batch* batch, i64 row, i64 length) {
+  const Batch& b = *batch;
+  State& s = states_of(b.state)[row];
+  s = State{};
+  s.bar_ticks = s.bar_ticks_before = model->bar_ticks;
+  for (i64 column = b.masked[row]; column < length; column++) follow(s, s, *model, *rules, b, row, b.ids[row * b.room + column], column);
+  b.length[row] = length, b.cached[row] = length - b.masked[row];
+}
+
+// One pass for all rows that are not done and have room before column `until`; the number of rows in it. Each takes its last token and up to
+// `guesses` guesses; afterwards `logits` has a row for each.
+static i64 look_ahead(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 first, i64 end, i64 until, i64 guesses) {
+  const Model& m = *model;
+  const Batch& b = *batch;
+  Work& w = *work;
+  State* states = states_of(w.states);
+  i64 num_rows = 0, total = 0;
+  until = min(until, rules->max_length);
+  for (i64 row = first; row < end; row++) {
+    const i64 length = b.length[row];
+    if (b.done[row] || until <= length) continue;
+    const State* before = states_of(b.state) + row;
+    i64 token = b.ids[row * b.room + length - 1];
+    w.rows[num_rows] = row, w.firsts[num_rows] = total;
+    for (i64 i = 0; i < min(guesses + 1, until - length); i++) {
+      if (i > 0) {
+        // After a TIME comes a NOTE, which is hard to guess: only a row alone tries, whose tile of four has room anyway.
+        if (b.rows > 1 && meanings(m, token)[IS_TIME] > 0) break;
+        token = guess(memory_of(b, row), *before, m);
+      }
+      follow(*before, states[total], m, *rules, b, row, token, length - 1 + i);
+      before = states + total;
+      w.positions[total++] = b.cached[row] + i;
+    }
+    w.counts[num_rows] = total - w.firsts[num_rows];
+    num_rows++;
+  }
+  if (num_rows == 0) return 0;
+  forward(m, w, b, num_rows);
+  head(m, w, 0, total);
+  w.statistics[0]++;
+  return num_rows;
+}
+
+static void logits_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 row, i64 place, f32* out) { row_logits(*m, *r, *w, *b, row, place, false, out); }
+
+// `token` is the next one of a row, after the state in `place`: into the ids, the state and the memory of the guesses.
+static void accept(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 row, i64 place, i64 token, i64 learns) {
+  const Model& m = *model;
+  const Batch& b = *batch;
+  const State& s = states_of(work->states)[place];
+  const i64 length = b.length[row];
+  states_of(b.state)[row] = s;
+  b.ids[row * b.room + length] = token;
+  b.cached[row]++;
+  b.length[row] = length + 1;
+  b.seen[row * m.vocab + token] = 1;
+  if (learns) learn(memory_of(b, row), s, m, token);
+  if (rules->is_eos[token] || length + 1 >= rules->max_length) b.done[row] = 1;
+  work->statistics[1]++;
+}
+
+// Whether a row that is not done has reached a column.
+static bool waits(const Batch& b, i64 first, i64 end, i64 until) {
+  for (i64 row = first; row < end; row++)
+    if (!b.done[row] && b.length[row] >= until) return true;
+  return false;
+}
+
+// Decodes until a row has used its noise, all are done, or `passes` passes were made. `noise`, `(steps, rows, vocab)`, is for column `from` and
+// after, filled up to column `until`. Returns 0, or NOT_A_NUMBER if the scores of a row are not numbers.
+static i64 decode(
+    const Model* model, const Rules* rules, Work* work, Batch* batch, i64 first, i64 end, const f32* noise, i64 from, i64 until, i64 passes,
+    i64 guesses) {
+  const Model& m = *model;
+  const Batch& b = *batch;
+  Work& w = *work;
+  for (i64 pass = 0; pass < passes; pass++) {
+    const i64 num_rows = look_ahead(model, rules, work, batch, first, end, until, guesses);
+    for (i64 i = 0; i < num_rows; i++) {
+      const i64 row = w.rows[i], last = w.firsts[i] + w.counts[i] - 1;
+      for (i64 place = w.firsts[i]; place <= last; place++) {
+        const f32* own = noise + ((b.length[row] - from) * b.rows + row) * m.vocab;
+        row_logits(m, *rules, w, b, row, place, rules->use_grammar, w.scores);
+        mask(model, rules, work, batch, row, states_of(w.states) + place, w.scores);
+        const i64 token = pick(rules, work, w.scores, own, m.vocab);
+        if (token == NOT_A_NUMBER) return NOT_A_NUMBER;
+        accept(model, rules, work, batch, row, place, token, guesses > 0);
+        if (b.done[row] || place == last || states_of(w.states)[place + 1].token != token) break;
+      }
+    }
+    if (num_rows == 0 || waits(b, first, end, until)) return 0;
+  }
+  return 0;
+}
+
+// What is expected after the token in `place` of the last pass, into `expected`; for tests.
+static i64 expect_at(const Model* m, Work* w, Batch* b, i64 row, i64 place) {
+  return expect(states_of(w->states)[place], *m, log_of(*b, row), w->expected);
+}
+
+}  // namespace LEVEL

@@ -1,0 +1,291 @@
+"""What the engine takes from a model: its weights as the kernels read them, its sizes, and its tables of tokens, all of them checked."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import nn
+
+from .library import EngineError, Library, Struct
+
+# Sizes beyond these are no model of ours: memory and times stay within 64 bits with much to spare.
+_MOST = {
+    "vocab_size": 1 << 16,
+    "hidden_size": 1 << 13,
+    "intermediate_size": 1 << 15,
+    "num_hidden_layers": 128,
+    "num_motifs": 1 << 22,
+    "bar_period": 1 << 16,
+}
+_MOST_TICKS = 1 << 16
+_BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
+
+
+def code_of(model: Any, name: str) -> ModuleType:
+    """A module of the package that the model's class comes from: the installed one, or one that was loaded from a folder or the Hub."""
+    return import_module(f"{type(model).__module__.rpartition('.')[0]}.{name}")
+
+
+def check(model: Any, library: Library) -> None:
+    """Whether the kernels can run a model of this configuration, with weights of these shapes.
+
+    Raises:
+        EngineError: with what does not fit.
+    """
+    config = model.config
+    blocks = config.token_blocks
+    for name, most in _MOST.items():
+        value = getattr(config, name)
+        if not isinstance(value, int) or not (0 if name == "num_motifs" else 1) <= value <= most:
+            raise EngineError(f"the configuration has {name}={value}")
+    if not config.is_musical or config.bos_token_id is None or config.hidden_act != "gelu":
+        raise EngineError("the configuration is not one of a musical model with GELU and a <bos>")
+    heads = config.num_attention_heads
+    for name, value in (
+        ("head_dim", config.hidden_size // heads if heads > 0 else 0),
+        ("intermediate_size", config.intermediate_size),
+    ):
+        if value % _BLOCK or value < _BLOCK:
+            raise EngineError(f"the configuration has {name}={value}, not a multiple of {_BLOCK}")
+    if heads * (config.hidden_size // heads) != config.hidden_size:
+        raise EngineError("the configuration's heads do not divide hidden_size")
+    if not 1 <= config.max_voices <= library.sizes["MAX_VOICES"] or blocks["VOICE"][1] > config.max_voices:
+        raise EngineError(f"the configuration has {config.max_voices} voices")
+    if any(first < 0 or count < 1 or first + count > config.vocab_size for first, count in blocks.values()):
+        raise EngineError("the configuration has token_blocks outside the vocabulary")
+    if (
+        not min(*config.durations, *config.time_steps) >= 0
+        or max(*config.durations, *config.time_steps) >= library.sizes["LONGEST"]
+    ):
+        raise EngineError("the configuration has durations or steps that the engine has no room for")
+    if not all(1 <= ticks <= _MOST_TICKS for ticks in (*config.meter_ticks, config.default_bar_ticks)):
+        raise EngineError("the configuration has a bar without length")
+    if not -1000 <= config.lowest_pitch <= 1000:
+        raise EngineError(f"the configuration has lowest_pitch={config.lowest_pitch}")
+
+
+class _Weight(NamedTuple):
+    """A weight as it must be: its shape, and whether it is a matrix, which is stored in blocks, in float16 where that loses nothing."""
+
+    name: str
+    tensors: list[torch.Tensor]
+    shape: tuple[int, ...]
+    is_matrix: bool
+
+
+def _weights(model: Any) -> list[_Weight]:
+    """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What it leaves out is missing."""
+    config, base, state = model.config, model.model, code_of(model, "musical_state_musicgpt")
+    musical, hidden = base.musical_embedding, config.hidden_size
+    pitches, remainings, elapseds = code_of(model, "modeling_musicgpt").VOICE_CHANNELS
+    weights = [
+        _Weight("tokens", [base.embed_tokens.weight], (config.vocab_size, hidden), False),
+        _Weight("norm", [base.norm.weight], (hidden,), False),
+        _Weight("bias", [base.norm.bias], (hidden,), False),
+        _Weight("head", [model.lm_head.weight], (config.vocab_size, hidden), True),
+    ]
+    tables = {
+        "bar_positions": ("bar_position", state.NUM_BAR_POSITIONS, hidden), "bars": ("bar", config.bar_period, hidden),
+        "voice_pitches": ("voice_pitch", config.token_blocks["NOTE"][1] + 1, pitches), "intervals": ("interval", state.NUM_INTERVALS, hidden),
+        "voice_remainings": ("voice_remaining", state.NUM_REMAINING, remainings), "voice_elapseds": ("voice_elapsed", state.NUM_ELAPSED, elapseds),
+        "motifs": ("motif", config.num_motifs + 1, hidden), "wishes": ("wish", state.num_wishes(config) + 1, hidden),
+    }  # fmt: skip
+    for name, (attribute, rows, width) in tables.items():
+        if hasattr(musical, attribute):
+            weights.append(_Weight(name, [getattr(musical, attribute).weight], (rows, width), False))
+    if hasattr(musical, "voice_proj"):
+        weights.append(
+            _Weight(
+                "voice_proj",
+                [musical.voice_proj.weight],
+                (hidden, config.max_voices * (pitches + remainings + elapseds)),
+                True,
+            )
+        )
+    if hasattr(model, "melodic_head"):
+        weights.append(
+            _Weight(
+                "melodic",
+                [model.melodic_head.proj.weight],
+                (config.max_voices * (2 * state.INTERVAL_MAX + 1), hidden),
+                True,
+            )
+        )
+    if hasattr(model, "imitation_head"):
+        scores = code_of(model, "imitation_musicgpt").NUM_SCORES
+        weight, bias = model.imitation_head.weight_and_bias()
+        weights += [
+            _Weight("imitation", [weight], (scores, hidden), True),
+            _Weight("imitation_bias", [bias], (scores,), False),
+        ]
+    if len(base.layers) < config.num_hidden_layers:
+        raise EngineError(
+            f"the model has {len(base.layers)} layers, its configuration {config.num_hidden_layers}"
+        )
+    for i, layer in enumerate(base.layers[: config.num_hidden_layers]):
+        attention, inner = layer.self_attn, config.intermediate_size
+        for name, part in (("norm1", layer.input_layernorm), ("norm2", layer.post_attention_layernorm)):
+            weights.append(_Weight(f"{i}.{name}", [part.weight], (hidden,), False))
+            weights.append(_Weight(f"{i}.bias{name[-1]}", [part.bias], (hidden,), False))
+        qkv = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
+        for name, parts, rows, width in (
+            ("qkv", qkv, 3 * hidden, hidden), ("out", [attention.o_proj.weight], hidden, hidden),
+            ("up", [layer.mlp.up_proj.weight], inner, hidden), ("down", [layer.mlp.down_proj.weight], hidden, inner),
+        ):  # fmt: skip
+            weights.append(_Weight(f"{i}.{name}", parts, (rows, width), True))
+    for name, tensors, shape, _ in weights:
+        found = (sum(t.shape[0] for t in tensors), *tensors[0].shape[1:])
+        if found != shape or any(t.dtype != torch.float32 or t.device.type != "cpu" for t in tensors):
+            raise EngineError(
+                f"the weight {name} is {found} {tensors[0].dtype} on {tensors[0].device}, not {shape} float32 on the CPU"
+            )
+    return weights
+
+
+class _Kept(NamedTuple):
+    """The weights of a model as they were when it was last asked."""
+
+    originals: list[torch.Tensor]  # one for each weight; matrices in float16 where that loses nothing
+    arrays: dict[str, np.ndarray]  # as the kernels read them
+    half: bool
+
+    def hold(self, weights: list[_Weight]) -> bool:
+        """Whether these are the same: names, shapes, values."""
+        if list(self.arrays) != [w.name for w in weights]:
+            return False
+        return all(_same(kept, w.tensors) for kept, w in zip(self.originals, weights, strict=True))
+
+
+def _same(kept: torch.Tensor, tensors: list[torch.Tensor]) -> bool:
+    parts = (
+        kept.split([t.shape[0] for t in tensors]) if kept.shape[0] == sum(t.shape[0] for t in tensors) else []
+    )
+    return len(parts) == len(tensors) and all(
+        torch.equal(a.float(), b) for a, b in zip(parts, tensors, strict=True)
+    )
+
+
+_kept: WeakKeyDictionary[nn.Module, _Kept] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def _kept_weights(model: Any) -> _Kept:
+    """All weights, compared one by one with those of the last call, so that no way of changing them is missed."""
+    weights = _weights(model)
+    kept = _kept.get(model)
+    if kept is not None and kept.hold(weights):
+        return kept
+    matrices = [t for w in weights if w.is_matrix for t in w.tensors]
+    half = all(torch.equal(t.half().float(), t) and bool(t.isfinite().all()) for t in matrices)
+    originals, arrays = [], {}
+    for weight in weights:
+        whole = torch.cat([t.detach() for t in weight.tensors]).clone()
+        if weight.is_matrix and half:
+            whole = whole.half()
+        originals.append(whole)
+        arrays[weight.name] = _blocks(whole) if weight.is_matrix else whole.contiguous().numpy()
+    _kept[model] = kept = _Kept(originals, arrays, half)
+    return kept
+
+
+def _up(number: int) -> int:
+    return -(-number // _BLOCK) * _BLOCK
+
+
+def _blocks(matrix: torch.Tensor) -> np.ndarray:
+    """`(out, in)` -> `(out / 16, in, 16)`, filled up with zeros, as `product` in `kernels.hpp` reads it; float16 as its bits."""
+    rows, width = matrix.shape
+    padded = nn.functional.pad(matrix, (0, _up(width) - width, 0, _up(rows) - rows))
+    blocks = padded.view(-1, _BLOCK, _up(width)).transpose(1, 2).contiguous()
+    return (
+        blocks.view(torch.int16).numpy().view(np.uint16) if matrix.dtype == torch.float16 else blocks.numpy()
+    )
+
+
+def _meanings(model: Any, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    """What each token means, `(vocab + 1, 8)`, and the tokens of each voice, duration and step, `(3, longest)`."""
+    config = model.config
+    names = ("step", "pitch", "duration", "bar_length", "voice", "is_time", "wish", "wish_kind")
+    made = (
+        model.model.musical_state.tables()
+    )  # from the configuration, which was checked: the buffers of a model can be changed
+    table = torch.stack([made[name].long() for name in names], dim=1).numpy()
+    first = {name: block[0] for name, block in config.token_blocks.items()}
+    token_of = np.zeros((3, longest), dtype=np.int64)
+    token_of[0, :2] = first["VOICE"], first["NOTE"]
+    for row, name, ticks in ((1, "DUR", config.durations), (2, "TIME", config.time_steps)):
+        token_of[row] = first[name] + np.abs(np.arange(longest)[:, None] - np.asarray(ticks)).argmin(axis=1)
+    return np.ascontiguousarray(table), token_of
+
+
+def silent_token(config: Any) -> int:
+    """`<pad>`, which does not move the grammar, unless it is `<eos>` too."""
+    eos = config.eos_token_id
+    eos = eos[0] if isinstance(eos, (list, tuple)) and eos else eos
+    return -1 if config.pad_token_id is None or config.pad_token_id == eos else config.pad_token_id
+
+
+def model_struct(model: Any, library: Library) -> Struct:
+    """What the kernels must know of a model.
+
+    Args:
+        model (`MusicGPTForCausalLM`): in float32 on the CPU.
+        library (`Library`): the engine's.
+
+    Raises:
+        EngineError: if configuration or weights are not what the kernels take.
+    """
+    check(model, library)
+    config, kept = model.config, _kept_weights(model)
+    arrays = dict(kept.arrays)
+    fields = ("norm1", "bias1", "qkv", "out", "norm2", "bias2", "up", "down")
+    layers = [
+        library.struct("Layer", **{name: arrays.pop(f"{i}.{name}") for name in fields})
+        for i in range(config.num_hidden_layers)
+    ]
+    names = (
+        "bar_positions",
+        "bars",
+        "voice_pitches",
+        "voice_remainings",
+        "voice_elapseds",
+        "voice_proj",
+        "intervals",
+        "motifs",
+        "wishes",
+    )
+    missing = {
+        name: None for name in (*names, "melodic", "imitation", "imitation_bias") if name not in arrays
+    }
+    channels = code_of(model, "modeling_musicgpt").VOICE_CHANNELS
+    meanings, token_of = _meanings(model, library.sizes["LONGEST"])
+    first = config.token_blocks
+    struct = library.struct(
+        "Model", **arrays, **missing, frequencies=_frequencies(model), layers=np.concatenate([layer.words for layer in layers]),
+        meanings=meanings, token_of=token_of, half=kept.half, epsilon=config.layer_norm_eps, hidden=config.hidden_size,
+        inner=config.intermediate_size, num_layers=config.num_hidden_layers, heads=config.num_attention_heads, dim=config.head_dim,
+        vocab=config.vocab_size, voices=config.max_voices, token_pairs=model.model.rotary_emb.token_pairs, bar_period=config.bar_period,
+        pitch_channels=channels[0], remaining_channels=channels[1], elapsed_channels=channels[2],
+        voice_input=_up(config.max_voices * sum(channels)), num_motifs=config.num_motifs, bos=config.bos_token_id, silent=silent_token(config),
+        bar_ticks=config.default_bar_ticks, first_note=first["NOTE"][0], num_notes=first["NOTE"][1], first_duration=first["DUR"][0],
+        num_durations=first["DUR"][1], first_time=first["TIME"][0], lowest_pitch=config.lowest_pitch,
+    )  # fmt: skip
+    struct.__dict__["kept"] = kept, layers  # their memory is pointed to
+    return struct
+
+
+def _frequencies(model: Any) -> np.ndarray:
+    """Angles of one step, `(head_dim / 2,)`: of places, of ticks, and zeros."""
+    rotary, code = model.model.rotary_emb, code_of(model, "modeling_musicgpt")
+    pairs = ((rotary.token_pairs, code.TOKEN_WAVELENGTHS), (rotary.tick_pairs, code.TICK_WAVELENGTHS))
+    known = [rotary._angles(torch.ones(1, 1), count, lengths)[0, 0] for count, lengths in pairs if count]
+    every = torch.cat((*known, torch.zeros(model.config.head_dim // 2)))[: model.config.head_dim // 2]
+    return every.contiguous().numpy()
+
+
+__all__ = ["check", "code_of", "model_struct", "silent_token"]

@@ -1,0 +1,200 @@
+"""`Rows` token by token: state, expectation and logits are those of the model on the whole sequence; rows are cropped, reordered, repeated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from musicgpt.engine import EngineError, Rows
+from musicgpt.engine.library import Library, load
+
+from .models import LEVELS, PROMPT, make_model, random_piece
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+def assert_state(model, state: np.ndarray, ids: torch.Tensor, place: int = -1) -> None:
+    """The states of all rows are the tracker's at a place of `ids`, `(rows, length)`."""
+    wanted = model.model.musical_state(ids)
+    for name in ("ticks", "bar_position", "bar", "interval", "motif"):
+        assert state[name].tolist() == getattr(wanted, name)[:, place].tolist(), name
+    pitches = np.where(state["count"] > 0, state["pitch"], 0)[:, : model.config.max_voices]
+    assert pitches.tolist() == wanted.voice_pitch[:, place].tolist()
+    assert state["wishes"].tolist() == wanted.wishes[:, place].tolist()
+    assert (state["token"] == ids[:, place].numpy()).all()
+
+
+def wanted_logits(model, ids: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return model(ids).logits.numpy()
+
+
+def assert_close(got: np.ndarray, wanted: np.ndarray) -> None:
+    assert np.abs(got - wanted).max() < 1e-4 * max(1.0, np.abs(wanted).max())
+
+
+class TestSteps:
+    @pytest.mark.parametrize("grammatical", [True, False])
+    def test_state_and_logits_at_every_token(self, model, grammatical):
+        ids = torch.tensor([random_piece(model, 60, seed, grammatical) for seed in range(3)])
+        wanted, rows = wanted_logits(model, ids), Rows(model, 3, 64)
+        for place in range(ids.shape[1]):
+            assert_close(rows.step(ids[:, place].numpy()), wanted[:, place])
+            assert_state(model, rows.state, ids[:, : place + 1])
+            if grammatical:
+                assert rows.state["grammar"].tolist() == model.grammar.states(ids[:, : place + 1]).tolist()
+        assert wanted.std() > 0.3
+
+    @pytest.mark.parametrize("changes", [
+        {"relative_attention": "token"}, {"relative_attention": "time"}, {"relative_attention": "none"}, {"bar_encoding": "none"}, {"bar_encoding": "both"},
+        {"prefix_encoding": False}, {"voice_encoding": False}, {"num_motifs": 0}, {"melodic_head": False}, {"imitation_head": False},
+        {"num_attention_heads": 4}, {"tie_word_embeddings": False}, {"hidden_size": 80, "num_attention_heads": 5},
+        {"hidden_size": 96, "num_attention_heads": 3}, {"hidden_size": 128, "num_attention_heads": 8, "intermediate_size": 112},
+    ], ids=lambda c: " ".join(f"{k}={v}" for k, v in c.items()))  # fmt: skip
+    def test_every_configuration_in_blocks(self, changes):
+        model = make_model(**changes)
+        ids = torch.tensor([random_piece(model, 150, seed) for seed in (5, 6)])
+        wanted, rows = wanted_logits(model, ids), Rows(model, 2, 150)
+        place = 0
+        for size in (90, 1, 2, 3, 4, 5, 6, 7, 8, 24):
+            place += size
+            assert_close(rows.step(ids[:, place - size : place].numpy()), wanted[:, place - 1])
+
+    def test_the_real_sizes_and_a_long_prompt(self):
+        model = make_model(
+            hidden_size=256,
+            intermediate_size=1024,
+            num_hidden_layers=4,
+            num_attention_heads=8,
+            num_motifs=3571,
+        )
+        ids = torch.tensor([random_piece(model, 700, 6)])
+        rows = Rows(model, 1, 800)
+        assert_close(rows.step(ids.numpy()), wanted_logits(model, ids)[:, -1])
+        assert not rows.m.half
+
+    def test_weights_that_float16_holds_are_read_so(self, model):
+        model = make_model()
+        model.load_state_dict({name: value.half().float() for name, value in model.state_dict().items()})
+        ids = torch.tensor([random_piece(model, 100, 7)])
+        rows = Rows(model, 1, 100)
+        assert rows.m.half
+        assert_close(rows.step(ids.numpy()), wanted_logits(model, ids)[:, -1])
+
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_every_level_of_instructions(self, model, level, monkeypatch):
+        other = Library(level=level)
+        monkeypatch.setattr("musicgpt.engine.rows.load", lambda: other)
+        halves = make_model()
+        halves.load_state_dict({name: value.half().float() for name, value in halves.state_dict().items()})
+        for one in (model, halves):
+            ids = torch.tensor([random_piece(one, 80, seed) for seed in range(4)])
+            rows = Rows(one, 4, 80)
+            for size in (60, 12, 1, 2, 3, 2):
+                end = int(rows.length[0]) + size
+                assert_close(
+                    rows.step(ids[:, end - size : end].numpy()), wanted_logits(one, ids[:, :end])[:, -1]
+                )
+
+
+class TestRowsMoved:
+    def test_cropped_reordered_and_repeated(self, model):
+        ids = torch.tensor([random_piece(model, 80, seed) for seed in range(3)])
+        rows = Rows(model, 3, 100)
+        rows.step(ids.numpy())
+        rows.crop(70)
+        assert_state(model, rows.state, ids[:, :70])
+        rows.select([2, 0, 0, 1])
+        moved = ids[[2, 0, 0, 1], :70]
+        assert (rows.ids[:, :70] == moved.numpy()).all()
+        assert_state(model, rows.state, moved)
+        new = torch.tensor([random_piece(model, 90, seed)[70:90] for seed in range(10, 14)])
+        whole = torch.cat((moved, new), dim=1)
+        assert_close(rows.step(new.numpy()), wanted_logits(model, whole)[:, -1])
+        rows.crop(np.array([60, 90, 75, 90]))
+        assert rows.length.tolist() == [60, 90, 75, 90]
+        assert_state(model, rows.state[2:3], whole[2:3, :75])
+
+    def test_left_padding(self, model):
+        short, long = random_piece(model, 20, 1), random_piece(model, 30, 2)
+        rows = Rows(model, 2, 64)
+        rows.start(np.array([[0] * 10 + short, long]), np.array([10, 0]))
+        logits = rows.feed()
+        for row, ids in enumerate((short, long)):
+            assert_close(logits[row], wanted_logits(model, torch.tensor([ids]))[0, -1])
+
+    def test_threads_share_the_rows(self, model):
+        ids = np.array([random_piece(model, 40, seed) for seed in range(7)])
+        assert np.array_equal(
+            Rows(model, 7, 40, threads=1).step(ids), Rows(model, 7, 40, threads=3).step(ids)
+        )
+
+
+class TestChecks:
+    @pytest.mark.parametrize("tokens", [[150], [-1], [1.0], [[1], [2]], [[]], [[1] * 9]], ids=str)
+    def test_tokens(self, model, tokens):
+        rows = Rows(model, 1, 8)
+        with pytest.raises(EngineError, match="token"):
+            rows.step(np.array(tokens))
+        assert rows.length.tolist() == [0]
+
+    def test_rows_and_lengths(self, model):
+        rows = Rows(model, 2, 8)
+        rows.step(np.array([PROMPT] * 2))
+        for wrong in (
+            lambda: rows.crop(4),
+            lambda: rows.crop(-1),
+            lambda: rows.select([2]),
+            lambda: rows.select([-1]),
+            lambda: rows.select([]),
+            lambda: Rows(model, 0, 8),
+        ):
+            with pytest.raises(EngineError):
+                wrong()
+
+    @pytest.mark.parametrize("name, value", [
+        ("bar_period", 0), ("default_bar_ticks", 0), ("num_hidden_layers", 9), ("num_hidden_layers", 0), ("vocab_size", 140), ("vocab_size", 1 << 40), ("max_voices", 9), ("max_voices", 3),
+        ("num_attention_heads", 3), ("num_attention_heads", 0), ("intermediate_size", 1 << 12), ("num_motifs", 10**6), ("lowest_pitch", 10**12), ("hidden_act", "relu"),
+        ("meter_ticks", [0] * 12), ("durations", [300] * 32), ("time_steps", [-1] * 22), ("token_blocks", {"NOTE": [140, 64]}),
+    ])  # fmt: skip
+    def test_configurations_that_do_not_fit(self, name, value):
+        model = make_model(bar_encoding="both")
+        if name == "token_blocks":
+            value = {**model.config.token_blocks, **value}
+        object.__setattr__(model.config, name, value)
+        with pytest.raises(EngineError):
+            Rows(model, 1, 8)
+
+    def test_weights_of_another_shape_or_type(self):
+        model = make_model()
+        model.model.layers[1].mlp.up_proj.weight = torch.nn.Parameter(torch.zeros(96, 32))
+        with pytest.raises(EngineError, match=r"1\.up"):
+            Rows(model, 1, 8)
+        with pytest.raises(EngineError, match="float64"):
+            Rows(make_model().double(), 1, 8)
+
+    def test_constants_of_another_code(self, monkeypatch):
+        monkeypatch.setattr("modeling_musicgpt.imitation_musicgpt.REST", 25)
+        with pytest.raises(EngineError, match="REST"):
+            Rows(make_model(), 1, 8)
+
+    def test_arrays_of_another_kind(self, model):
+        m = Rows(model, 1, 8).m
+        fields = {
+            "norm1": m.norm,
+            "bias1": m.bias,
+            "qkv": m.head,
+            "out": m.head,
+            "norm2": m.norm,
+            "bias2": m.bias,
+            "up": m.head,
+            "down": m.head,
+        }
+        load().struct("Layer", **fields)
+        for wrong in ({"norm1": m.norm.astype(float)}, {"up": m.head.transpose()}, {"other": m.norm}):
+            with pytest.raises(EngineError):
+                load().struct("Layer", **{**fields, **wrong})
