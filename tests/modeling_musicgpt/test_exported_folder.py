@@ -66,8 +66,7 @@ def test_it_says_why_it_takes_the_stock_loop(found):
     said = {name: got["because"] for name, got in found.items() if "because" in got}
     assert said["greedy"] == said["hidden_states"] == engine  # the latter: after a call that recorded them
     assert "beams" in said["beams"] and "proposes" in said["assisted"] and "proposes" in said["prompt_lookup"]
-    assert "return_dict" in said["scores"]
-    assert said["guidance"] == engine
+    assert said["scores"] == said["guidance"] == engine
 
 
 def test_scores_are_those_it_chose_by(found):
