@@ -130,17 +130,9 @@ class TestSameTokens:
             model.model.norm.bias.copy_(
                 model.model.embed_tokens.weight[60] * 9
             )  # one NOTE is by far the likeliest
-        limited = both(
-            model, torch.tensor([PROMPT] * 2), do_sample=True, min_new_tokens=240, max_new_tokens=240
-        )
-        free = both(
-            model,
-            torch.tensor([PROMPT] * 2),
-            do_sample=True,
-            min_new_tokens=240,
-            max_new_tokens=240,
-            limit_repetition=False,
-        )
+        arguments = {"do_sample": True, "min_new_tokens": 450, "max_new_tokens": 450}
+        limited = both(model, torch.tensor([PROMPT] * 2), **arguments)
+        free = both(model, torch.tensor([PROMPT] * 2), limit_repetition=False, **arguments)
         assert (limited == 60).sum() < (free == 60).sum()
 
     def test_what_stands_under_the_mask_is_neither_heard_nor_changed(self, model):
