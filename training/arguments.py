@@ -124,7 +124,7 @@ class FitArguments:
     micro_batch_size: int | None = None
     """Rows a forward pass and process; fewer than the process's share means accumulation. The result does not change."""
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """`muon`: torch.optim.Muon for the matrices inside the blocks, AdamW for the rest."""
+    """`muon`: Muon (training/muon.py) for the matrices inside the blocks, AdamW for the rest."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
     matrix_learning_rate: float | None = None

@@ -40,6 +40,8 @@ def build_optimizers(model: torch.nn.Module, fit: FitArguments) -> list[torch.op
     """AdamW, or Muon for the matrices of the blocks and AdamW for the rest; weight decay on matrices and tables only."""
     import torch
 
+    from .muon import Muon
+
     groups = parameter_groups(model)
     table_decay = fit.weight_decay if fit.embedding_weight_decay is None else fit.embedding_weight_decay
     rest = [
@@ -49,14 +51,12 @@ def build_optimizers(model: torch.nn.Module, fit: FitArguments) -> list[torch.op
     optimizers: list[torch.optim.Optimizer] = []
     if fit.optimizer == "muon":
         rate = fit.learning_rate if fit.matrix_learning_rate is None else fit.matrix_learning_rate
-        # match_rms_adamw gives Muon's orthogonal updates the size of AdamW's, so that both rates mean the same.
         optimizers.append(
-            torch.optim.Muon(
+            Muon(
                 groups["matrices"],
                 lr=rate,
                 weight_decay=fit.weight_decay,
                 momentum=fit.momentum,
-                adjust_lr_fn="match_rms_adamw",
             )
         )
     else:
