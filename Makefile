@@ -35,7 +35,7 @@ coverage: $(DEV)
 	$(BIN)/python -m pytest -p no:xdist --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 lint: $(DEV)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 types: $(DEV)
 	$(BIN)/mypy

@@ -1,7 +1,7 @@
 """Builds the engine's library with the package; everything else stands in pyproject.toml.
 
-Where no C++ compiler is installed the one in the `ziglang` package is fetched for the build. Without either the package installs all the same,
-and generates without the engine.
+Where no C++ compiler is installed the one in the `ziglang` package is fetched for the build. Without either
+the package installs all the same, and generates without the engine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ _spec.loader.exec_module(engine)
 
 
 class BuildWithEngine(build_py):
-    """Copies the Python files, and builds the library beside them: in the checkout itself for an editable installation."""
+    """Copies the Python files, and builds the library beside them: in the checkout itself for an editable
+    installation.
+    """
 
     def run(self) -> None:
         super().run()

@@ -1,12 +1,15 @@
-"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs/` for `benchmarks.results`.
+"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs/` for
+`benchmarks.results`.
 
     python -m benchmarks.ablations --group scratch --data DIR --work DIR                  # architecture and rates, from random weights
     python -m benchmarks.ablations --group branch --data DIR --work DIR --init-from RUN   # data and regularisation, from a trained model
 
-`scratch`: the first steps of training, the rate falling to nothing at the end; it ranks beginnings. `branch`: what a run that is past its
-beginning, and near overfitting, makes of the same number of further steps with a falling rate (the weights of `--init-from` should be taken
-before its own rate fell). The arms `staff-voices` take the data set beside DIR that is named DIR-staves, built with `--staff-voices`; in its
-preludes VOICE means something else, for training and for validation. A run that is already in `docs/runs/` is not made again.
+`scratch`: the first steps of training, the rate falling to nothing at the end; it ranks beginnings. `branch`:
+what a run that is past its beginning, and near overfitting, makes of the same number of further steps with a
+falling rate (the weights of `--init-from` should be taken before its own rate fell). The arms `staff-voices`
+take the data set beside DIR that is named DIR-staves, built with `--staff-voices`; in its preludes VOICE
+means something else, for training and for validation. A run that is already in `docs/runs/` is not made
+again.
 """
 
 from __future__ import annotations
@@ -22,15 +25,25 @@ from typing import Any
 from .results import DOCS, keep_run
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"schedule": "wsd", "warmup_ratio": "0.05", "decay_ratio": "0.5", "final_lr_ratio": "0.01", "musical_every": "0", "keep_last": "1"}
+BASE = {
+    "schedule": "wsd",
+    "warmup_ratio": "0.05",
+    "decay_ratio": "0.5",
+    "final_lr_ratio": "0.01",
+    "musical_every": "0",
+    "keep_last": "1",
+}
 PLAIN = "[{until: 1.0, transpose: 5, transpose_share: 0.5}]"
 UNMOVED = "[{until: 1.0}]"
-EVERY_KEY = "[{until: 1.0, transpose: 6, transpose_share: 1.0}]"  # from -6 to +6 semitones, each as likely: all twelve keys
+# from -6 to +6 semitones, each as likely: all twelve keys
+EVERY_KEY = "[{until: 1.0, transpose: 6, transpose_share: 1.0}]"
 STAVES = "DIR-staves"  # DIR stands for what `--data` says
 
 
 def _model(**changes: Any) -> dict[str, str]:
-    """Changes of the model's config, on top of what was its default when the base was run: arms of one group stay comparable when defaults change."""
+    """Changes of the model's config, on top of what was its default when the base was run: arms of one
+    group stay comparable when defaults change.
+    """
     return {"config_overrides": json.dumps({"bar_encoding": "both", "prefix_encoding": False, **changes})}
 
 
@@ -76,9 +89,13 @@ GROUPS = {"scratch": SCRATCH, "branch": BRANCH}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the arms of a group one after another; the first one that fails ends it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--group", choices=GROUPS, required=True)
-    parser.add_argument("--data", required=True, help="DIR, a folder that dataset_builder wrote, configuration wtc-plus")
+    parser.add_argument(
+        "--data", required=True, help="DIR, a folder that dataset_builder wrote, configuration wtc-plus"
+    )
     parser.add_argument("--work", type=Path, required=True, help="where the runs live")
     parser.add_argument("--init-from", help="weights that the arms of `branch` begin with")
     parser.add_argument("--steps", type=int, default=80, help="steps an arm, of 4,096 tokens (default: 80)")
@@ -94,10 +111,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         fields = {**BASE, "max_steps": str(given.steps), **changes}
         if given.init_from:
             # Half the peak of the recipe, as in the middle of its fall.
-            fields = {"init_from": given.init_from, "learning_rate": "1e-3", "matrix_learning_rate": "2e-3", **fields, "decay_ratio": "0.95"}
+            fields = {
+                "init_from": given.init_from,
+                "learning_rate": "1e-3",
+                "matrix_learning_rate": "2e-3",
+                **fields,
+                "decay_ratio": "0.95",
+            }
         else:
             fields = {"stages": "[{until: 1.0, transpose: 2, transpose_share: 0.5}]", **fields}
-        command = [sys.executable, "-m", "training", "--config", str(ROOT / "training/configs/wtc.yaml"), "--output_dir", str(run)]
+        command = [
+            sys.executable,
+            "-m",
+            "training",
+            "--config",
+            str(ROOT / "training/configs/wtc.yaml"),
+            "--output_dir",
+            str(run),
+        ]
         fields["data"] = fields.get("data", "DIR").replace("DIR", given.data)
         for field, value in fields.items():
             command += [f"--{field}", value]

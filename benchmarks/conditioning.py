@@ -1,25 +1,30 @@
-"""Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked otherwise or nothing.
+"""Is the conditioning obeyed? Pieces for each value of each prefix token, against pieces that were asked
+otherwise or nothing.
 
     python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--source ../shared/data/wtc] [--json FILE] [--composer]
 
-As many pieces are composed for each meter, with full prefixes whose other values are drawn at random, each on its own: a value can only be
-brought about by its token. (Single tokens without the others are asked for with `--alone`; in training they are rare.) What is looked at:
+As many pieces are composed for each meter, with full prefixes whose other values are drawn at random, each on
+its own: a value can only be brought about by its token. (Single tokens without the others are asked for with
+`--alone`; in training they are rare.) What is looked at:
 
-- meter: whether the asked bar length fits better than all that neither divide it nor are divided by it (4/4 against bars of three eighths, 3/4, 9/8
-  and 3/2): at its bar lines begin the most and longest notes. Whether two bars of 2/4 are one of 4/4 cannot be heard reliably;
+- meter: whether the asked bar length fits better than all that neither divide it nor are divided by it (4/4
+  against bars of three eighths, 3/4, 9/8 and 3/2): at its bar lines begin the most and longest notes. Whether
+  two bars of 2/4 are one of 4/4 cannot be heard reliably;
 - mode: whether the key that `estimate_key` hears is of the asked mode;
 - form: whether the first bar with a note has one voice alone, as a fugue begins;
 - voices: whether exactly so many voices play;
 - tempo: notes a quarter note, mean and 95 % interval.
 
-With `--composer` in place of this: what `musicgpt.Composer` makes of the same wishes, which rules out voices beyond those asked for and closes
-pieces with a cadence, and of those that only it knows:
+With `--composer` in place of this: what `musicgpt.Composer` makes of the same wishes, which rules out voices
+beyond those asked for and closes pieces with a cadence, and of those that only it knows:
 
 - form and tempo: whether one voice begins alone, and notes a second (the tempo is the piece's own);
-- key, each of the 24: whether the pieces are, note for note, those of the normal key moved there, and whether `estimate_key` hears the key;
+- key, each of the 24: whether the pieces are, note for note, those of the normal key moved there, and whether
+  `estimate_key` hears the key;
 - mood: whether the key heard is of the mood's mode, and notes a second.
 
-With `--source` Bach's own pieces of that value are looked at in the same way, as many notes at a time: what can be expected at best.
+With `--source` Bach's own pieces of that value are looked at in the same way, as many notes at a time: what
+can be expected at best.
 """
 
 from __future__ import annotations
@@ -44,7 +49,9 @@ _LONGEST = 96  # ticks up to which a longer note weighs more
 
 
 def bar_fit(score: Score, bar_ticks: int) -> float:
-    """How much begins at the bar lines of a bar length: mean over them of the ticks of the notes that begin there."""
+    """How much begins at the bar lines of a bar length: mean over them of the ticks of the notes that
+    begin there.
+    """
     weights = np.minimum(score.array[:, DURATION], _LONGEST)
     lines = np.arange(0, int(score.array[-1, ONSET]) + 1, bar_ticks)
     return float(weights[score.array[:, ONSET] % bar_ticks == 0].sum() / len(lines))
@@ -104,7 +111,14 @@ def compose(model, prefixes: list[list[int]], tokens: int, seed: int) -> list[Sc
     for start in trange(0, len(prefixes), BATCH, desc="batches", disable=None):
         ids = torch.tensor(prefixes[start : start + BATCH])
         output = model.generate(
-            ids, do_sample=True, temperature=1.0, top_k=0, top_p=0.95, max_new_tokens=tokens, suppress_tokens=meters, min_new_tokens=tokens // 2
+            ids,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=0.95,
+            max_new_tokens=tokens,
+            suppress_tokens=meters,
+            min_new_tokens=tokens // 2,
         )
         scores += [decode(row).score for row in output.tolist()]
     return [score if len(score) else None for score in scores]
@@ -115,7 +129,10 @@ def drawn(pieces: int, seed: int) -> list[dict]:
     generator = np.random.default_rng(seed)
     others = {name: values for name, values in VALUES.items() if name != "meter"}
     return [
-        {"meter": meter, **{name: values[int(generator.integers(len(values)))] for name, values in others.items()}}
+        {
+            "meter": meter,
+            **{name: values[int(generator.integers(len(values)))] for name, values in others.items()},
+        }
         for meter in METERS
         for _ in range(pieces)
     ]
@@ -134,7 +151,9 @@ def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
 
 
 def windows(score: Score, notes: int) -> list[Score]:
-    """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the first meter lasts."""
+    """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the
+    first meter lasts.
+    """
     bar = score.meters[0].bar_ticks
     last = score.meters[1].onset if len(score.meters) > 1 else math.inf
     parts = []
@@ -155,7 +174,13 @@ def of_bach(source: Path, notes: int) -> dict[tuple, list[float]]:
     for movement in read_corpus(source):
         score = movement.score.quantised()
         voices = score.num_voices
-        own = {"meter": score.meters[0].name, "mode": score.key.mode, "form": score.form, "voices": voices, "tempo": score.tempo_class}
+        own = {
+            "meter": score.meters[0].name,
+            "mode": score.key.mode,
+            "form": score.form,
+            "voices": voices,
+            "tempo": score.tempo_class,
+        }
         for place, part in enumerate(windows(score.normalised(), notes)):
             for name, value in own.items():
                 if value is not None and (name != "form" or place == 0):
@@ -163,15 +188,21 @@ def of_bach(source: Path, notes: int) -> dict[tuple, list[float]]:
     return found
 
 
-def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = None, alone: bool = False) -> list[dict]:
-    """One row a value: the mean with its interval for pieces that were asked for it, for something else, for nothing, and for Bach's."""
+def measure(
+    model, pieces: int, tokens: int, seed: int, source: Path | None = None, alone: bool = False
+) -> list[dict]:
+    """One row a value: the mean with its interval for pieces that were asked for it, for something else,
+    for nothing, and for Bach's.
+    """
     bach = of_bach(source, tokens // 4) if source else {}
     free = compose(model, [prefix_ids()] * pieces, tokens, seed)
     if alone:
         asked = [{name: value} for name, values in VALUES.items() for value in values for _ in range(pieces)]
     else:
         asked = drawn(pieces, seed)
-    made = list(zip(asked, compose(model, [prefix_ids(**values) for values in asked], tokens, seed + 1), strict=True))
+    made = list(
+        zip(asked, compose(model, [prefix_ids(**values) for values in asked], tokens, seed + 1), strict=True)
+    )
     rows = []
     for name, value in ((name, value) for name, values in VALUES.items() for value in values):
         those = {
@@ -179,11 +210,24 @@ def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = No
             "asked otherwise": [score for wish, score in made if name in wish and wish[name] != value],
             "not asked": free,
         }
-        found = {who: [obeys(name, value, score) for score in scores if score] for who, scores in those.items()}
-        row = {"asked": name, "value": value, "pieces": len(found["asked for"]), "unit": "notes a quarter" if name == "tempo" else "share"}
+        found = {
+            who: [obeys(name, value, score) for score in scores if score] for who, scores in those.items()
+        }
+        row = {
+            "asked": name,
+            "value": value,
+            "pieces": len(found["asked for"]),
+            "unit": "notes a quarter" if name == "tempo" else "share",
+        }
         for who, values in {**found, "Bach": bach.get((name, value), [])}.items():
             if len(values) > 1:
-                row[who] = dict(zip(("mean", "low", "high"), (round(x, 3) for x in interval(values, name != "tempo")), strict=True))
+                row[who] = dict(
+                    zip(
+                        ("mean", "low", "high"),
+                        (round(x, 3) for x in interval(values, name != "tempo")),
+                        strict=True,
+                    )
+                )
         rows.append(row)
     return rows
 
@@ -197,16 +241,32 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     composer = Composer(model)
 
     def made(num: int = pieces, **wishes) -> list[Score]:
-        return [piece.score for piece in composer.compose(Settings(max_new_tokens=tokens, seed=seed, **wishes), num=num)]
+        return [
+            piece.score
+            for piece in composer.compose(Settings(max_new_tokens=tokens, seed=seed, **wishes), num=num)
+        ]
 
     rows: list[dict] = []
 
     def note(name: str, value: str | int, what: str, values: list[float], is_share: bool = True) -> None:
         mean, low, high = (round(x, 3) for x in interval(values, is_share))
-        rows.append({"asked": name, "value": value, "what": what, "pieces": len(values), "unit": "share" if is_share else "mean", "mean": mean, "low": low, "high": high})
+        rows.append(
+            {
+                "asked": name,
+                "value": value,
+                "what": what,
+                "pieces": len(values),
+                "unit": "share" if is_share else "mean",
+                "mean": mean,
+                "low": low,
+                "high": high,
+            }
+        )
 
     for form in tqdm(FORMS, desc="forms", disable=None):
-        note("form", form, "one voice begins alone", [float(begins_alone(score)) for score in made(form=form)])
+        note(
+            "form", form, "one voice begins alone", [float(begins_alone(score)) for score in made(form=form)]
+        )
     for tempo in tqdm(TEMPO_CLASSES, desc="tempi", disable=None):
         note("tempo", tempo, "notes a second", list(map(notes_a_second, made(tempo=tempo))), is_share=False)
     for voices in tqdm(VALUES["voices"], desc="voices", disable=None):
@@ -215,7 +275,12 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
         note("voices", voices, "not more voices", [float(n <= voices) for n in heard])
     for mood in tqdm(MOODS, desc="moods", disable=None):
         scores = made(mood=mood)
-        note("mood", mood, f"heard in {MOODS[mood].mode}", [float(heard_mode(score) == MOODS[mood].mode) for score in scores])
+        note(
+            "mood",
+            mood,
+            f"heard in {MOODS[mood].mode}",
+            [float(heard_mode(score) == MOODS[mood].mode) for score in scores],
+        )
         note("mood", mood, "notes a second", list(map(notes_a_second, scores)), is_share=False)
     for mode in tqdm(MODES, desc="keys", disable=None):
         moved, heard_so = _in_all_keys(made, mode, max(2, pieces // 12))
@@ -225,7 +290,9 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
 
 
 def _in_all_keys(made, mode: str, num: int) -> tuple[list[float], list[float]]:
-    """For `num` pieces in each key of a mode: whether it is the piece of the normal key moved there, and whether the key is heard."""
+    """For `num` pieces in each key of a mode: whether it is the piece of the normal key moved there, and
+    whether the key is heard.
+    """
     from tokenization import estimate_key
     from tokenization.key import Key
 
@@ -234,9 +301,14 @@ def _in_all_keys(made, mode: str, num: int) -> tuple[list[float], list[float]]:
     for tonic in TONICS:
         key = Key.parse(f"{tonic} {mode}")
         for score, original in zip(made(num, key=str(key)), normal, strict=True):
-            same = np.array_equal(score.array - original.array, np.tile([0, 0, -key.transposition_to_normal(), 0], (len(original), 1)))
+            same = np.array_equal(
+                score.array - original.array,
+                np.tile([0, 0, -key.transposition_to_normal(), 0], (len(original), 1)),
+            )
             moved.append(float(same and score.key == key))
-            heard.append(float(estimate_key(score)[0].pitch_class == key.pitch_class and heard_mode(score) == mode))
+            heard.append(
+                float(estimate_key(score)[0].pitch_class == key.pitch_class and heard_mode(score) == mode)
+            )
     return moved, heard
 
 
@@ -252,7 +324,10 @@ def composer_table(rows: list[dict]) -> str:
 
 def table(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| asked | n | pieces that are so | of those asked otherwise | of those asked nothing | of Bach's |", "| --- " * 6 + "|"]
+    lines = [
+        "| asked | n | pieces that are so | of those asked otherwise | of those asked nothing | of Bach's |",
+        "| --- " * 6 + "|",
+    ]
     for row in rows:
         cells = []
         for who in ("asked for", "asked otherwise", "not asked", "Bach"):
@@ -260,7 +335,11 @@ def table(rows: list[dict]) -> str:
                 cells.append("")
                 continue
             figures = [row[who][name] for name in ("mean", "low", "high")]
-            text = "{:.2f} ({:.2f}-{:.2f}) notes a quarter" if row["unit"] != "share" else "{:.0%} ({:.0%}-{:.0%})"
+            text = (
+                "{:.2f} ({:.2f}-{:.2f}) notes a quarter"
+                if row["unit"] != "share"
+                else "{:.0%} ({:.0%}-{:.0%})"
+            )
             cells.append(text.format(*figures))
         lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -268,13 +347,21 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     """Compose, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pieces", type=int, default=100, help="pieces a meter; of the other values there are more")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--pieces", type=int, default=100, help="pieces a meter; of the other values there are more"
+    )
     parser.add_argument("--tokens", type=int, default=320, help="new tokens a piece, four a note")
     parser.add_argument("--model", type=Path, help="a checkpoint; the shipped one if not given")
-    parser.add_argument("--source", type=Path, help="the folder of the Well-Tempered Clavier's scores, for Bach's own values")
+    parser.add_argument(
+        "--source", type=Path, help="the folder of the Well-Tempered Clavier's scores, for Bach's own values"
+    )
     parser.add_argument("--alone", action="store_true", help="prefixes of one token")
-    parser.add_argument("--composer", action="store_true", help="what the composer makes of voices, moods and keys instead")
+    parser.add_argument(
+        "--composer", action="store_true", help="what the composer makes of voices, moods and keys instead"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     arguments = parser.parse_args()
@@ -287,9 +374,14 @@ def main() -> None:
         rows = by_composer(model, arguments.pieces, arguments.tokens, arguments.seed)
         print(composer_table(rows))
     else:
-        rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source, arguments.alone)
+        rows = measure(
+            model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source, arguments.alone
+        )
         print(table(rows))
-    print(f"\n{arguments.pieces} pieces a {'wish' if arguments.composer else 'meter'}, {arguments.tokens} tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals.")
+    print(
+        f"\n{arguments.pieces} pieces a {'wish' if arguments.composer else 'meter'}, {arguments.tokens}"
+        f" tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals."
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

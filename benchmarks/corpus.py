@@ -3,10 +3,11 @@
     python -m benchmarks.corpus keys --source ../shared/data
     python -m benchmarks.corpus doors --source ../shared/data
 
-`keys`: how often the rule of `dataset_builder.keys` errs over the pieces whose full key is declared, for several weights of the close.
-`doors`: whether a validation movement stands in the train split under another name: for each the longest run of a voice (intervals and
-rhythm, at any pitch and speed, every window) that it shares with a train piece, and for each subject of a fugue the train piece with the
-likest passage (share of the subject's steps of at most two semitones' difference, in its own, halved and doubled values).
+`keys`: how often the rule of `dataset_builder.keys` errs over the pieces whose full key is declared, for
+several weights of the close. `doors`: whether a validation movement stands in the train split under another
+name: for each the longest run of a voice (intervals and rhythm, at any pitch and speed, every window) that it
+shares with a train piece, and for each subject of a fugue the train piece with the likest passage (share of
+the subject's steps of at most two semitones' difference, in its own, halved and doubled values).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ FINAL_DOMINANT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 
 def key_errors(known: Sequence[tuple[Score, Key]]) -> tuple[int, int, int]:
-    """Questions with a tonic alone (the key's own, and that of the relative major), wrong answers to them, wrong ones of all 24 keys."""
+    """Questions with a tonic alone (the key's own, and that of the relative major), wrong answers to
+    them, wrong ones of all 24 keys.
+    """
     asked = wrong = wrong_of_all = 0
     for score, key in known:
         signature = key if key.mode == "major" else keys.spelled(key.pitch_class + 3, "major")
@@ -51,7 +54,8 @@ def print_keys(source: str) -> None:
     pieces = [piece for piece in open_source(source).pieces if piece.tonic and piece.mode]
     known = [(read_piece(piece), Key.parse(f"{piece.tonic} {piece.mode}")) for piece in pieces]
     print(
-        f"{len(known)} pieces with a declared key, {key_errors(known)[0]} questions; wrong with a tonic given / of all 24 keys"
+        f"{len(known)} pieces with a declared key, {key_errors(known)[0]} questions; wrong with a tonic given"
+        " / of all 24 keys"
     )
     print("| last bass the tonic | " + " | ".join(f"dominant {weight}" for weight in FINAL_DOMINANT) + " |")
     print("| --- |" + " --- |" * len(FINAL_DOMINANT))
@@ -64,12 +68,19 @@ def print_keys(source: str) -> None:
 
 
 def likest_passage(view: View, subject: Subject) -> float:
-    """The highest share of a subject's steps that a passage of a piece has, in its own, halved or doubled note values."""
+    """The highest share of a subject's steps that a passage of a piece has, in its own, halved or doubled
+    note values.
+    """
     rows = np.arange(max(0, len(view.lines) - len(subject.steps)))
     scaled = [
-        Subject(np.stack([subject.steps[:, 0], subject.steps[:, 1] * speed // 2], axis=1), 0) for speed in (1, 2, 4)
+        Subject(np.stack([subject.steps[:, 0], subject.steps[:, 1] * speed // 2], axis=1), 0)
+        for speed in (1, 2, 4)
     ]
-    return max((float(subject_matches(view, one, rows).max()) for one in scaled), default=0.0) if len(rows) else 0.0
+    return (
+        max((float(subject_matches(view, one, rows).max()) for one in scaled), default=0.0)
+        if len(rows)
+        else 0.0
+    )
 
 
 def print_doors(source: str) -> None:
@@ -84,10 +95,13 @@ def print_doors(source: str) -> None:
                 piece.id
             ] = view
     print(
-        f"{len(held_out)} validation movements; " + ", ".join(f"{name}: {len(those)}" for name, those in groups.items())
+        f"{len(held_out)} validation movements; "
+        + ", ".join(f"{name}: {len(those)}" for name, those in groups.items())
     )
     print(
-        "| movement | " + " | ".join(f"{what}, {name}" for what in ("longest run", "subject") for name in groups) + " |"
+        "| movement | "
+        + " | ".join(f"{what}, {name}" for what in ("longest run", "subject") for name in groups)
+        + " |"
     )
     print("| --- |" + " --- |" * 2 * len(groups))
     for piece, view in held_out.items():

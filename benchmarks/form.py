@@ -2,8 +2,9 @@
 
     python -m benchmarks.form [--model DIR] [--pieces 100] [--first-seed 0] [--no-rules] [--source ../shared/data/wtc] [--json FILE]
 
-Pieces are whole, of default settings and length, asked for what Bach's movements are (`result_pieces.conditions`), with seeds in order; each counts once. A
-figure is the mean over pieces (of bars the median), with the 95 % interval of a bootstrap over pieces (2,000 draws, seed 0).
+Pieces are whole, of default settings and length, asked for what Bach's movements are
+(`result_pieces.conditions`), with seeds in order; each counts once. A figure is the mean over pieces (of bars
+the median), with the 95 % interval of a bootstrap over pieces (2,000 draws, seed 0).
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ DRAWS = 2000
 
 
 def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Every metric of the families of form, and the number of bars: arrays of shape `(pieces,)`, NaN where there is no value."""
+    """Every metric of the families of form, and the number of bars: arrays of shape `(pieces,)`, NaN
+    where there is no value.
+    """
     from musical_metrics.catalogue import METRICS
     from musical_metrics.view import View
 
@@ -61,7 +64,9 @@ def table(sets: dict[str, dict[str, dict[str, float]]]) -> str:
     names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
     lines = ["| what | unit | " + " | ".join(sets) + " |", "| --- | --- |" + " --- |" * len(sets)]
     for name in names:
-        title, unit = (BY_NAME[name].title, BY_NAME[name].unit) if name in BY_NAME else ("bars, median", "count")
+        title, unit = (
+            (BY_NAME[name].title, BY_NAME[name].unit) if name in BY_NAME else ("bars, median", "count")
+        )
         cells = [_cell(rows.get(name)) for rows in sets.values()]
         lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -76,12 +81,18 @@ def main() -> None:
     from musical_metrics.corpus import read_corpus
     from training.models import load_model
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="shipped", help="folder, a run's folder, Hub id, or `shipped` (default)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model", default="shipped", help="folder, a run's folder, Hub id, or `shipped` (default)"
+    )
     parser.add_argument("--pieces", type=int, default=100, help="of each form (default 100)")
     parser.add_argument("--first-seed", type=int, default=0, help="seeds go up from here (default 0)")
     parser.add_argument("--no-rules", action="store_true", help="the model alone")
-    parser.add_argument("--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/")
+    parser.add_argument(
+        "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
     movements = read_corpus(given.source)

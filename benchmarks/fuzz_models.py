@@ -1,9 +1,11 @@
-"""Hostile configs and weight files against loading and generating: `python -m benchmarks.fuzz_models --cases 10000`.
+"""Hostile configs and weight files against loading and generating: `python -m benchmarks.fuzz_models --cases
+10000`.
 
-Every second case or more is a config of random values, given to `MusicGPTConfig` and, where that takes it, to a model that generates; the
-others are damaged weight files. Both go as a folder to the composer, too. All that may happen is a piece or a named error. Cases run in
-processes of their own: a signal, a traceback, or a case that takes longer than a minute is a finding, and its number is printed with which
-`--first N --cases 1` shows it again.
+Every second case or more is a config of random values, given to `MusicGPTConfig` and, where that takes it, to
+a model that generates; the others are damaged weight files. Both go as a folder to the composer, too. All
+that may happen is a piece or a named error. Cases run in processes of their own: a signal, a traceback, or a
+case that takes longer than a minute is a finding, and its number is printed with which `--first N --cases 1`
+shows it again.
 """
 
 from __future__ import annotations
@@ -25,18 +27,74 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-TINY = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 512}
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 512,
+}
 CASE_SECONDS, START_SECONDS = 60, 600
 ADDRESS_SPACE = 12 << 30  # more than torch maps, less than what would freeze the machine
 MOST_PARAMETERS = 2_000_000
 # One case in so many is a weight file.
 WEIGHTS_EVERY = 5
 # Fields of transformers' own, which only the composer has to withstand: it leaves them out.
-FOREIGN = ["quantization_config", "auto_map", "rope_scaling", "dtype", "return_dict", "layer_types", "id2label", "is_encoder_decoder"]
+FOREIGN = [
+    "quantization_config",
+    "auto_map",
+    "rope_scaling",
+    "dtype",
+    "return_dict",
+    "layer_types",
+    "id2label",
+    "is_encoder_decoder",
+]
 STRANGE = [
-    0, 1, -1, 2, 3, 7, 17, 64, 149, 150, 151, 255, 256, 1024, 1025, 65_537, 2**31, 2**63, -(2**63), 2**70, 0.0, 0.5, -0.5, 1.0, 1e-300, 1e300,
-    float("nan"), float("inf"), True, False, None, "", "gelu", "none", "both", "relu", "0", [], [0], [1, 2, 3], [-1], {}, {"NOTE": [0, 0]},
-]  # fmt: skip
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    17,
+    64,
+    149,
+    150,
+    151,
+    255,
+    256,
+    1024,
+    1025,
+    65_537,
+    2**31,
+    2**63,
+    -(2**63),
+    2**70,
+    0.0,
+    0.5,
+    -0.5,
+    1.0,
+    1e-300,
+    1e300,
+    float("nan"),
+    float("inf"),
+    True,
+    False,
+    None,
+    "",
+    "gelu",
+    "none",
+    "both",
+    "relu",
+    "0",
+    [],
+    [0],
+    [1, 2, 3],
+    [-1],
+    {},
+    {"NOTE": [0, 0]},
+]
 
 
 def strange_config(rng: random.Random) -> dict[str, Any]:
@@ -62,7 +120,9 @@ def _mild(name: str, value: Any, rng: random.Random) -> list[Any]:
         return [blocks]
     if isinstance(value, list):
         changed = list(value)
-        changed[rng.randrange(len(changed))] = rng.choice([0, 1, 143, 144, 145, 199, 255, 256, 1024, 1025, -1])
+        changed[rng.randrange(len(changed))] = rng.choice(
+            [0, 1, 143, 144, 145, 199, 255, 256, 1024, 1025, -1]
+        )
         return [changed, changed[1:], sorted(changed, reverse=True)]
     if isinstance(value, bool):
         return [not value]
@@ -106,7 +166,9 @@ def _other_header(header: dict[str, Any], rest: bytes, rng: random.Random) -> by
     elif change == 1:
         header[name + "x"] = header.pop(name)
     elif change == 2:
-        entry["shape"] = rng.choice([entry["shape"][::-1], [*entry["shape"], 1], [-1], [2**62, 2**62], [0], "x"])
+        entry["shape"] = rng.choice(
+            [entry["shape"][::-1], [*entry["shape"], 1], [-1], [2**62, 2**62], [0], "x"]
+        )
     elif change == 3:
         entry["dtype"] = rng.choice(["F16", "I32", "U8", "F64", "BOOL", "X", 3])
     elif change == 4:
@@ -145,7 +207,9 @@ def generate(data: dict[str, Any], folder: Path, seed: int) -> str:
     from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
 
     try:
-        config = MusicGPTConfig(**{name: data[name] for name in inspect.get_annotations(MusicGPTConfig) if name in data})
+        config = MusicGPTConfig(
+            **{name: data[name] for name in inspect.get_annotations(MusicGPTConfig) if name in data}
+        )
     except (StrictDataclassError, ValueError, TypeError):
         return "refused"
     with torch.device("meta"):
@@ -156,7 +220,12 @@ def generate(data: dict[str, Any], folder: Path, seed: int) -> str:
     save_model(model, str(folder / "model.safetensors"))
     first = config.bos_token_id if config.bos_token_id is not None and config.bos_token_id >= 0 else 0
     room = min(16, config.max_position_embeddings - 1)
-    model.generate(torch.full((1, 1), first), do_sample=True, max_new_tokens=room, attention_mask=torch.ones(1, 1, dtype=torch.long))
+    model.generate(
+        torch.full((1, 1), first),
+        do_sample=True,
+        max_new_tokens=room,
+        attention_mask=torch.ones(1, 1, dtype=torch.long),
+    )
     return "composed"
 
 
@@ -211,7 +280,16 @@ def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
     findings: list[str] = []
     peak, last = 0, first + cases
     while first < last:
-        command = [sys.executable, "-m", "benchmarks.fuzz_models", "--worker", "--first", str(first), "--cases", str(last - first)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.fuzz_models",
+            "--worker",
+            "--first",
+            str(first),
+            "--cases",
+            str(last - first),
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for line in _lines(process):
             word, number, *rest = line.split(" ", 2)
@@ -225,7 +303,11 @@ def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
                     findings.append(f"{number}: {rest[0].strip()}")
         if process.wait() != 0:
             errors = process.stderr.read() if process.stderr else ""
-            name = signal.Signals(-process.returncode).name if process.returncode < 0 else f"code {process.returncode}"
+            name = (
+                signal.Signals(-process.returncode).name
+                if process.returncode < 0
+                else f"code {process.returncode}"
+            )
             outcomes["died"] += 1
             findings.append(f"{first}: {name} {errors.strip().splitlines()[-3:]}")
             first += 1
@@ -233,7 +315,9 @@ def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
 
 
 def _lines(process: subprocess.Popen) -> Any:
-    """Lines of a worker; it is killed when none comes for a minute, or for ten before the first, while it imports."""
+    """Lines of a worker; it is killed when none comes for a minute, or for ten before the first, while it
+    imports.
+    """
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -260,7 +344,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         work(given.first, given.cases)
         return 0
     outcomes, findings, peak = supervise(given.first, given.cases)
-    print(f"{sum(outcomes.values())} cases: {dict(outcomes)}; largest process {peak} MB; {len(findings)} findings")
+    print(
+        f"{sum(outcomes.values())} cases: {dict(outcomes)}; largest process {peak} MB; {len(findings)}"
+        " findings"
+    )
     for finding in findings:
         print(finding)
     return 1 if findings else 0

@@ -1,14 +1,16 @@
-"""Speed of `generate()`: MusicGPT beside Hugging Face's own GPT-2 of the same size, with the same arguments, in the same run.
+"""Speed of `generate()`: MusicGPT beside Hugging Face's own GPT-2 of the same size, with the same arguments,
+in the same run.
 
     python benchmarks/generate.py                       # one piece and 16, with one thread and with two; a GPU too where there is one
     python benchmarks/generate.py --batch 1 --threads 1 --json out.json
     python benchmarks/generate.py --own-processor       # MusicGPT with a logits processor that only Python knows, which changes nothing
     python benchmarks/generate.py --threads 1 --cpu-time   # seconds of the processor, where others use the computer too
 
-Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every setting the median counts. The
-ratio is between each side's best number of threads. GPT-2 (4 layers, 256 wide, 150 tokens, 4,096 positions) has random weights and
-composes nothing: its notes and its seconds of music are its tokens over MusicGPT's tokens a note and a second. Peak memory and start are
-measured in processes of their own.
+Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every
+setting the median counts. The ratio is between each side's best number of threads. GPT-2 (4 layers, 256 wide,
+150 tokens, 4,096 positions) has random weights and composes nothing: its notes and its seconds of music are
+its tokens over MusicGPT's tokens a note and a second. Peak memory and start are measured in processes of
+their own.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ def load(side: str, checkpoint: str | None, device: str) -> Any:
 
         torch.manual_seed(0)
         sizes = {"vocab_size": 150, "n_positions": 4096, "n_embd": 256, "n_layer": 4, "n_head": 8}
-        return GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=1, eos_token_id=None, pad_token_id=0)).eval().to(device)
+        return (
+            GPT2LMHeadModel(GPT2Config(**sizes, bos_token_id=1, eos_token_id=None, pad_token_id=0))
+            .eval()
+            .to(device)
+        )
     from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM, shipped_checkpoint
 
     folder = Path(checkpoint) if checkpoint else shipped_checkpoint()
@@ -55,16 +61,23 @@ def own_processor(input_ids: Any, scores: Any) -> Any:
     return scores
 
 
-def generate(model: Any, batch: int, new_tokens: int, seed: int, streamer: Any = None, processors: Any = None) -> Any:
+def generate(
+    model: Any, batch: int, new_tokens: int, seed: int, streamer: Any = None, processors: Any = None
+) -> Any:
     """The new tokens, `(batch, new_tokens)`: pieces do not end before, so that all have the same length."""
     import torch
 
     ids = torch.tensor([PREFIX] * batch, device=model.device)
     torch.manual_seed(seed)
     out = model.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=new_tokens, min_new_tokens=new_tokens, streamer=streamer,
-        logits_processor=processors, **SAMPLING,
-    )  # fmt: skip
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=new_tokens,
+        min_new_tokens=new_tokens,
+        streamer=streamer,
+        logits_processor=processors,
+        **SAMPLING,
+    )
     return out[:, len(PREFIX) :].cpu()
 
 
@@ -84,7 +97,9 @@ class FirstNote:
 
 
 def measure(models: dict[str, Any], batch: int, threads: int, args: argparse.Namespace) -> dict[str, dict]:
-    """Both sides in turns: tokens a second (median and all), first note, and what a token is worth in music."""
+    """Both sides in turns: tokens a second (median and all), first note, and what a token is worth in
+    music.
+    """
     import torch
 
     torch.set_num_threads(threads)
@@ -118,7 +133,9 @@ def worth(ids: Any, config: Any) -> tuple[float, float]:
 
 
 def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
-    """The figures of one side and number of threads: tokens/s of each run, seconds to the first note, notes and seconds of music a token."""
+    """The figures of one side and number of threads: tokens/s of each run, seconds to the first note,
+    notes and seconds of music a token.
+    """
     speed = statistics.median(tokens)
     return {
         "tokens_per_second": speed,
@@ -131,9 +148,20 @@ def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
 
 def cost_of_start(side: str, batch: int, args: argparse.Namespace) -> dict:
     """Import, start (load and first eight tokens) and peak memory of one side, in a process of its own."""
-    command = [sys.executable, __file__, "--start-of", side, "--batch", str(batch), "--new-tokens", str(args.new_tokens)]
+    command = [
+        sys.executable,
+        __file__,
+        "--start-of",
+        side,
+        "--batch",
+        str(batch),
+        "--new-tokens",
+        str(args.new_tokens),
+    ]
     command += ["--checkpoint", args.checkpoint] if args.checkpoint else []
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -143,8 +171,12 @@ def memory(what: str) -> float:
     if not status.is_file():
         import resource
 
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(what)) / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            1 << 20 if sys.platform == "darwin" else 1 << 10
+        )
+    return (
+        next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(what)) / 1024
+    )
 
 
 def forget_peak() -> None:
@@ -173,7 +205,13 @@ def start_of(args: argparse.Namespace) -> None:
     started = time.perf_counter() - begun
     generate(model, args.batch[0], args.new_tokens, 0)
     peak = memory("VmHWM")
-    result = {"import_s": imported, "start_s": started, "import_mb": base, "peak_mb": peak, "above_import_mb": peak - base}
+    result = {
+        "import_s": imported,
+        "start_s": started,
+        "import_mb": base,
+        "peak_mb": peak,
+        "above_import_mb": peak - base,
+    }
     print(json.dumps(result))
 
 
@@ -186,7 +224,13 @@ def compare(device: str, args: argparse.Namespace) -> list[dict]:
         settings = {n: measure(models, batch, n, args) for n in threads}
         best = {side: max(settings, key=lambda n: settings[n][side]["tokens_per_second"]) for side in SIDES}
         speed = {side: settings[best[side]][side]["tokens_per_second"] for side in SIDES}
-        result = {"device": device, "batch": batch, "by_threads": settings, "best_threads": best, "ratio": speed["musicgpt"] / speed["gpt2"]}
+        result = {
+            "device": device,
+            "batch": batch,
+            "by_threads": settings,
+            "best_threads": best,
+            "ratio": speed["musicgpt"] / speed["gpt2"],
+        }
         result["usual_loop_because"] = models["musicgpt"].usual_decoding_because
         if device == "cpu":
             result["start"] = {side: cost_of_start(side, batch, args) for side in SIDES}
@@ -208,8 +252,8 @@ def show(result: dict) -> None:
             )
     for side, r in result.get("start", {}).items():
         print(
-            f"{side:10}import {r['import_s']:.1f} s, load and first 8 tokens {r['start_s']:.1f} s, peak memory {r['peak_mb']:.0f} MB "
-            f"({r['above_import_mb']:.0f} MB above the import)"
+            f"{side:10}import {r['import_s']:.1f} s, load and first 8 tokens {r['start_s']:.1f} s, peak"
+            f" memory {r['peak_mb']:.0f} MB ({r['above_import_mb']:.0f} MB above the import)"
         )
     because = f" (the usual loop: {result['usual_loop_because']})" if result["usual_loop_because"] else ""
     print(f"MusicGPT / GPT-2, each at its best: {result['ratio']:.2f}{because}", flush=True)
@@ -217,13 +261,23 @@ def show(result: dict) -> None:
 
 def main() -> None:
     """Measure what is asked for, print it, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--new-tokens", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--own-processor", action="store_true", help="give MusicGPT a logits processor of one's own, which changes nothing")
-    parser.add_argument("--cpu-time", action="store_true", help="count seconds of the processor instead of those of the clock (one thread)")
+    parser.add_argument(
+        "--own-processor",
+        action="store_true",
+        help="give MusicGPT a logits processor of one's own, which changes nothing",
+    )
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count seconds of the processor instead of those of the clock (one thread)",
+    )
     parser.add_argument("--checkpoint", help="folder of a MusicGPT checkpoint (default: the shipped one)")
     parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="all")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -240,11 +294,18 @@ def main() -> None:
     logging.disable_progress_bar()
     devices = ["cpu"] if args.device != "cuda" else []
     devices += ["cuda"] if args.device != "cpu" and torch.cuda.is_available() else []
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {args.new_tokens} new tokens")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__},"
+        f" {args.new_tokens} new tokens"
+    )
     results = [result for device in devices for result in compare(device, args)]
     if args.json:
         temporary = args.json.with_suffix(".part")
-        temporary.write_text(json.dumps({"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results}, indent=1))
+        temporary.write_text(
+            json.dumps(
+                {"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results}, indent=1
+            )
+        )
         temporary.replace(args.json)
 
 

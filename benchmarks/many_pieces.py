@@ -1,6 +1,6 @@
 """Many pieces with different seeds: are all legal, none empty, no two alike, none looping on one note?
 
-    python benchmarks/many_pieces.py [--pieces 100] [--tokens 1000] [--unlimited] [--json]
+python benchmarks/many_pieces.py [--pieces 100] [--tokens 1000] [--unlimited] [--json]
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-# A piece loops on a note if some passage of so many notes holds it more often than any passage of the 217 Bach pieces (docs/LOG.md).
+# A piece loops on a note if some passage of so many notes holds it more often than any passage of the 217
+# Bach pieces (docs/LOG.md).
 WINDOWS = ((32, 16), (96, 27))
 
 
@@ -26,18 +27,24 @@ def main() -> int:
     parser.add_argument("--pieces", type=int, default=100)
     parser.add_argument("--tokens", type=int, default=1000)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--unlimited", action="store_true", help="let notes repeat without the limit of generate()")
+    parser.add_argument(
+        "--unlimited", action="store_true", help="let notes repeat without the limit of generate()"
+    )
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     rows = generate(arguments.pieces, arguments.tokens, arguments.first_seed, not arguments.unlimited)
     result = judge(rows)
-    print(json.dumps(result, indent=1) if arguments.json else "\n".join(f"{k:28}{v}" for k, v in result.items()))
+    print(
+        json.dumps(result, indent=1) if arguments.json else "\n".join(f"{k:28}{v}" for k, v in result.items())
+    )
     wrong = ("illegal", "empty", "alike", "looping")
     return int(any(result[name] for name in wrong))
 
 
 def generate(pieces: int, tokens: int, first_seed: int, limit: bool) -> list[list[int]]:
-    """Ids of each piece, prompt included: form and mode by turns, sampling as the checkpoint's generation config says."""
+    """Ids of each piece, prompt included: form and mode by turns, sampling as the checkpoint's generation
+    config says.
+    """
     import torch
     from tqdm import tqdm
 
@@ -47,10 +54,16 @@ def generate(pieces: int, tokens: int, first_seed: int, limit: bool) -> list[lis
     model = MusicGPTForCausalLM.from_pretrained(shipped_checkpoint())
     rows = []
     for k in tqdm(range(pieces), desc="pieces", unit="piece", disable=None):
-        prompt = prefix_ids(mode=("major", "minor")[k % 2], form=("prelude", "fugue")[k // 2 % 2], meter="4/4")
+        prompt = prefix_ids(
+            mode=("major", "minor")[k % 2], form=("prelude", "fugue")[k // 2 % 2], meter="4/4"
+        )
         torch.manual_seed(first_seed + k)
         ids = torch.tensor([prompt])
-        rows.append(model.generate(ids, max_new_tokens=tokens, attention_mask=torch.ones_like(ids), limit_repetition=limit)[0].tolist())
+        rows.append(
+            model.generate(
+                ids, max_new_tokens=tokens, attention_mask=torch.ones_like(ids), limit_repetition=limit
+            )[0].tolist()
+        )
     return rows
 
 
@@ -91,7 +104,9 @@ def _most_often(pitches: np.ndarray, window: int) -> int:
     """The most often that one pitch stands in `window` successive notes."""
     import numpy as np
 
-    parts = np.lib.stride_tricks.sliding_window_view(pitches, min(window, len(pitches)))  # (n,) -> (n - window + 1, window)
+    parts = np.lib.stride_tricks.sliding_window_view(
+        pitches, min(window, len(pitches))
+    )  # (n,) -> (n - window + 1, window)
     return max(int(np.bincount(part).max()) for part in parts)
 
 

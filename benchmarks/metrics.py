@@ -1,6 +1,6 @@
 """Speed of the musical score: pieces of 1,000 notes a second on one core, and what each metric takes of it.
 
-    python benchmarks/metrics.py [--notes 1000] [--pieces 20]
+python benchmarks/metrics.py [--notes 1000] [--pieces 20]
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def random_walks(seed: int, notes: int, voices: int = 4):
 
 
 def main() -> None:
-    """Measure and print one JSON object; seconds are those of the processor, so that a busy machine does not count."""
+    """Measure and print one JSON object; seconds are those of the processor, so that a busy machine does
+    not count.
+    """
     from musical_metrics.catalogue import METRICS
     from musical_metrics.score import musical_score
     from musical_metrics.view import View
@@ -64,7 +66,11 @@ def main() -> None:
         "notes": arguments.notes,
         "pieces": arguments.pieces,
         "seconds_to_load_and_score_the_first": round(first, 4),
-        "pieces_a_second": {"median": round(1 / float(np.median(rounds)), 1), "worst": round(1 / max(rounds), 1), "best": round(1 / min(rounds), 1)},
+        "pieces_a_second": {
+            "median": round(1 / float(np.median(rounds)), 1),
+            "worst": round(1 / max(rounds), 1),
+            "best": round(1 / min(rounds), 1),
+        },
         "milliseconds_of_each_metric_alone": dict(sorted(each.items(), key=lambda item: -item[1])),
     }
     print(json.dumps(result, indent=1))

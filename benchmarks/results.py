@@ -1,9 +1,11 @@
-"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md` and a part of the card from that.
+"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md`
+and a part of the card from that.
 
     python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,composer,sweep,samples]
 
-Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page again. Training runs that are compared
-are read from their own logs in `docs/runs/` (`python -m benchmarks.results --keep-run RUN NAME` puts the validations of a run there).
+Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page
+again. Training runs that are compared are read from their own logs in `docs/runs/` (`python -m
+benchmarks.results --keep-run RUN NAME` puts the validations of a run there).
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ SAMPLES = ((10, 1000), (5, 2000), (5, 3000))  # the original's: how many of how 
 
 
 def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
-    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together; `alone`: of half as many without the composer's rules."""
+    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together;
+    `alone`: of half as many without the composer's rules.
+    """
     from musical_metrics.corpus import read_corpus
 
     movements = read_corpus(given.source / "wtc")
@@ -46,9 +50,10 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
 def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
     """The pieces of one form against held-out Bach.
 
-    Like is compared with like: of both only the first so many notes count, as many as most of the pieces have of the lengths for which Bach's values
-    are there. Only the cadence is that of the whole piece, and so is the musical score, which knows about lengths. `whole_auc` is of whole pieces,
-    `auc_without_pitch_nll` without the one metric whose model the composer hears, too.
+    Like is compared with like: of both only the first so many notes count, as many as most of the pieces have
+    of the lengths for which Bach's values are there. Only the cadence is that of the whole piece, and so is
+    the musical score, which knows about lengths. `whole_auc` is of whole pieces, `auc_without_pitch_nll`
+    without the one metric whose model the composer hears, too.
     """
     from musical_metrics.catalogue import NAMES
     from musical_metrics.compare import auc, bach_scores, feature_rows, two_sample_auc
@@ -57,7 +62,10 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
 
     notes = int(np.median([len(score) for score in scores]))
     length = max((n for n in LENGTHS if n <= notes), default=min(LENGTHS))
-    whole, ours = feature_rows(scores), feature_rows([score.replace(notes=score.array[:length]) for score in scores])
+    whole, ours = (
+        feature_rows(scores),
+        feature_rows([score.replace(notes=score.array[:length]) for score in scores]),
+    )
     cadence = NAMES.index("final_cadence")
     ours[:, cadence] = whole[:, cadence]
     bach, numbers = bach_rows(form, length)
@@ -80,18 +88,35 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
     }
 
 
-def exact_runs(scores: Sequence[Any], movements: Sequence[Any], form: str, length: int = 256) -> dict[str, dict[str, float]]:
-    """Longest runs shared with the train split, every window of every voice looked up; of the first notes of the pieces and of Bach's movements without their key number."""
+def exact_runs(
+    scores: Sequence[Any], movements: Sequence[Any], form: str, length: int = 256
+) -> dict[str, dict[str, float]]:
+    """Longest runs shared with the train split, every window of every voice looked up; of the first notes
+    of the pieces and of Bach's movements without their key number.
+    """
     from musical_metrics.originality import Runs
 
     train = [movement for movement in movements if movement.split == "train"]
     runs = Runs([movement.score for movement in train], [movement.number for movement in train])
     own = [runs.longest(score.replace(notes=score.array[:length])) for score in scores]
-    bach = [runs.longest(m.score.replace(notes=m.score.array[:length]), without=m.number) for m in movements if m.score.form == form]
-    return {name: {"median": float(np.median(values)), "p95": float(np.quantile(values, 0.95)), "max": max(values)} for name, values in (("ours", own), ("bach", bach))}
+    bach = [
+        runs.longest(m.score.replace(notes=m.score.array[:length]), without=m.number)
+        for m in movements
+        if m.score.form == form
+    ]
+    return {
+        name: {
+            "median": float(np.median(values)),
+            "p95": float(np.quantile(values, 0.95)),
+            "max": max(values),
+        }
+        for name, values in (("ours", own), ("bach", bach))
+    }
 
 
-def _over_folds(two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]) -> dict[str, float]:
+def _over_folds(
+    two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]
+) -> dict[str, float]:
     values = [two_sample_auc(ours, bach, None, numbers, seed=seed).value for seed in range(5)]
     return {"mean": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
 
@@ -102,7 +127,11 @@ def _spread(ours: np.ndarray, bach: np.ndarray, auc: Callable[..., Any]) -> dict
         return None
     quantiles = np.quantile(bach, [0.25, 0.5, 0.75, 0.95])
     values = dict(zip(("q1", "median", "q3", "p95"), (round(float(q), 4) for q in quantiles), strict=True))
-    own = {"median": round(float(np.median(ours)), 4), "p95": round(float(np.quantile(ours, 0.95)), 4), "mean": round(float(ours.mean()), 4)}
+    own = {
+        "median": round(float(np.median(ours)), 4),
+        "p95": round(float(np.quantile(ours, 0.95)), 4),
+        "mean": round(float(ours.mean()), 4),
+    }
     return {
         "ours": {**own, "max": round(float(ours.max()), 4), "n": len(ours)},
         "bach": {**values, "mean": round(float(bach.mean()), 4), "n": len(bach)},
@@ -117,7 +146,11 @@ def measure_syntax(model: Any, given: argparse.Namespace) -> dict[str, Any]:
     from tokenization import prefix_ids
     from tokenization.codec import token_errors
 
-    prefixes = [prefix_ids(mode=mode, form=form, meter="4/4", voices=3, tempo="moderate") for form in FORMS for mode in ("major", "minor")]
+    prefixes = [
+        prefix_ids(mode=mode, form=form, meter="4/4", voices=3, tempo="moderate")
+        for form in FORMS
+        for mode in ("major", "minor")
+    ]
     found = {}
     for grammar in (True, False):
         torch.manual_seed(0)
@@ -125,7 +158,11 @@ def measure_syntax(model: Any, given: argparse.Namespace) -> dict[str, Any]:
         rows = model.generate(ids, max_new_tokens=600, constrain_grammar=grammar, end_at_bar=grammar)
         errors = [token_errors(row) for row in rows.tolist()]
         sums = {name: int(sum(e[name] for e in errors)) for name in ("type", "time", "duplicate", "tokens")}
-        found["with" if grammar else "without"] = {**sums, "pieces": len(errors), "faulty": sum(e["share"] > 0 for e in errors)}
+        found["with" if grammar else "without"] = {
+            **sums,
+            "pieces": len(errors),
+            "faulty": sum(e["share"] > 0 for e in errors),
+        }
     return found
 
 
@@ -141,8 +178,15 @@ def measure_losses(model: Any, given: argparse.Namespace) -> list[dict[str, Any]
         pieces = load_pieces(DataArguments(scores=str(given.source), extra=extra), ("train", "validation"))
         if not extra:
             rows.append(unigram_report(pieces["train"], pieces["validation"]))
-            rows.append(evaluate_report(model, pieces["validation"], {"model": "MusicGPT, the checkpoint"}, progress=True))
-        best = min(ngram_reports(pieces["train"], pieces["validation"], 8, ALL_TRANSPOSITIONS), key=lambda one: one.masked.nats_per_note)
+            rows.append(
+                evaluate_report(
+                    model, pieces["validation"], {"model": "MusicGPT, the checkpoint"}, progress=True
+                )
+            )
+        best = min(
+            ngram_reports(pieces["train"], pieces["validation"], 8, ALL_TRANSPOSITIONS),
+            key=lambda one: one.masked.nats_per_note,
+        )
         best.about["model"] += ", with inventions, sinfonias and Art of Fugue" if extra else ""
         rows.append(best)
     return [report.to_dict() for report in rows]
@@ -179,13 +223,27 @@ def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any
     keys = ("C major", "D minor", "G major", "A minor", "Bb major")
     lengths = [tokens for count, tokens in SAMPLES for _ in range(count)]
     for seed, tokens in enumerate(lengths):
-        settings = Settings(key=keys[seed % 5], form=FORMS[seed % 2], voices=(2, 3)[seed % 2], max_new_tokens=tokens, seed=seed)
+        settings = Settings(
+            key=keys[seed % 5],
+            form=FORMS[seed % 2],
+            voices=(2, 3)[seed % 2],
+            max_new_tokens=tokens,
+            seed=seed,
+        )
         [piece] = composer.compose(settings)
         if decode(encode(piece.score)).score != piece.score.quantised():
             raise SystemExit(f"Sample {seed} does not survive encoding; this is a bug.")
         paths = piece.write(DOCS / "samples")
         score = musical_score(piece.score).value
-        rows.append({"seed": seed, "tokens": tokens, "notes": len(piece.score), "stem": paths[0].stem, "score": score and round(score, 1)})
+        rows.append(
+            {
+                "seed": seed,
+                "tokens": tokens,
+                "notes": len(piece.score),
+                "stem": paths[0].stem,
+                "score": score and round(score, 1),
+            }
+        )
     return rows
 
 
@@ -208,10 +266,23 @@ def keep_run(run: Path, name: str) -> Path:
         for field in ("output_dir", "data", "scores", "init_from"):
             if isinstance(group, dict) and isinstance(group.get(field), str):
                 group[field] = Path(group[field]).name  # no folder of the machine it ran on
-    evaluations = [{k: round(v, 4) if isinstance(v, float) else v for k, v in line.items() if not isinstance(v, (list, dict))} for line in lines if line["kind"] == "eval"]
+    evaluations = [
+        {
+            k: round(v, 4) if isinstance(v, float) else v
+            for k, v in line.items()
+            if not isinstance(v, (list, dict))
+        }
+        for line in lines
+        if line["kind"] == "eval"
+    ]
     stem = name.lower().replace(" ", "-")
     path = DOCS / "runs" / f"{stem}.json"
-    write_whole(path, (json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n").encode())
+    write_whole(
+        path,
+        (
+            json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n"
+        ).encode(),
+    )
     return path
 
 
@@ -220,18 +291,28 @@ def update_card(card: Path, section: str) -> None:
     before, begin, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not begin or not end:
-        raise SystemExit(f"{card} has no lines {MARKS[0]!r} and {MARKS[1]!r}: add them where the results are to stand.")
+        raise SystemExit(
+            f"{card} has no lines {MARKS[0]!r} and {MARKS[1]!r}: add them where the results are to stand."
+        )
     write_whole(card, f"{before}{begin}\n\n{section}\n\n{end}{after}".encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure what is asked for, keep it, write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="a checkpoint; the shipped one if not given")
-    parser.add_argument("--pieces", type=int, default=100, help="pieces of each form, and of each meter for the conditioning")
-    parser.add_argument("--source", type=Path, default=ROOT.parent / "shared" / "data", help="the folder of the scores")
+    parser.add_argument(
+        "--pieces", type=int, default=100, help="pieces of each form, and of each meter for the conditioning"
+    )
+    parser.add_argument(
+        "--source", type=Path, default=ROOT.parent / "shared" / "data", help="the folder of the scores"
+    )
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
-    parser.add_argument("--keep-run", nargs=2, metavar=("RUN", "NAME"), help="only copy a run's validations to docs/runs")
+    parser.add_argument(
+        "--keep-run", nargs=2, metavar=("RUN", "NAME"), help="only copy a run's validations to docs/runs"
+    )
     given = parser.parse_args(argv)
     if given.keep_run:
         print(keep_run(Path(given.keep_run[0]), given.keep_run[1]))

@@ -1,10 +1,12 @@
-"""Which sampling suits the checkpoint? Pieces with each setting, judged against held-out Bach; what is best goes into the generation config.
+"""Which sampling suits the checkpoint? Pieces with each setting, judged against held-out Bach; what is best
+goes into the generation config.
 
     python -m benchmarks.sampling_sweep [--model DIR] [--pieces 32] [--source ../shared/data] [--first-seed 10000] [--json FILE]
 
-Seeds and, so, pieces are not those of `benchmarks.results`. For each setting: the median musical score of preludes and fugues, how many of the twelve
-medians (six basic metrics, two forms) lie inside Bach's quartiles, and the classifier's AUC; with few pieces each is uncertain, the
-score's median by about two points.
+Seeds and, so, pieces are not those of `benchmarks.results`. For each setting: the median musical score of
+preludes and fugues, how many of the twelve medians (six basic metrics, two forms) lie inside Bach's
+quartiles, and the classifier's AUC; with few pieces each is uncertain, the score's median by about two
+points.
 """
 
 from __future__ import annotations
@@ -46,9 +48,14 @@ def sweep(model: Any, source: Path, pieces: int, first_seed: int) -> list[dict[s
             medians = [own["metrics"][name] for name, _ in SEED_METRICS]
             found[form] = {
                 "score": own["score"]["ours"],
-                "inside": sum(one["bach"]["q1"] <= one["ours"]["median"] <= one["bach"]["q3"] for one in medians),
+                "inside": sum(
+                    one["bach"]["q1"] <= one["ours"]["median"] <= one["bach"]["q3"] for one in medians
+                ),
                 "auc": own["two_sample_auc"]["mean"],
-                **{name: own["metrics"][name]["ours"]["mean"] for name in ("final_cadence", "rhythmic_variety", "out_of_key_ratio", "longest_run")},
+                **{
+                    name: own["metrics"][name]["ours"]["mean"]
+                    for name in ("final_cadence", "rhythmic_variety", "out_of_key_ratio", "longest_run")
+                },
             }
         found["fugue"]["subject_entries"] = own["metrics"]["subject_entries"]["ours"]["mean"]
         rows.append(found)
@@ -57,24 +64,50 @@ def sweep(model: Any, source: Path, pieces: int, first_seed: int) -> list[dict[s
 
 
 def text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a Markdown table; of a pair of figures the first is of the preludes, the second of the fugues."""
+    """The rows as a Markdown table; of a pair of figures the first is of the preludes, the second of the
+    fugues.
+    """
     lines = []
     for row in rows:
-        pairs = [(row["prelude"][name], row["fugue"][name]) for name in ("score", "auc", "out_of_key_ratio", "rhythmic_variety", "final_cadence", "longest_run")]
+        pairs = [
+            (row["prelude"][name], row["fugue"][name])
+            for name in (
+                "score",
+                "auc",
+                "out_of_key_ratio",
+                "rhythmic_variety",
+                "final_cadence",
+                "longest_run",
+            )
+        ]
         cells = [f"{a:.{d}f} / {b:.{d}f}" for (a, b), d in zip(pairs, (1, 2, 3, 2, 2, 1), strict=True)]
         cells.insert(1, f"{row['prelude']['inside']} + {row['fugue']['inside']} of 12")
         cells.append(f"{row['fugue']['subject_entries']:.2f}")
         lines.append([", ".join(f"{k} {v}" for k, v in row["sampling"].items()), *cells])
-    head = ["sampling", "musical score", "medians inside", "AUC", "out of key", "rhythmic variety", "full close", "longest run", "entries with the subject"]
+    head = [
+        "sampling",
+        "musical score",
+        "medians inside",
+        "AUC",
+        "out of key",
+        "rhythmic variety",
+        "full close",
+        "longest run",
+        "entries with the subject",
+    ]
     return table(head, lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compose, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="a checkpoint; the shipped one if not given")
     parser.add_argument("--pieces", type=int, default=32, help="of each form, for each setting")
-    parser.add_argument("--source", type=Path, default=Path("../shared/data"), help="the folder of the scores")
+    parser.add_argument(
+        "--source", type=Path, default=Path("../shared/data"), help="the folder of the scores"
+    )
     parser.add_argument("--first-seed", type=int, default=10_000)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     given = parser.parse_args(argv)

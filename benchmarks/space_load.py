@@ -4,9 +4,10 @@
     python benchmarks/space_load.py --visitors 200 --seconds 600 --kill-every 60          # the soak: ten minutes, one death a minute
     python benchmarks/space_load.py --visitors 4 --seconds 4 --pieces 250 --tokens 64     # memory over a thousand pieces
 
-Without `--url` a Space is started for it; only then can its processes be killed. Every visitor has an address of its own and asks for
-a key and seeds of its own; what comes back is checked against both, and at the end the last piece of every tenth visitor who was
-served is asked for again, alone, and must be the same to the byte. The server's memory is read a hundred times on the way.
+Without `--url` a Space is started for it; only then can its processes be killed. Every visitor has an address
+of its own and asks for a key and seeds of its own; what comes back is checked against both, and at the end
+the last piece of every tenth visitor who was served is asked for again, alone, and must be the same to the
+byte. The server's memory is read a hundred times on the way.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def started() -> Iterator[tuple[str, int]]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         begun = time.perf_counter()
         with open(log, "wb") as stream:
-            process = subprocess.Popen([sys.executable, "-m", "space.app"], cwd=ROOT, env=environment, stdout=stream, stderr=stream)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "space.app"], cwd=ROOT, env=environment, stdout=stream, stderr=stream
+            )
         try:
             while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
                 if process.poll() is not None:
@@ -83,9 +86,9 @@ class Visitor(threading.Thread):
         url (`str`): the Space.
         number (`int`): gives the key and the seed.
         delay (`float`): seconds until the visitor comes.
-        pieces (sequence of `int`): which of the visitor's pieces are asked for, one after the other; each has its seed.
-        tokens (`int`): the length asked for.
-        folder (`Path`): where downloads go; what a visitor has downloaded is removed again.
+        pieces (sequence of `int`): which of the visitor's pieces are asked for, one after the other; each has
+        its seed. tokens (`int`): the length asked for. folder (`Path`): where downloads go; what a visitor
+        has downloaded is removed again.
     """
 
     def __init__(self, url: str, number: int, delay: float, pieces: Sequence[int], tokens: int, folder: Path):
@@ -116,7 +119,9 @@ class Visitor(threading.Thread):
         for piece in self.pieces:
             begun = time.perf_counter()
             try:
-                answer = client.predict(key=self.key, seed=self.seed(piece), max_tokens=self.tokens, api_name="/compose")
+                answer = client.predict(
+                    key=self.key, seed=self.seed(piece), max_tokens=self.tokens, api_name="/compose"
+                )
                 self.check(answer, self.seed(piece))
                 self.seconds.append(time.perf_counter() - begun)
             except Exception as error:  # every failure is counted, whatever it is
@@ -134,7 +139,9 @@ class Visitor(threading.Thread):
         for path in (midi, musicxml, picture, sound):
             assert f"seed-{asked[0]}" in Path(path).name, f"a file of somebody else: {Path(path).name}"
         # Two equal notes of one voice at once are one note on paper.
-        assert abs(len(score) - facts["notes"]) <= 2, f"the score has {len(score)} notes, not {facts['notes']}"
+        assert abs(len(score) - facts["notes"]) <= 2, (
+            f"the score has {len(score)} notes, not {facts['notes']}"
+        )
         assert Path(picture).read_bytes()[:4] == b"\x89PNG", "no picture"
         assert Path(sound).stat().st_size > 10_000, "no sound"
 
@@ -171,7 +178,10 @@ class Watch(threading.Thread):
         beside = sum(process.memory_info().rss for process in self.children()) / 2**20
         self.memory.append((pieces, self.health["memory_megabytes"], beside))
         if len(self.memory) % 10 == 1 or self.done.is_set():
-            tqdm.write(f"after {pieces:5} pieces: server {self.health['memory_megabytes']:.0f} MB, its processes {beside:.0f} MB")
+            tqdm.write(
+                f"after {pieces:5} pieces: server {self.health['memory_megabytes']:.0f} MB, its processes"
+                f" {beside:.0f} MB"
+            )
 
     def run(self) -> None:
         """Until `done`."""
@@ -192,14 +202,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="within which they come")
     parser.add_argument("--pieces", type=int, default=1, help="for each visitor, one after the other")
     parser.add_argument("--tokens", type=int, default=1000)
-    parser.add_argument("--kill-every", type=float, default=0.0, help="seconds after which one of the server's processes is killed")
+    parser.add_argument(
+        "--kill-every",
+        type=float,
+        default=0.0,
+        help="seconds after which one of the server's processes is killed",
+    )
     parser.add_argument("--url")
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         url, pid = (given.url.rstrip("/"), None) if given.url else stack.enter_context(started())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         gap = given.seconds / given.visitors
-        visitors = [Visitor(url, i, i * gap, range(given.pieces), given.tokens, folder) for i in range(given.visitors)]
+        visitors = [
+            Visitor(url, i, i * gap, range(given.pieces), given.tokens, folder) for i in range(given.visitors)
+        ]
         watch = Watch(url, pid, visitors, given.kill_every)
         begun = time.perf_counter()
         for thread in (*visitors, watch):
@@ -218,11 +235,14 @@ def main() -> int:
         waits = sorted(seconds for visitor in visitors for seconds in visitor.seconds)
         errors = [f"visitor {visitor.number}: {error}" for visitor in visitors for error in visitor.errors]
         print(
-            f"{len(visitors)} visitors within {given.seconds:.0f} s, {given.pieces} x {given.tokens} tokens each: "
-            f"{len(waits)} pieces served, {len(errors)} errors, {mixed} mixed up"
+            f"{len(visitors)} visitors within {given.seconds:.0f} s, {given.pieces} x {given.tokens} tokens"
+            f" each: {len(waits)} pieces served, {len(errors)} errors, {mixed} mixed up"
         )
         if waits:
-            print(f"all served after {total:.1f} s; a visitor waited {statistics.median(waits):.1f} s (median), {waits[-1]:.1f} s (longest)")
+            print(
+                f"all served after {total:.1f} s; a visitor waited {statistics.median(waits):.1f} s (median),"
+                f" {waits[-1]:.1f} s (longest)"
+            )
         health = watch.health
         print(
             f"{watch.killed} processes killed, {health['processes_replaced']} replaced; "

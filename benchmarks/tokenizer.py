@@ -1,7 +1,8 @@
-"""Speed of the tokenizer beside MidiTok's REMI, in one run on the same pieces: `python benchmarks/tokenizer.py FOLDER`.
+"""Speed of the tokenizer beside MidiTok's REMI, in one run on the same pieces: `python
+benchmarks/tokenizer.py FOLDER`.
 
-`FOLDER` holds MIDI files, such as `../shared/data/wtc/midi`. Both sides go from their own score type in memory to ids and back, whole
-folder at a time, the best of several rounds. Also timed: reading all the files.
+`FOLDER` holds MIDI files, such as `../shared/data/wtc/midi`. Both sides go from their own score type in
+memory to ids and back, whole folder at a time, the best of several rounds. Also timed: reading all the files.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def theirs(files: list[Path], rounds: int) -> tuple[int, float, float]:
     from miditok import REMI, TokenizerConfig
     from symusic import Score
 
-    config = TokenizerConfig(beat_res={(0, 12): 24}, use_time_signatures=True, use_programs=False, num_velocities=1)
+    config = TokenizerConfig(
+        beat_res={(0, 12): 24}, use_time_signatures=True, use_programs=False, num_velocities=1
+    )
     tokenizer = REMI(config)
     scores = [Score(str(file)) for file in files]
     ids = [tokenizer.encode(score) for score in scores]
@@ -64,9 +67,15 @@ def main() -> None:
     notes, reading, encoding, decoding = ours(files, arguments.rounds)
     print(f"{len(files)} files, {notes} notes; processor seconds, best of {arguments.rounds}")
     print(f"  read all files   {reading:.2f} s")
-    print(f"  MusicGPT         encode {notes / encoding:>10,.0f} notes/s   decode {notes / decoding:>10,.0f} notes/s")
+    print(
+        f"  MusicGPT         encode {notes / encoding:>10,.0f} notes/s   decode {notes / decoding:>10,.0f}"
+        " notes/s"
+    )
     count, encode_time, decode_time = theirs(files, arguments.rounds)
-    print(f"  MidiTok REMI     encode {count / encode_time:>10,.0f} notes/s   decode {count / decode_time:>10,.0f} notes/s")
+    print(
+        f"  MidiTok REMI     encode {count / encode_time:>10,.0f} notes/s   decode"
+        f" {count / decode_time:>10,.0f} notes/s"
+    )
     print(
         f"  ratio            encode {notes / encoding / (count / encode_time):>10.1f}           "
         f"decode {notes / decoding / (count / decode_time):>10.1f}"

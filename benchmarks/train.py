@@ -1,9 +1,11 @@
-"""Tokens a second of one training step, MusicGPT beside a GPT-2 of the same size, in one run on the same tokens.
+"""Tokens a second of one training step, MusicGPT beside a GPT-2 of the same size, in one run on the same
+tokens.
 
     python benchmarks/train.py [--lengths 1024 4096] [--threads 1 2] [--dtypes fp32 bf16] [--steps 5] [--json FILE]
 
-A step is forward, backward, clipping and AdamW on 4,096 tokens. The two models take turns, so that a busy machine hits both; the median
-counts. Memory is the peak of a fresh process for one row of each length: it must grow in proportion to the length, not to its square.
+A step is forward, backward, clipping and AdamW on 4,096 tokens. The two models take turns, so that a busy
+machine hits both; the median counts. Memory is the peak of a fresh process for one row of each length: it
+must grow in proportion to the length, not to its square.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ KINDS = ("gpt2", "musicgpt")
 
 
 def rows_of(length: int, rows: int) -> Any:
-    """Ids of made-up legal pieces, `(rows, length)`: what a step costs does not depend on what the notes are."""
+    """Ids of made-up legal pieces, `(rows, length)`: what a step costs does not depend on what the notes
+    are.
+    """
     import numpy as np
     import torch
 
@@ -34,7 +38,15 @@ def rows_of(length: int, rows: int) -> Any:
 
     rng = np.random.default_rng(0)
     notes = length // 4 + 8
-    array = np.stack([np.arange(notes) * 6, rng.choice([6, 12, 24], notes), rng.integers(48, 84, notes), rng.integers(0, 4, notes)], axis=1)
+    array = np.stack(
+        [
+            np.arange(notes) * 6,
+            rng.choice([6, 12, 24], notes),
+            rng.integers(48, 84, notes),
+            rng.integers(0, 4, notes),
+        ],
+        axis=1,
+    )
     score = Score(array, key="C major", form="fugue").quantised()
     ids = cut_segment(score, 0, length, cut_prefix(score, 0)).ids
     return torch.from_numpy(np.tile(ids, (rows, 1)))
@@ -63,7 +75,9 @@ class Step:
 
         now = time.process_time if clock == "cpu" else time.perf_counter
         begun = now()
-        with torch.autocast("cpu", dtype=torch.bfloat16) if self.dtype == "bf16" else contextlib.nullcontext():
+        with (
+            torch.autocast("cpu", dtype=torch.bfloat16) if self.dtype == "bf16" else contextlib.nullcontext()
+        ):
             logits = self.model(input_ids=self.ids, use_cache=False).logits
         token_losses(logits, self.ids).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -87,7 +101,13 @@ def speed(length: int, threads: int, dtype: str, steps: int, clock: str) -> dict
                 times[kind].append(seconds)
     tokens = both["gpt2"].ids.numel()
     found = {kind: tokens / statistics.median(seconds) for kind, seconds in times.items()}
-    return {"length": length, "threads": threads, "dtype": dtype, **found, "ratio": found["musicgpt"] / found["gpt2"]}
+    return {
+        "length": length,
+        "threads": threads,
+        "dtype": dtype,
+        **found,
+        "ratio": found["musicgpt"] / found["gpt2"],
+    }
 
 
 def high_water() -> int:
@@ -96,19 +116,29 @@ def high_water() -> int:
 
     status = Path("/proc/self/status")
     if status.is_file():  # getrusage counts the parent's size too, up to the moment of the fork
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return next(
+            int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")
+        )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def peak_memory(kind: str, length: int) -> float:
     """MB that one training step on one row adds to a fresh process."""
     code = (
-        "import sys; sys.path.insert(0, '.'); sys.path.insert(0, 'benchmarks'); import train, torch; torch.set_num_threads(1); "
-        f"train.Step({kind!r}, 128, 'fp32', 1).take(); before = train.high_water(); "
-        f"train.Step({kind!r}, {length}, 'fp32', 1).take(); print(train.high_water() - before)"
+        "import sys; sys.path.insert(0, '.'); sys.path.insert(0, 'benchmarks'); import train, torch;"
+        f" torch.set_num_threads(1); train.Step({kind!r}, 128, 'fp32', 1).take(); before ="
+        f" train.high_water(); train.Step({kind!r}, {length}, 'fp32', 1).take(); print(train.high_water() -"
+        " before)"
     )
     root = Path(__file__).resolve().parent.parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     return int(done.stdout.split()[-1]) / 1024
 
 
@@ -121,11 +151,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dtypes", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
     parser.add_argument("--steps", type=int, default=5, help="measured steps of each model")
-    parser.add_argument("--clock", default="wall", choices=("wall", "cpu"), help="cpu: processor time, for a machine that others use too (one thread)")
+    parser.add_argument(
+        "--clock",
+        default="wall",
+        choices=("wall", "cpu"),
+        help="cpu: processor time, for a machine that others use too (one thread)",
+    )
     parser.add_argument("--no-memory", action="store_true", help="leave out the memory table")
     parser.add_argument("--json", help="also write the figures to this file")
     given = parser.parse_args()
-    print(f"torch {torch.__version__}, {os.cpu_count()} cores; forward, backward, clipping and AdamW on {TOKENS} tokens; {given.clock} clock\n")
+    print(
+        f"torch {torch.__version__}, {os.cpu_count()} cores; forward, backward, clipping and AdamW on"
+        f" {TOKENS} tokens; {given.clock} clock\n"
+    )
     print(f"{'length':>7}{'threads':>9}{'dtype':>7}{'GPT-2 tok/s':>13}{'MusicGPT tok/s':>16}{'ratio':>7}")
     rows = []
     for length in given.lengths:
@@ -133,10 +171,16 @@ def main() -> None:
             for dtype in given.dtypes:
                 row = speed(length, threads, dtype, given.steps, given.clock)
                 rows.append(row)
-                print(f"{length:>7}{threads:>9}{dtype:>7}{row['gpt2']:>13,.0f}{row['musicgpt']:>16,.0f}{row['ratio']:>7.2f}", flush=True)
+                print(
+                    f"{length:>7}{threads:>9}{dtype:>7}{row['gpt2']:>13,.0f}{row['musicgpt']:>16,.0f}{row['ratio']:>7.2f}",
+                    flush=True,
+                )
     memory = []
     if not given.no_memory:
-        print(f"\n{'length':>7}{'GPT-2 MB':>11}{'MusicGPT MB':>13}   (peak of one step on one row, fp32, above a step of 128 tokens)")
+        print(
+            f"\n{'length':>7}{'GPT-2 MB':>11}{'MusicGPT MB':>13}   (peak of one step on one row, fp32, above"
+            " a step of 128 tokens)"
+        )
         for length in (1024, 2048, 4096):
             memory.append({"length": length, **{kind: peak_memory(kind, length) for kind in KINDS}})
             print(f"{length:>7}{memory[-1]['gpt2']:>11,.0f}{memory[-1]['musicgpt']:>13,.0f}", flush=True)

@@ -11,15 +11,27 @@ from tokenization.errors import MusicGPTError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options on a parser (the console command `musicgpt build-dataset` shares them)."""
+    """Declare the command's options on a parser (the console command `musicgpt build-dataset` shares
+    them).
+    """
     parser.add_argument(
-        "--source", action="append", metavar="SOURCE",
-        help="a folder of scores, 'music21' (its own corpus, nothing to download; the default) or 'download'; may be given several times",
-    )  # fmt: skip
+        "--source",
+        action="append",
+        metavar="SOURCE",
+        help=(
+            "a folder of scores, 'music21' (its own corpus, nothing to download; the default) or 'download';"
+            " may be given several times"
+        ),
+    )
     parser.add_argument(
-        "--config", action="append", metavar="CONFIG",
-        help="preludes, fugues, wtc or wtc-plus (the default); may be given several times, the first is then the default of the dataset",
-    )  # fmt: skip
+        "--config",
+        action="append",
+        metavar="CONFIG",
+        help=(
+            "preludes, fugues, wtc or wtc-plus (the default); may be given several times, the first is then"
+            " the default of the dataset"
+        ),
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -30,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="build into a folder with other files in it, too; they stay unless one has the name of a new one",
+        help=(
+            "build into a folder with other files in it, too; they stay unless one has the name of a new one"
+        ),
     )
     parser.add_argument(
         "--route",
@@ -47,15 +61,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out the pieces of one source, such as open_music_score",
     )
     parser.add_argument(
-        "--written-out", action="store_true", help="the files write out repeats and trills as notes: fold them back"
+        "--written-out",
+        action="store_true",
+        help="the files write out repeats and trills as notes: fold them back",
     )
     parser.add_argument(
         "--staff-voices",
         action="store_true",
-        help="where the notation has layers in place of parts (most preludes), make each staff one voice, in place of separating voices",
+        help=(
+            "where the notation has layers in place of parts (most preludes), make each staff one voice, in"
+            " place of separating voices"
+        ),
     )
     parser.add_argument(
-        "--validation-share", type=float, default=0.1, help="for pieces whose split nothing declares (default 0.1)"
+        "--validation-share",
+        type=float,
+        default=0.1,
+        help="for pieces whose split nothing declares (default 0.1)",
     )
     parser.add_argument(
         "--num-proc",
@@ -64,13 +86,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that read scores; as many as there are cores when not given",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="stop at a piece that cannot be used, in place of skipping it by name"
+        "--strict",
+        action="store_true",
+        help="stop at a piece that cannot be used, in place of skipping it by name",
     )
     parser.add_argument("--force", action="store_true", help="build even if nothing has changed")
     parser.add_argument("--plots", action="store_true", help="draw the plots into DIR/plots")
-    parser.add_argument("--manifest", metavar="CSV", help="for 'download': a list of files other than the built-in one")
     parser.add_argument(
-        "--base-url", metavar="URL", help="for 'download': where to fetch from in place of the files' own address"
+        "--manifest", metavar="CSV", help="for 'download': a list of files other than the built-in one"
+    )
+    parser.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="for 'download': where to fetch from in place of the files' own address",
     )
     parser.add_argument("--download-dir", metavar="DIR", help="for 'download': where the files are kept")
     parser.add_argument("--push", metavar="REPO", help="push the built dataset to this repository of the Hub")
@@ -91,7 +119,9 @@ def run(args: argparse.Namespace) -> int:
     if args.num_proc is not None and args.num_proc < 1:
         raise DatasetError(f"--num-proc is {args.num_proc}; it must be at least 1.")
     if not 0 <= args.validation_share < 1:
-        raise DatasetError(f"--validation-share is {args.validation_share}; it must be at least 0 and below 1.")
+        raise DatasetError(
+            f"--validation-share is {args.validation_share}; it must be at least 0 and below 1."
+        )
     options = BuildOptions(
         out=args.out,
         source=tuple(args.source or ("music21",)),

@@ -1,4 +1,6 @@
-"""A build from end to end: is there anything to do, the configs, the card, the report, and the folder put in place at once."""
+"""A build from end to end: is there anything to do, the configs, the card, the report, and the folder put
+in place at once.
+"""
 
 from __future__ import annotations
 
@@ -103,8 +105,8 @@ def _is_whole(folder: Path) -> bool:
 def build_dataset(options: BuildOptions) -> BuildResult:
     """Build every asked config into `options.out`, unless it is there already.
 
-    The folder then holds `<config>/<split>.parquet` (several files of a large split), the card `README.md` (which `load_dataset(out)` goes by), `report.json` and
-    `build.json`; the first config is the default one.
+    The folder then holds `<config>/<split>.parquet` (several files of a large split), the card `README.md`
+    (which `load_dataset(out)` goes by), `report.json` and `build.json`; the first config is the default one.
 
     Raises:
         DatasetError: if a source or config cannot be built.
@@ -125,7 +127,12 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     )
     collections = {
         name: choose(
-            everything, name, options.without_sources, options.preset, options.written_out, options.staff_voices
+            everything,
+            name,
+            options.without_sources,
+            options.preset,
+            options.written_out,
+            options.staff_voices,
         )
         for name in dict.fromkeys(options.configs)
     }
@@ -153,7 +160,9 @@ def _build_into(
         from .plots import write_plots
 
         write_plots(folder, list(collections), folder / "plots")
-    (folder / "report.json").write_text(json.dumps(reports, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "report.json").write_text(
+        json.dumps(reports, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     (folder / STAMP).write_text(json.dumps({"fingerprint": fingerprint}, indent=1) + "\n", encoding="utf-8")
     return reports
 
@@ -161,7 +170,9 @@ def _build_into(
 def _build_config(
     folder: Path, options: BuildOptions, name: str, collection: Collection, known: dict[Piece, Outcome]
 ) -> tuple[Any, dict[str, Any]]:
-    """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and its report."""
+    """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and
+    its report.
+    """
     import datasets
 
     from .builder import WTCDataset
@@ -184,7 +195,8 @@ def _build_config(
         # `<name>-<split>.parquet`, or `<name>-<split>-00000-of-00002.parquet` and so on.
         for source in prepared.glob("*.parquet"):
             shutil.move(source, folder / name / source.name[source.name.index("-") + 1 :])
-        # The builder downloads nothing; what somebody downloads who loads this folder from the Hub is its files.
+        # The builder downloads nothing; what somebody downloads who loads this folder from the Hub is its
+        # files.
         builder.info.download_size = sum(file.stat().st_size for file in (folder / name).iterdir())
     return builder.info, report_of(collection, builder.processed)  # type: ignore[arg-type]
 

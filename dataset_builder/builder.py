@@ -36,10 +36,11 @@ class WTCConfig(datasets.BuilderConfig):
         strict (`bool`): stop at a piece that cannot be used, in place of skipping it.
         validation_share (`float`): for pieces whose split nothing declares.
         without_sources (tuple of `str`): values of the column `source` to leave out.
-        written_out (`bool`): fold back written-out repeats and trills in all files, not only in those known to write them out.
-        staff_voices (`bool`): where the notation has layers in place of parts, each staff is one voice.
-        manifest, base_url, download_dir (`str`, *optional*): see `sources.download.open_download`.
-        collection (`Collection`, *optional*): the pieces themselves, in place of a source.
+        written_out (`bool`): fold back written-out repeats and trills in all files, not only in those known
+        to write them out. staff_voices (`bool`): where the notation has layers in place of parts, each staff
+        is one voice. manifest, base_url, download_dir (`str`, *optional*): see
+        `sources.download.open_download`. collection (`Collection`, *optional*): the pieces themselves, in
+        place of a source.
     """
 
     source: Any = "music21"
@@ -64,26 +65,36 @@ class WTCConfig(datasets.BuilderConfig):
         options = {"manifest": self.manifest, "base_url": self.base_url, "download_dir": self.download_dir}
         everything = open_source(self.source, self.route, **options)
         return choose(
-            everything, self.name, tuple(self.without_sources), self.preset, self.written_out, self.staff_voices
+            everything,
+            self.name,
+            tuple(self.without_sources),
+            self.preset,
+            self.written_out,
+            self.staff_voices,
         )
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
-        """The id that the cache of `datasets` goes by: it changes with the files of the source, not only with its name."""
+        """The id that the cache of `datasets` goes by: it changes with the files of the source, not only
+        with its name.
+        """
         self.collection = self.collection or self.open()
         kwargs = {name: value for name, value in config_kwargs.items() if name != "collection"}
         return super().create_config_id({**kwargs, "content": self.collection.fingerprint()}, custom_features)
 
 
 class WTCDataset(datasets.GeneratorBasedBuilder):
-    """Builds the Well-Tempered Clavier, or anyone's scores, as a dataset. Arguments: those of `WTCConfig`, and `config_name`.
+    """Builds the Well-Tempered Clavier, or anyone's scores, as a dataset. Arguments: those of `WTCConfig`,
+    and `config_name`.
 
-    After `download_and_prepare`, `processed` holds the rows, what was skipped and why. Builders of several configs of one source may
-    share a dict `known`, so that each piece is read once.
+    After `download_and_prepare`, `processed` holds the rows, what was skipped and why. Builders of several
+    configs of one source may share a dict `known`, so that each piece is read once.
     """
 
     VERSION = datasets.Version(VERSION)
     BUILDER_CONFIG_CLASS = WTCConfig
-    BUILDER_CONFIGS = [WTCConfig(name=name, version=VERSION, description=text) for name, text in CONFIGS.items()]
+    BUILDER_CONFIGS = [
+        WTCConfig(name=name, version=VERSION, description=text) for name, text in CONFIGS.items()
+    ]
     DEFAULT_CONFIG_NAME = "wtc-plus"
 
     processed: Processed | None = None
@@ -94,8 +105,8 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
         return datasets.DatasetInfo(description=self.config.description, features=features())
 
     def _download_and_prepare(self, dl_manager: Any, verification_mode: Any, **kwargs: Any) -> None:
-        # Reading the scores is the work, and it is shared out before the splits are known; the writer then has little to do, and
-        # one file a split keeps the bytes the same whatever the number of processes.
+        # Reading the scores is the work, and it is shared out before the splits are known; the writer then
+        # has little to do, and one file a split keeps the bytes the same whatever the number of processes.
         self._num_proc = kwargs.pop("num_proc", None) or 1
         super()._download_and_prepare(dl_manager, verification_mode, **kwargs)
 
@@ -106,7 +117,9 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
         )
         self.processed.notices[:0] = collection.notices
         rows = (row for part in self.processed.rows.values() for row in part)
-        self.info.citation = identity_of(((row["id"], row["source"]) for row in rows), collection.name).citation
+        self.info.citation = identity_of(
+            ((row["id"], row["source"]) for row in rows), collection.name
+        ).citation
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows})
             for split, rows in self.processed.rows.items()

@@ -16,7 +16,8 @@ ROUTES = {"notes": ("note_table", "file", "path"), "midi": ("midi_file",), "musi
 _CONVENTION = {"notes": "notes/{}.tsv", "midi": "midi/{}.mid", "musicxml": "musicxml/{}.mxl"}
 # In a file's name: the fugue stands behind the prelude, and only the prelude is meant.
 _WITH_FUGUE = "_with_fugue"
-# Two-part canons that their source numbers among the contrapuncti of the Art of Fugue: fugues in nothing but name.
+# Two-part canons that their source numbers among the contrapuncti of the Art of Fugue: fugues in nothing but
+# name.
 _CANONS = ("contrapunctusXIV", "contrapunctusXV")
 # The little preludes, and a fugue whose file's name does not say so.
 _LITTLE_PRELUDES = range(924, 944)
@@ -27,9 +28,10 @@ def read_catalogue(path: Path, route: str = "notes") -> tuple[list[Piece], list[
     """The pieces of a catalogue whose file is there, and those whose file is not.
 
     Args:
-        path: the `catalogue.csv`. Needed columns: `id`, and for files that do not lie at `notes/<id>.tsv` a column with their path
-            (`note_table`, `file` or `path`). Known and optional: `work`, `title`, `bwv`, `book`, `number`, `kind`, `tonic`, `mode`,
-            `split`, `source`, `source_file`, `licence`, `encoder`, `notes`.
+        path: the `catalogue.csv`. Needed columns: `id`, and for files that do not lie at `notes/<id>.tsv` a
+            column with their path (`note_table`, `file` or `path`). Known and optional: `work`, `title`,
+            `bwv`, `book`, `number`, `kind`, `tonic`, `mode`, `split`, `source`, `source_file`, `licence`,
+            `encoder`, `notes`.
         route: which form of the scores to read: `"notes"`, `"midi"` or `"musicxml"`.
 
     Raises:
@@ -39,7 +41,8 @@ def read_catalogue(path: Path, route: str = "notes") -> tuple[list[Piece], list[
         reader = csv.DictReader(file)
         if "id" not in (reader.fieldnames or ()):
             raise DatasetError(
-                f"{path.name} in {path.parent.name or path.parent} has no column 'id': it cannot be used as a catalogue."
+                f"{path.name} in {path.parent.name or path.parent} has no column 'id': it cannot be used as a"
+                " catalogue."
             )
         rows = list(reader)
     found: list[Piece] = []
@@ -76,7 +79,8 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
     split = row.get("split") or known.get("split")
     if split not in (None, *SPLITS):
         raise DatasetError(
-            f"The catalogue puts {row['id']} into the unknown split {split!r}; the splits are {', '.join(SPLITS)}."
+            f"The catalogue puts {row['id']} into the unknown split {split!r}; the splits are"
+            f" {', '.join(SPLITS)}."
         )
     source_file = row.get("source_file") or ""
     kind = row.get("kind") or known.get("kind") or _kind(row, source_file)
@@ -98,7 +102,8 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         source_file=source_file,
         licence=row.get("licence") or row.get("license") or "",
         encoder=row.get("encoder") or encoder_of(source),
-        # The tables of these sources are folded already, and only they have the notes that the catalogue counts.
+        # The tables of these sources are folded already, and only they have the notes that the catalogue
+        # counts.
         written_out=route != "notes" and source in CREDITS and CREDITS[source].written_out,
         only_bars=_number(row.get("bars")) if _WITH_FUGUE in path.stem else None,
         expected_notes=_number(row.get("notes")) if route == "notes" else None,

@@ -1,7 +1,10 @@
-"""Cleaning and normalising as stages: each takes a score and gives back a changed one and how many notes it changed.
+"""Cleaning and normalising as stages: each takes a score and gives back a changed one and how many notes it
+changed.
 
-The order matters and is fixed (`STAGES`): what drops notes comes before the voices are numbered by their mean pitch, the key before the
-transposition, and all stages together change nothing when they are run a second time. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is counted from their notices.
+The order matters and is fixed (`STAGES`): what drops notes comes before the voices are numbered by their mean
+pitch, the key before the transposition, and all stages together change nothing when they are run a second
+time. What the readers of `tokenization` had to change themselves (grace notes, the grid, silent bars) is
+counted from their notices.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ COUNTS = {
 
 
 class Cleaned(NamedTuple):
-    """A score in C major or A minor, ready for its row, and how much each stage changed (keys of `COUNTS`)."""
+    """A score in C major or A minor, ready for its row, and how much each stage changed (keys of
+    `COUNTS`).
+    """
 
     score: Score
     changes: dict[str, int]
@@ -57,8 +62,9 @@ Stage = Callable[[Score, Piece | None], tuple[Score, int]]
 def order_voices(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
     """Voices numbered without gaps from the highest mean pitch down, at most five.
 
-    The readers give labelled parts their place and infer voices where the labels are layers of the notation; this makes the
-    numbers what the tokens mean by them. All notes count as changed where the reader had to infer them.
+    The readers give labelled parts their place and infer voices where the labels are layers of the notation;
+    this makes the numbers what the tokens mean by them. All notes count as changed where the reader had to
+    infer them.
     """
     old = score.array[:, VOICE]
     used = np.unique(old)
@@ -78,7 +84,9 @@ def order_voices(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
 
 
 def drop_duplicates(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """Of notes with the same onset, voice and pitch only the longest stays. Unisons of two voices are music and stay."""
+    """Of notes with the same onset, voice and pitch only the longest stays. Unisons of two voices are
+    music and stay.
+    """
     array = score.array
     order = np.lexsort((-array[:, DURATION], array[:, PITCH], array[:, VOICE], array[:, ONSET]))
     array = array[order]
@@ -88,9 +96,11 @@ def drop_duplicates(score: Score, piece: Piece | None = None) -> tuple[Score, in
 
 
 def cut_overlaps(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """A note ends where its own voice strikes the same pitch again: no instrument can do otherwise, and MIDI cannot say it.
+    """A note ends where its own voice strikes the same pitch again: no instrument can do otherwise, and MIDI
+    cannot say it.
 
-    Voices that hold a pitch which another voice strikes are left alone, and so are notes of other pitches (a voice may hold a chord).
+    Voices that hold a pitch which another voice strikes are left alone, and so are notes of other pitches (a
+    voice may hold a chord).
     """
     array = score.array[np.lexsort((score.array[:, ONSET], score.array[:, PITCH], score.array[:, VOICE]))]
     follows = (np.diff(array[:, [VOICE, PITCH]], axis=0) == 0).all(axis=1)
@@ -111,17 +121,23 @@ def cut_excerpt(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
 
 
 def fold_written_repeats(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """Written-out repeats folded back, for files that are known to write them out: elsewhere a repetition may be composed."""
+    """Written-out repeats folded back, for files that are known to write them out: elsewhere a repetition
+    may be composed.
+    """
     return fold_repeats(score) if piece is not None and piece.written_out else (score, 0)
 
 
 def draw_ornaments(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """Written-out trills as the one note that they adorn, for files that are known to write them out: elsewhere they may be composed."""
+    """Written-out trills as the one note that they adorn, for files that are known to write them out:
+    elsewhere they may be composed.
+    """
     return collapse_trills(score) if piece is not None and piece.written_out else (score, 0)
 
 
 def settle_key(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """The catalogue's key; else the file's, checked; else the one that fits the notes best (`keys`). Counts 1 where the notes decided."""
+    """The catalogue's key; else the file's, checked; else the one that fits the notes best (`keys`).
+    Counts 1 where the notes decided.
+    """
     if piece is not None and piece.tonic and piece.mode:
         return score.replace(key=Key.parse(f"{piece.tonic} {piece.mode}")), 0
     if piece is not None and piece.tonic:

@@ -2,7 +2,8 @@
 
     python -m dataset_builder.compare --source ../shared/data/wtc --route musicxml
 
-reads every catalogued piece from its MusicXML file and from its note table, cleans both, and prints for each how far they agree.
+reads every catalogued piece from its MusicXML file and from its note table, cleans both, and prints for each
+how far they agree.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ WANTED_MEDIAN = 0.995
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two readings of one piece agree: F1 of onset and pitch, what only one of them has (onset, pitch), what was folded
-    back, by how many ticks the first had to be moved (MIDI does not tell a pickup from a whole bar), and the ticks of a bar."""
+    """How far two readings of one piece agree: F1 of onset and pitch, what only one of them has (onset,
+    pitch), what was folded back, by how many ticks the first had to be moved (MIDI does not tell a pickup
+    from a whole bar), and the ticks of a bar.
+    """
 
     id: str
     f1: float
@@ -58,7 +61,9 @@ def agreement(first: Piece, second: Piece) -> Agreement:
     notes_a, notes_b = _notes(moved), _notes(b.score)
     dropped = {name: a.changes[name] for name in DROPPING if a.changes[name]}
     only_a, only_b = sorted((notes_a - notes_b).elements()), sorted((notes_b - notes_a).elements())
-    return Agreement(first.id, note_f1(moved, b.score), only_a, only_b, dropped, shift, b.score.meters[0].bar_ticks)
+    return Agreement(
+        first.id, note_f1(moved, b.score), only_a, only_b, dropped, shift, b.score.meters[0].bar_ticks
+    )
 
 
 def explain(result: Agreement) -> str:
@@ -70,7 +75,8 @@ def explain(result: Agreement) -> str:
         bars = sorted({onset // result.bar + 1 for onset, _ in (*result.only_first, *result.only_second)})
         shown = ", ".join(map(str, bars[:8])) + (" ..." if len(bars) > 8 else "")
         words.append(
-            f"{len(result.only_first)} notes only here, {len(result.only_second)} only in the table, in bars {shown}"
+            f"{len(result.only_first)} notes only here, {len(result.only_second)} only in the table, in bars"
+            f" {shown}"
         )
     return "; ".join(words)
 
@@ -96,7 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("error: no piece has both a file of this route and a note table.", file=sys.stderr)
         return 2
     print(
-        f"{len(values)} pieces, median {median(values):.4f}, lowest {min(values):.4f}, exactly the same {sum(v == 1 for v in values)}"
+        f"{len(values)} pieces, median {median(values):.4f}, lowest {min(values):.4f}, exactly the same"
+        f" {sum(v == 1 for v in values)}"
     )
     return 0 if median(values) >= WANTED_MEDIAN else 1
 

@@ -12,8 +12,10 @@ CONFIGS = {
     "preludes": "the preludes (of the Well-Tempered Clavier, where the source has any of it)",
     "fugues": "the fugues (of the Well-Tempered Clavier, where the source has any of it)",
     "wtc": "the Well-Tempered Clavier, preludes and fugues",
-    "wtc-plus": "the Well-Tempered Clavier and every further piece of the source (which all go to the train split where the source has "
-    "a catalogue with splits)",
+    "wtc-plus": (
+        "the Well-Tempered Clavier and every further piece of the source (which all go to the train split"
+        " where the source has a catalogue with splits)"
+    ),
 }
 
 
@@ -33,10 +35,14 @@ def choose(
     written_out: bool = False,
     staff_voices: bool = False,
 ) -> Collection:
-    """`select` and `apply_preset` in one, and the marks that all files write out repeats and trills and that staves are voices, if asked."""
+    """`select` and `apply_preset` in one, and the marks that all files write out repeats and trills and
+    that staves are voices, if asked.
+    """
     chosen = apply_preset(select(collection, config, without_sources), preset)
     if written_out:
-        chosen.pieces = [replace(piece, written_out=piece.path.suffix.lower() != ".tsv") for piece in chosen.pieces]
+        chosen.pieces = [
+            replace(piece, written_out=piece.path.suffix.lower() != ".tsv") for piece in chosen.pieces
+        ]
     if staff_voices:
         chosen.pieces = [replace(piece, staff_voices=True) for piece in chosen.pieces]
     return chosen
@@ -57,7 +63,9 @@ def select(collection: Collection, config: str, without_sources: tuple[str, ...]
         raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
     has_wtc = any(piece.work == "WTC" for piece in collection.pieces)
     pieces = [
-        piece for piece in collection.pieces if _belongs(piece, config, has_wtc) and piece.source not in without_sources
+        piece
+        for piece in collection.pieces
+        if _belongs(piece, config, has_wtc) and piece.source not in without_sources
     ]
     if not pieces:
         hint = "" if config == "wtc-plus" else "; config wtc-plus takes every piece, whatever it is"

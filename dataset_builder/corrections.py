@@ -1,6 +1,8 @@
-"""What catalogues and note tables of known sources say wrongly, put right by the id of the piece, each with its reason.
+"""What catalogues and note tables of known sources say wrongly, put right by the id of the piece, each with
+its reason.
 
-The files stay as they are: a table is mended when it is read, and only while it has the fault that is described here.
+The files stay as they are: a table is mended when it is read, and only while it has the fault that is
+described here.
 """
 
 from __future__ import annotations
@@ -19,16 +21,18 @@ Rows = list[dict[str, str]]
 
 # Keys: tonic and mode.
 KEYS: dict[str, tuple[str, str]] = {
-    # A tune in E Phrygian that closes on the major triad of E; its signature alone says C major. Read as minor, like its sisters
-    # BWV 611, 614, 617, 620, 621 and 674, which their catalogue gives as A minor.
+    # A tune in E Phrygian that closes on the major triad of E; its signature alone says C major. Read as
+    # minor, like its sisters BWV 611, 614, 617, 620, 621 and 674, which their catalogue gives as A minor.
     "mut_bwv672": ("A", "minor"),
 }
 
 
 def _one_meter(rows: Rows) -> str:
-    """Goldberg variation 26 has 18/16 in one hand and 3/4 in the other, and its table both in turns: 224 changes of meter.
+    """Goldberg variation 26 has 18/16 in one hand and 3/4 in the other, and its table both in turns: 224
+    changes of meter.
 
-    The bars are three quarters long and the 18 sixteenths stand as sextuplets of a quarter, so 3/4 is true of all notes.
+    The bars are three quarters long and the 18 sixteenths stand as sextuplets of a quarter, so 3/4 is true of
+    all notes.
     """
     if {row["time_signature"] for row in rows} != {"18/16", "3/4"}:
         return ""
@@ -38,8 +42,9 @@ def _one_meter(rows: Rows) -> str:
 
 
 def _one_ending(rows: Rows) -> str:
-    """The Tempo di Gavotta of BWV 830 has first and second ending of its repeat in bar 12, half a bar each, so that from there on all
-    bars begin half a bar late. The first ending goes, and the bars add up: an upbeat of half a bar, 31 bars and the half that completes it.
+    """The Tempo di Gavotta of BWV 830 has first and second ending of its repeat in bar 12, half a bar each,
+    so that from there on all bars begin half a bar late. The first ending goes, and the bars add up: an
+    upbeat of half a bar, 31 bars and the half that completes it.
     """
     at = {Fraction(row["onset_q"]): row for row in rows if row["bar"] == "12"}
     if {time - Fraction(at[time]["bar_pos_q"]) for time in at} != {Fraction(46), Fraction(48)}:
@@ -54,13 +59,16 @@ def _one_ending(rows: Rows) -> str:
 def _late_voice(rows: Rows) -> str:
     """In the Chromatic Fantasia the right hand is one and a half quarters late from bar 54 on.
 
-    There its table has three dotted eighths (E flat, G flat, F); as sixteenths they make a whole quarter with what follows, the hands end
-    together, in bar 79, and the recitative's chords fall together. Inferred from that, not read in an edition.
+    There its table has three dotted eighths (E flat, G flat, F); as sixteenths they make a whole quarter with
+    what follows, the hands end together, in bar 79, and the recitative's chords fall together. Inferred from
+    that, not read in an edition.
     """
     late = [row for row in rows if row["voice"] == "upper" and Fraction(row["onset_q"]) >= 215]
     if [(row["onset_q"], row["dur_q"], row["midi"]) for row in late[:3]] != [
-        ("215", "3/4", "75"), ("863/4", "3/4", "78"), ("433/2", "3/4", "77")
-    ]:  # fmt: skip
+        ("215", "3/4", "75"),
+        ("863/4", "3/4", "78"),
+        ("433/2", "3/4", "77"),
+    ]:
         return ""
     for row in late[:3]:
         row["dur_q"] = "1/4"
@@ -78,7 +86,9 @@ TABLES: dict[str, Callable[[Rows], str]] = {
 
 
 def mended(identifier: str, table: bytes) -> tuple[bytes, str]:
-    """A note table put right, and what was done in words; the table as it is and `""` where nothing is known against it."""
+    """A note table put right, and what was done in words; the table as it is and `""` where nothing is
+    known against it.
+    """
     reader = csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""), delimiter="\t")
     rows = list(reader)
     notice = TABLES[identifier](rows)
@@ -93,7 +103,8 @@ def mended(identifier: str, table: bytes) -> tuple[bytes, str]:
 
 
 def read_piece(piece: Piece) -> Score:
-    """The score of a piece, its table put right where it is known to be wrong (then the score's notices say so).
+    """The score of a piece, its table put right where it is known to be wrong (then the score's notices say
+    so).
 
     Raises:
         ScoreReadError: if its file is missing or cannot be read.
@@ -103,5 +114,7 @@ def read_piece(piece: Piece) -> Score:
         table, notice = mended(piece.id, piece.path.read_bytes())
     if not notice:
         return read_score(piece.path, form=piece.kind, staff_voices=piece.staff_voices)
-    score = read_score_bytes(table, ".tsv", form=piece.kind, source=piece.path.name, staff_voices=piece.staff_voices)
+    score = read_score_bytes(
+        table, ".tsv", form=piece.kind, source=piece.path.name, staff_voices=piece.staff_voices
+    )
     return score.replace(title=score.title or piece.path.stem, notices=[*score.notices, notice])

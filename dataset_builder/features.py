@@ -26,7 +26,9 @@ DESCRIPTIONS = {
     "kind": "`prelude`, `fugue` or null",
     "key": "the key before normalising, such as `F# minor`",
     "mode": "`major` or `minor`",
-    "transposition": "semitones added to arrive at C major or A minor, -6 to +5; subtract to get the original",
+    "transposition": (
+        "semitones added to arrive at C major or A minor, -6 to +5; subtract to get the original"
+    ),
     "meter": "first time signature",
     "meters": "all time signatures: onset (ticks), numerator, denominator",
     "bars": "number of bars, a pickup bar counted",
@@ -38,7 +40,10 @@ DESCRIPTIONS = {
     "source_file": "the file there",
     "licence": "licence of that file",
     "encoder": "who encoded it",
-    "notes": "the notes in C major or A minor: onset and duration in ticks (24 a quarter; onset 0 is a bar line), MIDI pitch, voice (0 is the highest)",
+    "notes": (
+        "the notes in C major or A minor: onset and duration in ticks (24 a quarter; onset 0 is a bar line),"
+        " MIDI pitch, voice (0 is the highest)"
+    ),
     "num_notes": "number of notes",
     "input_ids": "the piece as token ids of the MusicGPT tokenizer, `<bos>` and `<eos>` included",
     "num_tokens": "number of ids",
@@ -74,7 +79,8 @@ def features() -> Features:
 
 
 def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
-    """The row of a piece: numbers, text and lists; notes and ids as narrow arrays, since all rows of a build are in memory together.
+    """The row of a piece: numbers, text and lists; notes and ids as narrow arrays, since all rows of a build
+    are in memory together.
 
     Args:
         piece: what the catalogue says of it.
@@ -98,7 +104,18 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
     return {
         **{
             name: getattr(piece, name)
-            for name in ("id", "work", "bwv", "book", "number", "kind", "source", "source_file", "licence", "encoder")
+            for name in (
+                "id",
+                "work",
+                "bwv",
+                "book",
+                "number",
+                "kind",
+                "source",
+                "source_file",
+                "licence",
+                "encoder",
+            )
         },
         "title": piece.title or score.title or "",
         "key": str(key) if key else None,
@@ -106,7 +123,8 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
         "transposition": score.transposition,
         "meter": score.meters[0].name,
         "meters": {
-            name: [getattr(meter, name) for meter in score.meters] for name in ("onset", "numerator", "denominator")
+            name: [getattr(meter, name) for meter in score.meters]
+            for name in ("onset", "numerator", "denominator")
         },
         "bars": score.num_bars,
         "pickup": score.pickup,

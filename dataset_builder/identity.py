@@ -1,4 +1,6 @@
-"""What a built data set is called, and on what terms: by its pieces, so that only the Well-Tempered Clavier goes by that name."""
+"""What a built data set is called, and on what terms: by its pieces, so that only the Well-Tempered
+Clavier goes by that name.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Identity(NamedTuple):
     def citation(self) -> str:
         """How to cite it, in BibTeX."""
         note = (
-            f"\n  note   = {{Music by Johann Sebastian Bach{' (BWV 846-893 and others)' if self.of_wtc else ''}}}"
+            "\n  note   = {Music by Johann Sebastian"
+            f" Bach{' (BWV 846-893 and others)' if self.of_wtc else ''}}}"
             if self.of_bach
             else ""
         )
@@ -45,8 +48,8 @@ class Identity(NamedTuple):
             else "The encoders named in the column `encoder`"
         )
         return (
-            f"@misc{{{self.id.replace('-', '_')},\n  title  = {{{self.title}, in C major and A minor}},\n  author = {{{author}}},\n  year   = {{2026}}"
-            f"{',' if note else ''}{note}\n}}"
+            f"@misc{{{self.id.replace('-', '_')},\n  title  = {{{self.title}, in C major and A minor}},\n "
+            f" author = {{{author}}},\n  year   = {{2026}}{',' if note else ''}{note}\n}}"
         )
 
 
@@ -67,7 +70,9 @@ def identity_of(pieces: Iterable[tuple[str, str]], source: str) -> Identity:
         name, title = "wtc", f"The Well-Tempered Clavier{further} as notes with voices"
     else:
         name = re.sub(r"[^a-z0-9]+", "-", source.lower()).strip("-") or "scores"
-        title = f"{f'Works of Johann Sebastian Bach from {source}' if of_bach else source} as notes with voices"
+        title = (
+            f"{f'Works of Johann Sebastian Bach from {source}' if of_bach else source} as notes with voices"
+        )
     is_open = of_bach and all(where != "music21" for _, where in pieces)
     return Identity(f"musicgpt-{name}", title, of_wtc, of_bach, OPEN_LICENCE if is_open else OTHER_LICENCE)
 

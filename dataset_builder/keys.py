@@ -7,13 +7,15 @@ import numpy as np
 from tokenization.key import KEY_NAMES, Key
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
-# Key profiles of Temperley, "What's key for key?" (Music Perception 17, 1999), table 1, from the tonic upwards.
+# Key profiles of Temperley, "What's key for key?" (Music Perception 17, 1999), table 1, from the tonic
+# upwards.
 _MAJOR = np.array((5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0))
 _MINOR = np.array((5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0))
-# What it adds to the fit (a correlation, -1 to 1) that the piece ends on the tonic in the bass, as Bach's pieces do in both modes.
+# What it adds to the fit (a correlation, -1 to 1) that the piece ends on the tonic in the bass, as Bach's
+# pieces do in both modes.
 FINAL_BASS = 0.3
-# What it adds that the piece ends on the major triad of the dominant: slow movements in minor that lead into the next one do, and
-# settings of chorales in the Phrygian mode, which count as minor.
+# What it adds that the piece ends on the major triad of the dominant: slow movements in minor that lead into
+# the next one do, and settings of chorales in the Phrygian mode, which count as minor.
 FINAL_DOMINANT = 0.3
 
 
@@ -29,8 +31,9 @@ def _final_notes(score: Score) -> np.ndarray:
 
 
 def key_fits(score: Score) -> np.ndarray:
-    """How well each key fits: correlation of its profile with the sounding time of the pitch classes, plus `FINAL_BASS` where the
-    last bass note is its tonic, or `FINAL_DOMINANT` where it is its dominant and carries a major third.
+    """How well each key fits: correlation of its profile with the sounding time of the pitch classes, plus
+    `FINAL_BASS` where the last bass note is its tonic, or `FINAL_DOMINANT` where it is its dominant and
+    carries a major third.
 
     Returns:
         Shape `(24,)`, the 12 major keys from C, then the 12 minor ones.
@@ -59,8 +62,8 @@ def best_key(score: Score) -> Key:
 def checked_key(score: Score, declared: Key) -> Key:
     """The declared key, unless it is a major one whose relative minor fits better.
 
-    Notation programs write "major" into every signature unless they are told otherwise, so a declared minor is trusted and a
-    declared major is not.
+    Notation programs write "major" into every signature unless they are told otherwise, so a declared minor
+    is trusted and a declared major is not.
     """
     if declared.mode == "minor":
         return declared
@@ -72,8 +75,8 @@ def checked_key(score: Score, declared: Key) -> Key:
 def key_on_signature(score: Score, tonic: str) -> Key:
     """The best-fitting key of those that a catalogue may mean by a tonic without a mode.
 
-    Encoders declare D minor as `D`, but also as `F`, the major key with its signature: so besides the two modes on the tonic the
-    relative minor comes into question.
+    Encoders declare D minor as `D`, but also as `F`, the major key with its signature: so besides the two
+    modes on the tonic the relative minor comes into question.
 
     Args:
         score: with at least one note.

@@ -14,11 +14,12 @@ WIDEST = 2  # semitones between the two notes of a trill
 
 
 def collapse_trills(score: Score) -> tuple[Score, int]:
-    """Four or more notes in a row, each a 32nd or shorter, that alternate between two neighbouring pitches without a gap, become one
+    """Four or more notes in a row, each a 32nd or shorter, that alternate between two neighbouring pitches
+    without a gap, become one
     note: the lower pitch (the main note of a trill), from the first onset to the last end.
 
-    Voices that the reader inferred are inferred again without the trills, whose notes it may have dealt out among several; for the
-    same reason the notes of a trill need not be of one voice.
+    Voices that the reader inferred are inferred again without the trills, whose notes it may have dealt out
+    among several; for the same reason the notes of a trill need not be of one voice.
 
     Returns:
         The score and how many notes disappeared.
@@ -48,7 +49,9 @@ def _run(array: np.ndarray, short: dict[tuple[int, int], int], first: int) -> li
         pitches = (int(array[first, PITCH]), int(array[first, PITCH]) + step)
         run = [first]
         while (
-            following := short.get((int(array[run[-1], ONSET] + array[run[-1], DURATION]), pitches[len(run) % 2]))
+            following := short.get(
+                (int(array[run[-1], ONSET] + array[run[-1], DURATION]), pitches[len(run) % 2])
+            )
         ) is not None:
             run.append(following)
         longest = max(longest, run, key=len)

@@ -28,11 +28,13 @@ class Piece:
         id: unique in its source; rows are sorted by it within their place in the catalogue.
         path: the file to read.
         kind: `"prelude"`, `"fugue"` or `None`.
-        tonic, mode: the declared key; a tonic without a mode is that of the key signature, which relative keys share.
+        tonic, mode: the declared key; a tonic without a mode is that of the key signature, which relative
+        keys share.
         number: number in its book of the WTC, 1 to 24.
         split: the declared split.
         written_out: the file writes out repeats and trills as notes; they are to be folded back.
-        staff_voices: where its notation has layers in place of parts, each staff is a voice (`tokenization.reading.read_score`).
+        staff_voices: where its notation has layers in place of parts, each staff is a voice
+            (`tokenization.reading.read_score`).
         only_bars: the piece is the first so many bars of its file (what follows is another piece).
         expected_notes: how many notes the catalogue counts.
     """
@@ -67,7 +69,8 @@ class Collection:
         pieces: the pieces.
         notices: what a user should know: files passed over, a split that is missing.
         unavailable: id and reason of pieces that the source names but could not give.
-        rest_is_train: pieces without a declared split are for training (another piece's catalogue declares them).
+        rest_is_train: pieces without a declared split are for training (another piece's catalogue declares
+            them).
     """
 
     name: str
@@ -82,13 +85,17 @@ class Collection:
         for piece in self.pieces:
             fields = [str(value) for name, value in vars(piece).items() if name != "path"]
             digest.update("\0".join([*fields, piece.path.name]).encode())
-            digest.update(hashlib.sha256(piece.path.read_bytes()).digest() if piece.path.exists() else b"missing")
+            digest.update(
+                hashlib.sha256(piece.path.read_bytes()).digest() if piece.path.exists() else b"missing"
+            )
         digest.update(repr((self.notices, self.unavailable, self.rest_is_train)).encode())
         return digest.hexdigest()
 
 
 def wtc_fields(identifier: str) -> dict:
-    """What an id such as `wtc2f05` says: work, book, number, kind, BWV number and split; empty for any other id."""
+    """What an id such as `wtc2f05` says: work, book, number, kind, BWV number and split; empty for any
+    other id.
+    """
     match = _WTC_ID.match(identifier)
     if match is None or not 1 <= int(match[3]) <= 24:
         return {}

@@ -1,4 +1,6 @@
-"""Plots of a built dataset: pitches and durations before and after normalising, tokens per piece, the splits."""
+"""Plots of a built dataset: pitches and durations before and after normalising, tokens per piece, the
+splits.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,12 @@ def write_plots(folder: Path, configs: Sequence[str], out: Path, prefix: str = "
     rows = read_rows(folder, configs[0])
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, draw in (("pitches", _pitches), ("durations", _durations), ("tokens", _tokens), ("splits", _splits)):
+    for name, draw in (
+        ("pitches", _pitches),
+        ("durations", _durations),
+        ("tokens", _tokens),
+        ("splits", _splits),
+    ):
         figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.subplots(), rows)
@@ -135,7 +142,10 @@ def _durations(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
 def _tokens(axes: Axes, rows: dict[str, list[dict[str, Any]]]) -> None:
     """How long the pieces are, by kind, against the model's context."""
     groups = {"preludes": "prelude", "fugues": "fugue", "other pieces": None}
-    lengths = {name: [row["num_tokens"] for row in _all(rows) if row["kind"] == kind] for name, kind in groups.items()}
+    lengths = {
+        name: [row["num_tokens"] for row in _all(rows) if row["kind"] == kind]
+        for name, kind in groups.items()
+    }
     lengths = {name: values for name, values in lengths.items() if values}
     top = max(max(values) for values in lengths.values())
     bins = list(range(0, top + 512, 512))

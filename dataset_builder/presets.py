@@ -14,11 +14,12 @@ PRESETS = {
     "seed33": "the first 33 preludes of the train split, in the order of book and number",
 }
 SEED33_REASON = (
-    "The original's list of pieces and its tokenizer are not known here, so neither can be matched. This preset states its rule (the "
-    "first 33 preludes of the train split, by book and number). MusicGPT spells a note with exactly four tokens (NOTE, VOICE, DUR, "
-    "TIME) plus a short prefix a piece, so its count is four times the notes; another scheme counts otherwise (the original's figure "
-    "would be {ratio:.2f} tokens for each of these notes: more events a note, such as separate bar, position or velocity tokens, "
-    "other editions, or repeats played out)."
+    "The original's list of pieces and its tokenizer are not known here, so neither can be matched. This"
+    " preset states its rule (the first 33 preludes of the train split, by book and number). MusicGPT spells"
+    " a note with exactly four tokens (NOTE, VOICE, DUR, TIME) plus a short prefix a piece, so its count is"
+    " four times the notes; another scheme counts otherwise (the original's figure would be {ratio:.2f}"
+    " tokens for each of these notes: more events a note, such as separate bar, position or velocity tokens,"
+    " other editions, or repeats played out)."
 )
 
 
@@ -32,11 +33,14 @@ def apply_preset(collection: Collection, preset: str | None) -> Collection:
         return collection
     if preset not in PRESETS:
         raise DatasetError(f"Unknown preset {preset!r}: it must be one of {', '.join(PRESETS)}.")
-    preludes = [p for p in collection.pieces if p.work == "WTC" and p.kind == "prelude" and p.split == "train"]
+    preludes = [
+        p for p in collection.pieces if p.work == "WTC" and p.kind == "prelude" and p.split == "train"
+    ]
     preludes.sort(key=lambda piece: (piece.book or 0, piece.number or 0))
     if len(preludes) < SEED33_COUNT:
         raise DatasetError(
-            f"The preset seed33 needs {SEED33_COUNT} preludes of the train split; {collection.name} has {len(preludes)}."
+            f"The preset seed33 needs {SEED33_COUNT} preludes of the train split; {collection.name} has"
+            f" {len(preludes)}."
         )
     return replace(collection, pieces=preludes[:SEED33_COUNT])
 
@@ -44,4 +48,7 @@ def apply_preset(collection: Collection, preset: str | None) -> Collection:
 def seed33_comparison(notes: int, tokens: int) -> str:
     """The token count of the preset beside the original's, and why they differ."""
     reason = SEED33_REASON.format(ratio=SEED33_TOKENS / max(1, notes))
-    return f"seed33: {SEED33_COUNT} preludes, {notes:,} notes, {tokens:,} tokens; the original counted {SEED33_TOKENS:,}. {reason}"
+    return (
+        f"seed33: {SEED33_COUNT} preludes, {notes:,} notes, {tokens:,} tokens; the original counted"
+        f" {SEED33_TOKENS:,}. {reason}"
+    )

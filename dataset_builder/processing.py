@@ -109,7 +109,11 @@ def process_all(
     known = {} if known is None else known
     new = [piece for piece in collection.pieces if piece not in known]
     for outcome in tqdm(
-        _outcomes(new, num_proc), total=len(new), desc="Reading scores", unit="piece", disable=None if new else True
+        _outcomes(new, num_proc),
+        total=len(new),
+        desc="Reading scores",
+        unit="piece",
+        disable=None if new else True,
     ):
         known[outcome.piece] = outcome
         if strict and outcome.row is None:
@@ -128,14 +132,16 @@ def process_all(
             kept.append(outcome)
     if not kept:
         example = f" The first one: {done.skipped[0][0]}: {done.skipped[0][1]}" if done.skipped else ""
-        raise DatasetError(f"None of the {len(collection.pieces)} pieces of {collection.name} could be used.{example}")
+        raise DatasetError(
+            f"None of the {len(collection.pieces)} pieces of {collection.name} could be used.{example}"
+        )
     for outcome, split in zip(kept, _splits(collection, kept, validation_share), strict=True):
         done.rows.setdefault(split, []).append(outcome.row)  # type: ignore[arg-type]
     done.rows = {split: done.rows[split] for split in SPLITS if split in done.rows}
     if "train" not in done.rows:
         done.notices.append(
-            f"No piece is for training: all are in {' and '.join(done.rows)}. A file's name such as wtc1p09, a folder's such as test, or a "
-            "catalogue puts a piece into a split; rename what should train."
+            f"No piece is for training: all are in {' and '.join(done.rows)}. A file's name such as wtc1p09,"
+            " a folder's such as test, or a catalogue puts a piece into a split; rename what should train."
         )
     return done
 
@@ -150,7 +156,8 @@ def _digest(row: dict[str, Any]) -> str:
 
 def _refusal(identifier: str, reason: str) -> PieceError:
     return PieceError(
-        f"{identifier} cannot be used: {reason.rstrip('.')} (--strict stops here; without it the piece is skipped)."
+        f"{identifier} cannot be used: {reason.rstrip('.')} (--strict stops here; without it the piece is"
+        " skipped)."
     )
 
 

@@ -1,4 +1,6 @@
-"""A built dataset onto the Hub: the repository, then all files in one commit, so that it is never half there."""
+"""A built dataset onto the Hub: the repository, then all files in one commit, so that it is never half
+there.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ def push_dataset(
         DatasetError: if the folder holds no built dataset, or the Hub does not take it.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     if not (folder / STAMP).is_file():
         raise DatasetError(f"{str(folder)!r} holds no built dataset; build it first.")
@@ -52,7 +59,11 @@ def push_dataset(
         raise DatasetError("Cannot push to the Hub: offline mode is on (HF_HUB_OFFLINE).") from error
     except HfHubHTTPError as error:
         code = error.response.status_code if error.response is not None else "an error"
-        why = {401: "the token is missing or wrong", 403: "the token may not write there", 404: "there is no such user"}
+        why = {
+            401: "the token is missing or wrong",
+            403: "the token may not write there",
+            404: "there is no such user",
+        }
         raise DatasetError(f"The Hub refused {repo}: {why.get(code, 'it answered')} ({code}).") from error
     except Exception as error:
         if not _is_of_the_network(error):
@@ -62,7 +73,9 @@ def push_dataset(
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    """Whether the HTTP client raised it; the client of huggingface_hub has changed (requests, httpx, httpx2) and may again."""
+    """Whether the HTTP client raised it; the client of huggingface_hub has changed (requests, httpx,
+    httpx2) and may again.
+    """
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
         "httpx",
         "httpx2",

@@ -6,7 +6,8 @@ import numpy as np
 
 from tokenization.score import ONSET, PITCH, Score
 
-# A section counts as repeated when it has this many bars and this share of its notes comes again at the same distance.
+# A section counts as repeated when it has this many bars and this share of its notes comes again at the same
+# distance.
 FEWEST_BARS = 8
 LEAST_SHARE = 0.9
 
@@ -14,7 +15,8 @@ LEAST_SHARE = 0.9
 def fold_repeats(score: Score) -> tuple[Score, int]:
     """Drop the second pass of the sections that are played twice, and close the gap.
 
-    Looked for from the first note on: one section, and from its second pass' end another. The first pass stays.
+    Looked for from the first note on: one section, and from its second pass' end another. The first pass
+    stays.
 
     Returns:
         The score and how many notes were dropped. A score with a change of meter is left as it is.

@@ -10,7 +10,9 @@ from .processing import Processed
 
 
 def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
-    """Counts by split and by stage, the pieces with their changes, what was skipped, and how the notes agree with the catalogue."""
+    """Counts by split and by stage, the pieces with their changes, what was skipped, and how the notes
+    agree with the catalogue.
+    """
     splits, pieces = {}, []
     for split, rows in processed.rows.items():
         splits[split] = {
@@ -61,13 +63,16 @@ def sources_of(processed: Processed) -> dict[str, dict[str, Any]]:
 
 
 def reconcile(collection: Collection, processed: Processed) -> dict[str, Any]:
-    """The notes that the catalogue counts against those in the rows: they must differ by what the stages dropped, piece by piece.
+    """The notes that the catalogue counts against those in the rows: they must differ by what the stages
+    dropped, piece by piece.
 
     Returns:
-        `expected`, `dropped` and `found` notes over the pieces that have a count in their catalogue, and `disagree`, the ids of
-        those for which `expected - dropped != found`.
+        `expected`, `dropped` and `found` notes over the pieces that have a count in their catalogue, and
+        `disagree`, the ids of those for which `expected - dropped != found`.
     """
-    expected = {piece.id: piece.expected_notes for piece in collection.pieces if piece.expected_notes is not None}
+    expected = {
+        piece.id: piece.expected_notes for piece in collection.pieces if piece.expected_notes is not None
+    }
     totals: dict[str, Any] = {"pieces": 0, "expected": 0, "dropped": 0, "found": 0, "disagree": []}
     for row in (row for rows in processed.rows.values() for row in rows):
         if row["id"] not in expected:
@@ -85,7 +90,9 @@ def reconcile(collection: Collection, processed: Processed) -> dict[str, Any]:
 def table(config: str, report: dict[str, Any]) -> str:
     """The closing table of one config, fit for a terminal."""
     head = ("", "pieces", "notes", "tokens", "bars")
-    rows = [(split, *(f"{counts[name]:,}" for name in head[1:])) for split, counts in report["splits"].items()]
+    rows = [
+        (split, *(f"{counts[name]:,}" for name in head[1:])) for split, counts in report["splits"].items()
+    ]
     totals = [sum(counts[name] for counts in report["splits"].values()) for name in head[1:]]
     rows.append(("together", *(f"{total:,}" for total in totals)))
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
@@ -103,7 +110,8 @@ def table(config: str, report: dict[str, Any]) -> str:
         c = report["catalogue"]
         verdict = "they agree" if not c["disagree"] else f"they differ in {', '.join(c['disagree'])}"
         lines.append(
-            f"notes in the catalogue {c['expected']:,}, dropped by the stages {c['dropped']:,}, in the rows {c['found']:,}: {verdict}"
+            f"notes in the catalogue {c['expected']:,}, dropped by the stages {c['dropped']:,}, in the rows"
+            f" {c['found']:,}: {verdict}"
         )
     lines.append(f"skipped: {len(report['skipped'])}")
     lines += [f"  {entry['id']}: {entry['reason']}" for entry in report["skipped"]]

@@ -1,4 +1,6 @@
-"""Which piece goes where: by key number for the Well-Tempered Clavier, by a hash of the opening for everything else."""
+"""Which piece goes where: by key number for the Well-Tempered Clavier, by a hash of the opening for
+everything else.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ import hashlib
 from collections.abc import Sequence
 
 SPLITS = ("train", "validation", "test")
-# The two books share material of a key (and some pieces an ancestor), so a split is made of whole key numbers.
+# The two books share material of a key (and some pieces an ancestor), so a split is made of whole key
+# numbers.
 TEST_NUMBERS = (9, 16)
 VALIDATION_NUMBERS = (11, 14)
 
@@ -19,7 +22,9 @@ def split_of_number(number: int) -> str:
 
 
 def split_of_path(parts: Sequence[str]) -> str | None:
-    """The split that a folder's name declares (`train`, `validation`/`valid`/`val`/`dev`, `test`), if any does."""
+    """The split that a folder's name declares (`train`, `validation`/`valid`/`val`/`dev`, `test`), if any
+    does.
+    """
     names = {
         "train": "train",
         "validation": "validation",
@@ -32,11 +37,13 @@ def split_of_path(parts: Sequence[str]) -> str | None:
 
 
 def hashed_splits(groups: Sequence[str], validation_share: float = 0.1) -> list[str]:
-    """Splits for pieces that declare none: whole groups, in the order of their hashes, until the validation share is full.
+    """Splits for pieces that declare none: whole groups, in the order of their hashes, until the validation
+    share is full.
 
     Args:
         groups: one label a piece; pieces with the same label (two settings of one tune) stay together.
-        validation_share: share of the groups that go to `validation`; at least one group as soon as there are two.
+        validation_share: share of the groups that go to `validation`; at least one group as soon as there are
+            two.
 
     Returns:
         One split a piece, in the same order. It does not depend on the order of the pieces.

@@ -1,4 +1,5 @@
-"""Make anew what the README shows of its second command, with the shipped model: `python docs/make_images.py` (needs the extra `space` for the score).
+"""Make anew what the README shows of its second command, with the shipped model: `python docs/make_images.py`
+(needs the extra `space` for the score).
 
 The command stands in the README alone: to show another piece, change it there and run this.
 """
@@ -20,7 +21,11 @@ from tokenization import musicxml_text, read_score
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
-_COMMAND = re.compile(r'```bash\nmake generate ARGS="(?P<arguments>[^"]+)"\n```\n\n<!-- test: output -->\n```text\n(?P<output>.*?)```', re.DOTALL)
+_COMMAND = re.compile(
+    r'```bash\nmake generate ARGS="(?P<arguments>[^"]+)"\n```\n\n<!-- test: output'
+    r" -->\n```text\n(?P<output>.*?)```",
+    re.DOTALL,
+)
 NUM_LINES = 6  # description, three lines of notes, time and files
 
 
@@ -45,7 +50,9 @@ def main() -> None:
     white = beginning.replace("<defs>", '<rect width="100%" height="100%" fill="white"/><defs>', 1)
     (IMAGES / "fugue_score.svg").write_text(white.replace("currentColor", "black"), encoding="utf-8")
     shown = "\n".join(said.getvalue().splitlines()[:NUM_LINES]) + "\n"
-    (ROOT / "README.md").write_text(readme[: found.start("output")] + shown + readme[found.end("output") :], encoding="utf-8")
+    (ROOT / "README.md").write_text(
+        readme[: found.start("output")] + shown + readme[found.end("output") :], encoding="utf-8"
+    )
     print(shown, end="")
 
 

@@ -1,5 +1,6 @@
-"""Make anew the pictures of the page in `docs/space.md`, with the shipped model: `python docs/make_space_images.py` (needs the extra `space`, playwright and
-a Chromium, whose path `CHROMIUM` may give).
+"""Make anew the pictures of the page in `docs/space.md`, with the shipped model: `python
+docs/make_space_images.py` (needs the extra `space`, playwright and a Chromium, whose path `CHROMIUM` may
+give).
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def wait_for_server(seconds: float = 60) -> None:
             return
         except (urllib.error.URLError, OSError):
             if time.monotonic() > end:
-                raise SystemExit(f"The page at {ADDRESS} did not answer within {seconds:.0f} seconds.") from None
+                raise SystemExit(
+                    f"The page at {ADDRESS} did not answer within {seconds:.0f} seconds."
+                ) from None
             time.sleep(0.5)
 
 
@@ -60,8 +63,12 @@ def take_pictures(browser: Browser) -> None:
     page = visit(browser, 900, 689)
     page.get_by_label("number input for Max tokens").fill("1600")
     page.get_by_label("number input for Max tokens").press("Tab")
-    page.get_by_role("button", name=PRESET).evaluate("button => button.click()")  # the controls stay in front of it at this width
-    page.wait_for_function("/Composing: [2-9]\\d+ notes/.test(document.querySelector('.mg-status').innerText)")
+    page.get_by_role("button", name=PRESET).evaluate(
+        "button => button.click()"
+    )  # the controls stay in front of it at this width
+    page.wait_for_function(
+        "/Composing: [2-9]\\d+ notes/.test(document.querySelector('.mg-status').innerText)"
+    )
     page.locator(".mg-roll").scroll_into_view_if_needed()
     shot(page, "running")
 

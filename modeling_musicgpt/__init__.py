@@ -1,7 +1,7 @@
 """The MusicGPT model for transformers: configuration, model, grammar and generation.
 
-Importing the package makes `AutoConfig`, `AutoModel` and `AutoModelForCausalLM` know the model. What a generating program does not always need is
-imported when it is first used.
+Importing the package makes `AutoConfig`, `AutoModel` and `AutoModelForCausalLM` know the model. What a
+generating program does not always need is imported when it is first used.
 """
 
 from __future__ import annotations

@@ -30,8 +30,10 @@ class ClosingCosts:
 
     Attributes:
         lengths (`torch.LongTensor`): the bar lengths that there are, in ticks.
-        cost (`torch.LongTensor` of shape `(2, lengths, states, ticks)`): tokens up to and including `<eos>`, for each bar length, state and tick
-            in the bar: `[0]` to end at a bar line that a step leads to, `[1]` to end anywhere between two notes.
+        cost (`torch.LongTensor` of shape `(2, lengths, states, ticks)`): tokens up to and including `<eos>`,
+        for each bar length, state and tick
+            in the bar: `[0]` to end at a bar line that a step leads to, `[1]` to end anywhere between two
+            notes.
     """
 
     def __init__(self, grammar: Grammar, config: MusicGPTConfig):
@@ -41,8 +43,12 @@ class ClosingCosts:
         self.step[grammar.blocks["TIME"]] = torch.tensor(config.time_steps)
         self.lengths = torch.tensor(sorted({*config.meter_ticks, config.default_bar_ticks}))
         self.new_length = torch.full((vocab,), -1)  # place in `lengths` of a METER token's bar
-        self.new_length[grammar.blocks["METER"]] = torch.searchsorted(self.lengths, torch.tensor(config.meter_ticks))
-        self.new_length[grammar.bos] = torch.searchsorted(self.lengths, torch.tensor(config.default_bar_ticks))
+        self.new_length[grammar.blocks["METER"]] = torch.searchsorted(
+            self.lengths, torch.tensor(config.meter_ticks)
+        )
+        self.new_length[grammar.bos] = torch.searchsorted(
+            self.lengths, torch.tensor(config.default_bar_ticks)
+        )
         self.cost = self._solve()
 
     def to(self, device: torch.device) -> ClosingCosts:
@@ -52,8 +58,9 @@ class ClosingCosts:
         return self
 
     def after(self, state: torch.Tensor, length: torch.Tensor, tick: torch.Tensor) -> torch.Tensor:
-        """Tokens still needed after each possible next token, `(2, rows, vocab)`, from state, bar length (its place in `lengths`) and tick in
-        the bar of each row, `(rows,)`."""
+        """Tokens still needed after each possible next token, `(2, rows, vocab)`, from state, bar length (its
+        place in `lengths`) and tick in the bar of each row, `(rows,)`.
+        """
         _, next_state = self.grammar.tables(state.device)
         meter = self.new_length >= 0
         new_length = torch.where(meter, self.new_length, length[:, None])  # (rows, vocab)
@@ -61,7 +68,9 @@ class ClosingCosts:
         return self.cost[:, new_length, next_state[state], new_tick]
 
     def _solve(self) -> torch.Tensor:
-        """Shortest paths by value iteration over one token of each kind (tokens of a block differ only in TIME and METER)."""
+        """Shortest paths by value iteration over one token of each kind (tokens of a block differ only in
+        TIME and METER).
+        """
         count, ticks = len(self.lengths), int(self.lengths.max())
         cost = torch.full((2, count, len(STATES), ticks), _NEVER)
         for state in (f"TIME_{k}" for k in range(MAX_TIME_TOKENS + 1)):
@@ -69,18 +78,28 @@ class ClosingCosts:
             if state != "TIME_0":
                 cost[0, :, STATE[state], 0] = 1
         blocks = self.grammar.blocks
-        kinds = [block.start for name, block in blocks.items() if name not in ("TIME", "METER")] + [self.grammar.bos]
-        tokens = torch.tensor([*range(*blocks["TIME"].indices(10**6)), *range(*blocks["METER"].indices(10**6)), *kinds])
+        kinds = [block.start for name, block in blocks.items() if name not in ("TIME", "METER")] + [
+            self.grammar.bos
+        ]
+        tokens = torch.tensor(
+            [*range(*blocks["TIME"].indices(10**6)), *range(*blocks["METER"].indices(10**6)), *kinds]
+        )
         state, place = self.grammar.legal[:, tokens].nonzero(as_tuple=True)  # (pairs,)
         token = tokens[place][:, None]
         after, meter = self.grammar.next_state[state, token[:, 0]], self.new_length[token] >= 0
         length = torch.where(meter, self.new_length[token], torch.arange(count))  # (pairs, lengths)
-        tick = (torch.arange(ticks) + self.step[token][..., None]) % self.lengths[:, None]  # (pairs, lengths, ticks)
+        tick = (torch.arange(ticks) + self.step[token][..., None]) % self.lengths[
+            :, None
+        ]  # (pairs, lengths, ticks)
         tick = torch.where(meter[..., None], 0, tick)
-        first = np.searchsorted(state.numpy(), np.arange(len(STATES)))  # the pairs are in the order of their states
+        first = np.searchsorted(
+            state.numpy(), np.arange(len(STATES))
+        )  # the pairs are in the order of their states
         for _ in range(CLOSING):
             through = cost[:, length[..., None], after[:, None, None], tick] + 1  # (2, pairs, lengths, ticks)
-            through = torch.from_numpy(np.minimum.reduceat(through.numpy(), first, axis=1))  # (2, states, lengths, ticks)
+            through = torch.from_numpy(
+                np.minimum.reduceat(through.numpy(), first, axis=1)
+            )  # (2, states, lengths, ticks)
             better = torch.minimum(cost, through.transpose(1, 2))
             if torch.equal(better, cost):
                 break
@@ -91,19 +110,23 @@ class ClosingCosts:
 class BarEndLogitsProcessor(LogitsProcessor):
     """Ends the piece with the last bar for which the budget has room.
 
-    A bar is expected to take as many tokens as the longest of the last four. Where that many are not left, `<eos>` follows at the bar line;
-    in the bar before, no step leads beyond the bar line. Besides, no token is allowed from which the piece could not be closed within
-    the budget any more, so that a bar that grows longer than those before ends with a rest instead of being cut off.
+    A bar is expected to take as many tokens as the longest of the last four. Where that many are not left,
+    `<eos>` follows at the bar line; in the bar before, no step leads beyond the bar line. Besides, no token
+    is allowed from which the piece could not be closed within the budget any more, so that a bar that grows
+    longer than those before ends with a rest instead of being cut off.
 
     Args:
         grammar (`Grammar`): with an `<eos>`.
         tracker (`MusicalStateTracker`): the model's; for bars and ticks.
         costs (`ClosingCosts`): of the same grammar.
         max_length (`int`): tokens that a row can have, the prompt among them if it is given as ids.
-        prompt (`Prompt`, *optional*): as for `GrammarLogitsProcessor`; ids in it are not counted in `max_length`.
+        prompt (`Prompt`, *optional*): as for `GrammarLogitsProcessor`; ids in it are not counted in
+        `max_length`.
     """
 
-    def __init__(self, grammar: Grammar, tracker, costs: ClosingCosts, max_length: int, prompt: Prompt | None = None):
+    def __init__(
+        self, grammar: Grammar, tracker, costs: ClosingCosts, max_length: int, prompt: Prompt | None = None
+    ):
         self.grammar, self.tracker, self.costs = grammar, tracker, costs
         self.max_length, self.prompt = max_length, prompt or Prompt(grammar)
 
@@ -127,10 +150,14 @@ class BarEndLogitsProcessor(LogitsProcessor):
 
     @staticmethod
     def _bar_lengths(ids: torch.Tensor, metre) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens in the present bar so far, and in the longest of the last bars (this one among them), each `(batch,)`."""
+        """Tokens in the present bar so far, and in the longest of the last bars (this one among them),
+        each `(batch,)`.
+        """
         place = torch.arange(ids.shape[1], device=ids.device)
         new = torch.zeros_like(ids, dtype=torch.bool)
-        new[:, 1:] = (metre.bar[:, 1:] != metre.bar[:, :-1]) | (metre.bar_ticks[:, 1:] != metre.bar_ticks[:, :-1])
+        new[:, 1:] = (metre.bar[:, 1:] != metre.bar[:, :-1]) | (
+            metre.bar_ticks[:, 1:] != metre.bar_ticks[:, :-1]
+        )
         start = torch.where(new, place, 0).cummax(dim=1).values
         count = new.long().cumsum(dim=1)
         tokens = torch.zeros_like(ids)  # at the first token of a bar: how many the bar before had
@@ -141,7 +168,9 @@ class BarEndLogitsProcessor(LogitsProcessor):
         return begun, torch.maximum(longest, begun).clamp(min=SHORTEST_BAR)
 
     def _within_bar(self, state, tick, bar_ticks, last, full) -> torch.Tensor:
-        """What is allowed, `(batch, vocab)`, in rows in their last bar and in rows without room for another one, each `(batch,)`."""
+        """What is allowed, `(batch, vocab)`, in rows in their last bar and in rows without room for
+        another one, each `(batch,)`.
+        """
         grammar, costs = self.grammar, self.costs.to(state.device)
         beyond = tick[:, None] + costs.step > bar_ticks[:, None]
         beyond[:, grammar.blocks["METER"]] = True  # a change of meter would begin another bar
@@ -154,14 +183,19 @@ class BarEndLogitsProcessor(LogitsProcessor):
         return torch.where((at_bar_line & full)[:, None], only_end, legal)
 
     def _closable(self, state, tick, bar_ticks, left: int) -> torch.Tensor:
-        """Tokens after which the piece can still be closed: at a bar line if possible, else between two notes, else anything."""
+        """Tokens after which the piece can still be closed: at a bar line if possible, else between two
+        notes, else anything.
+        """
         costs = self.costs.to(state.device)
         length = torch.searchsorted(costs.lengths, bar_ticks.contiguous())
         legal = self.grammar.tables(state.device)[0][state]
         possible = (costs.after(state, length, tick) <= left - 1) & legal  # (2, batch, vocab)
-        # `<eos>` itself needs nothing after it; it is for the costs of the state before it whether it comes at a bar line.
+        # `<eos>` itself needs nothing after it; it is for the costs of the state before it whether it comes
+        # at a bar line.
         possible[1, :, self.grammar.eos] = legal[:, self.grammar.eos]
-        possible[0, :, self.grammar.eos] = legal[:, self.grammar.eos] & (costs.cost[0, length, state, tick] == 1)
+        possible[0, :, self.grammar.eos] = legal[:, self.grammar.eos] & (
+            costs.cost[0, length, state, tick] == 1
+        )
         any_possible = possible.any(dim=-1, keepdim=True)
         return torch.where(any_possible[0], possible[0], torch.where(any_possible[1], possible[1], legal))
 

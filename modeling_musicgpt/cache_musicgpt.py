@@ -1,11 +1,14 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """The key/value cache: the names that transformers has for it, and the token ids that are kept in it.
 
-Names: transformers 5.24 calls `cache` what was `past_key_values` before, throughout `generate()` and in the outputs. Nothing but this file
+Names: transformers 5.24 calls `cache` what was `past_key_values` before, throughout `generate()` and in the
+    outputs. Nothing but this file
 and the configuration knows either name.
 
-Ids: meter and voices are derived from all ids since the beginning; a cached step is given only the new ones. So the first layer of
-whatever cache is in use remembers the ids, and goes through the same reordering, repeating and selecting as its keys and values.
+Ids: meter and voices are derived from all ids since the beginning; a cached step is given only the new ones.
+    So the first layer of
+whatever cache is in use remembers the ids, and goes through the same reordering, repeating and selecting as
+its keys and values.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ CACHE_NAMES = tuple(dict.fromkeys((*MusicGPTConfig.keys_to_ignore_at_inference, 
 
 
 def with_cache_as(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`arguments` with the cache among them, whatever it is called there, under `name`: each `Cache` is one, and what bears one of its names.
+    """`arguments` with the cache among them, whatever it is called there, under `name`: each `Cache` is one,
+    and what bears one of its names.
 
     Raises:
         ValueError: if there are two, or one of its names is given something else.
@@ -42,14 +46,17 @@ def with_cache_as(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     for key, value in given.items():
         if not isinstance(value, Cache):
             raise ValueError(
-                f"{key} is a {type(value).__name__}; it must be a Cache of transformers, such as the one that this model returned, or DynamicCache()."
+                f"{key} is a {type(value).__name__}; it must be a Cache of transformers, such as the one that"
+                " this model returned, or DynamicCache()."
             )
     others = {key: value for key, value in arguments.items() if key not in names}
     return {**others, name: next(iter(given.values()))} if given else others
 
 
 def takes_cache(method: Callable, name: str = "cache") -> Callable:
-    """Lets a method whose cache is its argument `name` be given it under any name. Its signature shows the name that transformers uses."""
+    """Lets a method whose cache is its argument `name` be given it under any name. Its signature shows
+    the name that transformers uses.
+    """
 
     @wraps(method)
     def wrapper(self, *args, **kwargs):
@@ -65,24 +72,31 @@ def gives_cache(output: type[ModelOutput]) -> type[ModelOutput]:
     """Lets the cache of an output be read under any name, as an attribute."""
     for name in CACHE_NAMES:
         if name != CACHE_NAME:
-            setattr(output, name, property(lambda self: getattr(self, CACHE_NAME), doc=f"The same as `{CACHE_NAME}`."))
+            setattr(
+                output,
+                name,
+                property(lambda self: getattr(self, CACHE_NAME), doc=f"The same as `{CACHE_NAME}`."),
+            )
     return output
 
 
 def refuse_lost_history(
     cache: Cache | None, length: int, position_ids: torch.Tensor | None, attention_mask: torch.Tensor | None
 ) -> None:
-    """Refuses a step of a piece whose earlier tokens did not arrive: it would be continued as if it began here.
+    """Refuses a step of a piece whose earlier tokens did not arrive: it would be continued as if it began
+    here.
 
     Args:
         cache (`Cache`, *optional*): before the step.
         length (`int`): number of the new tokens.
         position_ids (`torch.LongTensor` of shape `(batch or 1, length)`, *optional*): as they were given.
-        attention_mask (`torch.Tensor` of shape `(batch, keys)` or `(batch, heads, length, keys)`, *optional*): as it was given.
+        attention_mask (`torch.Tensor` of shape `(batch, keys)` or `(batch, heads, length, keys)`,
+        *optional*): as it was given.
 
     Raises:
-        ValueError: if there is no past, and all positions lie beyond zero or the mask has more keys than there are tokens. While a graph is traced
-            the positions are unknown and only the mask is looked at.
+        ValueError: if there is no past, and all positions lie beyond zero or the mask has more keys than
+            there are tokens. While a graph is traced the positions are unknown and only the mask is looked
+            at.
     """
     past_length = 0 if cache is None else cache.get_seq_length()
     if isinstance(past_length, torch.Tensor) or past_length > 0 or length == 0:
@@ -95,9 +109,11 @@ def refuse_lost_history(
         sign = f"the first position is {first}"
     if sign:
         raise ValueError(
-            f"The model was given {length} tokens and no earlier ones, but {sign}: the history is lost, and the music would go on from nothing. "
-            f"Pass the cache that this model returned as `{CACHE_NAME}`, or all ids since the beginning. Inside generate() it means that this "
-            "version of transformers hands the cache over in a way that this model does not know: install one that it was tested with."
+            f"The model was given {length} tokens and no earlier ones, but {sign}: the history is lost, and"
+            f" the music would go on from nothing. Pass the cache that this model returned as `{CACHE_NAME}`,"
+            " or all ids since the beginning. Inside generate() it means that this version of transformers"
+            " hands the cache over in a way that this model does not know: install one that it was tested"
+            " with."
         )
 
 
@@ -139,7 +155,9 @@ def remembers_tokens(cache: Cache) -> bool:
 
 
 def attach_history(cache: Cache) -> None:
-    """Make the first layer of `cache` remember token ids. Done once, before its first update and outside any compiled graph."""
+    """Make the first layer of `cache` remember token ids. Done once, before its first update and outside
+    any compiled graph.
+    """
     layer = cache.layers[0] if cache.layers else None
     if layer is None and getattr(cache, "layer_class_to_replicate", None) is not None:
         layer = cache.layer_class_to_replicate()
@@ -149,7 +167,11 @@ def attach_history(cache: Cache) -> None:
 
 
 def remember_tokens(
-    cache: Cache | None, ids: torch.Tensor, places: torch.Tensor, past_length: int | torch.Tensor, pad_token_id: int
+    cache: Cache | None,
+    ids: torch.Tensor,
+    places: torch.Tensor,
+    past_length: int | torch.Tensor,
+    pad_token_id: int,
 ) -> torch.Tensor:
     """All ids so far.
 
@@ -171,8 +193,8 @@ def remember_tokens(
     if not remembers_tokens(cache):
         if not isinstance(past_length, torch.Tensor) and past_length > 0:
             raise ValueError(
-                f"{CACHE_NAME} holds {past_length} tokens but not their ids, without which meter and voices are unknown: "
-                "pass the cache that this model returned."
+                f"{CACHE_NAME} holds {past_length} tokens but not their ids, without which meter and voices"
+                " are unknown: pass the cache that this model returned."
             )
         attach_history(cache)
     layer = cache.layers[0]

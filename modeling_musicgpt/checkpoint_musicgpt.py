@@ -16,7 +16,8 @@ def shipped_checkpoint() -> Path:
     """
     if not (_FOLDER / "model.safetensors").is_file():
         raise FileNotFoundError(
-            f"No weights in {_FOLDER}: this copy of modeling_musicgpt comes without a trained model; train one and give its folder."
+            f"No weights in {_FOLDER}: this copy of modeling_musicgpt comes without a trained model; train"
+            " one and give its folder."
         )
     return _FOLDER
 

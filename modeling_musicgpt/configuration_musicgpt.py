@@ -1,7 +1,8 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """MusicGPT model configuration: sizes, and what the model must know of the vocabulary."""
 
-# No `from __future__ import annotations` here: `@strict` checks types that are types, and lets those pass that are strings.
+# No `from __future__ import annotations` here: `@strict` checks types that are types, and lets those pass
+# that are strings.
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -10,10 +11,12 @@ from huggingface_hub.dataclasses import strict, validated_field
 from transformers import PreTrainedConfig
 from transformers.activations import ACT2FN
 
-# The maps that LoRA adapts unless `target_modules` names others: all of every block, as Dettmers et al. 2023 (QLoRA) found to be needed.
+# The maps that LoRA adapts unless `target_modules` names others: all of every block, as Dettmers et al. 2023
+# (QLoRA) found to be needed.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj")
 
-# What each id means, as (first id, number of ids); `tokenization/vocabulary.py` is the source and a test holds both together.
+# What each id means, as (first id, number of ids); `tokenization/vocabulary.py` is the source and a test
+# holds both together.
 _TOKEN_BLOCKS = {
     "MODE": (4, 2),
     "FORM": (6, 2),
@@ -26,8 +29,39 @@ _TOKEN_BLOCKS = {
     "TIME": (128, 22),
 }
 _DURATIONS = (
-    2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 24, 27, 30, 32, 36, 40, 42, 48, 54, 56, 60, 66, 72, 78, 84, 96, 108, 120, 144, 156, 168, 192,
-)  # fmt: skip
+    2,
+    3,
+    4,
+    6,
+    8,
+    9,
+    12,
+    15,
+    16,
+    18,
+    24,
+    27,
+    30,
+    32,
+    36,
+    40,
+    42,
+    48,
+    54,
+    56,
+    60,
+    66,
+    72,
+    78,
+    84,
+    96,
+    108,
+    120,
+    144,
+    156,
+    168,
+    192,
+)
 _TIME_STEPS = (0, 1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 27, 30, 32, 36, 42, 48, 54, 60, 72, 96)
 _METER_TICKS = (48, 72, 96, 96, 144, 144, 36, 72, 108, 144, 36, 72)
 # The longest duration, step in time and bar, in ticks: tables of the model end there.
@@ -36,7 +70,9 @@ _TOP_PITCH = 127
 
 
 def _within(default: Any, low: float, high: float) -> Any:
-    """A field that takes numbers from `low` to `high`; a config comes from a file, and its numbers reach machine code."""
+    """A field that takes numbers from `low` to `high`; a config comes from a file, and its numbers reach
+    machine code.
+    """
 
     def check(value: float) -> None:
         if isinstance(value, bool) or not low <= value <= high:
@@ -60,38 +96,47 @@ def _is_int(value: Any, low: int, high: int) -> bool:
 @strict
 class MusicGPTConfig(PreTrainedConfig):
     r"""
-    Configuration of a [`MusicGPTModel`]. The defaults give the shipped architecture with 4.3 million parameters.
+    Configuration of a [`MusicGPTModel`]. The defaults give the shipped architecture with 4.3 million
+    parameters.
 
     Args:
-        vocab_size (`int`, *optional*, defaults to 150): number of tokens. With fewer than the musical vocabulary needs the model runs as
+        vocab_size (`int`, *optional*, defaults to 150): number of tokens. With fewer than the musical
+        vocabulary needs the model runs as
             a plain transformer: it derives no metre, no voices and no grammar.
         hidden_size (`int`, *optional*, defaults to 256): width of the residual stream.
         intermediate_size (`int`, *optional*, defaults to 1024): width of the feed-forward layers.
         num_hidden_layers (`int`, *optional*, defaults to 4): number of blocks.
         num_attention_heads (`int`, *optional*, defaults to 8): number of attention heads.
         hidden_act (`str`, *optional*, defaults to `"gelu"`): activation of the feed-forward layers.
-        max_position_embeddings (`int`, *optional*, defaults to 4096): longest sequence, in tokens, that the model was made for.
-        hidden_dropout (`float`, *optional*, defaults to 0.1): dropout on the embeddings and on what each sub-layer adds.
-        attention_dropout (`float`, *optional*, defaults to 0.0): dropout on the attention weights.
-        initializer_range (`float`, *optional*, defaults to 0.02): standard deviation of the initial weights.
-        layer_norm_eps (`float`, *optional*, defaults to 1e-05): epsilon of the layer norms.
-        relative_attention (`str`, *optional*, defaults to `"time_and_token"`): what the rotary position encoding measures: `"time"` (ticks),
-            `"token"` (places in the sequence), `"time_and_token"` (a part of each head's channels for each) or `"none"`.
-        bar_encoding (`str`, *optional*, defaults to `"position"`): what is embedded of the metrical state: `"position"` (tick in the bar), `"bar"` (index
+        max_position_embeddings (`int`, *optional*, defaults to 4096): longest sequence, in tokens, that the
+        model was made for. hidden_dropout (`float`, *optional*, defaults to 0.1): dropout on the embeddings
+        and on what each sub-layer adds. attention_dropout (`float`, *optional*, defaults to 0.0): dropout on
+        the attention weights. initializer_range (`float`, *optional*, defaults to 0.02): standard deviation
+        of the initial weights. layer_norm_eps (`float`, *optional*, defaults to 1e-05): epsilon of the layer
+        norms. relative_attention (`str`, *optional*, defaults to `"time_and_token"`): what the rotary
+        position encoding measures: `"time"` (ticks),
+            `"token"` (places in the sequence), `"time_and_token"` (a part of each head's channels for each)
+            or `"none"`.
+        bar_encoding (`str`, *optional*, defaults to `"position"`): what is embedded of the metrical state:
+        `"position"` (tick in the bar), `"bar"` (index
             of the bar modulo `bar_period`), `"both"` or `"none"`.
         bar_period (`int`, *optional*, defaults to 32): bars after which the bar index begins again.
-        voice_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, each voice's last pitch, how long ago it began and
+        voice_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, each voice's last
+        pitch, how long ago it began and
             when it ends, and the melodic interval at each VOICE token.
-        prefix_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, what the prefix asks for: MODE, FORM, VOICES and TEMPO.
-        num_motifs (`int`, *optional*, defaults to 3571): rows of the table of motifs, the hashed last intervals and durations of a voice; 0 for none.
-        melodic_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE a term for the interval from each voice's last pitch.
-        imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR and TIME a term for what imitation leads one to expect.
-        max_voices (`int`, *optional*, defaults to 5): number of VOICE tokens.
-        token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number of ids of every block of the vocabulary.
-        lowest_pitch (`int`, *optional*, defaults to 28): MIDI pitch of the first NOTE token.
-        durations, time_steps, meter_ticks (`tuple[int, ...]`, *optional*): ticks (24 a quarter note) of each DUR and TIME token, and of the bar of
+        prefix_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, what the prefix asks
+        for: MODE, FORM, VOICES and TEMPO. num_motifs (`int`, *optional*, defaults to 3571): rows of the table
+        of motifs, the hashed last intervals and durations of a voice; 0 for none. melodic_head (`bool`,
+        *optional*, defaults to `True`): add to the logits of NOTE a term for the interval from each voice's
+        last pitch. imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR
+        and TIME a term for what imitation leads one to expect. max_voices (`int`, *optional*, defaults to 5):
+        number of VOICE tokens. token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number
+        of ids of every block of the vocabulary. lowest_pitch (`int`, *optional*, defaults to 28): MIDI pitch
+        of the first NOTE token. durations, time_steps, meter_ticks (`tuple[int, ...]`, *optional*): ticks (24
+        a quarter note) of each DUR and TIME token, and of the bar of
             each METER token.
-        default_bar_ticks (`int`, *optional*, defaults to 96): length of the bar while no METER token was seen (4/4).
+        default_bar_ticks (`int`, *optional*, defaults to 96): length of the bar while no METER token was seen
+        (4/4).
 
     ```python
     >>> from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
@@ -103,7 +148,10 @@ class MusicGPTConfig(PreTrainedConfig):
     ```"""
 
     model_type = "musicgpt"
-    keys_to_ignore_at_inference = ["past_key_values", "cache"]  # one thing under its names in different versions of transformers
+    keys_to_ignore_at_inference = [
+        "past_key_values",
+        "cache",
+    ]  # one thing under its names in different versions of transformers
 
     vocab_size: int = _within(150, 1, 1_000_000)
     hidden_size: int = _within(256, 2, 16_384)
@@ -139,7 +187,9 @@ class MusicGPTConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         blocks = self.token_blocks or _TOKEN_BLOCKS
-        self.token_blocks = {name: list(block) if isinstance(block, tuple) else block for name, block in blocks.items()}
+        self.token_blocks = {
+            name: list(block) if isinstance(block, tuple) else block for name, block in blocks.items()
+        }
         self.durations = list(self.durations or _DURATIONS)
         self.time_steps = list(self.time_steps or _TIME_STEPS)
         self.meter_ticks = list(self.meter_ticks or _METER_TICKS)
@@ -157,9 +207,13 @@ class MusicGPTConfig(PreTrainedConfig):
         return self.vocab_size >= max(first + count for first, count in self.token_blocks.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """As in transformers. PEFT has a table of default targets by model type, and no way for a model to add to it; but it asks the config
-        for this right before it looks there. So where PEFT is in use, its table learns ours."""
-        constants = sys.modules.get("peft.utils.constants")  # not imported: transformers would then ask every user of the model to install it
+        """As in transformers. PEFT has a table of default targets by model type, and no way for a model to
+        add to it; but it asks the config for this right before it looks there. So where PEFT is in use, its
+        table learns ours.
+        """
+        constants = sys.modules.get(
+            "peft.utils.constants"
+        )  # not imported: transformers would then ask every user of the model to install it
         targets = getattr(constants, "TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", None)
         if targets is not None:
             targets.setdefault(self.model_type, list(LORA_TARGETS))
@@ -169,8 +223,8 @@ class MusicGPTConfig(PreTrainedConfig):
         """Part of the `@strict` validation: refuses sizes and options that contradict each other, by name."""
         if self.hidden_size % self.num_attention_heads or self.head_dim % 2:
             raise ValueError(
-                f"hidden_size ({self.hidden_size}) must be an even multiple of num_attention_heads ({self.num_attention_heads}): "
-                "rotary position encoding turns pairs of channels."
+                f"hidden_size ({self.hidden_size}) must be an even multiple of num_attention_heads"
+                f" ({self.num_attention_heads}): rotary position encoding turns pairs of channels."
             )
 
     def validate_vocabulary(self):
@@ -182,24 +236,44 @@ class MusicGPTConfig(PreTrainedConfig):
                     raise ValueError(f"{name} is {token!r}; it must be below vocab_size ({self.vocab_size}).")
         self._check_blocks()
         if self.max_voices != self.token_blocks["VOICE"][1]:
-            raise ValueError(f"max_voices is {self.max_voices}, but there are {self.token_blocks['VOICE'][1]} VOICE tokens.")
+            raise ValueError(
+                f"max_voices is {self.max_voices}, but there are {self.token_blocks['VOICE'][1]} VOICE"
+                " tokens."
+            )
         top = self.lowest_pitch + self.token_blocks["NOTE"][1] - 1
         if top > _TOP_PITCH:
-            raise ValueError(f"The highest NOTE would be MIDI pitch {top}, above {_TOP_PITCH}: lower lowest_pitch ({self.lowest_pitch}).")
-        for name, block, least in (("durations", "DUR", 1), ("time_steps", "TIME", 0), ("meter_ticks", "METER", 1)):
+            raise ValueError(
+                f"The highest NOTE would be MIDI pitch {top}, above {_TOP_PITCH}: lower lowest_pitch"
+                f" ({self.lowest_pitch})."
+            )
+        for name, block, least in (
+            ("durations", "DUR", 1),
+            ("time_steps", "TIME", 0),
+            ("meter_ticks", "METER", 1),
+        ):
             ticks = getattr(self, name)
             if not all(_is_int(value, least, _MAX_TICKS) for value in ticks):
                 raise ValueError(f"{name} must hold whole numbers of ticks from {least} to {_MAX_TICKS}.")
             if len(ticks) != self.token_blocks[block][1]:
-                raise ValueError(f"{name} has {len(ticks)} values, but there are {self.token_blocks[block][1]} {block} tokens.")
+                raise ValueError(
+                    f"{name} has {len(ticks)} values, but there are {self.token_blocks[block][1]} {block}"
+                    " tokens."
+                )
 
     def _check_blocks(self):
         if sorted(map(str, self.token_blocks)) != sorted(_TOKEN_BLOCKS):
             raise ValueError(f"token_blocks must name {', '.join(_TOKEN_BLOCKS)}.")
         taken = 0
         for block in self.token_blocks.values():
-            if not (isinstance(block, list) and len(block) == 2 and _is_int(block[0], 0, 1_000_000) and _is_int(block[1], 1, 10_000)):
-                raise ValueError("each of token_blocks must be two whole numbers, its first id and how many ids it has.")
+            if not (
+                isinstance(block, list)
+                and len(block) == 2
+                and _is_int(block[0], 0, 1_000_000)
+                and _is_int(block[1], 1, 10_000)
+            ):
+                raise ValueError(
+                    "each of token_blocks must be two whole numbers, its first id and how many ids it has."
+                )
         for name, (first, count) in sorted(self.token_blocks.items(), key=lambda item: item[1]):
             if first < taken:
                 raise ValueError(f"token_blocks: {name} begins at {first}, inside the block before it.")

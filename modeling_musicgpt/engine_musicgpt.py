@@ -1,5 +1,7 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""`generate()` at full speed on a CPU where the package `musicgpt` is installed: its engine makes the same tokens as the loop of transformers."""
+"""`generate()` at full speed on a CPU where the package `musicgpt` is installed: its engine makes the
+same tokens as the loop of transformers.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ class FastDecodingMixin(GenerationMixin):
 
     Attributes:
         fast_decoding (`bool`): set it to `False` for the stock loop.
-        usual_decoding_because (`str`, *optional*): why the last call of `generate()` was not decoded by the engine alone; `None` if it was.
+        usual_decoding_because (`str`, *optional*): why the last call of `generate()` was not decoded by the
+        engine alone; `None` if it was.
     """
 
     fast_decoding: bool = True
@@ -42,7 +45,8 @@ class FastDecodingMixin(GenerationMixin):
 
     @wraps(GenerationMixin.generate)
     def generate(self, *args, **kwargs):
-        # What decodes says so itself, after this; a call that is refused before it does, or a `custom_generate`, does not.
+        # What decodes says so itself, after this; a call that is refused before it does, or a
+        # `custom_generate`, does not.
         self.usual_decoding_because = "it was refused, or custom_generate decodes"
         return super().generate(*args, **with_cache_as(CACHE_NAME, kwargs))
 
@@ -52,8 +56,15 @@ class FastDecodingMixin(GenerationMixin):
     )
 
     def _sample(
-        self, input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus=False, streamer=None, **model_kwargs
-    ):  # fmt: skip
+        self,
+        input_ids,
+        logits_processor,
+        stopping_criteria,
+        generation_config,
+        synced_gpus=False,
+        streamer=None,
+        **model_kwargs,
+    ):
         self.usual_decoding_because = None if self.fast_decoding else "fast_decoding is off"
         decoding = None
         if self.fast_decoding:
@@ -79,13 +90,16 @@ class FastDecodingMixin(GenerationMixin):
         )
 
     def _engine(self, input_ids, processors, criteria, config, synced_gpus, streamer, model_kwargs):
-        """The engine's loop for these arguments of `_sample`; `None`, with the reason in `usual_decoding_because`, where it does not take them."""
+        """The engine's loop for these arguments of `_sample`; `None`, with the reason in
+        `usual_decoding_because`, where it does not take them.
+        """
         try:
             from musicgpt.engine import EngineError, decoding, load
 
             if decoding.INTERFACE != INTERFACE:
                 raise EngineError(
-                    f"it was made for version {decoding.INTERFACE} of the model's code, and this is {INTERFACE}"
+                    f"it was made for version {decoding.INTERFACE} of the model's code, and this is"
+                    f" {INTERFACE}"
                 )
             load()
         except (ImportError, RuntimeError) as error:

@@ -25,7 +25,8 @@ MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True, "limit_repet
 
 
 def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> GenerationConfig:
-    """The generation config that a trained model is shipped with: sampling, 1,024 new tokens, grammar and end at a bar line.
+    """The generation config that a trained model is shipped with: sampling, 1,024 new tokens, grammar and end
+    at a bar line.
 
     Args:
         config (`MusicGPTConfig`): for the special tokens.
@@ -46,7 +47,9 @@ def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> Generat
 
 
 def _asks_for_length_alone(given: GenerationConfig | None, arguments: dict[str, Any]) -> bool:
-    """Whether a call names `max_length` and not `max_new_tokens`: then that of the model's own generation config does not count."""
+    """Whether a call names `max_length` and not `max_new_tokens`: then that of the model's own generation
+    config does not count.
+    """
     asked = [arguments.get("max_length"), arguments.get("max_new_tokens")]
     if asked == [None, None] and given is not None:
         asked = [given.max_length, given.max_new_tokens]
@@ -56,8 +59,9 @@ def _asks_for_length_alone(given: GenerationConfig | None, arguments: dict[str, 
 class StopWordsCriteria(StopStringCriteria):
     """transformers' `stop_strings` for a tokenizer of words.
 
-    To learn what a token adds to the text, transformers puts the probe `abcdef` before it and looks for that in the text
-    (https://github.com/huggingface/transformers/issues/48320). Where the tokenizer reads it as `<unk>`, an empty token takes its place.
+    To learn what a token adds to the text, transformers puts the probe `abcdef` before it and looks for that
+    in the text (https://github.com/huggingface/transformers/issues/48320). Where the tokenizer reads it as
+    `<unk>`, an empty token takes its place.
     """
 
     @staticmethod
@@ -67,22 +71,29 @@ class StopWordsCriteria(StopStringCriteria):
             return StopStringCriteria.clean_tokenizer_vocab(tokenizer, *args, **kwargs)
         except ValueError:
             vocab = tokenizer.get_vocab()
-            return tuple(tokenizer.convert_tokens_to_string(["", token]) for token in vocab), tuple(vocab.values())
+            return tuple(tokenizer.convert_tokens_to_string(["", token]) for token in vocab), tuple(
+                vocab.values()
+            )
 
 
 class MusicGPTGenerationMixin(FastDecodingMixin):
     """`generate()` with three more arguments, which a `generation_config` may also hold:
 
-    constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask comes before the caller's own logits
-        processors and before temperature, top-k and top-p, so that these see a distribution over legal tokens. Without effect for a
-        vocabulary that is not musical.
-    end_at_bar (`bool`, defaults to `True`): bring the piece to an end at a bar line within `max_new_tokens` (or `max_length`) instead of cutting it
+    constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask
+    comes before the caller's own logits
+        processors and before temperature, top-k and top-p, so that these see a distribution over legal
+        tokens. Without effect for a vocabulary that is not musical.
+    end_at_bar (`bool`, defaults to `True`): bring the piece to an end at a bar line within `max_new_tokens`
+    (or `max_length`) instead of cutting it
         off there. Without effect where `<eos>` does not end the generation, and without the grammar.
-    limit_repetition (`bool`, defaults to `True`): do not let one pitch return more often than in any passage of Bach
+    limit_repetition (`bool`, defaults to `True`): do not let one pitch return more often than in any passage
+    of Bach
         (`RepetitionLogitsProcessor`). Without effect without the grammar.
     """
 
-    def _prepare_generation_config(self, generation_config: GenerationConfig | None, **kwargs: Any) -> tuple[GenerationConfig, dict]:
+    def _prepare_generation_config(
+        self, generation_config: GenerationConfig | None, **kwargs: Any
+    ) -> tuple[GenerationConfig, dict]:
         length_alone = _asks_for_length_alone(generation_config, kwargs)
         given = {name: kwargs.pop(name, None) for name in MUSICAL_ARGUMENTS}
         given = {name: value for name, value in given.items() if value is not None}
@@ -99,7 +110,9 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
 
     prepare_inputs_for_generation = takes_cache(FastDecodingMixin.prepare_inputs_for_generation, CACHE_NAME)
 
-    def _get_stopping_criteria(self, generation_config: GenerationConfig, *args: Any, **kwargs: Any) -> StoppingCriteriaList:
+    def _get_stopping_criteria(
+        self, generation_config: GenerationConfig, *args: Any, **kwargs: Any
+    ) -> StoppingCriteriaList:
         tokenizer, stops = kwargs.get("tokenizer"), generation_config.stop_strings
         if tokenizer is None or stops is None:
             return super()._get_stopping_criteria(generation_config, *args, **kwargs)
@@ -119,15 +132,23 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         model_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> LogitsProcessorList:
-        own = self._musical_processors(generation_config, kwargs.get("input_ids_seq_length"), model_kwargs or {})
+        own = self._musical_processors(
+            generation_config, kwargs.get("input_ids_seq_length"), model_kwargs or {}
+        )
         custom = list(logits_processor or [])
         own = [processor for processor in own if not any(type(processor) is type(other) for other in custom)]
         # The list is appended to the processors that forbid tokens by name, and stands before the warpers.
         return super()._get_logits_processor(
-            generation_config, *args, logits_processor=LogitsProcessorList([*own, *custom]), model_kwargs=model_kwargs, **kwargs
+            generation_config,
+            *args,
+            logits_processor=LogitsProcessorList([*own, *custom]),
+            model_kwargs=model_kwargs,
+            **kwargs,
         )
 
-    def _musical_processors(self, generation_config: GenerationConfig, input_length: int | None, model_kwargs: dict[str, Any]) -> list:
+    def _musical_processors(
+        self, generation_config: GenerationConfig, input_length: int | None, model_kwargs: dict[str, Any]
+    ) -> list:
         if not getattr(generation_config, "constrain_grammar", True) or not has_grammar(self.config):
             return []
         grammar = self.grammar
@@ -138,18 +159,28 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         # An assistant writes drafts of a few tokens: they do not end where its budget ends.
         if getattr(generation_config, "end_at_bar", True) and ends and not generation_config.is_assistant:
             costs = self.closing_costs
-            processors.append(BarEndLogitsProcessor(grammar, self.model.musical_state, costs, generation_config.max_length, prompt))
+            processors.append(
+                BarEndLogitsProcessor(
+                    grammar, self.model.musical_state, costs, generation_config.max_length, prompt
+                )
+            )
         if getattr(generation_config, "limit_repetition", True):
             processors.append(RepetitionLogitsProcessor(grammar, prompt))
         return processors
 
     def _prompt(self, input_length: int | None, model_kwargs: dict[str, Any]) -> Prompt:
         embeds = model_kwargs.get("inputs_embeds")
-        ids = None if embeds is None or input_length else self.model.nearest_tokens(embeds)  # (B, L, hidden) -> (B, L)
+        ids = (
+            None if embeds is None or input_length else self.model.nearest_tokens(embeds)
+        )  # (B, L, hidden) -> (B, L)
         return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids)
 
-    def stream_notes(self, inputs: torch.Tensor, **arguments: Any) -> Generator[StreamedNote, None, torch.Tensor]:
-        """The new notes of one piece while it is being composed; see `stream_notes` in `streaming_musicgpt.py`."""
+    def stream_notes(
+        self, inputs: torch.Tensor, **arguments: Any
+    ) -> Generator[StreamedNote, None, torch.Tensor]:
+        """The new notes of one piece while it is being composed; see `stream_notes` in
+        `streaming_musicgpt.py`.
+        """
         from .streaming_musicgpt import stream_notes
 
         return stream_notes(self, inputs, **arguments)
@@ -169,7 +200,9 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
 
     @property
     def closing_costs(self) -> ClosingCosts:
-        """How many tokens it takes to close a piece from each state of the grammar; built when it is first asked for."""
+        """How many tokens it takes to close a piece from each state of the grammar; built when it is
+        first asked for.
+        """
         grammar = self.grammar
         if self._closing_costs is None:
             self._closing_costs = ClosingCosts(grammar, self.config)
@@ -178,8 +211,9 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
     def init_continuous_batching(self, *args: Any, **kwargs: Any):
         """Not supported: raises `NotImplementedError`."""
         raise NotImplementedError(
-            "MusicGPT does not run in continuous batching (`generate_batch`, `cache_implementation='paged'`): its paged cache keeps no token ids, "
-            "from which metre and voices are derived. Use generate() with a left-padded batch."
+            "MusicGPT does not run in continuous batching (`generate_batch`, `cache_implementation='paged'`):"
+            " its paged cache keeps no token ids, from which metre and voices are derived. Use generate()"
+            " with a left-padded batch."
         )
 
     generate_batch = continuous_batching_context_manager = init_continuous_batching

@@ -1,9 +1,10 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""The grammar of the tokens as an automaton: which token may follow, and how a piece is brought to an end at a bar line.
+"""The grammar of the tokens as an automaton: which token may follow, and how a piece is brought to an end at
+a bar line.
 
-Two tables built from the config, `[state, token] -> legal` and `[state, token] -> next state`, so that masking a step is two gathers.
-The state after a sequence is found from its last few tokens alone: nothing is kept between steps, so beams, batches and tokens taken
-back by assisted decoding need no bookkeeping.
+Two tables built from the config, `[state, token] -> legal` and `[state, token] -> next state`, so that
+masking a step is two gathers. The state after a sequence is found from its last few tokens alone: nothing is
+kept between steps, so beams, batches and tokens taken back by assisted decoding need no bookkeeping.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ STATES = (
 )
 STATE = {name: i for i, name in enumerate(STATES)}
 _BEFORE_NOTES = STATES[: STATES.index("NOTE")]
-# The state follows from this many tokens: the longest run without a NOTE is <bos>, five of the prefix and four TIMEs.
+# The state follows from this many tokens: the longest run without a NOTE is <bos>, five of the prefix and
+# four TIMEs.
 WINDOW = 2 + len(PREFIX) + MAX_TIME_TOKENS
 
 
@@ -40,13 +42,16 @@ class Grammar:
     """The automaton of a musical vocabulary.
 
     Args:
-        config (`MusicGPTConfig`): with a musical vocabulary; `<bos>`, `<eos>` and `<pad>` are its `bos_token_id`, `eos_token_id` (of
+        config (`MusicGPTConfig`): with a musical vocabulary; `<bos>`, `<eos>` and `<pad>` are its
+        `bos_token_id`, `eos_token_id` (of
             several the first) and `pad_token_id`.
 
     Attributes:
         legal (`torch.BoolTensor` of shape `(states, vocab_size)`): whether a token may come in a state.
-        next_state (`torch.LongTensor` of shape `(states, vocab_size)`): the state after it. Illegal tokens lead to where a reader finds
-            its feet again: the state that a token of this type usually leads to; `<pad>` and unknown tokens change nothing.
+        next_state (`torch.LongTensor` of shape `(states, vocab_size)`): the state after it. Illegal tokens
+        lead to where a reader finds
+            its feet again: the state that a token of this type usually leads to; `<pad>` and unknown tokens
+            change nothing.
 
     Raises:
         ValueError: if the vocabulary of the config is not musical.
@@ -55,15 +60,19 @@ class Grammar:
     def __init__(self, config: MusicGPTConfig):
         if not has_grammar(config):
             raise ValueError(
-                f"A vocabulary of {config.vocab_size} tokens with bos_token_id={config.bos_token_id} has no grammar: it needs all blocks of "
-                "token_blocks and a <bos>."
+                f"A vocabulary of {config.vocab_size} tokens with bos_token_id={config.bos_token_id} has no"
+                " grammar: it needs all blocks of token_blocks and a <bos>."
             )
         self.vocab_size = config.vocab_size
         self.pad = -1 if config.pad_token_id is None else config.pad_token_id
         self.bos = config.bos_token_id
-        ends = config.eos_token_id if isinstance(config.eos_token_id, (list, tuple)) else [config.eos_token_id]
+        ends = (
+            config.eos_token_id if isinstance(config.eos_token_id, (list, tuple)) else [config.eos_token_id]
+        )
         self.eos = next((token for token in ends if token is not None and 0 <= token < self.vocab_size), None)
-        self.blocks = {name: slice(first, first + count) for name, (first, count) in config.token_blocks.items()}
+        self.blocks = {
+            name: slice(first, first + count) for name, (first, count) in config.token_blocks.items()
+        }
         steps = torch.tensor(config.time_steps)
         times = torch.arange(self.blocks["TIME"].start, self.blocks["TIME"].stop)
         self.zero_steps, self.steps = times[steps == 0], times[steps > 0]
@@ -98,7 +107,9 @@ class Grammar:
         return legal
 
     def _next_state(self) -> torch.Tensor:
-        after = torch.arange(len(STATES))[:, None].repeat(1, self.vocab_size)  # by default a token changes nothing
+        after = torch.arange(len(STATES))[:, None].repeat(
+            1, self.vocab_size
+        )  # by default a token changes nothing
         for name in ("MODE", "FORM", "VOICES", "TEMPO", "NOTE", "VOICE", "DUR"):
             after[:, self.blocks[name]] = STATE[name]
         for state in STATES:
@@ -124,7 +135,8 @@ class Grammar:
         """The state after each row.
 
         Args:
-            ids (`torch.LongTensor` of shape `(batch, length)`): with padding anywhere; ids outside the vocabulary are skipped.
+            ids (`torch.LongTensor` of shape `(batch, length)`): with padding anywhere; ids outside the
+            vocabulary are skipped.
 
         Returns:
             `torch.LongTensor` of shape `(batch,)`.
@@ -140,11 +152,15 @@ class Grammar:
         return state
 
     def _window(self, ids: torch.Tensor) -> torch.Tensor:
-        """The last `WINDOW` tokens of each row, `(batch, up to WINDOW)`; where padding stands among them, tokens before it fill up."""
+        """The last `WINDOW` tokens of each row, `(batch, up to WINDOW)`; where padding stands among them,
+        tokens before it fill up.
+        """
         window = ids[:, -WINDOW:]
         if ids.shape[1] <= WINDOW or self.pad < 0:
             return window
-        gaps = (window == self.pad).any(dim=1) & (window != self.eos if self.eos is not None else window >= 0).all(dim=1)
+        gaps = (window == self.pad).any(dim=1) & (
+            window != self.eos if self.eos is not None else window >= 0
+        ).all(dim=1)
         if not gaps.any():
             return window
         rows = ids[gaps]
@@ -163,14 +179,16 @@ class Grammar:
 
 def has_grammar(config: MusicGPTConfig) -> bool:
     """Whether the vocabulary of a config is musical and has a `<bos>`."""
-    return config.is_musical and config.bos_token_id is not None and 0 <= config.bos_token_id < config.vocab_size
+    return (
+        config.is_musical and config.bos_token_id is not None and 0 <= config.bos_token_id < config.vocab_size
+    )
 
 
 def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
     """`scores` with -inf where a token is not legal; a row in which nothing would be left stays as it is.
 
-    Nothing is left where an argument of the caller forbids every legal token (`forced_eos_token_id` inside a note): what was asked for
-    by name goes before the grammar.
+    Nothing is left where an argument of the caller forbids every legal token (`forced_eos_token_id` inside a
+    note): what was asked for by name goes before the grammar.
     """
     masked = scores.masked_fill(~legal, -torch.inf)
     possible = (masked > -torch.inf).any(dim=-1, keepdim=True)
@@ -182,11 +200,14 @@ class Prompt:
 
     Args:
         grammar (`Grammar`): for its `<pad>`.
-        attention_mask (`torch.LongTensor` of shape `(batch, length)`, *optional*): of the prompt; the model hears hidden tokens as padding.
-        ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): the tokens of a prompt that was given as embeddings and stands before all ids.
+        attention_mask (`torch.LongTensor` of shape `(batch, length)`, *optional*): of the prompt; the model
+        hears hidden tokens as padding. ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): the
+        tokens of a prompt that was given as embeddings and stands before all ids.
     """
 
-    def __init__(self, grammar: Grammar, attention_mask: torch.Tensor | None = None, ids: torch.Tensor | None = None):
+    def __init__(
+        self, grammar: Grammar, attention_mask: torch.Tensor | None = None, ids: torch.Tensor | None = None
+    ):
         self.hidden = None if attention_mask is None else attention_mask == 0
         self.pad = grammar.pad
         self.ids = ids
@@ -194,8 +215,9 @@ class Prompt:
             self.ids, self.hidden = ids.masked_fill(self.hidden, self.pad), None
 
     def heard(self, ids: torch.Tensor) -> torch.Tensor:
-        """All tokens as the model hears them, `(rows, length)`; a prompt row serves as many consecutive rows as beams and returned
-        sequences make of it."""
+        """All tokens as the model hears them, `(rows, length)`; a prompt row serves as many consecutive rows
+        as beams and returned sequences make of it.
+        """
         if self.hidden is not None:
             hidden = self.hidden[:, : ids.shape[1]].to(ids.device)
             hidden = hidden.repeat_interleave(len(ids) // len(hidden), dim=0)
@@ -213,7 +235,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
     Args:
         grammar (`Grammar`): the automaton.
         prompt (`Prompt`, *optional*): what is known of the prompt beside its ids.
-        ends (`bool`): whether `<eos>` ends the generation; if not, it is not allowed, because nothing could follow it.
+        ends (`bool`): whether `<eos>` ends the generation; if not, it is not allowed, because nothing could
+        follow it.
     """
 
     def __init__(self, grammar: Grammar, prompt: Prompt | None = None, ends: bool = True):
@@ -223,8 +246,8 @@ class GrammarLogitsProcessor(LogitsProcessor):
         """`scores` of shape `(batch, vocab_size)`, masked for each row of `input_ids`."""
         if scores.shape[-1] != self.grammar.vocab_size:
             raise ValueError(
-                f"The scores have {scores.shape[-1]} columns, the grammar {self.grammar.vocab_size} tokens: resize the model with "
-                "resize_token_embeddings, or pass constrain_grammar=False."
+                f"The scores have {scores.shape[-1]} columns, the grammar {self.grammar.vocab_size} tokens:"
+                " resize the model with resize_token_embeddings, or pass constrain_grammar=False."
             )
         legal = self.grammar.mask(self.prompt.heard(input_ids))
         if not self.ends and self.grammar.eos is not None:

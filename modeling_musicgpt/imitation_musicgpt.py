@@ -1,9 +1,11 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""What each voice would do next if it went on as some voice went on before: the expectation that imitation raises, derived from the ids alone.
+"""What each voice would do next if it went on as some voice went on before: the expectation that imitation
+raises, derived from the ids alone.
 
-The last steps of a voice (diatonic interval and time from note to note, or that it entered) are looked up among all steps that any voice has made
-so far; where they were made before, the voice is expected to go on as that voice did, on its own degree of the scale. A subject that is
-answered, a sequence and a repeated figure all are such cases. As everything in `musical_state_musicgpt.py` this is integer arithmetic on whole
+The last steps of a voice (diatonic interval and time from note to note, or that it entered) are looked up
+among all steps that any voice has made so far; where they were made before, the voice is expected to go on as
+that voice did, on its own degree of the scale. A subject that is answered, a sequence and a repeated figure
+all are such cases. As everything in `musical_state_musicgpt.py` this is integer arithmetic on whole
 sequences, causal by construction. The diatonic degree is that of C major / A minor, the keys of the tokens.
 """
 
@@ -16,35 +18,56 @@ from torch import nn
 
 # Steps that must agree, from the most to the fewest; the longest agreement counts, and of several the latest.
 MATCHES = (8, 5, 3, 2)
-# Kinds of agreement: for each length one that reaches back to where the voice entered, as an answer does to its subject, and one that does not.
+# Kinds of agreement: for each length one that reaches back to where the voice entered, as an answer does to
+# its subject, and one that does not.
 NUM_KINDS = 2 * len(MATCHES)
-# Scores that the head gives: for each kind of agreement a pitch this many semitones off, a duration where the pitch was another or the
-# expected one, and a time.
+# Scores that the head gives: for each kind of agreement a pitch this many semitones off, a duration where the
+# pitch was another or the expected one, and a time.
 OFFSETS = (-2, -1, 0, 1, 2)
 NUM_SCORES = NUM_KINDS * (len(OFFSETS) + 2 + 1)
 # Scores for each kind: pitches, then durations, then times.
 _WIDTHS = (len(OFFSETS), 2, 1)
-# A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial hash of several.
+# A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial
+# hash of several.
 STEP_MAX, GAP_MAX = 24, 399
-# An entry of a voice, at its beginning or after a rest of at least so many ticks, stands for two steps: so a voice that enters is expected to go on as the
-# last one that entered did.
+# An entry of a voice, at its beginning or after a rest of at least so many ticks, stands for two steps: so a
+# voice that enters is expected to go on as the last one that entered did.
 ENTRY, ENTRY_TOO, REST = 1, 2, 24
 HASH_BASE, HASH_MODULUS = 20011, 2**31 - 1
-DEGREES = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6)  # degree of each pitch class; a raised one counts as the natural below, B flat as B
+DEGREES = (
+    0,
+    0,
+    1,
+    1,
+    2,
+    3,
+    3,
+    4,
+    4,
+    5,
+    6,
+    6,
+)  # degree of each pitch class; a raised one counts as the natural below, B flat as B
 NATURALS = (0, 2, 4, 5, 7, 9, 11)
 
 
 class Expectation(NamedTuple):
-    """What may be expected of the next token, integer tensors of shape `(batch, length)` or `(batch, length, voices)`.
+    """What may be expected of the next token, integer tensors of shape `(batch, length)` or `(batch, length,
+    voices)`.
 
-    At TIME and METER tokens: what each voice is expected to strike now. At VOICE tokens: how long the note is expected to be. At DUR tokens:
-    when the next note is expected. 0 everywhere else, and where nothing is expected.
+    At TIME and METER tokens: what each voice is expected to strike now. At VOICE tokens: how long the note is
+    expected to be. At DUR tokens: when the next note is expected. 0 everywhere else, and where nothing is
+    expected.
     """
 
     pitch: torch.Tensor  # (B, L, V) place of the expected NOTE in its block, plus 1
-    match: torch.Tensor  # (B, L, V) its kind of agreement, from 1: longer ones first, of one length those from an entry
+    match: (
+        torch.Tensor
+    )  # (B, L, V) its kind of agreement, from 1: longer ones first, of one length those from an entry
     duration: torch.Tensor  # (B, L) place of the expected DUR in its block, plus 1
-    duration_case: torch.Tensor  # (B, L) twice the kind less 1, plus 1 where the pitch came as expected, plus 1
+    duration_case: (
+        torch.Tensor
+    )  # (B, L) twice the kind less 1, plus 1 where the pitch came as expected, plus 1
     step: torch.Tensor  # (B, L) place of the expected TIME in its block, plus 1
     step_match: torch.Tensor  # (B, L) its kind of agreement
 
@@ -78,7 +101,9 @@ class Notes(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """How the voice of each note may go on, tensors of shape `(batch, length)`; of no meaning where `match` is 0."""
+    """How the voice of each note may go on, tensors of shape `(batch, length)`; of no meaning where
+    `match` is 0.
+    """
 
     match: torch.Tensor  # kind of the agreement, from 1; 0 if there was none
     source: torch.Tensor  # place of the VOICE token of the note that went on so before
@@ -96,7 +121,10 @@ def continuations(notes: Notes) -> Continuation:
         found = _latest(before, own, notes.start)
         match = torch.where(found >= 0, 2 * number + torch.where(entered, 1, 2), match)
         source = torch.where(found >= 0, found, source)
-    model, old = source.clamp(min=0), _at(notes.previous, source).clamp(min=0)  # the note that came before, and the one before that
+    model, old = (
+        source.clamp(min=0),
+        _at(notes.previous, source).clamp(min=0),
+    )  # the note that came before, and the one before that
     pitch, old_pitch = notes.pitch.gather(1, model), notes.pitch.gather(1, old)
     moved = notes.pitch + pitch - old_pitch
     degree = diatonic(notes.pitch) + diatonic(pitch) - diatonic(old_pitch)
@@ -106,7 +134,9 @@ def continuations(notes: Notes) -> Continuation:
 
 
 def _key(notes: Notes, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer, and whether they reach its entry: `(B, L)` each."""
+    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer, and whether
+    they reach its entry: `(B, L)` each.
+    """
     interval = diatonic(notes.pitch) - diatonic(_at(notes.pitch, notes.previous))
     gap = (notes.onset - _at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
     step = (interval.clamp(-STEP_MAX, STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
@@ -123,12 +153,18 @@ def _key(notes: Notes, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _latest(entries: torch.Tensor, queries: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-    """For each query the latest place up to its own, in its piece, whose entry is the same number; -1 if none. All `(B, L)`, 0 = nothing."""
+    """For each query the latest place up to its own, in its piece, whose entry is the same number; -1 if
+    none. All `(B, L)`, 0 = nothing.
+    """
     length = entries.shape[1]
     places = torch.arange(length, device=entries.device)
     piece = (start + 1) * 2**31  # places are below 2**31 / 2**18: the whole number stays below 2**63
-    # Sorted by number and place, an entry before the query of its own place, the last entry before a query is the one looked for.
-    ranks = torch.cat(((piece + entries) * (2 * length) + 2 * places, (piece + queries) * (2 * length) + 2 * places + 1), dim=1)
+    # Sorted by number and place, an entry before the query of its own place, the last entry before a query is
+    # the one looked for.
+    ranks = torch.cat(
+        ((piece + entries) * (2 * length) + 2 * places, (piece + queries) * (2 * length) + 2 * places + 1),
+        dim=1,
+    )
     ranks, order = ranks.sort(dim=1)  # (B, 2 L)
     last = last_place(order < length)
     known = last.clamp(min=0)
@@ -139,12 +175,15 @@ def _latest(entries: torch.Tensor, queries: torch.Tensor, start: torch.Tensor) -
 
 
 def last_place(mask: torch.Tensor) -> torch.Tensor:
-    """The last place up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`, or `(B, L, n)` -> `(B, L, n)`."""
+    """The last place up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`, or `(B, L,
+    n)` -> `(B, L, n)`.
+    """
     place = torch.arange(mask.shape[1], device=mask.device)
     place = (place if mask.ndim == 2 else place[:, None]).expand(mask.shape)
     if not torch.compiler.is_exporting():
         return torch.where(mask, place, -1).cummax(dim=1).values
-    # ONNX has no running maximum. The same by looking up the n-th place at which the mask holds, which takes three to six times as long.
+    # ONNX has no running maximum. The same by looking up the n-th place at which the mask holds, which takes
+    # three to six times as long.
     number = mask.long().cumsum(dim=1)  # how many there are so far
     beyond = mask.shape[1] + 1  # where all other places go
     table = place.new_full((mask.shape[0], mask.shape[1] + 2, *mask.shape[2:]), -1)
@@ -158,11 +197,13 @@ def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 class MusicGPTImitationHead(nn.Module):
-    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by the kind of agreement; the hidden state says how much it counts.
+    """Scores the NOTE, DUR or TIME that imitation leads one to expect, by the kind of agreement; the hidden
+    state says how much it counts.
 
     Attributes:
         proj (`nn.Linear`): the scores by length of agreement, `NUM_SCORES // 2`.
-        entry (`nn.Parameter` of the same number): what is added to each where the agreement reaches back to where the voice entered.
+        entry (`nn.Parameter` of the same number): what is added to each where the agreement reaches back to
+        where the voice entered.
     """
 
     def __init__(self, config):
@@ -174,20 +215,31 @@ class MusicGPTImitationHead(nn.Module):
         self.entry = nn.Parameter(torch.zeros(NUM_SCORES // 2))
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and `(NUM_SCORES,)`."""
+        """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and
+        `(NUM_SCORES,)`.
+        """
         return self._by_kind(self.proj.weight.T).T, self._by_kind(self.proj.bias, self.entry)
 
     @staticmethod
     def _by_kind(scores: torch.Tensor, entry: torch.Tensor | float = 0.0) -> torch.Tensor:
-        """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(..., NUM_SCORES)`: with `entry` added, and without."""
+        """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(...,
+        NUM_SCORES)`: with `entry` added, and without.
+        """
         sizes = [len(MATCHES) * width for width in _WIDTHS]
         pairs = zip((scores + entry).split(sizes, dim=-1), scores.split(sizes, dim=-1), _WIDTHS, strict=True)
         # (..., lengths * width) -> (..., lengths, 2, width) -> (..., kinds * width)
-        parts = [torch.stack((a.unflatten(-1, (-1, w)), b.unflatten(-1, (-1, w))), dim=-2).flatten(-3) for a, b, w in pairs]
+        parts = [
+            torch.stack((a.unflatten(-1, (-1, w)), b.unflatten(-1, (-1, w))), dim=-2).flatten(-3)
+            for a, b, w in pairs
+        ]
         return torch.cat(parts, dim=-1)
 
-    def forward(self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see `Expectation.packed`."""
+    def forward(
+        self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor
+    ) -> torch.Tensor:
+        """Adds to `logits`, `(B, L, vocab)`, from `expectation`, `(B, L, 2 * voices + 4)`: see
+        `Expectation.packed`.
+        """
         scores = self.proj(hidden_states)  # called, its weight never read: a quantised map has another
         # The first place stands for what is not expected.
         scores = nn.functional.pad(self._by_kind(scores, self.entry.to(scores.dtype)), (1, 0))

@@ -1,12 +1,14 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in `musical_state_musicgpt.py`.
+"""PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in
+`musical_state_musicgpt.py`.
 
 Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token
-distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar (and the bar
-index, if asked for) and of what the prefix asks for, embeddings of what every voice is doing and of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's last
-pitch, and an imitation head that scores what a voice would do if it went on as one went on before (`imitation_musicgpt.py`).
+distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick
+in the bar (and the bar index, if asked for) and of what the prefix asks for, embeddings of what every voice
+is doing and of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's
+last pitch, and an imitation head that scores what a voice would do if it went on as one went on before
+(`imitation_musicgpt.py`).
 """
-
 
 import math
 from collections.abc import Callable
@@ -26,7 +28,14 @@ from transformers.utils import TransformersKwargs, auto_docstring, can_return_tu
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
-from .cache_musicgpt import CACHE_NAME, CACHE_NAMES, gives_cache, refuse_lost_history, remember_tokens, takes_cache
+from .cache_musicgpt import (
+    CACHE_NAME,
+    CACHE_NAMES,
+    gives_cache,
+    refuse_lost_history,
+    remember_tokens,
+    takes_cache,
+)
 from .configuration_musicgpt import MusicGPTConfig
 from .generation_musicgpt import MusicGPTGenerationMixin
 from .imitation_musicgpt import MusicGPTImitationHead
@@ -45,7 +54,8 @@ logger = logging.get_logger(__name__)
 
 # Channels per voice: pitch, time until its note ends, time since it began.
 VOICE_CHANNELS = (32, 16, 8)
-# Longest and shortest wavelength of the rotary encoding: in tokens, and in ticks (an eighth note to 24 bars of 4/4).
+# Longest and shortest wavelength of the rotary encoding: in tokens, and in ticks (an eighth note to 24 bars
+# of 4/4).
 TOKEN_WAVELENGTHS = (2 * math.pi, 2048.0)
 TICK_WAVELENGTHS = (12.0, 2304.0)
 
@@ -58,7 +68,8 @@ class MusicGPTModelOutputWithPast(BaseModelOutputWithPast):
 
     Args:
         voice_pitch (`torch.LongTensor` of shape `(batch_size, sequence_length, max_voices)`):
-            Place of each voice's last NOTE token in its block plus 1; 0 while the voice has not begun. The melodic head reads it.
+            Place of each voice's last NOTE token in its block plus 1; 0 while the voice has not begun. The
+            melodic head reads it.
         expectation (`torch.LongTensor` of shape `(batch_size, sequence_length, 2 * max_voices + 4)`):
             What imitation leads one to expect of the next token. The imitation head reads it.
     """
@@ -82,18 +93,24 @@ class MusicGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
 
 
 class MusicGPTRotaryEmbedding(nn.Module):
-    """Angles by which queries and keys are turned, so that their product depends on differences of time and of place only."""
+    """Angles by which queries and keys are turned, so that their product depends on differences of time
+    and of place only.
+    """
 
     def __init__(self, config: MusicGPTConfig):
         super().__init__()
         pairs = config.head_dim // 2
-        token_share = {"time": 0.0, "token": 1.0, "none": 0.0, "time_and_token": 0.375}[config.relative_attention]
+        token_share = {"time": 0.0, "token": 1.0, "none": 0.0, "time_and_token": 0.375}[
+            config.relative_attention
+        ]
         self.token_pairs = round(pairs * token_share)
         self.tick_pairs = 0 if config.relative_attention == "none" else pairs - self.token_pairs
         self.pairs = pairs
 
     @torch.no_grad()
-    def forward(self, position_ids: torch.Tensor, ticks: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, position_ids: torch.Tensor, ticks: torch.Tensor, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """
         Args:
             position_ids (`torch.LongTensor` of shape `(batch or 1, length)`): places in the sequence.
@@ -111,7 +128,9 @@ class MusicGPTRotaryEmbedding(nn.Module):
 
     @staticmethod
     def _angles(positions: torch.Tensor, pairs: int, wavelengths: tuple[float, float]) -> torch.Tensor:
-        """`(B, L)` -> `(B, L, pairs)`: wavelengths in geometric progression. Always in float32: times run into the ten thousands."""
+        """`(B, L)` -> `(B, L, pairs)`: wavelengths in geometric progression. Always in float32: times run
+        into the ten thousands.
+        """
         shortest, longest = wavelengths
         exponent = torch.arange(pairs, device=positions.device, dtype=torch.float32) / max(1, pairs - 1)
         frequency = (2 * math.pi / shortest) * (shortest / longest) ** exponent
@@ -124,7 +143,9 @@ def rotate_half(x: torch.Tensor) -> torch.Tensor:
     return torch.cat((-x2, x1), dim=-1)
 
 
-def apply_rotary_pos_emb(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def apply_rotary_pos_emb(
+    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Turns queries and keys of shape `(B, heads, L, head_dim)` by angles of shape `(B, L, head_dim)`."""
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
     return q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
@@ -140,7 +161,9 @@ def eager_attention_forward(
     dropout: float = 0.0,
     **kwargs: Unpack[TransformersKwargs],
 ):
-    """Attention written out; returns the output `(B, L, heads, head_dim)` and the weights `(B, heads, L, keys)`."""
+    """Attention written out; returns the output `(B, L, heads, head_dim)` and the weights `(B, heads, L,
+    keys)`.
+    """
     weights = torch.matmul(query, key.transpose(2, 3)) * scaling
     if attention_mask is not None:
         weights = weights + attention_mask
@@ -177,17 +200,23 @@ class MusicGPTAttention(nn.Module):
         cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the implementation gives them."""
+        """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the
+        implementation gives them.
+        """
         input_shape = hidden_states.shape[:-1]
         hidden_shape = (*input_shape, -1, self.head_dim)
-        query = self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)  # (B, L, hidden) -> (B, heads, L, head_dim)
+        query = (
+            self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)
+        )  # (B, L, hidden) -> (B, heads, L, head_dim)
         key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
 
-        attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+        attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
         output, weights = attend(
             self,
             query,
@@ -210,8 +239,8 @@ class MusicGPTMLP(nn.Module):
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
         self.down_proj._adds_to_residual = True
-        # torch's dynamic quantisation leaves out what has no `qconfig`: one scale for all of its inputs is too coarse for this map, for
-        # `voice_proj` and for the output; with them logits move by up to 1.1.
+        # torch's dynamic quantisation leaves out what has no `qconfig`: one scale for all of its inputs is
+        # too coarse for this map, for `voice_proj` and for the output; with them logits move by up to 1.1.
         self.down_proj.qconfig = None
         self.act_fn = ACT2FN[config.hidden_act]
 
@@ -302,7 +331,9 @@ class MusicGPTMusicalEmbedding(nn.Module):
 
 
 class MusicGPTMelodicHead(nn.Module):
-    """Scores each NOTE by its interval from the last pitch of each voice: the same step up counts the same at every pitch."""
+    """Scores each NOTE by its interval from the last pitch of each voice: the same step up counts the
+    same at every pitch.
+    """
 
     def __init__(self, config: MusicGPTConfig):
         super().__init__()
@@ -313,9 +344,13 @@ class MusicGPTMelodicHead(nn.Module):
         self.proj._starts_at_zero = True
         self.proj.qconfig = None
 
-    def forward(self, hidden_states: torch.Tensor, voice_pitch: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, hidden_states: torch.Tensor, voice_pitch: torch.Tensor, logits: torch.Tensor
+    ) -> torch.Tensor:
         """Adds to the NOTE columns of `logits`, `(B, L, vocab)`, from `voice_pitch`, `(B, L, V)`."""
-        scores = self.proj(hidden_states).unflatten(-1, (self.max_voices, self.num_intervals))  # (B, L, V, intervals)
+        scores = self.proj(hidden_states).unflatten(
+            -1, (self.max_voices, self.num_intervals)
+        )  # (B, L, V, intervals)
         notes = torch.arange(1, self.num_notes + 1, device=logits.device)
         interval = notes - voice_pitch[..., None]  # (B, L, V, notes)
         heard = (interval.abs() <= INTERVAL_MAX) & (voice_pitch[..., None] > 0)
@@ -327,7 +362,9 @@ class MusicGPTMelodicHead(nn.Module):
 
 @auto_docstring
 class MusicGPTPreTrainedModel(PreTrainedModel):
-    """What the models share: how weights begin, what attention they support, how the vocabulary is resized."""
+    """What the models share: how weights begin, what attention they support, how the vocabulary is
+    resized.
+    """
 
     config: MusicGPTConfig
     base_model_prefix = "model"
@@ -353,7 +390,9 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
             if getattr(module, "bias", None) is not None:
                 init.zeros_(module.bias)
         elif getattr(module, "_is_narrow", False):
-            init.normal_(module.weight, mean=0.0, std=0.5)  # tables behind a projection: not the scale of the residual stream
+            init.normal_(
+                module.weight, mean=0.0, std=0.5
+            )  # tables behind a projection: not the scale of the residual stream
         elif isinstance(module, MusicGPTImitationHead):
             init.zeros_(module.entry)
         elif isinstance(module, MusicalStateTracker):
@@ -361,16 +400,17 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
                 init.copy_(getattr(module, name), table)
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
-        """As in transformers. New tokens mean nothing to metre, voices and grammar; a vocabulary cut below the musical blocks makes the
-        model a plain transformer, without melodic head."""
+        """As in transformers. New tokens mean nothing to metre, voices and grammar; a vocabulary cut below
+        the musical blocks makes the model a plain transformer, without melodic head.
+        """
         embeddings = super().resize_token_embeddings(*args, **kwargs)
         for module in self.modules():
             if isinstance(module, MusicalStateTracker):
                 module.rebuild()
         if hasattr(self, "melodic_head") and not self.config.is_musical:
             logger.warning(
-                f"With {self.config.vocab_size} tokens the vocabulary lacks musical ones: no metre, voices and grammar any more, and the melodic "
-                "head is dropped."
+                f"With {self.config.vocab_size} tokens the vocabulary lacks musical ones: no metre, voices"
+                " and grammar any more, and the melodic head is dropped."
             )
             del self.melodic_head
             self.config.melodic_head = False
@@ -382,7 +422,9 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
 
 @auto_docstring
 class MusicGPTModel(MusicGPTPreTrainedModel):
-    """The blocks of the transformer, from token ids to hidden states of shape `(batch, length, hidden_size)`."""
+    """The blocks of the transformer, from token ids to hidden states of shape `(batch, length,
+    hidden_size)`.
+    """
 
     # The heads stand beside this model, in `MusicGPTForCausalLM`.
     _keys_to_ignore_on_load_unexpected = [r"^melodic_head\.", r"^imitation_head\."]
@@ -458,23 +500,29 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
     def nearest_tokens(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
         """The ids whose embeddings lie nearest to `inputs_embeds`, `(B, L, hidden)` -> `(B, L)`.
 
-        Metre and voices are derived from ids: embeddings that are rows of the table give exactly what their ids give; others (soft prompts)
-        are heard, as far as metre and voices go, as the nearest token.
+        Metre and voices are derived from ids: embeddings that are rows of the table give exactly what their
+        ids give; others (soft prompts) are heard, as far as metre and voices go, as the nearest token.
         """
         table = self.embed_tokens.weight.float()
         scores = inputs_embeds.float() @ table.T - table.square().sum(dim=1) / 2  # (B, L, vocab)
         return scores.argmax(dim=-1)
 
-    def _without_masked(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, places: torch.Tensor) -> torch.Tensor:
-        """The ids with `<pad>` wherever the mask hides a token, so that hidden tokens neither pass time nor sound: `(B, L)`.
+    def _without_masked(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None, places: torch.Tensor
+    ) -> torch.Tensor:
+        """The ids with `<pad>` wherever the mask hides a token, so that hidden tokens neither pass time nor
+        sound: `(B, L)`.
 
-        `places` of shape `(L,)` are the columns of the tokens in a mask of shape `(B, 1, L, keys)`, whose keys may have room behind them.
+        `places` of shape `(L,)` are the columns of the tokens in a mask of shape `(B, 1, L, keys)`, whose
+        keys may have room behind them.
         """
         if not isinstance(attention_mask, torch.Tensor) or attention_mask.ndim not in (2, 4):
             return input_ids
         if attention_mask.ndim == 4:
             own = attention_mask[:, 0].index_select(-1, places)  # (B, L, L)
-            visible = (own if own.dtype == torch.bool else own >= 0).any(dim=1)  # hidden is what no token sees
+            visible = (own if own.dtype == torch.bool else own >= 0).any(
+                dim=1
+            )  # hidden is what no token sees
         else:
             if attention_mask.shape[1] < input_ids.shape[1]:
                 return input_ids
@@ -484,7 +532,9 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
 
 @auto_docstring
 class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
-    """The model with its heads, from token ids to logits of the next token, `(batch, length, vocab_size)`; it has `generate()`."""
+    """The model with its heads, from token ids to logits of the next token, `(batch, length,
+    vocab_size)`; it has `generate()`.
+    """
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
 
@@ -534,7 +584,9 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
 
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs
+            )
         return MusicGPTCausalLMOutputWithPast(
             loss=loss,
             logits=logits,

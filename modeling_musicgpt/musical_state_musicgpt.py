@@ -1,8 +1,9 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
 """Where in the music each token stands: metre and voices, derived from the token ids alone.
 
-Everything here is integer arithmetic on whole sequences (running sums and running maxima), causal by construction: row `i`
-depends on tokens `0..i` only, so a cached step that knows the earlier ids gets what the full forward gets.
+Everything here is integer arithmetic on whole sequences (running sums and running maxima), causal by
+construction: row `i` depends on tokens `0..i` only, so a cached step that knows the earlier ids gets what the
+full forward gets.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from torch import nn
 from .configuration_musicgpt import MusicGPTConfig
 from .imitation_musicgpt import REST, Continuation, Expectation, Notes, continuations, last_place
 
-# Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks away.
+# Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks
+# away.
 NUM_BAR_POSITIONS = 144
 REMAINING_MIN, REMAINING_MAX = -24, 103
 NO_VOICE_REMAINING, DURATION_PENDING = 128, 129
 NUM_REMAINING = 130
 ELAPSED_MAX, NO_VOICE_ELAPSED = 63, 64
 NUM_ELAPSED = 65
-# Melodic intervals are told apart up to two octaves; 0 says that this token makes no interval, the last that a voice begins.
+# Melodic intervals are told apart up to two octaves; 0 says that this token makes no interval, the last that
+# a voice begins.
 INTERVAL_MAX = 24
 NO_INTERVAL, FIRST_OF_VOICE = 0, 2 * INTERVAL_MAX + 2
 NUM_INTERVALS = 2 * INTERVAL_MAX + 3
@@ -50,12 +53,16 @@ class MusicalState(NamedTuple):
     ticks: torch.Tensor  # (B, L) since the beginning of the piece; what rotary attention measures
     bar_position: torch.Tensor  # (B, L) tick in the bar
     bar: torch.Tensor  # (B, L) bars since the last METER token
-    voice_pitch: torch.Tensor  # (B, L, V) place of the voice's last NOTE token in its block, plus 1; 0 = it has not begun
+    voice_pitch: (
+        torch.Tensor
+    )  # (B, L, V) place of the voice's last NOTE token in its block, plus 1; 0 = it has not begun
     voice_remaining: torch.Tensor  # (B, L, V) ticks until its last note ends, as an embedding index
     voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
     interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
     motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
-    wishes: torch.Tensor  # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
+    wishes: (
+        torch.Tensor
+    )  # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
     expectation: torch.Tensor  # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`
 
     def at(self, index: slice | torch.Tensor) -> MusicalState:
@@ -86,10 +93,14 @@ class MusicalStateTracker(nn.Module):
             setattr(self, name, table.to(getattr(self, name).device))
 
     def tables(self) -> dict[str, torch.Tensor]:
-        """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the vocabulary. Beside them `step_token`, by
+        """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the
+        vocabulary. Beside them `step_token`, by
         ticks: the place of a TIME token in its block, plus 1."""
         config = self.config
-        tables = {name: torch.zeros(config.vocab_size + 1, dtype=torch.long) for name in ("step", "pitch", "duration", "bar_length", "voice", "wish", "wish_kind")}
+        tables = {
+            name: torch.zeros(config.vocab_size + 1, dtype=torch.long)
+            for name in ("step", "pitch", "duration", "bar_length", "voice", "wish", "wish_kind")
+        }
         tables["is_time"] = torch.zeros(config.vocab_size + 1, dtype=torch.bool)
         tables["step_token"] = torch.zeros(GAP_FAR + 1, dtype=torch.long)
         if not config.is_musical:
@@ -118,13 +129,16 @@ class MusicalStateTracker(nn.Module):
     def forward(self, ids: torch.Tensor) -> MusicalState:
         """
         Args:
-            ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence. `<pad>` changes nothing; each
+            ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence.
+            `<pad>` changes nothing; each
                 `<bos>` begins a new piece, so that packed pieces do not hear each other.
         """
         ids, start = self._begun(ids)
         metre = self.metre(ids)
         ticks = metre.ticks
-        pitch = nn.functional.pad(self.pitch[ids], (1, 0))[:, :-1]  # (B, L) of the token before: at VOICE tokens the note's
+        pitch = nn.functional.pad(self.pitch[ids], (1, 0))[
+            :, :-1
+        ]  # (B, L) of the token before: at VOICE tokens the note's
         voice = torch.where(pitch > 0, self.voice[ids], 0)  # a VOICE without a NOTE before it says nothing
         last = self._last_of_voice(voice)
         voices = self._voices(ids, ticks, start, voice, pitch, last)
@@ -134,18 +148,24 @@ class MusicalStateTracker(nn.Module):
         expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
         if self.config.imitation_head and self.config.is_musical:
             expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
-        return MusicalState(ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, start), expectation)
+        return MusicalState(
+            ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, start), expectation
+        )
 
     def _wishes(self, ids, start) -> torch.Tensor:
         """What the prefix asks for, as far as it was read, `(B, L, wishes)`."""
         kinds = torch.arange(1, len(WISHES) + 1, device=ids.device)
         is_wish = self.wish_kind[ids][:, :, None] == kinds  # (B, L, wishes)
         last = last_place(is_wish)
-        wish = self.wish[ids].gather(1, last.clamp(min=0).flatten(1)).view_as(last)  # (B, L * wishes) -> (B, L, wishes)
+        wish = (
+            self.wish[ids].gather(1, last.clamp(min=0).flatten(1)).view_as(last)
+        )  # (B, L * wishes) -> (B, L, wishes)
         return torch.where(last > start[:, :, None], wish, 0)
 
     def _begun(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The ids with those beyond the vocabulary made one, and the place of the `<bos>` of each one's piece, -1 if none: `(B, L)` each."""
+        """The ids with those beyond the vocabulary made one, and the place of the `<bos>` of each one's
+        piece, -1 if none: `(B, L)` each.
+        """
         ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
         return ids, last_place(ids == self.config.bos_token_id)
 
@@ -170,7 +190,9 @@ class MusicalStateTracker(nn.Module):
         return last_place(is_voice)
 
     def _voices(self, ids, ticks, start, voice, pitch, last) -> tuple[torch.Tensor, ...]:
-        """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at each VOICE token, `(B, L)`."""
+        """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at
+        each VOICE token, `(B, L)`.
+        """
         batch, size = ids.shape
         begun = last > start[:, :, None]
         flat = last.clamp(min=0).view(batch, -1)  # (B, L, V) -> (B, L * V)
@@ -189,30 +211,43 @@ class MusicalStateTracker(nn.Module):
         return pitch, remaining, elapsed, self._interval(voice, pitch)
 
     def _interval(self, voice: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
-        """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index `(B, L)`."""
-        before = nn.functional.pad(pitch, (0, 0, 2, 0))[:, :-2]  # (B, L, V) two tokens ago: before this note's NOTE and VOICE
+        """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index
+        `(B, L)`.
+        """
+        before = nn.functional.pad(pitch, (0, 0, 2, 0))[
+            :, :-2
+        ]  # (B, L, V) two tokens ago: before this note's NOTE and VOICE
         own = (voice - 1).clamp(min=0)[:, :, None]
-        previous, current = before.gather(2, own).squeeze(2), pitch.gather(2, own).squeeze(2)  # (B, L, V) -> (B, L)
+        previous, current = (
+            before.gather(2, own).squeeze(2),
+            pitch.gather(2, own).squeeze(2),
+        )  # (B, L, V) -> (B, L)
         interval = (current - previous).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
         interval = torch.where((previous > 0) & (current > 0), interval, FIRST_OF_VOICE)
         return torch.where(voice > 0, interval, NO_INTERVAL)
 
     def _motif(self, ids, ticks, bar_position, start, voice, pitch, last) -> torch.Tensor:
-        """A name for what the voice just did, `(B, L)`: equal motifs have equal names, whatever the pitch they begin on.
+        """A name for what the voice just did, `(B, L)`: equal motifs have equal names, whatever the pitch
+        they begin on.
 
-        At DUR and TIME tokens: the last two intervals and last two durations of the note's voice, so that attention finds where
-        the motif was heard before. At VOICE tokens, where the duration is still open: the voice's last three durations, how long ago its last
-        note began and the place in the quarter.
+        At DUR and TIME tokens: the last two intervals and last two durations of the note's voice, so that
+        attention finds where the motif was heard before. At VOICE tokens, where the duration is still open:
+        the voice's last three durations, how long ago its last note began and the place in the quarter.
         """
         previous = self._previous(start, voice, last)
         second, third = _follow(previous, previous), _follow(previous, _follow(previous, previous))
         # (B, L) at VOICE tokens: the DUR behind, which is known from the next token on
         duration = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]
 
-        steps = [self._step_name(pitch, previous, pitch), self._step_name(_at(pitch, previous), second, pitch)]
+        steps = [
+            self._step_name(pitch, previous, pitch),
+            self._step_name(_at(pitch, previous), second, pitch),
+        ]
         melody = (steps[0] * _INTERVAL_BASE + steps[1]) * _DURATION_BASE + duration
         melody = melody * _DURATION_BASE + _at(duration, previous)
-        rhythm = (_at(duration, previous) * _DURATION_BASE + _at(duration, second)) * _DURATION_BASE + _at(duration, third)
+        rhythm = (_at(duration, previous) * _DURATION_BASE + _at(duration, second)) * _DURATION_BASE + _at(
+            duration, third
+        )
         gap = torch.where(previous >= 0, ticks - _at(ticks, previous), 0).clamp(max=_GAP_MAX)
         rhythm = (rhythm * TICKS_PER_QUARTER + bar_position % TICKS_PER_QUARTER) * (_GAP_MAX + 1) + gap
 
@@ -222,7 +257,9 @@ class MusicalStateTracker(nn.Module):
         return torch.where(voice > 0, 1 + (7 * rhythm + 3) % self.config.num_motifs, motif)
 
     def _previous(self, start, voice, last) -> torch.Tensor:
-        """At VOICE tokens the place of the same voice's VOICE token before, in the same piece; -1 elsewhere and if there is none: `(B, L)`."""
+        """At VOICE tokens the place of the same voice's VOICE token before, in the same piece; -1
+        elsewhere and if there is none: `(B, L)`.
+        """
         before = nn.functional.pad(last, (0, 0, 1, 0), value=-1)[:, :-1]  # (B, L, V): up to the token before
         own = (voice - 1).clamp(min=0)[:, :, None]
         previous = before.gather(2, own).squeeze(2)  # (B, L)
@@ -232,14 +269,18 @@ class MusicalStateTracker(nn.Module):
         """What imitation leads one to expect of the token after each one."""
         previous = self._previous(start, voice, last)
         midi = (pitch - 1 + self.config.lowest_pitch).clamp(min=0)
-        length = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]  # (B, L) at VOICE tokens the note's duration, where it is known
+        length = nn.functional.pad(self.duration[ids], (0, 1))[
+            :, 1:
+        ]  # (B, L) at VOICE tokens the note's duration, where it is known
         rest = ticks - _at(ticks + length, previous)
         enters = (voice > 0) & ((previous < 0) | (rest >= REST))
         after = continuations(Notes(midi, ticks, previous, voice > 0, enters, start))
 
         # What each voice is expected to do after its last note, (B, L, V).
         flat = last.clamp(min=0).flatten(1)  # (B, L, V) -> (B, L * V)
-        match, onset, expected = (tensor.gather(1, flat).view_as(last) for tensor in (after.match, after.onset, after.pitch))
+        match, onset, expected = (
+            tensor.gather(1, flat).view_as(last) for tensor in (after.match, after.onset, after.pitch)
+        )
         match = torch.where(last > start[:, :, None], match, 0)
         expected = expected - self.config.lowest_pitch + 1
         inside = (expected > 0) & (expected <= self.config.token_blocks["NOTE"][1])
@@ -249,8 +290,12 @@ class MusicalStateTracker(nn.Module):
         step = self._expected_step(ids, ticks, start, voice, match, onset)
         return Expectation(torch.where(now, expected, 0), torch.where(now, match, 0), *duration, *step)
 
-    def _expected_duration(self, ids, ticks, voice, midi, previous, after: Continuation) -> tuple[torch.Tensor, torch.Tensor]:
-        """At VOICE tokens, if the note came when it was expected: the duration of the note that it imitates, and the case; `(B, L)` each."""
+    def _expected_duration(
+        self, ids, ticks, voice, midi, previous, after: Continuation
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """At VOICE tokens, if the note came when it was expected: the duration of the note that it
+        imitates, and the case; `(B, L)` each.
+        """
         size = ids.shape[1]
         came = (voice > 0) & (_at(after.match, previous) > 0) & (_at(after.onset, previous) == ticks)
         source = torch.where(came, _at(after.source, previous), -1)
@@ -262,9 +307,11 @@ class MusicalStateTracker(nn.Module):
         return torch.where(came, token, 0), torch.where(came, case, 0)
 
     def _expected_step(self, ids, ticks, start, voice, match, onset) -> tuple[torch.Tensor, torch.Tensor]:
-        """At DUR tokens: the time until the first note that is expected of a voice, and the longest agreement behind it; `(B, L)` each.
+        """At DUR tokens: the time until the first note that is expected of a voice, and the longest agreement
+        behind it; `(B, L)` each.
 
-        At the same time only voices below the one that was struck last may follow, as notes are written from the highest voice down.
+        At the same time only voices below the one that was struck last may follow, as notes are written from
+        the highest voice down.
         """
         latest = last_place(voice > 0)
         struck = torch.where(latest > start, _at(voice, latest), 0)  # (B, L) its number, from 1
@@ -281,7 +328,9 @@ class MusicalStateTracker(nn.Module):
 
     @staticmethod
     def _step_name(pitch, previous, pitches) -> torch.Tensor:
-        """The interval from the note at `previous` to `pitch` as a number from 1; 0 without a previous note. `(B, L)`."""
+        """The interval from the note at `previous` to `pitch` as a number from 1; 0 without a previous
+        note. `(B, L)`.
+        """
         interval = (pitch - _at(pitches, previous)).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
         return torch.where(previous >= 0, interval, 0)
 

@@ -8,7 +8,8 @@ from transformers import LogitsProcessor
 
 from .grammar_musicgpt import Grammar, Prompt, keep_possible
 
-# (notes in succession, how many of them may have the same pitch): the most that stands anywhere in the 217 Bach pieces (docs/LOG.md).
+# (notes in succession, how many of them may have the same pitch): the most that stands anywhere in the 217
+# Bach pieces (docs/LOG.md).
 WINDOWS = ((32, 16), (96, 27))
 
 
@@ -33,7 +34,9 @@ class RepetitionLogitsProcessor(LogitsProcessor):
         legal = torch.ones_like(scores, dtype=torch.bool)
         for window, limit in WINDOWS:
             recent = (is_note & (from_end < window)).long()
-            counts = recent.new_zeros(len(note), self.num_notes).scatter_add_(1, note.clamp(0, self.num_notes - 1), recent)
+            counts = recent.new_zeros(len(note), self.num_notes).scatter_add_(
+                1, note.clamp(0, self.num_notes - 1), recent
+            )
             legal[:, self.first_note : self.first_note + self.num_notes] &= counts < limit
         return keep_possible(scores, legal)
 

@@ -18,7 +18,9 @@ _END = object()
 
 
 class StreamedNote(NamedTuple):
-    """A finished note: onset in ticks (24 a quarter note) from the beginning of the piece, duration in ticks, MIDI pitch, voice (0 = highest part)."""
+    """A finished note: onset in ticks (24 a quarter note) from the beginning of the piece, duration in
+    ticks, MIDI pitch, voice (0 = highest part).
+    """
 
     onset: int
     duration: int
@@ -36,34 +38,54 @@ class StopOnEvent(StoppingCriteria):
     def __init__(self, event: Event | None = None):
         self.event = event or Event()
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.BoolTensor:
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any
+    ) -> torch.BoolTensor:
         """`(batch,)`: all rows stop, or none."""
-        return torch.full((input_ids.shape[0],), self.event.is_set(), dtype=torch.bool, device=input_ids.device)
+        return torch.full(
+            (input_ids.shape[0],), self.event.is_set(), dtype=torch.bool, device=input_ids.device
+        )
 
 
 class NoteStreamer(BaseStreamer):
-    """A streamer for `generate()` of one piece; iterate over it, in another thread, for the notes as they are finished.
+    """A streamer for `generate()` of one piece; iterate over it, in another thread, for the notes as they are
+    finished.
 
     Args:
         config (`MusicGPTConfig`): the model's.
-        transposition (`int`, defaults to 0): semitones added to every pitch (the tokens are in C major or A minor).
-        skip_prompt (`bool`, defaults to `True`): leave out the prompt's notes; its time counts all the same.
-        timeout (`float`, *optional*): seconds to wait for a note before `queue.Empty` is raised; for ever if not given.
+        transposition (`int`, defaults to 0): semitones added to every pitch (the tokens are in C major or A
+        minor). skip_prompt (`bool`, defaults to `True`): leave out the prompt's notes; its time counts all
+        the same. timeout (`float`, *optional*): seconds to wait for a note before `queue.Empty` is raised;
+        for ever if not given.
 
     Example:
         >>> streamer, stop = NoteStreamer(model.config), StopOnEvent()
-        >>> Thread(target=model.generate, kwargs={"inputs": ids, "streamer": streamer, "stopping_criteria": [stop]}).start()
+        >>> options = {"inputs": ids, "streamer": streamer, "stopping_criteria": [stop]}
+        >>> Thread(target=model.generate, kwargs=options).start()
         >>> for note in streamer:
         ...     print(note)
         >>> stop.event.set()  # from anywhere: ends the piece
     """
 
-    def __init__(self, config: MusicGPTConfig, transposition: int = 0, skip_prompt: bool = True, timeout: float | None = None):
+    def __init__(
+        self,
+        config: MusicGPTConfig,
+        transposition: int = 0,
+        skip_prompt: bool = True,
+        timeout: float | None = None,
+    ):
         blocks = config.token_blocks
         self._first = {name: first for name, (first, _) in blocks.items()}
-        self._kinds = {i: name for name, (first, count) in blocks.items() for i in range(first, first + count)}
+        self._kinds = {
+            i: name for name, (first, count) in blocks.items() for i in range(first, first + count)
+        }
         self._durations, self._steps, self._lowest = config.durations, config.time_steps, config.lowest_pitch
-        self._bos, self._transposition, self._skip_prompt, self._timeout = config.bos_token_id, transposition, skip_prompt, timeout
+        self._bos, self._transposition, self._skip_prompt, self._timeout = (
+            config.bos_token_id,
+            transposition,
+            skip_prompt,
+            timeout,
+        )
         self._queue: queue.Queue = queue.Queue()
         self._prompt_seen = False
         self._now = self._pitch = self._voice = 0
@@ -119,8 +141,11 @@ class NoteStreamer(BaseStreamer):
         return None
 
 
-def stream_notes(model, inputs: torch.Tensor, transposition: int = 0, **arguments: Any) -> Generator[StreamedNote, None, torch.Tensor]:
-    """Generate in a thread of its own and yield the new notes as they are finished. Closing the generator, or leaving its loop, ends the piece.
+def stream_notes(
+    model, inputs: torch.Tensor, transposition: int = 0, **arguments: Any
+) -> Generator[StreamedNote, None, torch.Tensor]:
+    """Generate in a thread of its own and yield the new notes as they are finished. Closing the generator, or
+    leaving its loop, ends the piece.
 
     Args:
         model (`MusicGPTForCausalLM`): any model with musical tokens.

@@ -8,10 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 _HOME = {
-    "musical_score": "score", "MusicalScore": "score", "compare": "compare", "Comparison": "compare", "feature_rows": "compare",
-    "two_sample_auc": "compare", "nearest_passage": "originality", "originality_report": "originality", "measure_all": "catalogue",
-    "METRICS": "catalogue", "Measure": "measure", "View": "view", "bands": "reference",
-}  # fmt: skip
+    "musical_score": "score",
+    "MusicalScore": "score",
+    "compare": "compare",
+    "Comparison": "compare",
+    "feature_rows": "compare",
+    "two_sample_auc": "compare",
+    "nearest_passage": "originality",
+    "originality_report": "originality",
+    "measure_all": "catalogue",
+    "METRICS": "catalogue",
+    "Measure": "measure",
+    "View": "view",
+    "bands": "reference",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,6 @@
-"""Build what `reference` loads, from the scores: `python -m musical_metrics.build_reference [--source DIR] [--out DIR]`."""
+"""Build what `reference` loads, from the scores: `python -m musical_metrics.build_reference [--source
+DIR] [--out DIR]`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from .view import View
 
 def piece_of(movement: Movement) -> Piece:
     """The entry of a movement in the index's table."""
-    name = f"{movement.score.form or 'piece'} BWV {movement.bwv} ({movement.score.key}, Book {'I' * movement.book})"
+    name = (
+        f"{movement.score.form or 'piece'} BWV {movement.bwv} ({movement.score.key}, Book"
+        f" {'I' * movement.book})"
+    )
     return Piece(movement.id, name, movement.number, movement.score.meters[0].bar_ticks)
 
 
@@ -50,8 +55,12 @@ class HeldOut:
 
 
 def openings(score: Score) -> dict[str, Score]:
-    """The piece's first 128, 256 and 512 notes and the whole, by the names of the reference; of those that it is long enough for."""
-    cuts = {str(length): score.replace(notes=score.array[:length]) for length in LENGTHS if len(score) >= length}
+    """The piece's first 128, 256 and 512 notes and the whole, by the names of the reference; of those
+    that it is long enough for.
+    """
+    cuts = {
+        str(length): score.replace(notes=score.array[:length]) for length in LENGTHS if len(score) >= length
+    }
     return {**cuts, WHOLE: score}
 
 
@@ -63,7 +72,12 @@ def build_table(movements: Sequence[Movement], held_out: HeldOut) -> Table:
     for i, movement in enumerate(tqdm(movements, desc="Bach's values", unit="movement")):
         for length, score in openings(movement.score).items():
             values[length][i] = held_out.values(score, movement.number)
-    columns = ([m.id for m in movements], [m.score.form or "" for m in movements], [m.number for m in movements], [m.split for m in movements])
+    columns = (
+        [m.id for m in movements],
+        [m.score.form or "" for m in movements],
+        [m.number for m in movements],
+        [m.split for m in movements],
+    )
     return Table(*columns, NAMES, values)
 
 
@@ -95,7 +109,9 @@ def build(movements: Sequence[Movement], out: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/")
+    parser.add_argument(
+        "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
+    )
     parser.add_argument("--out", type=Path, default=DATA, help="folder to write to")
     arguments = parser.parse_args()
     build(read_corpus(arguments.source), arguments.out)

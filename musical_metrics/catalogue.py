@@ -30,10 +30,10 @@ class Metric(NamedTuple):
         name (`str`), title (`str`), unit (`str`): for machines, for people, of the value.
         function (callable): from a `View` to a `Measure`.
         family (`str`): what it looks at; the families share the musical score out among them (`FAMILIES`).
-        resolution (`float`): the smallest difference that matters, in the metric's unit: no band is narrower on either side.
-        scored (`bool`): whether it enters the musical score.
-        voices (`bool`): whether it needs voices that are lines.
-        whole (`bool`): whether it is always compared with whole movements, because an opening has no end to compare.
+        resolution (`float`): the smallest difference that matters, in the metric's unit: no band is narrower
+        on either side. scored (`bool`): whether it enters the musical score. voices (`bool`): whether it
+        needs voices that are lines. whole (`bool`): whether it is always compared with whole movements,
+        because an opening has no end to compare.
     """
 
     name: str
@@ -47,85 +47,438 @@ class Metric(NamedTuple):
     whole: bool = False
 
 
-# Share of the musical score that each family has. Families that hear order and counterpoint weigh double: key, leaps and
-# rhythm alone cannot tell Bach from a Markov chain.
-FAMILIES = {"key": 1.0, "melody": 1.0, "rhythm": 1.0, "counterpoint": 2.0, "harmony": 2.0, "expectation": 2.0, "structure": 1.0, "form": 2.0, "originality": 1.0, "phrases": 0.0, "verticals": 0.0, "keys": 0.0, "recurrence": 0.0, "fugue": 0.0, "playability": 0.0}  # fmt: skip
+# Share of the musical score that each family has. Families that hear order and counterpoint weigh double:
+# key, leaps and rhythm alone cannot tell Bach from a Markov chain.
+FAMILIES = {
+    "key": 1.0,
+    "melody": 1.0,
+    "rhythm": 1.0,
+    "counterpoint": 2.0,
+    "harmony": 2.0,
+    "expectation": 2.0,
+    "structure": 1.0,
+    "form": 2.0,
+    "originality": 1.0,
+    "phrases": 0.0,
+    "verticals": 0.0,
+    "keys": 0.0,
+    "recurrence": 0.0,
+    "fugue": 0.0,
+    "playability": 0.0,
+}
 
 _P = partial
 METRICS: tuple[Metric, ...] = (
-    Metric("out_of_key_ratio", "out-of-key ratio", "share of notes", seeds.out_of_key_ratio, "key", 0.02, voices=False),
-    Metric("out_of_key_time", "out-of-key ratio by duration", "share of time", _P(seeds.out_of_key_ratio, by_duration=True), "key", 0.02, scored=False, voices=False),
+    Metric(
+        "out_of_key_ratio",
+        "out-of-key ratio",
+        "share of notes",
+        seeds.out_of_key_ratio,
+        "key",
+        0.02,
+        voices=False,
+    ),
+    Metric(
+        "out_of_key_time",
+        "out-of-key ratio by duration",
+        "share of time",
+        _P(seeds.out_of_key_ratio, by_duration=True),
+        "key",
+        0.02,
+        scored=False,
+        voices=False,
+    ),
     Metric("interval_entropy", "interval entropy", "bits", seeds.interval_entropy, "melody", 0.1),
-    Metric("large_leap_ratio_7", "leaps beyond a fifth", "share of intervals", _P(seeds.large_leap_ratio, threshold=7), "melody", 0.01),
-    Metric("large_leap_ratio_12", "leaps beyond an octave", "share of intervals", _P(seeds.large_leap_ratio, threshold=12), "melody", 0.01),
-    Metric("rhythmic_variety", "rhythmic variety", "bits", seeds.rhythmic_variety, "rhythm", 0.1, voices=False),
-    Metric("rhythmic_variety_normalised", "rhythmic variety, normalised", "0 to 1", _P(seeds.rhythmic_variety, normalised=True), "rhythm", 0.05, scored=False, voices=False),
+    Metric(
+        "large_leap_ratio_7",
+        "leaps beyond a fifth",
+        "share of intervals",
+        _P(seeds.large_leap_ratio, threshold=7),
+        "melody",
+        0.01,
+    ),
+    Metric(
+        "large_leap_ratio_12",
+        "leaps beyond an octave",
+        "share of intervals",
+        _P(seeds.large_leap_ratio, threshold=12),
+        "melody",
+        0.01,
+    ),
+    Metric(
+        "rhythmic_variety", "rhythmic variety", "bits", seeds.rhythmic_variety, "rhythm", 0.1, voices=False
+    ),
+    Metric(
+        "rhythmic_variety_normalised",
+        "rhythmic variety, normalised",
+        "0 to 1",
+        _P(seeds.rhythmic_variety, normalised=True),
+        "rhythm",
+        0.05,
+        scored=False,
+        voices=False,
+    ),
     Metric("rhythm_nll", "surprise of the rhythm", "nats a note", ngram.rhythm_nll, "rhythm", 0.1),
-    Metric("phrase_length_mean", "average phrase length", "quarters", seeds.phrase_length, "phrases", 1.0, scored=False),
-    Metric("phrase_length_median", "median phrase length", "quarters", _P(seeds.phrase_length, kind="median"), "phrases", 1.0, scored=False),
-    Metric("phrase_count", "phrases", "count", _P(seeds.phrase_length, kind="count"), "phrases", 1.0, scored=False),
-    Metric("parallel_fifths", "parallel fifths", "per 1,000 chances", _P(seeds.parallels, interval=7), "counterpoint", 5.0),
-    Metric("parallel_octaves", "parallel octaves", "per 1,000 chances", _P(seeds.parallels, interval=0), "counterpoint", 5.0),
-    Metric("parallel_fifths_beat", "fifths from beat to beat", "per 1,000 chances", _P(seeds.parallels, interval=7, sampled=True), "counterpoint", 5.0, scored=False),
-    Metric("parallel_octaves_beat", "octaves from beat to beat", "per 1,000 chances", _P(seeds.parallels, interval=0, sampled=True), "counterpoint", 5.0, scored=False),
-    Metric("voice_crossing", "voice crossing", "share of sonorities", counterpoint.voice_crossing, "counterpoint", 0.01),
-    Metric("voice_overlap", "voice overlap", "share of steps", counterpoint.voice_overlap, "counterpoint", 0.005),
-    Metric("strong_dissonance", "dissonant strong beats", "share of strong beats", counterpoint.strong_dissonance, "counterpoint", 0.05),
-    Metric("dissonance_treated", "treated dissonances", "share of dissonances", counterpoint.dissonance_treated, "counterpoint", 0.05),
-    Metric("chord_fit", "share of each eighth that a chord explains", "0 to 1", harmony.chord_fit, "harmony", 0.01, voices=False),
+    Metric(
+        "phrase_length_mean",
+        "average phrase length",
+        "quarters",
+        seeds.phrase_length,
+        "phrases",
+        1.0,
+        scored=False,
+    ),
+    Metric(
+        "phrase_length_median",
+        "median phrase length",
+        "quarters",
+        _P(seeds.phrase_length, kind="median"),
+        "phrases",
+        1.0,
+        scored=False,
+    ),
+    Metric(
+        "phrase_count",
+        "phrases",
+        "count",
+        _P(seeds.phrase_length, kind="count"),
+        "phrases",
+        1.0,
+        scored=False,
+    ),
+    Metric(
+        "parallel_fifths",
+        "parallel fifths",
+        "per 1,000 chances",
+        _P(seeds.parallels, interval=7),
+        "counterpoint",
+        5.0,
+    ),
+    Metric(
+        "parallel_octaves",
+        "parallel octaves",
+        "per 1,000 chances",
+        _P(seeds.parallels, interval=0),
+        "counterpoint",
+        5.0,
+    ),
+    Metric(
+        "parallel_fifths_beat",
+        "fifths from beat to beat",
+        "per 1,000 chances",
+        _P(seeds.parallels, interval=7, sampled=True),
+        "counterpoint",
+        5.0,
+        scored=False,
+    ),
+    Metric(
+        "parallel_octaves_beat",
+        "octaves from beat to beat",
+        "per 1,000 chances",
+        _P(seeds.parallels, interval=0, sampled=True),
+        "counterpoint",
+        5.0,
+        scored=False,
+    ),
+    Metric(
+        "voice_crossing",
+        "voice crossing",
+        "share of sonorities",
+        counterpoint.voice_crossing,
+        "counterpoint",
+        0.01,
+    ),
+    Metric(
+        "voice_overlap", "voice overlap", "share of steps", counterpoint.voice_overlap, "counterpoint", 0.005
+    ),
+    Metric(
+        "strong_dissonance",
+        "dissonant strong beats",
+        "share of strong beats",
+        counterpoint.strong_dissonance,
+        "counterpoint",
+        0.05,
+    ),
+    Metric(
+        "dissonance_treated",
+        "treated dissonances",
+        "share of dissonances",
+        counterpoint.dissonance_treated,
+        "counterpoint",
+        0.05,
+    ),
+    Metric(
+        "chord_fit",
+        "share of each eighth that a chord explains",
+        "0 to 1",
+        harmony.chord_fit,
+        "harmony",
+        0.01,
+        voices=False,
+    ),
     Metric("pitch_nll", "surprise of the pitches", "nats a note", ngram.pitch_nll, "expectation", 0.1),
-    Metric("repeated_bars", "repeated bars", "share of bars", structure.repeated_bars, "structure", 0.05, voices=False),
+    Metric(
+        "repeated_bars",
+        "repeated bars",
+        "share of bars",
+        structure.repeated_bars,
+        "structure",
+        0.05,
+        voices=False,
+    ),
     Metric("longest_loop", "longest loop", "bars", structure.longest_loop, "structure", 1.0, voices=False),
     *(
-        Metric(f"self_similarity_{lag}", f"likeness of bars {lag} apart", "0 to 1", _P(structure.self_similarity, lag=lag), "structure", 0.02, voices=False)
+        Metric(
+            f"self_similarity_{lag}",
+            f"likeness of bars {lag} apart",
+            "0 to 1",
+            _P(structure.self_similarity, lag=lag),
+            "structure",
+            0.02,
+            voices=False,
+        )
         for lag in (1, 2, 4, 8)
     ),
-    Metric("final_cadence", "full close at the end", "0 to 1", counterpoint.final_cadence, "form", 1 / 3, voices=False, whole=True),
-    Metric("subject_entries", "voices that enter with the subject", "share of voices", fugue.subject_entries, "form", 0.25),
-    Metric("subject_recurrence", "statements of the subject", "per voice", fugue.subject_recurrence, "form", 0.5),
-    Metric("longest_run", "longest run shared with the train split", "notes", originality.longest_run, "originality", 4.0),
-    Metric("passage_similarity", "likeness to passages of the train split", "0 to 1", originality.passage_similarity, "originality", 0.02),
-    # Families that the musical score does not hear: what a rule cannot win by avoiding mistakes (benchmarks/form.py).
-    Metric("struck_dissonance", "struck dissonances", "share of pairs", verticals.struck_dissonance, "verticals", 0.01, scored=False),
-    Metric("struck_semitones", "struck minor seconds and major sevenths", "share of pairs", _P(verticals.struck_dissonance, classes=verticals.SEMITONES), "verticals", 0.005, scored=False),
-    Metric("foreign_notes", "notes foreign to the scale around them", "share of notes", keys.foreign_notes, "keys", 0.01, scored=False, voices=False),
-    Metric("opening_in_key", "first four bars heard in the key", "0 or 1", keys.opening_in_key, "keys", 0.1, scored=False, voices=False),
-    Metric("opening_degree", "first note is degree 1 or 5", "0 or 1", keys.opening_degree, "keys", 0.1, scored=False, voices=False),
-    Metric("inner_cadences", "cadences inside", "per 16 bars", keys.inner_cadences, "keys", 0.2, scored=False, voices=False, whole=True),
-    Metric("final_triad", "ends on the tonic triad", "0 or 1", keys.final_triad, "keys", 0.05, scored=False, voices=False, whole=True),
-    Metric("recurring_patterns", "patterns that return far apart", "share of patterns", recurrence.recurring_patterns, "recurrence", 0.02, scored=False, whole=True),
-    Metric("bars_in_sequence", "bars in sequence", "share of bars", recurrence.bars_in_sequence, "recurrence", 0.01, scored=False),
-    Metric("figure_kept", "figure kept from bar to bar", "0 to 1", recurrence.figure_kept, "recurrence", 0.02, scored=False),
-    Metric("static_bars", "bars in which nothing moves", "share of bars", recurrence.static_bars, "recurrence", 0.01, scored=False),
-    Metric("entry_density", "statements of the subject", "per 16 bars", fugue.entry_density, "fugue", 0.5, scored=False, whole=True),
+    Metric(
+        "final_cadence",
+        "full close at the end",
+        "0 to 1",
+        counterpoint.final_cadence,
+        "form",
+        1 / 3,
+        voices=False,
+        whole=True,
+    ),
+    Metric(
+        "subject_entries",
+        "voices that enter with the subject",
+        "share of voices",
+        fugue.subject_entries,
+        "form",
+        0.25,
+    ),
+    Metric(
+        "subject_recurrence", "statements of the subject", "per voice", fugue.subject_recurrence, "form", 0.5
+    ),
+    Metric(
+        "longest_run",
+        "longest run shared with the train split",
+        "notes",
+        originality.longest_run,
+        "originality",
+        4.0,
+    ),
+    Metric(
+        "passage_similarity",
+        "likeness to passages of the train split",
+        "0 to 1",
+        originality.passage_similarity,
+        "originality",
+        0.02,
+    ),
+    # Families that the musical score does not hear: what a rule cannot win by avoiding mistakes
+    # (benchmarks/form.py).
+    Metric(
+        "struck_dissonance",
+        "struck dissonances",
+        "share of pairs",
+        verticals.struck_dissonance,
+        "verticals",
+        0.01,
+        scored=False,
+    ),
+    Metric(
+        "struck_semitones",
+        "struck minor seconds and major sevenths",
+        "share of pairs",
+        _P(verticals.struck_dissonance, classes=verticals.SEMITONES),
+        "verticals",
+        0.005,
+        scored=False,
+    ),
+    Metric(
+        "foreign_notes",
+        "notes foreign to the scale around them",
+        "share of notes",
+        keys.foreign_notes,
+        "keys",
+        0.01,
+        scored=False,
+        voices=False,
+    ),
+    Metric(
+        "opening_in_key",
+        "first four bars heard in the key",
+        "0 or 1",
+        keys.opening_in_key,
+        "keys",
+        0.1,
+        scored=False,
+        voices=False,
+    ),
+    Metric(
+        "opening_degree",
+        "first note is degree 1 or 5",
+        "0 or 1",
+        keys.opening_degree,
+        "keys",
+        0.1,
+        scored=False,
+        voices=False,
+    ),
+    Metric(
+        "inner_cadences",
+        "cadences inside",
+        "per 16 bars",
+        keys.inner_cadences,
+        "keys",
+        0.2,
+        scored=False,
+        voices=False,
+        whole=True,
+    ),
+    Metric(
+        "final_triad",
+        "ends on the tonic triad",
+        "0 or 1",
+        keys.final_triad,
+        "keys",
+        0.05,
+        scored=False,
+        voices=False,
+        whole=True,
+    ),
+    Metric(
+        "recurring_patterns",
+        "patterns that return far apart",
+        "share of patterns",
+        recurrence.recurring_patterns,
+        "recurrence",
+        0.02,
+        scored=False,
+        whole=True,
+    ),
+    Metric(
+        "bars_in_sequence",
+        "bars in sequence",
+        "share of bars",
+        recurrence.bars_in_sequence,
+        "recurrence",
+        0.01,
+        scored=False,
+    ),
+    Metric(
+        "figure_kept",
+        "figure kept from bar to bar",
+        "0 to 1",
+        recurrence.figure_kept,
+        "recurrence",
+        0.02,
+        scored=False,
+    ),
+    Metric(
+        "static_bars",
+        "bars in which nothing moves",
+        "share of bars",
+        recurrence.static_bars,
+        "recurrence",
+        0.01,
+        scored=False,
+    ),
+    Metric(
+        "entry_density",
+        "statements of the subject",
+        "per 16 bars",
+        fugue.entry_density,
+        "fugue",
+        0.5,
+        scored=False,
+        whole=True,
+    ),
     Metric("stretti", "stretti", "count", fugue.stretti, "fugue", 0.5, scored=False, whole=True),
-    Metric("tonal_answer", "answers that are tonal", "0 or 1", fugue.tonal_answer, "fugue", 0.1, scored=False),
-    Metric("countersubject_returns", "countersubject returns", "share of statements", fugue.countersubject_returns, "fugue", 0.05, scored=False, whole=True),
-    Metric("wide_hands", "a hand strikes more than a tenth", "share of moments", playability.wide_hands, "playability", 0.001, scored=False, voices=False),
-    Metric("wide_hands_held", "a hand holds more than a tenth", "share of moments", _P(playability.wide_hands, held=True), "playability", 0.005, scored=False, voices=False),
-    Metric("beyond_keyboard", "notes outside C2 to C6", "share of notes", playability.beyond_keyboard, "playability", 0.001, scored=False, voices=False),
-    Metric("widest_voice", "widest voice", "semitones", playability.widest_voice, "playability", 1.0, scored=False),
-)  # fmt: skip
+    Metric(
+        "tonal_answer", "answers that are tonal", "0 or 1", fugue.tonal_answer, "fugue", 0.1, scored=False
+    ),
+    Metric(
+        "countersubject_returns",
+        "countersubject returns",
+        "share of statements",
+        fugue.countersubject_returns,
+        "fugue",
+        0.05,
+        scored=False,
+        whole=True,
+    ),
+    Metric(
+        "wide_hands",
+        "a hand strikes more than a tenth",
+        "share of moments",
+        playability.wide_hands,
+        "playability",
+        0.001,
+        scored=False,
+        voices=False,
+    ),
+    Metric(
+        "wide_hands_held",
+        "a hand holds more than a tenth",
+        "share of moments",
+        _P(playability.wide_hands, held=True),
+        "playability",
+        0.005,
+        scored=False,
+        voices=False,
+    ),
+    Metric(
+        "beyond_keyboard",
+        "notes outside C2 to C6",
+        "share of notes",
+        playability.beyond_keyboard,
+        "playability",
+        0.001,
+        scored=False,
+        voices=False,
+    ),
+    Metric(
+        "widest_voice",
+        "widest voice",
+        "semitones",
+        playability.widest_voice,
+        "playability",
+        1.0,
+        scored=False,
+    ),
+)
 NAMES = tuple(metric.name for metric in METRICS)
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 def weights() -> dict[str, float]:
-    """Weight of each metric in the musical score: its family's share, divided evenly among the family's scored metrics."""
+    """Weight of each metric in the musical score: its family's share, divided evenly among the family's
+    scored metrics.
+    """
     scored = [m for m in METRICS if m.scored]
     size = {family: sum(m.family == family for m in scored) for family in FAMILIES}
     return {m.name: FAMILIES[m.family] / size[m.family] for m in scored}
 
 
-def measure_all(score, models: ngram.Models | None = None, index: originality.Index | None = None) -> dict[str, Measure]:
+def measure_all(
+    score, models: ngram.Models | None = None, index: originality.Index | None = None
+) -> dict[str, Measure]:
     """All metrics of one piece, by name.
 
     Args:
         score (`Score` or `View`): any, empty ones included.
-        models (`ngram.Models`, *optional*), index (`originality.Index`, *optional*): others than the shipped ones, for held-out values.
+        models (`ngram.Models`, *optional*), index (`originality.Index`, *optional*): others than the shipped
+        ones, for held-out values.
     """
     view = as_view(score)
-    given: dict[str, dict[str, Any]] = {"pitch_nll": {"models": models}, "rhythm_nll": {"models": models}, "longest_run": {"index": index}, "passage_similarity": {"index": index}}  # fmt: skip
+    given: dict[str, dict[str, Any]] = {
+        "pitch_nll": {"models": models},
+        "rhythm_nll": {"models": models},
+        "longest_run": {"index": index},
+        "passage_similarity": {"index": index},
+    }
     measures = {}
     for metric in METRICS:
         if not len(view.array):

@@ -17,27 +17,61 @@ from .pieces import as_score, describe
 from .tables import comparison_table, name_of, piece_table
 from .view import View
 
-DESCRIPTION = "Measure pieces against Bach: every metric with the band of held-out Bach, one musical score, the nearest passage."
+DESCRIPTION = (
+    "Measure pieces against Bach: every metric with the band of held-out Bach, one musical score, the nearest"
+    " passage."
+)
 EXAMPLES = """\
 examples:
   musicgpt evaluate fugue.mid
   musicgpt evaluate out --form fugue --plot
   musicgpt evaluate out --reference my_scores --json
 
-In the table ▲ and ▼ mark what lies above or below Bach's band (90 % of the held-out movements). 100 would be a piece at Bach's
-median in everything; the line below the table says what Bach himself has. Scores of this scale cannot be set beside
-those of other projects, nor beside the 59.55 and 60.12 of this project's first version."""
-SUFFIXES = (".mid", ".midi", ".musicxml", ".mxl", ".xml", ".tsv")  # of two files with one stem the first of these is read
+In the table ▲ and ▼ mark what lies above or below Bach's band (90 % of the held-out movements). 100 would
+be a piece at Bach's median in everything; the line below the table says what Bach himself has. Scores of
+this scale cannot be set beside those of other projects, nor beside the 59.55 and 60.12 of this project's
+first version."""
+SUFFIXES = (
+    ".mid",
+    ".midi",
+    ".musicxml",
+    ".mxl",
+    ".xml",
+    ".tsv",
+)  # of two files with one stem the first of these is read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="scores (.mid, .musicxml, .mxl, .tsv) or folders of them")
-    parser.add_argument("--reference", metavar="DIR", type=Path, help="compare with the scores of this folder instead of Bach, and report what is copied from them")
-    parser.add_argument("--key", help='the key that the pieces are meant to be in, such as "d minor"; default what each file declares')
-    parser.add_argument("--form", choices=("prelude", "fugue"), help="compare with Bach's preludes or fugues only")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        type=Path,
+        help="scores (.mid, .musicxml, .mxl, .tsv) or folders of them",
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="DIR",
+        type=Path,
+        help="compare with the scores of this folder instead of Bach, and report what is copied from them",
+    )
+    parser.add_argument(
+        "--key",
+        help='the key that the pieces are meant to be in, such as "d minor"; default what each file declares',
+    )
+    parser.add_argument(
+        "--form", choices=("prelude", "fugue"), help="compare with Bach's preludes or fugues only"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument("--plot", metavar="FILE", nargs="?", type=Path, const=Path("evaluation.png"), help="draw where Bach lies and where these pieces lie; default evaluation.png")  # fmt: skip
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        nargs="?",
+        type=Path,
+        const=Path("evaluation.png"),
+        help="draw where Bach lies and where these pieces lie; default evaluation.png",
+    )
 
 
 def score_files(paths: Sequence[Path]) -> list[Path]:
@@ -69,7 +103,9 @@ def _read(paths: Sequence[Path], key: str | None, form: str | None) -> tuple[lis
     from tqdm import tqdm
 
     scores, problems = [], []
-    for path in tqdm(paths, desc="reading", unit="file", disable=len(paths) < 5, file=sys.stderr, leave=False):
+    for path in tqdm(
+        paths, desc="reading", unit="file", disable=len(paths) < 5, file=sys.stderr, leave=False
+    ):
         try:
             scores.append(as_score(path, key, form).replace(source=str(path)))
         except ScoreReadError as error:
@@ -123,7 +159,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _as_dict(views: Sequence[View], comparison: Comparison, copied: list | None, problems: list[str]) -> dict[str, Any]:
+def _as_dict(
+    views: Sequence[View], comparison: Comparison, copied: list | None, problems: list[str]
+) -> dict[str, Any]:
     pieces = [{"file": view.score.source, **describe(view)} for view in views]
     for piece, report in zip(pieces, copied or [], strict=False):
         piece["originality_report"] = report
@@ -136,11 +174,22 @@ def _as_text(views: Sequence[View], comparison: Comparison, copied: list | None)
         blocks.append(f"... and {len(views) - 3} more pieces (--json has them all)")
     if copied:
         lines = [
-            f"  {name_of(view.score)}: mean similarity {report['mean_similarity']:.3f}, highest {report['highest_similarity']:.3f} ({report['nearest']})"
+            f"  {name_of(view.score)}: mean similarity {report['mean_similarity']:.3f}, highest"
+            f" {report['highest_similarity']:.3f} ({report['nearest']})"
             for view, report in zip(views, copied, strict=True)
             if report["mean_similarity"] is not None
         ]
-        blocks.append("\n".join(["Originality report against the reference (windows of 16 beats, share of notes in common):", *lines]))
+        blocks.append(
+            "\n".join(
+                [
+                    (
+                        "Originality report against the reference (windows of 16 beats, share of notes in"
+                        " common):"
+                    ),
+                    *lines,
+                ]
+            )
+        )
     if len(views) > 1 or copied:
         blocks.append(comparison_table(comparison))
     return "\n\n".join(blocks)
@@ -148,7 +197,9 @@ def _as_text(views: Sequence[View], comparison: Comparison, copied: list | None)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m musical_metrics.cli`, the same command without the console script."""
-    parser = argparse.ArgumentParser(description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
     return run(parser.parse_args(argv))
 

@@ -1,4 +1,6 @@
-"""A set of pieces against Bach, or against another set: medians, AUCs, overlap, and a classifier two-sample test."""
+"""A set of pieces against Bach, or against another set: medians, AUCs, overlap, and a classifier
+two-sample test.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +26,24 @@ SCORED = np.array([metric.scored for metric in METRICS])
 
 
 def feature_rows(scores: Sequence[Score | View]) -> np.ndarray:
-    """All metrics of all pieces, shape `(pieces, metrics)` in the order of the catalogue; NaN where there is no value."""
+    """All metrics of all pieces, shape `(pieces, metrics)` in the order of the catalogue; NaN where there
+    is no value.
+    """
     return _rows([measure_all(score) for score in scores])
 
 
 def _rows(measured: Sequence[Mapping[str, Measure]]) -> np.ndarray:
-    rows = [[np.nan if (value := measures[name].value) is None else value for name in NAMES] for measures in measured]
+    rows = [
+        [np.nan if (value := measures[name].value) is None else value for name in NAMES]
+        for measures in measured
+    ]
     return np.array(rows, dtype=float).reshape(-1, len(NAMES))
 
 
 def auc(ours: np.ndarray, theirs: np.ndarray) -> Measure:
-    """`P(ours > theirs) + P(equal) / 2` over all pairs, NaN left out; 0.5 is blind, 0 and 1 are perfect (Mann and Whitney 1947)."""
+    """`P(ours > theirs) + P(equal) / 2` over all pairs, NaN left out; 0.5 is blind, 0 and 1 are perfect
+    (Mann and Whitney 1947).
+    """
     ours, theirs = ours[~np.isnan(ours)], theirs[~np.isnan(theirs)]
     if not len(ours) or not len(theirs):
         return nothing("one of the sets has no value")
@@ -52,7 +61,9 @@ def medians(rows: np.ndarray) -> dict[str, Measure]:
 
 
 def _fit_logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Ridge logistic regression by Newton's method, classes weighted alike; weights of shape `(features + 1,)`, the last the bias."""
+    """Ridge logistic regression by Newton's method, classes weighted alike; weights of shape `(features +
+    1,)`, the last the bias.
+    """
     x = np.column_stack([x, np.ones(len(x))])
     share = y.mean()
     weight = np.where(y, 0.5 / share, 0.5 / (1 - share))
@@ -96,13 +107,16 @@ def two_sample_auc(
     folds: int = 6,
     seed: int = 0,
 ) -> Measure:
-    """Classifier two-sample test: the cross-validated AUC of a logistic regression that tells the sets apart by the scored metrics.
+    """Classifier two-sample test: the cross-validated AUC of a logistic regression that tells the sets apart
+    by the scored metrics.
 
-    0.5 means that it cannot (the goal for generated music), 1 that it always can. Lopez-Paz and Oquab, ICLR 2017.
+    0.5 means that it cannot (the goal for generated music), 1 that it always can. Lopez-Paz and Oquab, ICLR
+    2017.
 
     Args:
         ours, theirs (arrays of shape `(n, metrics)`): from `feature_rows`.
-        our_groups, their_groups (sequences, *optional*): what must stay in one fold, such as key numbers, or the piece that a fake is
+        our_groups, their_groups (sequences, *optional*): what must stay in one fold, such as key numbers, or
+        the piece that a fake is
             made of; use the same labels in both sets where they belong together.
         folds (`int`), seed (`int`): how the groups are dealt out.
     """
@@ -124,11 +138,17 @@ def two_sample_auc(
             if value is not None:
                 found.append(value)
                 size.append(int((fold == k).sum()))
-    return Measure(float(np.average(found, weights=size))) if found else nothing("no fold holds pieces of both sets")
+    return (
+        Measure(float(np.average(found, weights=size)))
+        if found
+        else nothing("no fold holds pieces of both sets")
+    )
 
 
 def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
-    """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part lacks one of the sets."""
+    """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part
+    lacks one of the sets.
+    """
     if len(set(y[test])) < 2 or len(set(y[~test])) < 2:
         return None
     train_x, test_x = _prepare(x[~test], x[test])
@@ -138,7 +158,9 @@ def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One metric over two sets: medians, how many pieces have it, `P(ours > theirs)`, overlap area and divergence."""
+    """One metric over two sets: medians, how many pieces have it, `P(ours > theirs)`, overlap area and
+    divergence.
+    """
 
     median: float | None
     n: int
@@ -157,9 +179,8 @@ class Comparison:
         metrics (dict of `str` to `MetricComparison`): every metric of the catalogue.
         two_sample_auc (`float` or `None`), two_sample_reason (`str` or `None`): see `two_sample_auc`.
         score (`float` or `None`): median musical score of the pieces; scores (list): of each.
-        reference_score (`float` or `None`): median musical score of the reference: Bach's by cross-validation over key numbers.
-        reference (`str`): what the reference is.
-        pieces (`int`): how many.
+        reference_score (`float` or `None`): median musical score of the reference: Bach's by cross-validation
+        over key numbers. reference (`str`): what the reference is. pieces (`int`): how many.
     """
 
     metrics: dict[str, MetricComparison]
@@ -178,11 +199,16 @@ class Comparison:
 
 def row_measures(row: np.ndarray) -> dict[str, Measure]:
     """A row of features as measures."""
-    return {n: nothing("not defined for this piece") if np.isnan(x) else Measure(float(x)) for n, x in zip(NAMES, row, strict=True)}
+    return {
+        n: nothing("not defined for this piece") if np.isnan(x) else Measure(float(x))
+        for n, x in zip(NAMES, row, strict=True)
+    }
 
 
 def bach_scores(values: Table, form: str | None, length: str = WHOLE) -> np.ndarray:
-    """Bach's own musical scores: each movement against the bands of the movements of other key numbers; NaN where none, `(movements,)`."""
+    """Bach's own musical scores: each movement against the bands of the movements of other key numbers;
+    NaN where none, `(movements,)`.
+    """
     found = np.full(len(values.ids), np.nan)
     rows = values.rows(length)
     for number in np.unique(values.numbers):
@@ -207,12 +233,15 @@ def _bach_median(form: str | None, length: str) -> float | None:
     return _median(bach_scores(table(), form, length).tolist())
 
 
-def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | None = None, seed: int = 0) -> Comparison:
+def compare(
+    scores: Sequence[Score | View], reference: Sequence[Score | View] | None = None, seed: int = 0
+) -> Comparison:
     """Compare a set of pieces with Bach or with another set.
 
     Args:
         scores (sequence of `Score` or `View`): the pieces.
-        reference (sequence of `Score` or `View`, *optional*): the set to compare with; when not given, the held-out Bach movements of
+        reference (sequence of `Score` or `View`, *optional*): the set to compare with; when not given, the
+        held-out Bach movements of
             the shipped table, of the pieces' form (if they all have the same) and about their length.
         seed (`int`): deals the folds of the two-sample test.
     """
@@ -238,8 +267,14 @@ def compare(scores: Sequence[Score | View], reference: Sequence[Score | View] | 
     test = two_sample_auc(rows, theirs, None, groups, seed=seed)
     return Comparison(
         {name: _compare_metric(rows[:, i], theirs[:, i]) for i, name in enumerate(NAMES)},
-        test.value, test.reason, _median(values), values, reference_score, what, len(views),
-    )  # fmt: skip
+        test.value,
+        test.reason,
+        _median(values),
+        values,
+        reference_score,
+        what,
+        len(views),
+    )
 
 
 def _compare_metric(ours: np.ndarray, theirs: np.ndarray) -> MetricComparison:
@@ -257,5 +292,13 @@ def _compare_metric(ours: np.ndarray, theirs: np.ndarray) -> MetricComparison:
 
 
 __all__ = [
-    "Comparison", "MetricComparison", "auc", "bach_scores", "compare", "feature_rows", "medians", "row_measures", "two_sample_auc",
-]  # fmt: skip
+    "Comparison",
+    "MetricComparison",
+    "auc",
+    "bach_scores",
+    "compare",
+    "feature_rows",
+    "medians",
+    "row_measures",
+    "two_sample_auc",
+]

@@ -22,7 +22,8 @@ class Movement(NamedTuple):
 
 
 def read_corpus(folder: str | Path) -> list[Movement]:
-    """The train and validation movements of the Well-Tempered Clavier's folder (`catalogue.csv` and `notes/`), by id.
+    """The train and validation movements of the Well-Tempered Clavier's folder (`catalogue.csv` and
+    `notes/`), by id.
 
     Raises:
         ScoreReadError: if the folder holds no catalogue.
@@ -31,15 +32,23 @@ def read_corpus(folder: str | Path) -> list[Movement]:
 
     catalogue = Path(folder) / "catalogue.csv"
     if not catalogue.is_file():
-        raise ScoreReadError(f"{folder} holds no catalogue.csv: give the folder of the Well-Tempered Clavier's scores.")
+        raise ScoreReadError(
+            f"{folder} holds no catalogue.csv: give the folder of the Well-Tempered Clavier's scores."
+        )
     with open(catalogue, encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["note_table"] and row["split"] in ("train", "validation")]
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if row["note_table"] and row["split"] in ("train", "validation")
+        ]
     movements = []
     for row in sorted(rows, key=lambda row: row["id"]):
         path = Path(folder) / row["note_table"]
         if path.is_file():
             score = read_score(path, key=f"{row['tonic']} {row['mode']}", form=row["kind"])
-            movements.append(Movement(row["id"], int(row["number"]), row["split"], row["bwv"], int(row["book"]), score))
+            movements.append(
+                Movement(row["id"], int(row["number"]), row["split"], row["bwv"], int(row["book"]), score)
+            )
     return movements
 
 

@@ -17,7 +17,9 @@ TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}
 
 
 def voice_crossing(score: Score | View) -> Measure:
-    """Share of the sounding pairs of neighbouring voices, taken at every onset, in which the higher voice has the lower pitch."""
+    """Share of the sounding pairs of neighbouring voices, taken at every onset, in which the higher voice
+    has the lower pitch.
+    """
     view = as_view(score)
     if len(view.voices) < 2:
         return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
@@ -28,10 +30,12 @@ def voice_crossing(score: Score | View) -> Measure:
 
 
 def voice_overlap(score: Score | View) -> Measure:
-    """Share of the steps of neighbouring voices in which one moves past the pitch that the other has just left.
+    """Share of the steps of neighbouring voices in which one moves past the pitch that the other has just
+    left.
 
-    A step is two onsets running at which both voices sound; overlap is music21's `voiceOverlap` (the upper voice goes below
-    where the lower was, or the lower above where the upper was), counted where the new sonority does not also cross.
+    A step is two onsets running at which both voices sound; overlap is music21's `voiceOverlap` (the upper
+    voice goes below where the lower was, or the lower above where the upper was), counted where the new
+    sonority does not also cross.
     """
     view = as_view(score)
     if len(view.voices) < 2:
@@ -46,7 +50,9 @@ def voice_overlap(score: Score | View) -> Measure:
 
 
 def strong_pairs(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At the strong beats: rows of `lines` of both notes of each sounding pair `(p, 2)`, whether it is dissonant `(p,)`, and its beat."""
+    """At the strong beats: rows of `lines` of both notes of each sounding pair `(p, 2)`, whether it is
+    dissonant `(p,)`, and its beat.
+    """
     rows = view.sounding(view.strong_beats)
     pitches = view.pitches(rows)
     pairs, dissonant, beats = [], [], []
@@ -62,19 +68,26 @@ def strong_pairs(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def strong_dissonance(score: Score | View) -> Measure:
-    """Share of the strong beats with two voices or more on which a second, a seventh or a tritone sounds (compounds included)."""
+    """Share of the strong beats with two voices or more on which a second, a seventh or a tritone sounds
+    (compounds included).
+    """
     view = as_view(score)
     if len(view.voices) < 2:
         return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     _, dissonant, beats = strong_pairs(view)
-    return ratio(len(np.unique(beats[dissonant])), len(np.unique(beats)), "no two voices sound together on a strong beat")
+    return ratio(
+        len(np.unique(beats[dissonant])),
+        len(np.unique(beats)),
+        "no two voices sound together on a strong beat",
+    )
 
 
 def dissonance_treated(score: Score | View) -> Measure:
     """Share of the dissonant pairs on strong beats that counterpoint would allow.
 
-    A pair is treated if one of its notes is prepared (held over from before the beat, or a repetition of the voice's pitch)
-    or begins there by step (appoggiatura), and one of the two leaves by step (one or two semitones) or is held on.
+    A pair is treated if one of its notes is prepared (held over from before the beat, or a repetition of the
+    voice's pitch) or begins there by step (appoggiatura), and one of the two leaves by step (one or two
+    semitones) or is held on.
     """
     view = as_view(score)
     if len(view.voices) < 2:
@@ -89,11 +102,15 @@ def dissonance_treated(score: Score | View) -> Measure:
     prepared = held | (np.abs(moved[pairs]) <= 2)
     leaves = np.abs(moved[np.minimum(pairs, last) + 1])
     by_step = (leaves == 1) | (leaves == 2)
-    return ratio((prepared.any(axis=1) & by_step.any(axis=1)).sum(), len(pairs), "no dissonance falls on a strong beat")
+    return ratio(
+        (prepared.any(axis=1) & by_step.any(axis=1)).sum(), len(pairs), "no dissonance falls on a strong beat"
+    )
 
 
 def bass_and_final(view: View) -> tuple[int, np.ndarray]:
-    """Lowest pitch of the notes that sound to the end (within an eighth of it), and the pitches of all of them."""
+    """Lowest pitch of the notes that sound to the end (within an eighth of it), and the pitches of all of
+    them.
+    """
     ends = view.array[:, ONSET] + view.array[:, DURATION]
     final = view.array[ends > view.score.end - 12, PITCH]
     return int(final.min()), final
@@ -102,9 +119,9 @@ def bass_and_final(view: View) -> tuple[int, np.ndarray]:
 def final_cadence(score: Score | View) -> Measure:
     """How much the end is a full close in the declared key, 0 to 1: the mean of three questions.
 
-    The lowest final note is the tonic; every final note belongs to the tonic triad (a major third also in minor); the dominant
-    is the lowest note, or the leading note or the dominant sounds above the bass, at some onset of the two beats
-    (half notes) before the final sonority begins.
+    The lowest final note is the tonic; every final note belongs to the tonic triad (a major third also in
+    minor); the dominant is the lowest note, or the leading note or the dominant sounds above the bass, at
+    some onset of the two beats (half notes) before the final sonority begins.
     """
     view = as_view(score)
     if view.score.key is None:
@@ -123,4 +140,12 @@ def final_cadence(score: Score | View) -> Measure:
     return Measure(sum(map(bool, answers)) / 3)
 
 
-__all__ = ["DISSONANT", "bass_and_final", "dissonance_treated", "final_cadence", "strong_dissonance", "voice_crossing", "voice_overlap"]
+__all__ = [
+    "DISSONANT",
+    "bass_and_final",
+    "dissonance_treated",
+    "final_cadence",
+    "strong_dissonance",
+    "voice_crossing",
+    "voice_overlap",
+]

@@ -1,4 +1,6 @@
-"""What a metric must tell from Bach: shuffled and first-order Markov versions of a piece, rhythm and voices kept."""
+"""What a metric must tell from Bach: shuffled and first-order Markov versions of a piece, rhythm and
+voices kept.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def shuffled(score: Score, seed: int) -> Score:
 
 
 def markov(score: Score, seed: int) -> Score:
-    """The pitches of each voice drawn from the voice's own first-order Markov chain, from its own first pitch."""
+    """The pitches of each voice drawn from the voice's own first-order Markov chain, from its own first
+    pitch.
+    """
     rng = np.random.default_rng(seed)
     array = score.array.copy()
     for rows in _by_voice(score):

@@ -1,4 +1,6 @@
-"""The fugue: its subject, who states it, how it is answered, what is set against it, and how closely the entries follow."""
+"""The fugue: its subject, who states it, how it is answered, what is set against it, and how closely the
+entries follow.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ MIN_SUBJECT, MAX_SUBJECT = 4, 20  # notes
 SUBJECT_MATCH = 0.7  # share of a subject's steps that an entry must have
 # Entries follow in stretto when the next one begins before so much of the subject is over.
 STRETTO = 0.9
-# Steps of an answer that are compared with the subject's: where a tonal answer differs it does so in its head.
+# Steps of an answer that are compared with the subject's: where a tonal answer differs it does so in its
+# head.
 HEAD = 8
 # A countersubject has so many steps; it returns when so many of them come again.
 MIN_COUNTERSUBJECT, COUNTERSUBJECT_MATCH = 4, 0.6
@@ -25,8 +28,8 @@ class Subject:
     """The opening of a fugue: what the first voice plays alone, cut to at most `MAX_SUBJECT` notes.
 
     Attributes:
-        steps (integer array of shape `(notes - 1, 2)`): the interval in semitones and the time in ticks to the next note.
-        voice (`int`): the voice that begins.
+        steps (integer array of shape `(notes - 1, 2)`): the interval in semitones and the time in ticks to
+        the next note. voice (`int`): the voice that begins.
     """
 
     def __init__(self, steps: np.ndarray, voice: int):
@@ -60,8 +63,8 @@ def find_subject(view: View) -> Subject | str:
 def subject_matches(view: View, subject: Subject, at: np.ndarray) -> np.ndarray:
     """Share of the subject's steps that the line has from each row `at` of `lines`, shape `(len(at),)`.
 
-    A step matches if it takes the same time and its interval differs by two semitones at most in the same direction (a real
-    answer, or a tonal one, or the subject in the other mode).
+    A step matches if it takes the same time and its interval differs by two semitones at most in the same
+    direction (a real answer, or a tonal one, or the subject in the other mode).
     """
     lines, length = view.lines, len(subject.steps)
     rows = at[:, None] + np.arange(length)  # (a, length)
@@ -77,8 +80,8 @@ def subject_matches(view: View, subject: Subject, at: np.ndarray) -> np.ndarray:
 def subject_entries(score: Score | View) -> Measure:
     """Share of the voices that enter with the subject of the fugue: its first notes, at any pitch.
 
-    The first voice states it; each other voice counts if its first notes, or those of one of its first three phrases,
-    match (`subject_matches` of at least 0.7).
+    The first voice states it; each other voice counts if its first notes, or those of one of its first three
+    phrases, match (`subject_matches` of at least 0.7).
     """
     view = as_view(score)
     subject = find_subject(view)
@@ -89,7 +92,9 @@ def subject_entries(score: Score | View) -> Measure:
     after_rest[view.steps + 1] = False
     for voice, start, stop in zip(view.voices, view.starts, view.starts[1:], strict=False):
         begins = start + np.flatnonzero(after_rest[start:stop])[:3]
-        entered += bool(voice == subject.voice or (subject_matches(view, subject, begins) >= SUBJECT_MATCH).any())
+        entered += bool(
+            voice == subject.voice or (subject_matches(view, subject, begins) >= SUBJECT_MATCH).any()
+        )
     return Measure(entered / len(view.voices))
 
 
@@ -131,7 +136,9 @@ def stretti(score: Score | View) -> Measure:
 
 
 def tonal_answer(score: Score | View) -> Measure:
-    """1 if the second voice answers with the subject changed in its first eight steps (a tonal answer), 0 if it transposes it exactly."""
+    """1 if the second voice answers with the subject changed in its first eight steps (a tonal answer), 0
+    if it transposes it exactly.
+    """
     view = as_view(score)
     subject = find_subject(view)
     if isinstance(subject, str):
@@ -146,7 +153,9 @@ def tonal_answer(score: Score | View) -> Measure:
 
 
 def _steps_in(view: View, voice: int, start: int, length: int) -> set[tuple[int, int]]:
-    """What a voice does from a tick on: (ticks to there, degrees of the key from the note before) of every step within `length` ticks."""
+    """What a voice does from a tick on: (ticks to there, degrees of the key from the note before) of
+    every step within `length` ticks.
+    """
     line = view.lines[view.lines[:, VOICE] == voice]
     line = line[(line[:, ONSET] >= start) & (line[:, ONSET] <= start + length)]
     moved = np.diff(degrees(line[:, PITCH], view.score.key))
@@ -156,8 +165,8 @@ def _steps_in(view: View, voice: int, start: int, length: int) -> set[tuple[int,
 def countersubject_returns(score: Score | View) -> Measure:
     """Share of the later statements against which some voice plays the countersubject again.
 
-    The countersubject is what the first voice plays against the answer; it returns where six tenths of its steps (time from the
-    entry, degrees of the key) come again in a voice that does not state the subject.
+    The countersubject is what the first voice plays against the answer; it returns where six tenths of its
+    steps (time from the entry, degrees of the key) come again in a voice that does not state the subject.
     """
     view = as_view(score)
     subject = find_subject(view)
@@ -167,16 +176,31 @@ def countersubject_returns(score: Score | View) -> Measure:
     model = _steps_in(view, subject.voice, answered, subject.length)
     if len(model) < MIN_COUNTERSUBJECT:
         return nothing("too little is set against the answer to come back")
-    later = [row for row in statements(view, subject).tolist() if view.lines[row, ONSET] > answered + subject.length / 2]
+    later = [
+        row
+        for row in statements(view, subject).tolist()
+        if view.lines[row, ONSET] > answered + subject.length / 2
+    ]
     returned = 0
     for row in later:
         others = [int(voice) for voice in view.voices if voice != view.lines[row, VOICE]]
-        shared = [len(model & _steps_in(view, voice, int(view.lines[row, ONSET]), subject.length)) for voice in others]
+        shared = [
+            len(model & _steps_in(view, voice, int(view.lines[row, ONSET]), subject.length))
+            for voice in others
+        ]
         returned += max(shared, default=0) >= COUNTERSUBJECT_MATCH * len(model)
     return ratio(returned, len(later), "the subject is not stated again after the answer")
 
 
 __all__ = [
-    "Subject", "countersubject_returns", "entry_density", "find_subject", "statements", "stretti", "subject_entries",
-    "subject_matches", "subject_recurrence", "tonal_answer",
-]  # fmt: skip
+    "Subject",
+    "countersubject_returns",
+    "entry_density",
+    "find_subject",
+    "statements",
+    "stretti",
+    "subject_entries",
+    "subject_matches",
+    "subject_recurrence",
+    "tonal_answer",
+]

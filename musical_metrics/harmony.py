@@ -1,4 +1,6 @@
-"""How well chords explain what sounds: the mean share of each eighth that the best triad or seventh chord covers."""
+"""How well chords explain what sounds: the mean share of each eighth that the best triad or seventh chord
+covers.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,10 @@ from .measure import Measure, nothing
 from .seeds import NO_NOTES
 from .view import View, as_view
 
-SLICE = 12  # ticks: an eighth; of the lengths tried (an eighth to a whole note) the one that best tells Bach from Markov
-# Semitones above the root: major, minor and diminished triads, dominant, half-diminished and diminished sevenths.
+# ticks: an eighth; of the lengths tried (an eighth to a whole note) the one that best tells Bach from Markov
+SLICE = 12
+# Semitones above the root: major, minor and diminished triads, dominant, half-diminished and diminished
+# sevenths.
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 3, 6), (0, 4, 7, 10), (0, 3, 6, 10), (0, 3, 6, 9))
 
 
@@ -41,10 +45,11 @@ def slice_profiles(view: View) -> np.ndarray:
 
 
 def chord_fit(score: Score | View) -> Measure:
-    """Mean over the eighths with three pitch classes or more of the share of the sounding time that the best chord covers, 0 to 1.
+    """Mean over the eighths with three pitch classes or more of the share of the sounding time that the best
+    chord covers, 0 to 1.
 
-    The templates are triads and seventh chords on twelve roots; passing notes and suspensions lower the share, a random texture
-    more so.
+    The templates are triads and seventh chords on twelve roots; passing notes and suspensions lower the
+    share, a random texture more so.
     """
     view = as_view(score)
     if not len(view.array):

@@ -1,7 +1,8 @@
-"""Write a folder that can be pushed to the Hub as a metric Space: `python -m musical_metrics.hub_folder --out DIR`.
+"""Write a folder that can be pushed to the Hub as a metric Space: `python -m musical_metrics.hub_folder --out
+DIR`.
 
-The folder holds this package, flat, and the modules of `tokenization` that it needs, so that the metric loads from it (or from the
-Hub) with the packages of `requirements.txt` alone.
+The folder holds this package, flat, and the modules of `tokenization` that it needs, so that the metric loads
+from it (or from the Hub) with the packages of `requirements.txt` alone.
 """
 
 from __future__ import annotations
@@ -44,8 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tokenization.errors import MusicGPTError
 
     parser = argparse.ArgumentParser(prog="python -m musical_metrics.hub_folder", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; an earlier export is replaced")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder with other files in it, too; they stay")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write; an earlier export is replaced"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write into a folder with other files in it, too; they stay"
+    )
     given = parser.parse_args(argv)
     try:
         print(write_hub_folder(given.out, given.overwrite))

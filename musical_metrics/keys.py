@@ -1,4 +1,6 @@
-"""Keys over the piece: how it begins, what is foreign to the scale of the moment, the cadences inside, the chord at the end."""
+"""Keys over the piece: how it begins, what is foreign to the scale of the moment, the cadences inside,
+the chord at the end.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ NEAR = 48
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 9, 11))
 # Bars at the beginning and at the end in which a cadence is not one of those inside.
 EDGE_BARS = 2
-# Ticks before a cadence in which its dominant sounds: the bass in the last eighth, the leading note in the last quarter.
+# Ticks before a cadence in which its dominant sounds: the bass in the last eighth, the leading note in the
+# last quarter.
 _BASS_BEFORE, _CHORD_BEFORE = 12, 24
 
 
@@ -33,13 +36,17 @@ def _profiles() -> np.ndarray:
 
 
 _PROFILES = _profiles()
-_SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)])  # (36, 12)
+_SCALES = np.array(
+    [np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)]
+)  # (36, 12)
 
 
 def fitting_key(array: np.ndarray) -> int:
-    """The key whose profile correlates best with the sounding time of the pitch classes: 0-11 major from C, 12-23 minor.
+    """The key whose profile correlates best with the sounding time of the pitch classes: 0-11 major from C,
+    12-23 minor.
 
-    Krumhansl, *Cognitive Foundations of Musical Pitch* (1990), chapter 4. `array` holds notes as `Score.array` does.
+    Krumhansl, *Cognitive Foundations of Musical Pitch* (1990), chapter 4. `array` holds notes as
+    `Score.array` does.
     """
     weights = np.bincount(array[:, PITCH] % 12, weights=array[:, DURATION], minlength=12)
     return int((_PROFILES @ (weights - weights.mean())).argmax())
@@ -70,15 +77,17 @@ def opening_degree(score: Score | View) -> Measure:
 def foreign_notes(score: Score | View) -> Measure:
     """Share of the notes that are foreign to the scale of their surroundings.
 
-    Of the notes that begin within two quarters the 36 major, harmonic and melodic minor scales hold as many as they can; a note is
-    foreign that none of the best ones holds.
+    Of the notes that begin within two quarters the 36 major, harmonic and melodic minor scales hold as many
+    as they can; a note is foreign that none of the best ones holds.
     """
     array = as_view(score).array
     if not len(array):
         return nothing(NO_NOTES)
     onsets, classes = array[:, ONSET], array[:, PITCH] % 12
     # (n + 1, 12): how many notes of each class came before
-    before = np.concatenate([np.zeros((1, 12), dtype=np.int64), np.cumsum(np.eye(12, dtype=np.int64)[classes], axis=0)])
+    before = np.concatenate(
+        [np.zeros((1, 12), dtype=np.int64), np.cumsum(np.eye(12, dtype=np.int64)[classes], axis=0)]
+    )
     first = np.searchsorted(onsets, onsets - NEAR, side="left")
     stop = np.searchsorted(onsets, onsets + NEAR, side="right")
     held = (before[stop] - before[first]) @ _SCALES.T  # (n, 36)
@@ -88,10 +97,12 @@ def foreign_notes(score: Score | View) -> Measure:
 
 
 def cadences(view: View) -> np.ndarray:
-    """Ticks of the authentic cadences on strong beats, rising: the bass steps from the fifth of a chord to its root.
+    """Ticks of the authentic cadences on strong beats, rising: the bass steps from the fifth of a chord to
+    its root.
 
-    At the beat the bass strikes and all that sounds is a major or minor triad on it, the third included; in the eighth before the
-    lowest note is its fifth degree, and in the quarter before its leading note sounds. Cadences nearer than a half note count once.
+    At the beat the bass strikes and all that sounds is a major or minor triad on it, the third included; in
+    the eighth before the lowest note is its fifth degree, and in the quarter before its leading note sounds.
+    Cadences nearer than a half note count once.
     """
     array, ends = view.array, view.array[:, ONSET] + view.array[:, DURATION]
     found: list[int] = []
@@ -134,4 +145,12 @@ def final_triad(score: Score | View) -> Measure:
     return Measure(float(inside and bass % 12 == tonic))
 
 
-__all__ = ["cadences", "final_triad", "fitting_key", "foreign_notes", "inner_cadences", "opening_degree", "opening_in_key"]
+__all__ = [
+    "cadences",
+    "final_triad",
+    "fitting_key",
+    "foreign_notes",
+    "inner_cadences",
+    "opening_degree",
+    "opening_in_key",
+]

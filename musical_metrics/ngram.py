@@ -1,12 +1,15 @@
-"""An independent n-gram of the train split: how surprising the next interval and the next rhythm of each voice are.
+"""An independent n-gram of the train split: how surprising the next interval and the next rhythm of each
+voice are.
 
-Two interpolated Witten-Bell models (Witten and Bell 1991; as in Chen and Goodman 1999, section 2.5), each with contexts from
-none to long. Both are invariant under transposition and need no key:
+Two interpolated Witten-Bell models (Witten and Bell 1991; as in Chen and Goodman 1999, section 2.5), each
+with contexts from none to long. Both are invariant under transposition and need no key:
 
-- pitch: the melodic interval to the next note of a voice, given the two intervals before it, the strength of the beat, and how
-  the voice's last pitch stands to the lowest and the highest note known to sound (modulo 12). "Known" are the notes that began
-  earlier and the simultaneous ones of higher voices, so that the probabilities of all notes multiply to that of the pitches.
-- rhythm: the time from one note of a voice to its next, given the two times before it and the place in the quarter.
+- pitch: the melodic interval to the next note of a voice, given the two intervals before it, the strength of
+  the beat, and how the voice's last pitch stands to the lowest and the highest note known to sound (modulo
+  12). "Known" are the notes that began earlier and the simultaneous ones of higher voices, so that the
+  probabilities of all notes multiply to that of the pitches.
+- rhythm: the time from one note of a voice to its next, given the two times before it and the place in the
+  quarter.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ SYMBOLS = 32  # more than either alphabet
 
 
 class Events(NamedTuple):
-    """What one model predicts of one piece: symbols `(n,)` and the contexts of each, shortest first, `(n, levels)`."""
+    """What one model predicts of one piece: symbols `(n,)` and the contexts of each, shortest first, `(n,
+    levels)`.
+    """
 
     symbols: np.ndarray
     contexts: np.ndarray
@@ -48,12 +53,16 @@ def _before(values: np.ndarray, voices: np.ndarray, back: int, none: int) -> np.
 
 
 def _known_extremes(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest pitch known to sound when each note of `lines` begins (see above), `SILENT` where none: `(m,)` each."""
+    """Lowest and highest pitch known to sound when each note of `lines` begins (see above), `SILENT`
+    where none: `(m,)` each.
+    """
     at = np.searchsorted(view.times, view.lines[:, ONSET])
     column = np.searchsorted(view.voices, view.lines[:, VOICE])
     pitches = view.pitches(view.rows)[at]  # (m, v)
     order = np.arange(len(view.voices))
-    known = (pitches != SILENT) & ((order < column[:, None]) | ((order > column[:, None]) & ~view.attacks[at]))
+    known = (pitches != SILENT) & (
+        (order < column[:, None]) | ((order > column[:, None]) & ~view.attacks[at])
+    )
     lowest = np.where(known, pitches, 999).min(axis=1, initial=999)
     highest = np.where(known, pitches, SILENT).max(axis=1, initial=SILENT)
     return np.where(lowest == 999, SILENT, lowest), highest
@@ -69,13 +78,16 @@ def beat_strength(onsets: np.ndarray) -> np.ndarray:
     return np.where(onsets % 24 == 0, 2, np.where(onsets % 12 == 0, 1, 0))
 
 
-def pitch_contexts(one: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray, beat: np.ndarray) -> np.ndarray:
+def pitch_contexts(
+    one: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray, beat: np.ndarray
+) -> np.ndarray:
     """The contexts of a pitch, shortest first, `(n, 5)`.
 
     Args:
-        one, two (arrays of shape `(n,)`): symbols of the voice's last interval and of the one before it, `NO_INTERVAL` where there is none.
-        low, high (arrays of shape `(n,)`): how the voice's last pitch stands to the lowest and the highest note known to sound, modulo 12; `NOBODY`.
-        beat (array of shape `(n,)`): see `beat_strength`.
+        one, two (arrays of shape `(n,)`): symbols of the voice's last interval and of the one before it,
+        `NO_INTERVAL` where there is none. low, high (arrays of shape `(n,)`): how the voice's last pitch
+        stands to the lowest and the highest note known to sound, modulo 12; `NOBODY`. beat (array of shape
+        `(n,)`): see `beat_strength`.
     """
     c1 = one * 3 + beat
     c2 = one * 13 + low
@@ -122,7 +134,8 @@ class NGram:
     """Counts of one model, one table a level.
 
     Args:
-        tables (sequence of `(contexts, sizes, symbols, counts)`): for each level the contexts in rising order, how many symbols
+        tables (sequence of `(contexts, sizes, symbols, counts)`): for each level the contexts in rising
+        order, how many symbols
             follow each, and, context by context, the symbols in rising order and how often each was seen.
         alphabet (`int`): number of symbols, for the uniform distribution below the shortest context.
     """
@@ -146,14 +159,21 @@ class NGram:
         for level in range(contexts.shape[1]):
             pairs, counts = np.unique(contexts[:, level] * SYMBOLS + symbols, return_counts=True)
             keys, sizes = np.unique(pairs // SYMBOLS, return_counts=True)
-            tables.append((keys.astype(np.uint32), sizes.astype(np.uint8), (pairs % SYMBOLS).astype(np.uint8), counts.astype(np.uint32)))
+            tables.append(
+                (
+                    keys.astype(np.uint32),
+                    sizes.astype(np.uint8),
+                    (pairs % SYMBOLS).astype(np.uint8),
+                    counts.astype(np.uint32),
+                )
+            )
         return cls(tables, alphabet)
 
     def log_probabilities(self, events: Events) -> np.ndarray:
         """Natural logarithm of the probability of each symbol in its context, shape `(n,)`.
 
-        `p_k = (c(context, symbol) + T p_{k-1}) / (c(context) + T)` with T the number of different symbols seen in the context;
-        below the shortest context p is uniform.
+        `p_k = (c(context, symbol) + T p_{k-1}) / (c(context) + T)` with T the number of different symbols
+        seen in the context; below the shortest context p is uniform.
         """
         p = np.full(len(events.symbols), 1.0 / self.alphabet)
         for level, (contexts, sizes, totals, pairs, counts) in enumerate(self._levels):
@@ -169,7 +189,11 @@ class NGram:
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """The tables by name, for `npz`."""
         names = ("contexts", "sizes", "symbols", "counts")
-        return {f"{prefix}_{i}_{name}": part for i, table in enumerate(self.tables) for name, part in zip(names, table, strict=True)}
+        return {
+            f"{prefix}_{i}_{name}": part
+            for i, table in enumerate(self.tables)
+            for name, part in zip(names, table, strict=True)
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str, alphabet: int) -> NGram:
@@ -189,12 +213,15 @@ class Models(NamedTuple):
 def fit(views: Sequence[View]) -> Models:
     """Count both models on some pieces."""
     return Models(
-        NGram.count([pitch_events(v) for v in views], NO_INTERVAL), NGram.count([rhythm_events(v) for v in views], NO_TIME)
+        NGram.count([pitch_events(v) for v in views], NO_INTERVAL),
+        NGram.count([rhythm_events(v) for v in views], NO_TIME),
     )
 
 
 def _nll(model: NGram, events: Events) -> Measure:
-    return Measure(float(-model.log_probabilities(events).mean())) if len(events.symbols) else nothing(NO_STEPS)
+    return (
+        Measure(float(-model.log_probabilities(events).mean())) if len(events.symbols) else nothing(NO_STEPS)
+    )
 
 
 def pitch_nll(score: Score | View, models: Models | None = None) -> Measure:
@@ -219,5 +246,15 @@ def _shipped() -> Models:
 
 
 __all__ = [
-    "Events", "Models", "NGram", "beat_strength", "fit", "interval_class", "pitch_contexts", "pitch_events", "pitch_nll", "rhythm_events", "rhythm_nll",
-]  # fmt: skip
+    "Events",
+    "Models",
+    "NGram",
+    "beat_strength",
+    "fit",
+    "interval_class",
+    "pitch_contexts",
+    "pitch_events",
+    "pitch_nll",
+    "rhythm_events",
+    "rhythm_nll",
+]

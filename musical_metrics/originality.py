@@ -2,12 +2,14 @@
 
 Two ways, because the scores of the train split are not shipped:
 
-- by the shipped index (`nearest_passage`, `longest_run`, `passage_similarity`): hashes of windows of nine notes of one voice,
-  each reduced to its intervals and the ratios of its times, so that transposition and tempo do not matter. One window in five
-  is kept, chosen by its own hash (as in winnowing: Schleimer, Wilkerson and Aiken, SIGMOD 2003): a copied run is found however it
-  is cut, its length is known within a few notes, and the index does not hold enough to rebuild a voice.
-- exactly, on scores at hand: the longest run with every window (`Runs`), and (`cardinality_score`, `originality_report`) Yin, Reuben, Stepney and Collins, the originality
-  report with the cardinality score (SN Computer Science 3, 2022, doi 10.1007/s42979-022-01220-y), with pitch in semitones.
+- by the shipped index (`nearest_passage`, `longest_run`, `passage_similarity`): hashes of windows of nine
+  notes of one voice, each reduced to its intervals and the ratios of its times, so that transposition and
+  tempo do not matter. One window in five is kept, chosen by its own hash (as in winnowing: Schleimer,
+  Wilkerson and Aiken, SIGMOD 2003): a copied run is found however it is cut, its length is known within a few
+  notes, and the index does not hold enough to rebuild a voice.
+- exactly, on scores at hand: the longest run with every window (`Runs`), and (`cardinality_score`,
+  `originality_report`) Yin, Reuben, Stepney and Collins, the originality report with the cardinality score
+  (SN Computer Science 3, 2022, doi 10.1007/s42979-022-01220-y), with pitch in semitones.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Windows(NamedTuple):
-    """The kept windows of a piece: hash, tick of the first note, row of the first note in `View.lines`, all `(w,)`."""
+    """The kept windows of a piece: hash, tick of the first note, row of the first note in `View.lines`,
+    all `(w,)`.
+    """
 
     hashes: np.ndarray
     onsets: np.ndarray
@@ -45,7 +49,9 @@ def kept_windows(view: View) -> Windows:
     lines = view.lines
     if len(lines) <= STEPS:
         return Windows(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    pitches, onsets = (sliding_window_view(lines[:, column], STEPS + 1) for column in (PITCH, ONSET))  # (m,) -> (windows, notes)
+    pitches, onsets = (
+        sliding_window_view(lines[:, column], STEPS + 1) for column in (PITCH, ONSET)
+    )  # (m,) -> (windows, notes)
     hashes, kept = window_hashes(pitches, onsets)
     whole = sliding_window_view(view.same_voice, STEPS).all(axis=1)
     rows = np.flatnonzero(whole & kept)
@@ -56,12 +62,15 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
     """Hashes of windows of `STEPS + 1` notes of a voice, and which of them an index keeps.
 
     Args:
-        pitches, onsets (integer arrays of shape `(..., STEPS + 1)`): of the notes, in rising order of the onsets.
+        pitches, onsets (integer arrays of shape `(..., STEPS + 1)`): of the notes, in rising order of the
+        onsets.
 
     Returns:
         hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
     """
-    ratios = np.where(np.arange(STEPS) > 0, _ratios(onsets) + 512, 0)  # the first step of a window has no time before it
+    ratios = np.where(
+        np.arange(STEPS) > 0, _ratios(onsets) + 512, 0
+    )  # the first step of a window has no time before it
     symbols = (np.diff(pitches) + 128) * 1024 + ratios
     value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
     with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns
@@ -72,7 +81,9 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _ratios(onsets: np.ndarray) -> np.ndarray:
-    """Time to the next note against the time before it, in twelfths of an octave, of notes `(..., notes)`: `(..., notes - 1)`, first 0."""
+    """Time to the next note against the time before it, in twelfths of an octave, of notes `(...,
+    notes)`: `(..., notes - 1)`, first 0.
+    """
     log = np.log2(np.maximum(np.diff(onsets), 1))
     ratios = np.zeros(log.shape, dtype=np.int64)
     ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)
@@ -103,14 +114,20 @@ class Index:
 
     @classmethod
     def build(cls, views: Sequence[View], table: Sequence[Piece]) -> Index:
-        """Index some pieces. The bar is that of the window's first note, 1 for the first whole bar (0 for a pickup)."""
+        """Index some pieces. The bar is that of the window's first note, 1 for the first whole bar (0 for
+        a pickup).
+        """
         parts = []
         for i, view in enumerate(views):
             windows = kept_windows(view)
-            bars = np.searchsorted(view.bar_lines, windows.onsets, side="right") - (1 if view.score.pickup else 0)
+            bars = np.searchsorted(view.bar_lines, windows.onsets, side="right") - (
+                1 if view.score.pickup else 0
+            )
             parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
         rows = np.unique(np.concatenate(parts), axis=0)
-        return cls(rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table)
+        return cls(
+            rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table
+        )
 
     def without(self, number: int) -> Index:
         """The index without the pieces of one key number, for held-out values."""
@@ -119,7 +136,9 @@ class Index:
         return Index(self.hashes[keep], self.pieces[keep], self.bars[keep], self.table)
 
     def hits(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the asked hashes were found where: indices into `hashes` and places (`piece * BARS + bar`), both `(hits,)`."""
+        """Which of the asked hashes were found where: indices into `hashes` and places (`piece * BARS +
+        bar`), both `(hits,)`.
+        """
         start = np.searchsorted(self.hashes, hashes)
         size = np.searchsorted(self.hashes, hashes, side="right") - start
         asked = np.repeat(np.arange(len(hashes)), size)
@@ -143,7 +162,10 @@ class Passage(NamedTuple):
     voice: int
 
     def __str__(self) -> str:
-        return f"{self.notes} notes of {self.name}, bar {self.bar} (here bar {self.own_bar}, voice {self.voice + 1})"
+        return (
+            f"{self.notes} notes of {self.name}, bar {self.bar} (here bar {self.own_bar}, voice"
+            f" {self.voice + 1})"
+        )
 
 
 def nearest_passage(score: Score | View, index: Index | None = None) -> Passage | str:
@@ -180,7 +202,8 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
     if not best[0]:
         return f"no run of {STEPS + 1} notes is shared with the train split"
     length, row, place = best
-    # `place` is where the run's last window was found; its first was found as many bars earlier as the run is long here.
+    # `place` is where the run's last window was found; its first was found as many bars earlier as the run is
+    # long here.
     onset, arrived = int(view.lines[row, ONSET]), int(view.lines[row + length - 1, ONSET])
     piece = index.table[place // BARS]
     own = int(np.searchsorted(view.bar_lines, onset, side="right")) - (1 if view.score.pickup else 0)
@@ -189,7 +212,9 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
 
 
 def longest_run(score: Score | View, index: Index | None = None) -> Measure:
-    """Notes of the longest run shared with the train split (`nearest_passage`); 8, the most that goes unseen, when there is none."""
+    """Notes of the longest run shared with the train split (`nearest_passage`); 8, the most that goes
+    unseen, when there is none.
+    """
     passage = nearest_passage(score, index)
     if isinstance(passage, str):
         return nothing(passage) if passage == TOO_SHORT else Measure(float(STEPS))
@@ -197,7 +222,9 @@ def longest_run(score: Score | View, index: Index | None = None) -> Measure:
 
 
 class Likeness(NamedTuple):
-    """How much of one window of 16 beats stands in one passage of the train split: share 0 to 1, and where."""
+    """How much of one window of 16 beats stands in one passage of the train split: share 0 to 1, and
+    where.
+    """
 
     onset: int
     share: float
@@ -206,7 +233,9 @@ class Likeness(NamedTuple):
 
 
 def passage_likeness(score: Score | View, index: Index | None = None) -> list[Likeness]:
-    """For each window of 16 beats, every 8: the largest share of its hashed windows that one Bach passage of 16 beats holds."""
+    """For each window of 16 beats, every 8: the largest share of its hashed windows that one Bach passage
+    of 16 beats holds.
+    """
     view, index = as_view(score), index or _shipped()
     windows = kept_windows(view)
     asked, places = index.hits(windows.hashes)
@@ -219,7 +248,9 @@ def passage_likeness(score: Score | View, index: Index | None = None) -> list[Li
             continue
         hit = inside[asked]
         # Distinct (place, window) pairs: a window may stand twice in one bar.
-        pairs = np.unique(places[hit] * len(inside) + asked[hit]) if hit.any() else np.zeros(0, dtype=np.int64)
+        pairs = (
+            np.unique(places[hit] * len(inside) + asked[hit]) if hit.any() else np.zeros(0, dtype=np.int64)
+        )
         where = pairs // max(1, len(inside))
         if not len(where):
             found.append(Likeness(start, 0.0, "", 0))
@@ -228,18 +259,27 @@ def passage_likeness(score: Score | View, index: Index | None = None) -> list[Li
         count = until - np.arange(len(where))
         best = int(count.argmax())
         held = len(np.unique(pairs[best : until[best]] % len(inside)))
-        found.append(Likeness(start, held / total, index.table[where[best] // BARS].name, int(where[best] % BARS)))
+        found.append(
+            Likeness(start, held / total, index.table[where[best] // BARS].name, int(where[best] % BARS))
+        )
     return found
 
 
 def passage_similarity(score: Score | View, index: Index | None = None) -> Measure:
-    """Mean of `passage_likeness` over the windows: the shipped stand-in for the similarity of the originality report."""
+    """Mean of `passage_likeness` over the windows: the shipped stand-in for the similarity of the
+    originality report.
+    """
     shares = [likeness.share for likeness in passage_likeness(score, index)]
-    return Measure(float(np.mean(shares))) if shares else nothing("no window of 16 beats has four hashed windows")
+    return (
+        Measure(float(np.mean(shares)))
+        if shares
+        else nothing("no window of 16 beats has four hashed windows")
+    )
 
 
 def cardinality_score(points: np.ndarray, others: np.ndarray) -> float:
-    """`max over v of |P and (Q + v)| / max(|P|, |Q|)`: the share of points that one translation brings together.
+    """`max over v of |P and (Q + v)| / max(|P|, |Q|)`: the share of points that one translation brings
+    together.
 
     Args:
         points, others (integer arrays of shape `(n, 2)`): onset in ticks and pitch, no point twice.
@@ -262,9 +302,11 @@ def _point_windows(score: Score) -> list[tuple[int, np.ndarray]]:
 
 
 def originality_report(score: Score, corpus: Sequence[Score]) -> list[Likeness]:
-    """The exact report: for each window of 16 beats, every 8, the highest cardinality score against the corpus, and where.
+    """The exact report: for each window of 16 beats, every 8, the highest cardinality score against the
+    corpus, and where.
 
-    Originality is 1 minus the mean of the shares. Cost: one sort of `n * m` differences for each pair of windows.
+    Originality is 1 minus the mean of the shares. Cost: one sort of `n * m` differences for each pair of
+    windows.
     """
     theirs = [(piece, start, points) for piece in corpus for start, points in _point_windows(piece)]
     found = []
@@ -276,14 +318,17 @@ def originality_report(score: Score, corpus: Sequence[Score]) -> list[Likeness]:
                 continue
             share = cardinality_score(points, others)
             if share > best.share:
-                bar = int(np.searchsorted(piece.bar_lines(), other_start, side="right")) - (1 if piece.pickup else 0)
+                bar = int(np.searchsorted(piece.bar_lines(), other_start, side="right")) - (
+                    1 if piece.pickup else 0
+                )
                 best = Likeness(start, share, piece.title or piece.source or "?", bar)
         found.append(best)
     return found
 
 
 class Runs:
-    """Every step of every voice of some pieces, to look runs up exactly; as in the index, at any pitch and speed.
+    """Every step of every voice of some pieces, to look runs up exactly; as in the index, at any pitch and
+    speed.
 
     Args:
         scores (sequence of `Score` or `View`): the pieces.
@@ -291,8 +336,14 @@ class Runs:
     """
 
     def __init__(self, scores: Sequence[Score | View], groups: Sequence[int]):
-        self._lines = [(line, 1 << group) for score, group in zip(scores, groups, strict=True) for line in _steps(as_view(score))]
-        self._known: dict[int, dict[bytes, int]] = {}  # number of steps -> the steps -> in which groups they are, a bit each
+        self._lines = [
+            (line, 1 << group)
+            for score, group in zip(scores, groups, strict=True)
+            for line in _steps(as_view(score))
+        ]
+        self._known: dict[
+            int, dict[bytes, int]
+        ] = {}  # number of steps -> the steps -> in which groups they are, a bit each
 
     def longest(self, score: Score | View, without: int | None = None) -> int:
         """Notes of the longest run of a voice that also stands in a voice of these pieces, 0 or at least 2.
@@ -303,7 +354,9 @@ class Runs:
         """
         lines, others = _steps(as_view(score)), ~(0 if without is None else 1 << without)
         length = 0
-        while any(self._groups(length + 1).get(run, 0) & others for line in lines for run in _runs(line, length + 1)):
+        while any(
+            self._groups(length + 1).get(run, 0) & others for line in lines for run in _runs(line, length + 1)
+        ):
             length += 1
         return length + 1 if length else 0
 
@@ -338,6 +391,17 @@ def _shipped() -> Index:
 
 
 __all__ = [
-    "Index", "Likeness", "Passage", "Piece", "Runs", "cardinality_score", "kept_windows", "longest_run", "nearest_passage",
-    "originality_report", "passage_likeness", "passage_similarity", "window_hashes",
-]  # fmt: skip
+    "Index",
+    "Likeness",
+    "Passage",
+    "Piece",
+    "Runs",
+    "cardinality_score",
+    "kept_windows",
+    "longest_run",
+    "nearest_passage",
+    "originality_report",
+    "passage_likeness",
+    "passage_similarity",
+    "window_hashes",
+]

@@ -1,4 +1,6 @@
-"""From what a user has (a path, token ids, a dict) to `Score`s, and from a set of pieces to one dictionary of results."""
+"""From what a user has (a path, token ids, a dict) to `Score`s, and from a set of pieces to one
+dictionary of results.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from .score import musical_score
 from .view import View
 
 ACCEPTED = (
-    "a piece is the path of a MIDI, MusicXML or note-table file, the token ids of a piece (a list of whole numbers from 0 to "
-    f"{VOCAB_SIZE - 1}), a Score, or the dict that Score.to_dict() gives"
+    "a piece is the path of a MIDI, MusicXML or note-table file, the token ids of a piece (a list of whole"
+    f" numbers from 0 to {VOCAB_SIZE - 1}), a Score, or the dict that Score.to_dict() gives"
 )
 
 
@@ -32,7 +34,8 @@ def as_score(piece: Any, key: str | None = None, form: str | None = None) -> Sco
 
     Args:
         piece (`Score`, `dict`, path, sequence of token ids, or the JSON text of a dict or of ids): the piece.
-        key (`str`, *optional*), form (`str`, *optional*): what it is meant to be, instead of what it declares.
+        key (`str`, *optional*), form (`str`, *optional*): what it is meant to be, instead of what it
+        declares.
 
     Raises:
         PredictionError: if it is none of these.
@@ -66,7 +69,11 @@ def as_text(piece: Any) -> str:
     try:
         return json.dumps(piece if isinstance(piece, Mapping) else _ids(piece))
     except (TypeError, ValueError) as error:
-        raise error if isinstance(error, PredictionError) else PredictionError(f"Not a score's dict ({error}); {ACCEPTED}.") from error
+        raise (
+            error
+            if isinstance(error, PredictionError)
+            else PredictionError(f"Not a score's dict ({error}); {ACCEPTED}.")
+        ) from error
 
 
 def as_texts(pieces: Any, what: str = "predictions") -> list[str]:
@@ -110,7 +117,9 @@ def _parsed(piece: Any) -> Any:
     try:
         return json.loads(piece)
     except json.JSONDecodeError as error:
-        raise PredictionError(f"{piece[:40]!r} begins like JSON but is none ({error}); {ACCEPTED}.") from error
+        raise PredictionError(
+            f"{piece[:40]!r} begins like JSON but is none ({error}); {ACCEPTED}."
+        ) from error
 
 
 def _from_dict(data: Mapping) -> Score:
@@ -124,10 +133,16 @@ def _ids(ids: Any) -> list[int]:
     """Token ids as whole numbers in range; arrays and tensors of one dimension are read too."""
     ids = ids.tolist() if hasattr(ids, "tolist") else ids
     if isinstance(ids, str | bytes | bytearray) or not isinstance(ids, Iterable):
-        hint = "; the ids of one piece stand in a list of their own: [[1, 5, ...]]" if isinstance(ids, int) else ""
+        hint = (
+            "; the ids of one piece stand in a list of their own: [[1, 5, ...]]"
+            if isinstance(ids, int)
+            else ""
+        )
         raise PredictionError(f"{_kind(ids)} is no piece{hint}: {ACCEPTED}.")
     ids = [item.item() if hasattr(item, "item") else item for item in ids]
-    wrong = next((i for i in ids if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < VOCAB_SIZE), ids)
+    wrong = next(
+        (i for i in ids if not isinstance(i, int) or isinstance(i, bool) or not 0 <= i < VOCAB_SIZE), ids
+    )
     if wrong is not ids or not ids:
         raise PredictionError(f"{_kind(wrong) if ids else 'An empty list'} is no token id: {ACCEPTED}.")
     return ids
@@ -158,11 +173,19 @@ def describe(view: View) -> dict[str, Any]:
 
 
 def report(
-    predictions: Sequence[Any], references: Sequence[Any] | None = None, key: str | None = None, form: str | None = None, seed: int = 0
+    predictions: Sequence[Any],
+    references: Sequence[Any] | None = None,
+    key: str | None = None,
+    form: str | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """All results of a set of pieces; what `evaluate`'s `compute` returns (see its description)."""
     views = [View(as_score(piece, key, form)) for piece in as_texts(predictions)]
-    others = None if references is None else [View(as_score(piece)) for piece in as_texts(references, "references")]
+    others = (
+        None
+        if references is None
+        else [View(as_score(piece)) for piece in as_texts(references, "references")]
+    )
     comparison = compare(views, others, seed=seed)
     return {
         "musical_score": comparison.score,

@@ -15,7 +15,8 @@ KEYBOARD = (36, 84)  # C2 and C6, between which most of the Well-Tempered Clavie
 
 
 def narrowest_hands(pitches: np.ndarray) -> int:
-    """Semitones that the wider hand spans when two hands share notes that sound together, the lower ones left, as well as can be.
+    """Semitones that the wider hand spans when two hands share notes that sound together, the lower ones
+    left, as well as can be.
 
     Args:
         pitches (integer array of shape `(notes,)`): rising, at least one.
@@ -28,8 +29,9 @@ def narrowest_hands(pitches: np.ndarray) -> int:
 def wide_hands(score: Score | View, held: bool = False) -> Measure:
     """Share of the moments at which notes begin where a hand must strike more than a major tenth at once.
 
-    Staves and fingerings are not asked: at each moment the notes are shared out between two hands so that the wider one is as narrow as
-    can be. So this is a least: what it counts no dealing of the notes makes playable without a roll.
+    Staves and fingerings are not asked: at each moment the notes are shared out between two hands so that the
+    wider one is as narrow as can be. So this is a least: what it counts no dealing of the notes makes
+    playable without a roll.
 
     Args:
         score (`Score` or `View`): the piece.

@@ -19,7 +19,9 @@ REACH = 4.0  # band widths shown on either side; what lies farther stands at the
 
 def _places(values: np.ndarray, band: Any, resolution: float) -> np.ndarray:
     """Signed distances from Bach's median in units of the band's half on that side, cut at `REACH`."""
-    signed = [np.sign(v - band.median) * band.distance(float(v), resolution) for v in values if not np.isnan(v)]
+    signed = [
+        np.sign(v - band.median) * band.distance(float(v), resolution) for v in values if not np.isnan(v)
+    ]
     return np.clip(np.array(signed, dtype=float), -REACH, REACH)
 
 
@@ -27,7 +29,8 @@ def draw(views: Sequence[View]) -> Any:
     """The figure (`matplotlib.figure.Figure`).
 
     Args:
-        views (sequence of `View`): at least one piece; the first one's form and length choose the movements of Bach.
+        views (sequence of `View`): at least one piece; the first one's form and length choose the movements
+        of Bach.
     """
     from matplotlib.figure import Figure
 
@@ -44,11 +47,30 @@ def draw(views: Sequence[View]) -> Any:
     for y, metric in enumerate(metrics):
         band = reference[metric.name]
         theirs = _places(rows[keep, bach.names.index(metric.name)], band, metric.resolution)
-        axes.scatter(theirs, y + rng.uniform(-0.2, 0.2, len(theirs)), s=5, color="#7f8fa0", alpha=0.6, linewidths=0, zorder=1)
+        axes.scatter(
+            theirs,
+            y + rng.uniform(-0.2, 0.2, len(theirs)),
+            s=5,
+            color="#7f8fa0",
+            alpha=0.6,
+            linewidths=0,
+            zorder=1,
+        )
         found = [m[metric.name].value for m in measured]
-        ours = _places(np.array([np.nan if v is None else v for v in found], dtype=float), band, metric.resolution)
+        ours = _places(
+            np.array([np.nan if v is None else v for v in found], dtype=float), band, metric.resolution
+        )
         colours = ["#c0392b" if abs(place) > 1 else "#1b5e20" for place in ours]
-        axes.scatter(ours, np.full(len(ours), y), s=42, marker="D", c=colours, edgecolors="white", linewidths=0.6, zorder=2)
+        axes.scatter(
+            ours,
+            np.full(len(ours), y),
+            s=42,
+            marker="D",
+            c=colours,
+            edgecolors="white",
+            linewidths=0.6,
+            zorder=2,
+        )
     axes.set_yticks(range(len(metrics)), [metric.title for metric in metrics], fontsize=8)
     axes.set(xlim=(-REACH - 0.2, REACH + 0.2), ylim=(len(metrics) - 0.4, -0.6))
     axes.set_xlabel("distance from Bach's median (0) in units of Bach's band (±1); green inside, red outside")

@@ -1,4 +1,6 @@
-"""What comes back: patterns that return far apart, bars in sequence, a figure that is kept, bars in which nothing moves."""
+"""What comes back: patterns that return far apart, bars in sequence, a figure that is kept, bars in which
+nothing moves.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,20 @@ _DEGREES = {
 
 
 def degrees(pitches: np.ndarray, key: Key | None) -> np.ndarray:
-    """Steps of the key's scale from its tonic at MIDI 0 upwards; a chromatic note shares the degree that it alters. C major without a key."""
+    """Steps of the key's scale from its tonic at MIDI 0 upwards; a chromatic note shares the degree that
+    it alters. C major without a key.
+    """
     tonic, mode = (key.pitch_class, key.mode) if key else (0, "major")
     octave, place = np.divmod(pitches - tonic, 12)
     return 7 * octave + _DEGREES[mode][place]
 
 
 def recurring_patterns(score: Score | View) -> Measure:
-    """Share of the patterns of seven steps in a line that come back more than eight bars away, before or after, in any voice.
+    """Share of the patterns of seven steps in a line that come back more than eight bars away, before or
+    after, in any voice.
 
-    A step is the interval in semitones and the time to the next note; so a transposed return counts, one in other degrees does not.
+    A step is the interval in semitones and the time to the next note; so a transposed return counts, one in
+    other degrees does not.
     """
     view = as_view(score)
     lines = view.lines
@@ -55,7 +61,9 @@ def recurring_patterns(score: Score | View) -> Measure:
 def _bar_notes(view: View) -> list[dict[tuple[int, int], int]]:
     """Of each bar its notes: (ticks from the bar line, voice) -> pitch."""
     bars: list[dict[tuple[int, int], int]] = [{} for _ in range(len(view.bar_lines) - 1)]
-    for bar, place, note in zip(view.bar_of_note.tolist(), view.place_of_note.tolist(), view.array.tolist(), strict=True):
+    for bar, place, note in zip(
+        view.bar_of_note.tolist(), view.place_of_note.tolist(), view.array.tolist(), strict=True
+    ):
         bars[bar][place, note[VOICE]] = note[PITCH]
     return bars
 
@@ -63,8 +71,9 @@ def _bar_notes(view: View) -> list[dict[tuple[int, int], int]]:
 def bars_in_sequence(score: Score | View) -> Measure:
     """Share of the bars, from the second on, that are the bar before moved up or down.
 
-    Four fifths of the notes of both stand at the same places in the same voices, and four fifths of these have moved by the same
-    interval, give or take the semitone by which steps of a scale differ; an interval of 0 is a repetition, not a sequence.
+    Four fifths of the notes of both stand at the same places in the same voices, and four fifths of these
+    have moved by the same interval, give or take the semitone by which steps of a scale differ; an interval
+    of 0 is a repetition, not a sequence.
     """
     view = as_view(score)
     if not len(view.array) or len(view.bar_lines) < 3:
@@ -83,9 +92,11 @@ def bars_in_sequence(score: Score | View) -> Measure:
 
 
 def figure_kept(score: Score | View) -> Measure:
-    """Mean likeness of neighbouring bars in figure, whatever the harmony: shared over all (place in the bar, steps of the scale to there).
+    """Mean likeness of neighbouring bars in figure, whatever the harmony: shared over all (place in the bar,
+    steps of the scale to there).
 
-    Steps are those of each voice from its note before within the bar, in degrees of the declared key (Jaccard index, 0 to 1).
+    Steps are those of each voice from its note before within the bar, in degrees of the declared key (Jaccard
+    index, 0 to 1).
     """
     view = as_view(score)
     lines = view.lines
@@ -106,7 +117,9 @@ def static_bars(score: Score | View) -> Measure:
     view = as_view(score)
     lines = view.lines
     bar = np.searchsorted(view.bar_lines, lines[:, ONSET], side="right") - 1
-    inside = np.flatnonzero(view.same_voice & (np.diff(bar) == 0)) if len(lines) else np.zeros(0, dtype=np.int64)
+    inside = (
+        np.flatnonzero(view.same_voice & (np.diff(bar) == 0)) if len(lines) else np.zeros(0, dtype=np.int64)
+    )
     moves = bar[inside[lines[inside, PITCH] != lines[inside + 1, PITCH]]] if len(inside) else inside
     busy = np.unique(bar[inside]) if len(inside) else inside
     return ratio(len(np.setdiff1d(busy, moves)), len(busy), "no voice has two notes in a bar")

@@ -1,8 +1,10 @@
-"""The shipped reference: Bach's values of every metric, the n-gram and the originality index. Loads in well under a second.
+"""The shipped reference: Bach's values of every metric, the n-gram and the originality index. Loads in well
+under a second.
 
-`reference_data/values.json` holds the value of every metric for every movement of the train and validation splits, each measured with an
-n-gram and an index that have not seen its key number (prelude and fugue, both books), for the whole movement and for its
-first 128, 256 and 512 notes. Made by `python -m musical_metrics.build_reference` (which needs the scores).
+`reference_data/values.json` holds the value of every metric for every movement of the train and validation
+splits, each measured with an n-gram and an index that have not seen its key number (prelude and fugue, both
+books), for the whole movement and for its first 128, 256 and 512 notes. Made by `python -m
+musical_metrics.build_reference` (which needs the scores).
 """
 
 from __future__ import annotations
@@ -44,24 +46,40 @@ class Table:
     """Values of held-out Bach.
 
     Args:
-        ids (sequence of `str`), forms (sequence of `str`), numbers (sequence of `int`), splits (sequence of `str`): of the movements.
-        names (sequence of `str`): of the metrics.
-        values (dict of arrays of shape `(movements, metrics)`): by length (`"128"`, ..., `"whole"`); NaN where a metric has no value.
+        ids (sequence of `str`), forms (sequence of `str`), numbers (sequence of `int`), splits (sequence of
+        `str`): of the movements. names (sequence of `str`): of the metrics. values (dict of arrays of shape
+        `(movements, metrics)`): by length (`"128"`, ..., `"whole"`); NaN where a metric has no value.
     """
 
-    def __init__(self, ids: Sequence[str], forms: Sequence[str], numbers: Sequence[int], splits: Sequence[str], names: Sequence[str], values: dict[str, np.ndarray]):  # fmt: skip
+    def __init__(
+        self,
+        ids: Sequence[str],
+        forms: Sequence[str],
+        numbers: Sequence[int],
+        splits: Sequence[str],
+        names: Sequence[str],
+        values: dict[str, np.ndarray],
+    ):
         self.ids, self.names, self.values = tuple(ids), tuple(names), values
         self.forms, self.numbers, self.splits = np.array(forms), np.array(numbers), np.array(splits)
 
     def select(self, form: str | None, without: Sequence[int] = ()) -> np.ndarray:
-        """Which movements: of the form (all when `None`), except some key numbers; bool of shape `(movements,)`."""
+        """Which movements: of the form (all when `None`), except some key numbers; bool of shape
+        `(movements,)`.
+        """
         keep = ~np.isin(self.numbers, list(without))
         return keep & (self.forms == form) if form else keep
 
     def rows(self, length: str) -> np.ndarray:
-        """The values at a length; of the metrics that look at the end of a piece those of the whole movements, `(movements, metrics)`."""
+        """The values at a length; of the metrics that look at the end of a piece those of the whole
+        movements, `(movements, metrics)`.
+        """
         ends = np.array([BY_NAME[name].whole for name in self.names])
-        return np.where(ends & ~np.isnan(self.values[length]).all(axis=1)[:, None], self.values[WHOLE], self.values[length])
+        return np.where(
+            ends & ~np.isnan(self.values[length]).all(axis=1)[:, None],
+            self.values[WHOLE],
+            self.values[length],
+        )
 
     def bands(self, form: str | None, length: str, without: Sequence[int] = ()) -> dict[str, Band]:
         """The band of each metric that enough movements have a value of."""
@@ -75,21 +93,34 @@ class Table:
 
     def to_json(self) -> str:
         """As text; NaN becomes null."""
-        values = {k: [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in v] for k, v in self.values.items()}
-        movements = [list(row) for row in zip(self.ids, self.forms.tolist(), self.numbers.tolist(), self.splits.tolist(), strict=True)]
+        values = {
+            k: [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in v]
+            for k, v in self.values.items()
+        }
+        movements = [
+            list(row)
+            for row in zip(
+                self.ids, self.forms.tolist(), self.numbers.tolist(), self.splits.tolist(), strict=True
+            )
+        ]
         return json.dumps({"names": self.names, "movements": movements, "values": values})
 
     @classmethod
     def from_json(cls, text: str) -> Table:
         """Read what `to_json` wrote."""
         data = json.loads(text)
-        values = {k: np.array([[np.nan if x is None else x for x in row] for row in v]) for k, v in data["values"].items()}
+        values = {
+            k: np.array([[np.nan if x is None else x for x in row] for row in v])
+            for k, v in data["values"].items()
+        }
         ids, forms, numbers, splits = zip(*data["movements"], strict=True)
         return cls(ids, forms, numbers, splits, data["names"], values)
 
 
 def length_class(notes: int) -> str:
-    """Which of Bach's lengths a piece is measured against: the nearest opening by ratio, or whole movements from 725 notes up."""
+    """Which of Bach's lengths a piece is measured against: the nearest opening by ratio, or whole
+    movements from 725 notes up.
+    """
     longer = [length for length in LENGTHS if notes < length * 2**0.5]
     return str(longer[0]) if longer else WHOLE
 
@@ -120,7 +151,9 @@ def ngram_models() -> Models:
     """The n-gram of the train split."""
     with np.load(DATA / "ngram.npz", allow_pickle=False) as arrays:
         loaded = dict(arrays)
-    return Models(NGram.from_arrays(loaded, "pitch", NO_INTERVAL), NGram.from_arrays(loaded, "rhythm", NO_TIME))
+    return Models(
+        NGram.from_arrays(loaded, "pitch", NO_INTERVAL), NGram.from_arrays(loaded, "rhythm", NO_TIME)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -132,4 +165,15 @@ def originality_index() -> Index:
     return Index(loaded["hashes"], loaded["pieces"], loaded["bars"], [Piece(*piece) for piece in pieces])
 
 
-__all__ = ["BAND", "LENGTHS", "WHOLE", "Band", "Table", "bands", "length_class", "ngram_models", "originality_index", "table"]
+__all__ = [
+    "BAND",
+    "LENGTHS",
+    "WHOLE",
+    "Band",
+    "Table",
+    "bands",
+    "length_class",
+    "ngram_models",
+    "originality_index",
+    "table",
+]

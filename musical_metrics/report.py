@@ -1,9 +1,11 @@
-"""Write `docs/metrics.md`: every metric for held-out Bach, shuffled Bach, first-order Markov and an untrained model.
+"""Write `docs/metrics.md`: every metric for held-out Bach, shuffled Bach, first-order Markov and an untrained
+model.
 
     python -m musical_metrics.report [--source DIR] [--untrained N] [--model DIR --pieces N]
 
-Everything held out: a movement, and the fakes made of it, are measured with an n-gram and an index that have not seen the movement's key
-number (prelude and fugue, both books), and scored against bands of the other key numbers.
+Everything held out: a movement, and the fakes made of it, are measured with an n-gram and an index that have
+not seen the movement's key number (prelude and fugue, both books), and scored against bands of the other key
+numbers.
 """
 
 from __future__ import annotations
@@ -49,14 +51,17 @@ class Sets:
     rows: dict[str, np.ndarray]
 
 
-def measure_sets(movements: Sequence[Movement], length: str, held_out: HeldOut | None = None, table: Table | None = None) -> Sets:
+def measure_sets(
+    movements: Sequence[Movement], length: str, held_out: HeldOut | None = None, table: Table | None = None
+) -> Sets:
     """Measure Bach, shuffled and Markov versions at one length; fake `i` has seed `i`.
 
     Args:
         movements (sequence of `Movement`): the corpus.
         length (`str`): `"whole"` or a number of notes.
         held_out (`HeldOut`, *optional*): of those movements; made when not given.
-        table (`Table`, *optional*): Bach's values; the shipped ones (which a test holds equal to those of the corpus) when not given.
+        table (`Table`, *optional*): Bach's values; the shipped ones (which a test holds equal to those of the
+        corpus) when not given.
     """
     from tqdm import tqdm
 
@@ -72,16 +77,25 @@ def measure_sets(movements: Sequence[Movement], length: str, held_out: HeldOut |
                 rows[name][i] = held_out.values(fake(score, i), movement.number)
     rows = {name: without_end(found) if length != WHOLE else found for name, found in rows.items()}
     keep = [length == WHOLE or len(m.score) >= int(length) for m in movements]
-    return Sets([m for m, k in zip(movements, keep, strict=True) if k], table, length, {n: r[keep] for n, r in rows.items()})
+    return Sets(
+        [m for m, k in zip(movements, keep, strict=True) if k],
+        table,
+        length,
+        {n: r[keep] for n, r in rows.items()},
+    )
 
 
 def without_end(rows: np.ndarray) -> np.ndarray:
-    """The rows without the metrics that look at the end of a piece: an opening, Bach's or a fake's, has none to compare."""
+    """The rows without the metrics that look at the end of a piece: an opening, Bach's or a fake's, has
+    none to compare.
+    """
     return np.where([metric.whole for metric in METRICS], np.nan, rows)
 
 
 def held_out_scores(sets: Sets, rows: np.ndarray, by_form: bool = True) -> np.ndarray:
-    """Musical scores of rows that belong to the movements, each against the bands of other key numbers; NaN for none."""
+    """Musical scores of rows that belong to the movements, each against the bands of other key numbers;
+    NaN for none.
+    """
     found = np.full(len(rows), np.nan)
     for i, (movement, row) in enumerate(zip(sets.movements, rows, strict=True)):
         form = movement.score.form if by_form else None
@@ -97,7 +111,9 @@ def pair_aucs(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def untrained_pieces(count: int, tokens: int, seed: int = 0) -> list[Score]:
-    """Pieces by the model with random weights, masked by the grammar, sampled without cuts; in the keys C major and A minor by turns."""
+    """Pieces by the model with random weights, masked by the grammar, sampled without cuts; in the keys C
+    major and A minor by turns.
+    """
     import torch
 
     from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
@@ -109,9 +125,17 @@ def untrained_pieces(count: int, tokens: int, seed: int = 0) -> list[Score]:
     prefixes = [prefix_ids(mode=mode, form="fugue", meter="4/4", voices=3) for mode in ("major", "minor")]
     ids = torch.tensor([prefixes[i % 2] for i in range(count)])  # (pieces, prefix)
     with torch.no_grad():
-        # Random weights end a piece after a few notes; `min_new_tokens` keeps <eos> away so that there is something to measure.
+        # Random weights end a piece after a few notes; `min_new_tokens` keeps <eos> away so that there is
+        # something to measure.
         made = model.generate(
-            ids, do_sample=True, top_k=0, top_p=1.0, temperature=1.0, min_new_tokens=tokens, max_new_tokens=tokens, constrain_grammar=True
+            ids,
+            do_sample=True,
+            top_k=0,
+            top_p=1.0,
+            temperature=1.0,
+            min_new_tokens=tokens,
+            max_new_tokens=tokens,
+            constrain_grammar=True,
         )
     return [decode(row.tolist(), strict=False).score for row in made]
 
@@ -140,14 +164,19 @@ def _interval(values: np.ndarray, draws: int = 2000) -> tuple[float, float]:
 
 
 def metric_rows(sets: Mapping[str, np.ndarray]) -> list[MetricRow]:
-    """One row for each metric: Bach's median with the interval and the band, the medians of the others, AUCs, n."""
+    """One row for each metric: Bach's median with the interval and the band, the medians of the others,
+    AUCs, n.
+    """
     found = []
     for i, metric in enumerate(METRICS):
         bach = sets[BACH][:, i]
         known = bach[~np.isnan(bach)]
         if not len(known):
             continue
-        medians = {name: float(np.nanmedian(r[:, i])) if (~np.isnan(r[:, i])).any() else None for name, r in sets.items()}
+        medians = {
+            name: float(np.nanmedian(r[:, i])) if (~np.isnan(r[:, i])).any() else None
+            for name, r in sets.items()
+        }
         counts = {name: int((~np.isnan(r[:, i])).sum()) for name, r in sets.items()}
         aucs = {name: auc(bach, r[:, i]).value for name, r in sets.items() if name != BACH}
         band = (float(np.quantile(known, 0.05)), float(np.quantile(known, 0.95)))
@@ -156,7 +185,9 @@ def metric_rows(sets: Mapping[str, np.ndarray]) -> list[MetricRow]:
 
 
 def score_rows(sets: Sets, extra: Mapping[str, Sequence[Score]]) -> list[ScoreRow]:
-    """The musical score of every set, for preludes, fugues and both, and how well it and the two-sample test tell them from Bach."""
+    """The musical score of every set, for preludes, fugues and both, and how well it and the two-sample
+    test tell them from Bach.
+    """
     forms = np.array([m.score.form for m in sets.movements])
     numbers = np.array([m.number for m in sets.movements])
     scores = {name: held_out_scores(sets, rows) for name, rows in sets.rows.items()}
@@ -165,7 +196,11 @@ def score_rows(sets: Sets, extra: Mapping[str, Sequence[Score]]) -> list[ScoreRo
         keep = forms == form if form else np.ones(len(forms), dtype=bool)
         bach_rows, bach = sets.rows[BACH][keep], scores[BACH][keep]
         for name, rows in sets.rows.items():
-            test = two_sample_auc(bach_rows, rows[keep], numbers[keep], numbers[keep]).value if name != BACH else None
+            test = (
+                two_sample_auc(bach_rows, rows[keep], numbers[keep], numbers[keep]).value
+                if name != BACH
+                else None
+            )
             value = auc(bach, scores[name][keep]).value if name != BACH else None
             found.append(ScoreRow(form, name, scores[name][keep], value, test))
         for name, pieces in extra.items():
@@ -173,14 +208,21 @@ def score_rows(sets: Sets, extra: Mapping[str, Sequence[Score]]) -> list[ScoreRo
                 continue
             rows = without_end(feature_rows(pieces))
             bands = sets.table.bands(form, sets.length)
-            values = np.array([np.nan if (v := combine(judge_all(row_measures(r), bands)).value) is None else v for r in rows])
+            values = np.array(
+                [
+                    np.nan if (v := combine(judge_all(row_measures(r), bands)).value) is None else v
+                    for r in rows
+                ]
+            )
             test = two_sample_auc(bach_rows, rows, numbers[keep]).value
             found.append(ScoreRow(form, name, values, auc(bach, values).value, test))
     return found
 
 
 def exact_originality(movements: Sequence[Movement], windows: int = 50, seed: int = 0) -> np.ndarray:
-    """Highest cardinality scores against the train split of some windows of the validation movements, drawn at random."""
+    """Highest cardinality scores against the train split of some windows of the validation movements,
+    drawn at random.
+    """
     from tqdm import tqdm
 
     corpus = [m.score.replace(title=m.id) for m in movements if m.split == "train"]
@@ -211,11 +253,17 @@ def make_page(source: Path, untrained: int, model: str | None, pieces: int) -> P
     opening_sets = {name: rows[fugues] for name, rows in opening.rows.items()}
     opening_sets.update({name: without_end(feature_rows(scores)) for name, scores in extra.items()})
     forms = np.array([m.score.form for m in whole.movements])
-    by_form = {form: {name: rows[forms == form] for name, rows in whole.rows.items()} for form in ("fugue", "prelude")}
+    by_form = {
+        form: {name: rows[forms == form] for name, rows in whole.rows.items()}
+        for form in ("fugue", "prelude")
+    }
     return Page(
         whole={form: metric_rows(sets) for form, sets in by_form.items()},
         opening=metric_rows(opening_sets),
-        scores={"whole movements": score_rows(whole, {}), f"first {OPENING} notes": score_rows(opening, extra)},
+        scores={
+            "whole movements": score_rows(whole, {}),
+            f"first {OPENING} notes": score_rows(opening, extra),
+        },
         originality=exact_originality(movements),
         movements=len(movements),
     )
@@ -223,13 +271,26 @@ def make_page(source: Path, untrained: int, model: str | None, pieces: int) -> P
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/")
-    parser.add_argument("--untrained", type=int, default=16, help="pieces by a model with random weights; 0 leaves them out")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
+    )
+    parser.add_argument(
+        "--untrained", type=int, default=16, help="pieces by a model with random weights; 0 leaves them out"
+    )
     parser.add_argument("--model", help="folder of a trained model; default the shipped one")
-    parser.add_argument("--pieces", type=int, default=0, help="pieces by the trained model; 0 leaves them out")
+    parser.add_argument(
+        "--pieces", type=int, default=0, help="pieces by the trained model; 0 leaves them out"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/metrics.md"), help="the page")
-    parser.add_argument("--card", type=Path, default=Path(__file__).with_name("README.md"), help="the card whose table of Bach's values is renewed")
+    parser.add_argument(
+        "--card",
+        type=Path,
+        default=Path(__file__).with_name("README.md"),
+        help="the card whose table of Bach's values is renewed",
+    )
     arguments = parser.parse_args()
     page = make_page(arguments.source, arguments.untrained, arguments.model, arguments.pieces)
     text, card = render(page, arguments.card.read_text(encoding="utf-8"))

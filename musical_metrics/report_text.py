@@ -14,13 +14,21 @@ from . import score
 from .catalogue import FAMILIES, METRICS, Metric
 from .tables import number
 
-SET_NAMES = {"bach": "Bach, held out", "shuffled": "shuffled Bach", "markov": "first-order Markov", "untrained": "untrained model", "model": "the model"}
+SET_NAMES = {
+    "bach": "Bach, held out",
+    "shuffled": "shuffled Bach",
+    "markov": "first-order Markov",
+    "untrained": "untrained model",
+    "model": "the model",
+}
 MARKS = ("<!-- values from Bach: made by python -m musical_metrics.report -->", "<!-- end of the values -->")
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric over several sets: medians and counts by set, Bach's interval of the median and band, AUC of Bach above each other."""
+    """One metric over several sets: medians and counts by set, Bach's interval of the median and band,
+    AUC of Bach above each other.
+    """
 
     metric: Metric
     medians: Mapping[str, float | None]
@@ -53,7 +61,9 @@ class Page:
 
 
 def markdown(rows: Sequence[Sequence[str]], right_from: int = 1) -> str:
-    """Rows of cells, the first the head, as a Markdown table whose columns from `right_from` on are aligned to the right."""
+    """Rows of cells, the first the head, as a Markdown table whose columns from `right_from` on are
+    aligned to the right.
+    """
     width = len(rows[0])
     rule = ["---" if i < right_from else "---:" for i in range(width)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (rows[0], rule, *rows[1:]))
@@ -68,7 +78,11 @@ def metric_table(rows: Sequence[MetricRow]) -> str:
     table = [head]
     for row in rows:
         cells = [row.metric.title, row.metric.unit, number(row.medians["bach"])]
-        cells += [f"{number(row.interval[0])} to {number(row.interval[1])}", f"{number(row.band[0])} to {number(row.band[1])}", str(row.counts["bach"])]
+        cells += [
+            f"{number(row.interval[0])} to {number(row.interval[1])}",
+            f"{number(row.band[0])} to {number(row.band[1])}",
+            str(row.counts["bach"]),
+        ]
         for name in others:
             auc = row.aucs[name]
             cells += [number(row.medians[name]), str(row.counts[name]), "-" if auc is None else f"{auc:.2f}"]
@@ -89,14 +103,18 @@ def score_table(rows: Sequence[ScoreRow]) -> str:
 
 
 def _formula(metric: Metric) -> str:
-    """The documentation of a metric's function, its arguments left out, with the fixed arguments of this metric."""
+    """The documentation of a metric's function, its arguments left out, with the fixed arguments of this
+    metric.
+    """
     function = metric.function
     fixed = function.keywords if isinstance(function, partial) else {}
     function = function.func if isinstance(function, partial) else function
     text = inspect.cleandoc(function.__doc__ or "").split("\nArgs:")[0]
     text = re.sub(r"\s*\n\s*", " ", text).strip()
     arguments = ", ".join(f"{name}={value}" for name, value in fixed.items())
-    return f"**{metric.title}** (`{metric.name}`{', ' + arguments if arguments else ''}; {metric.unit}). {text}"
+    return (
+        f"**{metric.title}** (`{metric.name}`{', ' + arguments if arguments else ''}; {metric.unit}). {text}"
+    )
 
 
 def formulas() -> str:
@@ -108,7 +126,10 @@ def formulas() -> str:
         for metric in METRICS:
             if metric.family == family:
                 note = "" if metric.scored else " Reported, not scored."
-                parts.append(f"- {_formula(metric)} Smallest difference that matters: {number(metric.resolution)}.{note}")
+                parts.append(
+                    f"- {_formula(metric)} Smallest difference that matters:"
+                    f" {number(metric.resolution)}.{note}"
+                )
     return "\n\n".join(parts).replace("\n\n- ", "\n- ")
 
 
@@ -118,10 +139,11 @@ def originality_text(shares: np.ndarray) -> str:
     draws = shares[rng.integers(0, len(shares), (5000, len(shares)))].mean(axis=1)
     low, high = np.quantile(draws, [0.025, 0.975])
     return (
-        f"Its baseline here: {len(shares)} windows of 16 beats drawn from the validation movements, each against every window (hop 8) of the 79 "
-        f"movements of the train split: mean similarity **{shares.mean():.3f}**, 95 % interval {low:.3f} to {high:.3f}, highest single window "
-        f"{shares.max():.3f}. (Yin et al. had 0.301, 0.278 to 0.329, for string quartets with n = 50, on spelled pitches.) Originality is 1 minus that. "
-        "A piece clearly above this band copies."
+        f"Its baseline here: {len(shares)} windows of 16 beats drawn from the validation movements, each"
+        " against every window (hop 8) of the 79 movements of the train split: mean similarity"
+        f" **{shares.mean():.3f}**, 95 % interval {low:.3f} to {high:.3f}, highest single window"
+        f" {shares.max():.3f}. (Yin et al. had 0.301, 0.278 to 0.329, for string quartets with n = 50, on"
+        " spelled pitches.) Originality is 1 minus that. A piece clearly above this band copies."
     )
 
 
@@ -132,10 +154,17 @@ def _short_table(page: Page) -> str:
     for row in page.whole["fugue"]:
         cells = []
         for found in (row, preludes.get(row.metric.name)):
-            cells.append("-" if found is None else f"{number(found.medians['bach'])} ({number(found.band[0])} to {number(found.band[1])})")
+            cells.append(
+                "-"
+                if found is None
+                else f"{number(found.medians['bach'])} ({number(found.band[0])} to {number(found.band[1])})"
+            )
         table.append([row.metric.title, row.metric.unit, *cells])
     scores = {row.form: row for row in page.scores["whole movements"] if row.name == "bach"}
-    middle = [f"{np.nanmedian(s):.1f} ({np.nanquantile(s, 0.05):.1f} to {np.nanquantile(s, 0.95):.1f})" for s in (scores["fugue"].scores, scores["prelude"].scores)]
+    middle = [
+        f"{np.nanmedian(s):.1f} ({np.nanquantile(s, 0.05):.1f} to {np.nanquantile(s, 0.95):.1f})"
+        for s in (scores["fugue"].scores, scores["prelude"].scores)
+    ]
     table.append(["**musical score**, by cross-validation", "0 to 100", *middle])
     return markdown(table, right_from=2)
 
@@ -147,20 +176,27 @@ def render(page: Page, card: str) -> tuple[str, str]:
         ValueError: if the card has lost the marks around its table.
     """
     if any(mark not in card for mark in MARKS):
-        raise ValueError(f"The card lacks the marks {MARKS[0]!r} and {MARKS[1]!r} around its table; put them back.")
+        raise ValueError(
+            f"The card lacks the marks {MARKS[0]!r} and {MARKS[1]!r} around its table; put them back."
+        )
     before, rest = card.split(MARKS[0])
     after = rest.split(MARKS[1])[1]
     renewed = f"{before}{MARKS[0]}\n\n{_short_table(page)}\n\n{MARKS[1]}{after}"
-    return _TEMPLATE.format(
-        movements=page.movements,
-        formula="\n".join(inspect.cleandoc(score.__doc__ or "").splitlines()[2:]),
-        scores="\n\n".join(f"#### {name.capitalize()}\n\n{score_table(rows)}" for name, rows in page.scores.items()),
-        fugues=metric_table(page.whole["fugue"]),
-        preludes=metric_table(page.whole["prelude"]),
-        opening=metric_table(page.opening),
-        originality=originality_text(page.originality),
-        formulas=formulas(),
-    ), renewed
+    return (
+        _TEMPLATE.format(
+            movements=page.movements,
+            formula="\n".join(inspect.cleandoc(score.__doc__ or "").splitlines()[2:]),
+            scores="\n\n".join(
+                f"#### {name.capitalize()}\n\n{score_table(rows)}" for name, rows in page.scores.items()
+            ),
+            fugues=metric_table(page.whole["fugue"]),
+            preludes=metric_table(page.whole["prelude"]),
+            opening=metric_table(page.opening),
+            originality=originality_text(page.originality),
+            formulas=formulas(),
+        ),
+        renewed,
+    )
 
 
 _TEMPLATE = """\

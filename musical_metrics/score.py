@@ -2,11 +2,13 @@
 
     score = 100 * sum_m w_m 2^(-d_m^2) / sum_m w_m,    d_m = |x_m - median_m| / half_m
 
-over the metrics m that have a value. `median_m` and `half_m` (the distance from the median to the 5 % or the 95 % quantile, on the side
-of x, but no less than the metric's resolution) come from held-out movements of the same form and about the same length. A metric at
-Bach's median gives 1, one at the edge of the band 1/2, one twice as far 1/16. More is not better than Bach: both sides count.
+over the metrics m that have a value. `median_m` and `half_m` (the distance from the median to the 5 % or the
+95 % quantile, on the side of x, but no less than the metric's resolution) come from held-out movements of the
+same form and about the same length. A metric at Bach's median gives 1, one at the edge of the band 1/2, one
+twice as far 1/16. More is not better than Bach: both sides count.
 
-This is not the scale on which the project's first version had 59.55 for its music and 60.12 for Bach; the two cannot be compared.
+This is not the scale on which the project's first version had 59.55 for its music and 60.12 for Bach; the two
+cannot be compared.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ class Judged:
         value (`float` or `None`), reason (`str` or `None`): as in `Measure`.
         low, median, high (`float` or `None`), n (`int`): Bach's band (5 %, 50 %, 95 % of n movements).
         typicality (`float` or `None`): `2^(-d^2)`, 1 at Bach's median.
-        outside (`bool`): whether the value lies outside the band by more than a tenth of the metric's resolution.
-        weight (`float`): in the musical score; 0 for what is only reported.
+        outside (`bool`): whether the value lies outside the band by more than a tenth of the metric's
+        resolution. weight (`float`): in the musical score; 0 for what is only reported.
     """
 
     value: float | None
@@ -83,7 +85,14 @@ def judge(name: str, measure: Measure, band: Band | None) -> Judged:
     slack = 0.1 * BY_NAME[name].resolution
     distance = band.distance(measure.value, BY_NAME[name].resolution)
     outside = not band.low - slack <= measure.value <= band.high + slack
-    return Judged(measure.value, None, *band, typicality=2.0 ** -(min(distance, 30.0) ** 2), outside=outside, weight=weight)
+    return Judged(
+        measure.value,
+        None,
+        *band,
+        typicality=2.0 ** -(min(distance, 30.0) ** 2),
+        outside=outside,
+        weight=weight,
+    )
 
 
 def combine(judged: Mapping[str, Judged]) -> Measure:
@@ -93,7 +102,11 @@ def combine(judged: Mapping[str, Judged]) -> Measure:
     # Weights of metrics that this form has no band of (a prelude's subject) are not missing.
     whole = sum(j.weight for j in judged.values() if j.n)
     if not used or total < MIN_COVERAGE * whole:
-        return Measure(None, f"only {len(used)} of {sum(j.weight > 0 for j in judged.values())} metrics have a value, too few to judge by")
+        return Measure(
+            None,
+            f"only {len(used)} of {sum(j.weight > 0 for j in judged.values())} metrics have a value, too few"
+            " to judge by",
+        )
     return Measure(100 * sum(j.weight * (j.typicality or 0.0) for j in used) / total)
 
 
@@ -106,9 +119,11 @@ def musical_score(score: Score | View, measures: Mapping[str, Measure] | None = 
     """Measure a piece and compare it with held-out Bach.
 
     Args:
-        score (`Score` or `View`): any; its form (prelude or fugue), if it has one, chooses the movements to compare with. It should
+        score (`Score` or `View`): any; its form (prelude or fugue), if it has one, chooses the movements to
+        compare with. It should
             have the key that it is meant to be in: without one, what needs a key is left out.
-        measures (mapping of `str` to `Measure`, *optional*): what `measure_all` found, if that is done already.
+        measures (mapping of `str` to `Measure`, *optional*): what `measure_all` found, if that is done
+        already.
     """
     view = as_view(score)
     form, notes = view.score.form, len(view.array)

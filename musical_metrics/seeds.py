@@ -1,4 +1,6 @@
-"""The six basic metrics: key, intervals, rhythm, phrases, leaps, parallels. Formulas and pitfalls: `docs/metrics.md`."""
+"""The six basic metrics: key, intervals, rhythm, phrases, leaps, parallels. Formulas and pitfalls:
+`docs/metrics.md`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def entropy(values: np.ndarray, correct: bool = False) -> float:
 
     Args:
         values (integer array): at least one.
-        correct (`bool`): add the Miller-Madow correction `(K - 1) / (2 N ln 2)` for small samples (Miller 1955).
+        correct (`bool`): add the Miller-Madow correction `(K - 1) / (2 N ln 2)` for small samples (Miller
+        1955).
     """
     counts = np.unique(values, return_counts=True)[1]
     p = counts / counts.sum()
@@ -33,12 +36,12 @@ def entropy(values: np.ndarray, correct: bool = False) -> float:
 def out_of_key_ratio(score: Score | View, by_duration: bool = False) -> Measure:
     """Share of the notes outside the *declared* key: `sum w [pitch class not in S(key)] / sum w`.
 
-    S(major) is the major scale, S(minor) the natural minor scale with the raised sixth and seventh degrees. muspy's
-    `pitch_in_scale_rate` is 1 minus this for major keys; its minor scale is the natural one.
+    S(major) is the major scale, S(minor) the natural minor scale with the raised sixth and seventh degrees.
+    muspy's `pitch_in_scale_rate` is 1 minus this for major keys; its minor scale is the natural one.
 
     Args:
-        score (`Score` or `View`): with a key; it is never estimated, because that would hide the error being measured.
-        by_duration (`bool`): weights `w` are durations instead of 1.
+        score (`Score` or `View`): with a key; it is never estimated, because that would hide the error being
+        measured. by_duration (`bool`): weights `w` are durations instead of 1.
     """
     view = as_view(score)
     score = view.score
@@ -56,7 +59,9 @@ def out_of_key_ratio(score: Score | View, by_duration: bool = False) -> Measure:
 
 
 def interval_entropy(score: Score | View, correct: bool = False) -> Measure:
-    """Entropy in bits of the signed semitone intervals between notes that follow each other in a voice, rests excluded."""
+    """Entropy in bits of the signed semitone intervals between notes that follow each other in a voice,
+    rests excluded.
+    """
     intervals = as_view(score).intervals
     return Measure(entropy(intervals, correct)) if len(intervals) else nothing(NO_STEPS)
 
@@ -66,7 +71,8 @@ def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
 
     Args:
         score (`Score` or `View`): ties already merged, as in every `Score`.
-        normalised (`bool`): divided by `log2 K` for the K durations that occur, so between 0 and 1; 0 when K is 1.
+        normalised (`bool`): divided by `log2 K` for the K durations that occur, so between 0 and 1; 0 when K
+        is 1.
     """
     durations = as_view(score).array[:, DURATION]
     if not len(durations):
@@ -77,7 +83,9 @@ def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
 
 
 def phrase_starts(view: View) -> np.ndarray:
-    """Rows of `lines` at which a phrase begins: the first of each voice, and those after a rest of at least an eighth."""
+    """Rows of `lines` at which a phrase begins: the first of each voice, and those after a rest of at
+    least an eighth.
+    """
     joined = np.zeros(len(view.lines), dtype=bool)
     joined[view.steps + 1] = True
     return np.flatnonzero(~joined)
@@ -87,7 +95,8 @@ def phrases(score: Score | View) -> tuple[np.ndarray, np.ndarray]:
     """The segments of the voices between rests of at least an eighth.
 
     Returns:
-        lengths in quarters, and whether each is cut off by the end of the piece (bool): two arrays of shape `(phrases,)`.
+        lengths in quarters, and whether each is cut off by the end of the piece (bool): two arrays of shape
+        `(phrases,)`.
     """
     view = as_view(score)
     lines = view.lines
@@ -122,15 +131,16 @@ def large_leap_ratio(score: Score | View, threshold: int = 7) -> Measure:
 def parallels(score: Score | View, interval: int = 7, sampled: bool = False) -> Measure:
     """Parallel fifths (`interval=7`) or octaves and unisons (`interval=0`) per 1,000 opportunities.
 
-    A pair of voices has an opportunity where both begin a note together, both begin their next note together, no rest lies
-    between, and both change their pitch. It is a parallel where both sonorities have the interval (octaves removed) and
-    both voices move in the same direction: contrary motion and a fifth after a diminished fifth are none. Pitches carry no
-    spelling, so a diminished sixth counts as a fifth.
+    A pair of voices has an opportunity where both begin a note together, both begin their next note together,
+    no rest lies between, and both change their pitch. It is a parallel where both sonorities have the
+    interval (octaves removed) and both voices move in the same direction: contrary motion and a fifth after a
+    diminished fifth are none. Pitches carry no spelling, so a diminished sixth counts as a fifth.
 
     Args:
         score (`Score` or `View`): with two voices at least.
         interval (`int`): semitones modulo 12.
-        sampled (`bool`): the structural form: the sonorities on the quarter beats, held notes included, whatever lies between.
+        sampled (`bool`): the structural form: the sonorities on the quarter beats, held notes included,
+        whatever lies between.
     """
     view = as_view(score)
     if len(view.voices) < 2:
@@ -146,7 +156,9 @@ def parallels(score: Score | View, interval: int = 7, sampled: bool = False) -> 
             had, has = (before[ok, a] - before[ok, b]) % 12, (after[ok, a] - after[ok, b]) % 12
             both = (move_a != 0) & (move_b != 0)
             chances += int(both.sum())
-            found += int((both & (np.sign(move_a) == np.sign(move_b)) & (had == interval) & (has == interval)).sum())
+            found += int(
+                (both & (np.sign(move_a) == np.sign(move_b)) & (had == interval) & (has == interval)).sum()
+            )
     return ratio(found, chances, "no two voices ever move together", scale=1000)
 
 
@@ -156,11 +168,23 @@ def _sampled_steps(view: View) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _attacked_steps(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Pitches that the voices begin at each onset, and those of their next notes; `SILENT` where there is none, `(t, v)` each."""
+    """Pitches that the voices begin at each onset, and those of their next notes; `SILENT` where there is
+    none, `(t, v)` each.
+    """
     return np.where(view.attacks, view.pitches(view.rows), SILENT), view.next_pitches
 
 
 __all__ = [
-    "NO_NOTES", "NO_STEPS", "ONE_VOICE", "SCALES", "entropy", "interval_entropy", "large_leap_ratio", "out_of_key_ratio",
-    "parallels", "phrase_length", "phrases", "rhythmic_variety",
-]  # fmt: skip
+    "NO_NOTES",
+    "NO_STEPS",
+    "ONE_VOICE",
+    "SCALES",
+    "entropy",
+    "interval_entropy",
+    "large_leap_ratio",
+    "out_of_key_ratio",
+    "parallels",
+    "phrase_length",
+    "phrases",
+    "rhythmic_variety",
+]

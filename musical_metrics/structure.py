@@ -14,12 +14,16 @@ GRID = 6  # ticks: bars are compared on a grid of sixteenths
 
 
 def bar_contents(view: View) -> np.ndarray:
-    """A number for each bar such that bars with the same notes (place, pitch, duration; voices ignored) share it; -1 where silent."""
+    """A number for each bar such that bars with the same notes (place, pitch, duration; voices ignored)
+    share it; -1 where silent.
+    """
     bars = len(view.bar_lines) - 1
     contents = np.full(bars, -1, dtype=np.int64)
     if not len(view.array):
         return contents
-    rows = np.stack([view.bar_of_note, view.place_of_note, view.array[:, PITCH], view.array[:, DURATION]], axis=1)
+    rows = np.stack(
+        [view.bar_of_note, view.place_of_note, view.array[:, PITCH], view.array[:, DURATION]], axis=1
+    )
     rows = rows[np.lexsort(rows.T[::-1])]
     first = np.flatnonzero(np.append(True, np.diff(rows[:, 0]) != 0))
     known: dict[bytes, int] = {}
@@ -38,7 +42,9 @@ def repeated_bars(score: Score | View) -> Measure:
 
 
 def longest_loop(score: Score | View) -> Measure:
-    """Bars that the longest loop goes on repeating: the longest run of bars each equal to the one 1, 2, ... or 8 bars before."""
+    """Bars that the longest loop goes on repeating: the longest run of bars each equal to the one 1, 2,
+    ... or 8 bars before.
+    """
     contents = bar_contents(as_view(score))
     if (contents >= 0).sum() < 2:
         return nothing("fewer than two bars have notes")
@@ -60,7 +66,9 @@ def bar_features(view: View) -> np.ndarray:
 
 
 def self_similarity(score: Score | View, lag: int) -> Measure:
-    """Mean likeness of bars `lag` bars apart: shared (sixteenth, pitch class) onsets over all of theirs (Jaccard), 0 to 1."""
+    """Mean likeness of bars `lag` bars apart: shared (sixteenth, pitch class) onsets over all of theirs
+    (Jaccard), 0 to 1.
+    """
     view = as_view(score)
     features = bar_features(view)
     if len(features) <= lag:

@@ -19,7 +19,13 @@ def number(value: float | None) -> str:
     """Three significant digits or so; `-` for none."""
     if value is None:
         return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+    return (
+        f"{value:.0f}"
+        if abs(value) >= 100
+        else f"{value:.1f}"
+        if abs(value) >= 10
+        else f"{value:.3f}".rstrip("0").rstrip(".") or "0"
+    )
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -27,7 +33,10 @@ def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 
@@ -56,7 +65,10 @@ def piece_table(view: View, bach: float | None = None) -> str:
     score = view.score
     found = musical_score(view)
     key = f"{score.key}{' (estimated)' if view.key_estimated else ''}" if score.key else "no key"
-    head = f"{name_of(score)}: {len(score)} notes, {len(view.voices)} voices ({found.voicing}), {key}, {score.form or 'no form declared'}"
+    head = (
+        f"{name_of(score)}: {len(score)} notes, {len(view.voices)} voices ({found.voicing}), {key},"
+        f" {score.form or 'no form declared'}"
+    )
     rows: list[tuple[str, ...]] = [("metric", "value", "Bach 5 %", "median", "95 %", "unit", "")]
     for metric in METRICS:
         judged = found.metrics[metric.name]
@@ -74,12 +86,30 @@ def comparison_table(comparison: Comparison) -> str:
     rows = [("metric", "median", "n", "reference", "n", "AUC", "overlap", "KL")]
     for metric in METRICS:
         c = comparison.metrics[metric.name]
-        cells = (number(c.median), str(c.n), number(c.reference_median), str(c.reference_n), number(c.auc), number(c.overlap), number(c.divergence))
+        cells = (
+            number(c.median),
+            str(c.n),
+            number(c.reference_median),
+            str(c.reference_n),
+            number(c.auc),
+            number(c.overlap),
+            number(c.divergence),
+        )
         rows.append((metric.title, *cells))
-    test = comparison.two_sample_reason if comparison.two_sample_auc is None else f"AUC {comparison.two_sample_auc:.3f}"
-    scores = f"median musical score {number(comparison.score)}, of the reference {number(comparison.reference_score)}"
+    test = (
+        comparison.two_sample_reason
+        if comparison.two_sample_auc is None
+        else f"AUC {comparison.two_sample_auc:.3f}"
+    )
+    scores = (
+        f"median musical score {number(comparison.score)}, of the reference"
+        f" {number(comparison.reference_score)}"
+    )
     head = f"{comparison.pieces} pieces against {comparison.reference}"
-    return f"{head}\n{columns(rows, right=range(1, 8))}\n{scores}\ntwo-sample test (0.5: cannot be told apart): {test}"
+    return (
+        f"{head}\n{columns(rows, right=range(1, 8))}\n{scores}\ntwo-sample test (0.5: cannot be told apart):"
+        f" {test}"
+    )
 
 
 __all__ = ["columns", "comparison_table", "number", "piece_table"]

@@ -32,8 +32,8 @@ def struck_intervals(view: View) -> np.ndarray:
 def struck_dissonance(score: Score | View, classes: Sequence[int] | None = None) -> Measure:
     """Share of the pairs of notes struck together that are a dissonance.
 
-    In strict counterpoint a note that is struck with another is consonant with it; dissonances are passing or held over (Fux,
-    *Gradus ad Parnassum*, 1725; Huron, *Voice Leading*, 2016, chapter 7).
+    In strict counterpoint a note that is struck with another is consonant with it; dissonances are passing or
+    held over (Fux, *Gradus ad Parnassum*, 1725; Huron, *Voice Leading*, 2016, chapter 7).
 
     Args:
         classes: semitones modulo the octave that count; seconds, sevenths and the tritone when not given.

@@ -1,4 +1,6 @@
-"""`View`: what several metrics need of a score (its lines, its sonorities, its bars), each worked out once."""
+"""`View`: what several metrics need of a score (its lines, its sonorities, its bars), each worked out
+once.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,11 @@ import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 
-# A silence of at least this many ticks (an eighth note) within a voice is a rest; a shorter one is articulation.
+# A silence of at least this many ticks (an eighth note) within a voice is a rest; a shorter one is
+# articulation.
 REST = 12
-# A voice in which more than this share of the notes begin together with another one of the same voice is no line.
+# A voice in which more than this share of the notes begin together with another one of the same voice is no
+# line.
 MAX_CHORDS = 0.25
 SILENT = -1
 
@@ -19,13 +23,14 @@ class View:
     """A score with its derived tables.
 
     Args:
-        score (`Score`): any score. If its voices are not lines (all notes of a keyboard piece in one voice, say), they are
+        score (`Score`): any score. If its voices are not lines (all notes of a keyboard piece in one voice,
+        say), they are
             inferred by `tokenization.infer_voices`.
 
     Attributes:
         array (integer array of shape `(n, 4)`): the notes, with the voices that the metrics use.
-        voicing (`str`): where those come from: `"as in the score"` or `"inferred"` (here, or by the reader of the file).
-        key_estimated (`bool`): whether the reader had to guess the key.
+        voicing (`str`): where those come from: `"as in the score"` or `"inferred"` (here, or by the reader of
+        the file). key_estimated (`bool`): whether the reader had to guess the key.
     """
 
     def __init__(self, score: Score):
@@ -36,11 +41,13 @@ class View:
         if len(score) > 1 and _share_of_chords(score.array) > MAX_CHORDS:
             self.array, self.voicing = _with_inferred_voices(score.array)
 
-    # -- lines: one voice, one note at a time --------------------------------------------------------------------------
+    # -- lines: one voice, one note at a time
 
     @cached_property
     def lines(self) -> np.ndarray:
-        """The notes by voice, then onset, shape `(m, 4)`; of notes that a voice begins together the highest."""
+        """The notes by voice, then onset, shape `(m, 4)`; of notes that a voice begins together the
+        highest.
+        """
         array = self.array[np.lexsort((-self.array[:, PITCH], self.array[:, ONSET], self.array[:, VOICE]))]
         same = (np.diff(array[:, [VOICE, ONSET]], axis=0) == 0).all(axis=1)
         return array[np.append(True, ~same)] if len(array) else array
@@ -52,7 +59,9 @@ class View:
 
     @cached_property
     def steps(self) -> np.ndarray:
-        """Indices `i` such that notes `i` and `i + 1` of `lines` follow each other in a voice with no rest between."""
+        """Indices `i` such that notes `i` and `i + 1` of `lines` follow each other in a voice with no
+        rest between.
+        """
         ends = self.lines[:-1, ONSET] + self.lines[:-1, DURATION]
         return np.flatnonzero(self.same_voice & (self.lines[1:, ONSET] - ends < REST))
 
@@ -61,7 +70,7 @@ class View:
         """Signed semitones of the `steps`."""
         return self.lines[self.steps + 1, PITCH] - self.lines[self.steps, PITCH]
 
-    # -- sonorities: what sounds at each onset -------------------------------------------------------------------------
+    # -- sonorities: what sounds at each onset
 
     @cached_property
     def voices(self) -> np.ndarray:
@@ -111,7 +120,9 @@ class View:
 
     @cached_property
     def next_pitches(self) -> np.ndarray:
-        """Pitch of the note that follows the one sounding, in each voice at each onset, `SILENT` where none does: `(t, v)`."""
+        """Pitch of the note that follows the one sounding, in each voice at each onset, `SILENT` where
+        none does: `(t, v)`.
+        """
         follows = (self.rows != SILENT) & self.has_next[self.rows]
         return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), PITCH], SILENT)
 
@@ -121,7 +132,7 @@ class View:
         follows = self.next_pitches != SILENT
         return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), ONSET], SILENT)
 
-    # -- bars ----------------------------------------------------------------------------------------------------------
+    # -- bars
 
     @cached_property
     def bar_lines(self) -> np.ndarray:
@@ -140,7 +151,9 @@ class View:
 
     @cached_property
     def strong_beats(self) -> np.ndarray:
-        """Ticks of the strong beats: every bar line, and the half bar where the bar is a whole note or longer and even."""
+        """Ticks of the strong beats: every bar line, and the half bar where the bar is a whole note or
+        longer and even.
+        """
         beats = [self.bar_lines[:-1]]
         ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]
         for meter, end in zip(self.score.meters, ends, strict=True):

@@ -1,6 +1,7 @@
 """MusicGPT: keyboard music in the style of Bach's Well-Tempered Clavier.
 
-`Composer` composes, `Settings` says what; names are imported when they are first used, so that importing this costs nothing.
+`Composer` composes, `Settings` says what; names are imported when they are first used, so that importing this
+costs nothing.
 """
 
 from __future__ import annotations

@@ -32,9 +32,10 @@ class Composer:
 
     Args:
         model (`MusicGPTForCausalLM`): on whatever device it is to run.
-        rules (`bool`): whether fugues have a plan, voices that are missing enter, counterpoint has its price, Bach's idiom a say and long
-            quotations an end (`musicgpt/fugue.py`, `entries.py`, `counterpoint.py`, `idiom.py`, `quotation.py`). Without, the model is alone
-            until the cadence.
+        rules (`bool`): whether fugues have a plan, voices that are missing enter, counterpoint has its price,
+        Bach's idiom a say and long
+            quotations an end (`musicgpt/fugue.py`, `entries.py`, `counterpoint.py`, `idiom.py`,
+            `quotation.py`). Without, the model is alone until the cadence.
 
     Example:
         >>> from musicgpt import Composer, Settings
@@ -48,11 +49,14 @@ class Composer:
         self.context = int(model.config.max_position_embeddings)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: str | os.PathLike | None = None, device: str | None = None) -> Composer:
+    def from_pretrained(
+        cls, name_or_path: str | os.PathLike | None = None, device: str | None = None
+    ) -> Composer:
         """Load a model.
 
         Args:
-            name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the Hub; the shipped model
+            name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the
+            Hub; the shipped model
                 when not given.
             device (`str`, *optional*): such as `"cuda"`; the CPU when not given.
 
@@ -76,11 +80,13 @@ class Composer:
 
         Args:
             settings (`Settings`, *optional*): what they are asked to be.
-            num (`int`): how many; piece k has the seed `settings.seed + k` and is the piece that this seed makes alone.
-            prompt (`Score`, *optional*): a beginning to continue in its own key, meter and tempo. Its notes stay as they are; the
+            num (`int`): how many; piece k has the seed `settings.seed + k` and is the piece that this seed
+            makes alone. prompt (`Score`, *optional*): a beginning to continue in its own key, meter and
+            tempo. Its notes stay as they are; the
                 first new note comes after its last onset.
             prompt_bars (`int`, *optional*): keep only this many of the prompt's first bars.
-            progress (callable, *optional*): called after every token with how many tokens are done and how many there may be.
+            progress (callable, *optional*): called after every token with how many tokens are done and how
+            many there may be.
 
         Returns:
             list of `Composition`: `num` of them.
@@ -106,7 +112,9 @@ class Composer:
 
             rows = self._generate(task, settings, part, report=report)
             seconds = (time.perf_counter() - begun) / len(part)
-            pieces += [_finish(task, settings.with_seed(s), row, seconds) for s, row in zip(part, rows, strict=True)]
+            pieces += [
+                _finish(task, settings.with_seed(s), row, seconds) for s, row in zip(part, rows, strict=True)
+            ]
         return pieces
 
     def stream(
@@ -119,11 +127,13 @@ class Composer:
         """Compose one piece and hand out its notes while it is being made.
 
         Args:
-            settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): as for `compose`.
-            stop (`threading.Event`, *optional*): set it to end the piece after the current token.
+            settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*):
+            as for `compose`. stop (`threading.Event`, *optional*): set it to end the piece after the current
+            token.
 
         Returns:
-            `Stream`: iterate over it for the new notes, in the piece's key; afterwards it has the `composition`.
+            `Stream`: iterate over it for the new notes, in the piece's key; afterwards it has the
+            `composition`.
 
         Raises:
             MusicGPTError: if a setting or the prompt cannot be used.
@@ -164,7 +174,8 @@ class Composer:
         ids = torch.tensor([task.ids] * len(seeds), dtype=torch.long, device=device)  # (rows, prompt)
         config = GenerationConfig(
             max_new_tokens=task.max_new_tokens,
-            # The sampling is in SeededSampling; what a checkpoint's generation config says of it must not come on top.
+            # The sampling is in SeededSampling; what a checkpoint's generation config says of it must not
+            # come on top.
             do_sample=False,
             temperature=1.0,
             top_p=1.0,
@@ -172,13 +183,16 @@ class Composer:
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,
             pad_token_id=PAD_ID,
-            # The first new note of a continuation comes after the prompt's last onset, so that the prompt's notes stay the first.
-            # A piece stays in the meter that was asked for, a continuation in the prompt's; and no voice beyond those asked for begins.
+            # The first new note of a continuation comes after the prompt's last onset, so that the prompt's
+            # notes stay the first. A piece stays in the meter that was asked for, a continuation in the
+            # prompt's; and no voice beyond those asked for begins.
             suppress_tokens=METER_IDS + (VOICE_IDS[wanted.voices :] if wanted.voices else []),
             begin_suppress_tokens=[TIME_ZERO] if len(task.score) else None,
         )
         modes = [task.mode] * len(seeds)
-        closing = FullClose(rows, modes, task.max_new_tokens, wanted.min_bars, wanted.min_notes, wanted.ends_when_long_enough)
+        closing = FullClose(
+            rows, modes, task.max_new_tokens, wanted.min_bars, wanted.min_notes, wanted.ends_when_long_enough
+        )
         is_fugue = wanted.form == "fugue"
         rules: list[Any] = []
         if self.rules:
@@ -208,10 +222,10 @@ class Stream:
 
     Attributes:
         settings (`Settings`): as asked, with the seed.
-        prompt (`Score`): the notes that are there before the first new one; without notes when there is no prompt.
-        composition (`Composition` or `None`): the piece, once the iteration has ended; `None` before.
-        num_tokens (`int`): tokens made so far.
-        max_new_tokens (`int`): how many there can be, or, where no length was asked for, about how many there will be.
+        prompt (`Score`): the notes that are there before the first new one; without notes when there is no
+        prompt. composition (`Composition` or `None`): the piece, once the iteration has ended; `None` before.
+        num_tokens (`int`): tokens made so far. max_new_tokens (`int`): how many there can be, or, where no
+        length was asked for, about how many there will be.
     """
 
     def __init__(self, composer: Composer, settings: Settings, task: Task, stop: Event):
@@ -259,7 +273,11 @@ class Stream:
         assert self.settings.seed is not None
         try:
             rows = self._composer._generate(
-                self._task, self.settings, [self.settings.seed], stop=self.stop, streamer=_Streamer(self._tokens.put)
+                self._task,
+                self.settings,
+                [self.settings.seed],
+                stop=self.stop,
+                streamer=_Streamer(self._tokens.put),
             )
             self._tokens.put(rows)
         except BaseException as error:  # handed over to the thread that iterates
@@ -289,7 +307,9 @@ def _seeded(settings: Settings | None) -> Settings:
 
 
 def _expected_tokens(settings: Settings, task: Task) -> int:
-    return min(task.max_new_tokens, TYPICAL_TOKENS) if settings.max_new_tokens is None else task.max_new_tokens
+    return (
+        min(task.max_new_tokens, TYPICAL_TOKENS) if settings.max_new_tokens is None else task.max_new_tokens
+    )
 
 
 def _until_end(tokens: list[int]) -> list[int]:

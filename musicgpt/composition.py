@@ -1,4 +1,6 @@
-"""`Composition`: a finished piece with everything that is needed to make it again, and the names that it goes by."""
+"""`Composition`: a finished piece with everything that is needed to make it again, and the names that it
+goes by.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,13 @@ class Composition:
     """A piece that the model composed.
 
     Attributes:
-        score (`Score`): the piece in the key that was asked for; with a prompt, the prompt's notes as they were, then the new ones.
-        ids (list of `int`): what the model read and wrote, in C major / A minor; of a long prompt only the part that it read.
-        settings (`Settings`): as asked, with the seed that makes this very piece.
-        seed (`int`): that seed.
-        num_prompt_notes (`int`): how many of the first notes of `score` are the prompt's; 0 without a prompt.
-        seconds (`float`): time the model took; pieces made together share it equally.
-        finished (`bool`): whether the piece came to its end; not if it was stopped.
+        score (`Score`): the piece in the key that was asked for; with a prompt, the prompt's notes as they
+        were, then the new ones. ids (list of `int`): what the model read and wrote, in C major / A minor; of
+        a long prompt only the part that it read. settings (`Settings`): as asked, with the seed that makes
+        this very piece. seed (`int`): that seed. num_prompt_notes (`int`): how many of the first notes of
+        `score` are the prompt's; 0 without a prompt. seconds (`float`): time the model took; pieces made
+        together share it equally. finished (`bool`): whether the piece came to its end; not if it was
+        stopped.
     """
 
     score: Score
@@ -67,8 +69,9 @@ class Composition:
         return self.score.end / TICKS_PER_QUARTER / (self.score.tempo or TEMPO_QPM["moderate"]) * 60
 
     def file_stem(self) -> str:
-        """A file name without suffix: form, key and meter of the piece, then the settings that were given, such as
-        `fugue_d-minor_3-4_3-voices_seed-7`; of a continuation the prompt's name stands first."""
+        """A file name without suffix: form, key and meter of the piece, then the settings that were given,
+        such as `fugue_d-minor_3-4_3-voices_seed-7`; of a continuation the prompt's name stands first.
+        """
         asked, score = self.settings, self.score
         parts = [
             score.form or "piece",
@@ -78,20 +81,31 @@ class Composition:
             asked.tempo,
             asked.mood,
         ]
-        parts += [f"{short}-{value}" for name, short in _SHORT.items() if (value := getattr(asked, name)) is not None]
+        parts += [
+            f"{short}-{value}"
+            for name, short in _SHORT.items()
+            if (value := getattr(asked, name)) is not None
+        ]
         if self.num_prompt_notes:
             prompt = Path(score.source).stem if score.source else (score.title or "").removesuffix(_CONTINUED)
             parts = [slug(prompt) or "prompt", "continued", *parts]
         return "_".join(part for part in parts if part)
 
-    def write(self, folder: str | os.PathLike, formats: tuple[str, ...] = FORMATS, paper: str = "a4", flat: bool = False) -> list[Path]:
-        """Write the piece as MIDI (one track a voice), MusicXML, a piano roll and, if asked, a PDF, each whole or not at all.
+    def write(
+        self,
+        folder: str | os.PathLike,
+        formats: tuple[str, ...] = FORMATS,
+        paper: str = "a4",
+        flat: bool = False,
+    ) -> list[Path]:
+        """Write the piece as MIDI (one track a voice), MusicXML, a piano roll and, if asked, a PDF, each
+        whole or not at all.
 
         Args:
             folder (`str` or path): where to; made if it is not there.
-            formats (tuple of `str`): some of `"mid"`, `"musicxml"`, `"png"`, and `"pdf"`, which needs the extra `pdf`.
-            paper (`str`): of the PDF: `"a4"` or `"us-letter"`.
-            flat (`bool`): whether all notes of the MIDI file are equally loud, instead of as `musicgpt.dynamics` has them.
+            formats (tuple of `str`): some of `"mid"`, `"musicxml"`, `"png"`, and `"pdf"`, which needs the
+            extra `pdf`. paper (`str`): of the PDF: `"a4"` or `"us-letter"`. flat (`bool`): whether all notes
+            of the MIDI file are equally loud, instead of as `musicgpt.dynamics` has them.
 
         Returns:
             list of `Path`: the files written, named `file_stem()` with the format's ending.
@@ -118,8 +132,8 @@ _CONTINUED = ", continued"
 def titled(score: Score, settings: Settings, num_prompt_notes: int) -> Score:
     """A composed piece with its title, and with what makes it again in its `info`.
 
-    `info` holds `composer`, `program` (name and version), `seed`, `settings` (JSON of those given, without the seed) and, of a continuation,
-    `given-notes`.
+    `info` holds `composer`, `program` (name and version), `seed`, `settings` (JSON of those given, without
+    the seed) and, of a continuation, `given-notes`.
 
     Args:
         score (`Score`): the piece; a continuation has title and info of its prompt.
@@ -127,7 +141,11 @@ def titled(score: Score, settings: Settings, num_prompt_notes: int) -> Score:
         num_prompt_notes (`int`): how many of the first notes are the prompt's.
     """
     author, asked = score.info.get(COMPOSER, GENERATED), settings.to_dict()
-    info = {"program": f"MusicGPT {__version__}", "seed": str(asked.pop("seed")), "settings": json.dumps(asked)}
+    info = {
+        "program": f"MusicGPT {__version__}",
+        "seed": str(asked.pop("seed")),
+        "settings": json.dumps(asked),
+    }
     if not num_prompt_notes:
         return score.replace(title=describe(score), info={COMPOSER: GENERATED, **info})
     own = score.info.get(COMPOSER) == GENERATED  # a piece of ours goes on as what it is

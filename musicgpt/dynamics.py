@@ -1,17 +1,21 @@
-"""How loud each note is played, so that one hears how a piece is made. No note is moved, lengthened or invented.
+"""How loud each note is played, so that one hears how a piece is made. No note is moved, lengthened or
+invented.
 
-The rules and where they come from. The sizes, in units of MIDI velocity, are this project's own choice: small, neither fitted to performances nor tried on
-listeners.
+The rules and where they come from. The sizes, in units of MIDI velocity, are this project's own choice:
+small, neither fitted to performances nor tried on listeners.
 
-* The highest note that sounds is the loudest, the bass a little louder than the middle: pianists play the voice that is meant to be heard louder
-  (Goebl, "Melody lead in piano performance", J. Acoust. Soc. Am. 110, 2001), and without that the ear takes the outer voices.
-* A voice that states the subject of the fugue comes forward, as players do it (a convention, for which no measurement is cited here). Statements are
-  those of `musical_metrics.fugue.statements`.
-* High-loud and phrase arch of the KTH rules (Friberg, Bresin and Sundberg, "Overview of the KTH rule system for musical performance", Advances in
-  Cognitive Psychology 2, 2006): louder as a voice rises, and louder towards the middle of its phrase, softer at both ends.
+* The highest note that sounds is the loudest, the bass a little louder than the middle: pianists play the
+  voice that is meant to be heard louder (Goebl, "Melody lead in piano performance", J. Acoust. Soc. Am. 110,
+  2001), and without that the ear takes the outer voices.
+* A voice that states the subject of the fugue comes forward, as players do it (a convention, for which no
+  measurement is cited here). Statements are those of `musical_metrics.fugue.statements`.
+* High-loud and phrase arch of the KTH rules (Friberg, Bresin and Sundberg, "Overview of the KTH rule system
+  for musical performance", Advances in Cognitive Psychology 2, 2006): louder as a voice rises, and louder
+  towards the middle of its phrase, softer at both ends.
 * Into a cadence (`musical_metrics.keys.cadences`) the music grows.
-* Beats are marked, bar lines more; a dissonance on a strong beat is louder than its resolution by step (C. P. E. Bach, "Versuch über die wahre Art das
-  Clavier zu spielen", 1753, part 1, chapter 3, section 29: dissonances are in general played louder, consonances softer).
+* Beats are marked, bar lines more; a dissonance on a strong beat is louder than its resolution by step (C. P.
+  E. Bach, "Versuch über die wahre Art das Clavier zu spielen", 1753, part 1, chapter 3, section 29:
+  dissonances are in general played louder, consonances softer).
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ CADENCE, BEFORE = 5, 2 * TICKS_PER_QUARTER  # reached within so many ticks befor
 
 
 def velocities(score: Score) -> np.ndarray:
-    """MIDI velocity of every note, `int64` of shape `(notes,)` in the order of `score.array`; the same for the same score.
+    """MIDI velocity of every note, `int64` of shape `(notes,)` in the order of `score.array`; the same for
+    the same score.
 
     Args:
         score (`Score`): any; where its voices are no lines they are inferred, as for the metrics.
@@ -110,13 +115,17 @@ def _contour(view: View) -> np.ndarray:
 
 
 def _dissonances(view: View) -> np.ndarray:
-    """For rows of `view.lines` `(m,)`: struck dissonances on strong beats that resolve by step, and their resolutions."""
+    """For rows of `view.lines` `(m,)`: struck dissonances on strong beats that resolve by step, and their
+    resolutions.
+    """
     lines, loud = view.lines, np.zeros(len(view.lines))
     if len(view.voices) < 2:
         return loud
     pairs, dissonant, beats = strong_pairs(view)
     steps = set(view.steps.tolist())
-    for pair, beat in zip(pairs[dissonant].tolist(), view.strong_beats[beats[dissonant]].tolist(), strict=True):
+    for pair, beat in zip(
+        pairs[dissonant].tolist(), view.strong_beats[beats[dissonant]].tolist(), strict=True
+    ):
         for row in pair:
             if row in steps and 0 < lines[row, PITCH] - lines[row + 1, PITCH] <= 2:
                 loud[row] = DISSONANCE if lines[row, ONSET] == beat else loud[row]

@@ -1,8 +1,9 @@
 """How a piece ends: with a cadence, dominant and tonic, in its last bar but one and its last.
 
-The model has read some two hundred ends and predicts `<eos>` too faintly to end by it: left alone, pieces run on until they are stopped, in
-the middle of a phrase. So the composer decides when it is time, at a bar line, and then says what a close is made of; which notes of it
-sound where is left to the model. Pitches are those of the tokens: C major or A minor.
+The model has read some two hundred ends and predicts `<eos>` too faintly to end by it: left alone, pieces run
+on until they are stopped, in the middle of a phrase. So the composer decides when it is time, at a bar line,
+and then says what a close is made of; which notes of it sound where is left to the model. Pitches are those
+of the tokens: C major or A minor.
 """
 
 from __future__ import annotations
@@ -26,22 +27,24 @@ from tokenization.vocabulary import (
 
 from .progress import Progress, Rows
 
-# A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and as many bars or as many
-# notes as the second; in a continuation only the new ones count. The bar of the final chord comes on top.
+# A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and
+# as many bars or as many notes as the second; in a continuation only the new ones count. The bar of the final
+# chord comes on top.
 SHORTEST = (16, 200)
 ENOUGH = (23, 400)
 # With fewer new tokens than this there is no room for a close: the piece just ends at a bar line.
 LEAST_TOKENS = 256
 # Tokens of a final chord, and a few to spare.
 CHORD_TOKENS = 24
-# Semitones above C: the dominant seventh chord before the end and the tonic triad at it. Minor: the leading note is raised, and the last
-# third may be.
+# Semitones above C: the dominant seventh chord before the end and the tonic triad at it. Minor: the leading
+# note is raised, and the last third may be.
 DOMINANT = {"major": (7, 11, 2, 5), "minor": (4, 8, 11, 2)}
 TRIAD = {"major": (0, 4, 7), "minor": (9, 0, 1, 4)}
 TONIC = {"major": 0, "minor": 9}
 # No voice leaps further into the final chord, in semitones.
 _LEAP = 12
-# What the dominant lacks is not asked for any more in the last ticks before the bar line, where it would only be a cluster.
+# What the dominant lacks is not asked for any more in the last ticks before the bar line, where it would only
+# be a cluster.
 _LATEST = 6
 # Notes that may sound in the last beat.
 _LOOKED_AT = 32
@@ -68,19 +71,25 @@ def _of_classes(classes: Sequence[int]) -> np.ndarray:
 
 
 def stands_on_tonic(piece: Progress, mode: str) -> bool:
-    """Whether the notes that sound at the last onset are those of the tonic triad, over the tonic: where a piece may end of itself."""
+    """Whether the notes that sound at the last onset are those of the tonic triad, over the tonic: where
+    a piece may end of itself.
+    """
     notes = [note for note in piece.last if note]
     onset = max((note[0] for note in notes), default=0)
     pitches = [note[2] for note in notes if note[1] > onset]
-    return bool(pitches) and min(pitches) % 12 == TONIC[mode] and all(pitch % 12 in TRIAD[mode] for pitch in pitches)
+    return (
+        bool(pitches)
+        and min(pitches) % 12 == TONIC[mode]
+        and all(pitch % 12 in TRIAD[mode] for pitch in pitches)
+    )
 
 
 class Close:
     """The cadence of one piece: what may come next from the bar before the final chord on.
 
     Args:
-        piece (`Progress`): at the beginning of a bar: the dominant comes at its end, the final chord with the next bar.
-        mode (`str`): `"major"` or `"minor"`.
+        piece (`Progress`): at the beginning of a bar: the dominant comes at its end, the final chord with the
+        next bar. mode (`str`): `"major"` or `"minor"`.
     """
 
     def __init__(self, piece: Progress, mode: str):
@@ -93,7 +102,9 @@ class Close:
         self.written: list[int] = []  # pitches of the final chord
 
     def allowed(self) -> list[np.ndarray]:
-        """Masks of the next token, `(vocab_size,)`, the most important first; a later one counts where it leaves something."""
+        """Masks of the next token, `(vocab_size,)`, the most important first; a later one counts where it
+        leaves something.
+        """
         piece = self.piece
         if self.voices is None and piece.now >= self.line:
             self.line = piece.now
@@ -109,11 +120,15 @@ class Close:
         return self._before_chord()
 
     def _before_chord(self) -> list[np.ndarray]:
-        """A step, not beyond the bar line and not past the dominant; a note of the dominant, and low ones its root until it was there."""
+        """A step, not beyond the bar line and not past the dominant; a note of the dominant, and low ones
+        its root until it was there.
+        """
         piece, root = self.piece, DOMINANT[self.mode][0]
         voices = piece.active_voices()
         if piece.kind == _DUR:
-            self.root |= piece.now >= self.dominant_from and piece.pitch % 12 == root and piece.voice == max(voices)
+            self.root |= (
+                piece.now >= self.dominant_from and piece.pitch % 12 == root and piece.voice == max(voices)
+            )
         missing = self._missing() if piece.now < self.line - _LATEST and self._can_strike(voices) else []
         reach = piece.now + _TICKS * _IS["TIME"]
         masks = [_NOT_THE_END, reach <= self.line]
@@ -132,8 +147,14 @@ class Close:
         return any(note[1] < self.line for voice in voices if (note := self.piece.last[voice]))
 
     def _missing(self) -> list[int]:
-        """Pitch classes of which one is still to sound under the dominant: its root; the leading note or the note above the tonic."""
-        heard = {note.pitch % 12 for note in self.piece.written[-_LOOKED_AT:] if note.onset + note.duration > self.dominant_from}
+        """Pitch classes of which one is still to sound under the dominant: its root; the leading note or
+        the note above the tonic.
+        """
+        heard = {
+            note.pitch % 12
+            for note in self.piece.written[-_LOOKED_AT:]
+            if note.onset + note.duration > self.dominant_from
+        }
         root, third, fifth, _ = DOMINANT[self.mode]
         return [c for part in ((root,), (third, fifth)) if heard.isdisjoint(part) for c in part]
 
@@ -162,11 +183,19 @@ class Close:
         return self._chord_note(left)
 
     def _chord_note(self, left: list[int]) -> list[np.ndarray]:
-        """A note of the triad, in the bass the tonic, below the voice above and with room for those below, not far from where the voice was."""
+        """A note of the triad, in the bass the tonic, below the voice above and with room for those
+        below, not far from where the voice was.
+        """
         lowest, below = 33 if self.mode == "minor" else 36, len(left) - 1
         # Of the triad there is a note at least every five semitones.
-        room: np.ndarray = (lowest + 5 * below <= _PITCH) & ((self.written[-1] > _PITCH) if self.written else True)
-        masks: list[np.ndarray] = [_IS["NOTE"], _of_classes(TRIAD[self.mode] if below else (TONIC[self.mode],)), room]
+        room: np.ndarray = (lowest + 5 * below <= _PITCH) & (
+            (self.written[-1] > _PITCH) if self.written else True
+        )
+        masks: list[np.ndarray] = [
+            _IS["NOTE"],
+            _of_classes(TRIAD[self.mode] if below else (TONIC[self.mode],)),
+            room,
+        ]
         thirds = {0, 1} & {pitch % 12 for pitch in self.written} if self.mode == "minor" else set()
         if thirds:
             masks.append(_of_classes([c for c in range(12) if c not in {0, 1} - thirds]))
@@ -177,8 +206,8 @@ class Close:
 
 
 class FullClose(LogitsProcessor):
-    """Ends pieces with a cadence: those of no asked length when they are long enough, the others before their tokens are used up. The model may end
-    one before only where it stands on the tonic.
+    """Ends pieces with a cadence: those of no asked length when they are long enough, the others before their
+    tokens are used up. The model may end one before only where it stands on the tonic.
 
     Args:
         rows (`Rows`): the pieces; in a continuation only what is new counts as length.
@@ -189,8 +218,14 @@ class FullClose(LogitsProcessor):
     """
 
     def __init__(
-        self, rows: Rows, modes: Sequence[str], max_new_tokens: int, min_bars: int = 0, min_notes: int = 0, ends: bool = True
-    ):  # fmt: skip
+        self,
+        rows: Rows,
+        modes: Sequence[str],
+        max_new_tokens: int,
+        min_bars: int = 0,
+        min_notes: int = 0,
+        ends: bool = True,
+    ):
         self.modes, self.ends, self.least = modes, ends, (min_bars, min_notes)
         self.max_length = rows.prompt_length + max_new_tokens
         self.has_room = max_new_tokens >= LEAST_TOKENS
@@ -206,7 +241,11 @@ class FullClose(LogitsProcessor):
         length = input_ids.shape[1]
         pieces = self.rows.follow(input_ids)
         for i, row in enumerate(pieces):
-            if self.closes[i] is None and row.bars > self.bars[i] and self._is_time(row, self.max_length - length):
+            if (
+                self.closes[i] is None
+                and row.bars > self.bars[i]
+                and self._is_time(row, self.max_length - length)
+            ):
                 self.closes[i] = Close(row, self.modes[i])
             self.bars[i] = row.bars
         masks = [
@@ -231,7 +270,9 @@ class FullClose(LogitsProcessor):
 
 
 def _apply(scores: torch.Tensor, masks: list[np.ndarray]) -> None:
-    """-inf where a mask says no, mask by mask in place, as long as something is left. The first mask may allow `<eos>` alone, whatever stood there."""
+    """-inf where a mask says no, mask by mask in place, as long as something is left. The first mask may
+    allow `<eos>` alone, whatever stood there.
+    """
     if len(masks) == 1 and masks[0][EOS_ID] and masks[0].sum() == 1:
         scores.fill_(-torch.inf)
         scores[EOS_ID] = 0.0

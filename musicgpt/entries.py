@@ -1,7 +1,8 @@
 """How voices enter: one that was asked for and has been silent for long takes the next note that suits it.
 
-Asked for three voices or more, the model alone often stays with two: the VOICES token is one in a prefix, and what has just sounded says more.
-`Entries` makes a VOICE token likelier, never a note: the pitches remain the model's, and it hears the voice from then on.
+Asked for three voices or more, the model alone often stays with two: the VOICES token is one in a prefix, and
+what has just sounded says more. `Entries` makes a VOICE token likelier, never a note: the pitches remain the
+model's, and it hears the voice from then on.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ class Entries(LogitsProcessor):
     def _fits(self, piece: Progress, voice: int) -> bool:
         """Whether the note lies between the voices that sound on, so that none crosses."""
         for other, note in enumerate(piece.last[: self.voices]):
-            if other != voice and note and note[1] > piece.now and (note[2] - piece.pitch) * (voice - other) <= 0:
+            if (
+                other != voice
+                and note
+                and note[1] > piece.now
+                and (note[2] - piece.pitch) * (voice - other) <= 0
+            ):
                 return False
         return True
 

@@ -1,8 +1,10 @@
-"""How a fugue goes: one voice alone makes the subject, the others answer it one after another, and it comes back in other keys.
+"""How a fugue goes: one voice alone makes the subject, the others answer it one after another, and it comes
+back in other keys.
 
-The subject is the model's, and so is everything that sounds against it. When the subject is over and who states it where is decided here,
-as a teacher's plan of a fugue has it; its notes then are those that the model may choose. Left alone, the model begins most fugues with several
-voices at once and states the subject once (docs/LOG.md).
+The subject is the model's, and so is everything that sounds against it. When the subject is over and who
+states it where is decided here, as a teacher's plan of a fugue has it; its notes then are those that the
+model may choose. Left alone, the model begins most fugues with several voices at once and states the subject
+once (docs/LOG.md).
 """
 
 from __future__ import annotations
@@ -31,17 +33,19 @@ from .subject import HIGHEST, LOWEST, Subject, dominant, relative, subdominant, 
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
 LEAST_NOTES = (14, 10, 8, 6)
-# Bars between the first answer and the third voice, if there is one (the codetta), and between the statements of the middle (episodes), and the keys of
-# these, in turn.
+# Bars between the first answer and the third voice, if there is one (the codetta), and between the statements
+# of the middle (episodes), and the keys of these, in turn.
 CODETTA = 1
 EPISODES = (7, 6, 9, 8)
 MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
-# A voice rests so many ticks before it states the subject again, and begins no note for which less than so many are left: an eighth's rest would
-# end its phrase, and less than a sixteenth is no note of the piece's rhythm.
+# A voice rests so many ticks before it states the subject again, and begins no note for which less than so
+# many are left: an eighth's rest would end its phrase, and less than a sixteenth is no note of the piece's
+# rhythm.
 BREATH, ROOM = 6, 6
 # Voices of a fugue for which no number was asked.
 VOICES = 3
-# The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run up a scale to the end of the keyboard.
+# The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run
+# up a scale to the end of the keyboard.
 LEAP, RANGE = 12, 14
 # Divides the logits of the subject's NOTE tokens, which will be heard many times.
 SUBJECT_TEMPERATURE = 0.8
@@ -49,11 +53,13 @@ SUBJECT_TEMPERATURE = 0.8
 MONOTONY, ALIKE = 3.0, 6
 # Semitones within which a note suits a voice, wherever the others are.
 NEAR = 5
-# A step loses so many nats for each voice that it leaves silent: voices go on without rests, until they rest for long.
+# A step loses so many nats for each voice that it leaves silent: voices go on without rests, until they rest
+# for long.
 RESTING = 2.0
 # ... and to a time at which all voices that could strike still sound.
 UNTIMELY = 6.0
-# Added to the logit of what the plan does not want; a cadence, which forbids altogether, goes before the plan.
+# Added to the logit of what the plan does not want; a cadence, which forbids altogether, goes before the
+# plan.
 AGAINST = -40.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
@@ -136,7 +142,9 @@ class Plan:
             self._schedule(entry.at)
 
     def _boundary(self) -> int:
-        """The tick, whole bars after the first note, at which the subject may end next: when its last note has ended."""
+        """The tick, whole bars after the first note, at which the subject may end next: when its last
+        note has ended.
+        """
         piece = self.piece
         assert piece.first is not None
         last = piece.written[-1] if piece.written else Written(piece.first, 1, 0, 0)
@@ -149,7 +157,9 @@ class Plan:
         bars = (piece.now - piece.first) // piece.bar + 1
         is_enough = piece.notes >= _least_notes(bars)
         longest = int(_STEPS.max())  # a longer one would overlap the next
-        return min(longest, max(_SHORTEST, piece.first + bars * piece.bar - piece.now)) if is_enough else longest
+        return (
+            min(longest, max(_SHORTEST, piece.first + bars * piece.bar - piece.now)) if is_enough else longest
+        )
 
     def _end_subject(self) -> None:
         piece, notes = self.piece, self.piece.written
@@ -180,21 +190,29 @@ class Plan:
             self.next = Entry(at, voice, self.subject.statement(at, voice, pitches))
 
     def _answer(self) -> tuple[int, list[int]] | None:
-        """The next voice of the exposition, above or below those that have entered, and its pitches: by turns dominant and tonic."""
+        """The next voice of the exposition, above or below those that have entered, and its pitches: by
+        turns dominant and tonic.
+        """
         assert self.subject is not None
         transposed = dominant if len(self.registers) % 2 else tonic
         top, bottom = min(self.registers), max(self.registers)
         ways = [(top - 1, self.registers[top] + 6), (bottom + 1, self.registers[bottom] - 6)]
         if sum(self.subject.pitches) % 2:
             ways.reverse()
-        found = [(v, pitches) for v, mean in ways if 0 <= v < self.voices and (pitches := self.subject.near(transposed, mean))]
+        found = [
+            (v, pitches)
+            for v, mean in ways
+            if 0 <= v < self.voices and (pitches := self.subject.near(transposed, mean))
+        ]
         # Where the keyboard ends, rather a voice in another's place than none.
         apart = [one for one in found if self._is_between(one[0], sum(one[1]) / len(one[1]))]
         return next(iter(apart or found), None)
 
     def _is_between(self, voice: int, mean: float) -> bool:
         """Whether the statements of higher voices are higher and those of lower ones lower."""
-        return all((other < voice) == (theirs > mean) and theirs != mean for other, theirs in self.registers.items())
+        return all(
+            (other < voice) == (theirs > mean) and theirs != mean for other, theirs in self.registers.items()
+        )
 
     def _return(self) -> tuple[int, list[int]] | None:
         """A statement of the middle, in the voice that has waited longest."""
@@ -212,7 +230,9 @@ class Plan:
         if self.subject is None:
             last = self.piece.written[-1]
             early = _IS_STEP & (last.duration > _STEPS)
-            bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = AGAINST  # if need be all but TIME_0
+            bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = (
+                AGAINST  # if need be all but TIME_0
+            )
         elif not self.piece.due:
             below = [v for v in self._free() if v > self.piece.voice]
             if not below:
@@ -220,11 +240,15 @@ class Plan:
             self._go_on(bias, below)
 
     def _go_on(self, bias: np.ndarray, below: list[int]) -> None:
-        """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below` are the voices that may still strike now."""
+        """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below`
+        are the voices that may still strike now.
+        """
         now = self.piece.now
         ends = {voice: note[1] - now for voice in self._free() if (note := self.piece.last[voice])}
         heard = [end for voice, end in ends.items() if end > 0 or (end == 0 and voice in below)]
-        bias -= RESTING * _IS_STEP * np.less.outer(heard, _STEPS).sum(axis=0)  # (voices, vocab_size) -> (vocab_size,)
+        bias -= (
+            RESTING * _IS_STEP * np.less.outer(heard, _STEPS).sum(axis=0)
+        )  # (voices, vocab_size) -> (vocab_size,)
         planned = self.now[0].onset - now if self.now else -1
         if ends:
             bias[_IS_STEP & (_STEPS > 0) & (min(ends.values()) > _STEPS) & (planned != _STEPS)] -= UNTIMELY
@@ -239,11 +263,14 @@ class Plan:
             limits.append(self._boundary())
         if limits:
             left = min(limits) - piece.now - _STEPS  # (vocab_size,)
-            # So near to the note that no TIME token leads to it the model would rather add notes for ever than take two steps.
+            # So near to the note that no TIME token leads to it the model would rather add notes for ever
+            # than take two steps.
             bias[_IS_STEP & ((left < 0) | np.isin(left, _AWKWARD))] = AGAINST
 
     def _pitch(self, bias: np.ndarray) -> None:
-        """The note of the plan, or first one of a voice above it; or a further step, where the first one was not enough."""
+        """The note of the plan, or first one of a voice above it; or a further step, where the first one
+        was not enough.
+        """
         piece, due = self.piece, self.piece.due
         self._limit(bias)
         if self.subject is None:
@@ -253,21 +280,32 @@ class Plan:
                 high = min(piece.pitch + LEAP, min(pitches) + RANGE, HIGHEST)
                 _only(bias, "NOTE", min(low, high) - PITCH_MIN, max(low, high) - PITCH_MIN)
         elif due:
-            _only(bias, "NOTE", due.pitch - PITCH_MIN, PITCH_MAX - PITCH_MIN if self._above(due) else due.pitch - PITCH_MIN)
+            _only(
+                bias,
+                "NOTE",
+                due.pitch - PITCH_MIN,
+                PITCH_MAX - PITCH_MIN if self._above(due) else due.pitch - PITCH_MIN,
+            )
         elif (reserved := self._reserved()) is not None and (own := piece.last[reserved]):
             # A note that only this voice would take must not be given to another one.
             others = [note[2] for v, note in enumerate(piece.last) if note and v != reserved]
             apart = np.abs(_PITCHES[:, None] - others).min(axis=1) if others else np.zeros(len(_PITCHES))
             first = OFFSET["NOTE"]
-            bias[first : first + len(_PITCHES)][(apart > NEAR) & (apart > np.abs(_PITCHES - own[2]))] = AGAINST
+            bias[first : first + len(_PITCHES)][(apart > NEAR) & (apart > np.abs(_PITCHES - own[2]))] = (
+                AGAINST
+            )
 
     def _above(self, due: Written) -> list[int]:
-        """The voices above that of a note of the plan that may still strike with it; notes are written from the highest voice down."""
+        """The voices above that of a note of the plan that may still strike with it; notes are written
+        from the highest voice down.
+        """
         struck = [note.voice for note in self.piece.written[-MAX_VOICES:] if note.onset == self.piece.now]
         return [v for v in range(max(struck, default=-1) + 1, due.voice) if self.piece.last[v]]
 
     def _voice(self, bias: np.ndarray) -> None:
-        """The plan's note for the plan's voice, all others for others; no voice enters without the subject."""
+        """The plan's note for the plan's voice, all others for others; no voice enters without the
+        subject.
+        """
         piece, due = self.piece, self.piece.due
         if due and piece.pitch == due.pitch:
             allowed = [due.voice]
@@ -279,7 +317,9 @@ class Plan:
         bias[[OFFSET["VOICE"] + v for v in allowed]] = 0.0
 
     def _free(self) -> list[int]:
-        """The voices that may strike what they like; those that have not entered wait for their turn, if they will get one."""
+        """The voices that may strike what they like; those that have not entered wait for their turn, if
+        they will get one.
+        """
         entered = [v for v, note in enumerate(self.piece.last) if note]
         is_planned = self.subject is None or self.next or len(self.registers) == self.voices
         return [v for v in (entered if is_planned else range(self.voices)) if v != self._reserved()]
@@ -317,7 +357,9 @@ class Fugue(LogitsProcessor):
 
     def __init__(self, rows: Rows, voices: int | None, modes: Sequence[str], closing: FullClose):
         self.rows, self.closing = rows, closing
-        self.plans = [Plan(piece, voices or VOICES, mode) for piece, mode in zip(rows.pieces, modes, strict=True)]
+        self.plans = [
+            Plan(piece, voices or VOICES, mode) for piece, mode in zip(rows.pieces, modes, strict=True)
+        ]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""

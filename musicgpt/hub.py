@@ -9,7 +9,12 @@ from tokenization.errors import MusicGPTError
 
 
 def upload_folder(
-    folder: Path, repo: str, repo_type: str = "model", private: bool = False, message: str = "Upload", hub: Any = None
+    folder: Path,
+    repo: str,
+    repo_type: str = "model",
+    private: bool = False,
+    message: str = "Upload",
+    hub: Any = None,
 ) -> str:
     """Make the repository if it is not there and upload the folder in one commit.
 
@@ -28,7 +33,12 @@ def upload_folder(
         MusicGPTError: if the Hub does not take it or cannot be reached.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     hub = hub or HfApi()
     space = {"space_sdk": "gradio"} if repo_type == "space" else {}
@@ -41,11 +51,23 @@ def upload_folder(
             ignore_patterns=["**/__pycache__/**", ".[!g]*", "**/.[!g]*"],  # .gitattributes goes with the rest
             commit_message=message,
         )
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+        OSError,
+    ) as error:
         raise MusicGPTError(f"The Hub did not take {repo}: {_first_line(error)}") from error
     except Exception as error:
         # The HTTP client of huggingface_hub has changed (requests, httpx, httpx2) and may again.
-        if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "requests"):
+        if type(error).__module__.split(".")[0] not in (
+            "httpx",
+            "httpx2",
+            "httpcore",
+            "httpcore2",
+            "requests",
+        ):
             raise
         raise MusicGPTError(f"The Hub could not be reached ({_first_line(error)}).") from error
     return str(address)

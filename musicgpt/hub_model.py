@@ -1,4 +1,6 @@
-"""The model as a folder for the Hub that stands alone: weights, tokenizer, card, and the code that `trust_remote_code` runs."""
+"""The model as a folder for the Hub that stands alone: weights, tokenizer, card, and the code that
+`trust_remote_code` runs.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: boo
 
     Args:
         out (`Path`): where.
-        checkpoint (`Path`, *optional*): a folder that `save_pretrained` wrote; the shipped model when not given.
-        overwrite (`bool`): write into a folder that holds other files, too, which stay.
+        checkpoint (`Path`, *optional*): a folder that `save_pretrained` wrote; the shipped model when not
+        given. overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Returns:
         `out`.
@@ -45,7 +47,9 @@ def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: boo
 
 
 def _add_processor(folder: Path) -> None:
-    """Processor and both tokenizers, with their code: `tokenizer.json` beside `vocab.json`, and the fast one the first in `auto_map`."""
+    """Processor and both tokenizers, with their code: `tokenizer.json` beside `vocab.json`, and the fast
+    one the first in `auto_map`.
+    """
     from tokenization import MusicGPTProcessor, MusicGPTTokenizerFast
 
     has_tokenizer = (folder / "tokenizer_config.json").is_file()

@@ -5,14 +5,22 @@ from __future__ import annotations
 import torch
 from transformers import LogitsProcessor
 
-from tokenization.vocabulary import EOS_ID, METER_TICKS, OFFSET, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID, bar_ticks
+from tokenization.vocabulary import (
+    EOS_ID,
+    METER_TICKS,
+    OFFSET,
+    TYPE_INDEX,
+    TYPE_OF_ID,
+    VALUE_OF_ID,
+    bar_ticks,
+)
 
 
 class Length(LogitsProcessor):
     """Forbids `<eos>` until a piece has so many bars and notes.
 
-    What is left to choose near the limit on new tokens is decided before, by the model's own rule that ends a piece at a bar line:
-    the limit wins.
+    What is left to choose near the limit on new tokens is decided before, by the model's own rule that ends a
+    piece at a bar line: the limit wins.
 
     Args:
         min_bars (`int`): whole bars that must have passed before the piece may end; those of a prompt count.

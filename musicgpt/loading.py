@@ -1,7 +1,9 @@
-"""A model from a folder or the Hub that nobody vouches for: nothing of it is believed before it was looked at.
+"""A model from a folder or the Hub that nobody vouches for: nothing of it is believed before it was looked
+at.
 
-Of the config only the fields of `MusicGPTConfig` are taken, which check their ranges; of the weights the safetensors' header is compared
-with what this config needs before memory is taken for them, and then every number is looked at. Nothing else in the folder is read.
+Of the config only the fields of `MusicGPTConfig` are taken, which check their ranges; of the weights the
+safetensors' header is compared with what this config needs before memory is taken for them, and then every
+number is looked at. Nothing else in the folder is read.
 """
 
 from __future__ import annotations
@@ -24,9 +26,18 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 MAX_CONFIG_BYTES = 1 << 20
 # What the rules, the prompts and the readers of tokens are written for.
 _VOCABULARY = (
-    "vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "max_voices", "token_blocks", "lowest_pitch", "durations", "time_steps",
-    "meter_ticks", "default_bar_ticks",
-)  # fmt: skip
+    "vocab_size",
+    "pad_token_id",
+    "bos_token_id",
+    "eos_token_id",
+    "max_voices",
+    "token_blocks",
+    "lowest_pitch",
+    "durations",
+    "time_steps",
+    "meter_ticks",
+    "default_bar_ticks",
+)
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
@@ -38,12 +49,14 @@ def load_model(name_or_path: str | os.PathLike | None = None) -> MusicGPTForCaus
     """Load a MusicGPT model for composing, in evaluation mode on the CPU.
 
     Args:
-        name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the Hub; the shipped model when not
+        name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the Hub;
+        the shipped model when not
             given.
 
     Raises:
-        ModelError: in one sentence, whatever is wrong: no folder, no config, values out of their range, another vocabulary, weights that are
-            missing, damaged, of other shapes or no numbers, or that stand in a pickle only.
+        ModelError: in one sentence, whatever is wrong: no folder, no config, values out of their range,
+            another vocabulary, weights that are missing, damaged, of other shapes or no numbers, or that
+            stand in a pickle only.
     """
     from modeling_musicgpt import shipped_checkpoint
 
@@ -57,8 +70,11 @@ def load_model(name_or_path: str | os.PathLike | None = None) -> MusicGPTForCaus
     except MemoryError as error:
         raise ModelError(f"The model in {source} does not fit into the memory of this machine.") from error
     except Exception as error:
-        # The Hub's client, the strict config and safetensors have errors of their own, some of them derived from Exception alone.
-        raise ModelError(f"Cannot load a model from {source!r}: {' '.join(str(error).split())[:300]}") from error
+        # The Hub's client, the strict config and safetensors have errors of their own, some of them derived
+        # from Exception alone.
+        raise ModelError(
+            f"Cannot load a model from {source!r}: {' '.join(str(error).split())[:300]}"
+        ) from error
 
 
 def _check_source(source: str) -> None:
@@ -66,13 +82,25 @@ def _check_source(source: str) -> None:
     path = Path(source)
     if path.is_dir():
         if not (path / CONFIG).is_file():
-            raise ModelError(f"No model in {source}: there is no {CONFIG}; give a folder that save_pretrained wrote.")
+            raise ModelError(
+                f"No model in {source}: there is no {CONFIG}; give a folder that save_pretrained wrote."
+            )
         if not (path / WEIGHTS).is_file():
-            others = sorted(p.name for pattern in ("*.bin", "*.pt", "*.ckpt", "*.index.json") for p in path.glob(pattern))
-            found = f", only {others[0]}; pickles are never loaded, and of safetensors one file is" if others else ""
-            raise ModelError(f"No weights in {source}: there is no {WEIGHTS}{found}. Save it anew with save_pretrained.")
+            others = sorted(
+                p.name for pattern in ("*.bin", "*.pt", "*.ckpt", "*.index.json") for p in path.glob(pattern)
+            )
+            found = (
+                f", only {others[0]}; pickles are never loaded, and of safetensors one file is"
+                if others
+                else ""
+            )
+            raise ModelError(
+                f"No weights in {source}: there is no {WEIGHTS}{found}. Save it anew with save_pretrained."
+            )
     elif path.is_absolute() or source.startswith(".") or path.exists():
-        raise ModelError(f"No model in {source}: there is no such folder; give one that save_pretrained wrote.")
+        raise ModelError(
+            f"No model in {source}: there is no such folder; give one that save_pretrained wrote."
+        )
 
 
 def _find(source: str, name: str) -> Path:
@@ -95,17 +123,21 @@ def _read_config(path: Path, source: str) -> MusicGPTConfig:
         raise ModelError(f"{CONFIG} in {source} is no JSON: {error}.") from error
     kind = data.get("model_type") if isinstance(data, dict) else None
     if kind != MusicGPTConfig.model_type:
-        raise ModelError(f"{source} holds {f'a model of type {str(kind)[:40]!r}' if kind else 'no model'}, not {MusicGPTConfig.model_type}.")
+        raise ModelError(
+            f"{source} holds {f'a model of type {str(kind)[:40]!r}' if kind else 'no model'}, not"
+            f" {MusicGPTConfig.model_type}."
+        )
     dtype = data.get("dtype", data.get("torch_dtype"))
     config = MusicGPTConfig(
-        **{name: data[name] for name in _fields(MusicGPTConfig) if name in data}, dtype=dtype if dtype in _DTYPES.values() else None
+        **{name: data[name] for name in _fields(MusicGPTConfig) if name in data},
+        dtype=dtype if dtype in _DTYPES.values() else None,
     )
     usual = MusicGPTConfig()
     for name in _VOCABULARY:
         if getattr(config, name) != getattr(usual, name):
             raise ModelError(
-                f"The model in {source} has another vocabulary than MusicGPT's: {name} is {str(getattr(config, name))[:60]}, not "
-                f"{str(getattr(usual, name))[:60]}."
+                f"The model in {source} has another vocabulary than MusicGPT's: {name} is"
+                f" {str(getattr(config, name))[:60]}, not {str(getattr(usual, name))[:60]}."
             )
     return config
 
@@ -126,7 +158,9 @@ def _with_weights(config: MusicGPTConfig, path: Path, source: str) -> MusicGPTFo
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ModelError(f"The weights in {source} are damaged: {name} holds values that are no numbers.")
-    model = MusicGPTForCausalLM(config).to(config.dtype or stored)  # shipped weights are stored as float16 and run in float32
+    model = MusicGPTForCausalLM(config).to(
+        config.dtype or stored
+    )  # shipped weights are stored as float16 and run in float32
     model.load_state_dict(tensors, strict=False)  # the names were compared
     model.tie_weights()
     model.generation_config = musical_generation_config(config)
@@ -134,7 +168,9 @@ def _with_weights(config: MusicGPTConfig, path: Path, source: str) -> MusicGPTFo
 
 
 def _check_header(config: MusicGPTConfig, path: Path, source: str) -> torch.dtype:
-    """Compare names, shapes and types in the file with what the config needs, without reading a weight; returns the type."""
+    """Compare names, shapes and types in the file with what the config needs, without reading a weight;
+    returns the type.
+    """
     import torch
     from safetensors import safe_open
 
@@ -145,18 +181,28 @@ def _check_header(config: MusicGPTConfig, path: Path, source: str) -> torch.dtyp
     if missing := sorted(wanted.keys() - found.keys() - tied):
         raise ModelError(f"The weights in {source} are not whole: {_some(missing)} missing.")
     if strange := sorted(found.keys() - wanted.keys()):
-        raise ModelError(f"The weights in {source} are not those of its config: it has no place for {_some(strange)}.")
+        raise ModelError(
+            f"The weights in {source} are not those of its config: it has no place for {_some(strange)}."
+        )
     for name, (shape, _) in found.items():
         if shape != wanted[name]:
-            raise ModelError(f"The weights in {source} are not those of its config: {name} has the shape {shape}, not {wanted[name]}.")
+            raise ModelError(
+                f"The weights in {source} are not those of its config: {name} has the shape {shape}, not"
+                f" {wanted[name]}."
+            )
     types = {kind for _, kind in found.values()}
     if len(types) != 1 or not types <= _DTYPES.keys():
-        raise ModelError(f"The weights in {source} are of type {', '.join(sorted(types))}; they must all be one of {', '.join(_DTYPES)}.")
+        raise ModelError(
+            f"The weights in {source} are of type {', '.join(sorted(types))}; they must all be one of"
+            f" {', '.join(_DTYPES)}."
+        )
     return getattr(torch, _DTYPES[types.pop()])
 
 
 def _wanted(config: MusicGPTConfig) -> tuple[dict[str, tuple[int, ...]], set[str]]:
-    """Names and shapes of the weights of a config, and which of them are others by another name. Takes no memory for them."""
+    """Names and shapes of the weights of a config, and which of them are others by another name. Takes no
+    memory for them.
+    """
     import torch
 
     from modeling_musicgpt import MusicGPTForCausalLM

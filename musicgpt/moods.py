@@ -1,7 +1,7 @@
 """Moods: words for a mode, a tempo and a way of sampling.
 
-A mood is a shorthand, not something that the model was trained on: each name stands for settings that could be given one by
-one, and any setting that is given beside it wins. The table below is the whole of it.
+A mood is a shorthand, not something that the model was trained on: each name stands for settings that could
+be given one by one, and any setting that is given beside it wins. The table below is the whole of it.
 """
 
 from __future__ import annotations

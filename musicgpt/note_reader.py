@@ -1,6 +1,7 @@
 """Tokens to notes one at a time, while they are being generated.
 
-`tokenization` decodes whole sequences; here the same is done for a sequence that is still growing. A test holds the two equal.
+`tokenization` decodes whole sequences; here the same is done for a sequence that is still growing. A test
+holds the two equal.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _TYPES, _VALUES = TYPE_OF_ID.tolist(), VALUE_OF_ID.tolist()
 class NoteReader:
     """Reads legal tokens one by one and hands out each note as soon as its last token is there.
 
-    A note that a voice strikes twice at one onset, which the grammar of the tokens does not forbid, is handed out once: no notation could show it.
+    A note that a voice strikes twice at one onset, which the grammar of the tokens does not forbid, is handed
+    out once: no notation could show it.
 
     Args:
         now (`int`): tick of the last onset before the first token; 0 for a new piece.

@@ -1,4 +1,6 @@
-"""A score as a picture: time to the right, pitch upwards, one colour a voice, wrapped into systems like a printed page."""
+"""A score as a picture: time to the right, pitch upwards, one colour a voice, wrapped into systems like a
+printed page.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# One colour a voice from the highest down; told apart by people with any of the common colour-vision deficiencies.
+# One colour a voice from the highest down; told apart by people with any of the common colour-vision
+# deficiencies.
 VOICE_COLOURS = ("#c8452f", "#2f6fb0", "#2e8b57", "#8a5bb5", "#b07d17")
 VOICE_NAMES = ("voice 1 (highest)", "voice 2", "voice 3", "voice 4", "voice 5")
 _PAPER, _BLACK_KEY, _LINE, _BAR, _INK = "#fdfcf9", "#f3f0e8", "#e4dfd3", "#b9b2a3", "#2b2a27"
@@ -30,7 +33,8 @@ def write_png(score: Score, path: str | os.PathLike, num_prompt_notes: int = 0) 
     Args:
         score (`Score`): the piece; needs at least one note.
         path (`str` or path): where the PNG goes; written whole or not at all.
-        num_prompt_notes (`int`): this many of the first notes (in the score's order) are drawn paler, with a line where they end.
+        num_prompt_notes (`int`): this many of the first notes (in the score's order) are drawn paler, with a
+        line where they end.
 
     Returns:
         `Path`: the path written.
@@ -51,7 +55,11 @@ def _texts(score: Score) -> dict[str, str]:
     """What the PNG says of its piece, under the names that the format has for it."""
     told = facts(score)
     author = told.pop(COMPOSER, "")
-    found = {"Title": title_of(score), "Author": author, "Description": "; ".join(f"{name}: {value}" for name, value in told.items())}
+    found = {
+        "Title": title_of(score),
+        "Author": author,
+        "Description": "; ".join(f"{name}: {value}" for name, value in told.items()),
+    }
     return {name: text for name, text in found.items() if text}
 
 
@@ -65,7 +73,13 @@ def draw(score: Score, num_prompt_notes: int = 0) -> Figure:
     height = 1.0 + len(systems) * (system_height + 0.35)
     figure = Figure(figsize=(13, height), facecolor="white")
     grid = figure.add_gridspec(
-        len(systems), 1, left=0.045, right=0.985, top=1 - 0.82 / height, bottom=0.4 / height, hspace=0.35 / system_height
+        len(systems),
+        1,
+        left=0.045,
+        right=0.985,
+        top=1 - 0.82 / height,
+        bottom=0.4 / height,
+        hspace=0.35 / system_height,
     )
     width = max(stop - start for start, stop in systems)
     for row, (start, stop) in enumerate(systems):
@@ -88,7 +102,13 @@ def _systems(score: Score) -> list[tuple[int, int]]:
 
 
 def _draw_system(
-    axes: Axes, score: Score, start: int, stop: int, width: int, pitches: tuple[int, int], num_prompt_notes: int
+    axes: Axes,
+    score: Score,
+    start: int,
+    stop: int,
+    width: int,
+    pitches: tuple[int, int],
+    num_prompt_notes: int,
 ) -> None:
     low, high = pitches
     axes.set_xlim(start, start + width)
@@ -97,7 +117,9 @@ def _draw_system(
     axes.axvspan(start, stop, color=_PAPER, zorder=0)
     for pitch in range(low, high + 1):
         if pitch % 12 in _BLACK_KEYS:
-            axes.fill_between([start, stop], pitch - 0.5, pitch + 0.5, color=_BLACK_KEY, linewidth=0, zorder=1)
+            axes.fill_between(
+                [start, stop], pitch - 0.5, pitch + 0.5, color=_BLACK_KEY, linewidth=0, zorder=1
+            )
         if pitch % 12 == 0:
             axes.plot([start, stop], [pitch - 0.5] * 2, color=_LINE, linewidth=0.8, zorder=2)
     lines = score.bar_lines()
@@ -105,7 +127,9 @@ def _draw_system(
         if start <= line <= stop:
             axes.plot([line, line], [low - 0.5, high + 0.5], color=_BAR, linewidth=0.8, zorder=3)
         if start <= line < stop:
-            axes.text(line + 3, high + 0.8, str(number + 1), fontsize=7.5, color=_INK, alpha=0.65, va="bottom")
+            axes.text(
+                line + 3, high + 0.8, str(number + 1), fontsize=7.5, color=_INK, alpha=0.65, va="bottom"
+            )
     _draw_notes(axes, score, start, stop, num_prompt_notes)
     octaves = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0]
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves], fontsize=7.5, color=_INK)
@@ -116,7 +140,9 @@ def _draw_system(
 
 
 def _draw_notes(axes: Axes, score: Score, start: int, stop: int, num_prompt_notes: int) -> None:
-    """The bars of the notes that sound in `start <= tick < stop`; a note over the edge is drawn in both systems."""
+    """The bars of the notes that sound in `start <= tick < stop`; a note over the edge is drawn in both
+    systems.
+    """
     from matplotlib.collections import PolyCollection
 
     array = score.array
@@ -131,7 +157,9 @@ def _draw_notes(axes: Axes, score: Score, start: int, stop: int, num_prompt_note
             left = np.maximum(rows[:, ONSET], start) + 0.6
             right = np.maximum(np.minimum(rows[:, ONSET] + rows[:, DURATION], stop) - 0.6, left + 0.8)
             bottom, top = rows[:, PITCH] - 0.42, rows[:, PITCH] + 0.42
-            corners = np.stack([[left, bottom], [left, top], [right, top], [right, bottom]]).transpose(2, 0, 1)  # (notes, 4, 2)
+            corners = np.stack([[left, bottom], [left, top], [right, top], [right, bottom]]).transpose(
+                2, 0, 1
+            )  # (notes, 4, 2)
             axes.add_collection(
                 PolyCollection(
                     corners.tolist(),
@@ -151,11 +179,33 @@ def _draw_notes(axes: Axes, score: Score, start: int, stop: int, num_prompt_note
 def _draw_heading(figure: Figure, score: Score, num_prompt_notes: int, height: float) -> None:
     from matplotlib.patches import Patch
 
-    words = [score.key.name if score.key else None, score.meters[0].name, f"{len(score)} notes", f"{score.num_bars} bars", subtitle_of(score)]
+    words = [
+        score.key.name if score.key else None,
+        score.meters[0].name,
+        f"{len(score)} notes",
+        f"{score.num_bars} bars",
+        subtitle_of(score),
+    ]
     if num_prompt_notes:
         words.append(f"paler: the {num_prompt_notes} notes of the prompt")
-    figure.text(0.045, 1 - 0.3 / height, title_of(score), parse_math=False, fontsize=14, color=_INK, fontweight="bold", va="center")
-    figure.text(0.045, 1 - 0.55 / height, "  ·  ".join(word for word in words if word), fontsize=9, color=_INK, va="center")
+    figure.text(
+        0.045,
+        1 - 0.3 / height,
+        title_of(score),
+        parse_math=False,
+        fontsize=14,
+        color=_INK,
+        fontweight="bold",
+        va="center",
+    )
+    figure.text(
+        0.045,
+        1 - 0.55 / height,
+        "  ·  ".join(word for word in words if word),
+        fontsize=9,
+        color=_INK,
+        va="center",
+    )
     voices = np.unique(score.array[:, VOICE]).tolist()
     figure.legend(
         handles=[Patch(color=VOICE_COLOURS[v], label=VOICE_NAMES[v]) for v in voices],

@@ -29,14 +29,14 @@ class Progress:
 
     Attributes:
         now (`int`): tick of the last onset, or of the next note where a step was read.
-        bar (`int`): ticks of a bar; `begun` is the tick of the last bar line up to now, `bars` how many bars have passed.
-        notes, tokens (`int`): how many there are; `bar_tokens` of each bar that has passed.
-        first (`int` or `None`): tick of the first note.
-        kind, pitch, voice (`int`): type of the last token; of the last note what is known.
-        last (`list`): of each voice its last note as (onset, end, pitch), or `None`; `before` the one before it, with an earlier onset.
-        written (`list` of `Written`): all notes.
-        lines (`list`): of each voice its notes, a list of `Written`; of those that it strikes together the first one, which is the highest.
-        planned (`Written` or `None`): the next note of a statement that goes on (`musicgpt.fugue`), whatever the model would like.
+        bar (`int`): ticks of a bar; `begun` is the tick of the last bar line up to now, `bars` how many bars
+        have passed. notes, tokens (`int`): how many there are; `bar_tokens` of each bar that has passed.
+        first (`int` or `None`): tick of the first note. kind, pitch, voice (`int`): type of the last token;
+        of the last note what is known. last (`list`): of each voice its last note as (onset, end, pitch), or
+        `None`; `before` the one before it, with an earlier onset. written (`list` of `Written`): all notes.
+        lines (`list`): of each voice its notes, a list of `Written`; of those that it strikes together the
+        first one, which is the highest. planned (`Written` or `None`): the next note of a statement that goes
+        on (`musicgpt.fugue`), whatever the model would like.
     """
 
     def __init__(self) -> None:

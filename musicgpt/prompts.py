@@ -9,7 +9,15 @@ import numpy as np
 from tokenization import encode, estimate_key, prefix_ids
 from tokenization.key import Key
 from tokenization.score import ONSET, Meter, Score
-from tokenization.vocabulary import MAX_VOICES, METERS, OFFSET, TIME_STEPS, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import (
+    MAX_VOICES,
+    METERS,
+    OFFSET,
+    TIME_STEPS,
+    TYPE_INDEX,
+    TYPE_OF_ID,
+    VALUE_OF_ID,
+)
 
 from .settings import Resolved, Settings, SettingsError
 
@@ -28,8 +36,8 @@ class Task:
         now (`int`): tick of the last onset in `ids`, as the tokens count.
         shift (`int`): ticks from the tokens' count to the piece's.
         transposition (`int`): semitones from C major / A minor to the piece's key.
-        score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key, meter and form.
-        max_new_tokens (`int`): what is asked for, or what the model's context leaves.
+        score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key,
+        meter and form. max_new_tokens (`int`): what is asked for, or what the model's context leaves.
     """
 
     ids: list[int]
@@ -51,7 +59,11 @@ def new_piece(wanted: Resolved, context: int) -> Task:
     ids = prefix_ids(wanted.key.mode, wanted.form, wanted.meter, wanted.voices, wanted.tempo)
     numerator, denominator = map(int, wanted.meter.split("/"))
     score = Score(
-        [], meters=[Meter(0, numerator, denominator)], key=wanted.key, form=wanted.form, tempo_class=wanted.tempo
+        [],
+        meters=[Meter(0, numerator, denominator)],
+        key=wanted.key,
+        form=wanted.form,
+        tempo_class=wanted.tempo,
     )
     limit = min(wanted.max_new_tokens, context - len(ids))
     return Task(ids, 0, 0, -wanted.key.transposition_to_normal(), score, limit)
@@ -88,15 +100,23 @@ def no_new_note(task: Task, settings: Settings) -> str:
     from modeling_musicgpt.bar_end_musicgpt import BARS_LOOKED_AT  # brings torch
 
     lines, onsets = task.score.bar_lines(), task.score.array[:, ONSET]
-    last = lines[np.searchsorted(lines, onsets[-1], side="right") - 1 :: -1][:BARS_LOOKED_AT]  # bar lines, the latest first
+    last = lines[np.searchsorted(lines, onsets[-1], side="right") - 1 :: -1][
+        :BARS_LOOKED_AT
+    ]  # bar lines, the latest first
     ends = np.append(task.score.end + 1, last[:-1])
-    longest = max(int(((onsets >= line) & (onsets < end)).sum()) for line, end in zip(last, ends, strict=True))
+    longest = max(
+        int(((onsets >= line) & (onsets < end)).sum()) for line, end in zip(last, ends, strict=True)
+    )
     if settings.max_new_tokens is not None and settings.max_new_tokens < TOKENS_A_NOTE * 2 * (longest + 1):
         return (
-            f"max_new_tokens is {settings.max_new_tokens}, which leaves no room for a new note: the last bars of the prompt have up to {longest} notes, "
-            f"that is {TOKENS_A_NOTE * longest} tokens. Give at least {TOKENS_A_NOTE * 2 * (longest + 1)}, or leave it out."
+            f"max_new_tokens is {settings.max_new_tokens}, which leaves no room for a new note: the last bars"
+            f" of the prompt have up to {longest} notes, that is {TOKENS_A_NOTE * longest} tokens. Give at"
+            f" least {TOKENS_A_NOTE * 2 * (longest + 1)}, or leave it out."
         )
-    return "The model ended the piece where the prompt ends, without a new note. Try another seed, or keep less of the prompt (prompt_bars)."
+    return (
+        "The model ended the piece where the prompt ends, without a new note. Try another seed, or keep less"
+        " of the prompt (prompt_bars)."
+    )
 
 
 def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) -> Score:
@@ -110,7 +130,8 @@ def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) 
         raise SettingsError(f"The prompt has no notes{within}, so there is nothing to continue.")
     if settings.meter and settings.meter != prompt.meters[-1].name:
         raise SettingsError(
-            f"The prompt is in {prompt.meters[-1].name} and is continued in it; leave the meter {settings.meter} out."
+            f"The prompt is in {prompt.meters[-1].name} and is continued in it; leave the meter"
+            f" {settings.meter} out."
         )
     key = Key.parse(settings.key) if settings.key else prompt.key or estimate_key(prompt)[0]
     return prompt.replace(key=key, form=settings.form or prompt.form, transposition=0, original_key=None)
@@ -126,7 +147,8 @@ def _last_bars(prompt: Score, room: int) -> Score:
     if len(encode(prompt)) <= room:
         return prompt
     onsets = prompt.array[:, ONSET]
-    # Four tokens a note and a few for the prefix and long steps; exact enough to begin the search, which then moves on by bars.
+    # Four tokens a note and a few for the prefix and long steps; exact enough to begin the search, which then
+    # moves on by bars.
     earliest = onsets[max(0, len(onsets) - room // 4)]
     for line in prompt.bar_lines():
         if line < earliest or line > onsets[-1]:

@@ -1,7 +1,7 @@
 """Sampling in which every piece of a batch has its own seed.
 
-`generate(do_sample=True)` draws all rows of a batch from one random stream, so a piece depends on its neighbours. Here each row
-has its own generator: piece k of a batch is the piece that its seed makes alone.
+`generate(do_sample=True)` draws all rows of a batch from one random stream, so a piece depends on its
+neighbours. Here each row has its own generator: piece k of a batch is the piece that its seed makes alone.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _TYPES = torch.from_numpy(TYPE_OF_ID.copy())
 class SeededSampling(LogitsProcessor):
     """Temperature, top-k, top-p, min-p and Gumbel noise, so that the largest score is a sample.
 
-    Adding standard Gumbel noise to log-probabilities and taking the largest draws from the softmax exactly (the Gumbel-max trick;
-    Gumbel 1954). With greedy decoding behind it this is sampling, with one random generator a row.
+    Adding standard Gumbel noise to log-probabilities and taking the largest draws from the softmax exactly
+    (the Gumbel-max trick; Gumbel 1954). With greedy decoding behind it this is sampling, with one random
+    generator a row.
 
     Args:
         wanted (`Resolved`): temperature, rhythm_temperature, top_k, top_p, rhythm_top_p, min_p.
@@ -53,7 +54,9 @@ class SeededSampling(LogitsProcessor):
             MusicGPTError: if the model gives no numbers.
         """
         if not torch.isfinite(scores.amax(dim=-1)).all():
-            raise MusicGPTError("The model gives no numbers: its weights are damaged, or too large for their type.")
+            raise MusicGPTError(
+                "The model gives no numbers: its weights are damaged, or too large for their type."
+            )
         is_rhythm = torch.isin(_TYPES[input_ids[:, -1].cpu()], _BEFORE_RHYTHM)  # (rows,)
         if is_rhythm.all() or not is_rhythm.any():  # one row always is: nothing is sorted twice
             scores = (self.of_rhythm if is_rhythm.all() else self.of_notes)(input_ids, scores.float())
@@ -61,7 +64,9 @@ class SeededSampling(LogitsProcessor):
             both = self.of_rhythm(input_ids, scores.float()), self.of_notes(input_ids, scores.float())
             scores = torch.where(is_rhythm[:, None].to(scores.device), *both)
         # The noise is drawn on the CPU, so that a seed means the same on every device.
-        uniform = torch.stack([torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators])
+        uniform = torch.stack(
+            [torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators]
+        )
         noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))  # (rows, 150)
         return scores + noise.to(scores.device, scores.dtype)
 
@@ -83,9 +88,9 @@ class StopAndReport(StoppingCriteria):
     """Ends all rows when the event is set, and reports after every token.
 
     Args:
-        stop (`threading.Event`, *optional*): set it from anywhere to end the generation after the current token.
-        report (callable, *optional*): called with how many tokens each row has so far, the prompt not counted.
-        prompt_length (`int`): tokens of the prompt.
+        stop (`threading.Event`, *optional*): set it from anywhere to end the generation after the current
+        token. report (callable, *optional*): called with how many tokens each row has so far, the prompt not
+        counted. prompt_length (`int`): tokens of the prompt.
     """
 
     def __init__(self, stop: Event | None, report: Callable[[int], None] | None, prompt_length: int):

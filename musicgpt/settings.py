@@ -27,7 +27,8 @@ class Settings:
     """What a piece is asked to be. `None` always means: the default.
 
     Args:
-        key (`str`, *optional*): `"d minor"`, `"Eb major"`, ...; C major, or A minor where the mood is a minor one. With a prompt:
+        key (`str`, *optional*): `"d minor"`, `"Eb major"`, ...; C major, or A minor where the mood is a minor
+        one. With a prompt:
             the key that the prompt is in, for files that do not say it or say it wrongly.
         form (`str`, *optional*): `"prelude"` or `"fugue"`; not asked for by default.
         meter (`str`, *optional*): one of the 12 meters of the vocabulary, such as `"3/4"`; 4/4 by default.
@@ -35,19 +36,25 @@ class Settings:
         tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`; not asked for by default.
         mood (`str`, *optional*): a name from `musicgpt.moods.MOODS`; what is given beside it wins.
         temperature (`float`, *optional*): above 0, at most 5; 1.0 by default.
-        rhythm_temperature (`float`, *optional*): that in place of `temperature` for durations and steps in time; 1.05 times it by default: a
+        rhythm_temperature (`float`, *optional*): that in place of `temperature` for durations and steps in
+        time; 1.05 times it by default: a
             little warmer, as a model that goes on as it began has too few kinds of rhythm.
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
-        top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above 0 and at most 1; 0.95.
-        rhythm_top_p (`float`, *optional*): that in place of `top_p` for durations and steps in time; 1.0 by default: a cut leaves out the rare
+        top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above
+        0 and at most 1; 0.95. rhythm_top_p (`float`, *optional*): that in place of `top_p` for durations and
+        steps in time; 1.0 by default: a cut leaves out the rare
             ones first, and the rhythm becomes monotonous.
-        min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below 1; 0.0 by default.
-        max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they are used up. When not
-            given, it ends with a cadence when it is long enough (`musicgpt.ending`), mostly with 200 to 500 notes.
-        min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before `min_notes` notes, unless
+        min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below
+        1; 0.0 by default. max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece
+        closes before they are used up. When not
+            given, it ends with a cadence when it is long enough (`musicgpt.ending`), mostly with 200 to 500
+            notes.
+        min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before
+        `min_notes` notes, unless
             `max_new_tokens` are used up; 16 bars and 200 notes by default, a prompt's counted.
         min_notes (`int`, *optional*): see `min_bars`.
-        seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give the same piece.
+        seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give
+        the same piece.
 
     Raises:
         SettingsError: (a `MusicGPTError`) naming the value that cannot be used.
@@ -166,7 +173,13 @@ def _check_choice(name: str, value: Any, choices: tuple) -> None:
 
 
 def _check_range(
-    name: str, value: Any, low: float, high: float, low_open: bool = False, high_open: bool = False, whole: bool = False
+    name: str,
+    value: Any,
+    low: float,
+    high: float,
+    low_open: bool = False,
+    high_open: bool = False,
+    whole: bool = False,
 ) -> None:
     if value is None:
         return
@@ -175,5 +188,12 @@ def _check_range(
     if not right_type or isinstance(value, bool) or math.isnan(value):
         raise SettingsError(f"{name} must be {kind}, not {value!r}.")
     if value < low or value > high or (low_open and value == low) or (high_open and value == high):
-        edges = f"{'above' if low_open else 'at least'} {low:g} and {'below' if high_open else 'at most'} {high:g}"
-        raise SettingsError(f"{name} is {value:g}; it must be {edges}." if not whole else f"{name} is {value}; it must be {edges}.")
+        edges = (
+            f"{'above' if low_open else 'at least'} {low:g} and {'below' if high_open else 'at most'}"
+            f" {high:g}"
+        )
+        raise SettingsError(
+            f"{name} is {value:g}; it must be {edges}."
+            if not whole
+            else f"{name} is {value}; it must be {edges}."
+        )

@@ -1,7 +1,7 @@
 """The subject of a fugue and its statements: the answer in the dominant, and the subject in related keys.
 
-Pitches are those of the tokens: C major or A minor. An answer is real, a fifth higher or a fourth lower, but for the notes of the dominant
-that the subject begins with: the tonic answers them, as in a tonal answer.
+Pitches are those of the tokens: C major or A minor. An answer is real, a fifth higher or a fourth lower, but
+for the notes of the dominant that the subject begins with: the tonic answers them, as in a tonal answer.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ class Subject:
     def statement(self, at: int, voice: int, pitches: Sequence[int]) -> list[Written]:
         """The subject's rhythm from a tick on, in a voice, on these pitches."""
         return [
-            Written(at + note.onset - self.start, note.duration, pitch, voice) for note, pitch in zip(self.notes, pitches, strict=True)
+            Written(at + note.onset - self.start, note.duration, pitch, voice)
+            for note, pitch in zip(self.notes, pitches, strict=True)
         ]
 
     def near(self, transposed: Transposed, mean: float) -> list[int] | None:
-        """The subject as `transposed` gives it, in the octave whose mean pitch is nearest to `mean` and within the keyboard of the WTC."""
+        """The subject as `transposed` gives it, in the octave whose mean pitch is nearest to `mean` and
+        within the keyboard of the WTC.
+        """
         found = [p for p in self._octaves(transposed) if min(p) >= LOWEST and max(p) <= HIGHEST]
         return min(found, key=lambda p: abs(sum(p) / len(p) - mean), default=None)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataset_builder.__main__ import add_arguments as add_arguments
 from dataset_builder.__main__ import run as run
 
-DESCRIPTION = "Make a data set of tokens, with splits and a card, from a folder of scores; load it with load_dataset(DIR)."
+DESCRIPTION = (
+    "Make a data set of tokens, with splits and a card, from a folder of scores; load it with"
+    " load_dataset(DIR)."
+)
 EXAMPLES = """\
 examples:
   musicgpt build-dataset --source music21 --out data/bach

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from tokenization.errors import MusicGPTError
 
-DESCRIPTION = "Write a folder that can be uploaded to the Hub as it is, and that needs nothing of this project: model, dataset, metric or space."
+DESCRIPTION = (
+    "Write a folder that can be uploaded to the Hub as it is, and that needs nothing of this project: model,"
+    " dataset, metric or space."
+)
 EXAMPLES = """\
 examples:
   musicgpt export model --out hub/model
@@ -24,12 +27,36 @@ FOLDERS = {"model": "model", "dataset": "dataset", "metric": "musical_metrics", 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("kind", nargs="?", default="model", choices=(*KINDS, "all"), help="what to export (default: model); all: the four below --out")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write; an earlier export there is replaced")
-    parser.add_argument("--overwrite", action="store_true", help="write into a folder with other files in it, too; they stay unless one has the name of a new one")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="model, all: a checkpoint; default the shipped one")
-    parser.add_argument("--source", action="append", metavar="SOURCE", help="dataset, all: as for `musicgpt build-dataset`")
-    parser.add_argument("--config", action="append", metavar="CONFIG", help="dataset, all: as for `musicgpt build-dataset`")
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        default="model",
+        choices=(*KINDS, "all"),
+        help="what to export (default: model); all: the four below --out",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the folder to write; an earlier export there is replaced",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help=(
+            "write into a folder with other files in it, too; they stay unless one has the name of a new one"
+        ),
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="DIR", help="model, all: a checkpoint; default the shipped one"
+    )
+    parser.add_argument(
+        "--source", action="append", metavar="SOURCE", help="dataset, all: as for `musicgpt build-dataset`"
+    )
+    parser.add_argument(
+        "--config", action="append", metavar="CONFIG", help="dataset, all: as for `musicgpt build-dataset`"
+    )
     parser.add_argument("--repo", metavar="USER/NAME", help="space: its name on the Hub, for its README")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
@@ -60,7 +87,11 @@ def run(args: argparse.Namespace) -> int:
 def describe(folder: Path) -> dict[str, object]:
     """Path, number of files and size of a folder."""
     files = [p for p in folder.rglob("*") if p.is_file()]
-    return {"path": str(folder), "files": len(files), "megabytes": round(sum(p.stat().st_size for p in files) / 1e6, 1)}
+    return {
+        "path": str(folder),
+        "files": len(files),
+        "megabytes": round(sum(p.stat().st_size for p in files) / 1e6, 1),
+    }
 
 
 def _model(args: argparse.Namespace, out: Path) -> None:
@@ -73,7 +104,9 @@ def _dataset(args: argparse.Namespace, out: Path) -> None:
     from dataset_builder.build import BuildOptions, build_dataset
 
     if not args.source:
-        raise MusicGPTError("A data set needs scores: give --source with a folder of scores, or --source music21.")
+        raise MusicGPTError(
+            "A data set needs scores: give --source with a folder of scores, or --source music21."
+        )
     configs = tuple(args.config or ("wtc-plus",))
     build_dataset(BuildOptions(out=out, source=tuple(args.source), configs=configs, overwrite=args.overwrite))
 

@@ -20,7 +20,10 @@ from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 if TYPE_CHECKING:
     from musicgpt.composition import Composition
 
-DESCRIPTION = "Compose pieces and write each as MIDI (one track a voice), MusicXML, a piano roll and, with --pdf, a score to print."
+DESCRIPTION = (
+    "Compose pieces and write each as MIDI (one track a voice), MusicXML, a piano roll and, with --pdf, a"
+    " score to print."
+)
 EXAMPLES = """\
 examples:
   musicgpt generate --out out
@@ -32,7 +35,8 @@ examples:
 
 moods (a setting that is given beside a mood wins):
 """ + "\n".join(
-    f"  {name:<14}{mood.mode}, {mood.tempo}, temperature {mood.temperature:g}, top-p {mood.top_p:g}: {mood.description}"
+    f"  {name:<14}{mood.mode}, {mood.tempo}, temperature {mood.temperature:g}, top-p {mood.top_p:g}:"
+    f" {mood.description}"
     for name, mood in MOODS.items()
 )
 
@@ -40,30 +44,67 @@ moods (a setting that is given beside a mood wins):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     music = parser.add_argument_group("what to compose")
-    music.add_argument("--key", help='"d minor", "Eb major", ...; default C major; with a prompt: the key it is in')
+    music.add_argument(
+        "--key", help='"d minor", "Eb major", ...; default C major; with a prompt: the key it is in'
+    )
     music.add_argument("--form", help=f"{' or '.join(FORMS)}")
     music.add_argument("--meter", help=f"one of {', '.join(METERS)}; default 4/4")
     music.add_argument("--voices", type=int, help="2 to 5")
     music.add_argument("--tempo", help=f"{', '.join(TEMPO_CLASSES)}")
     music.add_argument("--mood", help=f"{', '.join(MOODS)}")
-    music.add_argument("--prompt", metavar="FILE", help="a score to continue: .mid, .musicxml, .mxl or a note table")
-    music.add_argument("--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt")
+    music.add_argument(
+        "--prompt", metavar="FILE", help="a score to continue: .mid, .musicxml, .mxl or a note table"
+    )
+    music.add_argument(
+        "--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt"
+    )
     how = parser.add_argument_group("how to sample")
     how.add_argument("--temperature", type=float, help="above 0, at most 5; default 1.0")
-    how.add_argument("--rhythm-temperature", type=float, help="that for durations and steps in time; default 1.05 times the temperature")
+    how.add_argument(
+        "--rhythm-temperature",
+        type=float,
+        help="that for durations and steps in time; default 1.05 times the temperature",
+    )
     how.add_argument("--top-k", type=int, help="sample among the k likeliest tokens; default 0: among all")
-    how.add_argument("--top-p", type=float, help="sample among the likeliest tokens that hold this probability; default 0.95")
-    how.add_argument("--rhythm-top-p", type=float, help="that for durations and steps in time; default 1: all of them")
-    how.add_argument("--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0")
-    how.add_argument("--max-new-tokens", type=int, help="four tokens a note; ends with the last bar that fits; default: as long as it takes for 16 bars or more")
+    how.add_argument(
+        "--top-p",
+        type=float,
+        help="sample among the likeliest tokens that hold this probability; default 0.95",
+    )
+    how.add_argument(
+        "--rhythm-top-p", type=float, help="that for durations and steps in time; default 1: all of them"
+    )
+    how.add_argument(
+        "--min-p", type=float, help="leave out tokens less likely than this share of the likeliest; default 0"
+    )
+    how.add_argument(
+        "--max-new-tokens",
+        type=int,
+        help=(
+            "four tokens a note; ends with the last bar that fits; default: as long as it takes for 16 bars"
+            " or more"
+        ),
+    )
     how.add_argument("--min-bars", type=int, help="do not end before so many bars; default 16")
     how.add_argument("--min-notes", type=int, help="do not end before so many notes; default 200")
-    how.add_argument("--seed", type=int, help="the same settings and seed give the same files; default random")
-    how.add_argument("--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1")
-    parser.add_argument("--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model")
+    how.add_argument(
+        "--seed", type=int, help="the same settings and seed give the same files; default random"
+    )
+    how.add_argument(
+        "--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1"
+    )
+    parser.add_argument(
+        "--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model"
+    )
     parser.add_argument("--out", metavar="DIR", default="out", help="where the files go; default out")
-    parser.add_argument("--flat", action="store_true", help="all notes of the MIDI file equally loud; default shaped (docs/quickstart.md)")
-    parser.add_argument("--pdf", action="store_true", help="write the score as PDF too (needs the extra `pdf`)")
+    parser.add_argument(
+        "--flat",
+        action="store_true",
+        help="all notes of the MIDI file equally loud; default shaped (docs/quickstart.md)",
+    )
+    parser.add_argument(
+        "--pdf", action="store_true", help="write the score as PDF too (needs the extra `pdf`)"
+    )
     parser.add_argument("--paper", choices=PAPERS, default="a4", help="of the PDF; default a4")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
@@ -96,14 +137,20 @@ def run(args: argparse.Namespace) -> int:
     reports: list[dict[str, Any]] = []
     try:
         with _Progress(quiet=args.json) as progress:
-            pieces = composer.compose(settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress)
+            pieces = composer.compose(
+                settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress
+            )
         for piece in pieces:
             paths = piece.write(args.out, formats, args.paper, args.flat)
             reports.append(_report(piece, paths))
             if not args.json:
                 print(_describe(piece, paths))
     except KeyboardInterrupt as error:
-        whole = f"{len(reports)} of {args.num} pieces are whole in {args.out}." if reports else "no piece was written; that begins when all are composed."
+        whole = (
+            f"{len(reports)} of {args.num} pieces are whole in {args.out}."
+            if reports
+            else "no piece was written; that begins when all are composed."
+        )
         error.add_note(whole)
         raise
     seconds = time.perf_counter() - begun
@@ -111,7 +158,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"pieces": reports, "seconds": round(seconds, 2)}, indent=2))
     else:
         plural = "s" if len(pieces) > 1 else ""
-        print(f"{len(pieces)} piece{plural}, {sum(p.num_new_notes for p in pieces)} new notes, {seconds:.1f} s in all")
+        print(
+            f"{len(pieces)} piece{plural}, {sum(p.num_new_notes for p in pieces)} new notes, {seconds:.1f} s"
+            " in all"
+        )
     return 0
 
 
@@ -177,7 +227,9 @@ class _Progress:
             from tqdm import tqdm
 
             # disable=None: only where stderr is a terminal.
-            self.bar = tqdm(total=total, unit="token", desc="composing", leave=False, disable=True if self.quiet else None)
+            self.bar = tqdm(
+                total=total, unit="token", desc="composing", leave=False, disable=True if self.quiet else None
+            )
         self.bar.update(done - self.bar.n)
 
     def __exit__(self, *error: object) -> None:

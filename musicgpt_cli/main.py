@@ -1,7 +1,8 @@
 """`musicgpt SUBCOMMAND ...`: finds the subcommand, and turns errors into exit codes.
 
-Exit codes: 0 done; 1 it could not be done (no space, no permission, a subcommand's own verdict); 2 bad input: an unknown option, a
-setting out of range, a file that is no score; 130 and 143 ended by SIGINT (Ctrl-C) and SIGTERM.
+Exit codes: 0 done; 1 it could not be done (no space, no permission, a subcommand's own verdict); 2 bad input:
+an unknown option, a setting out of range, a file that is no score; 130 and 143 ended by SIGINT (Ctrl-C) and
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ exit codes: 0 done, 1 could not be done, 2 bad input, 130 and 143 ended by SIGIN
 def usage() -> str:
     """What `musicgpt --help` prints."""
     width = max(map(len, SUBCOMMANDS))
-    return _USAGE.format(subcommands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in SUBCOMMANDS.items()))
+    return _USAGE.format(
+        subcommands="\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in SUBCOMMANDS.items())
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,7 +101,9 @@ def _guarded(name: str, rest: list[str]) -> int:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         return 1
     except OSError as error:
-        return _complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", code=1)
+        return _complain(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", code=1
+        )
 
 
 class _Parser(argparse.ArgumentParser):

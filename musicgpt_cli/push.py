@@ -12,7 +12,9 @@ from tokenization.errors import MusicGPTError
 
 from .export import FOLDERS, KINDS, describe
 
-DESCRIPTION = "Upload exported folders to the Hub: shows the plan, asks, then makes each repository in one commit."
+DESCRIPTION = (
+    "Upload exported folders to the Hub: shows the plan, asks, then makes each repository in one commit."
+)
 EXAMPLES = """\
 examples:
   musicgpt export all --source my_scores --out hub
@@ -43,9 +45,13 @@ class Step(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("kind", nargs="?", choices=KINDS, help="push this one folder")
-    parser.add_argument("--all", metavar="USER", help="push all four folders below --from to repositories of this user")
+    parser.add_argument(
+        "--all", metavar="USER", help="push all four folders below --from to repositories of this user"
+    )
     parser.add_argument("--repo", metavar="USER/NAME", help="where a single folder goes")
-    parser.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="what `musicgpt export` wrote")
+    parser.add_argument(
+        "--from", dest="source", type=Path, required=True, metavar="DIR", help="what `musicgpt export` wrote"
+    )
     parser.add_argument("--private", action="store_true", help="make new repositories private")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and upload nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -59,31 +65,45 @@ def plan(args: argparse.Namespace) -> list[Step]:
         MusicGPTError: if a folder is missing or is not what it should be, or no repository is named.
     """
     if bool(args.all) == bool(args.kind):
-        raise MusicGPTError("Say what to push: --all USER, or one of model, dataset, metric, space with --repo USER/NAME.")
+        raise MusicGPTError(
+            "Say what to push: --all USER, or one of model, dataset, metric, space with --repo USER/NAME."
+        )
     if args.all:
         if "/" in args.all:
             raise MusicGPTError(f"--all takes the name of a user or organisation, not {args.all!r}.")
-        steps = [Step(kind, f"{args.all}/{_HUB[kind][0]}", _HUB[kind][1], args.source / FOLDERS[kind]) for kind in KINDS]
+        steps = [
+            Step(kind, f"{args.all}/{_HUB[kind][0]}", _HUB[kind][1], args.source / FOLDERS[kind])
+            for kind in KINDS
+        ]
     else:
         if not args.repo or args.repo.count("/") != 1:
             raise MusicGPTError("Name the repository: --repo USER/NAME.")
         steps = [Step(args.kind, args.repo, _HUB[args.kind][1], args.source)]
     for step in steps:
         if not (step.folder / _HUB[step.kind][2]).is_file():
-            raise MusicGPTError(f"No {step.kind} in {step.folder}: run `musicgpt export {step.kind} --out {step.folder}` first.")
+            raise MusicGPTError(
+                f"No {step.kind} in {step.folder}: run `musicgpt export {step.kind} --out {step.folder}`"
+                " first."
+            )
     return steps
 
 
 def run(args: argparse.Namespace) -> int:
     """Show the plan; unless it is a dry run, ask and upload."""
     steps = plan(args)
-    rows = [{"kind": s.kind, "repo": s.repo, "type": s.repo_type, "private": args.private, **describe(s.folder)} for s in steps]
+    rows = [
+        {"kind": s.kind, "repo": s.repo, "type": s.repo_type, "private": args.private, **describe(s.folder)}
+        for s in steps
+    ]
     if args.json:
         print(json.dumps({"plan": rows, "dry_run": args.dry_run}, indent=2))
     else:
         print("plan:")
         for row in rows:
-            print(f"  {row['kind']:<8} {row['path']} ({row['files']} files, {row['megabytes']} MB) -> {row['type']} {row['repo']}")
+            print(
+                f"  {row['kind']:<8} {row['path']} ({row['files']} files, {row['megabytes']} MB) ->"
+                f" {row['type']} {row['repo']}"
+            )
     if args.dry_run:
         return 0
     if not args.yes and not _confirmed():
@@ -105,4 +125,6 @@ def upload(step: Step, private: bool = False, hub: Any = None) -> str:
     """Upload one folder of the plan; see `musicgpt.hub.upload_folder`."""
     from musicgpt.hub import upload_folder
 
-    return upload_folder(step.folder, step.repo, step.repo_type, private, f"The {step.kind}, as musicgpt export wrote it", hub)
+    return upload_folder(
+        step.folder, step.repo, step.repo_type, private, f"The {step.kind}, as musicgpt export wrote it", hub
+    )

@@ -18,7 +18,9 @@ from .studio import Studio, View, Wish, sentence
 
 
 def add_api(studio: Studio, controls: Controls) -> None:
-    """Add `/compose`, `/perform` and `/assess` to the page that is being built; none of them is visible on it."""
+    """Add `/compose`, `/perform` and `/assess` to the page that is being built; none of them is visible
+    on it.
+    """
     api = Api(studio)
     with gr.Group(visible=False):
         outputs = [gr.File(label=name) for name in ("midi", "musicxml", "picture", "sound")]
@@ -28,7 +30,15 @@ def add_api(studio: Studio, controls: Controls) -> None:
         needed = gr.File(label="Score", file_types=list(rendering.UPLOAD_SUFFIXES))
         kind = gr.Radio(list(rendering.SOUND_FORMATS), value="mp3", label="Sound format")
         button = gr.Button()
-    asked = [*controls.musical(), *controls.sampling()[:-1], seed, controls.instrument, kind, upload, controls.prompt_bars]
+    asked = [
+        *controls.musical(),
+        *controls.sampling()[:-1],
+        seed,
+        controls.instrument,
+        kind,
+        upload,
+        controls.prompt_bars,
+    ]
     shared: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
     button.click(api.compose, asked, [*outputs, facts], api_name="compose", **shared)
     button.click(api.perform, [needed, controls.instrument, kind], outputs, api_name="perform", **shared)
@@ -36,7 +46,8 @@ def add_api(studio: Studio, controls: Controls) -> None:
 
 
 class Api:
-    """The functions behind the endpoints. Every call has a session of its own; its files are swept two hours later.
+    """The functions behind the endpoints. Every call has a session of its own; its files are swept two hours
+    later.
 
     Args:
         studio (`Studio`): does the work.
@@ -67,9 +78,11 @@ class Api:
         """Compose a keyboard piece in the style of Bach's Well-Tempered Clavier, or continue a given one.
 
         Args:
-            key: Such as "C minor" or "Eb major"; "any" leaves it open. With a prompt: ignored, the prompt's key holds.
+            key: Such as "C minor" or "Eb major"; "any" leaves it open. With a prompt: ignored, the prompt's
+                key holds.
             form: "prelude", "fugue" or "any".
-            meter: Such as "4/4" or "6/8"; "any" leaves it open. With a prompt: ignored, the prompt's meter holds.
+            meter: Such as "4/4" or "6/8"; "any" leaves it open. With a prompt: ignored, the prompt's meter
+                holds.
             voices: "2", "3", "4", "5" or "any".
             tempo: "slow", "moderate", "fast" or "any".
             mood: "serene", "playful", "majestic", "melancholy", "dramatic", "contemplative" or "any".
@@ -84,14 +97,28 @@ class Api:
             prompt_bars: How many bars of it to keep.
 
         Returns:
-            The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes, bars, figures).
+            The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes,
+            bars, figures).
         """
-        values: tuple[Any, ...] = (key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed)
+        values: tuple[Any, ...] = (
+            key,
+            form,
+            meter,
+            voices,
+            tempo,
+            mood,
+            temperature,
+            top_k,
+            top_p,
+            max_tokens,
+            seed,
+        )
         with _call(self._studio, request) as session:
             wish = wish_from(values, instrument, sound_format, prompt_bars)
             wish = self._studio.with_upload(wish, prompt, wish.prompt_bars)
             for _ in self._studio.compose(wish, session):
-                # Gradio ends a generator whose caller has gone, and only a generator: so this one yields while it works.
+                # Gradio ends a generator whose caller has gone, and only a generator: so this one yields
+                # while it works.
                 yield (None,) * 5
             candidate = session.current
             assert candidate is not None
@@ -146,13 +173,17 @@ class Api:
 
 
 def visitor_of(request: gr.Request | None) -> str:
-    """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts the proxy's headers."""
+    """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts
+    the proxy's headers.
+    """
     return request.client.host if request is not None and request.client else ""
 
 
 @contextmanager
 def _call(studio: Studio, request: gr.Request | None) -> Iterator[Session]:
-    """A session for one call; whatever goes wrong in it is told to the caller, and its files are removed then."""
+    """A session for one call; whatever goes wrong in it is told to the caller, and its files are removed
+    then.
+    """
     session = Session(visitor=visitor_of(request))
     try:
         with studio.calls.of(session.visitor):

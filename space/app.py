@@ -10,7 +10,9 @@ from space.cli import add_arguments, run
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the Space and serve until it is interrupted; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m space.app", description="The MusicGPT Space: compose, see, hear and download.")
+    parser = argparse.ArgumentParser(
+        prog="python -m space.app", description="The MusicGPT Space: compose, see, hear and download."
+    )
     add_arguments(parser)
     return run(parser.parse_args(arguments))
 

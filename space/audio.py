@@ -54,7 +54,9 @@ def soundfont() -> bytes:
     folder = Path(spec.origin).parent if spec and spec.origin else Path()
     found = sorted(folder.rglob("*.sf2")) if spec else []
     if not found:
-        raise MusicGPTError("No soundfont found: pip install 'musicgpt-wtc[space]', whose pretty_midi brings TimGM6mb.sf2.")
+        raise MusicGPTError(
+            "No soundfont found: pip install 'musicgpt-wtc[space]', whose pretty_midi brings TimGM6mb.sf2."
+        )
     return found[0].read_bytes()
 
 
@@ -78,7 +80,10 @@ def midi_for_synthesis(midi: bytes, instrument: str) -> bytes:
     for track in file.tracks:
         kept = mido.MidiTrack(m for m in track if m.type not in ("program_change", "end_of_track"))
         channels = sorted({m.channel for m in kept if m.type == "note_on"})
-        programs = [mido.Message("program_change", channel=c, program=INSTRUMENTS[instrument], time=0) for c in channels]
+        programs = [
+            mido.Message("program_change", channel=c, program=INSTRUMENTS[instrument], time=0)
+            for c in channels
+        ]
         tracks.append(mido.MidiTrack([*programs, *kept]))
     length = sum(message.time for message in tracks[0])
     tracks[0].append(mido.MetaMessage("end_of_track", time=max(0, end - length)))
@@ -93,8 +98,8 @@ def synthesise(score: Score, instrument: str = "piano") -> Sound:
     """Play a score.
 
     Args:
-        score (`Score`): with at least one note; without a tempo it is played at the tempo that `midi_bytes` writes.
-        instrument (`str`): a name in `INSTRUMENTS`.
+        score (`Score`): with at least one note; without a tempo it is played at the tempo that `midi_bytes`
+        writes. instrument (`str`): a name in `INSTRUMENTS`.
 
     Raises:
         MusicGPTError: if there is nothing to play, the instrument is unknown or the piece is too long.

@@ -8,7 +8,8 @@ import signal
 import sys
 from typing import Any
 
-# Nothing heavy is imported here: `--help` is to be quick, and the processes beside the server import their parent's main module.
+# Nothing heavy is imported here: `--help` is to be quick, and the processes beside the server import their
+# parent's main module.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,12 +17,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=os.environ.get("MUSICGPT_MODEL") or None,
-        help="a folder or a name on the Hub; default: the environment's MUSICGPT_MODEL, else the shipped model",
+        help=(
+            "a folder or a name on the Hub; default: the environment's MUSICGPT_MODEL, else the shipped model"
+        ),
     )
     parser.add_argument("--device", help="such as cuda; default: the CPU (on ZeroGPU: cuda)")
-    parser.add_argument("--host", help="address to listen on; default: 127.0.0.1, or the environment's GRADIO_SERVER_NAME")
+    parser.add_argument(
+        "--host", help="address to listen on; default: 127.0.0.1, or the environment's GRADIO_SERVER_NAME"
+    )
     parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
-    parser.add_argument("--mcp", action="store_true", help="also serve the endpoints as tools for MCP clients (needs gradio[mcp])")
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        help="also serve the endpoints as tools for MCP clients (needs gradio[mcp])",
+    )
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's servers")
 
 
@@ -37,7 +46,8 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     # Gradio would otherwise report its use and ask for newer versions.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     if os.environ.get("SPACE_ID"):
-        # On the Hub every request comes through its proxy, which says whose it is; the quotas go by that address.
+        # On the Hub every request comes through its proxy, which says whose it is; the quotas go by that
+        # address.
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     zero_gpu = bool(os.environ.get("SPACES_ZERO_GPU"))
     if zero_gpu:
@@ -60,23 +70,27 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
 
     from .page import EXAMPLES, Page
 
-    # What the studio makes and what is shipped is served from where it lies: Gradio would keep a second copy of every file,
-    # among the uploads, which are swept.
+    # What the studio makes and what is shipped is served from where it lies: Gradio would keep a second copy
+    # of every file, among the uploads, which are swept.
     gradio.set_static_paths([studio.folders.root, EXAMPLES])
     return Page(studio, welcome).build(), studio
 
 
 def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
-    """Serve what `build` returned until interrupted, then end the processes beside the server and remove all files."""
+    """Serve what `build` returned until interrupted, then end the processes beside the server and remove
+    all files.
+    """
     from starlette.middleware import Middleware
 
     from .health import health_route
     from .page import launch_options
     from .quota import UploadQuota
 
-    # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are removed.
+    # A container ends its programs with SIGTERM: leave through the same door as Ctrl-C, so that files are
+    # removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Waiting visitors have a turn of their own (turns.py), so Gradio's queue only bounds how many there are at all.
+    # Waiting visitors have a turn of their own (turns.py), so Gradio's queue only bounds how many there are
+    # at all.
     page.queue(max_size=200, default_concurrency_limit=None)
     try:
         page.launch(
@@ -88,7 +102,8 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
             app_kwargs={"routes": [health_route(studio)], "middleware": [Middleware(UploadQuota)]},
             **launch_options(studio),
         )
-        studio.start()  # the model is loaded once the page can be opened; who presses the button sooner waits for it
+        # the model is loaded once the page can be opened; who presses the button sooner waits for it
+        studio.start()
         page.block_thread()
     finally:
         page.close()

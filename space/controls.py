@@ -27,11 +27,44 @@ MOST_PROMPT_BARS = 32
 
 # Each fills the musical controls; what it does not name is set to "any".
 PRESETS: dict[str, dict[str, str]] = {
-    "Fugue in C minor": {"key": "C minor", "form": "fugue", "meter": "4/4", "voices": "3", "tempo": "moderate"},
-    "Prelude in C major": {"key": "C major", "form": "prelude", "meter": "4/4", "tempo": "moderate", "mood": "serene"},
-    "Gigue in G major": {"key": "G major", "form": "fugue", "meter": "6/8", "voices": "3", "tempo": "fast", "mood": "playful"},
-    "Five voices, C♯ minor": {"key": "C# minor", "form": "fugue", "meter": "2/2", "voices": "5", "tempo": "slow", "mood": "contemplative"},
-    "Two voices, E minor": {"key": "E minor", "form": "fugue", "meter": "3/4", "voices": "2", "tempo": "fast", "mood": "dramatic"},
+    "Fugue in C minor": {
+        "key": "C minor",
+        "form": "fugue",
+        "meter": "4/4",
+        "voices": "3",
+        "tempo": "moderate",
+    },
+    "Prelude in C major": {
+        "key": "C major",
+        "form": "prelude",
+        "meter": "4/4",
+        "tempo": "moderate",
+        "mood": "serene",
+    },
+    "Gigue in G major": {
+        "key": "G major",
+        "form": "fugue",
+        "meter": "6/8",
+        "voices": "3",
+        "tempo": "fast",
+        "mood": "playful",
+    },
+    "Five voices, C♯ minor": {
+        "key": "C# minor",
+        "form": "fugue",
+        "meter": "2/2",
+        "voices": "5",
+        "tempo": "slow",
+        "mood": "contemplative",
+    },
+    "Two voices, E minor": {
+        "key": "E minor",
+        "form": "fugue",
+        "meter": "3/4",
+        "voices": "2",
+        "tempo": "fast",
+        "mood": "dramatic",
+    },
 }
 
 
@@ -113,7 +146,9 @@ def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, promp
         ("sound format", sound_format, SOUND_FORMATS),
     ):
         if value not in choices:
-            raise MusicGPTError(f"Unknown {what} {str(value)[:40]!r}: it must be one of {', '.join(choices)}.")
+            raise MusicGPTError(
+                f"Unknown {what} {str(value)[:40]!r}: it must be one of {', '.join(choices)}."
+            )
     bars = whole_number("prompt_bars", prompt_bars)
     if bars is None or not 1 <= bars <= MOST_PROMPT_BARS:
         raise MusicGPTError(f"prompt_bars is {bars}; it must be 1 to {MOST_PROMPT_BARS}.")
@@ -158,30 +193,76 @@ def build_controls() -> Controls:
         with gr.Row():
             key = gr.Dropdown([ANY, *KEY_NAMES], value="C minor", label="Key", min_width=110)
             meter = gr.Dropdown([ANY, *METERS], value="4/4", label="Meter", min_width=90)
-        mood = gr.Dropdown([ANY, *((f"{name}: {mood.description}", name) for name, mood in MOODS.items())], value=ANY, label="Mood")
+        mood = gr.Dropdown(
+            [ANY, *((f"{name}: {mood.description}", name) for name, mood in MOODS.items())],
+            value=ANY,
+            label="Mood",
+        )
         form = gr.Radio([ANY, *FORMS], value="fugue", label="Form")
         voices = gr.Radio([ANY, "2", "3", "4", "5"], value="3", label="Voices")
         tempo = gr.Radio([ANY, *TEMPO_CLASSES], value="moderate", label="Tempo")
         instrument = gr.Radio(list(INSTRUMENTS), value="piano", label="Played on")
     with gr.Group():
         max_tokens = gr.Slider(
-            64, 4000, value=1000, step=4, label="Max tokens", info="The longest it may get; four tokens are one note."
+            64,
+            4000,
+            value=1000,
+            step=4,
+            label="Max tokens",
+            info="The longest it may get; four tokens are one note.",
         )
-        candidates = gr.Slider(1, MOST_CANDIDATES, value=1, step=1, label="Candidates", info="Pieces to choose from.")
+        candidates = gr.Slider(
+            1, MOST_CANDIDATES, value=1, step=1, label="Candidates", info="Pieces to choose from."
+        )
         with gr.Row():
             seed = gr.Number(value=0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=120)
             random_seed = gr.Checkbox(True, label="New seed every time", min_width=120)
     with gr.Accordion("Sampling: bolder or safer", open=False):
-        temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="Temperature", info="Above 1 bolder, below safer.")
-        top_k = gr.Slider(0, 150, value=0, step=1, label="Top-K", info="Choose among the k likeliest tokens; 0: all.")
-        top_p = gr.Slider(0.05, 1.0, value=0.95, step=0.01, label="Top-P", info="Choose among the likeliest that hold this probability.")
+        temperature = gr.Slider(
+            0.1, 2.0, value=1.0, step=0.05, label="Temperature", info="Above 1 bolder, below safer."
+        )
+        top_k = gr.Slider(
+            0, 150, value=0, step=1, label="Top-K", info="Choose among the k likeliest tokens; 0: all."
+        )
+        top_p = gr.Slider(
+            0.05,
+            1.0,
+            value=0.95,
+            step=0.01,
+            label="Top-P",
+            info="Choose among the likeliest that hold this probability.",
+        )
     with gr.Accordion("Continue a piece of your own", open=False) as accordion:
         upload = gr.File(
-            label=f"MIDI or MusicXML, up to {MAX_UPLOAD_BYTES // 2**20} MB", file_types=list(UPLOAD_SUFFIXES), elem_id="upload", height=120
+            label=f"MIDI or MusicXML, up to {MAX_UPLOAD_BYTES // 2**20} MB",
+            file_types=list(UPLOAD_SUFFIXES),
+            elem_id="upload",
+            height=120,
         )
-        prompt_bars = gr.Slider(1, MOST_PROMPT_BARS, value=4, step=1, label="Bars of it to keep", info="The piece goes on after them.")
+        prompt_bars = gr.Slider(
+            1,
+            MOST_PROMPT_BARS,
+            value=4,
+            step=1,
+            label="Bars of it to keep",
+            info="The piece goes on after them.",
+        )
     del accordion
     return Controls(
-        key, form, meter, voices, tempo, mood, temperature, top_k, top_p, max_tokens, seed, random_seed, candidates, instrument,
-        upload, prompt_bars,
-    )  # fmt: skip
+        key,
+        form,
+        meter,
+        voices,
+        tempo,
+        mood,
+        temperature,
+        top_k,
+        top_p,
+        max_tokens,
+        seed,
+        random_seed,
+        candidates,
+        instrument,
+        upload,
+        prompt_bars,
+    )

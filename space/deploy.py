@@ -1,6 +1,7 @@
 """`python -m space.deploy`: assembles a folder that is a whole Space, and uploads it.
 
-The folder needs nothing of this repository: the packages stand in it, with the weights unless they come from the Hub.
+The folder needs nothing of this repository: the packages stand in it, with the weights unless they come from
+the Hub.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import os
 
 os.environ.setdefault("GRADIO_SERVER_NAME", "0.0.0.0")
 {model}
-# The processes beside the server import this file again, under another name: they must not start a server of their own.
+# The processes beside the server import this file again, under another name: they start no server.
 if __name__ == "__main__":
     import argparse
 
@@ -67,11 +68,12 @@ def assemble(out: Path, repo: str | None = None, model: str | None = None, overw
     Args:
         out (`Path`): where; it appears whole or not at all, and an earlier export is replaced.
         repo (`str`, *optional*): `USER/NAME` of the Space, for the example in its README.
-        model (`str`, *optional*): name of a model on the Hub to load; the shipped weights are copied when not given.
-        overwrite (`bool`): write into a folder that holds other files, too, which stay.
+        model (`str`, *optional*): name of a model on the Hub to load; the shipped weights are copied when not
+        given. overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Raises:
-        MusicGPTError: without `overwrite` if the folder holds anything but an earlier export, or if there are no weights to copy.
+        MusicGPTError: without `overwrite` if the folder holds anything but an earlier export, or if there are
+            no weights to copy.
     """
     if model is None and not (_root_of("modeling_musicgpt") / "checkpoint" / "model.safetensors").is_file():
         raise MusicGPTError("There are no shipped weights to copy; name a model on the Hub with --model.")
@@ -81,7 +83,9 @@ def assemble(out: Path, repo: str | None = None, model: str | None = None, overw
             _copy_package(name, folder, with_weights=model is None)
         for name in TOP_FILES:
             shutil.copy2(here / name, folder / name)
-        (folder / "README.md").write_text(_front_matter((here / "README.md").read_text("utf-8"), repo, model), "utf-8")
+        (folder / "README.md").write_text(
+            _front_matter((here / "README.md").read_text("utf-8"), repo, model), "utf-8"
+        )
         for name in LICENCES:
             if (here.parent / name).is_file():
                 shutil.copy2(here.parent / name, folder / name)
@@ -99,7 +103,8 @@ def _root_of(package: str) -> Path:
 
 
 def upload(folder: Path, repo: str, private: bool = False, hub: Any = None) -> str:
-    """Make the Space if it is not there and upload the folder; what the folder no longer has is deleted there.
+    """Make the Space if it is not there and upload the folder; what the folder no longer has is deleted
+    there.
 
     Args:
         folder (`Path`): from `assemble`.
@@ -115,9 +120,13 @@ def upload(folder: Path, repo: str, private: bool = False, hub: Any = None) -> s
     hub = hub or HfApi()
     hub.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
     hub.upload_folder(
-        repo_id=repo, repo_type="space", folder_path=str(folder), ignore_patterns=MANIFEST, delete_patterns="*",
+        repo_id=repo,
+        repo_type="space",
+        folder_path=str(folder),
+        ignore_patterns=MANIFEST,
+        delete_patterns="*",
         commit_message="The Space, assembled anew",
-    )  # fmt: skip
+    )
     return f"https://huggingface.co/spaces/{repo}"
 
 
@@ -125,12 +134,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
     import tempfile
 
-    parser = argparse.ArgumentParser(prog="python -m space.deploy", description="Assemble the Space and upload it.")
+    parser = argparse.ArgumentParser(
+        prog="python -m space.deploy", description="Assemble the Space and upload it."
+    )
     parser.add_argument("--repo", metavar="USER/NAME", help="the Space on the Hub; made if it is not there")
-    parser.add_argument("--dry-run", metavar="DIR", type=Path, help="write the folder there and upload nothing")
-    parser.add_argument("--model", metavar="USER/MODEL", help="load this model from the Hub instead of copying the shipped weights")
+    parser.add_argument(
+        "--dry-run", metavar="DIR", type=Path, help="write the folder there and upload nothing"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="USER/MODEL",
+        help="load this model from the Hub instead of copying the shipped weights",
+    )
     parser.add_argument("--private", action="store_true", help="make a new Space private")
-    parser.add_argument("--overwrite", action="store_true", help="with --dry-run: into a folder with other files in it, too; they stay")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="with --dry-run: into a folder with other files in it, too; they stay",
+    )
     given = parser.parse_args(arguments)
     try:
         if given.dry_run:
@@ -139,9 +160,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{folder}: {size / 1e6:.1f} MB; start it with: python app.py")
             return 0
         if not given.repo or given.repo.count("/") != 1:
-            raise MusicGPTError("Name the Space with --repo USER/NAME, or write it into a folder with --dry-run DIR.")
+            raise MusicGPTError(
+                "Name the Space with --repo USER/NAME, or write it into a folder with --dry-run DIR."
+            )
         with tempfile.TemporaryDirectory() as scratch:
-            print(upload(assemble(Path(scratch) / "space", given.repo, given.model), given.repo, given.private))
+            print(
+                upload(assemble(Path(scratch) / "space", given.repo, given.model), given.repo, given.private)
+            )
     except MusicGPTError as error:
         print(error, file=sys.stderr)
         return 2

@@ -8,7 +8,8 @@ from typing import Any
 from musicgpt.printing import verovio_toolkit
 from tokenization import MusicGPTError
 
-# Width of a page in CSS pixels, for a desk and for a telephone; a narrow page has fewer bars a line, not smaller notes.
+# Width of a page in CSS pixels, for a desk and for a telephone; a narrow page has fewer bars a line, not
+# smaller notes.
 WIDTHS = {"wide": 920, "narrow": 380}
 # verovio's scale: 100 means staff spaces of 9 pixels.
 SCALE = {"wide": 42, "narrow": 36}
@@ -24,8 +25,8 @@ def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
         layout (`str`): a name in `WIDTHS`.
 
     Returns:
-        `dict`: `pages`, a list of SVG texts drawn in `currentColor`; `times`, a list of `[quarter notes from the start, ids of the notes
-        that begin]` in rising order.
+        `dict`: `pages`, a list of SVG texts drawn in `currentColor`; `times`, a list of `[quarter notes from
+        the start, ids of the notes that begin]` in rising order.
 
     Raises:
         MusicGPTError: if verovio cannot read the text.
@@ -52,6 +53,9 @@ def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
     )
     if not toolkit.loadData(musicxml):
         raise MusicGPTError("The score could not be engraved: verovio cannot read its MusicXML.")
-    pages = [_HIDDEN_FROM_READERS.sub("", toolkit.renderToSVG(page)) for page in range(1, toolkit.getPageCount() + 1)]
+    pages = [
+        _HIDDEN_FROM_READERS.sub("", toolkit.renderToSVG(page))
+        for page in range(1, toolkit.getPageCount() + 1)
+    ]
     times = [[entry["qstamp"], entry["on"]] for entry in toolkit.renderToTimemap({}) if entry.get("on")]
     return {"pages": pages, "times": times}

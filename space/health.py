@@ -17,8 +17,9 @@ def health(studio: Studio) -> dict[str, Any]:
     """The state of the server.
 
     Returns:
-        `dict`: `status` (`"ready"`, `"loading"` or `"failed"`: whether the model is there), `processes` beside the server that live
-        and `processes_replaced` until now, `waiting` (who composes or waits), `pieces` composed until now, `files_megabytes`, `memory_megabytes` of this process.
+        `dict`: `status` (`"ready"`, `"loading"` or `"failed"`: whether the model is there), `processes`
+        beside the server that live and `processes_replaced` until now, `waiting` (who composes or waits),
+        `pieces` composed until now, `files_megabytes`, `memory_megabytes` of this process.
     """
     with open("/proc/self/statm") if os.path.exists("/proc/self/statm") else open(os.devnull) as file:
         pages = int((file.read() or "0 0").split()[1])

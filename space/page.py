@@ -23,22 +23,34 @@ from .welcome import Welcome
 EXAMPLES = Path(__file__).parent / "examples"
 TITLE = "MusicGPT: preludes and fugues"
 HEAD = """# MusicGPT
-Keyboard music in the style of Bach's *Well-Tempered Clavier*, composed note by note by a transformer of 4.3 million parameters.
+Keyboard music in the style of Bach's *Well-Tempered Clavier*, composed note by note by a transformer of
+4.3 million parameters.
 """
-FOOT = """Every note is four tokens: pitch, voice, duration, time to the next. The figures compare a piece with movements by Bach that
-the model has never seen. The sound is the TimGM6mb soundfont; the score is engraved by verovio.
+FOOT = """Every note is four tokens: pitch, voice, duration, time to the next. The figures compare a piece
+with movements by Bach that the model has never seen. The sound is the TimGM6mb soundfont; the score is
+engraved by verovio.
 """
-_FILE_LABELS = {"pdf": "Score (PDF)", "mid": "MIDI", "musicxml": "MusicXML", "png": "Picture (PNG)", "mp3": "Sound (MP3)"}
-# How wide a window must be for the wide engraving; asked of the browser when the page opens and when a piece is begun.
+_FILE_LABELS = {
+    "pdf": "Score (PDF)",
+    "mid": "MIDI",
+    "musicxml": "MusicXML",
+    "png": "Picture (PNG)",
+    "mp3": "Sound (MP3)",
+}
+# How wide a window must be for the wide engraving; asked of the browser when the page opens and when a piece
+# is begun.
 LAYOUT_JS = "window.innerWidth < 640 ? 'narrow' : 'wide'"
 
 
 def files_html(files: dict[str, str]) -> str:
     """Links that download the files under their own names."""
     links = [
-        f'<a class="mg-file" href="{escape(address(path))}" download="{escape(Path(path).name)}">{_FILE_LABELS[kind]}</a>'
-        if (path := files.get(kind))
-        else f'<span class="mg-file mg-missing">{label}</span>'
+        (
+            f'<a class="mg-file" href="{escape(address(path))}"'
+            f' download="{escape(Path(path).name)}">{_FILE_LABELS[kind]}</a>'
+            if (path := files.get(kind))
+            else f'<span class="mg-file mg-missing">{label}</span>'
+        )
         for kind, label in _FILE_LABELS.items()
         if kind != "pdf" or can_print()
     ]
@@ -58,7 +70,8 @@ class Page:
 
     def build(self) -> gr.Blocks:
         """The page with all its events."""
-        # Uploaded files that Gradio keeps are removed within two hours; what the studio makes is swept by itself.
+        # Uploaded files that Gradio keeps are removed within two hours; what the studio makes is swept by
+        # itself.
         with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as blocks:
             self.session = gr.State(Session(), time_to_live=6 * 3600, delete_callback=Session.close)
             self.layout = gr.Textbox("wide", visible=False)
@@ -69,7 +82,10 @@ class Page:
                 self.continue_ = gr.Button("Continue this piece", elem_id="continue", min_width=150)
                 self.undo = gr.Button("Undo", interactive=False, elem_id="undo", min_width=80)
             with gr.Row(elem_id="presets"):
-                presets = {name: gr.Button(name, size="sm", min_width=110, elem_classes="mg-preset") for name in PRESETS}
+                presets = {
+                    name: gr.Button(name, size="sm", min_width=110, elem_classes="mg-preset")
+                    for name in PRESETS
+                }
             with gr.Row(elem_id="columns"):
                 with gr.Column(scale=4, min_width=300, elem_id="controls"):
                     self.controls = build_controls()
@@ -96,16 +112,30 @@ class Page:
             with gr.Tab("Beside Bach"):
                 self.report = gr.HTML(report_html(None), elem_id="report")
 
-    # -- events --------------------------------------------------------------------------------------------------------
+    # -- events
+    # --------------------------------------------------------------------------------------------------------
 
     def _outputs(self) -> list[Any]:
         return [
-            self.session, self.roll, self.score, self.report, self.files, self.chooser, self.controls.seed,
-            self.compose, self.stop, self.continue_, self.undo,
-        ]  # fmt: skip
+            self.session,
+            self.roll,
+            self.score,
+            self.report,
+            self.files,
+            self.chooser,
+            self.controls.seed,
+            self.compose,
+            self.stop,
+            self.continue_,
+            self.undo,
+        ]
 
     def _wire(self, blocks: gr.Blocks, presets: dict[str, gr.Button], controls: Controls) -> None:
-        common: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        common: dict[str, Any] = {
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "concurrency_limit": None,
+        }
         outputs = self._outputs()
         asked = [self.session, self.layout, controls.random_seed, controls.candidates, controls.instrument]
         asked += [*controls.musical(), *controls.sampling()]
@@ -114,9 +144,18 @@ class Page:
         compose = [*asked, controls.upload, controls.prompt_bars]
         self.compose.click(self.on_compose, compose, outputs, js=js, trigger_mode="once", **common)
         self.continue_.click(self.on_continue, asked, outputs, js=js, trigger_mode="once", **common)
-        self.stop.click(self.on_stop, [self.session], [self.stop], queue=False, api_visibility="private", show_progress="hidden")
+        self.stop.click(
+            self.on_stop,
+            [self.session],
+            [self.stop],
+            queue=False,
+            api_visibility="private",
+            show_progress="hidden",
+        )
         self.undo.click(self.on_undo, [self.session, controls.instrument], outputs, **common)
-        self.chooser.input(self.on_choose, [self.session, controls.instrument, self.chooser], outputs, **common)
+        self.chooser.input(
+            self.on_choose, [self.session, controls.instrument, self.chooser], outputs, **common
+        )
         controls.instrument.input(self.on_instrument, [self.session, controls.instrument], outputs, **common)
         for name, button in presets.items():
             filled = button.click(
@@ -128,7 +167,13 @@ class Page:
                 api_visibility="private",
             )
             filled.then(self.on_compose, compose, outputs, js=js, trigger_mode="once", **common)
-        blocks.load(self.on_open, [self.session, self.layout], outputs, js=f"(...all) => [all[0], {LAYOUT_JS}]", **common)
+        blocks.load(
+            self.on_open,
+            [self.session, self.layout],
+            outputs,
+            js=f"(...all) => [all[0], {LAYOUT_JS}]",
+            **common,
+        )
 
     def _shown(self, view: View, session: Session) -> dict[Any, Any]:
         """A view as updates of the components."""
@@ -143,7 +188,12 @@ class Page:
         }
         if composing:
             # The last piece's score and figures must not stand under the new one's notes.
-            return shown | {self.score: None, self.report: report_html(None), self.files: files_html({}), self.chooser: gr.update(visible=False)}
+            return shown | {
+                self.score: None,
+                self.report: report_html(None),
+                self.files: files_html({}),
+                self.chooser: gr.update(visible=False),
+            }
         shown |= {self.files: files_html(view.files), self.chooser: self._chooser(session)}
         shown[self.score] = view.engraving
         shown[self.report] = report_html(view.figures)
@@ -157,12 +207,15 @@ class Page:
         if take is None or len(take.candidates) < 2:
             return gr.update(visible=False)
         labels = [
-            (f"{k + 1}: {len(c.score)} notes, {c.score.num_bars} bars, seed {c.seed}", k) for k, c in enumerate(take.candidates)
+            (f"{k + 1}: {len(c.score)} notes, {c.score.num_bars} bars, seed {c.seed}", k)
+            for k, c in enumerate(take.candidates)
         ]
         return gr.update(choices=labels, value=take.chosen, visible=True)
 
     def _run(self, views: Iterator[View], session: Session, instrument: str) -> Iterator[dict[Any, Any]]:
-        """Views as updates; an error as one sentence above the roll and in a corner, with the last good piece still there."""
+        """Views as updates; an error as one sentence above the roll and in a corner, with the last good
+        piece still there.
+        """
         try:
             last_state = None
             with self.studio.calls.of(session.visitor):
@@ -190,12 +243,22 @@ class Page:
         if not session.takes:
             session.add(Take([self.welcome.candidate()]))
         while not self.welcome.wait(1.0):
-            yield self._shown(self.studio.view(session.takes[-1].candidate, "piano", layout, busy=True), session)
+            yield self._shown(
+                self.studio.view(session.takes[-1].candidate, "piano", layout, busy=True), session
+            )
         if len(session.takes) == 1:
             session.takes = [Take([self.welcome.candidate()])]
         yield from self._run(self.studio.finish(session, "piano", layout), session, "piano")
 
-    def _wish(self, session: Session, layout: str, random_seed: bool, candidates: float, instrument: str, values: tuple) -> Wish:
+    def _wish(
+        self,
+        session: Session,
+        layout: str,
+        random_seed: bool,
+        candidates: float,
+        instrument: str,
+        values: tuple,
+    ) -> Wish:
         session.layout = layout
         settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
         if random_seed:
@@ -203,7 +266,13 @@ class Page:
         return Wish(settings, int(candidates), instrument=instrument, layout=layout)
 
     def on_compose(
-        self, session: Session, layout: str, random_seed: bool, candidates: float, instrument: str, *values: Any
+        self,
+        session: Session,
+        layout: str,
+        random_seed: bool,
+        candidates: float,
+        instrument: str,
+        *values: Any,
     ) -> Iterator[dict[Any, Any]]:
         """Compose from the controls, or continue the uploaded file."""
         *chosen, upload, bars = values
@@ -220,7 +289,13 @@ class Page:
         yield from self._run(views(), session, instrument)
 
     def on_continue(
-        self, session: Session, layout: str, random_seed: bool, candidates: float, instrument: str, *values: Any
+        self,
+        session: Session,
+        layout: str,
+        random_seed: bool,
+        candidates: float,
+        instrument: str,
+        *values: Any,
     ) -> Iterator[dict[Any, Any]]:
         """Go on from the end of the piece on the page."""
         if session.running:
@@ -260,7 +335,9 @@ def launch_options(studio: Studio) -> dict[str, Any]:
     """What Gradio 6 wants to know when it launches, rather than when it builds."""
     sans = ["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
     return {
-        "theme": gr.themes.Default(primary_hue="blue", neutral_hue="stone", font=sans, font_mono=["ui-monospace", "monospace"]),
+        "theme": gr.themes.Default(
+            primary_hue="blue", neutral_hue="stone", font=sans, font_mono=["ui-monospace", "monospace"]
+        ),
         "css_paths": STATIC / "space.css",
         "allowed_paths": [str(studio.folders.root)],
         "max_file_size": "2mb",

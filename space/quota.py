@@ -13,7 +13,8 @@ _MOST_VISITORS = 10_000  # remembered at a time
 
 
 class UploadQuota:
-    """ASGI middleware that refuses uploads of a visitor who has sent `most` bytes within `seconds`, with status 429.
+    """ASGI middleware that refuses uploads of a visitor who has sent `most` bytes within `seconds`, with
+    status 429.
 
     Args:
         app: the application behind it.
@@ -34,7 +35,9 @@ class UploadQuota:
                 begun, sent = now, 0
             self._sent[visitor] = (begun, sent + size)
             if len(self._sent) > _MOST_VISITORS:
-                self._sent = {who: entry for who, entry in self._sent.items() if now - entry[0] <= self.seconds}
+                self._sent = {
+                    who: entry for who, entry in self._sent.items() if now - entry[0] <= self.seconds
+                }
             return sent + size < self.most
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -46,7 +49,10 @@ class UploadQuota:
 
         visitor = scope["client"][0] if scope.get("client") else ""
         if not self.add(visitor, 0):
-            text = f"You have sent {self.most / 2**20:.0f} MB within the last hour; please wait before you send more."
+            text = (
+                f"You have sent {self.most / 2**20:.0f} MB within the last hour; please wait before you send"
+                " more."
+            )
             await JSONResponse({"detail": text}, 429)(scope, receive, send)
             return
 

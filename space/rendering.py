@@ -1,4 +1,6 @@
-"""The work that a process beside the server does for a finished piece; every function here is called through `Workers.run`."""
+"""The work that a process beside the server does for a finished piece; every function here is called
+through `Workers.run`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from .audio import LONGEST, LONGEST_WAV, lasts, mp3_bytes, soundfont, synthesise
 from .engraving import engrave
 from .report import assess
 
-# What an upload may have. tokenization has limits of its own, against attacks; these are what one visitor may ask of the Space.
+# What an upload may have. tokenization has limits of its own, against attacks; these are what one visitor may
+# ask of the Space.
 MAX_UPLOAD_BYTES = 2 * 2**20
 MAX_UPLOAD_NOTES = 6000
 SOUND_FORMATS = ("mp3", "wav")
@@ -21,7 +24,9 @@ UPLOAD_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
 def load_libraries() -> None:
-    """Import what the other functions need and touch their data, so that the first visitor does not wait for it."""
+    """Import what the other functions need and touch their data, so that the first visitor does not wait
+    for it.
+    """
     import matplotlib.figure  # noqa: F401  the others are imported by what is called here
 
     soundfont()
@@ -46,7 +51,8 @@ def write_whole(path: Path, data: bytes) -> str:
 
 
 def sound_file(score: Score, instrument: str, folder: Path, stem: str, kind: str = "mp3") -> str:
-    """Play a piece into a file `stem_instrument.kind` in the folder; returns its path. `kind` is `"mp3"` or `"wav"`.
+    """Play a piece into a file `stem_instrument.kind` in the folder; returns its path. `kind` is `"mp3"` or
+    `"wav"`.
 
     Raises:
         MusicGPTError: for another kind, or a WAV of more than `LONGEST_WAV` seconds.
@@ -55,7 +61,8 @@ def sound_file(score: Score, instrument: str, folder: Path, stem: str, kind: str
         raise MusicGPTError(f"Unknown sound format {kind!r}: it must be one of {', '.join(SOUND_FORMATS)}.")
     if kind == "wav" and lasts(score) > LONGEST_WAV:
         raise MusicGPTError(
-            f"The piece lasts {lasts(score) / 60:.0f} minutes; as WAV at most {LONGEST_WAV / 60:.0f} are written: ask for mp3."
+            f"The piece lasts {lasts(score) / 60:.0f} minutes; as WAV at most {LONGEST_WAV / 60:.0f} are"
+            " written: ask for mp3."
         )
     sound = synthesise(score, instrument)
     data = mp3_bytes(sound) if kind == "mp3" else wav_bytes(sound)
@@ -106,16 +113,26 @@ def read_upload(path: str) -> Score:
     file = Path(path)
     suffix = file.suffix.lower()
     if suffix not in UPLOAD_SUFFIXES:
-        raise MusicGPTError(f"{file.name} is no score that can be read here: choose a file that ends in {', '.join(UPLOAD_SUFFIXES)}.")
+        raise MusicGPTError(
+            f"{file.name} is no score that can be read here: choose a file that ends in"
+            f" {', '.join(UPLOAD_SUFFIXES)}."
+        )
     size = file.stat().st_size
     if size > MAX_UPLOAD_BYTES:
-        raise MusicGPTError(f"{file.name} has {size / 2**20:.1f} MB; at most {MAX_UPLOAD_BYTES // 2**20} MB are read.")
+        raise MusicGPTError(
+            f"{file.name} has {size / 2**20:.1f} MB; at most {MAX_UPLOAD_BYTES // 2**20} MB are read."
+        )
     try:
         score = read_score_bytes(file.read_bytes(), suffix, source=file.name)
     except MusicGPTError as error:
         raise MusicGPTError(f"{file.name} cannot be used: {error}") from error
     if len(score) > MAX_UPLOAD_NOTES:
-        raise MusicGPTError(f"{file.name} has {len(score):,} notes; at most {MAX_UPLOAD_NOTES:,} are read: send an excerpt.")
+        raise MusicGPTError(
+            f"{file.name} has {len(score):,} notes; at most {MAX_UPLOAD_NOTES:,} are read: send an excerpt."
+        )
     if lasts(score) > LONGEST:
-        raise MusicGPTError(f"{file.name} lasts {lasts(score) / 60:.0f} minutes; at most {LONGEST / 60:.0f} are read: send an excerpt.")
+        raise MusicGPTError(
+            f"{file.name} lasts {lasts(score) / 60:.0f} minutes; at most {LONGEST / 60:.0f} are read: send an"
+            " excerpt."
+        )
     return score

@@ -1,4 +1,6 @@
-"""The report under the score: the musical score, each metric beside Bach's band, and the nearest Bach passage."""
+"""The report under the score: the musical score, each metric beside Bach's band, and the nearest Bach
+passage.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ def assess(score: Score) -> dict[str, Any]:
     """Measure a piece.
 
     Returns:
-        `dict` of plain data: `value` (0 to 100 or `None`), `reason`, `compared_with`, `nearest` (a sentence) and `metrics`, a list of
-        dicts with `name`, `title`, `unit`, `value`, `reason`, `low`, `median`, `high`, `outside` and `scored`.
+        `dict` of plain data: `value` (0 to 100 or `None`), `reason`, `compared_with`, `nearest` (a sentence)
+        and `metrics`, a list of dicts with `name`, `title`, `unit`, `value`, `reason`, `low`, `median`,
+        `high`, `outside` and `scored`.
     """
     from musical_metrics.catalogue import BY_NAME
     from musical_metrics.originality import nearest_passage
@@ -24,8 +27,15 @@ def assess(score: Score) -> dict[str, Any]:
     judged = musical_score(view)
     rows = []
     for name, entry in judged.metrics.items():
-        row = {"name": name, "title": BY_NAME[name].title, "unit": BY_NAME[name].unit, "scored": entry.weight > 0}
-        row |= {field: getattr(entry, field) for field in ("value", "reason", "low", "median", "high", "outside")}
+        row = {
+            "name": name,
+            "title": BY_NAME[name].title,
+            "unit": BY_NAME[name].unit,
+            "scored": entry.weight > 0,
+        }
+        row |= {
+            field: getattr(entry, field) for field in ("value", "reason", "low", "median", "high", "outside")
+        }
         rows.append(row)
     return {
         "value": judged.value,
@@ -57,7 +67,10 @@ def _gauge(row: dict[str, Any]) -> str:
         return 100 * min(1.0, max(0.0, (x - left) / (right - left)))
 
     band = f'<i style="left:{place(low):.1f}%;width:{max(1.5, place(high) - place(low)):.1f}%"></i>'
-    return f'<div class="mg-gauge">{band}<u style="left:{place(row["median"]):.1f}%"></u><b style="left:{place(value):.1f}%"></b></div>'
+    return (
+        f'<div class="mg-gauge">{band}<u style="left:{place(row["median"]):.1f}%"></u><b'
+        f' style="left:{place(value):.1f}%"></b></div>'
+    )
 
 
 def _row(row: dict[str, Any]) -> str:
@@ -66,10 +79,15 @@ def _row(row: dict[str, Any]) -> str:
         value, state = f'<span title="{escape(row["reason"] or "")}">–</span>', "mg-none"
     else:
         value, state = number(row["value"]), "mg-out" if row["outside"] else "mg-in"
-    word = {"mg-none": escape(row["reason"] or ""), "mg-out": "outside Bach's band", "mg-in": "within Bach's band"}[state]
+    word = {
+        "mg-none": escape(row["reason"] or ""),
+        "mg-out": "outside Bach's band",
+        "mg-in": "within Bach's band",
+    }[state]
     return (
-        f'<tr class="{state}"><th scope="row">{escape(row["title"])} <small>{escape(row["unit"])}</small></th>'
-        f'<td>{value}<span class="mg-word">{word}</span></td><td class="mg-band">{band}</td><td>{_gauge(row)}</td></tr>'
+        f'<tr class="{state}"><th scope="row">{escape(row["title"])}'
+        f' <small>{escape(row["unit"])}</small></th><td>{value}<span class="mg-word">{word}</span></td><td'
+        f' class="mg-band">{band}</td><td>{_gauge(row)}</td></tr>'
     )
 
 
@@ -81,12 +99,17 @@ def report_html(figures: dict[str, Any] | None) -> str:
     head = f"<b>{value:.0f}</b> of 100" if value is not None else escape(figures["reason"] or "no value")
     scored = [row for row in figures["metrics"] if row["scored"]]
     others = [row for row in figures["metrics"] if not row["scored"]]
-    title = "<tr><th>metric</th><th>this piece</th><th class='mg-band'>Bach (5–95 %)</th><th><span class='mg-word'>place</span></th></tr>"
+    title = (
+        "<tr><th>metric</th><th>this piece</th><th class='mg-band'>Bach (5–95 %)</th><th><span"
+        " class='mg-word'>place</span></th></tr>"
+    )
     more = "".join(map(_row, others))
     return (
         f'<div class="mg mg-report"><p class="mg-head">Likeness to held-out Bach: {head} '
-        f"<small>compared with {escape(figures['compared_with'])}; too regular counts like too wild</small></p>"
+        f"<small>compared with {escape(figures['compared_with'])}; too regular counts like too"
+        " wild</small></p>"
         f'<p class="mg-nearest">{escape(figures["nearest"])}</p>'
         f"<table><thead>{title}</thead><tbody>{''.join(map(_row, scored))}</tbody></table>"
-        f"<details><summary>More figures, which do not count in the number above</summary><table><tbody>{more}</tbody></table></details></div>"
+        "<details><summary>More figures, which do not count in the number"
+        f" above</summary><table><tbody>{more}</tbody></table></details></div>"
     )

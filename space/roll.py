@@ -67,7 +67,9 @@ def roll_component(value: dict[str, Any]) -> gr.HTML:
 
 
 def score_component() -> gr.HTML:
-    """The engraved score as a Gradio component; its value is what `engraving.engrave` returns, with the roll's `take`."""
+    """The engraved score as a Gradio component; its value is what `engraving.engrave` returns, with the
+    roll's `take`.
+    """
     import gradio as gr
 
     return gr.HTML(

@@ -33,7 +33,8 @@ class Growth(NamedTuple):
 
 
 def load(name_or_path: str | None = None, device: str | None = None) -> None:
-    """Load the model for this process: a folder, a name on the Hub, or the shipped one; and make it ready by a few tokens.
+    """Load the model for this process: a folder, a name on the Hub, or the shipped one; and make it ready by
+    a few tokens.
 
     Raises:
         MusicGPTError: if there is no such model.
@@ -65,7 +66,8 @@ def sample(settings: Settings, prompt: Score | None, prompt_bars: int | None, st
     Args:
         settings (`Settings`): with a seed.
         prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue.
-        stop (`FileFlag`): when it is set the piece ends after the current token. All arguments can be sent to another process.
+        stop (`FileFlag`): when it is set the piece ends after the current token. All arguments can be sent to
+        another process.
 
     Raises:
         MusicGPTError: if settings or prompt cannot be used.

@@ -1,4 +1,6 @@
-"""What the server remembers of one visitor: the pieces made so far, the flag that stops the present one, a folder for the files."""
+"""What the server remembers of one visitor: the pieces made so far, the flag that stops the present one,
+a folder for the files.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ HISTORY = 20
 
 
 class FileFlag:
-    """A flag that is set when its file exists: unlike `threading.Event` it also works from another process (ZeroGPU's workers).
+    """A flag that is set when its file exists: unlike `threading.Event` it also works from another process
+    (ZeroGPU's workers).
 
     Has the two methods of `threading.Event` that are needed, `set` and `is_set`.
     """
@@ -56,13 +59,16 @@ class FileFlag:
 
 
 class Folders:
-    """The place of all files: visitors' folders, each with a name that cannot be guessed, and what Gradio keeps of uploads.
+    """The place of all files: visitors' folders, each with a name that cannot be guessed, and what Gradio
+    keeps of uploads.
 
     Args:
-        base (`Path`, *optional*): where; a new temporary folder when not given, and the folders of servers that were killed are
+        base (`Path`, *optional*): where; a new temporary folder when not given, and the folders of servers
+        that were killed are
             removed then. It is removed by `close`.
-        visitor_bytes (`int`): how much one visitor's files may take; beyond it the oldest go. They are made again when needed.
-        all_bytes (`int`): how much all files may take, uploads included; beyond it the oldest go.
+        visitor_bytes (`int`): how much one visitor's files may take; beyond it the oldest go. They are made
+        again when needed. all_bytes (`int`): how much all files may take, uploads included; beyond it the
+        oldest go.
 
     Attributes:
         base (`Path`): as given.
@@ -70,7 +76,9 @@ class Folders:
         uploads (`Path`): where Gradio is to keep what is sent.
     """
 
-    def __init__(self, base: Path | None = None, visitor_bytes: int = VISITOR_BYTES, all_bytes: int = ALL_BYTES):
+    def __init__(
+        self, base: Path | None = None, visitor_bytes: int = VISITOR_BYTES, all_bytes: int = ALL_BYTES
+    ):
         if base is None:
             sweep_dead_servers()
         self.base = Path(base or tempfile.mkdtemp(prefix=PREFIX)).resolve()
@@ -92,7 +100,9 @@ class Folders:
         return path
 
     def new(self, visitor: str = "") -> Path:
-        """A new folder with 128 random bits in its name: to know an address in it is the permission to read it."""
+        """A new folder with 128 random bits in its name: to know an address in it is the permission to
+        read it.
+        """
         path = self.root / secrets.token_hex(16)
         path.mkdir(mode=0o700)
         with self._lock:
@@ -110,7 +120,8 @@ class Folders:
         return sum(size for _, size, _ in _files([self.base]))
 
     def sweep(self, kept_seconds: float = KEPT_SECONDS) -> int:
-        """Remove folders and uploads in which nothing was written for `kept_seconds`, then the oldest files beyond `all_bytes`.
+        """Remove folders and uploads in which nothing was written for `kept_seconds`, then the oldest files
+        beyond `all_bytes`.
 
         Returns:
             How many folders there were.
@@ -128,7 +139,9 @@ class Folders:
         with self._lock:
             for path in [path for path in self._visitors if not path.exists()]:
                 del self._visitors[path]
-        _shrink([path for path in self.root.iterdir() if path not in self._kept] + [self.uploads], self.all_bytes)
+        _shrink(
+            [path for path in self.root.iterdir() if path not in self._kept] + [self.uploads], self.all_bytes
+        )
         return len(old)
 
     def start_sweeping(self, every: float = 60.0) -> None:
@@ -173,7 +186,9 @@ def _shrink(folders: Iterable[Path], most: int) -> None:
 
 
 def _hold(path: Path) -> IO[str] | None:
-    """Lock a file as long as this process lives, however it ends; `None` where another one holds it or none can be locked."""
+    """Lock a file as long as this process lives, however it ends; `None` where another one holds it or
+    none can be locked.
+    """
     if fcntl is None:
         return None
     file = path.open("w")
@@ -186,7 +201,8 @@ def _hold(path: Path) -> IO[str] | None:
 
 
 def sweep_dead_servers(where: Path | None = None, kept_seconds: float = KEPT_SECONDS) -> int:
-    """Remove what servers left that were killed: their lock is free, or they have none and nothing has changed for long.
+    """Remove what servers left that were killed: their lock is free, or they have none and nothing has
+    changed for long.
 
     Args:
         where (`Path`, *optional*): the folder of temporary files when not given.
@@ -199,7 +215,11 @@ def sweep_dead_servers(where: Path | None = None, kept_seconds: float = KEPT_SEC
     for base in Path(where or tempfile.gettempdir()).glob(PREFIX + "*"):
         with contextlib.suppress(OSError):  # somebody else's, or another server sweeps it
             stat, lock = base.lstat(), base / LOCK
-            if not base.is_dir() or base.is_symlink() or (hasattr(os, "getuid") and stat.st_uid != os.getuid()):
+            if (
+                not base.is_dir()
+                or base.is_symlink()
+                or (hasattr(os, "getuid") and stat.st_uid != os.getuid())
+            ):
                 continue
             age = time.time() - (lock if lock.exists() else base).stat().st_mtime
             if lock.exists() and fcntl is not None:

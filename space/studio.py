@@ -1,4 +1,5 @@
-"""From a visitor's wish to a finished piece: waiting, composing, then sound, score and figures beside the model.
+"""From a visitor's wish to a finished piece: waiting, composing, then sound, score and figures beside the
+model.
 
 Knows nothing of Gradio: the page and the API both iterate over what `Studio` yields.
 """
@@ -38,9 +39,9 @@ class Wish:
     Attributes:
         settings (`Settings`): without a seed one is drawn.
         candidates (`int`): 1 to 4; candidate k has the seed plus k.
-        prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue, and how many of its bars to keep.
-        instrument (`str`): who plays it.
-        layout (`str`): `"wide"` or `"narrow"`, how the score is engraved.
+        prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue, and how many of its
+        bars to keep. instrument (`str`): who plays it. layout (`str`): `"wide"` or `"narrow"`, how the score
+        is engraved.
     """
 
     settings: Settings
@@ -58,8 +59,8 @@ class View:
     Attributes:
         roll (`dict`): see `roll.roll_value`.
         files (`dict`): suffix (`pdf`, `mid`, `musicxml`, `png`, `mp3`) to path.
-        engraving (`dict`, *optional*), figures (`dict`, *optional*): see `engraving.engrave` and `report.assess`.
-        busy (`bool`): whether more is to come.
+        engraving (`dict`, *optional*), figures (`dict`, *optional*): see `engraving.engrave` and
+        `report.assess`. busy (`bool`): whether more is to come.
     """
 
     roll: dict[str, Any]
@@ -70,7 +71,9 @@ class View:
 
 
 def address(path: str) -> str:
-    """Where the browser finds a file, relative to the page (so that it also works behind a proxy's prefix)."""
+    """Where the browser finds a file, relative to the page (so that it also works behind a proxy's
+    prefix).
+    """
     from urllib.parse import quote
 
     return f"gradio_api/file={quote(path)}"
@@ -87,20 +90,34 @@ def clock(seconds: float) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """What a visitor is told of an error: always something. What nobody foresaw goes into the server's log with its place."""
+    """What a visitor is told of an error: always something. What nobody foresaw goes into the server's
+    log with its place.
+    """
     if isinstance(error, MusicGPTError) and str(error):
         text = str(error)
         return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"
     logging.getLogger(__name__).error("Unforeseen", exc_info=error)
-    return f"Something went wrong on the server ({type(error).__name__}). Please try again; if it happens again, report it."
+    return (
+        f"Something went wrong on the server ({type(error).__name__}). Please try again; if it happens again,"
+        " report it."
+    )
 
 
 def describe(candidate: Candidate) -> str:
     """One line on a finished piece."""
     score = candidate.score
-    ended = {"the limit": " · stopped at the limit of tokens", "you": " · stopped by you"}.get(candidate.ended, "")
-    made = f" · seed {candidate.seed} · composed in {candidate.seconds:.1f} s" if candidate.seconds else f" · seed {candidate.seed}"
-    return f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} · {clock(lasts(score))}{ended}{made}"
+    ended = {"the limit": " · stopped at the limit of tokens", "you": " · stopped by you"}.get(
+        candidate.ended, ""
+    )
+    made = (
+        f" · seed {candidate.seed} · composed in {candidate.seconds:.1f} s"
+        if candidate.seconds
+        else f" · seed {candidate.seed}"
+    )
+    return (
+        f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} ·"
+        f" {clock(lasts(score))}{ended}{made}"
+    )
 
 
 class Studio:
@@ -109,7 +126,8 @@ class Studio:
     Args:
         model (`str`, *optional*): folder or Hub name of the model; the shipped one when not given.
         device (`str`, *optional*): such as `"cuda"`.
-        folders (`Folders`, *optional*), workers (`Workers`, *optional*), turns (`Turns`, *optional*): made when not given.
+        folders (`Folders`, *optional*), workers (`Workers`, *optional*), turns (`Turns`, *optional*): made
+        when not given.
 
     Attributes:
         calls (`Calls`): what page and API ask before they serve anybody.
@@ -169,12 +187,14 @@ class Studio:
         """Run something in one of the studio's threads."""
         return self._threads.submit(work)
 
-    # -- composing -----------------------------------------------------------------------------------------------------
+    # -- composing
+    # -----------------------------------------------------------------------------------------------------
 
     def compose(self, wish: Wish, session: Session) -> Iterator[View]:
         """Make one take and put it into the session.
 
-        The model is ours only while it samples; between two candidates and before files are made it is handed on.
+        The model is ours only while it samples; between two candidates and before files are made it is handed
+        on.
 
         Yields:
             `View`: the growing roll, then the finished piece with its files.
@@ -183,7 +203,9 @@ class Studio:
             MusicGPTError: one sentence for the visitor.
         """
         if not 1 <= wish.candidates <= MOST_CANDIDATES:
-            raise MusicGPTError(f"{wish.candidates} candidates were asked for; it must be 1 to {MOST_CANDIDATES}.")
+            raise MusicGPTError(
+                f"{wish.candidates} candidates were asked for; it must be 1 to {MOST_CANDIDATES}."
+            )
         session.running = True
         try:
             session.add(Take((yield from self._compose_all(wish, session.begin(self.folders)))))
@@ -220,7 +242,8 @@ class Studio:
 
     @staticmethod
     def with_current(wish: Wish, session: Session) -> Wish:
-        """The wish to go on from the end of the session's piece. One that the model ended is taken up before its last bar.
+        """The wish to go on from the end of the session's piece. One that the model ended is taken up before
+        its last bar.
 
         Raises:
             MusicGPTError: if there is no piece yet.
@@ -244,7 +267,11 @@ class Studio:
             yield self.waiting_view(take, f"Waiting: {what}…")
             # What is shown changes slowly; waking five times a second is for the stop flag and our turn only.
             until = time.monotonic() + 1.0
-            while time.monotonic() < until and not stop.is_set() and (in_front(0.2) or not self._loaded.is_set()):
+            while (
+                time.monotonic() < until
+                and not stop.is_set()
+                and (in_front(0.2) or not self._loaded.is_set())
+            ):
                 self._loaded.wait(0.05)
         if self._load_error is not None:
             raise MusicGPTError(f"The model could not be loaded: {self._load_error}") from self._load_error
@@ -268,7 +295,9 @@ class Studio:
                 notes += growth.notes
                 made = growth.composition
                 score = made.score if made else growth.base.replace(notes=[*growth.base.notes, *notes])
-                yield self._growing_view(score, take, len(growth.base), growth.tokens, growth.most_tokens, label)
+                yield self._growing_view(
+                    score, take, len(growth.base), growth.tokens, growth.most_tokens, label
+                )
             self.pieces += 1  # still in our turn: nobody else counts
         assert made is not None
         if not made.num_new_notes:
@@ -281,13 +310,23 @@ class Studio:
     def _growing_view(score: Score, take: str, given: int, tokens: int, most: int, label: str) -> View:
         part = min(1.0, tokens / max(1, most))
         bars = score.num_bars if len(score) else 0
-        message = f"Composing{label}: {plural(len(score), 'note')}, {plural(bars, 'bar')} · {part:.0%} of {most:,} tokens"
-        return View(roll_value(score, take=take, state="running", message=message, num_prompt_notes=given, progress=part), {})
+        message = (
+            f"Composing{label}: {plural(len(score), 'note')}, {plural(bars, 'bar')} · {part:.0%} of {most:,}"
+            " tokens"
+        )
+        return View(
+            roll_value(
+                score, take=take, state="running", message=message, num_prompt_notes=given, progress=part
+            ),
+            {},
+        )
 
-    # -- finishing -----------------------------------------------------------------------------------------------------
+    # -- finishing
+    # -----------------------------------------------------------------------------------------------------
 
     def finish(self, session: Session, instrument: str, layout: str) -> Iterator[View]:
-        """Make what is still missing of the chosen candidate: files, engraving, figures, sound; views as each arrives.
+        """Make what is still missing of the chosen candidate: files, engraving, figures, sound; views as each
+        arrives.
 
         Raises:
             MusicGPTError: if one of them cannot be made.
@@ -309,7 +348,9 @@ class Studio:
         yield self.view(candidate, instrument, layout, busy=False)
 
     def _missing(self, candidate: Candidate, folder: Path, instrument: str, layout: str) -> set[Future]:
-        """Start the work whose results are not there (or were swept away); each future gives entries for `made`."""
+        """Start the work whose results are not there (or were swept away); each future gives entries for
+        `made`.
+        """
         score, stem, made = candidate.score, candidate.stem, candidate.made
         jobs = set()
 
@@ -322,7 +363,9 @@ class Studio:
         if not there("mid", "musicxml", "png"):
 
             def paper() -> dict:
-                result = self.workers.run(rendering.paper_files, score, folder, stem, candidate.num_prompt_notes, layout)
+                result = self.workers.run(
+                    rendering.paper_files, score, folder, stem, candidate.num_prompt_notes, layout
+                )
                 return {("engraving", layout): result.pop("engraving"), **result}
 
             start(paper)
@@ -331,7 +374,13 @@ class Studio:
         if can_print() and not there("pdf"):
             start(lambda: {"pdf": self.workers.run(rendering.pdf_file, score, folder, stem)})
         if not there(("mp3", instrument)):
-            start(lambda: {("mp3", instrument): self.workers.run(rendering.sound_file, score, instrument, folder, stem)})
+            start(
+                lambda: {
+                    ("mp3", instrument): self.workers.run(
+                        rendering.sound_file, score, instrument, folder, stem
+                    )
+                }
+            )
         if "figures" not in made:
             start(lambda: {"figures": self.workers.run(rendering.assess, score)})
         return jobs

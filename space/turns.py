@@ -17,8 +17,8 @@ class BusyError(MusicGPTError):
 class Turns:
     """A fair queue for the model.
 
-    A lock of `threading` wakes whoever it likes and cannot tell how many are in front; here everybody sees their place, may
-    give up at any moment, and a piece of several candidates lets others in between them.
+    A lock of `threading` wakes whoever it likes and cannot tell how many are in front; here everybody sees
+    their place, may give up at any moment, and a piece of several candidates lets others in between them.
 
     Args:
         most_waiting (`int`): how many may wait; who comes after that is turned away at once.
@@ -38,8 +38,8 @@ class Turns:
         """Stand in the queue as long as the context lasts.
 
         Yields:
-            A function that waits at most so many seconds and returns how many are still in front; 0: the model is ours until the
-            context ends.
+            A function that waits at most so many seconds and returns how many are still in front; 0: the
+            model is ours until the context ends.
 
         Raises:
             BusyError: if `most_waiting` are in the queue.
@@ -47,7 +47,10 @@ class Turns:
         ticket, ready = object(), threading.Event()
         with self._lock:
             if len(self._tickets) > self.most_waiting:
-                raise BusyError(f"{len(self._tickets)} visitors are being served or waiting; please try again in a minute.")
+                raise BusyError(
+                    f"{len(self._tickets)} visitors are being served or waiting; please try again in a"
+                    " minute."
+                )
             self._tickets[ticket] = ready
             if len(self._tickets) == 1:
                 ready.set()
@@ -88,7 +91,8 @@ class Calls:
         with self._lock:
             if self._running[visitor] >= self.most_each:
                 raise BusyError(
-                    f"{self.most_each} of your calls are being served or waiting already; please wait for one of them."
+                    f"{self.most_each} of your calls are being served or waiting already; please wait for one"
+                    " of them."
                 )
             self._running[visitor] += 1
         try:

@@ -1,4 +1,6 @@
-"""The piece that is on the page when it opens: composed by the shipped model, kept as notes, performed when the server starts."""
+"""The piece that is on the page when it opens: composed by the shipped model, kept as notes, performed
+when the server starts.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ PIECE = Path(__file__).parent / "examples" / "welcome.json"
 def load_welcome() -> Candidate:
     """The shipped piece, without files."""
     data = json.loads(PIECE.read_text("utf-8"))
-    return Candidate(Score.from_dict(data["score"]), data["stem"], seed=data["seed"], seconds=data["seconds"], ended=data["ended"])
+    return Candidate(
+        Score.from_dict(data["score"]),
+        data["stem"],
+        seed=data["seed"],
+        seconds=data["seconds"],
+        ended=data["ended"],
+    )
 
 
 class Welcome:
@@ -47,7 +55,9 @@ class Welcome:
         self._made = self._studio.in_background(work)
 
     def wait(self, seconds: float) -> bool:
-        """Whether everything is made, or cannot be, after waiting at most so long; what is missing then is made for each visitor."""
+        """Whether everything is made, or cannot be, after waiting at most so long; what is missing then
+        is made for each visitor.
+        """
         if self._made is None:
             return True
         try:
@@ -64,7 +74,9 @@ class Welcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Compose the piece anew: `python -m space.welcome --seed 7 --key "C minor" ...`, writing `space/examples/welcome.json`."""
+    """Compose the piece anew: `python -m space.welcome --seed 7 --key "C minor" ...`, writing
+    `space/examples/welcome.json`.
+    """
     from musicgpt import Composer, Settings
     from tokenization.midi_writer import write_whole
 
@@ -79,9 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-tokens", type=int, default=1000)
     given = parser.parse_args(arguments)
     settings = Settings(
-        key=given.key, form=given.form, meter=given.meter, voices=given.voices, tempo=given.tempo,
-        max_new_tokens=given.max_tokens, seed=given.seed,
-    )  # fmt: skip
+        key=given.key,
+        form=given.form,
+        meter=given.meter,
+        voices=given.voices,
+        tempo=given.tempo,
+        max_new_tokens=given.max_tokens,
+        seed=given.seed,
+    )
     [piece] = Composer.from_pretrained(given.model).compose(settings)
     data = {
         "stem": piece.file_stem(),

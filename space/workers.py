@@ -1,4 +1,6 @@
-"""Processes beside the server: synthesis, engraving and the reading of uploads hold the interpreter's lock or may crash."""
+"""Processes beside the server: synthesis, engraving and the reading of uploads hold the interpreter's
+lock or may crash.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ def _warm() -> None:
 
 
 class Workers:
-    """A few guarded processes; what takes one of them down reaches nobody else's work, and another takes its place.
+    """A few guarded processes; what takes one of them down reaches nobody else's work, and another takes its
+    place.
 
     Args:
-        processes (`int`): how many; two serve the two halves of a finished piece (sound; score, picture and figures) at once.
+        processes (`int`): how many; two serve the two halves of a finished piece (sound; score, picture and
+        figures) at once.
 
     Attributes:
         processes (`int`): as given.
@@ -38,8 +42,8 @@ class Workers:
     def __init__(self, processes: int = 2):
         self.processes = processes
         self.replaced = 0
-        # Whoever takes a process out may use it; `None` stands for one that is made when it is needed. The one that
-        # worked last comes first: its libraries are loaded.
+        # Whoever takes a process out may use it; `None` stands for one that is made when it is needed. The
+        # one that worked last comes first: its libraries are loaded.
         self._free: queue.LifoQueue[GuardedProcess | None] = queue.LifoQueue()
         for _ in range(processes):
             self._free.put(None)
@@ -53,7 +57,9 @@ class Workers:
             threading.Thread(target=self._start_one, name="warm", daemon=True).start()
 
     def _start_one(self) -> None:
-        with contextlib.suppress(WorkerDiedError, BusyError):  # a server that ends at once ends its workers while they start
+        with contextlib.suppress(
+            WorkerDiedError, BusyError
+        ):  # a server that ends at once ends its workers while they start
             self.run(_warm)
 
     @property
@@ -65,7 +71,8 @@ class Workers:
     def run(self, work: Callable[..., Result], *arguments: Any, limits: Limits = USUAL) -> Result:
         """The result of `work(*arguments)`, computed in one of the processes.
 
-        A process that dies or hangs is replaced, and the work is tried once more: it may have been struck by chance.
+        A process that dies or hangs is replaced, and the work is tried once more: it may have been struck by
+        chance.
 
         Args:
             limits (`Limits`): what the work may take; they count from when a process is free.
@@ -78,7 +85,9 @@ class Workers:
         try:
             process = self._free.get(timeout=WAIT_SECONDS)
         except queue.Empty as error:
-            raise BusyError("The server has more to do than it can; please try again in a few minutes.") from error
+            raise BusyError(
+                "The server has more to do than it can; please try again in a few minutes."
+            ) from error
         try:
             for attempt in (1, 2):
                 process = self._living(process)

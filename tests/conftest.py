@@ -1,4 +1,6 @@
-"""What all tests share: the corpus marker, the way to the outside programs, and the switch that forbids skipping them."""
+"""What all tests share: the corpus marker, the way to the outside programs, and the switch that forbids
+skipping them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Set in CI: there, a missing browser, MuseScore or corpus is a fault of the machine's set-up and fails the test.
+# Set in CI: there, a missing browser, MuseScore or corpus is a fault of the machine's set-up and fails the
+# test.
 REQUIRE_ALL = os.environ.get("MUSICGPT_REQUIRE_ALL") == "1"
 _OUTSIDE = re.compile(r"chrom|musescore|shared.?data|corpus", re.IGNORECASE)
 
@@ -30,7 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if item.get_closest_marker("shared_data"):
-            item.add_marker(pytest.mark.skip(reason=f"the corpus is not there: no {os.path.relpath(SHARED_DATA, ROOT)}"))
+            item.add_marker(
+                pytest.mark.skip(reason=f"the corpus is not there: no {os.path.relpath(SHARED_DATA, ROOT)}")
+            )
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -38,7 +43,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     """With MUSICGPT_REQUIRE_ALL=1 a skip for want of a browser, MuseScore or the corpus is a failure."""
     outcome = yield
     report = outcome.get_result()
-    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+    if (
+        REQUIRE_ALL
+        and report.skipped
+        and not hasattr(report, "wasxfail")
+        and isinstance(report.longrepr, tuple)
+    ):
         reason = str(report.longrepr[2])
         if _OUTSIDE.search(reason):
             report.outcome = "failed"

@@ -1,4 +1,6 @@
-"""The code blocks of the README, in order, for the test that runs them in the suite and the walk that runs them in a fresh clone."""
+"""The code blocks of the README, in order, for the test that runs them in the suite and the walk that
+runs them in a fresh clone.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-_BLOCK = re.compile(r"(?:<!-- test: (?P<how>[a-z ]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!-- test: (?P<how>[a-z ]+) -->\n)?```(?P<language>\w*)\n(?P<code>.*?)```", re.DOTALL
+)
 
 
 class Block(NamedTuple):
-    """One code block: its language, its text, what the comment before it says, and the output that is shown below it."""
+    """One code block: its language, its text, what the comment before it says, and the output that is
+    shown below it.
+    """
 
     language: str
     code: str
@@ -20,7 +26,9 @@ class Block(NamedTuple):
 
 
 def blocks(readme: Path = README) -> list[Block]:
-    """All code blocks, in order; one that shows an output (`<!-- test: output -->`) belongs to the block before it."""
+    """All code blocks, in order; one that shows an output (`<!-- test: output -->`) belongs to the block
+    before it.
+    """
     found: list[Block] = []
     for match in _BLOCK.finditer(readme.read_text(encoding="utf-8")):
         if match["how"] == "output":
@@ -37,8 +45,8 @@ def _loosely(text: str) -> str:
 
 
 def missing_lines(shown: str, printed: str) -> list[str]:
-    """The lines of a shown output that a command did not print, loosely: in order, any number for a number, any run of spaces for one, any of `=`
-    for one, anything for `...`.
+    """The lines of a shown output that a command did not print, loosely: in order, any number for a number,
+    any run of spaces for one, any of `=` for one, anything for `...`.
 
     Args:
         shown (`str`): from the README.

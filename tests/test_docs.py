@@ -31,7 +31,10 @@ def test_the_table_of_parameters_is_what_the_model_has(repo_root):
     for name, parameter in model.named_parameters():
         counted[next(part for part, pattern in _PARTS if re.search(pattern, name))] += parameter.numel()
     text = (repo_root / "docs" / "model.md").read_text()
-    rows = {label: int(count.replace(",", "")) for label, count in re.findall(r"^\| ([^|*]+) \| ([\d,]+) \|$", text, re.MULTILINE)}
+    rows = {
+        label: int(count.replace(",", ""))
+        for label, count in re.findall(r"^\| ([^|*]+) \| ([\d,]+) \|$", text, re.MULTILINE)
+    }
     assert sum(rows.values()) == model.num_parameters()
     for label, count in rows.items():
         assert counted[next(part for part, _ in _PARTS if label.startswith(part))] == count, label
@@ -44,14 +47,18 @@ def test_the_table_of_parameters_is_what_the_model_has(repo_root):
     assert f"{model.num_parameters():,} in all" in drawing
 
 
-@pytest.mark.parametrize("package", ["tokenization", "modeling_musicgpt", "musical_metrics", "dataset_builder", "musicgpt"])
+@pytest.mark.parametrize(
+    "package", ["tokenization", "modeling_musicgpt", "musical_metrics", "dataset_builder", "musicgpt"]
+)
 def test_the_reference_has_every_public_name(package, repo_root):
     written = re.findall(r"^::: (\S+)$", (repo_root / "docs" / "reference.md").read_text(), re.MULTILINE)
     offered = import_module(package)
     for name in offered.__all__:
         value = getattr(offered, name)
         home = getattr(value, "__module__", None)
-        assert name == "__version__" or any(w.startswith(f"{package}.") and (w.endswith(f".{name}") or w == home) for w in written), name
+        assert name == "__version__" or any(
+            w.startswith(f"{package}.") and (w.endswith(f".{name}") or w == home) for w in written
+        ), name
 
 
 def test_the_table_of_moods_is_the_code_s(repo_root):
@@ -66,7 +73,12 @@ def _pages() -> list:
     from pathlib import Path
 
     root = Path(__file__).resolve().parent.parent
-    return [*sorted((root / "docs").glob("*.md")), root / "CONTRIBUTING.md", root / "SECURITY.md", root / "LICENSE-WEIGHTS.md"]
+    return [
+        *sorted((root / "docs").glob("*.md")),
+        root / "CONTRIBUTING.md",
+        root / "SECURITY.md",
+        root / "LICENSE-WEIGHTS.md",
+    ]
 
 
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: page.name)

@@ -23,8 +23,13 @@ def test_every_requirement_has_a_tested_version_that_meets_its_bound(repo_root):
 
     project = tomllib.loads((repo_root / "pyproject.toml").read_text())["project"]
     lines = (repo_root / "constraints.txt").read_text().splitlines()
-    pinned = {re.sub(r"[-_.]+", "-", n).lower(): v for n, v in (line.split("==") for line in lines if "==" in line and line[0] != "#")}
-    wanted = project["dependencies"] + [r for extra in project["optional-dependencies"].values() for r in extra]
+    pinned = {
+        re.sub(r"[-_.]+", "-", n).lower(): v
+        for n, v in (line.split("==") for line in lines if "==" in line and line[0] != "#")
+    }
+    wanted = project["dependencies"] + [
+        r for extra in project["optional-dependencies"].values() for r in extra
+    ]
     for requirement in map(Requirement, wanted):
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
         if name != project["name"]:
@@ -32,7 +37,16 @@ def test_every_requirement_has_a_tested_version_that_meets_its_bound(repo_root):
 
 
 # Each folder imports only what stands left of it (CONTRIBUTING.md, "How the house is built").
-ORDER = ("tokenization", "modeling_musicgpt", "musical_metrics", "dataset_builder", "musicgpt", "training", "space", "musicgpt_cli")
+ORDER = (
+    "tokenization",
+    "modeling_musicgpt",
+    "musical_metrics",
+    "dataset_builder",
+    "musicgpt",
+    "training",
+    "space",
+    "musicgpt_cli",
+)
 ALLOWED = {"modeling_musicgpt": set(), "space": set(ORDER[:5]) - {"dataset_builder"}}
 # A report on a model's own pieces has to compose them; nothing that the metrics are loaded with imports it.
 # The model finds the engine where the whole package is installed, and says so where it is not.

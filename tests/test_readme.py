@@ -1,11 +1,13 @@
 """Every code block of the README is run, in order, in a folder of its own; and its links lead somewhere.
 
-Python blocks share one process, so that a later one may use what an earlier one made, as a reader would. Shell blocks are run with
-`make` and `musicgpt` of this environment. A comment before a block says where it cannot be run as it stands: `<!-- test: corpus -->` (make
-only shows what it would do: the corpus may be missing), `<!-- test: suite -->` (make
-only shows that it would run this suite), `<!-- test: install -->` (nothing is installed here),
-`<!-- test: serve -->` (started, waited for, ended), `<!-- test: client -->` (run while that server runs), `<!-- test: output -->` (what the block before
-it prints, compared loosely), `<!-- test: illustration -->` (no command: a text to be read). `tests/fresh/walk_readme.py` runs them all in a fresh clone.
+Python blocks share one process, so that a later one may use what an earlier one made, as a reader would.
+Shell blocks are run with `make` and `musicgpt` of this environment. A comment before a block says where it
+cannot be run as it stands: `<!-- test: corpus -->` (make only shows what it would do: the corpus may be
+missing), `<!-- test: suite -->` (make only shows that it would run this suite), `<!-- test: install -->`
+(nothing is installed here), `<!-- test: serve -->` (started, waited for, ended), `<!-- test: client -->` (run
+while that server runs), `<!-- test: output -->` (what the block before it prints, compared loosely), `<!--
+test: illustration -->` (no command: a text to be read). `tests/fresh/walk_readme.py` runs them all in a fresh
+clone.
 """
 
 from __future__ import annotations
@@ -32,29 +34,39 @@ CLIENTS = [b for b in blocks() if b.how == "client"]
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
-    """An empty folder and an environment in which `make` is the project's, installs nothing and writes here."""
+    """An empty folder and an environment in which `make` is the project's, installs nothing and writes
+    here.
+    """
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("training", "modeling_musicgpt", "musical_metrics"):  # recipes, weights and the metric are named by their place in the repository
+    for name in (
+        "training",
+        "modeling_musicgpt",
+        "musical_metrics",
+    ):  # recipes, weights and the metric are named by their place in the repository
         (folder / name).symlink_to(repo_root / name)
     binaries = folder / "bin"
     binaries.mkdir()
     make = shutil.which("make") or pytest.skip("make is not installed")
     (binaries / "make").write_text(
-        f"#!/bin/sh\nexec {make} -C {repo_root} PLAIN= SPACE= DEV= BIN={binaries} OUT={folder}/out $README_MAKE_FLAGS \"$@\"\n"
+        f"#!/bin/sh\nexec {make} -C {repo_root} PLAIN= SPACE= DEV= BIN={binaries} OUT={folder}/out"
+        ' $README_MAKE_FLAGS "$@"\n'
     )
     (binaries / "python").symlink_to(sys.executable)
     for name, module in (("musicgpt", "musicgpt_cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
         (binaries / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
     for script in binaries.glob("[!p]*"):
         script.chmod(0o755)
-    environment = dict(os.environ, PATH=f"{binaries}:{os.environ['PATH']}", PYTHONPATH=str(repo_root), NO_COLOR="1")
+    environment = dict(
+        os.environ, PATH=f"{binaries}:{os.environ['PATH']}", PYTHONPATH=str(repo_root), NO_COLOR="1"
+    )
     environment.update(OMP_NUM_THREADS="1", HF_HOME=str(folder / "hf"), ACCELERATE_USE_CPU="1")
     return folder, environment
 
 
 def test_every_block_is_run_or_says_why_not():
     assert len(SHELL) >= 2 and len(PYTHON) >= 4
-    # The first things a reader sees are the first things to run, each with its last lines, before any other text.
+    # The first things a reader sees are the first things to run, each with its last lines, before any other
+    # text.
     assert [block.code for block in SHELL[:2]] == ["make generate\n", "make test\n"]
     assert all(block.shown for block in SHELL[:2])
     assert re.match(r"# MusicGPT\n\n```bash\nmake generate\n```\n", README.read_text(encoding="utf-8"))
@@ -70,9 +82,19 @@ def test_every_block_is_run_or_says_why_not():
 def test_outputs_are_compared_loosely_but_compared():
     shown = "3 pieces, 1.5 s\n  wrote out/a.mid\n"
     assert missing_lines(shown, "first\n12 pieces, 1,234.56 s\nother\n wrote   out/a.mid\n") == []
-    assert missing_lines(shown, "wrote out/a.mid\n3 pieces, 1.5 s\n") == ["  wrote out/a.mid"]  # in another order
-    assert missing_lines("=== 9 passed, ... in 3.5s ===", "a\n===== 1402 passed, 1 skipped, 3 warnings in 448.15s =====\n") == []
-    assert missing_lines("=== 9 passed, ... in 3.5s ===", "=== 1 failed, 9 passed, 1 skipped in 448.15s ===\n") != []
+    assert missing_lines(shown, "wrote out/a.mid\n3 pieces, 1.5 s\n") == [
+        "  wrote out/a.mid"
+    ]  # in another order
+    assert (
+        missing_lines(
+            "=== 9 passed, ... in 3.5s ===", "a\n===== 1402 passed, 1 skipped, 3 warnings in 448.15s =====\n"
+        )
+        == []
+    )
+    assert (
+        missing_lines("=== 9 passed, ... in 3.5s ===", "=== 1 failed, 9 passed, 1 skipped in 448.15s ===\n")
+        != []
+    )
     assert missing_lines(shown, "no pieces\n") == ["3 pieces, 1.5 s", "  wrote out/a.mid"]
 
 
@@ -81,7 +103,9 @@ def test_outputs_are_compared_loosely_but_compared():
 def test_shell_blocks(block, workplace):
     folder, environment = workplace
     if block.how == "install":
-        extras = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        extras = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"][
+            "optional-dependencies"
+        ]
         [asked] = re.findall(r"\.\[([\w,]+)\]", block.code)
         assert set(asked.split(",")) <= set(extras)
         return
@@ -91,7 +115,13 @@ def test_shell_blocks(block, workplace):
     if block.how in ("corpus", "suite"):
         environment = dict(environment, README_MAKE_FLAGS="-n")
     result = subprocess.run(
-        ["bash", "-euc", block.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL
+        ["bash", "-euc", block.code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
     assert "Traceback" not in result.stderr
@@ -109,7 +139,12 @@ def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
     log = folder / "serve.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {block.code.strip()}"], cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
+            ["bash", "-c", f"exec {block.code.strip()}"],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
             end = time.monotonic() + 120
@@ -117,7 +152,14 @@ def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
                 time.sleep(0.5)
             assert "http://" in log.read_text(), log.read_text()[-3000:]
             for client in CLIENTS:
-                result = subprocess.run([sys.executable, "-c", client.code], cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+                result = subprocess.run(
+                    [sys.executable, "-c", client.code],
+                    cwd=folder,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=200,
+                )
                 assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
                 assert ".mid" in result.stdout
         finally:
@@ -130,15 +172,22 @@ def test_python_blocks(workplace):
     folder, environment = workplace
     parts = [f"print('--- block {i}', flush=True)\n{block.code}" for i, block in enumerate(PYTHON)]
     script = folder / "blocks.py"
-    script.write_text("if __name__ == '__main__':\n" + "".join(f"    {line}\n" for line in "\n".join(parts).splitlines()))
-    result = subprocess.run([sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+    script.write_text(
+        "if __name__ == '__main__':\n" + "".join(f"    {line}\n" for line in "\n".join(parts).splitlines())
+    )
+    result = subprocess.run(
+        [sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=400
+    )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
     assert result.stdout.count("--- block") == len(PYTHON)
 
 
 def test_links_lead_somewhere(repo_root):
     text = README.read_text()
-    headings = {re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    headings = {
+        re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
     assert targets
     for target in targets:

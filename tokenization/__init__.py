@@ -1,7 +1,7 @@
 """Scores, score files, the 150 tokens and the tokenizers.
 
-Names are imported when they are first used, so that `tokenization.score` costs no more than numpy. With the first of a tokenizer or the
-processor `AutoTokenizer` and `AutoProcessor` know them all.
+Names are imported when they are first used, so that `tokenization.score` costs no more than numpy. With the
+first of a tokenizer or the processor `AutoTokenizer` and `AutoProcessor` know them all.
 """
 
 from __future__ import annotations
@@ -53,8 +53,10 @@ def __getattr__(name: str) -> Any:
 
 
 def _register() -> None:
-    """Make `AutoTokenizer` and `AutoProcessor` know ours. They look a folder's class up by its name alone, so that these classes stand in the
-    place of the config, which lives in a package that this one does not import."""
+    """Make `AutoTokenizer` and `AutoProcessor` know ours. They look a folder's class up by its name alone, so
+    that these classes stand in the place of the config, which lives in a package that this one does not
+    import.
+    """
     from transformers import AutoProcessor, AutoTokenizer
 
     from .processing_musicgpt import MusicGPTProcessor
@@ -62,7 +64,10 @@ def _register() -> None:
     from .tokenization_musicgpt_fast import MusicGPTTokenizerFast
 
     AutoTokenizer.register(
-        MusicGPTTokenizerFast, slow_tokenizer_class=MusicGPTTokenizer, fast_tokenizer_class=MusicGPTTokenizerFast, exist_ok=True
+        MusicGPTTokenizerFast,
+        slow_tokenizer_class=MusicGPTTokenizer,
+        fast_tokenizer_class=MusicGPTTokenizerFast,
+        exist_ok=True,
     )
     AutoProcessor.register(MusicGPTProcessor, MusicGPTProcessor, exist_ok=True)
 

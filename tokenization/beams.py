@@ -86,8 +86,9 @@ def _beam_group(group: list[Symbol], offset: int) -> None:
 
 
 def _joined(one: Symbol, other: Symbol, level: int, offset: int) -> bool:
-    """Whether the beam of a level goes on from a note to the next one under the same first beam: between 32nds and
-    shorter notes only the first goes over an eighth's place."""
+    """Whether the beam of a level goes on from a note to the next one under the same first beam: between
+    32nds and shorter notes only the first goes over an eighth's place.
+    """
     counts = (BEAMS[one.value], BEAMS[other.value])
     at_eighth = (other.start + offset) % (_QUARTER // 2) == 0
     return min(counts) >= level and not (level > 1 and min(counts) > 2 and at_eighth)

@@ -1,10 +1,13 @@
-"""Chooses the 32 durations and 22 time steps that lose least on a corpus: `python -m tokenization.choose_values FOLDER`.
+"""Chooses the 32 durations and 22 time steps that lose least on a corpus: `python -m
+tokenization.choose_values FOLDER`.
 
 `FOLDER` holds a `catalogue.csv` with the columns `note_table` and `split`, and the note tables it names.
 
-Durations: dynamic programming finds the k values for which the fewest notes change and, among those, the sum of the changes is
-least (one-dimensional k-medians with a price for every note that is changed at all). Steps lose nothing, since several TIME tokens
-add up: the choice is the set that spells the corpus in the fewest tokens, grown greedily from the steps that must be there.
+Durations: dynamic programming finds the k values for which the fewest notes change and, among those, the sum
+    of the changes is
+least (one-dimensional k-medians with a price for every note that is changed at all). Steps lose nothing,
+since several TIME tokens add up: the choice is the set that spells the corpus in the fewest tokens, grown
+greedily from the steps that must be there.
 """
 
 from __future__ import annotations
@@ -25,14 +28,17 @@ LONGEST = 192  # ticks: longer notes are cut to it; a value for each of the few 
 
 
 def count_values(folder: Path, splits: tuple[str, ...]) -> tuple[Counter, Counter]:
-    """How often each duration and each step between successive onsets occurs (ticks) in the pieces of these splits.
+    """How often each duration and each step between successive onsets occurs (ticks) in the pieces of these
+    splits.
 
     A catalogue without a column `split` is counted whole.
     """
     durations: Counter = Counter()
     steps: Counter = Counter()
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["note_table"] and row.get("split", splits[0]) in splits]
+        rows = [
+            row for row in csv.DictReader(file) if row["note_table"] and row.get("split", splits[0]) in splits
+        ]
     for row in rows:
         path = folder / row["note_table"]
         if path.is_file():
@@ -46,16 +52,21 @@ def loss(counts: Counter, values: tuple[int, ...]) -> tuple[int, int]:
     """How many notes these values change, and by how many ticks in all."""
     table = np.array(values)
     moved = {value: int(np.abs(table - value).min()) for value in counts}
-    return sum(n for value, n in counts.items() if moved[value]), sum(n * moved[value] for value, n in counts.items())
+    return sum(n for value, n in counts.items() if moved[value]), sum(
+        n * moved[value] for value, n in counts.items()
+    )
 
 
 def best_durations(counts: Counter, size: int) -> tuple[int, ...]:
     """The `size` values up to `LONGEST` that lose least, by dynamic programming over the sorted values."""
     values = np.array(sorted({min(v, LONGEST) for v in counts}))
-    number = np.array([sum(n for v, n in counts.items() if min(v, LONGEST) == value) for value in values], dtype=np.float64)
+    number = np.array(
+        [sum(n for v, n in counts.items() if min(v, LONGEST) == value) for value in values], dtype=np.float64
+    )
     n = len(values)
     size = min(size, n)
-    # between[i, j]: price of the values strictly between chosen i and j, each to the nearer; row n: before the first.
+    # between[i, j]: price of the values strictly between chosen i and j, each to the nearer; row n: before
+    # the first.
     between = np.full((n + 1, n + 1), np.inf)
     for i in range(-1, n):
         for j in range(i + 1, n + 1):
@@ -69,7 +80,9 @@ def best_durations(counts: Counter, size: int) -> tuple[int, ...]:
     best = between[-1, :n].copy()  # (n,): the cheapest choice so far that ends with each value
     paths = [[j] for j in range(n)]
     for _ in range(size - 1):
-        sums = best[:, None] + np.where(np.tri(n, dtype=bool), np.inf, between[:n, :n])  # (n, n): from i to j > i
+        sums = best[:, None] + np.where(
+            np.tri(n, dtype=bool), np.inf, between[:n, :n]
+        )  # (n, n): from i to j > i
         choice = sums.argmin(axis=0)
         paths = [[*paths[choice[j]], j] for j in range(n)]
         best = sums[choice, np.arange(n)]
@@ -78,7 +91,9 @@ def best_durations(counts: Counter, size: int) -> tuple[int, ...]:
 
 
 def spelled_tokens(counts: Counter, values: tuple[int, ...], longest: int = 400) -> float:
-    """TIME tokens needed for all steps; infinite if one cannot be written in `MAX_TIME_TOKENS`. Steps beyond `longest` do not count."""
+    """TIME tokens needed for all steps; infinite if one cannot be written in `MAX_TIME_TOKENS`. Steps
+    beyond `longest` do not count.
+    """
     fewest = np.full(longest + 1, MAX_TIME_TOKENS + 1)
     fewest[0] = 0
     for _ in range(MAX_TIME_TOKENS):
@@ -92,11 +107,17 @@ def spelled_tokens(counts: Counter, values: tuple[int, ...], longest: int = 400)
 
 
 def best_steps(counts: Counter, size: int) -> tuple[int, ...]:
-    """The `size` steps that spell the corpus in the fewest tokens, found greedily; 0, 1 and the longest are always there."""
+    """The `size` steps that spell the corpus in the fewest tokens, found greedily; 0, 1 and the longest
+    are always there.
+    """
     chosen: tuple[int, ...] = (0, 1, 6, 24, 96)
     candidates = sorted(step for step in counts if step <= 96)
     while len(chosen) < size:
-        added = min((c for c in candidates if c not in chosen), key=lambda c: (spelled_tokens(counts, (*chosen, c)), c), default=None)
+        added = min(
+            (c for c in candidates if c not in chosen),
+            key=lambda c: (spelled_tokens(counts, (*chosen, c)), c),
+            default=None,
+        )
         if added is None:
             break
         chosen = (*chosen, added)

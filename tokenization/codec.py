@@ -44,7 +44,9 @@ _TIME_ID[list(TIME_STEPS)] = OFFSET["TIME"] + np.arange(len(TIME_STEPS))
 
 
 class Decoded(NamedTuple):
-    """What `decode` found: the score, how many tokens it had to drop, and where the first illegal one stood."""
+    """What `decode` found: the score, how many tokens it had to drop, and where the first illegal one
+    stood.
+    """
 
     score: Score
     dropped: int
@@ -105,7 +107,9 @@ def encode_body(score: Score) -> np.ndarray:
     """The ids between prefix and `<eos>` of a quantised score: the first TIME, then four tokens a note."""
     array = score.array
     steps = np.diff(array[:, ONSET], prepend=0)  # (n,): the first is where in the first bar the piece begins
-    body = np.empty((len(array), 4), dtype=np.int64)  # TIME NOTE VOICE DUR: each note with the step that leads to it
+    body = np.empty(
+        (len(array), 4), dtype=np.int64
+    )  # TIME NOTE VOICE DUR: each note with the step that leads to it
     single = _TIME_ID[np.minimum(steps, len(_TIME_ID) - 1)]
     body[:, 0] = single
     body[:, 1] = OFFSET["NOTE"] + array[:, PITCH] - PITCH_MIN
@@ -126,7 +130,8 @@ def encode_body(score: Score) -> np.ndarray:
     return np.insert(flat, extra_at, extra) if extra else flat
 
 
-# Which type may follow which, and the three specials that begin and end a piece, as `[token id, token id] -> bool`.
+# Which type may follow which, and the three specials that begin and end a piece, as `[token id, token id] ->
+# bool`.
 def _successors() -> np.ndarray:
     table = np.zeros((VOCAB_SIZE, VOCAB_SIZE), dtype=bool)
     for token in TOKENS:
@@ -173,7 +178,9 @@ def first_error(ids: Sequence[int] | np.ndarray) -> TokenError | None:
 
 
 def _breaches(ids: np.ndarray) -> np.ndarray:
-    """Which tokens may not stand where they stand, up to `<eos>`; `ids` begins with `<bos>`, shape `(tokens,)`."""
+    """Which tokens may not stand where they stand, up to `<eos>`; `ids` begins with `<bos>`, shape
+    `(tokens,)`.
+    """
     kinds = TYPE_OF_ID[ids]
     wrong = np.zeros(len(ids), dtype=bool)
     wrong[1:] = ~SUCCESSORS[ids[:-1], ids[1:]]
@@ -187,7 +194,9 @@ def _name(ids: np.ndarray, i: int) -> str:
 
 
 def _wrong_by_place(ids: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """What pairs of tokens cannot show, shape `(tokens,)`: the place of METER and `<eos>`, and the length of a run of TIMEs."""
+    """What pairs of tokens cannot show, shape `(tokens,)`: the place of METER and `<eos>`, and the length
+    of a run of TIMEs.
+    """
     after_note = np.cumsum(kinds == _NOTE) > 0
     meter_before = np.append(False, kinds[:-1] == _METER)
     time_before = np.append(False, kinds[:-1] == _TIME)
@@ -206,9 +215,11 @@ def decode(ids: Sequence[int] | np.ndarray, strict: bool = True) -> Decoded:
     """The score that the ids spell, in C major or A minor.
 
     Args:
-        ids (sequence of `int`): one piece, with or without padding around it. What follows `<eos>` is ignored; a last note that is
+        ids (sequence of `int`): one piece, with or without padding around it. What follows `<eos>` is
+        ignored; a last note that is
             not finished is dropped.
-        strict (`bool`): raise on the first illegal token; otherwise skip to the next legal note, count what was dropped and say so
+        strict (`bool`): raise on the first illegal token; otherwise skip to the next legal note, count what
+        was dropped and say so
             in the score's `notices`.
 
     Raises:
@@ -235,7 +246,9 @@ def _read(ids: np.ndarray) -> Score:
     kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
     now = np.cumsum(np.where(kinds == _TIME, values, 0))  # tick at which the next note would begin
     heads = np.flatnonzero(kinds[: max(0, len(ids) - 2)] == _NOTE)  # notes with VOICE and DUR behind them
-    array = np.stack([now[heads], values[heads + 2], values[heads], values[heads + 1]], axis=1)  # 4 x (n,) -> (n, 4)
+    array = np.stack(
+        [now[heads], values[heads + 2], values[heads], values[heads + 1]], axis=1
+    )  # 4 x (n,) -> (n, 4)
     body = int((kinds == _TIME).argmax()) if (kinds == _TIME).any() else len(ids)
     prefix = {TYPES[kind]: int(value) for kind, value in zip(kinds[1:body], values[1:body], strict=True)}
     tempo_class = TEMPO_CLASSES[prefix["TEMPO"]] if "TEMPO" in prefix else None
@@ -261,9 +274,11 @@ def _read_meters(kinds: np.ndarray, values: np.ndarray, now: np.ndarray, first: 
 
 
 def _legal_part(ids: list[int]) -> tuple[list[int], int]:
-    """The ids without what breaks the grammar, and how many were dropped: tokens are skipped until one may follow.
+    """The ids without what breaks the grammar, and how many were dropped: tokens are skipped until one may
+    follow.
 
-    A NOTE is kept only together with its VOICE and DUR; steps between notes are kept, so that what follows an error stays in time.
+    A NOTE is kept only together with its VOICE and DUR; steps between notes are kept, so that what follows an
+    error stays in time.
     """
     types = [TYPES[TYPE_OF_ID[i]] if 0 <= i < VOCAB_SIZE else "SPECIAL" for i in ids]
     stop = ids.index(EOS_ID) if EOS_ID in ids else len(ids)
@@ -288,7 +303,13 @@ def _legal_part(ids: list[int]) -> tuple[list[int], int]:
 
 
 # What `_legal_part` takes in one piece; a note may be cut off by the end.
-_WHOLE = {("NOTE", "VOICE", "DUR"), ("NOTE", "VOICE"), ("NOTE",), ("TIME",), *((name,) for name in PREFIX_TYPES)}
+_WHOLE = {
+    ("NOTE", "VOICE", "DUR"),
+    ("NOTE", "VOICE"),
+    ("NOTE",),
+    ("TIME",),
+    *((name,) for name in PREFIX_TYPES),
+}
 
 
 def _may_follow(kept: list[int], token: int, notes: int) -> bool:
@@ -301,7 +322,9 @@ def _may_follow(kept: list[int], token: int, notes: int) -> bool:
         return not (before == _METER and notes) and not all(TYPE_OF_ID[i] == _TIME for i in tail)
     if kind == _METER:
         return (before == _TIME) == (notes > 0)
-    return not (kind == _NOTE and before == _METER and not notes) and not (before == _METER and notes and kind != _NOTE)
+    return not (kind == _NOTE and before == _METER and not notes) and not (
+        before == _METER and notes and kind != _NOTE
+    )
 
 
 def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
@@ -311,10 +334,11 @@ def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
         ids (sequence of `int`): one piece; padding and what follows `<eos>` are not looked at.
 
     Returns:
-        `type`: tokens that may not follow the one before (a first token that is not `<bos>` and ids outside the vocabulary among
-        them); `time`: steps written as no `Score` is (a 0 among others, more than four in a row) and notes struck together that
-        do not stand from the highest voice and pitch down; `duplicate`: notes that repeat onset, voice and pitch of another;
-        `tokens`: how many were looked at; `share`: the sum of the three by `tokens`, 0.0 for no tokens.
+        `type`: tokens that may not follow the one before (a first token that is not `<bos>` and ids outside
+        the vocabulary among them); `time`: steps written as no `Score` is (a 0 among others, more than four
+        in a row) and notes struck together that do not stand from the highest voice and pitch down;
+        `duplicate`: notes that repeat onset, voice and pitch of another; `tokens`: how many were looked at;
+        `share`: the sum of the three by `tokens`, 0.0 for no tokens.
     """
     ids = np.asarray(ids, dtype=np.int64)
     start, end = _trim(ids)
@@ -331,7 +355,11 @@ def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
         wrong = _breaches(ids)
         wrong[0] = ids[0] != BOS_ID
         unordered, duplicate = _wrong_together(ids, kinds)
-        errors = {"type": int((wrong & ~in_run).sum()), "time": int((wrong & in_run).sum()) + unordered, "duplicate": duplicate}
+        errors = {
+            "type": int((wrong & ~in_run).sum()),
+            "time": int((wrong & in_run).sum()) + unordered,
+            "duplicate": duplicate,
+        }
     return {**errors, "tokens": len(ids), "share": sum(errors.values()) / max(1, len(ids))}
 
 
@@ -340,7 +368,9 @@ def _wrong_together(ids: np.ndarray, kinds: np.ndarray) -> tuple[int, int]:
     heads = np.flatnonzero(kinds[:-1] == _NOTE)
     heads = heads[kinds[heads + 1] == _VOICE]
     now = np.cumsum(np.where(kinds == _TIME, VALUE_OF_ID[ids], 0))[heads]
-    rank = VALUE_OF_ID[ids[heads + 1]] * 128 + 127 - VALUE_OF_ID[ids[heads]]  # rises from the highest voice and pitch down
+    rank = (
+        VALUE_OF_ID[ids[heads + 1]] * 128 + 127 - VALUE_OF_ID[ids[heads]]
+    )  # rises from the highest voice and pitch down
     together = np.diff(now) == 0
     names = now * 1024 + rank
     return int((together & (np.diff(rank) < 0)).sum()), len(names) - len(np.unique(names))

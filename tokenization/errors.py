@@ -8,7 +8,9 @@ class MusicGPTError(ValueError):
 
 
 class ScoreError(MusicGPTError):
-    """A `Score` cannot be built or used as asked (no notes, a pitch or voice out of range, a bad meter or key)."""
+    """A `Score` cannot be built or used as asked (no notes, a pitch or voice out of range, a bad meter or
+    key).
+    """
 
 
 class ScoreReadError(ScoreError):

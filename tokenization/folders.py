@@ -1,7 +1,7 @@
 """Folders that a command writes: whole or not at all, and never over what somebody else keeps there.
 
-A folder that was written here holds a list of its files with their SHA-256 (`MANIFEST`). By it a later run tells what is its own to
-replace from what is not.
+A folder that was written here holds a list of its files with their SHA-256 (`MANIFEST`). By it a later run
+tells what is its own to replace from what is not.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def _manifest(folder: Path) -> tuple[str | None, dict[str, str]]:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    """Everything in a folder that would be lost with it: files, links and empty folders, as relative paths."""
+    """Everything in a folder that would be lost with it: files, links and empty folders, as relative
+    paths.
+    """
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != _CACHE]
         links = [name for name in folders if (Path(root) / name).is_symlink()]
@@ -64,7 +66,9 @@ def foreign_paths(folder: Path) -> list[Path]:
     def is_known(path: Path) -> bool:
         whole = folder / path
         digest = known.get(path.as_posix(), "")
-        return digest is None or (digest != "" and whole.is_file() and not whole.is_symlink() and file_sha256(whole) == digest)
+        return digest is None or (
+            digest != "" and whole.is_file() and not whole.is_symlink() and file_sha256(whole) == digest
+        )
 
     return sorted(path for path in _paths(folder) if not is_known(path))
 
@@ -85,17 +89,25 @@ def check_folder(out: Path, kind: str, overwrite: bool = False) -> None:
         raise FolderError(f"{out} is a file; name a folder for the {kind}.")
     here = Path.cwd()
     if whole == here or whole in here.parents or os.path.ismount(whole):
-        raise FolderError(f"{out} is the present folder, one above it or a mount point, which cannot be replaced; name a folder inside it.")
+        raise FolderError(
+            f"{out} is the present folder, one above it or a mount point, which cannot be replaced; name a"
+            " folder inside it."
+        )
     if overwrite or not whole.is_dir():
         return
     found, _ = _manifest(whole)
     if found not in (None, kind):
-        raise FolderError(f"{out} holds a {found}, not a {kind}; name another folder, or replace it with --overwrite.")
-    if strange := foreign_paths(whole):
-        names = ", ".join(map(str, strange[:_SHOWN])) + (f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else "")
         raise FolderError(
-            f"{out} holds files that are not of an earlier {kind} written here, or were changed since: {names}. Name another folder, or give "
-            "--overwrite, which keeps all of them but those of the same name."
+            f"{out} holds a {found}, not a {kind}; name another folder, or replace it with --overwrite."
+        )
+    if strange := foreign_paths(whole):
+        names = ", ".join(map(str, strange[:_SHOWN])) + (
+            f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else ""
+        )
+        raise FolderError(
+            f"{out} holds files that are not of an earlier {kind} written here, or were changed since:"
+            f" {names}. Name another folder, or give --overwrite, which keeps all of them but those of the"
+            " same name."
         )
 
 
@@ -106,7 +118,8 @@ def replacing_folder(out: Path, kind: str, overwrite: bool = False) -> Iterator[
     With `overwrite`, files in `out` that no earlier run wrote go along, unless a new one has their name.
 
     Args:
-        out (`Path`), kind (`str`), overwrite (`bool`): as for `check_folder`, which is asked before and after.
+        out (`Path`), kind (`str`), overwrite (`bool`): as for `check_folder`, which is asked before and
+        after.
 
     Yields:
         `Path`: the folder to fill, beside `out`.
@@ -121,7 +134,9 @@ def replacing_folder(out: Path, kind: str, overwrite: bool = False) -> Iterator[
     try:
         yield fresh
         files = {p.as_posix(): file_sha256(fresh / p) for p in sorted(_paths(fresh)) if (fresh / p).is_file()}
-        (fresh / MANIFEST).write_text(json.dumps({"kind": kind, "files": files}, indent=1) + "\n", encoding="utf-8")
+        (fresh / MANIFEST).write_text(
+            json.dumps({"kind": kind, "files": files}, indent=1) + "\n", encoding="utf-8"
+        )
         os.chmod(fresh, 0o755)  # mkdtemp lets nobody else in
         check_folder(out, kind, overwrite)
         if place.is_dir():
@@ -135,7 +150,9 @@ def replacing_folder(out: Path, kind: str, overwrite: bool = False) -> Iterator[
 
 
 def _keep_foreign(old: Path, fresh: Path) -> None:
-    """Give the new folder what is not ours in the old one, as links where the file system has them: `old` stays whole until the end."""
+    """Give the new folder what is not ours in the old one, as links where the file system has them: `old`
+    stays whole until the end.
+    """
     for path in foreign_paths(old):
         source, target = old / path, fresh / path
         if os.path.lexists(target):

@@ -1,4 +1,6 @@
-"""Work in a process of its own with limits of memory and time: what strangers send may take it down, and nothing else."""
+"""Work in a process of its own with limits of memory and time: what strangers send may take it down, and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ except ImportError:  # Windows has no such limits; there the limit of time alone
     resource = None  # type: ignore[assignment]
 
 Result = TypeVar("Result")
-# Seconds in which a fresh process must be there (it imports what its first work needs only then), and in which one that
-# is there must take up its work: one that does not hangs.
+# Seconds in which a fresh process must be there (it imports what its first work needs only then), and in
+# which one that is there must take up its work: one that does not hangs.
 START_SECONDS = 60.0
 TAKE_UP_SECONDS = 10.0
 
@@ -53,7 +55,8 @@ class Limits:
 
     Attributes:
         seconds (`float`): by the clock.
-        cpu_seconds (`int`): of processor time, all threads together; less than `seconds`, so that what works too long
+        cpu_seconds (`int`): of processor time, all threads together; less than `seconds`, so that what works
+        too long
             and what hangs can be told apart.
         megabytes (`int`): of address space beyond what the process has when the work begins.
     """
@@ -79,7 +82,8 @@ def _set_soft(kind: int, value: int) -> None:
 
 
 def limit_this_process(cpu_seconds: int, megabytes: int) -> None:
-    """Bound what this process takes from now on; beyond the memory `MemoryError` is raised, beyond the time it ends.
+    """Bound what this process takes from now on; beyond the memory `MemoryError` is raised, beyond the time
+    it ends.
 
     Does nothing where the system has no such limits (Windows); memory is not bounded on macOS.
     """
@@ -100,7 +104,9 @@ def _lift_memory_limit() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent ends, however that happens: a killed server cannot tell its workers."""
+    """End this process when its parent ends, however that happens: a killed server cannot tell its
+    workers.
+    """
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -132,12 +138,16 @@ def _answer(job: bytes) -> bytes:
             pickle.loads(answer)  # not every error of a library can be made anew from its arguments
             return answer
         except Exception:
-            return pickle.dumps(("error", WorkError(f"Unexpected {type(error).__name__}: {str(error)[:200]}")))
+            return pickle.dumps(
+                ("error", WorkError(f"Unexpected {type(error).__name__}: {str(error)[:200]}"))
+            )
 
 
 def _serve(pipe: Any) -> None:
     """What a guarded process does: take up work, do it, answer; until its pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent ends this process
     if resource is not None:
         _set_soft(resource.RLIMIT_CORE, 0)
     _end_with_parent()
@@ -150,7 +160,8 @@ def _serve(pipe: Any) -> None:
 
 
 class GuardedProcess:
-    """One process that does one piece of work after the other, each within limits. Not for several threads at once.
+    """One process that does one piece of work after the other, each within limits. Not for several threads at
+    once.
 
     It is spawned, not forked: a server has threads, and libraries with locks that a fork would copy held.
     After a `WorkError` it is gone and another one must be made.
@@ -178,7 +189,8 @@ class GuardedProcess:
         """The result of `work(*arguments)`; work, arguments and result are sent through a pipe.
 
         Raises:
-            MemoryLimitError, TimeLimitError, WorkerDiedError, WorkerHungError: naming the limit; the process is gone then.
+            MemoryLimitError, TimeLimitError, WorkerDiedError, WorkerHungError: naming the limit; the process
+            is gone then.
             Exception: whatever `work` raises; the process goes on.
         """
         try:
@@ -198,14 +210,16 @@ class GuardedProcess:
         if kind == "memory":
             self.close()  # what is left of its memory may be in pieces
             raise MemoryLimitError(
-                f"That needed more than {limits.megabytes:,} MB of memory and was given up; it is probably no score, "
-                "or one far too large: try a shorter one."
+                f"That needed more than {limits.megabytes:,} MB of memory and was given up; it is probably no"
+                " score, or one far too large: try a shorter one."
             )
         return value
 
     @contextlib.contextmanager
     def _within(self, seconds: float, limits: Limits) -> Iterator[None]:
-        """Kill the process after so many seconds: whatever is read from or written to its pipe then ends, too."""
+        """Kill the process after so many seconds: whatever is read from or written to its pipe then ends,
+        too.
+        """
         late = threading.Event()
 
         def end() -> None:

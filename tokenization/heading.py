@@ -1,4 +1,6 @@
-"""What a piece says of itself, in one place for every kind of file: title, subtitle, composer's line and facts by name."""
+"""What a piece says of itself, in one place for every kind of file: title, subtitle, composer's line and
+facts by name.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def title_of(score: Score) -> str:
 
 
 def subtitle_of(score: Score) -> str:
-    """What was given, the seed and the program with its version, as far as `Score.info` has them; `""` if it has none."""
+    """What was given, the seed and the program with its version, as far as `Score.info` has them; `""` if
+    it has none.
+    """
     info = score.info
     words = []
     if "given-notes" in info:
@@ -53,7 +57,9 @@ def subtitle_of(score: Score) -> str:
 
 
 def facts(score: Score) -> dict[str, str]:
-    """Everything that files hold beside notes and title, by name: form, key, meter, tempo, and `Score.info`."""
+    """Everything that files hold beside notes and title, by name: form, key, meter, tempo, and
+    `Score.info`.
+    """
     found = {
         "form": score.form,
         "key": str(score.key) if score.key else None,
@@ -69,7 +75,8 @@ def read_facts(told: Mapping[str, str], declared: Key | None) -> Told:
 
     Args:
         told (mapping of `str` to `str`): as `facts` wrote them, or anything.
-        declared (`Key`, *optional*): the key of the file's notation. A fact that contradicts it is older than the notes, and gives way.
+        declared (`Key`, *optional*): the key of the file's notation. A fact that contradicts it is older than
+        the notes, and gives way.
     """
     form, tempo_class = told.get("form"), told.get("tempo-class")
     try:
@@ -78,7 +85,11 @@ def read_facts(told: Mapping[str, str], declared: Key | None) -> Told:
         key = None
     if key and declared and (key.pitch_class, key.mode) != (declared.pitch_class, declared.mode):
         key = None
-    info = {name: value[:_LONGEST] for name, value in told.items() if value and FACT_NAME.fullmatch(name) and name not in _OF_THE_SCORE}
+    info = {
+        name: value[:_LONGEST]
+        for name, value in told.items()
+        if value and FACT_NAME.fullmatch(name) and name not in _OF_THE_SCORE
+    }
     return Told(
         form if form in FORMS else None,
         key,

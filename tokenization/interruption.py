@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM end a command in order: what was begun is cleared away, and one line says what was kept.
 
-Both signals arrive as a `KeyboardInterrupt`. Whoever knows what was kept adds a note to it (`BaseException.add_note`) on its way up.
+Both signals arrive as a `KeyboardInterrupt`. Whoever knows what was kept adds a note to it
+(`BaseException.add_note`) on its way up.
 """
 
 from __future__ import annotations

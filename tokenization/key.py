@@ -8,7 +8,19 @@ from .errors import ScoreError
 from .vocabulary import MODES
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "b": -1, "-": -1, "♯": 1, "♭": -1, "s": 1, "is": 1, "es": -1, "sharp": 1, "flat": -1}
+_ACCIDENTALS = {
+    "": 0,
+    "#": 1,
+    "b": -1,
+    "-": -1,
+    "♯": 1,
+    "♭": -1,
+    "s": 1,
+    "is": 1,
+    "es": -1,
+    "sharp": 1,
+    "flat": -1,
+}
 
 # The 24 keys as a musician would ask for them: one spelling a pitch class, the one that the WTC uses.
 KEY_NAMES = tuple(
@@ -32,7 +44,8 @@ class Key(NamedTuple):
         """Read a key as people write it.
 
         Args:
-            text (`str` or `Key`): `"d minor"`, `"Eb major"`, `"F# minor"`, `"c-sharp minor"`, `"Bbm"`, `"C"`. A lower-case
+            text (`str` or `Key`): `"d minor"`, `"Eb major"`, `"F# minor"`, `"c-sharp minor"`, `"Bbm"`, `"C"`.
+            A lower-case
                 tonic without a mode means minor, as in harmony textbooks.
 
         Raises:
@@ -42,7 +55,9 @@ class Key(NamedTuple):
             return text
         words = str(text).strip().replace("_", " ").replace("-sharp", "#").replace("-flat", "b").split()
         if not words:
-            raise ScoreError(f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'.")
+            raise ScoreError(
+                f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'."
+            )
         if len(words) == 3:
             words = [words[0] + words[1], words[2]]
         tonic, mode = words[0], words[1].lower() if len(words) == 2 else None
@@ -52,10 +67,15 @@ class Key(NamedTuple):
             mode = "minor" if tonic[0].islower() else "major"
         mode = {"maj": "major", "min": "minor", "m": "minor", "dur": "major", "moll": "minor"}.get(mode, mode)
         accidental = _ACCIDENTALS.get(tonic[1:].lower())
-        if tonic.lower() in ("es", "as"):  # the German names of E flat and A flat, not E and A with the "s" of a sharp
+        if tonic.lower() in (
+            "es",
+            "as",
+        ):  # the German names of E flat and A flat, not E and A with the "s" of a sharp
             accidental = -1
         if len(words) > 2 or tonic[0].upper() not in _STEPS or accidental is None or mode not in MODES:
-            raise ScoreError(f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'.")
+            raise ScoreError(
+                f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'."
+            )
         return cls(tonic[0].upper() + {0: "", 1: "#", -1: "b"}[accidental], mode)
 
     @property

@@ -1,4 +1,6 @@
-"""Finding the key of a piece from its notes, after Krumhansl and Schmuckler, with the profiles of Albrecht and Shanahan."""
+"""Finding the key of a piece from its notes, after Krumhansl and Schmuckler, with the profiles of
+Albrecht and Shanahan.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from .key import KEY_NAMES, Key
 from .score import DURATION, ONSET, PITCH, Score
 from .vocabulary import TICKS_PER_QUARTER
 
-# Albrecht and Shanahan, "The use of large corpora to train a new type of key-finding algorithm", Music Perception 31 (2013), from
-# the tonic upwards. On the WTC, inventions and sinfonias they find more keys than the probe-tone profiles (docs/tokenizer.md).
+# Albrecht and Shanahan, "The use of large corpora to train a new type of key-finding algorithm", Music
+# Perception 31 (2013), from the tonic upwards. On the WTC, inventions and sinfonias they find more keys than
+# the probe-tone profiles (docs/tokenizer.md).
 _MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
 _MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
 # A piece begins and ends in its key: notes in its first and last two bars of 4/4 count this many times.
@@ -24,8 +27,8 @@ def estimate_key(score: Score) -> tuple[Key, float]:
         score (`Score`): with at least one note; its declared key is not looked at.
 
     Returns:
-        The key, in the spelling of `KEY_NAMES`, and a confidence: the lead of its correlation over that of the second-best key,
-        0.0 to 1.0. On Bach 0.1 is usual.
+        The key, in the spelling of `KEY_NAMES`, and a confidence: the lead of its correlation over that of
+        the second-best key, 0.0 to 1.0. On Bach 0.1 is usual.
 
     Raises:
         ScoreError: without notes.
@@ -36,7 +39,9 @@ def estimate_key(score: Score) -> tuple[Key, float]:
     edge = (array[:, ONSET] < array[0, ONSET] + _EDGE_TICKS) | (array[:, ONSET] >= score.end - _EDGE_TICKS)
     lengths = array[:, DURATION] * np.where(edge, _EDGE_WEIGHT, 1)
     weights = np.bincount(array[:, PITCH] % 12, weights=lengths, minlength=12)
-    profiles = np.array([np.roll(p, k) for p in (_MAJOR, _MINOR) for k in range(12)])  # (24, 12), in the order of KEY_NAMES
+    profiles = np.array(
+        [np.roll(p, k) for p in (_MAJOR, _MINOR) for k in range(12)]
+    )  # (24, 12), in the order of KEY_NAMES
     centred = profiles - profiles.mean(axis=1, keepdims=True)
     weights = weights - weights.mean()
     norms = np.linalg.norm(centred, axis=1) * max(1e-12, float(np.linalg.norm(weights)))

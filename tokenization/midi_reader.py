@@ -16,14 +16,28 @@ from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 _DRUMS = 9  # channel ten
-_KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))  # General MIDI pianos, harpsichord, clavichord, celesta, organs
+_KEYBOARDS = frozenset(
+    (*range(8), 8, *range(16, 24))
+)  # General MIDI pianos, harpsichord, clavichord, celesta, organs
 _MAX_EVENTS = 500_000
 _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
 FACT_MARK = "MusicGPT: "  # begins the text events of files that `midi_writer` wrote
 VOICES_MARK = f"{FACT_MARK}channels are voices".encode()
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
-_SHARPS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
-_MINORS = dict(zip(range(-7, 8), ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"), strict=True))
+_SHARPS = dict(
+    zip(
+        range(-7, 8),
+        ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
+        strict=True,
+    )
+)
+_MINORS = dict(
+    zip(
+        range(-7, 8),
+        ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"),
+        strict=True,
+    )
+)
 
 
 @dataclass
@@ -102,12 +116,15 @@ def _chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
 def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -> None:
     """Add one track's events to `found`.
 
-    One flat loop over bytes, since it runs for every event: note on and off are handled in place, all else by `_read_meta`.
+    One flat loop over bytes, since it runs for every event: note on and off are handled in place, all else by
+    `_read_meta`.
     """
     now = status = 0
     programs = [-1] * 16
     sounding: dict[int, int] = {}  # channel << 8 | pitch -> start
-    cut_at: dict[int, int] = {}  # notes ended by being struck again: the tick at which the late note-off may still come
+    cut_at: dict[
+        int, int
+    ] = {}  # notes ended by being struck again: the tick at which the late note-off may still come
     notes = found.notes
     events = 0
     while at < end:
@@ -119,7 +136,9 @@ def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -
             at += 1
             delta = delta << 7 | byte & 0x7F
             if delta > _LONGEST_DELTA:
-                raise ScoreReadError(f"The MIDI file is damaged: a time of more than four bytes at byte {at}.")
+                raise ScoreReadError(
+                    f"The MIDI file is damaged: a time of more than four bytes at byte {at}."
+                )
         now += delta
         byte = data[at]
         if byte & 0x80:
@@ -162,10 +181,15 @@ def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -
     _finish_track(sounding, programs, now, track, found)
     found.events += events
     if found.events > _MAX_EVENTS or len(notes) > 2 * MAX_NOTES:
-        raise ScoreReadError(f"The MIDI file holds more than {_MAX_EVENTS} events or {2 * MAX_NOTES} notes; it is not a piano piece.")
+        raise ScoreReadError(
+            f"The MIDI file holds more than {_MAX_EVENTS} events or {2 * MAX_NOTES} notes; it is not a piano"
+            " piece."
+        )
 
 
-def _finish_track(sounding: dict[int, int], programs: list[int], now: int, track: int, found: MidiEvents) -> None:
+def _finish_track(
+    sounding: dict[int, int], programs: list[int], now: int, track: int, found: MidiEvents
+) -> None:
     """Notes that nothing ended last until the track ends."""
     for note, start in sounding.items():
         found.never_ended += 1
@@ -176,7 +200,9 @@ def _finish_track(sounding: dict[int, int], programs: list[int], now: int, track
 def _read_meta(
     data: bytes, at: int, end: int, status: int, now: int, track: int, found: MidiEvents
 ) -> tuple[int, int]:
-    """Read or skip a meta or system event; the place after it, and the running status (none after such an event)."""
+    """Read or skip a meta or system event; the place after it, and the running status (none after such an
+    event).
+    """
     if status == 0xFF:
         kind = data[at]
         at += 1
@@ -231,12 +257,16 @@ def _keyboard_notes(found: MidiEvents, notices: list[str]) -> list[tuple[int, in
     others = {p for p in programs if p >= 0 and p not in _KEYBOARDS}
     if others and any(p in _KEYBOARDS for p in programs):
         kept = [note for note in notes if note[5] not in others]
-        notices.append(f"{plural(len(notes) - len(kept), 'note')} of {plural(len(others), 'other instrument')} left out")
+        notices.append(
+            f"{plural(len(notes) - len(kept), 'note')} of {plural(len(others), 'other instrument')} left out"
+        )
         return kept
     return notes
 
 
-def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents, division: int, notices: list[str]) -> RawScore:
+def _as_raw(
+    notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents, division: int, notices: list[str]
+) -> RawScore:
     """Notes and events on the grid of 24 ticks a quarter."""
     scale = TICKS_PER_QUARTER / _ticks_per_quarter(division, notices)
     table = np.array(notes, dtype=np.float64)  # (notes, 6); ticks stay exact below 2 ** 53
@@ -271,7 +301,9 @@ def _as_raw(notes: list[tuple[int, int, int, int, int, int]], found: MidiEvents,
 
 
 def _ticks_per_quarter(division: int, notices: list[str]) -> float:
-    """Ticks of the file a quarter note; files that count in film frames are read as 120 quarter notes a minute."""
+    """Ticks of the file a quarter note; files that count in film frames are read as 120 quarter notes a
+    minute.
+    """
     if division < 0x8000:
         return float(division)
     frames, ticks = 256 - (division >> 8), division & 0xFF
@@ -282,7 +314,8 @@ def _ticks_per_quarter(division: int, notices: list[str]) -> float:
 
 
 def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:
-    """A first meter that holds for one bar shorter than the next meter's bar spells a pickup: it becomes silence in a whole bar.
+    """A first meter that holds for one bar shorter than the next meter's bar spells a pickup: it becomes
+    silence in a whole bar.
 
     Returns:
         How many ticks all onsets move, and the meters after that.
@@ -290,7 +323,11 @@ def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:
     if len(meters) < 2:
         return 0, meters
     first, second = meters[:2]
-    if second.onset != first.bar_ticks or first.bar_ticks >= second.bar_ticks or first.denominator < second.denominator:
+    if (
+        second.onset != first.bar_ticks
+        or first.bar_ticks >= second.bar_ticks
+        or first.denominator < second.denominator
+    ):
         return 0, meters
     shift = second.bar_ticks - first.bar_ticks
     notices.append(f"a first bar of {first.name} read as the pickup of {second.name}")
@@ -298,7 +335,8 @@ def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:
 
 
 def _in_force(changes: Sequence[tuple[int, ...]], first: float) -> tuple[int, ...] | None:
-    """Of (tick, track, ...) in any order the one that holds when the music begins: the latest up to then, the first track's of those.
+    """Of (tick, track, ...) in any order the one that holds when the music begins: the latest up to then, the
+    first track's of those.
 
     `None` where all come later.
     """
@@ -307,7 +345,9 @@ def _in_force(changes: Sequence[tuple[int, ...]], first: float) -> tuple[int, ..
 
 
 def _declared_key(found: MidiEvents, first: float) -> Key | None:
-    """The key signature that holds when the music begins, else the earliest; `None` where the file has none."""
+    """The key signature that holds when the music begins, else the earliest; `None` where the file has
+    none.
+    """
     keys = [key for key in found.keys if -7 <= key[2] <= 7 and key[3] in (0, 1)]
     if not keys:
         return None
@@ -317,6 +357,8 @@ def _declared_key(found: MidiEvents, first: float) -> Key | None:
 
 
 def _tempo(found: MidiEvents, first: float) -> float | None:
-    """Quarter notes a minute when the music begins; `None` where the file does not say: a later tempo holds only from there on."""
+    """Quarter notes a minute when the music begins; `None` where the file does not say: a later tempo
+    holds only from there on.
+    """
     tempo = _in_force([tempo for tempo in found.tempos if tempo[2] > 0], first)
     return round(60e6 / tempo[2], 3) if tempo else None

@@ -34,7 +34,9 @@ def voice_names(count: int) -> tuple[str, ...]:
     return _VOICE_NAMES[min(5, max(1, count))]
 
 
-def write_midi(score: Score, path: str | os.PathLike, velocities: Sequence[int] | np.ndarray | None = None) -> None:
+def write_midi(
+    score: Score, path: str | os.PathLike, velocities: Sequence[int] | np.ndarray | None = None
+) -> None:
     """Write a score as a type 1 MIDI file, whole or not at all; for `velocities` see `midi_bytes`."""
     write_whole(path, midi_bytes(score, velocities))
 
@@ -57,7 +59,8 @@ def midi_bytes(score: Score, velocities: Sequence[int] | np.ndarray | None = Non
 
     Args:
         score (`Score`): the piece.
-        velocities (integers of shape `(notes,)`, *optional*): how loud each note of `score.array` is, 1 to 127 (`musicgpt.dynamics`); all 72
+        velocities (integers of shape `(notes,)`, *optional*): how loud each note of `score.array` is, 1 to
+        127 (`musicgpt.dynamics`); all 72
             when not given. Of notes that `sounding` merges the loudest holds.
 
     Raises:
@@ -80,14 +83,18 @@ def _by_note(score: Score, velocities: Sequence[int] | np.ndarray | None) -> dic
     if velocities is None:
         return {}
     if len(velocities) != len(score) or not all(1 <= value <= 127 for value in velocities):
-        raise ScoreError(f"{len(velocities)} velocities for {len(score)} notes: one from 1 to 127 is needed for each.")
+        raise ScoreError(
+            f"{len(velocities)} velocities for {len(score)} notes: one from 1 to 127 is needed for each."
+        )
     found: dict[tuple[int, int, int], int] = {}
     for (onset, _, pitch, voice), value in zip(score.array.tolist(), velocities, strict=True):
         found[onset, pitch, voice] = max(int(value), found.get((onset, pitch, voice), 0))
     return found
 
 
-def voice_events(rows: np.ndarray, channel: int, loud: dict[tuple[int, int, int], int]) -> list[tuple[int, bytes]]:
+def voice_events(
+    rows: np.ndarray, channel: int, loud: dict[tuple[int, int, int], int]
+) -> list[tuple[int, bytes]]:
     """Note-on and note-off events of one voice in the order of a file: time in score ticks, bytes."""
     events = []
     for onset, duration, pitch, voice in rows.tolist():
@@ -100,7 +107,10 @@ def voice_events(rows: np.ndarray, channel: int, loud: dict[tuple[int, int, int]
 def _conductor(score: Score) -> bytes:
     """The first track: title, facts, tempo, key and the meters."""
     qpm = score.tempo or NOMINAL_QPM
-    texts = [VOICES_MARK, *(f"{FACT_MARK}{name}: {value}".encode(errors="replace") for name, value in facts(score).items())]
+    texts = [
+        VOICES_MARK,
+        *(f"{FACT_MARK}{name}: {value}".encode(errors="replace") for name, value in facts(score).items()),
+    ]
     events = [(0, _meta(0x01, text)) for text in texts]
     events.append((0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big"))))
     if score.key is not None and abs(score.key.fifths) <= 7:
@@ -113,7 +123,9 @@ def _conductor(score: Score) -> bytes:
 
 def _track(events: list[tuple[int, bytes]], name: str, channel: int | None) -> bytes:
     """A track chunk from events in order; times in score ticks."""
-    name = name.encode("utf-8", errors="replace")[:127].decode("utf-8", errors="ignore")  # never half a letter
+    name = name.encode("utf-8", errors="replace")[:127].decode(
+        "utf-8", errors="ignore"
+    )  # never half a letter
     body = bytearray(b"\0" + _meta(0x03, name.encode("utf-8")))
     if channel is not None:
         body += bytes((0, 0xC0 | channel, _PROGRAM))

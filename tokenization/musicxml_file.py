@@ -1,7 +1,9 @@
-"""The bytes of a MusicXML file, plain or packed (`.mxl`), as a tree of elements: what is allowed in before anything is read.
+"""The bytes of a MusicXML file, plain or packed (`.mxl`), as a tree of elements: what is allowed in before
+anything is read.
 
-The files come from strangers. Expat does the parsing, with handlers of our own: `ElementTree`'s parser does not tell that a
-document type declares entities or default attributes, and libraries that refuse entities let default attributes through.
+The files come from strangers. Expat does the parsing, with handlers of our own: `ElementTree`'s parser does
+not tell that a document type declares entities or default attributes, and libraries that refuse entities let
+default attributes through.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ _MAX_PROLOG = 2**16  # bytes before the first element
 _MAX_GAP = 2**20  # bytes without the beginning of an element
 _MAX_MEMBERS = 1000
 _MAX_ARCHIVE = 4 * MAX_BYTES  # bytes of all members together
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of MusicXML's standard; the others unpack without a bound
+_METHODS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # those of MusicXML's standard; the others unpack without a bound
 _MEMBER = b"PK\x01\x02"  # begins each entry of a zip file's directory
 
 
@@ -33,7 +38,8 @@ def musicxml_root(data: bytes) -> ElementTree.Element:
         data (`bytes`): the file.
 
     Raises:
-        ScoreReadError: if it is damaged, declares entities or attributes of its own, or is beyond a limit (named).
+        ScoreReadError: if it is damaged, declares entities or attributes of its own, or is beyond a limit
+            (named).
     """
     return _parse(_unpack(data) if data[:2] == b"PK" else data)
 
@@ -46,17 +52,32 @@ def _unpack(data: bytes) -> bytes:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_members(archive.infolist())
             names = archive.namelist()
-            wanted = [n for n in names if not n.startswith("META-INF") and n.lower().endswith((".xml", ".musicxml"))]
+            wanted = [
+                n for n in names if not n.startswith("META-INF") and n.lower().endswith((".xml", ".musicxml"))
+            ]
             if "META-INF/container.xml" in names:
                 for place in _parse(archive.read("META-INF/container.xml")).iter():
                     path = place.get("full-path", "")
-                    if place.tag.endswith("rootfile") and path in names and path.lower().endswith((".xml", ".musicxml")):
+                    if (
+                        place.tag.endswith("rootfile")
+                        and path in names
+                        and path.lower().endswith((".xml", ".musicxml"))
+                    ):
                         wanted.insert(0, path)
                         break
             if not wanted:
                 raise ScoreReadError("The .mxl archive holds no MusicXML file.")
             score = archive.read(wanted[0])
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, KeyError, IndexError, OverflowError, zlib.error) as error:
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        EOFError,
+        RuntimeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        zlib.error,
+    ) as error:
         raise ScoreReadError(f"The .mxl archive is damaged: {str(error)[:80]}.") from error
     except ValueError as error:
         if isinstance(error, ScoreReadError):
@@ -77,12 +98,14 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
             )
         if member.file_size > MAX_BYTES:
             raise ScoreReadError(
-                f"{name} of the archive has {member.file_size / 2**20:.1f} MB; at most {MAX_BYTES // 2**20} MB are read."
+                f"{name} of the archive has {member.file_size / 2**20:.1f} MB; at most {MAX_BYTES // 2**20}"
+                " MB are read."
             )
     total = sum(member.file_size for member in members)
     if total > _MAX_ARCHIVE:
         raise ScoreReadError(
-            f"The members of the archive hold {total / 2**20:.1f} MB in all; at most {_MAX_ARCHIVE // 2**20} MB are read."
+            f"The members of the archive hold {total / 2**20:.1f} MB in all; at most {_MAX_ARCHIVE // 2**20}"
+            " MB are read."
         )
 
 
@@ -102,8 +125,8 @@ class _Builder:
     def _doctype(self, name: str, system: str | None, public: str | None, has_subset: int) -> None:
         if has_subset:
             raise ScoreReadError(
-                "The XML's document type has declarations of its own (entities or attributes), which no score needs; "
-                "it is refused."
+                "The XML's document type has declarations of its own (entities or attributes), which no score"
+                " needs; it is refused."
             )
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -111,11 +134,13 @@ class _Builder:
         self.count += 1
         if self.depth > _MAX_DEPTH or self.count > _MAX_ELEMENTS:
             raise ScoreReadError(
-                f"The MusicXML is nested deeper than {_MAX_DEPTH} or holds more than {_MAX_ELEMENTS} elements; "
-                "it is not a score."
+                f"The MusicXML is nested deeper than {_MAX_DEPTH} or holds more than {_MAX_ELEMENTS}"
+                " elements; it is not a score."
             )
         if len(attributes) > _MAX_ATTRIBUTES:
-            raise ScoreReadError(f"The MusicXML has an element with {len(attributes)} attributes; it is not a score.")
+            raise ScoreReadError(
+                f"The MusicXML has an element with {len(attributes)} attributes; it is not a score."
+            )
         self._tree.start(tag, attributes)
 
     def _end(self, tag: str) -> None:
@@ -123,9 +148,11 @@ class _Builder:
         self._tree.end(tag)
 
     def feed(self, data: bytes) -> ElementTree.Element:
-        """Parse the whole file in pieces: an error in a handler does not stop expat before the end of what it was fed.
+        """Parse the whole file in pieces: an error in a handler does not stop expat before the end of what it
+        was fed.
 
-        Before the first element the pieces are small, so that nothing declared there can be used in the same piece.
+        Before the first element the pieces are small, so that nothing declared there can be used in the same
+        piece.
         """
         at = last = count = 0
         while at < len(data):
@@ -135,7 +162,10 @@ class _Builder:
             if self.count > count:
                 count, last = self.count, at
             elif not self.count and at > _MAX_PROLOG:
-                raise ScoreReadError(f"The XML has more than {_MAX_PROLOG // 2**10} kB before its first element; it is not a score.")
+                raise ScoreReadError(
+                    f"The XML has more than {_MAX_PROLOG // 2**10} kB before its first element; it is not a"
+                    " score."
+                )
             elif at - last > _MAX_GAP:
                 raise ScoreReadError("The MusicXML holds a megabyte without an element; it is not a score.")
         self.parser.Parse(b"", True)

@@ -1,7 +1,8 @@
 """Reader of MusicXML, plain (`.musicxml`, `.xml`) and packed (`.mxl`).
 
-An own reader on the standard library's XML parser, in place of music21: music21 takes two seconds and 150 MB to import, forgets the
-voice of a staff that has only one in a bar, and has no bound on the time a damaged file takes. The tests compare the two.
+An own reader on the standard library's XML parser, in place of music21: music21 takes two seconds and 150 MB
+to import, forgets the voice of a staff that has only one in a bar, and has no bound on the time a damaged
+file takes. The tests compare the two.
 """
 
 from __future__ import annotations
@@ -22,8 +23,20 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 OUR_SOFTWARE = "MusicGPT"  # files that name it carry true voices; all others may carry layers of the notation
 _MAX_MEASURES = 20_000
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_MAJORS = dict(zip(range(-7, 8), ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"), strict=True))
-_MINORS = dict(zip(range(-7, 8), ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"), strict=True))
+_MAJORS = dict(
+    zip(
+        range(-7, 8),
+        ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
+        strict=True,
+    )
+)
+_MINORS = dict(
+    zip(
+        range(-7, 8),
+        ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"),
+        strict=True,
+    )
+)
 
 
 @dataclass
@@ -46,9 +59,15 @@ class _Found:
     notes: list[_Note] = field(default_factory=list)
     lengths: list[Fraction] = field(default_factory=list)
     implicit: list[bool] = field(default_factory=list)
-    signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(default_factory=dict)  # measure -> offset -> meter
-    keys: list[tuple[int, Fraction, int, int, str]] = field(default_factory=list)  # measure, offset, part, fifths as they sound, mode
-    tempos: list[tuple[int, Fraction, int, float]] = field(default_factory=list)  # measure, offset, part, quarters a minute
+    signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(
+        default_factory=dict
+    )  # measure -> offset -> meter
+    keys: list[tuple[int, Fraction, int, int, str]] = field(
+        default_factory=list
+    )  # measure, offset, part, fifths as they sound, mode
+    tempos: list[tuple[int, Fraction, int, float]] = field(
+        default_factory=list
+    )  # measure, offset, part, quarters a minute
     graces: int = 0
     cues: int = 0
     unpitched: int = 0
@@ -56,14 +75,17 @@ class _Found:
 
 
 def read_musicxml(data: bytes) -> RawScore:
-    """Read MusicXML, packed or not. Ties are merged, repeats left as they stand, grace notes dropped with a count.
+    """Read MusicXML, packed or not. Ties are merged, repeats left as they stand, grace notes dropped with a
+    count.
 
     Raises:
         ScoreReadError: if it is not MusicXML, is damaged or beyond the limits.
     """
     root = musicxml_root(data)
     if root.tag not in ("score-partwise", "score-timewise"):
-        raise ScoreReadError(f"This XML is not MusicXML: it begins with <{root.tag[:40]}>, not with <score-partwise>.")
+        raise ScoreReadError(
+            f"This XML is not MusicXML: it begins with <{root.tag[:40]}>, not with <score-partwise>."
+        )
     found = _Found()
     try:
         for number, measures in enumerate(_parts(root)):
@@ -87,7 +109,9 @@ def _parts(root: ElementTree.Element) -> list[list[ElementTree.Element]]:
                 by_id.setdefault(part.get("id", ""), []).append(part)
         parts = list(by_id.values())
     if max((len(measures) for measures in parts), default=0) > _MAX_MEASURES:
-        raise ScoreReadError(f"The MusicXML has more than {_MAX_MEASURES} measures; it is not a piece of keyboard music.")
+        raise ScoreReadError(
+            f"The MusicXML has more than {_MAX_MEASURES} measures; it is not a piece of keyboard music."
+        )
     return parts
 
 
@@ -146,11 +170,15 @@ class _PartReader:
             self.found.signatures.setdefault(self.measure, {}).setdefault(self.now, signature)
         transpose = element.find("transpose")
         if transpose is not None:
-            self.transposition = int(_number(transpose, "chromatic", 0)) + 12 * int(_number(transpose, "octave-change", 0))
+            self.transposition = int(_number(transpose, "chromatic", 0)) + 12 * int(
+                _number(transpose, "octave-change", 0)
+            )
         key = element.find("key")
         if key is not None and key.find("fifths") is not None:
             fifths = _sounding_fifths(int(_number(key, "fifths")), self.transposition)
-            self.found.keys.append((self.measure, self.now, self.number, fifths, (key.findtext("mode") or "").strip().lower()))
+            self.found.keys.append(
+                (self.measure, self.now, self.number, fifths, (key.findtext("mode") or "").strip().lower())
+            )
 
     def _sound(self, element: ElementTree.Element) -> None:
         if element.get("tempo"):
@@ -201,7 +229,12 @@ class _PartReader:
         step = (pitch.findtext("step") or "").strip()
         if step not in _STEPS:
             raise ValueError(f"{step[:10]!r} in <step>")
-        midi = 12 * (int(_number(pitch, "octave")) + 1) + _STEPS[step] + round(_number(pitch, "alter", 0)) + self.transposition
+        midi = (
+            12 * (int(_number(pitch, "octave")) + 1)
+            + _STEPS[step]
+            + round(_number(pitch, "alter", 0))
+            + self.transposition
+        )
         if not 0 <= midi <= 127:
             raise ValueError(f"pitch {midi}, which is outside 0-127")
         voice = (element.findtext("voice") or "1").strip()[:20]
@@ -244,10 +277,17 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
     ours = OUR_SOFTWARE in software.split()
     starts, meters = _timeline(found, notices, ours)
     onsets = [starts[note.measure] + note.offset for note in found.notes]
-    beside = (o.denominator > 1 or note.duration.denominator > 1 for o, note in zip(onsets, found.notes, strict=True))
+    beside = (
+        o.denominator > 1 or note.duration.denominator > 1
+        for o, note in zip(onsets, found.notes, strict=True)
+    )
     note_rounding(sum(beside), notices)
     labels = [_label(note) for note in found.notes]
-    voices = [(int(note.voice) - 1) % MAX_VOICES for note in found.notes] if ours and _numbered(found.notes) else None
+    voices = (
+        [(int(note.voice) - 1) % MAX_VOICES for note in found.notes]
+        if ours and _numbered(found.notes)
+        else None
+    )
     staves = {(note.part, note.staff) for note in found.notes}
     key = _declared_key(found)
     told = read_facts(_facts(root, ours), key)
@@ -275,7 +315,9 @@ def _label(note: _Note) -> Hashable:
 
 
 def _numbered(notes: list[_Note]) -> bool:
-    return all(note.voice.isdecimal() and note.voice.isascii() and 1 <= int(note.voice) < 100 for note in notes)
+    return all(
+        note.voice.isdecimal() and note.voice.isascii() and 1 <= int(note.voice) < 100 for note in notes
+    )
 
 
 def _title(root: ElementTree.Element) -> str | None:
@@ -294,7 +336,8 @@ def _facts(root: ElementTree.Element, ours: bool) -> dict[str, str]:
 
 
 def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fraction], list[Meter]]:
-    """Where each measure begins (ticks), and the meters. An incomplete first measure is moved to the end of its bar.
+    """Where each measure begins (ticks), and the meters. An incomplete first measure is moved to the end of
+    its bar.
 
     A whole measure that stands off the bar lines (after an incomplete one) begins the count anew.
     """
@@ -328,7 +371,9 @@ def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fract
 
 
 def _sounding_fifths(fifths: int, transposition: int) -> int:
-    """The key signature that sounds where a transposing instrument reads `fifths`: seven fifths a semitone, twelve make a circle."""
+    """The key signature that sounds where a transposing instrument reads `fifths`: seven fifths a
+    semitone, twelve make a circle.
+    """
     if transposition % 12 == 0:
         return fifths
     return (fifths + 7 * transposition + 5) % 12 - 5

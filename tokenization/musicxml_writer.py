@@ -1,4 +1,6 @@
-"""Writer of MusicXML 4.0: a keyboard part on two staves, ready for MuseScore, verovio or any other notation program."""
+"""Writer of MusicXML 4.0: a keyboard part on two staves, ready for MuseScore, verovio or any other
+notation program.
+"""
 
 from __future__ import annotations
 
@@ -83,8 +85,8 @@ def musicxml_text(score: Score) -> str:
     lowest = int(score.array[:, PITCH].min()) if len(score) else LOWEST
     if lowest < LOWEST:
         raise ScoreError(
-            f"MusicXML cannot hold pitch {lowest}: its octaves begin at {LOWEST} (C0), below every keyboard. Write MIDI, or move the "
-            "notes by octaves with quantised()."
+            f"MusicXML cannot hold pitch {lowest}: its octaves begin at {LOWEST} (C0), below every keyboard."
+            " Write MIDI, or move the notes by octaves with quantised()."
         )
     score = sounding(score)
     bars = write_bars(score)
@@ -94,7 +96,10 @@ def musicxml_text(score: Score) -> str:
     text = [_head(score)]
     for i, bar in enumerate(bars):
         pickup = i == 0 and bar.start > 0
-        text.append(f'  <measure number="{i + (bars[0].start == 0)}"{" implicit=" + chr(34) + "yes" + chr(34) if pickup else ""}>\n')
+        text.append(
+            "  <measure"
+            f' number="{i + (bars[0].start == 0)}"{" implicit=" + chr(34) + "yes" + chr(34) if pickup else ""}>\n'
+        )
         text.append(_attributes(score, bar, i == 0, fifths if abs(fifths) <= 7 else 0))
         text.append(writer.write(bar))
         if i == len(bars) - 1:
@@ -116,14 +121,23 @@ def _head(score: Score) -> str:
         number=f"<work-number>{subtitle}</work-number>" if subtitle else "",
         creator=f'  <creator type="composer">{composer}</creator>\n' if composer else "",
         software=OUR_SOFTWARE,
-        fields="".join(f'   <miscellaneous-field name="{name}">{_clean(value)}</miscellaneous-field>\n' for name, value in told.items()),
-        credits="".join(_CREDIT.format(kind=kind, place=_PLACES[kind], words=words) for kind, words in lines if words),
+        fields="".join(
+            f'   <miscellaneous-field name="{name}">{_clean(value)}</miscellaneous-field>\n'
+            for name, value in told.items()
+        ),
+        credits="".join(
+            _CREDIT.format(kind=kind, place=_PLACES[kind], words=words) for kind, words in lines if words
+        ),
     )
 
 
 def _clean(text: str) -> str:
     """Escaped, without the control characters that XML forbids."""
-    return escape("".join(c for c in text if c >= " " and not 0xD800 <= ord(c) < 0xE000 and ord(c) not in (0xFFFE, 0xFFFF)))
+    return escape(
+        "".join(
+            c for c in text if c >= " " and not 0xD800 <= ord(c) < 0xE000 and ord(c) not in (0xFFFE, 0xFFFF)
+        )
+    )
 
 
 def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
@@ -133,16 +147,16 @@ def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
         return f"   <attributes>{time}</attributes>\n" if bar.new_meter else ""
     mode = f"<mode>{score.key.mode}</mode>" if score.key is not None else ""
     text = (
-        f"   <attributes><divisions>{TICKS_PER_QUARTER}</divisions><key><fifths>{fifths}</fifths>{mode}</key>{time}"
-        "<staves>2</staves><clef number=\"1\"><sign>G</sign><line>2</line></clef>"
-        "<clef number=\"2\"><sign>F</sign><line>4</line></clef></attributes>\n"
+        f"   <attributes><divisions>{TICKS_PER_QUARTER}</divisions><key><fifths>{fifths}</fifths>{mode}</key>{time}<staves>2</staves><clef"
+        ' number="1"><sign>G</sign><line>2</line></clef><clef'
+        ' number="2"><sign>F</sign><line>4</line></clef></attributes>\n'
     )
     if score.tempo:
         unit, dotted, quarters = _BEATS.get(grid(bar.meter).beat, _BEATS[TICKS_PER_QUARTER])
         text += (
-            f"   <direction placement=\"above\"><direction-type><metronome><beat-unit>{unit}</beat-unit>{'<beat-unit-dot/>' * dotted}"
-            f"<per-minute>{score.tempo / quarters:.0f}</per-minute></metronome></direction-type><staff>1</staff>"
-            f"<sound tempo=\"{score.tempo:g}\"/></direction>\n"
+            "   <direction"
+            f' placement="above"><direction-type><metronome><beat-unit>{unit}</beat-unit>{"<beat-unit-dot/>" * dotted}<per-minute>{score.tempo / quarters:.0f}</per-minute></metronome></direction-type><staff>1</staff><sound'
+            f' tempo="{score.tempo:g}"/></direction>\n'
         )
     return text
 
@@ -152,14 +166,21 @@ class _BarWriter:
 
     def __init__(self, score: Score, names: list[tuple[str, int, int]], fifths: int, bars: list[Bar]):
         self.names = names
-        # On each staff the first number, as text, is its main voice's: the one that rests where the staff is empty.
-        numbers = {staff: {self._number(lane) for bar in bars for lane in bar.lanes if lane.staff == staff} for staff in (1, 2)}
+        # On each staff the first number, as text, is its main voice's: the one that rests where the staff is
+        # empty.
+        numbers = {
+            staff: {self._number(lane) for bar in bars for lane in bar.lanes if lane.staff == staff}
+            for staff in (1, 2)
+        }
         self.resting = {1: min(numbers[1], default=1), 2: min(numbers[2], default=_LOWER + 1)}
         self.signature = signature_of(fifths)
         self.standing: dict[tuple[int, str, int], int] = {}
         self.naturals: set[int] = set()  # notes that begin with a printed natural
-        # Staves that hold several lanes somewhere, and those of them on which the main voice has been written in such a bar.
-        self.shared = {staff for bar in bars for staff in (1, 2) if sum(lane.staff == staff for lane in bar.lanes) > 1}
+        # Staves that hold several lanes somewhere, and those of them on which the main voice has been written
+        # in such a bar.
+        self.shared = {
+            staff for bar in bars for staff in (1, 2) if sum(lane.staff == staff for lane in bar.lanes) > 1
+        }
         self.introduced: set[int] = set()
 
     def write(self, bar: Bar) -> str:
@@ -167,7 +188,11 @@ class _BarWriter:
         length = bar.end - bar.start
         parts = [_Part(lane.staff, lane) for lane in bar.lanes]
         staves = {lane.staff for lane in bar.lanes}
-        parts += [_Part(staff, None) for staff in (1, 2) if staff not in staves or self._lacks_main_voice(bar, staff)]
+        parts += [
+            _Part(staff, None)
+            for staff in (1, 2)
+            if staff not in staves or self._lacks_main_voice(bar, staff)
+        ]
         parts.sort(key=lambda part: (part.staff, part.number))
         signs = self._signs(bar)
         text = []
@@ -189,18 +214,25 @@ class _BarWriter:
         return "".join(text)
 
     def _number(self, lane: Lane) -> int:
-        """The number of a lane in the file, `voice + 1` up to multiples of five, which the reader takes off again.
+        """The number of a lane in the file, `voice + 1` up to multiples of five, which the reader takes off
+        again.
 
-        Numbers differ between the staves. On each they rise, also as text, from the highest voice to the lowest, as MuseScore deals them out.
+        Numbers differ between the staves. On each they rise, also as text, from the highest voice to the
+        lowest, as MuseScore deals them out.
         """
         further = _FURTHER + MAX_VOICES * (2 * lane.number - 2) if lane.number else 0
-        return lane.voice + 1 + (further + (lane.staff - 1) * MAX_VOICES if further else _LOWER * (lane.staff - 1))
+        return (
+            lane.voice
+            + 1
+            + (further + (lane.staff - 1) * MAX_VOICES if further else _LOWER * (lane.staff - 1))
+        )
 
     def _lacks_main_voice(self, bar: Bar, staff: int) -> bool:
         """Whether the staff's main voice, the first that it has, needs a rest here that is not printed.
 
-        music21 forgets which voice it is where a staff holds only one in a bar, and takes it for the one that it met first on this
-        staff. So that it follows ties, the main voice comes first and stands beside a lonely other one that is tied over a bar line.
+        music21 forgets which voice it is where a staff holds only one in a bar, and takes it for the one that
+        it met first on this staff. So that it follows ties, the main voice comes first and stands beside a
+        lonely other one that is tied over a bar line.
         """
         lanes = [lane for lane in bar.lanes if lane.staff == staff]
         main = any(self._number(lane) == self.resting[staff] for lane in lanes)
@@ -213,14 +245,18 @@ class _BarWriter:
         return lacks
 
     def _silence(self, bar: Bar, staff: int) -> str:
-        """A staff without notes. Only a whole bar gets the rest of a whole bar: readers give that rest the length that the meter says."""
+        """A staff without notes. Only a whole bar gets the rest of a whole bar: readers give that rest
+        the length that the meter says.
+        """
         voice, length = self.resting[staff], bar.end - bar.start
         if length == bar.meter.bar_ticks:
             return (
                 f'   <note><rest measure="yes"/><duration>{length}</duration><voice>{voice}</voice>'
                 f"<staff>{staff}</staff></note>\n"
             )
-        return "".join(self._note("<rest/>", rest, voice, staff, "", "", "", first=True) for rest in rests(bar))
+        return "".join(
+            self._note("<rest/>", rest, voice, staff, "", "", "", first=True) for rest in rests(bar)
+        )
 
     def _signs(self, bar: Bar) -> dict[tuple[int, int], str]:
         """Which notes (start in the bar, row) show an accidental, read in the order of time on each staff."""
@@ -242,7 +278,9 @@ class _BarWriter:
         return signs
 
     def _stems(self, lane: Lane) -> list[str]:
-        """The stems of a lane that has its staff for itself: of each beam's notes the one farthest from the middle line decides, and in the middle down."""
+        """The stems of a lane that has its staff for itself: of each beam's notes the one farthest from
+        the middle line decides, and in the middle down.
+        """
         stems: list[str] = []
         for group in beam_groups(lane.symbols):
             steps = [self._step(i) - MIDDLE_LINES[lane.staff] for symbol in group for i in symbol.notes]
@@ -259,7 +297,13 @@ class _BarWriter:
 
         def steps(lanes: list[Lane]) -> list[int]:
             end = symbol.start + symbol.ticks
-            notes = [i for lane in lanes for s in lane.symbols if s.start < end and symbol.start < s.start + s.ticks for i in s.notes]
+            notes = [
+                i
+                for lane in lanes
+                for s in lane.symbols
+                if s.start < end and symbol.start < s.start + s.ticks
+                for i in s.notes
+            ]
             return [self._step(i) for i in notes]
 
         if symbol.notes or not symbol.shown:
@@ -269,7 +313,9 @@ class _BarWriter:
             return "<rest/>"
         return f"<rest><display-step>{_LETTERS[place % 7]}</display-step><display-octave>{place // 7}</display-octave></rest>"
 
-    def _symbol(self, symbol: Symbol, lane: Lane, stem: str, signs: dict[tuple[int, int], str], rest_head: str) -> str:
+    def _symbol(
+        self, symbol: Symbol, lane: Lane, stem: str, signs: dict[tuple[int, int], str], rest_head: str
+    ) -> str:
         """One written note, chord or rest."""
         voice = self._number(lane)
         if not symbol.notes:
@@ -281,12 +327,13 @@ class _BarWriter:
         text = []
         for i, note in enumerate(symbol.notes):
             letter, alter, octave = self.names[note]
-            # Said of all written notes of a tie alike, since music21 takes a natural and no accidental for different pitches.
+            # Said of all written notes of a tie alike, since music21 takes a natural and no accidental for
+            # different pitches.
             altered = f"<alter>{alter}</alter>" if alter or note in self.naturals else ""
             pitch = f"<step>{letter}</step>{altered}<octave>{octave}</octave>"
             head = ("<chord/>" if i else "") + f"<pitch>{pitch}</pitch>"
-            tie = ("<tie type=\"stop\"/>" if note in symbol.tied_from else "") + (
-                "<tie type=\"start\"/>" if note in symbol.tied_to else ""
+            tie = ('<tie type="stop"/>' if note in symbol.tied_from else "") + (
+                '<tie type="start"/>' if note in symbol.tied_to else ""
             )
             sign = signs.get((symbol.start, note), "")
             text.append(self._note(head, symbol, voice, lane.staff, tie, sign, stem, first=i == 0))
@@ -296,7 +343,9 @@ class _BarWriter:
         self, head: str, symbol: Symbol, voice: int, staff: int, tie: str, sign: str, stem: str, first: bool
     ) -> str:
         """A `<note>` with its children in the order that the schema asks for."""
-        parts = [f"   <note>{head}<duration>{symbol.ticks}</duration>{tie}<voice>{voice}</voice><type>{symbol.value}</type>"]
+        parts = [
+            f"   <note>{head}<duration>{symbol.ticks}</duration>{tie}<voice>{voice}</voice><type>{symbol.value}</type>"
+        ]
         parts.append("<dot/>" * symbol.dots)
         if sign:
             parts.append(f"<accidental>{sign}</accidental>")
@@ -321,7 +370,9 @@ class _BarWriter:
 def _disturbs(other: Lane, lane: Lane) -> bool:
     """Whether another lane of the bar prints a note or a rest while this one has a note."""
     theirs = [(s.start, s.start + s.ticks) for s in other.symbols if s.shown]
-    return any(s.notes and start < s.start + s.ticks and s.start < end for s in lane.symbols for start, end in theirs)
+    return any(
+        s.notes and start < s.start + s.ticks and s.start < end for s in lane.symbols for start, end in theirs
+    )
 
 
 def _unprinted(notes: str) -> str:

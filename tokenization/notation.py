@@ -148,7 +148,9 @@ def _rest_limits(score: Score, bar: Bar, voice: int) -> tuple[int, int]:
 
 
 def _surplus(lanes: dict[LaneName, list[Event]]) -> set[LaneName]:
-    """The further lanes that are least used on a staff with more than `LANES`; main ones are never too many."""
+    """The further lanes that are least used on a staff with more than `LANES`; main ones are never too
+    many.
+    """
     surplus: set[LaneName] = set()
     for staff in (UPPER, LOWER):
         used = [name for name in lanes if name.staff == staff]

@@ -1,6 +1,7 @@
 """Reader of note tables: tab-separated text, one note a line, times as exact fractions of a quarter note.
 
-Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `staff`, `bar_pos_q`, `time_signature` and `grace` are used where they stand.
+Columns `onset_q`, `dur_q` and `midi` are needed; `voice`, `staff`, `bar_pos_q`, `time_signature` and `grace`
+are used where they stand.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def read_note_table(data: bytes) -> RawScore:
     header = lines[0].split("\t") if lines else []
     missing = [name for name in _NEEDED if name not in header]
     if missing:
-        raise ScoreReadError(f"The note table lacks the column {', '.join(missing)}: its first line must name the columns.")
+        raise ScoreReadError(
+            f"The note table lacks the column {', '.join(missing)}: its first line must name the columns."
+        )
     rows, notices = _rows(lines, header)
     if not rows:
         return RawScore([], [], [], [])
@@ -89,7 +92,9 @@ def _rows(lines: list[str], header: list[str]) -> tuple[list[list[str]], list[st
             continue
         row = line.split("\t")
         if len(row) < len(header):
-            raise ScoreReadError(f"Line {number} of the note table has {len(row)} cells; its head has {len(header)}.")
+            raise ScoreReadError(
+                f"Line {number} of the note table has {len(row)} cells; its head has {len(header)}."
+            )
         if grace is not None and row[grace] not in ("0", ""):
             graces += 1
         else:
@@ -107,7 +112,8 @@ def _numbers(rows: list[list[str]], header: list[str]) -> tuple[list[int], list[
         )
     except (ValueError, ZeroDivisionError) as error:
         raise ScoreReadError(
-            f"The note table holds a time or pitch that is not a number ({str(error)[:80]}): times are fractions such as 7/4, pitches 0-127."
+            f"The note table holds a time or pitch that is not a number ({str(error)[:80]}): times are"
+            " fractions such as 7/4, pitches 0-127."
         ) from error
 
 
@@ -121,7 +127,8 @@ def _bars(
         signatures = [parse_meter(row[signature]) for row in rows] if signature is not None else []
     except (ValueError, ZeroDivisionError) as error:
         raise ScoreReadError(
-            f"The note table holds a bar position or time signature that is not one ({str(error)[:80]}); write 3/2 and 3/4."
+            f"The note table holds a bar position or time signature that is not one ({str(error)[:80]});"
+            " write 3/2 and 3/4."
         ) from error
     shift = places[first] - onsets[first] if position is not None else 0
     if not signatures:

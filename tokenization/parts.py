@@ -20,7 +20,8 @@ from .voices import infer_voices
 MAX_BYTES = 8 * 2**20
 MAX_NOTES = 12_000
 MAX_TICKS = 24 * 40_000  # 10,000 bars of 4/4
-# Labels are taken for parts when at most this share of the notes begins while another of the same label sounds.
+# Labels are taken for parts when at most this share of the notes begins while another of the same label
+# sounds.
 MAX_CHORD_SHARE = 0.10
 _LAYER = re.compile(r"s\d+v\d+")  # staff and layer of the notation, not a part
 
@@ -32,12 +33,13 @@ class RawScore:
     Attributes:
         onsets, durations, pitches (sequences of `int`): one entry a note.
         labels (sequence of hashables): the track, voice name or layer of each note.
-        are_parts (`bool` or `None`): whether the labels name parts (`True`), layers of the notation (`False`), or whether the
+        are_parts (`bool` or `None`): whether the labels name parts (`True`), layers of the notation
+        (`False`), or whether the
             notes have to tell (`None`).
         staves (sequence of hashables, *optional*): the staff of each note, where the file says it.
         voices (sequence of `int`, *optional*): the voices, where the file is known to hold true ones.
-        key_is_sure (`bool`): whether the key is what somebody meant, and not what a program writes where nobody said it.
-        told (`Told`): what else the file tells of the piece.
+        key_is_sure (`bool`): whether the key is what somebody meant, and not what a program writes where
+        nobody said it. told (`Told`): what else the file tells of the piece.
     """
 
     onsets: Sequence[int] | NDArray[np.int64]
@@ -62,7 +64,8 @@ def check_size(size: int, what: str = "file") -> None:
         raise ScoreReadError(f"The {what} is empty.")
     if size > MAX_BYTES:
         raise ScoreReadError(
-            f"The {what} has {size / 2**20:.1f} MB; a score may have {MAX_BYTES // 2**20} MB: it is probably not a score."
+            f"The {what} has {size / 2**20:.1f} MB; a score may have {MAX_BYTES // 2**20} MB: it is probably"
+            " not a score."
         )
 
 
@@ -83,16 +86,23 @@ def note_rounding(count: int, notices: list[str]) -> None:
 
 
 def build_score(
-    raw: RawScore, key: Key | str | None = None, form: str | None = None, source: str | None = None, staff_voices: bool = False
+    raw: RawScore,
+    key: Key | str | None = None,
+    form: str | None = None,
+    source: str | None = None,
+    staff_voices: bool = False,
 ) -> Score:
-    """Give the notes voices, drop whole silent bars in front and check the limits. For `staff_voices` see `read_score`.
+    """Give the notes voices, drop whole silent bars in front and check the limits. For `staff_voices` see
+    `read_score`.
 
     Raises:
         ScoreReadError: without notes, or beyond `MAX_NOTES` and `MAX_TICKS`.
         ScoreError: for an unknown key or form.
     """
     if not len(raw.onsets):
-        raise ScoreReadError("The file holds no notes (drums, grace notes and other instruments are not counted).")
+        raise ScoreReadError(
+            "The file holds no notes (drums, grace notes and other instruments are not counted)."
+        )
     if len(raw.onsets) > MAX_NOTES:
         raise ScoreReadError(f"The file holds {len(raw.onsets)} notes; at most {MAX_NOTES} are read.")
     array = np.zeros((len(raw.onsets), 4), dtype=np.int64)
@@ -137,7 +147,9 @@ def build_score(
 def _check_times(array: np.ndarray) -> None:
     end = int((array[:, 0] + array[:, 1]).max())
     if end > MAX_TICKS or int(array.min()) < 0:
-        raise ScoreReadError(f"The piece lasts {end // 24} quarter notes; at most {MAX_TICKS // 24} are read.")
+        raise ScoreReadError(
+            f"The piece lasts {end // 24} quarter notes; at most {MAX_TICKS // 24} are read."
+        )
 
 
 def _without_leading_bars(array: np.ndarray, meters: list[Meter]) -> tuple[np.ndarray, list[Meter], int]:
@@ -157,22 +169,32 @@ def _without_leading_bars(array: np.ndarray, meters: list[Meter]) -> tuple[np.nd
     array = array.copy()
     array[:, 0] -= start
     now = [m for m in meters if m.onset <= start][-1]
-    return array, [now._replace(onset=0), *(m._replace(onset=m.onset - start) for m in meters if m.onset > start)], bars
+    return (
+        array,
+        [now._replace(onset=0), *(m._replace(onset=m.onset - start) for m in meters if m.onset > start)],
+        bars,
+    )
 
 
 def part_voices(
-    array: np.ndarray, labels: Sequence[Hashable], are_parts: bool | None = None, staves: Sequence[Hashable] | None = None
+    array: np.ndarray,
+    labels: Sequence[Hashable],
+    are_parts: bool | None = None,
+    staves: Sequence[Hashable] | None = None,
 ) -> tuple[np.ndarray, str]:
-    """Voices from labels: parts ranked by their mean pitch; inferred (`infer_voices`) where the labels are not parts.
+    """Voices from labels: parts ranked by their mean pitch; inferred (`infer_voices`) where the labels are
+    not parts.
 
     Args:
         array (integer array of shape `(notes, 4)`): the voice column is ignored.
         labels (sequence of hashables): one a note.
         are_parts (`bool` or `None`): see `RawScore`.
-        staves (sequence of hashables, *optional*): one a note; where the labels are not parts, each staff is then a voice.
+        staves (sequence of hashables, *optional*): one a note; where the labels are not parts, each staff is
+        then a voice.
 
     Returns:
-        The voices, `int64` of shape `(notes,)`, and a notice in words, empty when the labels were taken as they are.
+        The voices, `int64` of shape `(notes,)`, and a notice in words, empty when the labels were taken as
+        they are.
     """
     groups, count = _numbered(labels)
     if are_parts is None:
@@ -183,8 +205,11 @@ def part_voices(
     if 1 < hand_count <= MAX_VOICES:
         return _ranked(array, hands, hand_count), f"one voice for each of {hand_count} staves"
     voices = infer_voices(array)
-    return voices, f"voices inferred ({int(voices.max()) + 1} from {plural(count, 'track or layer')})".replace(
-        "track or layers", "tracks or layers"
+    return (
+        voices,
+        f"voices inferred ({int(voices.max()) + 1} from {plural(count, 'track or layer')})".replace(
+            "track or layers", "tracks or layers"
+        ),
     )
 
 
@@ -213,8 +238,9 @@ def chord_share(array: np.ndarray, groups: np.ndarray) -> float:
 
 
 def merge_meters(changes: Iterable[tuple[int, int, int]], notices: list[str]) -> list[Meter]:
-    """Meters from (onset, numerator, denominator) in any order: the last of those at one place, no repetitions, 4/4 at first
-    where none is declared; what is not a meter is left out with a notice."""
+    """Meters from (onset, numerator, denominator) in any order: the last of those at one place, no
+    repetitions, 4/4 at first where none is declared; what is not a meter is left out with a notice.
+    """
     meters: list[Meter] = [COMMON_TIME]
     skipped = 0
     for onset, numerator, denominator in sorted(changes, key=lambda change: change[0]):

@@ -1,4 +1,6 @@
-"""`MusicGPTProcessor`: scores and MIDI to what the model takes, and what the model writes back to scores and MIDI."""
+"""`MusicGPTProcessor`: scores and MIDI to what the model takes, and what the model writes back to scores
+and MIDI.
+"""
 
 from __future__ import annotations
 
@@ -46,39 +48,62 @@ class MusicGPTProcessor(ProcessorMixin):
         """One piece or several as `input_ids` and `attention_mask`.
 
         Args:
-            scores (`bytes`, path, `Score`, or a list of them): the bytes of a MIDI file, a score file, a score.
-            text (`str` or list of `str`, *optional*): tokens as text, in place of scores; goes to the tokenizer with all that is said here.
-            key, form (`str`, *optional*): as for `read_score`, of every piece.
-            bars (`int`, *optional*): only the first so many bars, a pickup counted.
-            add_eos (`bool`): end with `<eos>`, as for training; without it the ids are a prompt.
-            padding (`bool` or `str`), padding_side (`str`), return_tensors (`str`, *optional*): as for every tokenizer. Prompts of one batch
+            scores (`bytes`, path, `Score`, or a list of them): the bytes of a MIDI file, a score file, a
+            score. text (`str` or list of `str`, *optional*): tokens as text, in place of scores; goes to the
+            tokenizer with all that is said here. key, form (`str`, *optional*): as for `read_score`, of every
+            piece. bars (`int`, *optional*): only the first so many bars, a pickup counted. add_eos (`bool`):
+            end with `<eos>`, as for training; without it the ids are a prompt. padding (`bool` or `str`),
+            padding_side (`str`), return_tensors (`str`, *optional*): as for every tokenizer. Prompts of one
+            batch
                 are padded on the left.
-            kwargs: what `tokenizer.pad` takes besides, such as `max_length` of `padding="max_length"`; for text, what the tokenizer takes.
+            kwargs: what `tokenizer.pad` takes besides, such as `max_length` of `padding="max_length"`; for
+                text, what the tokenizer takes.
 
         Returns:
-            Lists, or tensors of shape `(batch, tokens)` where `return_tensors` names a kind. One piece alone, without tensors, is flat.
+            Lists, or tensors of shape `(batch, tokens)` where `return_tensors` names a kind. One piece alone,
+            without tensors, is flat.
 
         Raises:
             ScoreReadError: if a file cannot be read.
             ScoreError: if a score has no notes, or neither or both of `scores` and `text` are given.
         """
         if (scores is None) == (text is None):
-            raise ScoreError("Give either scores (MIDI bytes, paths, Scores) or text (tokens with white space between them).")
+            raise ScoreError(
+                "Give either scores (MIDI bytes, paths, Scores) or text (tokens with white space between"
+                " them)."
+            )
         if text is not None:
             return BatchFeature(
-                dict(self.tokenizer(text, padding=padding, padding_side=padding_side, return_tensors=return_tensors, **kwargs))
+                dict(
+                    self.tokenizer(
+                        text,
+                        padding=padding,
+                        padding_side=padding_side,
+                        return_tensors=return_tensors,
+                        **kwargs,
+                    )
+                )
             )
         several = isinstance(scores, (list, tuple))
         read = [self.read(source, key=key, form=form) for source in (scores if several else [scores])]
         read = read if bars is None else [score.first_bars(bars) for score in read]
         ids = [self.tokenizer.encode_score(score, add_eos=add_eos) for score in read]
         batch = self.tokenizer.pad(
-            {"input_ids": ids}, padding=padding, padding_side=padding_side, return_tensors=return_tensors, **kwargs
+            {"input_ids": ids},
+            padding=padding,
+            padding_side=padding_side,
+            return_tensors=return_tensors,
+            **kwargs,
         )
-        return BatchFeature({name: rows if several or return_tensors else rows[0] for name, rows in batch.items()})
+        return BatchFeature(
+            {name: rows if several or return_tensors else rows[0] for name, rows in batch.items()}
+        )
 
-    def read(self, source: bytes | str | os.PathLike | Score, key: Key | str | None = None, form: str | None = None) -> Score:
-        """A score from the bytes of a MIDI file or from a score file; a `Score` is given back with the key and form that are named.
+    def read(
+        self, source: bytes | str | os.PathLike | Score, key: Key | str | None = None, form: str | None = None
+    ) -> Score:
+        """A score from the bytes of a MIDI file or from a score file; a `Score` is given back with the key
+        and form that are named.
 
         Raises:
             ScoreReadError: if it cannot be read.
@@ -88,12 +113,16 @@ class MusicGPTProcessor(ProcessorMixin):
         if isinstance(source, (str, os.PathLike)):
             return read_score(source, key=key, form=form)
         if not hasattr(source, "quantised"):
-            raise ScoreError(f"A piece is given as the bytes of a MIDI file, a path or a Score, not as {type(source).__name__}.")
+            raise ScoreError(
+                "A piece is given as the bytes of a MIDI file, a path or a Score, not as"
+                f" {type(source).__name__}."
+            )
         given = {"key": key, "form": form}
         return source.replace(**{name: value for name, value in given.items() if value is not None})
 
     def decode_score(self, ids: Any, key: Key | str | None = None, strict: bool = True) -> Score:
-        """The score that ids spell: `decode_score` of the tokenizer. For a continuation give the key of what is continued (`read(...).key`).
+        """The score that ids spell: `decode_score` of the tokenizer. For a continuation give the key of what
+        is continued (`read(...).key`).
 
         Raises:
             TokenError: with `strict`, for an illegal token.

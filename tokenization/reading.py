@@ -26,7 +26,9 @@ def _reader(suffix: str) -> Callable[[bytes], RawScore]:
         from .midi_reader import read_midi
 
         return read_midi
-    module, function = ("note_table", "read_note_table") if suffix == ".tsv" else ("musicxml_reader", "read_musicxml")
+    module, function = (
+        ("note_table", "read_note_table") if suffix == ".tsv" else ("musicxml_reader", "read_musicxml")
+    )
     try:
         # By name: what `from` imports would be copied into a model's folder.
         return getattr(import_module(f".{module}", __package__), function)
@@ -34,7 +36,8 @@ def _reader(suffix: str) -> Callable[[bytes], RawScore]:
         if error.name != f"{__package__}.{module}":
             raise
         raise ScoreReadError(
-            f"A file that ends in {suffix!r} is read only where MusicGPT is installed; the code in a model's folder reads MIDI alone."
+            f"A file that ends in {suffix!r} is read only where MusicGPT is installed; the code in a model's"
+            " folder reads MIDI alone."
         ) from error
 
 
@@ -63,7 +66,9 @@ def read_score_bytes(
     suffix = suffix.lower()
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
     if suffix not in SUFFIXES:
-        raise ScoreReadError(f"Cannot read a file that ends in {suffix!r}: a score ends in {', '.join(SUFFIXES)}.")
+        raise ScoreReadError(
+            f"Cannot read a file that ends in {suffix!r}: a score ends in {', '.join(SUFFIXES)}."
+        )
     check_size(len(data))
     raw = _reader(suffix)(data)
     score = build_score(raw, key=key, form=form, source=source, staff_voices=staff_voices)
@@ -81,8 +86,10 @@ def read_score(
         path (`str` or path): the file.
         key (`Key` or `str`, *optional*): the key; else the declared one, else an estimate.
         form (`str`, *optional*): `"prelude"` or `"fugue"`.
-        staff_voices (`bool`): where the notation has layers in place of parts (most preludes), each staff, that is each hand, is one voice,
-            which may then hold chords; by default voices are separated there. MIDI has no staves and is read as always.
+        staff_voices (`bool`): where the notation has layers in place of parts (most preludes), each staff,
+        that is each hand, is one voice,
+            which may then hold chords; by default voices are separated there. MIDI has no staves and is read
+            as always.
 
     Raises:
         ScoreReadError: if the file is missing, too large, or no such score.
@@ -92,7 +99,9 @@ def read_score(
     try:
         check_size(path.stat().st_size)
         data = path.read_bytes()
-        score = read_score_bytes(data, path.suffix, key=key, form=form, source=path.name, staff_voices=staff_voices)
+        score = read_score_bytes(
+            data, path.suffix, key=key, form=form, source=path.name, staff_voices=staff_voices
+        )
     except OSError as error:
         raise ScoreReadError(f"Cannot read {path}: {error.strerror or error}.") from error
     except ScoreReadError as error:
@@ -101,9 +110,11 @@ def read_score(
 
 
 def settle_key(score: Score, declared: Key | None, asked: Key | str | None) -> Score:
-    """The score with a key: the one asked for, else the one the file declares, else an estimate with a notice.
+    """The score with a key: the one asked for, else the one the file declares, else an estimate with a
+    notice.
 
-    C major is what programs write into MIDI files where nobody declared a key; it gives way to an estimate of at least `SURE`.
+    C major is what programs write into MIDI files where nobody declared a key; it gives way to an estimate of
+    at least `SURE`.
     """
     if asked is not None or (declared is not None and declared != C_MAJOR):
         return score
@@ -112,4 +123,6 @@ def settle_key(score: Score, declared: Key | None, asked: Key | str | None) -> S
     key, confidence = estimate_key(score)
     if declared is not None and (key == declared or confidence < SURE):
         return score
-    return score.replace(key=key, notices=(*score.notices, f"key estimated as {key} (confidence {confidence:.2f})"))
+    return score.replace(
+        key=key, notices=(*score.notices, f"key estimated as {key} (confidence {confidence:.2f})")
+    )

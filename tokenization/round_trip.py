@@ -1,9 +1,12 @@
-"""What the tokens keep of a corpus: `python -m tokenization.round_trip FOLDER... [--write docs/tokenizer.md]`.
+"""What the tokens keep of a corpus: `python -m tokenization.round_trip FOLDER... [--write
+docs/tokenizer.md]`.
 
-Every piece is read, encoded, decoded, checked to be exactly its quantised score, and compared note by note with what was read. Where
-one voice has the same pitch twice at one onset (two stems on one note head), the tokens hold one note, with the longest
+Every piece is read, encoded, decoded, checked to be exactly its quantised score, and compared note by note
+with what was read. Where one voice has the same pitch twice at one onset (two stems on one note head), the
+tokens hold one note, with the longest
 duration: such notes are counted as doubled, and the shares are of the notes that remain.
-`FOLDER` holds a `catalogue.csv` with the column `note_table` (and `tonic`, `mode`, `kind` where known) and the tables it names.
+`FOLDER` holds a `catalogue.csv` with the column `note_table` (and `tonic`, `mode`, `kind` where known) and
+the tables it names.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ _COLUMNS = ("onset", "pitch", "voice", "duration")
 
 
 def pieces(folder: Path) -> Iterator[Score]:
-    """The pieces of a catalogue that are there, in their declared keys where the catalogue knows tonic and mode."""
+    """The pieces of a catalogue that are there, in their declared keys where the catalogue knows tonic
+    and mode.
+    """
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             path = folder / row["note_table"]
@@ -39,7 +44,9 @@ def pieces(folder: Path) -> Iterator[Score]:
 
 
 def distinct_notes(score: Score) -> np.ndarray:
-    """The notes (onset, pitch, voice, duration) with those of one onset, pitch and voice merged into the longest, `(n, 4)`."""
+    """The notes (onset, pitch, voice, duration) with those of one onset, pitch and voice merged into the
+    longest, `(n, 4)`.
+    """
     rows = score.array[:, [ONSET, PITCH, VOICE, DURATION]]
     rows = rows[np.lexsort((-rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))]
     first = np.ones(len(rows), dtype=bool)
@@ -48,11 +55,13 @@ def distinct_notes(score: Score) -> np.ndarray:
 
 
 def kept_notes(score: Score) -> dict[str, int]:
-    """How many distinct notes keep their onset; onset and pitch; these and the voice; and all four, after encoding and decoding.
+    """How many distinct notes keep their onset; onset and pitch; these and the voice; and all four, after
+    encoding and decoding.
 
     Returns:
-        These four counts (`onset`, `pitch`, `voice`, `duration`), `distinct` (how many there are), `doubled` (how many more the score
-        holds) and `off_grid` (how many the reader moved onto the grid of 24 ticks a quarter, by at most half a tick at each end).
+        These four counts (`onset`, `pitch`, `voice`, `duration`), `distinct` (how many there are), `doubled`
+        (how many more the score holds) and `off_grid` (how many the reader moved onto the grid of 24 ticks a
+        quarter, by at most half a tick at each end).
 
     Raises:
         MusicGPTError: if decoding gives anything but the quantised score.
@@ -105,7 +114,9 @@ def main() -> None:
     """Print the table, or put it between its marks in a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced")
+    parser.add_argument(
+        "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
+    )
     arguments = parser.parse_args()
     text = table(arguments.folders)
     if arguments.write is None:

@@ -1,7 +1,8 @@
 """`Score`: the one neutral type that every part of the project hands to the next.
 
-Time is counted in integer ticks, 24 a quarter note. Onset 0 is always a bar line: a piece with a pickup of an eighth in 4/4
-has its first note at onset 84, so the position in the bar is the onset modulo the bar's length, with no special case.
+Time is counted in integer ticks, 24 a quarter note. Onset 0 is always a bar line: a piece with a pickup of an
+eighth in 4/4 has its first note at onset 84, so the position in the bar is the onset modulo the bar's length,
+with no special case.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from .vocabulary import (
 
 ONSET, DURATION, PITCH, VOICE = range(4)  # columns of `Score.array`
 
-# Paces (onsets a second) at which slow ends and fast begins: the terciles of the train split of the WTC at NOMINAL_QPM.
+# Paces (onsets a second) at which slow ends and fast begins: the terciles of the train split of the WTC at
+# NOMINAL_QPM.
 PACE_LIMITS = (4.5, 5.23)
 NOMINAL_QPM = 80.0
 FACT_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")  # what an entry of `Score.info` may be called
@@ -87,7 +89,9 @@ class Changes(NamedTuple):
             "silences": "silences shortened",
             "meters": "meters replaced",
         }
-        return ", ".join(f"{getattr(self, name)} {text}" for name, text in words.items() if getattr(self, name))
+        return ", ".join(
+            f"{getattr(self, name)} {text}" for name, text in words.items() if getattr(self, name)
+        )
 
 
 def _as_array(notes: Any) -> np.ndarray:
@@ -97,18 +101,27 @@ def _as_array(notes: Any) -> np.ndarray:
             array = given.astype(np.int64)
         whole = given.dtype.kind in "iu" or np.array_equal(given, array)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ScoreError(f"Notes must be rows of four whole numbers: onset, duration, pitch, voice ({error}).") from error
+        raise ScoreError(
+            f"Notes must be rows of four whole numbers: onset, duration, pitch, voice ({error})."
+        ) from error
     if not whole:
         raise ScoreError("Notes must be whole numbers: times are counted in ticks, 24 a quarter note.")
     if array.ndim != 2 or array.shape[1] != 4:
-        raise ScoreError(f"Notes must be rows of (onset, duration, pitch, voice), not an array of shape {array.shape}.")
+        raise ScoreError(
+            f"Notes must be rows of (onset, duration, pitch, voice), not an array of shape {array.shape}."
+        )
     # The order of the tokens: by onset, then from the highest voice down, chords within a voice from the top.
     order = np.lexsort((array[:, DURATION], -array[:, PITCH], array[:, VOICE], array[:, ONSET]))
     return np.ascontiguousarray(array[order])
 
 
 def _check_notes(array: np.ndarray) -> None:
-    limits = (("onset", ONSET, 0, 2**31), ("duration", DURATION, 1, 2**31), ("pitch", PITCH, 0, 127), ("voice", VOICE, 0, MAX_VOICES - 1))
+    limits = (
+        ("onset", ONSET, 0, 2**31),
+        ("duration", DURATION, 1, 2**31),
+        ("pitch", PITCH, 0, 127),
+        ("voice", VOICE, 0, MAX_VOICES - 1),
+    )
     for name, column, low, high in limits:
         bad = (array[:, column] < low) | (array[:, column] > high)
         if bad.any():
@@ -120,17 +133,16 @@ class Score:
     """A piece of music: notes with voices on an integer grid, meters, key, tempo.
 
     Args:
-        notes (sequence of `Note`, or integer array of shape `(notes, 4)`): in any order; kept sorted by onset, voice, falling pitch.
-        meters (sequence of `Meter`, *optional*): the first at onset 0; 4/4 when not given.
-        key (`Key` or `str`, *optional*): the key of the pitches *as they stand here*.
-        tempo (`float`, *optional*): quarter notes a minute.
-        tempo_class (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`.
-        form (`str`, *optional*): `"prelude"` or `"fugue"`.
-        title (`str`, *optional*), source (`str`, *optional*): for people; not compared.
-        transposition (`int`): semitones that were added to the original pitches to arrive at these; not compared.
-        original_key (`Key`, *optional*): the key before that transposition; not compared.
-        notices (sequence of `str`): what the reader left out or changed, in words; not compared.
-        info (mapping of `str` to `str`, *optional*): further facts by name, such as `composer` and `seed`; not compared. Files hold them
+        notes (sequence of `Note`, or integer array of shape `(notes, 4)`): in any order; kept sorted by
+        onset, voice, falling pitch. meters (sequence of `Meter`, *optional*): the first at onset 0; 4/4 when
+        not given. key (`Key` or `str`, *optional*): the key of the pitches *as they stand here*. tempo
+        (`float`, *optional*): quarter notes a minute. tempo_class (`str`, *optional*): `"slow"`, `"moderate"`
+        or `"fast"`. form (`str`, *optional*): `"prelude"` or `"fugue"`. title (`str`, *optional*), source
+        (`str`, *optional*): for people; not compared. transposition (`int`): semitones that were added to the
+        original pitches to arrive at these; not compared. original_key (`Key`, *optional*): the key before
+        that transposition; not compared. notices (sequence of `str`): what the reader left out or changed, in
+        words; not compared. info (mapping of `str` to `str`, *optional*): further facts by name, such as
+        `composer` and `seed`; not compared. Files hold them
             (`tokenization.heading`), tokens do not.
 
     Raises:
@@ -138,8 +150,19 @@ class Score:
     """
 
     __slots__ = (
-        "array", "form", "info", "key", "meters", "notices", "original_key", "source", "tempo", "tempo_class", "title", "transposition",
-    )  # fmt: skip
+        "array",
+        "form",
+        "info",
+        "key",
+        "meters",
+        "notices",
+        "original_key",
+        "source",
+        "tempo",
+        "tempo_class",
+        "title",
+        "transposition",
+    )
 
     def __init__(
         self,
@@ -159,10 +182,17 @@ class Score:
         self.array: np.ndarray = _as_array(notes)
         _check_notes(self.array)
         self.meters: tuple[Meter, ...] = tuple(Meter(*meter) for meter in meters or (COMMON_TIME,))
-        if self.meters[0].onset != 0 or any(a.onset >= b.onset for a, b in zip(self.meters, self.meters[1:], strict=False)):
-            raise ScoreError(f"Meters must begin at onset 0 and stand in rising order, not {[m.onset for m in self.meters]}.")
+        if self.meters[0].onset != 0 or any(
+            a.onset >= b.onset for a, b in zip(self.meters, self.meters[1:], strict=False)
+        ):
+            raise ScoreError(
+                "Meters must begin at onset 0 and stand in rising order, not"
+                f" {[m.onset for m in self.meters]}."
+            )
         if any(m.numerator < 1 or m.denominator not in (1, 2, 4, 8, 16, 32, 64) for m in self.meters):
-            raise ScoreError(f"Unknown meter in {[m.name for m in self.meters]}: the lower number must be a power of two.")
+            raise ScoreError(
+                f"Unknown meter in {[m.name for m in self.meters]}: the lower number must be a power of two."
+            )
         if form not in (None, *FORMS):
             raise ScoreError(f"Unknown form {form!r}: it must be one of {', '.join(FORMS)}.")
         if tempo_class not in (None, *TEMPO_CLASSES):
@@ -176,9 +206,13 @@ class Score:
         self.info: dict[str, str] = dict(info or {})
         for name, value in self.info.items():
             if not (isinstance(name, str) and FACT_NAME.fullmatch(name) and isinstance(value, str)):
-                raise ScoreError(f"Facts must be texts by names of small letters, digits and hyphens, not {name!r}: {value!r}.")
+                raise ScoreError(
+                    f"Facts must be texts by names of small letters, digits and hyphens, not {name!r}:"
+                    f" {value!r}."
+                )
 
-    # -- looking at it -------------------------------------------------------------------------------------------------
+    # -- looking at it
+    # -------------------------------------------------------------------------------------------------
 
     @property
     def notes(self) -> list[Note]:
@@ -189,19 +223,20 @@ class Score:
         return len(self.array)
 
     def __eq__(self, other: Any) -> bool:
-        if not hasattr(other, "quantised"):  # not isinstance: the code of a model's folder may be loaded more than once
+        if not hasattr(
+            other, "quantised"
+        ):  # not isinstance: the code of a model's folder may be loaded more than once
             return NotImplemented
-        mine, theirs = (
-            (s.meters, s.key, s.tempo, s.tempo_class, s.form) for s in (self, other)
-        )
+        mine, theirs = ((s.meters, s.key, s.tempo, s.tempo_class, s.form) for s in (self, other))
         return mine == theirs and np.array_equal(self.array, other.array)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return (
-            f"Score({len(self)} notes, {self.num_voices} voices, {self.num_bars} bars, meter={self.meters[0].name}, "
-            f"key={self.key}, form={self.form}, tempo={self.tempo_class or self.tempo})"
+            f"Score({len(self)} notes, {self.num_voices} voices, {self.num_bars} bars,"
+            f" meter={self.meters[0].name}, key={self.key}, form={self.form},"
+            f" tempo={self.tempo_class or self.tempo})"
         )
 
     @property
@@ -230,15 +265,16 @@ class Score:
     def pickup(self) -> int:
         """Length in ticks of the incomplete first bar; 0 if the first bar is whole.
 
-        Tokens do not hold the difference between a pickup and a bar that begins with a rest: a first bar of which at
-        least the first half is silent is taken for a pickup.
+        Tokens do not hold the difference between a pickup and a bar that begins with a rest: a first bar of
+        which at least the first half is silent is taken for a pickup.
         """
         if not len(self):
             return 0
         first, bar = int(self.array[0, ONSET]), self.meters[0].bar_ticks
         return bar - first if bar > first >= bar / 2 else 0
 
-    # -- changed copies ------------------------------------------------------------------------------------------------
+    # -- changed copies
+    # ------------------------------------------------------------------------------------------------
 
     def replace(self, **changes: Any) -> Score:
         """A copy with some fields changed; `notes=` takes a list or an array."""
@@ -247,7 +283,8 @@ class Score:
         return Score(notes, **{**fields, **changes})
 
     def transposed(self, semitones: int) -> Score:
-        """A copy `semitones` higher, with its key; remembers the way back in `transposition` and `original_key`.
+        """A copy `semitones` higher, with its key; remembers the way back in `transposition` and
+        `original_key`.
 
         Raises:
             ScoreError: if a pitch would leave 0-127.
@@ -262,7 +299,9 @@ class Score:
         return self.replace(notes=array, key=key, transposition=total, original_key=original)
 
     def normalised(self) -> Score:
-        """A copy in C major or A minor, moved by the nearest interval (-6 to +5 semitones); as it is when no key is known."""
+        """A copy in C major or A minor, moved by the nearest interval (-6 to +5 semitones); as it is when
+        no key is known.
+        """
         if self.key is None:
             return self
         moved = self.transposed(self.key.transposition_to_normal())
@@ -280,7 +319,10 @@ class Score:
         """
         key = Key.parse(key)
         if self.key is None or self.key.mode != key.mode:
-            raise ScoreError(f"A score in {self.key or 'no known key'} cannot be transposed to {key}: the mode must be the same.")
+            raise ScoreError(
+                f"A score in {self.key or 'no known key'} cannot be transposed to {key}: the mode must be the"
+                " same."
+            )
         return self.transposed((key.pitch_class - self.key.pitch_class + 6) % 12 - 6).replace(key=key)
 
     def first_bars(self, bars: int) -> Score:
@@ -292,13 +334,17 @@ class Score:
         """A copy of the notes whose onset lies in `start <= onset < stop` (ticks), times unchanged."""
         onsets = self.array[:, ONSET]
         return self.replace(
-            notes=self.array[(onsets >= start) & (onsets < stop)], meters=[m for m in self.meters if m.onset == 0 or m.onset < stop]
+            notes=self.array[(onsets >= start) & (onsets < stop)],
+            meters=[m for m in self.meters if m.onset == 0 or m.onset < stop],
         )
 
-    # -- what the tokens can hold --------------------------------------------------------------------------------------
+    # -- what the tokens can hold
+    # --------------------------------------------------------------------------------------
 
     def pace(self) -> float:
-        """Onsets a second at the declared tempo, or at 80 quarter notes a minute when none is declared; 0.0 without notes."""
+        """Onsets a second at the declared tempo, or at 80 quarter notes a minute when none is declared;
+        0.0 without notes.
+        """
         if not len(self):
             return 0.0
         onsets = np.unique(self.array[:, ONSET])
@@ -306,17 +352,21 @@ class Score:
         return len(onsets) / quarters * (self.tempo or NOMINAL_QPM) / 60
 
     def with_tempo_class(self) -> Score:
-        """A copy whose `tempo_class` says how fast its surface moves (`PACE_LIMITS`), unless it has one already."""
+        """A copy whose `tempo_class` says how fast its surface moves (`PACE_LIMITS`), unless it has one
+        already.
+        """
         if self.tempo_class or not len(self):
             return self
         return self.replace(tempo_class=TEMPO_CLASSES[int(np.searchsorted(PACE_LIMITS, self.pace()))])
 
     def quantised(self) -> Score:
-        """What the 150 tokens can hold of this score: `decode_score(encode_score(score)) == score.quantised()`.
+        """What the 150 tokens can hold of this score: `decode_score(encode_score(score)) ==
+        score.quantised()`.
 
-        In C major or A minor; durations rounded to the nearest of the 32; pitches outside 28-91 moved by octaves; exact
-        duplicates dropped; silences longer than the time tokens reach shortened; a meter without a token replaced by one
-        whose bar has the same length or divides it; a change of meter moved to the onset of the next note.
+        In C major or A minor; durations rounded to the nearest of the 32; pitches outside 28-91 moved by
+        octaves; exact duplicates dropped; silences longer than the time tokens reach shortened; a meter
+        without a token replaced by one whose bar has the same length or divides it; a change of meter moved
+        to the onset of the next note.
         """
         return self.quantised_with_changes()[0]
 
@@ -335,7 +385,8 @@ class Score:
         )
         return quantised, Changes(notes=len(self), silences=silences, meters=replaced, **counts)
 
-    # -- as plain data -------------------------------------------------------------------------------------------------
+    # -- as plain data
+    # -------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, fit for JSON and `datasets`; `from_dict` reads it back."""
@@ -363,10 +414,21 @@ class Score:
         """
         try:
             columns = data["notes"]
-            array = np.stack([np.asarray(columns[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1)
+            array = np.stack(
+                [
+                    np.asarray(columns[name], dtype=np.int64)
+                    for name in ("onset", "duration", "pitch", "voice")
+                ],
+                axis=1,
+            )
         except (KeyError, TypeError, ValueError) as error:
-            raise ScoreError(f"Not a score's dict: it needs 'notes' with onset, duration, pitch and voice of equal length ({error}).") from error
-        fields: dict[str, Any] = {k: data.get(k) for k in ("key", "tempo", "tempo_class", "form", "title", "source")}
+            raise ScoreError(
+                "Not a score's dict: it needs 'notes' with onset, duration, pitch and voice of equal length"
+                f" ({error})."
+            ) from error
+        fields: dict[str, Any] = {
+            k: data.get(k) for k in ("key", "tempo", "tempo_class", "form", "title", "source")
+        }
         original = data.get("original_key")
         return cls(
             array,
@@ -379,7 +441,9 @@ class Score:
 
 
 def _quantise_notes(array: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-    """Durations and pitches as the tokens have them, duplicates dropped; how many notes each change touched."""
+    """Durations and pitches as the tokens have them, duplicates dropped; how many notes each change
+    touched.
+    """
     array = array.copy()
     durations, pitches = array[:, DURATION].copy(), array[:, PITCH].copy()
     array[:, DURATION] = np.array(DURATIONS)[NEAREST_DURATION[np.minimum(durations, DURATIONS[-1])]]
@@ -411,7 +475,9 @@ def _shorten_silences(array: np.ndarray) -> tuple[np.ndarray, int]:
 def _quantise_meters(
     meters: Sequence[Meter], array: np.ndarray, moved: np.ndarray | None = None
 ) -> tuple[tuple[Meter, ...], int]:
-    """Meters that have a token, each from the onset of the first note at or after it (that note's onset in `moved`)."""
+    """Meters that have a token, each from the onset of the first note at or after it (that note's onset
+    in `moved`).
+    """
     kept: list[Meter] = []
     replaced = 0
     target = array if moved is None else moved
@@ -435,8 +501,8 @@ def _quantise_meters(
 def known_meter(numerator: int, denominator: int) -> tuple[str, bool]:
     """The meter among the 12 tokens that stands in for this one, and whether it is the same.
 
-    A meter without a token becomes one whose bar is as long, else one whose bar fits a whole number of times into its bar (the
-    longest such), else 4/4.
+    A meter without a token becomes one whose bar is as long, else one whose bar fits a whole number of times
+    into its bar (the longest such), else 4/4.
     """
     name = f"{numerator}/{denominator}"
     if name in METERS:

@@ -1,4 +1,6 @@
-"""What both tokenizers can do beyond text: scores to ids and back. Files are the processor's (`processing_musicgpt.py`)."""
+"""What both tokenizers can do beyond text: scores to ids and back. Files are the processor's
+(`processing_musicgpt.py`).
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,21 @@ def as_ids(ids: Any) -> np.ndarray:
     try:
         array = np.asarray(ids)
     except ValueError as error:
-        raise TokenError("One piece is a flat sequence of ids; this holds sequences of several lengths. Decode them piece by piece.") from error
+        raise TokenError(
+            "One piece is a flat sequence of ids; this holds sequences of several lengths. Decode them piece"
+            " by piece."
+        ) from error
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1:
-        raise TokenError(f"One piece is a flat sequence of ids; this has shape {array.shape}. Decode a batch piece by piece.")
+        raise TokenError(
+            f"One piece is a flat sequence of ids; this has shape {array.shape}. Decode a batch piece by"
+            " piece."
+        )
     if array.dtype.kind not in "iu":
-        raise TokenError(f"Ids must be integers, not {array.dtype}. Text becomes ids by calling the tokenizer on it.")
+        raise TokenError(
+            f"Ids must be integers, not {array.dtype}. Text becomes ids by calling the tokenizer on it."
+        )
     return array.astype(np.int64)
 
 
@@ -48,11 +58,15 @@ class ScoreTokens:
 
     @property
     def added_to_text(self) -> list[str]:
-        """What text gets besides its own tokens. It is saved under this name: transformers does not save the two flags."""
+        """What text gets besides its own tokens. It is saved under this name: transformers does not save
+        the two flags.
+        """
         return [name for name in ("bos", "eos") if getattr(self, f"add_{name}_token")]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """As in transformers; an id outside the vocabulary is `<unk>`, for which its two kinds of tokenizer have two answers."""
+        """As in transformers; an id outside the vocabulary is `<unk>`, for which its two kinds of
+        tokenizer have two answers.
+        """
         return super().convert_ids_to_tokens(self._known(ids), skip_special_tokens)  # type: ignore[misc]
 
     def _decode(self, token_ids: Any, *args: Any, **kwargs: Any) -> str:
@@ -74,7 +88,10 @@ class ScoreTokens:
             ScoreError: if it is no score or has no notes.
         """
         if not hasattr(score, "quantised"):
-            raise ScoreError(f"Only a Score can be encoded, not {type(score).__name__}: read one with read_score, or build Score(notes).")
+            raise ScoreError(
+                f"Only a Score can be encoded, not {type(score).__name__}: read one with read_score, or build"
+                " Score(notes)."
+            )
         ids = encode(score).tolist()
         return ids if add_eos else ids[:-1]
 
@@ -82,11 +99,14 @@ class ScoreTokens:
         """The score that ids spell, in C major or A minor unless `key` says otherwise.
 
         Args:
-            ids (`list[int]`, array or tensor of shape `(tokens,)`): one piece, with or without padding. What follows `<eos>` is
+            ids (`list[int]`, array or tensor of shape `(tokens,)`): one piece, with or without padding. What
+            follows `<eos>` is
                 ignored, and so is a last note that is not finished.
-            strict (`bool`): refuse an illegal token; otherwise skip to the next legal note and say in the score's `notices` what
+            strict (`bool`): refuse an illegal token; otherwise skip to the next legal note and say in the
+            score's `notices` what
                 was dropped.
-            key (`Key` or `str`, *optional*): transpose the score to this key. A piece without a MODE token takes its mode.
+            key (`Key` or `str`, *optional*): transpose the score to this key. A piece without a MODE token
+            takes its mode.
 
         Raises:
             TokenError: with `strict`, naming the first illegal token and its position.
@@ -101,7 +121,9 @@ class ScoreTokens:
         return score.in_key(key)
 
     def decode_with_report(self, ids: Any, strict: bool = False) -> Decoded:
-        """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports them in words."""
+        """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports
+        them in words.
+        """
         return decode(as_ids(ids), strict=strict)
 
     def prefix(
@@ -116,12 +138,11 @@ class ScoreTokens:
         """`<bos>` and what is asked of the piece; what is `None` is left to the model.
 
         Args:
-            key (`Key` or `str`, *optional*): gives the mode; the key itself is applied when decoding (`decode_score(ids, key=key)`).
-            mode (`str`, *optional*): `"major"` or `"minor"`, where no key is asked for.
-            form (`str`, *optional*): `"prelude"` or `"fugue"`.
-            meter (`str`, *optional*): one of the 12 meters, such as `"3/4"`.
-            voices (`int`, *optional*): 2 to 5.
-            tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`.
+            key (`Key` or `str`, *optional*): gives the mode; the key itself is applied when decoding
+            (`decode_score(ids, key=key)`). mode (`str`, *optional*): `"major"` or `"minor"`, where no key is
+            asked for. form (`str`, *optional*): `"prelude"` or `"fugue"`. meter (`str`, *optional*): one of
+            the 12 meters, such as `"3/4"`. voices (`int`, *optional*): 2 to 5. tempo (`str`, *optional*):
+            `"slow"`, `"moderate"` or `"fast"`.
 
         Raises:
             ScoreError: for a value without a token, or a mode that contradicts the key.

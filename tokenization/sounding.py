@@ -10,7 +10,8 @@ from .score import DURATION, ONSET, PITCH, VOICE, Score
 def sounding(score: Score) -> Score:
     """The score with every note ended, at the latest, where its voice strikes the same pitch anew.
 
-    Of notes of one voice with the same onset and pitch the longest stays. MIDI channels and staves cannot hold more.
+    Of notes of one voice with the same onset and pitch the longest stays. MIDI channels and staves cannot
+    hold more.
     """
     array = score.array
     if not len(array):

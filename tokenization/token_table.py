@@ -1,4 +1,6 @@
-"""The table of the 150 tokens in the documentation: `python -m tokenization.token_table [--write docs/tokenizer.md]`."""
+"""The table of the 150 tokens in the documentation: `python -m tokenization.token_table [--write
+docs/tokenizer.md]`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def token_table() -> str:
 def main() -> None:
     """Print the table, or put it between its marks in a file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced")
+    parser.add_argument(
+        "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
+    )
     arguments = parser.parse_args()
     if arguments.write is None:
         print(token_table())

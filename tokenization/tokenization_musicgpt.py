@@ -16,7 +16,8 @@ from .score_tokens import ScoreTokens, text_ends
 from .vocabulary import TOKEN_TO_ID, UNK_ID
 
 VOCAB_FILE = "vocab.json"
-# The white space of Unicode, as the `tokenizers` library has it; `str.split` also splits at the four separators 1C-1F.
+# The white space of Unicode, as the `tokenizers` library has it; `str.split` also splits at the four
+# separators 1C-1F.
 _WORD = re.compile("[^\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 # (`<bos>` in front, `<eos>` behind) -> the name that transformers has for it.
 _PATTERNS = {(True, False): "bos", (False, True): "eos", (True, True): "bos_eos", (False, False): "none"}
@@ -27,8 +28,8 @@ def check_vocabulary(vocab: dict[str, int], where: str) -> None:
     if vocab != TOKEN_TO_ID:
         wrong = [token for token in {**vocab, **TOKEN_TO_ID} if vocab.get(token) != TOKEN_TO_ID.get(token)]
         raise ScoreError(
-            f"The vocabulary in {where} is not that of MusicGPT: {len(wrong)} tokens differ, among them {wrong[0]!r}. "
-            "The 150 tokens are fixed; new ones are added with `add_tokens`."
+            f"The vocabulary in {where} is not that of MusicGPT: {len(wrong)} tokens differ, among them"
+            f" {wrong[0]!r}. The 150 tokens are fixed; new ones are added with `add_tokens`."
         )
 
 
@@ -47,16 +48,17 @@ def save_vocabulary(directory: str, prefix: str | None) -> tuple[str]:
 class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
     """Tokenizer of MusicGPT in plain Python; `MusicGPTTokenizerFast` gives the same ids.
 
-    Text is tokens with white space between them, such as `"<bos> MODE_minor TIME_0 NOTE_57 VOICE_0 DUR_24 TIME_24"`. Calling the
-    tokenizer on text puts `<bos>` in front and nothing behind, as a prompt needs it; text that holds its own `<bos>` is
-    encoded with `add_special_tokens=False`.
+    Text is tokens with white space between them, such as `"<bos> MODE_minor TIME_0 NOTE_57 VOICE_0 DUR_24
+    TIME_24"`. Calling the tokenizer on text puts `<bos>` in front and nothing behind, as a prompt needs it;
+    text that holds its own `<bos>` is encoded with `add_special_tokens=False`.
 
     Args:
         vocab_file (`str`, *optional*): a `vocab.json`; it must hold exactly the 150 tokens.
         bos_token, eos_token, pad_token, unk_token (`str`): the special tokens.
         add_bos_token (`bool`, *optional*): put `<bos>` before text; yes where nothing is said.
         add_eos_token (`bool`, *optional*): put `<eos>` behind text; no where nothing is said.
-        added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and `"eos"`.
+        added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and
+        `"eos"`.
 
     Raises:
         ScoreError: if `vocab_file` holds another vocabulary.
@@ -126,7 +128,11 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
 
     def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
         words = _WORD.findall(text)
-        return words if self.unk_token is None else [word if word in self.encoder else str(self.unk_token) for word in words]
+        return (
+            words
+            if self.unk_token is None
+            else [word if word in self.encoder else str(self.unk_token) for word in words]
+        )
 
     def _convert_token_to_id(self, token: str) -> int:  # type: ignore[override]
         return self.encoder.get(token, UNK_ID)

@@ -24,7 +24,8 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
         bos_token, eos_token, pad_token, unk_token (`str`): the special tokens.
         add_bos_token (`bool`, *optional*): put `<bos>` before text; yes where nothing is said.
         add_eos_token (`bool`, *optional*): put `<eos>` behind text; no where nothing is said.
-        added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and `"eos"`.
+        added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and
+        `"eos"`.
 
     Raises:
         ScoreError: if `vocab` is another vocabulary.
@@ -72,7 +73,8 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
         legacy_format: bool | None = None,
         filename_prefix: str | None = None,
     ) -> tuple[str, ...]:
-        # `tokenizer.json` alone would do for this class; `vocab.json` lets the slow twin load the same folder.
+        # `tokenizer.json` alone would do for this class; `vocab.json` lets the slow twin load the same
+        # folder.
         names = super()._save_pretrained(save_directory, file_names, legacy_format, filename_prefix)
         return (*names, *self.save_vocabulary(str(save_directory), filename_prefix))
 

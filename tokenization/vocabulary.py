@@ -1,7 +1,8 @@
 """The 150 tokens: every token's type, value and place in the grammar, in one table.
 
-The order of the blocks and their sizes are the contract of the project (`docs/tokenizer.md`); the 32 durations and 22 time
-steps are those that lose least on the corpus, chosen by `tokenization/choose_values.py`.
+The order of the blocks and their sizes are the contract of the project (`docs/tokenizer.md`); the 32
+durations and 22 time steps are those that lose least on the corpus, chosen by
+`tokenization/choose_values.py`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,45 @@ TEMPO_CLASSES = ("slow", "moderate", "fast")
 # Quarter notes per minute at which a piece of each class is played when nothing else is said.
 TEMPO_QPM = {"slow": 60.0, "moderate": 80.0, "fast": 104.0}
 DURATIONS = (
-    2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 24, 27, 30, 32, 36, 40, 42, 48, 54, 56, 60, 66, 72, 78, 84, 96, 108, 120, 144, 156, 168, 192,
-)  # fmt: skip
+    2,
+    3,
+    4,
+    6,
+    8,
+    9,
+    12,
+    15,
+    16,
+    18,
+    24,
+    27,
+    30,
+    32,
+    36,
+    40,
+    42,
+    48,
+    54,
+    56,
+    60,
+    66,
+    72,
+    78,
+    84,
+    96,
+    108,
+    120,
+    144,
+    156,
+    168,
+    192,
+)
 TIME_STEPS = (0, 1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 27, 30, 32, 36, 42, 48, 54, 60, 72, 96)
 # A step that is not in TIME_STEPS is written as at most this many TIME tokens, which add up.
 MAX_TIME_TOKENS = 4
 
-# Type -> (values, types that may follow). The prefix holds at most one token of each of its blocks, in this order.
+# Type -> (values, types that may follow). The prefix holds at most one token of each of its blocks, in this
+# order.
 _PREFIX = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
 _TABLE: dict[str, tuple[tuple, tuple[str, ...]]] = {
     "SPECIAL": (SPECIAL_TOKENS, ()),
@@ -73,7 +106,8 @@ PAD_ID, BOS_ID, EOS_ID, UNK_ID = range(4)
 # First id of each block.
 OFFSET = {kind: next(t.id for t in TOKENS if t.type == kind) for kind in TYPES}
 
-# Arrays indexed by id: the number of the type, and the value as an integer (place in its block where the value is text).
+# Arrays indexed by id: the number of the type, and the value as an integer (place in its block where the
+# value is text).
 TYPE_OF_ID = np.array([TYPE_INDEX[t.type] for t in TOKENS], dtype=np.int64)
 VALUE_OF_ID = np.array(
     [t.value if isinstance(t.value, int) else t.id - OFFSET[t.type] for t in TOKENS], dtype=np.int64
@@ -97,7 +131,9 @@ METER_TICKS = tuple(bar_ticks(*parse_meter(meter)) for meter in METERS)
 def _nearest_duration_table(limit: int) -> np.ndarray:
     """For 0..limit ticks: the place in DURATIONS of the nearest one, the shorter of two equally near ones."""
     values = np.array(DURATIONS)
-    return np.abs(np.arange(limit + 1)[:, None] - values[None, :]).argmin(axis=1)  # (limit + 1, 32) -> (limit + 1,)
+    return np.abs(np.arange(limit + 1)[:, None] - values[None, :]).argmin(
+        axis=1
+    )  # (limit + 1, 32) -> (limit + 1,)
 
 
 NEAREST_DURATION = _nearest_duration_table(DURATIONS[-1])

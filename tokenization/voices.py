@@ -1,10 +1,12 @@
 """Which part each note belongs to, where a score does not say: voice separation.
 
-The piece is cut into contigs in which the same notes sound, as in Chew and Wu, "Separating voices in polyphonic music: a contig
-mapping approach" (CMMR 2004); inside a contig the voices stand in the order of their pitches. Contigs are then connected by the
-costs that McLeod and Steedman, "HMM-based voice separation of MIDI performance" (JNMR 45, 2016) use: leaps and silences inside
-a voice are dear, a note that is held keeps its voice. Connections are found for the whole piece at once, by a Viterbi search over
-"which voices sound now" in place of the greedy growth from the fullest contigs. Two neighbouring voices may cross, at a price.
+The piece is cut into contigs in which the same notes sound, as in Chew and Wu, "Separating voices in
+polyphonic music: a contig mapping approach" (CMMR 2004); inside a contig the voices stand in the order of
+their pitches. Contigs are then connected by the costs that McLeod and Steedman, "HMM-based voice separation
+of MIDI performance" (JNMR 45, 2016) use: leaps and silences inside a voice are dear, a note that is held
+keeps its voice. Connections are found for the whole piece at once, by a Viterbi search over "which voices
+sound now" in place of the greedy growth from the fullest contigs. Two neighbouring voices may cross, at a
+price.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 ONSET, DURATION, PITCH, VOICE = range(4)
 
 # Prices, in semitones of leap; chosen on the fugues of the train split (docs/LOG.md).
-SILENCE_PRICE = 8.0  # of a silence inside a voice, by the square root of its quarters, up to MAX_SILENCE quarters
+SILENCE_PRICE = (
+    8.0  # of a silence inside a voice, by the square root of its quarters, up to MAX_SILENCE quarters
+)
 MAX_SILENCE = 6.2
 BREAK_PRICE = 30.0  # a held note changes its voice
 CROSSING_PRICE = 8.0  # two neighbouring voices are crossed in this contig
 REGISTER_PRICE = 0.1  # a semitone of distance from the voice's usual pitch
-# A number of voices counts when that many notes sound together for this share of the time, the end left out: final chords are full.
+# A number of voices counts when that many notes sound together for this share of the time, the end left out:
+# final chords are full.
 FULL_SHARE = 0.08
 _LARGEST_CHORD = 16
 _END = 8 * TICKS_PER_QUARTER
@@ -34,7 +39,9 @@ _END = 8 * TICKS_PER_QUARTER
 
 @lru_cache(maxsize=64)
 def _states(voices: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ways to give `cells` simultaneous notes (highest first) to `voices` voices: voices `(ways, cells)` and prices `(ways,)`."""
+    """The ways to give `cells` simultaneous notes (highest first) to `voices` voices: voices `(ways,
+    cells)` and prices `(ways,)`.
+    """
     ways, prices = [], []
     for chosen in combinations(range(voices), cells):
         ways.append(chosen)
@@ -65,7 +72,8 @@ def _slices(array: np.ndarray) -> list[tuple[int, list[int]]]:
 
 
 def _count_voices(array: np.ndarray, slices: list[tuple[int, list[int]]]) -> int:
-    """How many voices a piece has: the largest number of notes that sound together for at least `FULL_SHARE` of it, at most five.
+    """How many voices a piece has: the largest number of notes that sound together for at least `FULL_SHARE`
+    of it, at most five.
 
     The last two bars (eight quarters, at most a quarter of the piece) are not looked at.
     """
@@ -79,7 +87,9 @@ def _count_voices(array: np.ndarray, slices: list[tuple[int, list[int]]]) -> int
 
 
 def _cells(notes: list[int], voices: int, rows: list[list[int]]) -> list[list[int]]:
-    """The sounding notes as at most `voices` groups: chords are formed of the neighbours that fit best into one voice."""
+    """The sounding notes as at most `voices` groups: chords are formed of the neighbours that fit best
+    into one voice.
+    """
     if len(notes) > _LARGEST_CHORD:  # a cluster that no hand plays: shared out evenly
         return [notes[i * len(notes) // voices : (i + 1) * len(notes) // voices] for i in range(voices)]
     cells = [[j] for j in notes]
@@ -99,12 +109,12 @@ def infer_voices(array: np.ndarray, num_voices: int | None = None) -> np.ndarray
     """Give every note a voice, 0 the highest part.
 
     Args:
-        array (integer array of shape `(notes, 4)`): onset, duration, pitch, voice, in any order; the voice column is ignored.
-        num_voices (`int`, *optional*): how many parts, 1 to 5; counted when not given.
+        array (integer array of shape `(notes, 4)`): onset, duration, pitch, voice, in any order; the voice
+        column is ignored. num_voices (`int`, *optional*): how many parts, 1 to 5; counted when not given.
 
     Returns:
-        The voices, `int64` of shape `(notes,)`, in the order of `array`. Where more notes sound than there are voices, neighbouring
-        notes share one.
+        The voices, `int64` of shape `(notes,)`, in the order of `array`. Where more notes sound than there
+        are voices, neighbouring notes share one.
 
     Raises:
         ScoreError: if `num_voices` is not 1 to 5.
@@ -130,7 +140,9 @@ def _registers(slices: list[tuple[int, list[list[int]]]], pitches: list[int], vo
 
 
 def _search(array: np.ndarray, sounding: list[tuple[int, list[int]]], voices: int) -> np.ndarray:
-    """The cheapest path through the contigs; the voices of `array`, which is sorted by onset, with its `_slices`."""
+    """The cheapest path through the contigs; the voices of `array`, which is sorted by onset, with its
+    `_slices`.
+    """
     rows = array.tolist()
     note_ends = (array[:, ONSET] + array[:, DURATION]).tolist()
     slices = [(now, _cells(notes, voices, rows)) for now, notes in sounding]
@@ -155,7 +167,9 @@ def _search(array: np.ndarray, sounding: list[tuple[int, list[int]]], voices: in
             if keeps:
                 price[:, i, :] = BREAK_PRICE
                 price[np.arange(len(price)), i, keeps[0]] = 0
-        step = price[:, np.arange(len(cells))[None, :], ways].sum(axis=2)  # (states, cells, voices) -> (states, ways)
+        step = price[:, np.arange(len(cells))[None, :], ways].sum(
+            axis=2
+        )  # (states, cells, voices) -> (states, ways)
         sums = total[:, None] + step
         best = sums.argmin(axis=0)
         chosen.append(best)

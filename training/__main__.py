@@ -1,6 +1,7 @@
 """`accelerate launch -m training --config RECIPE [--key value ...]`.
 
-`--plot RUN` draws a run in place of training. Without a recipe `--init_from CHECKPOINT` takes `finetune.yaml`.
+`--plot RUN` draws a run in place of training. Without a recipe `--init_from CHECKPOINT` takes
+`finetune.yaml`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train; returns the exit code: 0, 2 with one clear line for bad input, or 130 or 143 after SIGINT or SIGTERM."""
+    """Train; returns the exit code: 0, 2 with one clear line for bad input, or 130 or 143 after SIGINT or
+    SIGTERM.
+    """
     from tokenization.interruption import interruptible
 
     words = list(sys.argv[1:] if argv is None else argv)
@@ -36,7 +39,9 @@ def _train(words: list[str]) -> int:
 
 
 def with_recipe(words: Sequence[str]) -> list[str]:
-    """Going on from a checkpoint without naming a recipe means fine-tuning: few pieces, gentle steps, early stopping."""
+    """Going on from a checkpoint without naming a recipe means fine-tuning: few pieces, gentle steps,
+    early stopping.
+    """
     names = {word.split("=")[0].replace("-", "_") for word in words if word.startswith("--")}
     if "__init_from" in names and "__config" not in names:
         return ["--config", "finetune", *words]

@@ -35,7 +35,9 @@ class RunArguments:
     allow_changed_data: bool = False
     """Go on although the pieces are not those that the run began with."""
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"
-    """Autocast; `auto` leaves it to accelerate's configuration (`accelerate config`, `accelerate launch --mixed_precision`)."""
+    """Autocast; `auto` leaves it to accelerate's configuration (`accelerate config`, `accelerate launch
+    --mixed_precision`).
+    """
     deterministic: bool = True
     """Ask torch for deterministic kernels, so that a resumed run equals an uninterrupted one bit for bit."""
     cpu: bool = False
@@ -61,16 +63,21 @@ class DataArguments:
     scores: str | None = None
     """Folder of scores, or `music21` for music21's own corpus, built on the fly into a cache."""
     builder_config: Literal["preludes", "fugues", "wtc", "wtc-plus"] | None = None
-    """Configuration of the data set builder for `scores`; when not given, `wtc` for the project's own data without `extra`, else `wtc-plus`."""
+    """Configuration of the data set builder for `scores`; when not given, `wtc` for the project's own
+    data without `extra`, else `wtc-plus`.
+    """
     form: Literal["all", "prelude", "fugue"] = "all"
     """Keep only pieces of this form; validation too."""
     extra: list[str] | None = None
-    """Of data that holds the WTC, the further pieces for train, such as `[core, organ]`: `core` = inventions, sinfonias and Art of Fugue,
-    `organ`, `chorales`, `keyboard` = what is none of these, any value of the column `work`, `all`, or `none`; when not given, `all` of a
-    folder named by `scores`, else none."""
+    """Of data that holds the WTC, the further pieces for train, such as `[core, organ]`: `core` = inventions,
+    sinfonias and Art of Fugue, `organ`, `chorales`, `keyboard` = what is none of these, any value of the
+    column `work`, `all`, or `none`; when not given, `all` of a folder named by `scores`, else none.
+    """
     times: dict[str, float] = field(default_factory=dict)
-    """How often an epoch takes the pieces of a work or group, such as `{WTC: 2, chorales: 0.5}`; once where nothing is said. With 0.5 each
-    piece comes in every second epoch; the work's own name goes before its group's, and that before `all`."""
+    """How often an epoch takes the pieces of a work or group, such as `{WTC: 2, chorales: 0.5}`; once where
+    nothing is said. With 0.5 each piece comes in every second epoch; the work's own name goes before its
+    group's, and that before `all`.
+    """
     validation_share: float = 0.1
     """Share of the pieces held out when the data has no validation split of its own (at least one piece)."""
     max_pieces: int | None = None
@@ -80,17 +87,23 @@ class DataArguments:
     packing: bool = False
     """Put several short pieces into one row; attention and bar positions never cross from one to the next."""
     condition_dropout: float = 0.15
-    """Probability with which each token of the conditioning prefix is left out (METER only where it says 4/4)."""
+    """Probability with which each token of the conditioning prefix is left out (METER only where it says
+    4/4).
+    """
     mode_of_transposed: Literal["kept", "left out"] = "left out"
-    """What the prefix of a piece says that augmentation has transposed: its MODE, as if it still stood in C major / A minor, or nothing, so
-    that MODE always means the normalised key."""
+    """What the prefix of a piece says that augmentation has transposed: its MODE, as if it still stood in C
+    major / A minor, or nothing, so that MODE always means the normalised key.
+    """
     context_notes: int = 24
-    """Notes at the beginning of a crop from the middle of a piece that are heard but not predicted, so that the model does not learn to
-    begin its own pieces in the middle."""
+    """Notes at the beginning of a crop from the middle of a piece that are heard but not predicted, so that
+    the model does not learn to begin its own pieces in the middle.
+    """
     begin_share: float = 0.0
     """Probability that the first crop of a piece is moved to the piece's beginning."""
     predict_prefix: bool = True
-    """Learn to predict the prefix and, at the beginning of a piece, the first TIME too; both stay outside the published loss."""
+    """Learn to predict the prefix and, at the beginning of a piece, the first TIME too; both stay outside
+    the published loss.
+    """
 
 
 @dataclass
@@ -102,9 +115,13 @@ class ModelArguments:
     config_overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of the model's config that differ from its default, such as `{hidden_size: 128}`."""
     init_from: str | None = None
-    """Begin with the weights of this checkpoint folder or Hub id; `shipped` is the one that comes with the project."""
+    """Begin with the weights of this checkpoint folder or Hub id; `shipped` is the one that comes with
+    the project.
+    """
     teachers: list[str] = field(default_factory=list)
-    """Checkpoints (folders, runs' folders, Hub ids) whose mean the model learns beside the data; see `teacher_share` and `training.ensemble`."""
+    """Checkpoints (folders, runs' folders, Hub ids) whose mean the model learns beside the data; see
+    `teacher_share` and `training.ensemble`.
+    """
     dropout: float | None = None
     """Dropout of the embeddings and of what each sub-layer adds; the config's own values when not given."""
     gradient_checkpointing: bool = False
@@ -122,13 +139,17 @@ class FitArguments:
     batch_size: int = 8
     """Rows a step over all processes."""
     micro_batch_size: int | None = None
-    """Rows a forward pass and process; fewer than the process's share means accumulation. The result does not change."""
+    """Rows a forward pass and process; fewer than the process's share means accumulation. The result does
+    not change.
+    """
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon (training/muon.py) for the matrices inside the blocks, AdamW for the rest."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
     matrix_learning_rate: float | None = None
-    """Peak learning rate of Muon (its updates are scaled to the size of AdamW's); `learning_rate` when not given."""
+    """Peak learning rate of Muon (its updates are scaled to the size of AdamW's); `learning_rate` when
+    not given.
+    """
     weight_decay: float = 0.1
     """Decoupled weight decay of matrices; vectors (biases, norms) have none."""
     embedding_weight_decay: float | None = None
@@ -150,7 +171,9 @@ class FitArguments:
     ema_decay: float | None = None
     """Keep an exponential average of the weights with this decay; it is what is validated and saved."""
     teacher_share: float | None = None
-    """With `teachers`: the share of each target that is their distribution; the rest is the token of the data."""
+    """With `teachers`: the share of each target that is their distribution; the rest is the token of the
+    data.
+    """
     label_smoothing: float = 0.0
     """Share of the target spread over the tokens of the target's own type."""
 
@@ -160,8 +183,9 @@ class AugmentationArguments:
     """What is done to the pieces of train, stage by stage."""
 
     stages: list[dict[str, float]] = field(default_factory=list)
-    """Stages in order, each `{until, transpose, transpose_share, octave, tempo, rescale, drop_voice}`; `until` is the share of the run at
-    which it ends. See docs/training.md and `training.augmentation.Stage`."""
+    """Stages in order, each `{until, transpose, transpose_share, octave, tempo, rescale, drop_voice}`;
+    `until` is the share of the run at which it ends. See docs/training.md and `training.augmentation.Stage`.
+    """
 
 
 @dataclass
@@ -224,7 +248,8 @@ class Arguments:
         """Nested plain values; `from_dict` reads it back."""
         return {
             group: {
-                k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(getattr(self, group)).items()
+                k: list(v) if isinstance(v, tuple) else v
+                for k, v in dataclasses.asdict(getattr(self, group)).items()
             }
             for group in GROUPS
         }
@@ -240,12 +265,15 @@ class Arguments:
         for group, fields in values.items():
             if group not in GROUPS:
                 raise ArgumentsError(
-                    f"Unknown section {group!r} in the recipe{_nearest(group, GROUPS)}; there are {', '.join(GROUPS)}."
+                    f"Unknown section {group!r} in the recipe{_nearest(group, GROUPS)}; there are"
+                    f" {', '.join(GROUPS)}."
                 )
             types_of = typing.get_type_hints(GROUPS[group])
             for name in fields or {}:
                 if name not in types_of:
-                    raise ArgumentsError(f"Unknown argument {name!r} in section {group!r}{_nearest(name, types_of)}.")
+                    raise ArgumentsError(
+                        f"Unknown argument {name!r} in section {group!r}{_nearest(name, types_of)}."
+                    )
             groups[group] = GROUPS[group](
                 **{name: convert(name, value, types_of[name]) for name, value in (fields or {}).items()}
             )
@@ -275,7 +303,9 @@ def convert(name: str, value: Any, hint: Any) -> Any:
         # YAML reads a bare `no` as False.
         value = "no" if value is False and "no" in options else value
         if value not in options:
-            raise ArgumentsError(f"--{name} cannot be {value!r}: it must be one of {', '.join(map(str, options))}.")
+            raise ArgumentsError(
+                f"--{name} cannot be {value!r}: it must be one of {', '.join(map(str, options))}."
+            )
         return value
     if origin is tuple:
         if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != len(options):
@@ -288,7 +318,9 @@ def convert(name: str, value: Any, hint: Any) -> Any:
         return [convert(name, item, options[0]) for item in items]
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise ArgumentsError(f"--{name} needs a mapping in braces, such as {{hidden_size: 128}}, not {value!r}.")
+            raise ArgumentsError(
+                f"--{name} needs a mapping in braces, such as {{hidden_size: 128}}, not {value!r}."
+            )
         return {
             str(key): item if options[1] is Any else convert(f"{name}.{key}", item, options[1])
             for key, item in value.items()
@@ -317,7 +349,11 @@ def field_help(group: type) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(group))).body[0].body  # type: ignore[attr-defined]
     texts = {}
     for before, after in zip(body, body[1:], strict=False):
-        if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+        if (
+            isinstance(before, ast.AnnAssign)
+            and isinstance(after, ast.Expr)
+            and isinstance(after.value, ast.Constant)
+        ):
             texts[before.target.id] = " ".join(str(after.value.value).split())  # type: ignore[union-attr]
     return texts
 
@@ -326,8 +362,12 @@ def build_parser(prog: str = "python -m training"):
     """The `argparse` parser of all fields; `-` and `_` in names are equal."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog=prog, description="Train a model from a recipe.", allow_abbrev=False)
-    parser.add_argument("--config", metavar="RECIPE", help="YAML recipe, or the name of one of training/configs")
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Train a model from a recipe.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--config", metavar="RECIPE", help="YAML recipe, or the name of one of training/configs"
+    )
     for group, kind in GROUPS.items():
         section = parser.add_argument_group(group, (kind.__doc__ or "").strip())
         texts = field_help(kind)
@@ -349,7 +389,8 @@ def build_parser(prog: str = "python -m training"):
 
 
 def read_recipe(name: str) -> dict[str, dict[str, Any]]:
-    """The nested values of a recipe: a path, or the name of one that comes with the project (`wtc`, `quick.yaml`).
+    """The nested values of a recipe: a path, or the name of one that comes with the project (`wtc`,
+    `quick.yaml`).
 
     Raises:
         ArgumentsError: if it is missing or no YAML mapping.

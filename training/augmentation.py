@@ -1,7 +1,7 @@
 """Staged augmentation of `Score`s: what may be changed about a piece so that it is still a piece.
 
-Everything acts on quantised scores in C major / A minor and gives one back. A draw depends on the seed, the epoch and the piece
-alone, so a run that was interrupted draws the same again.
+Everything acts on quantised scores in C major / A minor and gives one back. A draw depends on the seed, the
+epoch and the piece alone, so a run that was interrupted draws the same again.
 """
 
 from __future__ import annotations
@@ -29,16 +29,22 @@ class Stage:
     share: float = 1.0
     """Probability that a piece is changed at all; the other fields say what may then happen to it."""
     transpose: int = 0
-    """Largest transposition in semitones, up or down. It breaks the normalised key; see `mode_of_transposed` for what the prefix then says."""
+    """Largest transposition in semitones, up or down. It breaks the normalised key; see
+    `mode_of_transposed` for what the prefix then says.
+    """
     transpose_share: float = 0.5
     """Probability that a piece is transposed at all."""
     octave: float = 0.0
     """Probability that a piece moves by an octave, if it stays within the NOTE range."""
     tempo: float = 0.0
-    """Largest change of tempo, as a share: the piece is played up to so much faster or slower. The tokens know tempo as the
-    class slow, moderate or fast alone, so a piece near a limit of `PACE_LIMITS` changes its TEMPO token, and no other token moves."""
+    """Largest change of tempo, as a share: the piece is played up to so much faster or slower. The tokens
+    know tempo as the class slow, moderate or fast alone, so a piece near a limit of `PACE_LIMITS` changes its
+    TEMPO token, and no other token moves.
+    """
     rescale: float = 0.0
-    """Probability that all note values are doubled or halved, where the tokens have a meter for it and nearly every value."""
+    """Probability that all note values are doubled or halved, where the tokens have a meter for it and
+    nearly every value.
+    """
     drop_voice: float = 0.0
     """Probability that one voice of at least three is left out; VOICES then says so."""
 
@@ -50,7 +56,8 @@ def read_stages(values: Sequence[Mapping[str, float]]) -> tuple[Stage, ...]:
     """Stages from a recipe.
 
     Raises:
-        ArgumentsError: naming the stage and the field that is unknown or out of range; `until` must rise, the last one to 1.
+        ArgumentsError: naming the stage and the field that is unknown or out of range; `until` must rise, the
+            last one to 1.
     """
     names = [item.name for item in dataclasses.fields(Stage)]
     stages = []
@@ -69,7 +76,9 @@ def read_stages(values: Sequence[Mapping[str, float]]) -> tuple[Stage, ...]:
         stages.append(Stage(**{name: kinds[name](value) for name, value in fields.items()}))
     ends = [stage.until for stage in stages]
     if stages and (ends[-1] != 1 or any(a >= b for a, b in zip(ends, ends[1:], strict=False))):
-        raise ArgumentsError(f"The stages of --stages end at {ends}: `until` must rise and the last must be 1.")
+        raise ArgumentsError(
+            f"The stages of --stages end at {ends}: `until` must rise and the last must be 1."
+        )
     return tuple(stages)
 
 
@@ -79,7 +88,8 @@ def stage_at(stages: Sequence[Stage], progress: float) -> Stage:
 
 
 def augment(piece: Piece, stage: Stage, rng: np.random.Generator) -> tuple[Score, int]:
-    """The piece as this epoch sees it, and by how many semitones it was transposed out of C major / A minor (octaves do not count).
+    """The piece as this epoch sees it, and by how many semitones it was transposed out of C major / A minor
+    (octaves do not count).
 
     The same number of draws is made whatever the stage allows.
     """
@@ -119,7 +129,9 @@ def with_octave(score: Score, up: bool) -> Score:
 
 
 def without_voice(score: Score, place: int) -> Score:
-    """Without the voice at this place from the top, the others numbered through; as it is with fewer than three voices."""
+    """Without the voice at this place from the top, the others numbered through; as it is with fewer than
+    three voices.
+    """
     voices = np.unique(score.array[:, VOICE])
     if len(voices) < 3:
         return score
@@ -130,11 +142,28 @@ def without_voice(score: Score, place: int) -> Score:
     return score.replace(notes=array).quantised()
 
 
-# The meter of a piece whose note values are doubled, and whether a bar of it holds half of an old bar. What has no line has no such meter.
+# The meter of a piece whose note values are doubled, and whether a bar of it holds half of an old bar. What
+# has no line has no such meter.
 _DOUBLED = {
-    "2/4": "2/2", "3/4": "3/2", "4/4": "4/4", "2/2": "2/2", "3/8": "3/4", "6/8": "6/4", "12/8": "6/4", "6/16": "6/8", "12/16": "12/8",
-}  # fmt: skip
-_HALVED = {"3/4": "3/8", "4/4": "2/4", "2/2": "2/4", "3/2": "3/4", "6/4": "6/8", "6/8": "6/16", "12/8": "12/16"}
+    "2/4": "2/2",
+    "3/4": "3/2",
+    "4/4": "4/4",
+    "2/2": "2/2",
+    "3/8": "3/4",
+    "6/8": "6/4",
+    "12/8": "6/4",
+    "6/16": "6/8",
+    "12/16": "12/8",
+}
+_HALVED = {
+    "3/4": "3/8",
+    "4/4": "2/4",
+    "2/2": "2/4",
+    "3/2": "3/4",
+    "6/4": "6/8",
+    "6/8": "6/16",
+    "12/8": "12/16",
+}
 # Share of the durations that may have no token after the change; they are rounded.
 _MOST_ROUNDED = 0.005
 
@@ -142,9 +171,10 @@ _MOST_ROUNDED = 0.005
 def rescaled(score: Score, double: bool) -> Score:
     """All note values doubled or halved, in the meter that then fits.
 
-    3/4 becomes 3/2 or 3/8, 6/8 becomes 6/4 or 6/16; where there is no meter of twice the length, a bar becomes two of the old
-    one (4/4, 2/2) or of its half (12/8: two bars of 6/4). As it is where no meter fits (9/8), where a time is not a whole number of ticks,
-    or where more than one duration in 200 would have no token.
+    3/4 becomes 3/2 or 3/8, 6/8 becomes 6/4 or 6/16; where there is no meter of twice the length, a bar
+    becomes two of the old one (4/4, 2/2) or of its half (12/8: two bars of 6/4). As it is where no meter fits
+    (9/8), where a time is not a whole number of ticks, or where more than one duration in 200 would have no
+    token.
     """
     table = _DOUBLED if double else _HALVED
     array = score.array.copy()

@@ -29,8 +29,9 @@ def unigram_nats(train: Sequence[Piece], held_out: Sequence[Piece]) -> float:
 
 
 def unigram_report(train: Sequence[Piece], held_out: Sequence[Piece]) -> Report:
-    """Each token from how often it occurs among the tokens of its type, one count added to each. Knowing the type beforehand is what the grammar
-    gives, so the masked and the unmasked figure are the same."""
+    """Each token from how often it occurs among the tokens of its type, one count added to each. Knowing the
+    type beforehand is what the grammar gives, so the masked and the unmasked figure are the same.
+    """
     counts = np.ones(VOCAB_SIZE)
     for piece in train:
         ids = encode(piece.score)
@@ -46,7 +47,9 @@ def unigram_report(train: Sequence[Piece], held_out: Sequence[Piece]) -> Report:
 
 def _piece_loss(piece: Piece, ids: np.ndarray, nats: np.ndarray, masked: np.ndarray) -> PieceLoss:
     _, term = type_of_positions(ids)
-    sums = [np.array([values[term == place].sum() for place in range(len(TERMS))]) for values in (nats, masked)]
+    sums = [
+        np.array([values[term == place].sum() for place in range(len(TERMS))]) for values in (nats, masked)
+    ]
     return PieceLoss(piece.name, piece.unit, piece.num_notes, int((term >= 0).sum()), _quarters(piece), *sums)
 
 
@@ -60,11 +63,14 @@ def ngram_reports(
         ids = encode(piece.score)
         own, allowed = model.probabilities(ids)
         for place in range(order):
-            by_order[place].append(_piece_loss(piece, ids, -np.log(own[place]), -np.log(own[place] / allowed[place])))
+            by_order[place].append(
+                _piece_loss(piece, ids, -np.log(own[place]), -np.log(own[place] / allowed[place]))
+            )
     name = f"{len(transpositions)} transpositions" if len(transpositions) > 1 else "no transposition"
-    return [report(losses, {"model": f"n-gram of order {place + 1}, {name}"}) for place, losses in enumerate(by_order)][
-        1:
-    ]
+    return [
+        report(losses, {"model": f"n-gram of order {place + 1}, {name}"})
+        for place, losses in enumerate(by_order)
+    ][1:]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--extra",
         nargs="*",
         default=[],
-        help="further Bach pieces counted too, as in a recipe: core, organ, chorales, keyboard, all, or a work (default: none)",
+        help=(
+            "further Bach pieces counted too, as in a recipe: core, organ, chorales, keyboard, all, or a work"
+            " (default: none)"
+        ),
     )
     parser.add_argument("--json", help="also write all figures to this file")
     given = parser.parse_args(argv)

@@ -1,7 +1,8 @@
-"""One epoch as a list of batches: which stretch of which piece in which row, decided by the seed and the epoch alone.
+"""One epoch as a list of batches: which stretch of which piece in which row, decided by the seed and the
+epoch alone.
 
-Every process of a distributed run computes the same plan and takes its own rows, so no process has to tell another how many
-tokens a step holds, and the gradient is the same for any number of processes.
+Every process of a distributed run computes the same plan and takes its own rows, so no process has to tell
+another how many tokens a step holds, and the gradient is the same for any number of processes.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class Batch:
 
     Attributes:
         input_ids (`int64`): padded at the right.
-        position_ids (`int64`): position within the segment; begins again at 0 with every segment of a packed row.
-        attention_mask (`int64`): 1 where there is a token.
-        targets (`int64`): the token itself where it is to be predicted, else -100. Not shifted.
-        terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens of the published loss, else -1.
+        position_ids (`int64`): position within the segment; begins again at 0 with every segment of a packed
+        row. attention_mask (`int64`): 1 where there is a token. targets (`int64`): the token itself where it
+        is to be predicted, else -100. Not shifted. terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens
+        of the published loss, else -1.
     """
 
     input_ids: np.ndarray
@@ -73,8 +74,9 @@ def plan_epoch(
 ) -> list[list[Row]]:
     """The rows of an epoch, step by step.
 
-    Each piece gives as many crops as it needs to be covered once, at random places spread over its length, or itself as a whole where
-    it fits, and that `Piece.times` times, augmented anew each time. All steps have `batch_size` rows or one more or less.
+    Each piece gives as many crops as it needs to be covered once, at random places spread over its length, or
+    itself as a whole where it fits, and that `Piece.times` times, augmented anew each time. All steps have
+    `batch_size` rows or one more or less.
 
     Raises:
         TrainingError: if the epoch takes no piece at all.
@@ -86,7 +88,9 @@ def plan_epoch(
             score, semitones = augment(piece, stage, rng)
             segments += crops(score, data, rng, has_mode=not semitones or data.mode_of_transposed == "kept")
     if not segments:
-        raise TrainingError(f"Epoch {epoch} takes none of the {len(pieces)} pieces: raise the numbers of --times.")
+        raise TrainingError(
+            f"Epoch {epoch} takes none of the {len(pieces)} pieces: raise the numbers of --times."
+        )
     mixed = np.random.default_rng([seed, epoch, _SHUFFLE])
     segments = [segments[i] for i in mixed.permutation(len(segments))]
     rows = pack(segments, data.length) if data.packing else [[segment] for segment in segments]
@@ -95,18 +99,24 @@ def plan_epoch(
 
 
 def _times(piece: Piece, seed: int, epoch: int, number: int) -> int:
-    """How often this epoch takes a piece, so that over the epochs it comes to `Piece.times` each; where they begin to count is drawn."""
+    """How often this epoch takes a piece, so that over the epochs it comes to `Piece.times` each; where
+    they begin to count is drawn.
+    """
     begin = np.random.default_rng([seed, number, _SHUFFLE]).random()
     return int(begin + (epoch + 1) * piece.times) - int(begin + epoch * piece.times)
 
 
-def crops(score: Score, data: DataArguments, rng: np.random.Generator, has_mode: bool = True) -> list[Segment]:
+def crops(
+    score: Score, data: DataArguments, rng: np.random.Generator, has_mode: bool = True
+) -> list[Segment]:
     """The crops of one (augmented) piece in one epoch: itself where it fits, else as many as cover it once.
 
     `has_mode=False` leaves the MODE token out of their prefixes.
     """
     tokens = tokens_by_note(score)
-    room = data.length - PREFIX_ROOM - MAX_TIME_TOKENS - 1  # beside the longest prefix and first step, and `<eos>`
+    room = (
+        data.length - PREFIX_ROOM - MAX_TIME_TOKENS - 1
+    )  # beside the longest prefix and first step, and `<eos>`
     whole = len(cut_prefix(score, 0)) + len(cut_body(score, 0, len(score))) <= data.length
     if whole:
         starts = np.zeros(1, dtype=int)
@@ -114,8 +124,9 @@ def crops(score: Score, data: DataArguments, rng: np.random.Generator, has_mode:
         count = -(-int(tokens.sum()) // room)
         # The first place from which all that is left fits.
         last = int((np.cumsum(tokens[::-1])[::-1] > room).sum())
-        # One crop from each of `count` equal parts of the places where a crop may begin; a quarter of a crop is added at both ends, so that the
-        # beginning and the end of a piece are seen more often than chance would have it.
+        # One crop from each of `count` equal parts of the places where a crop may begin; a quarter of a crop
+        # is added at both ends, so that the beginning and the end of a piece are seen more often than chance
+        # would have it.
         margin = notes_in(data.length) / 4
         edges = np.linspace(-margin, last + margin, count + 1)
         starts = np.clip(np.floor(rng.uniform(edges[:-1], edges[1:])), 0, last).astype(int)
@@ -140,7 +151,9 @@ def prefix_of(score: Score, start: int, has_mode: bool) -> list[int]:
 
 
 def pack(segments: Sequence[Segment], length: int) -> list[Row]:
-    """Segments put together into rows of at most `length` tokens: each goes into the first of the 32 newest rows that has room."""
+    """Segments put together into rows of at most `length` tokens: each goes into the first of the 32
+    newest rows that has room.
+    """
     rows: list[Row] = []
     room: list[int] = []
     for segment in segments:

@@ -25,11 +25,25 @@ from .units import BITS
 _TOLD = {
     "data": ("form", "extra", "times", "length", "packing", "condition_dropout"),
     "model": ("model", "init_from", "teachers", "dropout"),
-    "fit": ("epochs", "max_steps", "batch_size", "optimizer", "learning_rate", "matrix_learning_rate", "weight_decay", "embedding_weight_decay",
-            "schedule", "warmup_ratio", "grad_clip", "ema_decay", "label_smoothing", "teacher_share"),
+    "fit": (
+        "epochs",
+        "max_steps",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "matrix_learning_rate",
+        "weight_decay",
+        "embedding_weight_decay",
+        "schedule",
+        "warmup_ratio",
+        "grad_clip",
+        "ema_decay",
+        "label_smoothing",
+        "teacher_share",
+    ),
     "augmentation": ("stages",),
     "run": ("seed", "mixed_precision"),
-}  # fmt: skip
+}
 
 
 def describe_data(data: DataArguments) -> dict[str, Any]:
@@ -57,7 +71,8 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
                 (row.get("source") or "", row.get("encoder") or "", row.get("licence") or "") for row in kept
             )
     listed = [
-        {"source": s, "encoder": e, "licence": licence, "pieces": n} for (s, e, licence), n in sorted(credits.items())
+        {"source": s, "encoder": e, "licence": licence, "pieces": n}
+        for (s, e, licence), n in sorted(credits.items())
     ]
     report = folder / "report.json"
     reports = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
@@ -68,7 +83,10 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
         "config": config,
         "splits": splits,
         "credits": listed,
-        "by_key_number": bool(held_out) and all(row.get("work") == "WTC" and row.get("source") != "music21" for row in held_out),
+        "by_key_number": (
+            bool(held_out)
+            and all(row.get("work") == "WTC" and row.get("source") != "music21" for row in held_out)
+        ),
     }
 
 
@@ -94,11 +112,16 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
     arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
     data = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).is_file() else None
     if data is not None and "title" not in data:
-        raise TrainingError(f"{run / DATA} is of an earlier version: delete it, and it is written anew from the data set that the run names.")
+        raise TrainingError(
+            f"{run / DATA} is of an earlier version: delete it, and it is written anew from the data set that"
+            " the run names."
+        )
     figures_file = run / f"best-{best}" / "figures.json"
     figures = json.loads(figures_file.read_text(encoding="utf-8")) if figures_file.is_file() else {}
     name = name or run.resolve().name
-    lineage = Lineage(data["base"], data["base_licence"]) if data else lineage_of(arguments["model"]["init_from"])
+    lineage = (
+        Lineage(data["base"], data["base_licence"]) if data else lineage_of(arguments["model"]["init_from"])
+    )
     of_bach = bool(data and data["of_bach"])
     parts = [
         header(name, data, figures, lineage),
@@ -116,26 +139,38 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
 
 def introduction(model: str, data: dict[str, Any] | None, lineage: Lineage) -> str:
     """What the model is, what it was made from, and on what terms."""
-    what = "A GPT-2 over the 150 tokens of MusicGPT, trained as a baseline" if model == "gpt2" else "A MusicGPT model: composes keyboard music"
+    what = (
+        "A GPT-2 over the 150 tokens of MusicGPT, trained as a baseline"
+        if model == "gpt2"
+        else "A MusicGPT model: composes keyboard music"
+    )
     of_wtc = data is not None and data["of_wtc"]
     manner = " in the manner of the Well-Tempered Clavier" if of_wtc and model == "musicgpt" else ""
     made = f", trained on {data['title']}" if data and not of_wtc else ""
     text = (
-        f"{what}{manner}{made}, as structured tokens (four a note: NOTE, VOICE, DUR, TIME). This card was written by the training run; every figure "
-        "in it comes from the run's own log."
+        f"{what}{manner}{made}, as structured tokens (four a note: NOTE, VOICE, DUR, TIME). This card was"
+        " written by the training run; every figure in it comes from the run's own log."
     )
     if lineage.base:
         text += f"\n\nIt began with the weights of `{lineage.base}`"
         licence = {"cc-by-sa-4.0": "CC BY-SA 4.0"}.get(lineage.licence or "", lineage.licence)
         terms = f", which are under {licence}: so is this model" if licence else ""
-        text += f"{terms}, with thanks to those who encoded its scores: {_encoders()}." if lineage.base == SHIPPED_NAME else f"{terms}."
+        text += (
+            f"{terms}, with thanks to those who encoded its scores: {_encoders()}."
+            if lineage.base == SHIPPED_NAME
+            else f"{terms}."
+        )
     return text
 
 
 def _encoders() -> str:
     from dataset_builder.credits import CREDITS
 
-    return ", ".join(dict.fromkeys(credit.encoder for name, credit in CREDITS.items() if name not in ("music21", "open_music_score")))
+    return ", ".join(
+        dict.fromkeys(
+            credit.encoder for name, credit in CREDITS.items() if name not in ("music21", "open_music_score")
+        )
+    )
 
 
 USE = """## How to use
@@ -187,17 +222,30 @@ def _data_section(data: dict[str, Any] | None) -> str:
 
     if data is None:
         return ""
-    rows = [(name, f"{n['pieces']:,}", f"{n['notes']:,}", f"{n['tokens']:,}") for name, n in data["splits"].items()]
+    rows = [
+        (name, f"{n['pieces']:,}", f"{n['notes']:,}", f"{n['tokens']:,}")
+        for name, n in data["splits"].items()
+    ]
     text = "## Data\n\n" + _table(("split", "pieces", "notes", "tokens"), rows)
     if data["by_key_number"]:
         text += "\n\nSplits are made of whole key numbers (both books of the Well-Tempered Clavier). The"
     else:
         text += "\n\nThe"
-    text += " validation split only chose among recipes and epochs" + (", the test split was not seen." if data["by_key_number"] else ".")
-    credits = [(c["source"] or "given by the user", c["encoder"], c["licence"], c["pieces"]) for c in data["credits"]]
-    text += "\n\nWhere the notes of the train split come from:\n\n" + _table(("source", "encoder", "licence", "pieces"), credits)
+    text += " validation split only chose among recipes and epochs" + (
+        ", the test split was not seen." if data["by_key_number"] else "."
+    )
+    credits = [
+        (c["source"] or "given by the user", c["encoder"], c["licence"], c["pieces"]) for c in data["credits"]
+    ]
+    text += "\n\nWhere the notes of the train split come from:\n\n" + _table(
+        ("source", "encoder", "licence", "pieces"), credits
+    )
     known = [name for name in dict.fromkeys(c["source"] for c in data["credits"]) if name in CREDITS]
-    lines = [f"* `{name}`: {CREDITS[name].repository} at {CREDITS[name].commit[:12]}. {CREDITS[name].licence}. {CREDITS[name].remark}." for name in known]
+    lines = [
+        f"* `{name}`: {CREDITS[name].repository} at {CREDITS[name].commit[:12]}. {CREDITS[name].licence}."
+        f" {CREDITS[name].remark}."
+        for name in known
+    ]
     return text + ("\n\n" + "\n".join(lines) if lines else "")
 
 
@@ -209,7 +257,10 @@ def _recipe_section(arguments: dict[str, Any], entries: list[dict[str, Any]], fi
         if arguments[group].get(name) not in (None, [], {})
     ]
     steps = max((entry["step"] for entry in entries), default=0)
-    saved = f"The run took {steps:,} steps; this model is that of step {figures.get('step', steps):,} (epoch {figures.get('epoch', '?')})."
+    saved = (
+        f"The run took {steps:,} steps; this model is that of step {figures.get('step', steps):,} (epoch"
+        f" {figures.get('epoch', '?')})."
+    )
     return "## Recipe\n\n" + saved + "\n\n" + _table(("argument", "value"), rows)
 
 
@@ -227,7 +278,11 @@ def _results_section(figures: dict[str, Any], entries: list[dict[str, Any]], bes
         ),
     ]
     unigram = figures.get("unigram_nats_per_note")
-    text = f"## Validation loss\n\nBest epoch by {'validation loss' if best == 'loss' else 'the combined score'}. Nats a note: the sum over a note's four tokens; prefix, "
+    text = (
+        "## Validation loss\n\nBest epoch by"
+        f" {'validation loss' if best == 'loss' else 'the combined score'}. Nats a note: the sum over a"
+        " note's four tokens; prefix, "
+    )
     text += "first TIME, METER and special tokens count in neither sum nor count.\n\n" + _table(
         ("", "nats a note", "bits a note", *TERMS), rows
     )
@@ -246,8 +301,13 @@ def _musical_section(figures: dict[str, Any]) -> str:
     for name, value in figures["metrics"].items():
         if name in reference:
             band = reference[name]
-            rows.append((name, f"{value:.3f}", f"{band.median:.3f}", f"{band.low:.3f} to {band.high:.3f}", band.n))
-    text = f"## Music\n\nMusical score {figures['musical_score']:.1f} of 100 (mean of the pieces that the run composed with fixed seeds at this epoch; see `musical_metrics`). "
+            rows.append(
+                (name, f"{value:.3f}", f"{band.median:.3f}", f"{band.low:.3f} to {band.high:.3f}", band.n)
+            )
+    text = (
+        f"## Music\n\nMusical score {figures['musical_score']:.1f} of 100 (mean of the pieces that the run"
+        " composed with fixed seeds at this epoch; see `musical_metrics`). "
+    )
     text += "Medians of the single metrics beside held-out Bach:\n\n"
     return text + _table(("metric", "this model", "Bach, median", "Bach, 5 % to 95 %", "movements"), rows)
 
@@ -261,7 +321,10 @@ def _memory_section(run: Path, figures: dict[str, Any]) -> str:
     from tokenization import read_score
 
     rows = [(path.stem, str(nearest_passage(read_score(path)))) for path in sorted(folder.glob("*.mid"))]
-    head = "## Memory\n\nThe longest run of one voice that each sample shares with the train split of the WTC, at any pitch and speed:\n\n"
+    head = (
+        "## Memory\n\nThe longest run of one voice that each sample shares with the train split of the WTC,"
+        " at any pitch and speed:\n\n"
+    )
     return head + _table(("sample", "longest shared run"), rows)
 
 
@@ -284,12 +347,15 @@ def _complete_data(run: Path) -> None:
     """Write the description of the data where a run has none but names its built data set."""
     arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
     if not (run / DATA).is_file() and arguments["data"]["data"] and Path(arguments["data"]["data"]).is_dir():
-        described = describe_run(Arguments.from_dict({"data": arguments["data"], "model": arguments["model"]}))
+        described = describe_run(
+            Arguments.from_dict({"data": arguments["data"], "model": arguments["model"]})
+        )
         (run / DATA).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
 def push(run: Path, repo: str, private: bool) -> str:
-    """Upload the best model (by combined score where there is one, else by loss) as a folder that stands alone; returns its address.
+    """Upload the best model (by combined score where there is one, else by loss) as a folder that stands
+    alone; returns its address.
 
     Raises:
         TrainingError: if there is no best model, or the Hub refuses.
@@ -299,7 +365,9 @@ def push(run: Path, repo: str, private: bool) -> str:
     from musicgpt.hub import upload_folder
     from tokenization.errors import MusicGPTError
 
-    source = next((run / f"best-{name}" for name in ("combined", "loss") if (run / f"best-{name}").is_dir()), None)
+    source = next(
+        (run / f"best-{name}" for name in ("combined", "loss") if (run / f"best-{name}").is_dir()), None
+    )
     if source is None:
         raise TrainingError(f"--push: {run} has no best model yet, because nothing was validated.")
     with tempfile.TemporaryDirectory() as temporary:
@@ -322,7 +390,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m training.card", description="Print the model card of a run, or write it."
     )
     parser.add_argument("run", help="folder of the run")
-    parser.add_argument("--best", default="loss", choices=("loss", "combined"), help="which best model (default: loss)")
+    parser.add_argument(
+        "--best", default="loss", choices=("loss", "combined"), help="which best model (default: loss)"
+    )
     parser.add_argument("--out", help="file to write")
     given = parser.parse_args(argv)
     try:

@@ -1,4 +1,6 @@
-"""The head of a model card: what the Hub reads (licence, base model, data set, figures), made with its own library and read back by it."""
+"""The head of a model card: what the Hub reads (licence, base model, data set, figures), made with its
+own library and read back by it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _METRICS = {
 
 
 class Lineage(NamedTuple):
-    """Where a model's weights began: the base model's name on the Hub and its licence, as far as they are known."""
+    """Where a model's weights began: the base model's name on the Hub and its licence, as far as they are
+    known.
+    """
 
     base: str | None = None
     licence: str | None = None
@@ -28,7 +32,8 @@ def lineage_of(init_from: str | None) -> Lineage:
     """What a model that begins with these weights inherits.
 
     Args:
-        init_from (`str`, *optional*): as in a recipe: `shipped`, a folder, a run's folder, or a name on the Hub.
+        init_from (`str`, *optional*): as in a recipe: `shipped`, a folder, a run's folder, or a name on the
+        Hub.
     """
     from dataset_builder.identity import OPEN_LICENCE
     from modeling_musicgpt import shipped_checkpoint
@@ -43,11 +48,15 @@ def lineage_of(init_from: str | None) -> Lineage:
     if place.exists():
         return _lineage_of_card(place / "README.md")
     # A name on the Hub; a folder of the machine that trained says nothing to others.
-    return Lineage(init_from if init_from.count("/") <= 1 and not init_from.startswith((".", "/", "~")) else None)
+    return Lineage(
+        init_from if init_from.count("/") <= 1 and not init_from.startswith((".", "/", "~")) else None
+    )
 
 
 def _lineage_of_card(card: Path) -> Lineage:
-    """What the card of a model on this machine says of its own base; the model itself where it is an export of the shipped one."""
+    """What the card of a model on this machine says of its own base; the model itself where it is an
+    export of the shipped one.
+    """
     from huggingface_hub import metadata_load
 
     data = (metadata_load(card) if card.is_file() else None) or {}
@@ -56,7 +65,9 @@ def _lineage_of_card(card: Path) -> Lineage:
 
 
 def licence_of(data: dict[str, Any] | None, lineage: Lineage) -> str | None:
-    """The licence of a model: its base model's where that asks for the same (share alike), else that of open sources, else nothing is said."""
+    """The licence of a model: its base model's where that asks for the same (share alike), else that of
+    open sources, else nothing is said.
+    """
     from dataset_builder.identity import OPEN_LICENCE
 
     if lineage.licence == OPEN_LICENCE or (not lineage.base and data and data["licence"] == OPEN_LICENCE):

@@ -1,8 +1,9 @@
 """Checkpoints: folders of safetensors and JSON, written whole or not at all, verified when read.
 
-A run's folder holds `checkpoints/step-00001200/` with `model.safetensors` and the config as `from_pretrained` wants them,
-`training.safetensors` (weights, optimizer and average as training left them), `training.json` (step, epoch, scalars, arguments, and
-what each piece was) and `SHA256SUMS` of all these files, which `sha256sum -c` reads. Nothing is pickled.
+A run's folder holds `checkpoints/step-00001200/` with `model.safetensors` and the config as `from_pretrained`
+wants them, `training.safetensors` (weights, optimizer and average as training left them), `training.json`
+(step, epoch, scalars, arguments, and what each piece was) and `SHA256SUMS` of all these files, which
+`sha256sum -c` reads. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def _not_written(target: Path, error: Exception) -> CheckpointError:
     cause = "the disk is full" if full else (getattr(error, "strerror", None) or str(error))
     advice = "free some space and start again" if full else "see to it and start again"
     return CheckpointError(
-        f"The checkpoint {target.name} could not be written: {cause}; {advice}, the run goes on from the one before."
+        f"The checkpoint {target.name} could not be written: {cause}; {advice}, the run goes on from the one"
+        " before."
     )
 
 
@@ -78,7 +80,9 @@ def _flush(path: Path) -> None:
 
 
 def _replace_folder(new: Path, target: Path) -> None:
-    """Rename `new` to `target`; a folder in the way is renamed first, so that a whole one exists at every moment."""
+    """Rename `new` to `target`; a folder in the way is renamed first, so that a whole one exists at every
+    moment.
+    """
     old = target.parent / f".{target.name}.old-{os.getpid()}"
     if target.exists():
         os.replace(target, old)
@@ -119,14 +123,19 @@ def write_state(folder: Path, tensors: dict[str, torch.Tensor], state: dict[str,
     from safetensors.torch import save_file
 
     # Tied weights share memory, which safetensors refuses: each name gets its own copy.
-    save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}, folder / TENSORS)
+    save_file(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()},
+        folder / TENSORS,
+    )
     (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
     lines = [f"{file_sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.is_file()]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file as it was written; a checkpoint of version 0.1.0 has them in `training.json`, without its own."""
+    """SHA-256 of each file as it was written; a checkpoint of version 0.1.0 has them in `training.json`,
+    without its own.
+    """
     if not (folder / SUMS).is_file():
         return json.loads((folder / STATE).read_text(encoding="utf-8"))["sha256"]
     pairs = [line.split("  ", 1) for line in (folder / SUMS).read_text(encoding="utf-8").splitlines()]
@@ -148,7 +157,9 @@ def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         for name, digest in _sums(folder).items():
             if file_sha256(folder / name) != digest:
-                raise CheckpointError(f"The checkpoint {folder.name} is damaged: {name} is not what was written.")
+                raise CheckpointError(
+                    f"The checkpoint {folder.name} is damaged: {name} is not what was written."
+                )
         return load_file(folder / TENSORS), json.loads((folder / STATE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(
@@ -157,7 +168,9 @@ def read_state(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except (OSError, KeyError, AttributeError, ValueError, SafetensorError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"The checkpoint {folder.name} is damaged: {' '.join(str(error).split())}.") from error
+        raise CheckpointError(
+            f"The checkpoint {folder.name} is damaged: {' '.join(str(error).split())}."
+        ) from error
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -165,7 +178,9 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-[0-9]*"), reverse=True) if folder.is_dir() else []
 
 
-def newest(folder: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, torch.Tensor], dict[str, Any]] | None:
+def newest(
+    folder: Path, warn: Callable[[str], None]
+) -> tuple[Path, dict[str, torch.Tensor], dict[str, Any]] | None:
     """The newest checkpoint that is whole; each damaged one is reported and passed over.
 
     Raises:
@@ -179,7 +194,8 @@ def newest(folder: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, t
             warn(f"{error} Going back to the one before.")
     if found:
         raise CheckpointError(
-            f"None of the {len(found)} checkpoints in {folder} is whole: train anew with --overwrite, or with --resume false elsewhere."
+            f"None of the {len(found)} checkpoints in {folder} is whole: train anew with --overwrite, or with"
+            " --resume false elsewhere."
         )
     return None
 

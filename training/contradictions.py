@@ -1,4 +1,6 @@
-"""Values that are out of range and arguments that contradict each other, refused by name before a run begins."""
+"""Values that are out of range and arguments that contradict each other, refused by name before a run
+begins.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
 
 
 def check(arguments: Arguments) -> None:
-    """Raise an `ArgumentsError` for the first value out of range or pair of arguments that cannot both hold."""
+    """Raise an `ArgumentsError` for the first value out of range or pair of arguments that cannot both
+    hold.
+    """
     for key, limits in _RANGES.items():
         group, name = key.split(".")
         _check_range(name, getattr(getattr(arguments, group), name), *limits)
@@ -85,19 +89,31 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
         ),
         (
             bool(data.extra) and data.builder_config not in (None, "wtc-plus"),
-            f"--extra {', '.join(data.extra or [])} needs the further pieces: set --builder_config wtc-plus, not {data.builder_config}.",
+            (
+                f"--extra {', '.join(data.extra or [])} needs the further pieces: set --builder_config"
+                f" wtc-plus, not {data.builder_config}."
+            ),
         ),
         (
             any(times < 0 or times > MOST_TIMES for times in data.times.values()),
-            f"--times {data.times} holds a number that is not between 0 and {MOST_TIMES}: it says how often an epoch takes a piece.",
+            (
+                f"--times {data.times} holds a number that is not between 0 and {MOST_TIMES}: it says how"
+                " often an epoch takes a piece."
+            ),
         ),
         (
             data.context_notes * 4 > data.length // 2,
-            f"--context_notes {data.context_notes} takes {data.context_notes * 4} tokens, more than half of --length {data.length}: too little is learnt.",
+            (
+                f"--context_notes {data.context_notes} takes {data.context_notes * 4} tokens, more than half"
+                f" of --length {data.length}: too little is learnt."
+            ),
         ),
         (
             fit.micro_batch_size is not None and fit.micro_batch_size > fit.batch_size,
-            f"--micro_batch_size {fit.micro_batch_size} is larger than --batch_size {fit.batch_size}, which counts all rows of a step.",
+            (
+                f"--micro_batch_size {fit.micro_batch_size} is larger than --batch_size {fit.batch_size},"
+                " which counts all rows of a step."
+            ),
         ),
         (
             fit.matrix_learning_rate is not None and fit.optimizer != "muon",
@@ -105,11 +121,17 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
         ),
         (
             fit.schedule == "wsd" and fit.warmup_ratio + fit.decay_ratio > 1,
-            f"--warmup_ratio {fit.warmup_ratio} and --decay_ratio {fit.decay_ratio} add up to more than the whole run.",
+            (
+                f"--warmup_ratio {fit.warmup_ratio} and --decay_ratio {fit.decay_ratio} add up to more than"
+                " the whole run."
+            ),
         ),
         (
             evaluation.musical_every > 0 and model.model != "musicgpt",
-            f"--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is {model.model}.",
+            (
+                "--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is"
+                f" {model.model}."
+            ),
         ),
         (
             bool(model.teachers) != (fit.teacher_share is not None),
@@ -129,14 +151,24 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
         ),
         (
             evaluation.musical_every > 0 and evaluation.musical_every % evaluation.eval_every != 0,
-            f"--musical_every {evaluation.musical_every} must be a multiple of --eval_every {evaluation.eval_every}: the combined score needs both.",
+            (
+                f"--musical_every {evaluation.musical_every} must be a multiple of --eval_every"
+                f" {evaluation.eval_every}: the combined score needs both."
+            ),
         ),
         (
-            evaluation.musical_every > 0 and abs(evaluation.loss_weight + evaluation.musical_weight - 1) > 1e-6,
-            f"--loss_weight {evaluation.loss_weight} and --musical_weight {evaluation.musical_weight} must add up to 1.",
+            evaluation.musical_every > 0
+            and abs(evaluation.loss_weight + evaluation.musical_weight - 1) > 1e-6,
+            (
+                f"--loss_weight {evaluation.loss_weight} and --musical_weight {evaluation.musical_weight}"
+                " must add up to 1."
+            ),
         ),
         (
             evaluation.context is not None and evaluation.context < data.length // 2,
-            f"--context {evaluation.context} is less than half of --length {data.length}: validation would not see what training saw.",
+            (
+                f"--context {evaluation.context} is less than half of --length {data.length}: validation"
+                " would not see what training saw."
+            ),
         ),
     ]

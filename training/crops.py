@@ -1,4 +1,6 @@
-"""Cutting pieces into token sequences that begin at a note, know where in the bar they begin, and carry the prefix."""
+"""Cutting pieces into token sequences that begin at a note, know where in the bar they begin, and carry
+the prefix.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,9 @@ class Piece:
     Attributes:
         name (`str`): its id in the data set.
         score (`Score`): quantised, in C major or A minor.
-        unit (`str`): what a split never divides and the bootstrap draws: the key number, or the piece itself where there is none.
-        tempo (`float` or `None`): quarter notes a minute that its source declares.
-        times (`float`): how often an epoch takes it.
+        unit (`str`): what a split never divides and the bootstrap draws: the key number, or the piece itself
+        where there is none. tempo (`float` or `None`): quarter notes a minute that its source declares. times
+        (`float`): how often an epoch takes it.
     """
 
     name: str
@@ -38,7 +40,16 @@ class Piece:
     def fingerprint(self) -> str:
         """SHA-256 of all that training takes from it."""
         score = self.score
-        about = [self.name, self.unit, self.tempo, self.times, score.form, score.tempo_class, str(score.key), [str(m) for m in score.meters]]
+        about = [
+            self.name,
+            self.unit,
+            self.tempo,
+            self.times,
+            score.form,
+            score.tempo_class,
+            str(score.key),
+            [str(m) for m in score.meters],
+        ]
         digest = hashlib.sha256(json.dumps(about, default=str).encode())
         digest.update(np.ascontiguousarray(score.array, dtype="<i8").tobytes())
         return digest.hexdigest()
@@ -54,8 +65,9 @@ class Segment:
     """A stretch of a piece as tokens.
 
     Attributes:
-        ids (`np.ndarray` of `int64`, shape `(tokens,)`): `<bos>`, prefix, first TIME, notes, and `<eos>` if the piece ends here.
-        predicted (`np.ndarray` of `bool`, shape `(tokens,)`): which of them the model is to predict.
+        ids (`np.ndarray` of `int64`, shape `(tokens,)`): `<bos>`, prefix, first TIME, notes, and `<eos>` if
+        the piece ends here. predicted (`np.ndarray` of `bool`, shape `(tokens,)`): which of them the model is
+        to predict.
     """
 
     ids: np.ndarray
@@ -73,8 +85,8 @@ def meter_at(score: Score, onset: int) -> Meter:
 def cut_body(score: Score, start: int, stop: int) -> np.ndarray:
     """The ids of the notes `start <= i < stop` of a quantised score, without prefix, shape `(tokens,)`.
 
-    The first TIME says where in its bar note `start` stands; the last note's TIME leads to note `stop` of the piece, although that
-    note is not here any more. `<eos>` follows if `stop` is the end of the piece.
+    The first TIME says where in its bar note `start` stands; the last note's TIME leads to note `stop` of the
+    piece, although that note is not here any more. `<eos>` follows if `stop` is the end of the piece.
     """
     onset = int(score.array[start, ONSET])
     meter = meter_at(score, onset)
@@ -83,7 +95,11 @@ def cut_body(score: Score, start: int, stop: int) -> np.ndarray:
     rows = score.array[start : stop + 1].copy()
     rows[:, ONSET] -= base
     meters = [meter._replace(onset=0)]
-    meters += [m._replace(onset=m.onset - base) for m in score.meters if onset < m.onset <= int(rows[-1, ONSET]) + base]
+    meters += [
+        m._replace(onset=m.onset - base)
+        for m in score.meters
+        if onset < m.onset <= int(rows[-1, ONSET]) + base
+    ]
     body = encode_body(score.replace(notes=rows, meters=meters))
     if stop >= len(score):
         return np.append(body, EOS_ID)
@@ -100,7 +116,8 @@ def cut_prefix(score: Score, start: int) -> list[int]:
 def drop_conditions(prefix: list[int], share: float, rng: np.random.Generator) -> list[int]:
     """The prefix with each token left out with probability `share`.
 
-    A METER other than 4/4 always stays: without it the bars would count as 4/4 and every bar position would be wrong.
+    A METER other than 4/4 always stays: without it the bars would count as 4/4 and every bar position would
+    be wrong.
     """
     common = TOKEN_TO_ID["METER_4/4"]
     left_out = rng.random(len(prefix)) < share
@@ -121,8 +138,9 @@ def cut_segment(
 ) -> Segment:
     """As much of a quantised score from note `start` on as fits into `length` tokens.
 
-    The first `context_notes` notes of a crop from the middle of a piece are heard but not predicted: they follow the prefix there as
-    they would never follow it in a piece, and a model that learns them begins its own pieces in the middle.
+    The first `context_notes` notes of a crop from the middle of a piece are heard but not predicted: they
+    follow the prefix there as they would never follow it in a piece, and a model that learns them begins its
+    own pieces in the middle.
     """
     stop = min(len(score), start + notes_in(length) + 1)
     ids = np.concatenate([np.array(prefix, dtype=np.int64), cut_body(score, start, stop)])[:length]
@@ -148,7 +166,9 @@ def notes_in(length: int) -> int:
 
 
 def tokens_by_note(score: Score) -> np.ndarray:
-    """How many tokens each note of a quantised score takes, with those of the step after it and of a change of meter, shape `(notes,)`."""
+    """How many tokens each note of a quantised score takes, with those of the step after it and of a
+    change of meter, shape `(notes,)`.
+    """
     body = encode_body(score)
     note = np.cumsum(TYPE_OF_ID[body] == _NOTE) - 1
     return np.bincount(note[note >= 0], minlength=len(score))
@@ -161,8 +181,9 @@ def type_of_positions(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ids (`np.ndarray` of shape `(tokens,)`): one segment.
 
     Returns:
-        `(note, term)`, both of shape `(tokens,)`: the index of the note within the segment, and 0 NOTE, 1 VOICE, 2 DUR, 3 TIME; both -1
-        for what counts in neither sum nor count (`<bos>`, prefix, first TIME, METER, `<eos>`). A TIME belongs to the note before it.
+        `(note, term)`, both of shape `(tokens,)`: the index of the note within the segment, and 0 NOTE, 1
+        VOICE, 2 DUR, 3 TIME; both -1 for what counts in neither sum nor count (`<bos>`, prefix, first TIME,
+        METER, `<eos>`). A TIME belongs to the note before it.
     """
     kinds = TYPE_OF_ID[ids]
     note = np.cumsum(kinds == _NOTE) - 1

@@ -1,4 +1,6 @@
-"""Several models as one, whose probabilities are the mean of theirs: measured by `training.validate`, learnt from by `--teachers`."""
+"""Several models as one, whose probabilities are the mean of theirs: measured by `training.validate`,
+learnt from by `--teachers`.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +35,33 @@ class Ensemble(nn.Module):
             TrainingError: if one cannot be read, or their contexts differ.
         """
         models = [load_model(name).eval().requires_grad_(False) for name in names]
-        contexts = {name: int(model.config.max_position_embeddings) for name, model in zip(names, models, strict=True)}
+        contexts = {
+            name: int(model.config.max_position_embeddings) for name, model in zip(names, models, strict=True)
+        }
         if len(set(contexts.values())) > 1:
             told = ", ".join(f"{name} {context}" for name, context in contexts.items())
-            raise TrainingError(f"Models of different contexts cannot be one: {told} tokens. Leave out those that differ.")
+            raise TrainingError(
+                f"Models of different contexts cannot be one: {told} tokens. Leave out those that differ."
+            )
         return cls(models)
 
     def forward(self, **inputs: Any) -> CausalLMOutput:
-        """`logits` of shape `(rows, length, vocab)`: the logarithm of the mean of the models' probabilities, float32."""
-        log_p = torch.stack([torch.log_softmax(model(**inputs).logits.float(), dim=-1) for model in self.models])
-        return CausalLMOutput(logits=torch.logsumexp(log_p, dim=0) - torch.log(torch.tensor(float(len(self.models)))))
+        """`logits` of shape `(rows, length, vocab)`: the logarithm of the mean of the models'
+        probabilities, float32.
+        """
+        log_p = torch.stack(
+            [torch.log_softmax(model(**inputs).logits.float(), dim=-1) for model in self.models]
+        )
+        return CausalLMOutput(
+            logits=torch.logsumexp(log_p, dim=0) - torch.log(torch.tensor(float(len(self.models))))
+        )
 
 
 def distilled(
     logits: torch.Tensor, teacher: torch.Tensor, targets: torch.Tensor, losses: torch.Tensor, share: float
 ) -> torch.Tensor:
-    """`losses` with `share` of each target replaced by the teacher's distribution (Hinton, Vinyals and Dean 2015, at temperature 1).
+    """`losses` with `share` of each target replaced by the teacher's distribution (Hinton, Vinyals and Dean
+    2015, at temperature 1).
 
     Args:
         logits, teacher: of the student, and log-probabilities of the teacher, `(rows, length, vocab)`.

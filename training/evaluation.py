@@ -1,4 +1,6 @@
-"""The loss of a model on whole pieces: sliding windows over those that are longer than its context, every note counted once."""
+"""The loss of a model on whole pieces: sliding windows over those that are longer than its context, every
+note counted once.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +43,19 @@ class Window:
 def windows(piece: Piece, number: int, context: int, overlap: float = OVERLAP) -> Iterator[Window]:
     """Windows of at most `context` tokens that together count every note of a piece once.
 
-    A piece that fits is one window. Otherwise each window begins at a note, with the prefix and its position in the bar, and repeats
-    `overlap` of the one before; the last one is moved back to be full. A note is counted in the first window that holds it.
+    A piece that fits is one window. Otherwise each window begins at a note, with the prefix and its position
+    in the bar, and repeats `overlap` of the one before; the last one is moved back to be full. A note is
+    counted in the first window that holds it.
     """
     score, fit = piece.score, notes_in(context)
-    # The whole piece may fit although a window of `fit` notes would be shorter: its tokens are counted, not estimated.
+    # The whole piece may fit although a window of `fit` notes would be shorter: its tokens are counted, not
+    # estimated.
     whole = np.concatenate([cut_prefix(score, 0), cut_body(score, 0, len(score))])
     if len(whole) <= context:
         yield Window(number, whole, type_of_positions(whole)[1])
         return
-    # Room for the rare steps of several TIME tokens and for changes of meter; a window that needs more holds fewer notes.
+    # Room for the rare steps of several TIME tokens and for changes of meter; a window that needs more holds
+    # fewer notes.
     fit = max(1, fit - 8)
     stride = max(1, int(fit * (1 - overlap)))
     counted, start = 0, 0
@@ -63,7 +68,9 @@ def windows(piece: Piece, number: int, context: int, overlap: float = OVERLAP) -
 
 
 def _window_ids(score: Score, start: int, stop: int, context: int) -> tuple[np.ndarray, int]:
-    """The ids of a window from note `start` on, and the note before which it ends: `stop`, or earlier if `context` is too short for that."""
+    """The ids of a window from note `start` on, and the note before which it ends: `stop`, or earlier if
+    `context` is too short for that.
+    """
     prefix = cut_prefix(score, start)
     while True:
         ids = np.concatenate([prefix, cut_body(score, start, stop)])
@@ -71,7 +78,8 @@ def _window_ids(score: Score, start: int, stop: int, context: int) -> tuple[np.n
             return ids, stop
         if stop - start == 1:
             raise TrainingError(
-                f"One note with its prefix takes {len(ids)} tokens, more than the context of {context}: validate with a longer --context."
+                f"One note with its prefix takes {len(ids)} tokens, more than the context of {context}:"
+                " validate with a longer --context."
             )
         stop = max(start + 1, stop - -(-(len(ids) - context) // MOST_TOKENS_A_NOTE))
 
@@ -94,7 +102,8 @@ def evaluate(
         tokens_a_batch (`int`): rows are put together up to so many tokens.
         progress (`bool`): show a bar.
         autocast (*optional*): makes a context manager for the forward pass; fp32 when not given.
-        share (`tuple`): `(process, processes)`: only every so many-th batch is done here; the others' sums stay 0.
+        share (`tuple`): `(process, processes)`: only every so many-th batch is done here; the others' sums
+        stay 0.
     """
     import contextlib
 
@@ -122,7 +131,9 @@ def evaluate(
     return results
 
 
-def evaluate_report(model: Any, pieces: Sequence[Piece], about: dict[str, Any] | None = None, **options: Any) -> Report:
+def evaluate_report(
+    model: Any, pieces: Sequence[Piece], about: dict[str, Any] | None = None, **options: Any
+) -> Report:
     """`evaluate` in the published units."""
     return report(evaluate(model, pieces, **options), about)
 

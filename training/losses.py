@@ -22,7 +22,8 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         targets: `int64` of shape `(rows, length)`, not shifted; -100 where nothing is to be predicted.
 
     Returns:
-        float32 of shape `(rows, length)`; 0 where the target is -100 and at the first position, which nothing predicts.
+        float32 of shape `(rows, length)`; 0 where the target is -100 and at the first position, which nothing
+        predicts.
     """
     import torch
     from torch.nn import functional as F
@@ -38,7 +39,8 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def smoothed(logits: torch.Tensor, targets: torch.Tensor, losses: torch.Tensor, share: float) -> torch.Tensor:
     """`losses` with `share` of each target spread evenly over the tokens of its type.
 
-    Spreading over all 150 tokens would teach the model to break the grammar; over those of the type it does not.
+    Spreading over all 150 tokens would teach the model to break the grammar; over those of the type it does
+    not.
     """
     import torch
 
@@ -61,7 +63,8 @@ def same_type(device: torch.device | str) -> torch.Tensor:
 def term_sums(losses: torch.Tensor, terms: torch.Tensor) -> torch.Tensor:
     """Nats in each of the four terms and the number of notes, float64 of shape `(5,)`.
 
-    A row that ends inside a note counts as the share of the note's tokens that it has of each term, so the count is that of NOTEs.
+    A row that ends inside a note counts as the share of the note's tokens that it has of each term, so the
+    count is that of NOTEs.
     """
     import torch
 

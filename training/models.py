@@ -13,8 +13,9 @@ from .errors import TrainingError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# A GPT-2 of MusicGPT's size: 4 layers, 256 wide, 4,096 learned positions, 4.25 million parameters. No dropout on the attention weights, as in
-# MusicGPT: with it torch has no fused attention on a CPU, and the baseline would be three times slower than it need be.
+# A GPT-2 of MusicGPT's size: 4 layers, 256 wide, 4,096 learned positions, 4.25 million parameters. No dropout
+# on the attention weights, as in MusicGPT: with it torch has no fused attention on a CPU, and the baseline
+# would be three times slower than it need be.
 GPT2_SIZE = {"n_layer": 4, "n_embd": 256, "n_head": 8, "n_positions": 4096, "attn_pdrop": 0.0}
 
 
@@ -53,23 +54,35 @@ def _new_model(arguments: ModelArguments, fields: dict[str, Any]) -> PreTrainedM
     config_class: Any
     model_class: Any
     config_class, model_class = (
-        (MusicGPTConfig, MusicGPTForCausalLM) if arguments.model == "musicgpt" else (GPT2Config, GPT2LMHeadModel)
+        (MusicGPTConfig, MusicGPTForCausalLM)
+        if arguments.model == "musicgpt"
+        else (GPT2Config, GPT2LMHeadModel)
     )
     known: dict[str, Any] = vars(config_class())
-    unknown = [name for name in fields if name not in known and name not in getattr(config_class, "attribute_map", {})]
+    unknown = [
+        name
+        for name in fields
+        if name not in known and name not in getattr(config_class, "attribute_map", {})
+    ]
     if unknown:
-        raise TrainingError(f"The config of {arguments.model} has no field {unknown[0]!r} (--config_overrides).")
+        raise TrainingError(
+            f"The config of {arguments.model} has no field {unknown[0]!r} (--config_overrides)."
+        )
     if arguments.model == "gpt2":
         ids = {"bos_token_id": BOS_ID, "eos_token_id": EOS_ID, "pad_token_id": PAD_ID}
         fields = {"vocab_size": VOCAB_SIZE, **ids, **GPT2_SIZE, **fields}
     try:
         return model_class(config_class(**fields))
     except (TypeError, ValueError) as error:
-        raise TrainingError(f"The model cannot be built with {fields}: {' '.join(str(error).split())}.") from error
+        raise TrainingError(
+            f"The model cannot be built with {fields}: {' '.join(str(error).split())}."
+        ) from error
     except Exception as error:
         # huggingface_hub's strict dataclasses have errors of their own, derived from Exception.
         if type(error).__module__.startswith("huggingface_hub"):
-            raise TrainingError(f"The model cannot be built with {fields}: {' '.join(str(error).split())}.") from error
+            raise TrainingError(
+                f"The model cannot be built with {fields}: {' '.join(str(error).split())}."
+            ) from error
         raise
 
 
@@ -88,12 +101,16 @@ def load_model(name: str, **fields: Any) -> PreTrainedModel:
     place = resolve(name)
     # A Hub id is NAME or USER/NAME; everything else was meant as a path.
     if not Path(place).is_dir() and (place.startswith((".", "/", "~")) or place.count("/") > 1):
-        raise TrainingError(f"There is no checkpoint {name!r}: give a folder, a run's folder, a Hub id, or `shipped`.")
+        raise TrainingError(
+            f"There is no checkpoint {name!r}: give a folder, a run's folder, a Hub id, or `shipped`."
+        )
     bar = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # the weights are read in milliseconds
     try:
         # fp32 whatever the file holds: the optimiser's small steps would be lost in bf16.
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, use_safetensors=True, **fields)
+        model = AutoModelForCausalLM.from_pretrained(
+            place, dtype=torch.float32, use_safetensors=True, **fields
+        )
     except (OSError, ValueError) as error:
         raise TrainingError(f"Cannot load a model from {name!r}: {' '.join(str(error).split())}") from error
     finally:
@@ -101,13 +118,16 @@ def load_model(name: str, **fields: Any) -> PreTrainedModel:
             logging.enable_progress_bar()
     if model.config.vocab_size != VOCAB_SIZE:
         raise TrainingError(
-            f"The model in {name!r} has {model.config.vocab_size} tokens, not {VOCAB_SIZE}: it is no MusicGPT model."
+            f"The model in {name!r} has {model.config.vocab_size} tokens, not {VOCAB_SIZE}: it is no MusicGPT"
+            " model."
         )
     return model
 
 
 def resolve(name: str) -> str:
-    """Where a model's files are: `shipped`, a folder with a config, or a run's folder (its best model, else its last checkpoint)."""
+    """Where a model's files are: `shipped`, a folder with a config, or a run's folder (its best model,
+    else its last checkpoint).
+    """
     if name == "shipped":
         from modeling_musicgpt import shipped_checkpoint
 
@@ -127,7 +147,9 @@ def resolve(name: str) -> str:
 
 
 def context_of(name: str, model: PreTrainedModel) -> int:
-    """Tokens a validation window: what the model was trained and validated with if its folder says so, else all that it can hold."""
+    """Tokens a validation window: what the model was trained and validated with if its folder says so,
+    else all that it can hold.
+    """
     import json
 
     path = Path(resolve(name)) / "training_arguments.json"

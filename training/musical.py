@@ -1,6 +1,9 @@
-"""Musical evaluation: the same pieces, with the same seeds, composed again by the model as it is now, and how near to Bach they lie.
+"""Musical evaluation: the same pieces, with the same seeds, composed again by the model as it is now, and how
+near to Bach they lie.
 
-python -m training.musical --checkpoint DIR --pieces 24 --first-seed 5000      judges a finished model, with seeds that training did not use
+python -m training.musical --checkpoint DIR --pieces 24 --first-seed 5000
+
+judges a finished model, with seeds that training did not use
 """
 
 from __future__ import annotations
@@ -26,11 +29,9 @@ class MusicalResult:
     """What a musical evaluation found.
 
     Attributes:
-        score (`float`): mean musical score of the pieces, 0 to 100; a piece without a score (too short to judge) counts 0.
-        scores (list of `float`): each piece's.
-        metrics (`dict`): median of each metric over the pieces that have it.
-        pieces (list of `Score`): the pieces.
-        seeds (list of `int`): their seeds.
+        score (`float`): mean musical score of the pieces, 0 to 100; a piece without a score (too short to
+        judge) counts 0. scores (list of `float`): each piece's. metrics (`dict`): median of each metric over
+        the pieces that have it. pieces (list of `Score`): the pieces. seeds (list of `int`): their seeds.
     """
 
     score: float
@@ -45,15 +46,22 @@ class MusicalResult:
 
 
 def settings_of(number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED) -> list[Any]:
-    """The settings of the pieces: forms and modes in turn, seeds from `first_seed` on, the defaults of `musicgpt generate` otherwise."""
+    """The settings of the pieces: forms and modes in turn, seeds from `first_seed` on, the defaults of
+    `musicgpt generate` otherwise.
+    """
     from musicgpt import Settings
 
     forms = FORMS if form == "all" else (form,)
     asked = [(forms[i % len(forms)], KEYS[i // len(forms) % len(KEYS)]) for i in range(number)]
-    return [Settings(form=f, key=key, seed=first_seed + i, max_new_tokens=tokens) for i, (f, key) in enumerate(asked)]
+    return [
+        Settings(form=f, key=key, seed=first_seed + i, max_new_tokens=tokens)
+        for i, (f, key) in enumerate(asked)
+    ]
 
 
-def compose(model: Any, number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED) -> list[Any]:
+def compose(
+    model: Any, number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED
+) -> list[Any]:
     """The pieces as `Composition`s. The model is left in the mode (training or not) in which it was."""
     from musicgpt import Composer
 
@@ -125,25 +133,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=FIRST_SEED,
         help=f"seed of the first piece (default: {FIRST_SEED}, as in training)",
     )
-    parser.add_argument("--form", default="all", choices=("all", *FORMS), help="only this form (default: both in turn)")
+    parser.add_argument(
+        "--form", default="all", choices=("all", *FORMS), help="only this form (default: both in turn)"
+    )
     given = parser.parse_args(argv)
     try:
         from .models import load_model
 
-        result = evaluate_music(load_model(given.checkpoint), given.pieces, given.tokens, given.form, given.first_seed)
+        result = evaluate_music(
+            load_model(given.checkpoint), given.pieces, given.tokens, given.form, given.first_seed
+        )
     except MusicGPTError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
-    error_of_mean = stdev(result.scores) / len(result.scores) ** 0.5 if len(result.scores) > 1 else float("nan")
+    error_of_mean = (
+        stdev(result.scores) / len(result.scores) ** 0.5 if len(result.scores) > 1 else float("nan")
+    )
     print(
-        f"{given.checkpoint}: mean {mean(result.scores):.2f}, standard error {error_of_mean:.2f}, {len(result.scores)} pieces"
+        f"{given.checkpoint}: mean {mean(result.scores):.2f}, standard error {error_of_mean:.2f},"
+        f" {len(result.scores)} pieces"
     )
     return 0
 
 
 def loss_score(nats_per_note: float, unigram: float) -> float:
-    """The validation loss on a scale of 0 to 100: 0 is what counting tokens gives (`unigram`, of the train split), 100 no surprise at all."""
+    """The validation loss on a scale of 0 to 100: 0 is what counting tokens gives (`unigram`, of the
+    train split), 100 no surprise at all.
+    """
     return max(0.0, 100.0 * (1.0 - nats_per_note / unigram))
 
 

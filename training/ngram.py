@@ -1,9 +1,10 @@
-"""An interpolated n-gram with Witten-Bell weights over the 150 tokens, counted with sorted arrays in place of dictionaries.
+"""An interpolated n-gram with Witten-Bell weights over the 150 tokens, counted with sorted arrays in place of
+dictionaries.
 
     P_k(w | h) = (c(h, w) + T(h) P_{k-1}(w | h')) / (c(h) + T(h)),    P_0 = 1/150
 
-where c counts, T(h) is the number of different tokens seen after the context h of k - 1 tokens, and h' is h without its oldest token
-(Witten and Bell 1991; interpolated as in Chen and Goodman 1999).
+where c counts, T(h) is the number of different tokens seen after the context h of k - 1 tokens, and h' is h
+without its oldest token (Witten and Bell 1991; interpolated as in Chen and Goodman 1999).
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class _Counts:
-    """Sorted keys of contexts with their count and number of continuations, and of contexts with a token with their count."""
+    """Sorted keys of contexts with their count and number of continuations, and of contexts with a token
+    with their count.
+    """
 
     contexts: np.ndarray
     totals: np.ndarray
@@ -41,7 +44,9 @@ def transposed(ids: np.ndarray, semitones: int) -> np.ndarray:
 
 
 def _keys(sequences: Sequence[np.ndarray], order: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """For each token its contexts of 0..order-1 tokens as 64-bit keys, each of shape `(tokens,)`, and the tokens themselves."""
+    """For each token its contexts of 0..order-1 tokens as 64-bit keys, each of shape `(tokens,)`, and the
+    tokens themselves.
+    """
     joined = np.concatenate([np.concatenate([np.full(order - 1, _BEFORE), ids]) for ids in sequences])
     real = joined != _BEFORE
     words = joined.astype(np.uint64) + np.uint64(1)
@@ -67,7 +72,8 @@ class NGram:
 
     Args:
         order (`int`): longest gram counted, at least 1; a context has `order - 1` tokens.
-        transpositions (sequence of `int`): semitones by which every training piece is also counted; `(0,)` for none.
+        transpositions (sequence of `int`): semitones by which every training piece is also counted; `(0,)`
+        for none.
     """
 
     def __init__(self, order: int, transpositions: Sequence[int] = (0,)):
@@ -81,7 +87,9 @@ class NGram:
         contexts, tokens = _keys(shifted, self.order)
         self._unigrams = np.bincount(tokens, minlength=VOCAB_SIZE).astype(float)
         for keys in contexts:
-            grams, first, gram_counts = np.unique(_with_token(keys, tokens), return_index=True, return_counts=True)
+            grams, first, gram_counts = np.unique(
+                _with_token(keys, tokens), return_index=True, return_counts=True
+            )
             of_gram = keys[first]  # the context of each different gram
             found, kinds = np.unique(of_gram, return_counts=True)
             totals = np.bincount(np.searchsorted(found, of_gram), weights=gram_counts, minlength=len(found))
@@ -95,8 +103,9 @@ class NGram:
             ids (`np.ndarray` of shape `(tokens,)`): a piece from `<bos>` on.
 
         Returns:
-            two arrays of shape `(order, tokens)`: the probability of each token under the model cut to order 1, 2, ..., and the
-            probability that the same model gives to all tokens that may follow the one before.
+            two arrays of shape `(order, tokens)`: the probability of each token under the model cut to order
+            1, 2, ..., and the probability that the same model gives to all tokens that may follow the one
+            before.
         """
         contexts, tokens = _keys([ids], self.order)
         legal = np.concatenate([np.ones((1, VOCAB_SIZE), dtype=bool), SUCCESSORS[ids[:-1]]])  # (tokens, 150)
@@ -106,7 +115,8 @@ class NGram:
         for k, (keys, counts) in enumerate(zip(contexts, self._counts, strict=True)):
             total, kinds = _look_up(counts.contexts, keys, counts.totals, counts.kinds)
             (seen,) = _look_up(counts.grams, _with_token(keys, tokens), counts.gram_counts)
-            # All that was seen after a context is legal after it; the empty context has no token that could forbid anything.
+            # All that was seen after a context is legal after it; the empty context has no token that could
+            # forbid anything.
             seen_legal = total if k else legal @ self._unigrams
             weight = total + kinds
             known = weight > 0

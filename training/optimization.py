@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def parameter_groups(model: torch.nn.Module) -> dict[str, list[torch.nn.Parameter]]:
-    """Trainable parameters by how they are treated: `matrices` (of the blocks), `tables` (embeddings, the output tied to them, relative
-    distances) and `vectors` (biases, norms). Of tied parameters each is listed once."""
+    """Trainable parameters by how they are treated: `matrices` (of the blocks), `tables` (embeddings, the
+    output tied to them, relative distances) and `vectors` (biases, norms). Of tied parameters each is listed
+    once.
+    """
     from torch import nn
 
     tables = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
@@ -37,7 +39,9 @@ def _inside_block(name: str) -> bool:
 
 
 def build_optimizers(model: torch.nn.Module, fit: FitArguments) -> list[torch.optim.Optimizer]:
-    """AdamW, or Muon for the matrices of the blocks and AdamW for the rest; weight decay on matrices and tables only."""
+    """AdamW, or Muon for the matrices of the blocks and AdamW for the rest; weight decay on matrices and
+    tables only.
+    """
     import torch
 
     from .muon import Muon
@@ -96,7 +100,8 @@ def set_rate(optimizers: list[Any], factor: float) -> None:
 class WeightAverage:
     """Exponential moving average of a model's parameters, in fp32.
 
-    The decay rises with the number of updates, min(decay, (1 + n) / (10 + n)), so that the average forgets the random beginning.
+    The decay rises with the number of updates, min(decay, (1 + n) / (10 + n)), so that the average forgets
+    the random beginning.
 
     Args:
         model: whose parameters are averaged.

@@ -30,10 +30,14 @@ COLOURS = {
 
 
 def epoch_axis(entries: Sequence[dict[str, Any]]) -> dict[int, float]:
-    """Where each step stands on an axis of epochs: steps within an epoch are spread evenly between its ends."""
+    """Where each step stands on an axis of epochs: steps within an epoch are spread evenly between its
+    ends.
+    """
     ends: dict[int, int] = {0: 0}
     for entry in entries:
-        ends[entry["epoch"]] = min(ends.get(entry["epoch"], entry["step"]), entry["step"]) if entry["epoch"] else 0
+        ends[entry["epoch"]] = (
+            min(ends.get(entry["epoch"], entry["step"]), entry["step"]) if entry["epoch"] else 0
+        )
     # The first entry of epoch e was logged at or just after its beginning; evaluations stand exactly on it.
     for entry in entries:
         if entry["kind"] == "eval" and entry["epoch"]:
@@ -71,7 +75,9 @@ def draw(run: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
     _draw_loss(axes[0, 0], train, evals, where)
     _draw_terms(axes[0, 1], train, evals, where)
-    axes[1, 0].plot([where[e["step"]] for e in train], [e["learning_rate"] for e in train], color=COLOURS["NOTE"])
+    axes[1, 0].plot(
+        [where[e["step"]] for e in train], [e["learning_rate"] for e in train], color=COLOURS["NOTE"]
+    )
     axes[1, 0].set(title="learning rate", xlabel="epoch", ylim=(0, None))
     axes[1, 0].ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
     _draw_musical(axes[1, 1], evals, where)
@@ -81,7 +87,8 @@ def draw(run: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
         if axis.get_xlabel():
             axis.set_xlim(0, max(where.values()) * 1.02)
     figure.suptitle(
-        f"{Path(run).resolve().name}: {max(e['step'] for e in entries)} steps, {max(where.values()):.1f} epochs"
+        f"{Path(run).resolve().name}: {max(e['step'] for e in entries)} steps, {max(where.values()):.1f}"
+        " epochs"
     )
     path = Path(out) if out else Path(run) / "curves.png"
     beside = path.with_name(f".{path.stem}.writing.png")
@@ -117,7 +124,8 @@ def _draw_loss(axis: Any, train: list[dict], evals: list[dict], where: dict[int,
             ha="center",
         )
         low = min(*values, *smooth(y, span))
-        # The first steps fall from the loss of an untrained model: they would flatten everything that follows.
+        # The first steps fall from the loss of an untrained model: they would flatten everything that
+        # follows.
         axis.set_ylim(low - 0.3, min(max(y), max(values[0], low) + 2.5) + 0.2)
     axis.set(title="loss, nats a note", xlabel="epoch")
     axis.legend(frameon=False)
@@ -146,21 +154,40 @@ def _draw_musical(axis: Any, evals: list[dict], where: dict[int, float]) -> None
     found = [e for e in evals if "musical_score" in e]
     if not found:
         axis.text(
-            0.5, 0.5, "no musical evaluation\n(--musical_every 0)", ha="center", va="center", transform=axis.transAxes
+            0.5,
+            0.5,
+            "no musical evaluation\n(--musical_every 0)",
+            ha="center",
+            va="center",
+            transform=axis.transAxes,
         )
         axis.set(xticks=[], yticks=[], xlabel="")
         return
     x = [where[e["step"]] for e in found]
     for place, e in zip(x, found, strict=True):
-        axis.plot([place] * len(e["scores"]), e["scores"], ".", color=COLOURS["TIME"], alpha=0.35, markersize=4)
+        axis.plot(
+            [place] * len(e["scores"]), e["scores"], ".", color=COLOURS["TIME"], alpha=0.35, markersize=4
+        )
     axis.plot(
-        x, [e["musical_score"] for e in found], "o-", color=COLOURS["TIME"], label="musical score (dots: its pieces)"
+        x,
+        [e["musical_score"] for e in found],
+        "o-",
+        color=COLOURS["TIME"],
+        label="musical score (dots: its pieces)",
     )
     both = [(place, e["combined"]) for place, e in zip(x, found, strict=True) if "combined" in e]
     if both:
-        axis.plot(*zip(*both, strict=True), "s--", color=COLOURS["DUR"], markersize=4, label="combined with the loss")
+        axis.plot(
+            *zip(*both, strict=True),
+            "s--",
+            color=COLOURS["DUR"],
+            markersize=4,
+            label="combined with the loss",
+        )
         best = max(both, key=lambda point: point[1])
-        axis.annotate("best", best, textcoords="offset points", xytext=(0, 8), ha="center", color=COLOURS["DUR"])
+        axis.annotate(
+            "best", best, textcoords="offset points", xytext=(0, 8), ha="center", color=COLOURS["DUR"]
+        )
     axis.set_ylim(0, 100)
     axis.legend(frameon=False)
 

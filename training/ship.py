@@ -1,6 +1,8 @@
-"""A trained model as the folder that comes with the project: float16 weights, config, sampling defaults, tokenizer and card.
+"""A trained model as the folder that comes with the project: float16 weights, config, sampling defaults,
+tokenizer and card.
 
-python -m training.ship RUN [--best loss] [--out modeling_musicgpt/checkpoint] [--temperature 1.0 --top-p 0.95 ...]
+python -m training.ship RUN [--best loss] [--out modeling_musicgpt/checkpoint] [--temperature 1.0 --top-p 0.95
+...]
 """
 
 from __future__ import annotations
@@ -64,7 +66,9 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
         kept = {"config.json", "generation_config.json", "model.safetensors", "README.md"}
         kept |= {"processor_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json"}
         written = []
-        for name in sorted(kept):  # the weights between config and tokenizer: a reader in between fails rather than mixes
+        for name in sorted(
+            kept
+        ):  # the weights between config and tokenizer: a reader in between fails rather than mixes
             os.replace(folder / name, out / name)
             written.append(out / name)
     return written
@@ -74,14 +78,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     from tokenization.errors import MusicGPTError
 
-    parser = argparse.ArgumentParser(prog="python -m training.ship", description="Write a run's best model as the shipped checkpoint.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ship", description="Write a run's best model as the shipped checkpoint."
+    )
     parser.add_argument("run", help="folder of the run")
-    parser.add_argument("--best", default="loss", choices=("loss", "combined"), help="which best model (default: loss)")
-    parser.add_argument("--out", default="modeling_musicgpt/checkpoint", help="folder to write (default: the shipped one)")
+    parser.add_argument(
+        "--best", default="loss", choices=("loss", "combined"), help="which best model (default: loss)"
+    )
+    parser.add_argument(
+        "--out", default="modeling_musicgpt/checkpoint", help="folder to write (default: the shipped one)"
+    )
     for name, kind in (("temperature", float), ("top-p", float), ("top-k", int), ("min-p", float)):
         parser.add_argument(f"--{name}", type=kind, help="default of generate(), as in its config")
     given = parser.parse_args(argv)
-    sampling = {name: value for name in ("temperature", "top_p", "top_k", "min_p") if (value := getattr(given, name)) is not None}
+    sampling = {
+        name: value
+        for name in ("temperature", "top_p", "top_k", "min_p")
+        if (value := getattr(given, name)) is not None
+    }
     try:
         for path in ship(given.run, given.out, given.best, **sampling):
             print(path)

@@ -16,18 +16,28 @@ from .errors import TrainingError
 GROUPS_OF_WORKS = {
     "core": ("invention", "sinfonia", "Art of Fugue"),  # those that fit the WTC best
     "organ": (
-        "trio sonata", "organ prelude and fugue", "Orgelbuechlein", "Schuebler chorales", "Leipzig chorales", "Clavieruebung III",
-        "chorale prelude", "canonic variations",
+        "trio sonata",
+        "organ prelude and fugue",
+        "Orgelbuechlein",
+        "Schuebler chorales",
+        "Leipzig chorales",
+        "Clavieruebung III",
+        "chorale prelude",
+        "canonic variations",
     ),
     "chorales": ("chorale",),
-}  # fmt: skip
+}
 SPLITS = ("train", "validation", "test")
 
 
 def cache_folder() -> Path:
-    """Where data sets built on the fly are kept: `$MUSICGPT_CACHE`, else `musicgpt` in the user's cache folder."""
+    """Where data sets built on the fly are kept: `$MUSICGPT_CACHE`, else `musicgpt` in the user's cache
+    folder.
+    """
     base = os.environ.get("MUSICGPT_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "musicgpt"
+    return (
+        Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "musicgpt"
+    )
 
 
 def default_scores() -> Path:
@@ -39,7 +49,8 @@ def default_scores() -> Path:
     folder = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
     if not folder.is_dir():
         raise TrainingError(
-            "No data: ../shared/data is not there; name a built data set with --data or a folder of scores with --scores."
+            "No data: ../shared/data is not there; name a built data set with --data or a folder of scores"
+            " with --scores."
         )
     return folder
 
@@ -82,7 +93,9 @@ def read_rows(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
 
 
 def to_piece(row: dict[str, Any], times: float = 1.0) -> Piece:
-    """A row as a quantised piece that an epoch takes `times` times. Its unit is the key number where it has one."""
+    """A row as a quantised piece that an epoch takes `times` times. Its unit is the key number where it
+    has one.
+    """
     from dataset_builder import score_of_row
 
     number = row.get("number")
@@ -91,7 +104,9 @@ def to_piece(row: dict[str, Any], times: float = 1.0) -> Piece:
 
 
 def extra_of(data: DataArguments) -> list[str]:
-    """Which further pieces are taken when the arguments do not say: all of a folder of scores that somebody names."""
+    """Which further pieces are taken when the arguments do not say: all of a folder of scores that
+    somebody names.
+    """
     return data.extra if data.extra is not None else (["all"] if data.scores else [])
 
 
@@ -102,7 +117,9 @@ def names_of(work: str | None) -> set[str]:
 
 
 def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
-    """Whether a row is among those that the arguments ask for. `beside_wtc`: the data holds the WTC, to which others are additions."""
+    """Whether a row is among those that the arguments ask for. `beside_wtc`: the data holds the WTC, to
+    which others are additions.
+    """
     if data.form != "all" and row.get("kind") != data.form:
         # The further pieces have no form; they come along when they are asked for.
         if row.get("kind") is not None or row.get("work") == "WTC":
@@ -113,7 +130,9 @@ def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
 
 
 def times_of(row: dict[str, Any], data: DataArguments) -> float:
-    """How often an epoch takes a piece: what `times` says of its work, else of the group of its work, else of `all`, else once."""
+    """How often an epoch takes a piece: what `times` says of its work, else of the group of its work,
+    else of `all`, else once.
+    """
     work = row.get("work") or ""
     names = [work, *sorted(names_of(work) - {work, "all"}), "all"]
     return next((data.times[name] for name in names if name in data.times), 1.0)
@@ -130,7 +149,8 @@ def check_names(rows: Mapping[str, Sequence[dict[str, Any]]], data: DataArgument
     for argument, names in (("extra", data.extra or []), ("times", list(data.times))):
         if unknown := next((name for name in names if name not in known), None):
             raise TrainingError(
-                f"--{argument} names {unknown!r}, but no piece of {folder} has that work; there are {', '.join(sorted(known))}."
+                f"--{argument} names {unknown!r}, but no piece of {folder} has that work; there are"
+                f" {', '.join(sorted(known))}."
             )
 
 
@@ -144,11 +164,16 @@ def source_folder(data: DataArguments) -> Path:
 
 def with_wtc(rows: Mapping[str, Sequence[dict[str, Any]]]) -> bool:
     """Whether a data set holds movements of the Well-Tempered Clavier."""
-    return any(row.get("work") == "WTC" and row.get("number") is not None for part in rows.values() for row in part)
+    return any(
+        row.get("work") == "WTC" and row.get("number") is not None for part in rows.values() for row in part
+    )
 
 
-def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validation")) -> dict[str, list[Piece]]:
-    """The pieces of each split that the arguments ask for; a validation split is held out where the data has none.
+def load_pieces(
+    data: DataArguments, splits: Sequence[str] = ("train", "validation")
+) -> dict[str, list[Piece]]:
+    """The pieces of each split that the arguments ask for; a validation split is held out where the data has
+    none.
 
     Raises:
         TrainingError: if there is no data, or a split that is needed has no piece.
@@ -164,7 +189,8 @@ def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validati
     for split in splits:
         if not rows.get(split) and split != "validation":
             raise TrainingError(
-                f"The data in {folder} has no piece for the split {split!r} with --form {data.form}: it has {_counts(rows)}."
+                f"The data in {folder} has no piece for the split {split!r} with --form {data.form}: it has"
+                f" {_counts(rows)}."
             )
         taken = [(row, times_of(row, data)) for row in rows.get(split, [])]
         pieces[split] = [to_piece(row, times) for row, times in taken if times or split != "train"]
@@ -173,14 +199,20 @@ def load_pieces(data: DataArguments, splits: Sequence[str] = ("train", "validati
     return pieces
 
 
-def hold_out(rows: Sequence[dict[str, Any]], share: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Train and validation rows of a data set without a validation split: a share of the pieces, chosen by the hash of their ids."""
+def hold_out(
+    rows: Sequence[dict[str, Any]], share: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Train and validation rows of a data set without a validation split: a share of the pieces, chosen
+    by the hash of their ids.
+    """
     if len(rows) < 2 or share == 0:
         return list(rows), []
     count = max(1, round(share * len(rows)))
     order = sorted(range(len(rows)), key=lambda i: hashlib.sha256(str(rows[i]["id"]).encode()).hexdigest())
     held = set(order[:count])
-    return [row for i, row in enumerate(rows) if i not in held], [row for i, row in enumerate(rows) if i in held]
+    return [row for i, row in enumerate(rows) if i not in held], [
+        row for i, row in enumerate(rows) if i in held
+    ]
 
 
 def _counts(rows: dict[str, list]) -> str:

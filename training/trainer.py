@@ -26,7 +26,16 @@ from .errors import ArgumentsError, CheckpointError, TrainingError
 from .run_log import DATA, LOG, RunLog
 
 # What a run writes into its folder, and `--overwrite` takes away: what else is there is somebody's.
-RUN_FILES = ("checkpoints", "best-loss", "best-combined", "samples", LOG, DATA, "training_arguments.json", "curves.png")
+RUN_FILES = (
+    "checkpoints",
+    "best-loss",
+    "best-combined",
+    "samples",
+    LOG,
+    DATA,
+    "training_arguments.json",
+    "curves.png",
+)
 _TOTALS = len(TERMS) + 3  # loss, targets, four terms, notes
 
 
@@ -35,7 +44,8 @@ class Trainer:
 
     Args:
         arguments (`Arguments`): what it is told.
-        pieces (`dict`, *optional*): pieces of `train` and `validation`; loaded as the arguments say when not given.
+        pieces (`dict`, *optional*): pieces of `train` and `validation`; loaded as the arguments say when not
+        given.
 
     Attributes:
         step, epoch, batch (`int`): steps done, epochs done, steps done of the present epoch.
@@ -52,7 +62,7 @@ class Trainer:
         self.totals = np.zeros(_TOTALS)
         self.given = pieces
 
-    # -- setup -----------------------------------------------------------------------------------------------------------
+    # -- setup
 
     def run(self) -> dict[str, Any]:
         """The whole run; returns the last validation's figures.
@@ -76,7 +86,11 @@ class Trainer:
     def _kept(self) -> str:
         """What there is to go on from."""
         found = checkpoints.list_checkpoints(self.folder / "checkpoints")
-        return f"saved at step {int(found[0].name[5:])}; the same command goes on from there." if found else "no checkpoint was written yet."
+        return (
+            f"saved at step {int(found[0].name[5:])}; the same command goes on from there."
+            if found
+            else "no checkpoint was written yet."
+        )
 
     def setup(self) -> None:
         """Accelerator, threads, kernels and the run's folder."""
@@ -87,7 +101,8 @@ class Trainer:
         if run.threads:
             torch.set_num_threads(run.threads)
         if run.deterministic:
-            # Some CUDA kernels are only deterministic with this workspace, which must be set before the first use.
+            # Some CUDA kernels are only deterministic with this workspace, which must be set before the first
+            # use.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True, warn_only=True)
         precision = None if run.mixed_precision == "auto" else run.mixed_precision
@@ -95,7 +110,9 @@ class Trainer:
         try:
             self.accelerator = Accelerator(mixed_precision=precision, cpu=run.cpu or None, **trackers)
         except (ValueError, ImportError) as error:
-            raise ArgumentsError(f"Accelerate refuses these settings: {' '.join(str(error).split())}.") from error
+            raise ArgumentsError(
+                f"Accelerate refuses these settings: {' '.join(str(error).split())}."
+            ) from error
         self.is_main = self.accelerator.is_main_process
         self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
         if self.is_main:
@@ -110,7 +127,8 @@ class Trainer:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         if not run.resume and checkpoints.list_checkpoints(self.folder / "checkpoints"):
             raise ArgumentsError(
-                f"--resume is false, but {self.folder} holds a run: choose another --output_dir, or --overwrite."
+                f"--resume is false, but {self.folder} holds a run: choose another --output_dir, or"
+                " --overwrite."
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -124,10 +142,12 @@ class Trainer:
 
             tqdm.write(text, file=sys.stderr)
 
-    # -- data --------------------------------------------------------------------------------------------------------------
+    # -- data
 
     def load_data(self) -> None:
-        """The pieces of train and validation. The main process loads first: it may have to build the data set."""
+        """The pieces of train and validation. The main process loads first: it may have to build the data
+        set.
+        """
         from .sources import load_pieces
 
         if self.given is None:
@@ -144,10 +164,11 @@ class Trainer:
             raise TrainingError("There is no piece to train on.")
         notes = sum(piece.num_notes for piece in self.train_pieces)
         self.say(
-            f"train: {len(self.train_pieces)} pieces, {notes} notes; validation: {len(self.validation_pieces)} pieces"
+            f"train: {len(self.train_pieces)} pieces, {notes} notes; validation:"
+            f" {len(self.validation_pieces)} pieces"
         )
 
-    # -- model -------------------------------------------------------------------------------------------------------------
+    # -- model
 
     def build(self) -> None:
         """Model, optimisers and average of the weights, prepared for the device and the processes."""
@@ -177,9 +198,13 @@ class Trainer:
         self.say(f"{arguments.model.model}: {sum(p.numel() for p in model.parameters()):,} parameters")
         if arguments.data.packing:
             refuse_leaks(model)
-        self.unigram = unigram_nats(self.train_pieces, self.validation_pieces) if self.validation_pieces else None
+        self.unigram = (
+            unigram_nats(self.train_pieces, self.validation_pieces) if self.validation_pieces else None
+        )
         # Together: with FSDP accelerate hands the sharded parameters on to the optimisers.
-        self.model, *self.optimizers = self.accelerator.prepare(model, *build_optimizers(model, arguments.fit))
+        self.model, *self.optimizers = self.accelerator.prepare(
+            model, *build_optimizers(model, arguments.fit)
+        )
         self.teachers = self._load_teachers()
         self.average = WeightAverage(self.plain, arguments.fit.ema_decay) if arguments.fit.ema_decay else None
 
@@ -194,7 +219,8 @@ class Trainer:
         context = int(teachers.config.max_position_embeddings)
         if context < self.arguments.data.length:
             raise ArgumentsError(
-                f"--length {self.arguments.data.length} is more than the teachers can hold ({context} tokens)."
+                f"--length {self.arguments.data.length} is more than the teachers can hold ({context}"
+                " tokens)."
             )
         return teachers.to(self.accelerator.device)
 
@@ -207,7 +233,7 @@ class Trainer:
         """A context in which the model has the weights that are validated and saved."""
         return self.average.swapped(self.plain) if self.average else contextlib.nullcontext()
 
-    # -- fit ---------------------------------------------------------------------------------------------------------------
+    # -- fit
 
     def fit(self) -> None:
         """Train until the epochs or steps are over, or early stopping has seen enough."""
@@ -235,20 +261,26 @@ class Trainer:
 
     def _enough(self) -> bool:
         evaluation = self.arguments.evaluation
-        return self._steps_over() or (evaluation.stop_on != "none" and self.best["since"] >= evaluation.patience)
+        return self._steps_over() or (
+            evaluation.stop_on != "none" and self.best["since"] >= evaluation.patience
+        )
 
     def _progress(self, done: int, steps: int) -> float:
         fit = self.arguments.fit
         return self.step / fit.max_steps if fit.max_steps else (self.epoch + done / steps) / fit.epochs
 
     def _batches(self) -> Iterator[tuple[list[Row], float]]:
-        """The rest of the present epoch: rows of each step, and the share of the run that is over after it."""
+        """The rest of the present epoch: rows of each step, and the share of the run that is over after
+        it.
+        """
         from tqdm import tqdm
 
         arguments = self.arguments
         # The stage is that of the epoch's beginning, also when a run is resumed in its middle.
         begun = self.step - self.batch
-        share = begun / arguments.fit.max_steps if arguments.fit.max_steps else self.epoch / arguments.fit.epochs
+        share = (
+            begun / arguments.fit.max_steps if arguments.fit.max_steps else self.epoch / arguments.fit.epochs
+        )
         stage = stage_at(self.stages, share)
         plan = plan_epoch(
             self.train_pieces, arguments.data, stage, arguments.run.seed, self.epoch, arguments.fit.batch_size
@@ -268,17 +300,22 @@ class Trainer:
                 bar.update()
 
     def train_step(self, rows: list[Row], progress: float) -> None:
-        """One step: gradients over this process's rows, a step of every optimiser, a line of the log when it is due."""
+        """One step: gradients over this process's rows, a step of every optimiser, a line of the log when
+        it is due.
+        """
         import torch
 
         from .optimization import rate_factor, set_rate
 
         began = time.perf_counter()
         fit = self.arguments.fit
-        # Everything random in a step (dropout) follows from the seed and the step, so nothing of it has to be stored.
+        # Everything random in a step (dropout) follows from the seed and the step, so nothing of it has to be
+        # stored.
         torch.manual_seed(
             int(
-                np.random.SeedSequence([self.arguments.run.seed, self.step, self.rank]).generate_state(1, np.uint64)[0]
+                np.random.SeedSequence([self.arguments.run.seed, self.step, self.rank]).generate_state(
+                    1, np.uint64
+                )[0]
                 >> 1
             )
         )
@@ -297,7 +334,9 @@ class Trainer:
             self._log_step(float(norm), factor, tokens / (time.perf_counter() - began))
 
     def _backward(self, rows: list[Row], targets: int) -> np.ndarray:
-        """Gradients of the mean loss over all processes' targets; this process's sums of loss, targets, terms and notes."""
+        """Gradients of the mean loss over all processes' targets; this process's sums of loss, targets,
+        terms and notes.
+        """
         import torch
 
         from .losses import term_sums, token_losses
@@ -306,10 +345,12 @@ class Trainer:
         chunks = list(self._micro_batches(rows))
         for place, batch in enumerate(chunks):
             last = place == len(chunks) - 1
-            # Gradients meet only after the last part: DistributedDataParallel then averages over the processes, hence `world`.
+            # Gradients meet only after the last part: DistributedDataParallel then averages over the
+            # processes, hence `world`.
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                 tensors = {
-                    name: torch.from_numpy(value).to(self.accelerator.device) for name, value in vars(batch).items()
+                    name: torch.from_numpy(value).to(self.accelerator.device)
+                    for name, value in vars(batch).items()
                 }
                 with self.accelerator.autocast():
                     logits = self.model(**self._inputs(tensors)).logits
@@ -323,7 +364,9 @@ class Trainer:
         return sums.cpu().numpy()
 
     def _learnt(self, logits: Any, losses: Any, tensors: dict[str, Any]) -> Any:
-        """The losses whose gradient is taken: those of the data, or mixed with the teachers' or with an even spread."""
+        """The losses whose gradient is taken: those of the data, or mixed with the teachers' or with an
+        even spread.
+        """
         import torch
 
         fit = self.arguments.fit
@@ -340,8 +383,10 @@ class Trainer:
         return losses
 
     def _inputs(self, tensors: dict[str, Any]) -> dict[str, Any]:
-        """What the model is called with. Without packing padding stands at the right, where a causal model cannot see it: no mask is needed, and
-        attention may take its fastest path. With packing the positions tell transformers where one piece ends and the next begins."""
+        """What the model is called with. Without packing padding stands at the right, where a causal model
+        cannot see it: no mask is needed, and attention may take its fastest path. With packing the positions
+        tell transformers where one piece ends and the next begins.
+        """
         inputs = {"input_ids": tensors["input_ids"], "use_cache": False}
         return {**inputs, "position_ids": tensors["position_ids"]} if self.arguments.data.packing else inputs
 
@@ -371,7 +416,9 @@ class Trainer:
         if self.is_main:
             self.log.add(kind, step=self.step, epoch=self.epoch, **values, **more)
         numbers = {
-            f"{kind}/{name}": value for name, value in {**values, **more}.items() if isinstance(value, (int, float))
+            f"{kind}/{name}": value
+            for name, value in {**values, **more}.items()
+            if isinstance(value, (int, float))
         }
         self.accelerator.log(numbers, step=self.step)
 
@@ -381,11 +428,12 @@ class Trainer:
 
         if self.world == 1:
             return values
-        # NCCL has no float64 on some devices; these sums are far below 2^53, and Gloo and NCCL both add float64.
+        # NCCL has no float64 on some devices; these sums are far below 2^53, and Gloo and NCCL both add
+        # float64.
         tensor = torch.from_numpy(values).to(self.accelerator.device)
         return self.accelerator.reduce(tensor, reduction="sum").cpu().numpy()
 
-    # -- validate ----------------------------------------------------------------------------------------------------------
+    # -- validate
 
     def validate(self) -> dict[str, Any]:
         """Validation loss, the musical score when it is due, and the best models."""
@@ -420,7 +468,9 @@ class Trainer:
         pieces = evaluate(
             self.plain, self.validation_pieces, self.context, autocast=self.accelerator.autocast, share=share
         )
-        sums = self._reduced(np.stack([np.concatenate([p.nats, p.masked, [p.notes, p.tokens]]) for p in pieces]))
+        sums = self._reduced(
+            np.stack([np.concatenate([p.nats, p.masked, [p.notes, p.tokens]]) for p in pieces])
+        )
         n = len(TERMS)
         for piece, row in zip(pieces, sums, strict=True):
             piece.nats, piece.masked = row[:n], row[n : 2 * n]
@@ -451,7 +501,11 @@ class Trainer:
         summary["musical_score"] = float(values[0])
         if nats is not None and self.unigram:
             summary["combined"] = combined_score(
-                nats, self.unigram, summary["musical_score"], evaluation.loss_weight, evaluation.musical_weight
+                nats,
+                self.unigram,
+                summary["musical_score"],
+                evaluation.loss_weight,
+                evaluation.musical_weight,
             )
         return summary
 
@@ -471,13 +525,19 @@ class Trainer:
             if name == stop_on:
                 self.best["since"] = 0 if better else self.best["since"] + 1
 
-    # -- save --------------------------------------------------------------------------------------------------------------
+    # -- save
 
     def export(self, target: Path, figures: dict[str, Any]) -> None:
-        """Write the model as it is now (inside `_weights`: the averaged one) as a folder that `from_pretrained` reads."""
+        """Write the model as it is now (inside `_weights`: the averaged one) as a folder that
+        `from_pretrained` reads.
+        """
         weights = self.accelerator.get_state_dict(self.model)
         if self.is_main:
-            about = {"step": self.step, "epoch": self.epoch, **{k: v for k, v in figures.items() if k != "scores"}}
+            about = {
+                "step": self.step,
+                "epoch": self.epoch,
+                **{k: v for k, v in figures.items() if k != "scores"},
+            }
             checkpoints.write_folder(target, lambda folder: self._fill_export(folder, weights, about))
         self.accelerator.wait_for_everyone()
 
@@ -498,7 +558,9 @@ class Trainer:
         self._fill_model(folder, weights)
         MusicGPTTokenizerFast().save_pretrained(folder)
         (folder / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        (folder / "training_arguments.json").write_text(json.dumps(self._own_arguments(), indent=1), encoding="utf-8")
+        (folder / "training_arguments.json").write_text(
+            json.dumps(self._own_arguments(), indent=1), encoding="utf-8"
+        )
 
     def _own_arguments(self) -> dict[str, Any]:
         """The arguments with the validation context that was really used."""
@@ -507,16 +569,22 @@ class Trainer:
         return values
 
     def save_checkpoint(self) -> None:
-        """Everything that the run needs to go on as if it had never stopped; older checkpoints beyond `keep_last` are deleted."""
+        """Everything that the run needs to go on as if it had never stopped; older checkpoints beyond
+        `keep_last` are deleted.
+        """
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
         whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        state_dicts: tuple[dict[str, Any], Any] = get_state_dict(self.model, self._plain_optimizers(), options=whole)
+        state_dicts: tuple[dict[str, Any], Any] = get_state_dict(
+            self.model, self._plain_optimizers(), options=whole
+        )
         weights, optimizers = state_dicts
-        # The window since the last line of the log is not over: its sums go along, so that the line comes out the same.
+        # The window since the last line of the log is not over: its sums go along, so that the line comes out
+        # the same.
         totals = self._reduced(self.totals).tolist()
         if self.is_main:
-            # Copies: on the CPU these are the parameters themselves, into which the average is about to be written.
+            # Copies: on the CPU these are the parameters themselves, into which the average is about to be
+            # written.
             weights = {name: value.detach().cpu().clone() for name, value in weights.items()}
             tensors = {f"model|{name}": value for name, value in weights.items()}
             tensors |= {f"optimizer|{path}": leaf for path, leaf in checkpoints.flatten(optimizers["state"])}
@@ -527,7 +595,9 @@ class Trainer:
                 "totals": totals,
                 "average_updates": self.average.updates if self.average else 0,
                 "optimizer_groups": optimizers["param_groups"],
-                "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None,
+                "scaler": (
+                    self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None
+                ),
                 "arguments": self._own_arguments(),
                 "pieces": self._fingerprints(),
             }
@@ -556,7 +626,9 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from the newest whole checkpoint, if there is one, and open the log."""
-        found = checkpoints.newest(self.folder / "checkpoints", self.say) if self.arguments.run.resume else None
+        found = (
+            checkpoints.newest(self.folder / "checkpoints", self.say) if self.arguments.run.resume else None
+        )
         if found is not None:
             self._restore(*found)
         if self.is_main:
@@ -591,14 +663,19 @@ class Trainer:
             )
         except (RuntimeError, KeyError, ValueError) as error:
             raise CheckpointError(
-                f"The checkpoint {path.name} belongs to another model or optimiser: {' '.join(str(error).split())[:300]}."
+                f"The checkpoint {path.name} belongs to another model or optimiser:"
+                f" {' '.join(str(error).split())[:300]}."
             ) from error
         if self.average:
-            self.average.values = {name: value.to(self.accelerator.device) for name, value in nested["average"].items()}
+            self.average.values = {
+                name: value.to(self.accelerator.device) for name, value in nested["average"].items()
+            }
             self.average.updates = state["average_updates"]
         if state["scaler"] is not None and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.step, self.epoch, self.batch, self.best = (state[name] for name in ("step", "epoch", "batch", "best"))
+        self.step, self.epoch, self.batch, self.best = (
+            state[name] for name in ("step", "epoch", "batch", "best")
+        )
         self.totals = np.array(state["totals"]) if self.is_main else np.zeros(_TOTALS)
         self.say(f"resumed from {path.name}: epoch {self.epoch}, step {self.step}")
 
@@ -614,8 +691,8 @@ class Trainer:
             for name, value in before[group].items():
                 if name not in free.get(group, set()) and name in now[group] and now[group][name] != value:
                     raise CheckpointError(
-                        f"{path.name} was trained with --{name} {value}, not {now[group][name]}: give the same, or begin another run with "
-                        "--output_dir, or this one anew with --overwrite."
+                        f"{path.name} was trained with --{name} {value}, not {now[group][name]}: give the"
+                        " same, or begin another run with --output_dir, or this one anew with --overwrite."
                     )
         if before["run"]["seed"] != now["run"]["seed"]:
             raise CheckpointError(
@@ -625,7 +702,9 @@ class Trainer:
     def _fingerprints(self) -> dict[str, dict[str, str]]:
         """What each piece is, by split and name."""
         splits = {"train": self.train_pieces, "validation": self.validation_pieces}
-        return {split: {piece.name: piece.fingerprint() for piece in pieces} for split, pieces in splits.items()}
+        return {
+            split: {piece.name: piece.fingerprint() for piece in pieces} for split, pieces in splits.items()
+        }
 
     def _check_same_data(self, path: Path, before: dict[str, dict[str, str]] | None) -> None:
         """A resumed run must have the pieces that it began with.
@@ -634,7 +713,10 @@ class Trainer:
             CheckpointError: naming those that differ; not with `allow_changed_data`.
         """
         if before is None:
-            self.say(f"{path.name} does not say which pieces it was trained on: written before fingerprints were kept, it goes on unchecked.")
+            self.say(
+                f"{path.name} does not say which pieces it was trained on: written before fingerprints were"
+                " kept, it goes on unchecked."
+            )
             return
         changes = []
         for split, now in self._fingerprints().items():
@@ -651,13 +733,18 @@ class Trainer:
             return
         told = f"{path.name} was trained on other data ({'; '.join(changes)})"
         if not self.arguments.run.allow_changed_data:
-            raise CheckpointError(f"{told}: bring it back, go on all the same with --allow_changed_data true, or begin anew with --overwrite true.")
+            raise CheckpointError(
+                f"{told}: bring it back, go on all the same with --allow_changed_data true, or begin anew"
+                " with --overwrite true."
+            )
         self.say(f"{told}; going on as --allow_changed_data says.")
 
-    # -- the end -----------------------------------------------------------------------------------------------------------
+    # -- the end
 
     def finish(self) -> dict[str, Any]:
-        """Close the trackers, write the model card and push the best model if asked to. Returns the best figures."""
+        """Close the trackers, write the model card and push the best model if asked to. Returns the best
+        figures.
+        """
         self.accelerator.end_training()
         if self.is_main:
             from .card import write_cards
@@ -687,7 +774,9 @@ class Trainer:
 
     @contextlib.contextmanager
     def _on_signals(self) -> Iterator[None]:
-        """While training, SIGINT and SIGTERM ask for a checkpoint and an orderly end after the present step; a second one ends at once."""
+        """While training, SIGINT and SIGTERM ask for a checkpoint and an orderly end after the present
+        step; a second one ends at once.
+        """
         numbers = (signal.SIGINT, signal.SIGTERM)
 
         def handle(number: int, *_: object) -> None:
@@ -717,7 +806,18 @@ def refuse_leaks(model: Any) -> None:
 
     from tokenization.vocabulary import TOKEN_TO_ID
 
-    words = ["<bos>", "METER_3/4", "TIME_0", "NOTE_60", "VOICE_0", "DUR_24", "TIME_24", "NOTE_62", "VOICE_0", "DUR_24"]
+    words = [
+        "<bos>",
+        "METER_3/4",
+        "TIME_0",
+        "NOTE_60",
+        "VOICE_0",
+        "DUR_24",
+        "TIME_24",
+        "NOTE_62",
+        "VOICE_0",
+        "DUR_24",
+    ]
     other = ["<bos>", "TIME_6", "NOTE_40", "VOICE_1", "DUR_12", "TIME_12"]
     first, second = ([TOKEN_TO_ID[word] for word in part] for part in (words, other))
     training = model.training
@@ -725,11 +825,12 @@ def refuse_leaks(model: Any) -> None:
     with torch.no_grad():
         alone = model(input_ids=torch.tensor([second]), use_cache=False).logits
         positions = torch.tensor([[*range(len(first)), *range(len(second))]])
-        packed = model(input_ids=torch.tensor([first + second]), position_ids=positions, use_cache=False).logits[
-            :, len(first) :
-        ]
+        packed = model(
+            input_ids=torch.tensor([first + second]), position_ids=positions, use_cache=False
+        ).logits[:, len(first) :]
     model.train(training)
     if not torch.allclose(alone, packed, atol=1e-4):
         raise ArgumentsError(
-            f"--packing: in {type(model).__name__} a piece hears the one before it in its row; train without packing."
+            f"--packing: in {type(model).__name__} a piece hears the one before it in its row; train without"
+            " packing."
         )

@@ -1,4 +1,6 @@
-"""The published units: nats and bits a note, their four terms, pooled and by piece, with bootstrap intervals over key numbers."""
+"""The published units: nats and bits a note, their four terms, pooled and by piece, with bootstrap
+intervals over key numbers.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class PieceLoss:
         name, unit (`str`): the piece, and what the bootstrap draws (its key number).
         notes, tokens (`int`): how many notes and how many of their tokens were counted.
         quarters (`float`): from the first onset to the end.
-        nats, masked (`np.ndarray` of shape `(4,)`): sums for NOTE, VOICE, DUR and TIME, over all tokens and renormalised over the legal
+        nats, masked (`np.ndarray` of shape `(4,)`): sums for NOTE, VOICE, DUR and TIME, over all tokens and
+        renormalised over the legal
             ones.
     """
 
@@ -40,10 +43,10 @@ class Figures:
     """A loss in every unit.
 
     Attributes:
-        nats_per_note, bits_per_note, nats_per_token, bits_per_quarter: pooled, that is, sums over all pieces divided by their counts.
-        terms (`dict`): nats a note by type; they add up to `nats_per_note`.
-        interval (`tuple`): 95 % of `nats_per_note` over resampled key numbers.
-        piece_mean, piece_median: of the pieces' own nats a note.
+        nats_per_note, bits_per_note, nats_per_token, bits_per_quarter: pooled, that is, sums over all pieces
+        divided by their counts. terms (`dict`): nats a note by type; they add up to `nats_per_note`. interval
+        (`tuple`): 95 % of `nats_per_note` over resampled key numbers. piece_mean, piece_median: of the
+        pieces' own nats a note.
     """
 
     nats_per_note: float
@@ -85,18 +88,32 @@ class Report:
             }
             for p in self.pieces
         ]
-        return {"about": self.about, "unmasked": asdict(self.unmasked), "masked": asdict(self.masked), "pieces": rows}
+        return {
+            "about": self.about,
+            "unmasked": asdict(self.unmasked),
+            "masked": asdict(self.masked),
+            "pieces": rows,
+        }
 
 
 def report(pieces: Sequence[PieceLoss], about: dict[str, Any] | None = None, draws: int = 10_000) -> Report:
     """Sums of pieces put into units. The bootstrap draws key numbers with a fixed seed."""
     units = sorted({piece.unit for piece in pieces})
-    about = {"pieces": len(pieces), "notes": sum(p.notes for p in pieces), "units": len(units), **(about or {})}
-    unmasked, masked = (_figures(pieces, [getattr(p, name) for p in pieces], units, draws) for name in ("nats", "masked"))
+    about = {
+        "pieces": len(pieces),
+        "notes": sum(p.notes for p in pieces),
+        "units": len(units),
+        **(about or {}),
+    }
+    unmasked, masked = (
+        _figures(pieces, [getattr(p, name) for p in pieces], units, draws) for name in ("nats", "masked")
+    )
     return Report(list(pieces), unmasked, masked, about=about)
 
 
-def _figures(pieces: Sequence[PieceLoss], sums: Sequence[np.ndarray], units: Sequence[str], draws: int) -> Figures:
+def _figures(
+    pieces: Sequence[PieceLoss], sums: Sequence[np.ndarray], units: Sequence[str], draws: int
+) -> Figures:
     nats = np.stack(sums)  # (pieces, 4)
     notes = np.array([piece.notes for piece in pieces], dtype=float)
     total = float(nats.sum())
@@ -144,10 +161,13 @@ def table(result: Report, per_piece: bool = True) -> str:
         low, high = figures.interval
         line = f"{name:<14}{figures.nats_per_note:>8.4f}{f'{low:.3f} - {high:.3f}':>18}"
         line += "".join(f"{figures.terms[term]:>8.4f}" for term in TERMS)
-        line += f"{figures.bits_per_note:>11.4f}{figures.nats_per_token:>12.4f}{figures.bits_per_quarter:>14.3f}"
+        line += (
+            f"{figures.bits_per_note:>11.4f}{figures.nats_per_token:>12.4f}{figures.bits_per_quarter:>14.3f}"
+        )
         lines.append(line + f"{figures.piece_mean:>12.4f}{figures.piece_median:>8.4f}")
     lines.append(
-        f"Interval: bootstrap over {result.about['units']} key numbers (10,000 draws); with few of them it is only a range."
+        f"Interval: bootstrap over {result.about['units']} key numbers (10,000 draws); with few of them it is"
+        " only a range."
     )
     if per_piece:
         lines += ["", f"{'piece':<28}{'key number':>11}{'notes':>7}{'nats/note':>11}{'legal':>8}"]

@@ -20,12 +20,17 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """What the commands on a split have in common."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--data", help="folder that `python -m dataset_builder` wrote")
-    where.add_argument("--scores", help="folder of scores, built into a cache first (default: ../shared/data)")
+    where.add_argument(
+        "--scores", help="folder of scores, built into a cache first (default: ../shared/data)"
+    )
     parser.add_argument(
         "--split", default="validation", choices=("train", "validation", "test"), help="default: validation"
     )
     parser.add_argument(
-        "--form", default="all", choices=("all", "prelude", "fugue"), help="only pieces of this form (default: all)"
+        "--form",
+        default="all",
+        choices=("all", "prelude", "fugue"),
+        help="only pieces of this form (default: all)",
     )
 
 
@@ -45,15 +50,20 @@ def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m training.validate",
-        description="Loss in nats a note: the sum over a note's NOTE, VOICE, DUR and TIME tokens, divided by the number of notes; prefix, first "
-        "TIME, METER and special tokens count in neither. Pieces longer than the context are read in windows that overlap by half, and "
-        "every note counts once.",
+        description=(
+            "Loss in nats a note: the sum over a note's NOTE, VOICE, DUR and TIME tokens, divided by the"
+            " number of notes; prefix, first TIME, METER and special tokens count in neither. Pieces longer"
+            " than the context are read in windows that overlap by half, and every note counts once."
+        ),
     )
     parser.add_argument(
         "--checkpoint",
         default=["shipped"],
         nargs="+",
-        help="folder, a run's folder, Hub id, or `shipped` (default); of several the mean of the probabilities is measured",
+        help=(
+            "folder, a run's folder, Hub id, or `shipped` (default); of several the mean of the probabilities"
+            " is measured"
+        ),
     )
     add_data_arguments(parser)
     parser.add_argument(
@@ -62,7 +72,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="tokens a window (default: what the checkpoint was validated with, else all it can hold)",
     )
     parser.add_argument("--device", default="cpu", help="such as cuda (default: cpu)")
-    parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16: faster, a little different")
+    parser.add_argument(
+        "--bf16", action="store_true", help="autocast to bfloat16: faster, a little different"
+    )
     parser.add_argument("--json", help="also write all figures to this file")
     return parser
 
@@ -107,7 +119,9 @@ def validate(given: argparse.Namespace) -> Any:
     try:
         model.to(given.device)
     except (RuntimeError, AssertionError) as error:
-        raise TrainingError(f"--device {given.device} cannot be used: {str(error).splitlines()[0]}") from error
+        raise TrainingError(
+            f"--device {given.device} cannot be used: {str(error).splitlines()[0]}"
+        ) from error
     pieces = load_pieces(data_arguments(given), (given.split,))[given.split]
     if not pieces:
         raise TrainingError(f"The data has no piece for the split {given.split!r}.")
@@ -118,7 +132,9 @@ def validate(given: argparse.Namespace) -> Any:
         "overlap": "half",
         "dtype": "bf16" if given.bf16 else "fp32",
     }
-    autocast = (lambda: torch.autocast(given.device.split(":")[0], dtype=torch.bfloat16)) if given.bf16 else None
+    autocast = (
+        (lambda: torch.autocast(given.device.split(":")[0], dtype=torch.bfloat16)) if given.bf16 else None
+    )
     return evaluate_report(model, pieces, about, context=context, progress=True, autocast=autocast)
 
 

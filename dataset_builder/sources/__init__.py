@@ -16,7 +16,8 @@ def open_source(name: str | Sequence[str], route: str = "notes", **options: obje
 
     Args:
         name: a folder, `"music21"` or `"download"`; or a list of these.
-        route: of pieces that a catalogue offers in several forms, which to read: `"notes"`, `"midi"` or `"musicxml"`.
+        route: of pieces that a catalogue offers in several forms, which to read: `"notes"`, `"midi"` or
+            `"musicxml"`.
         options: for `"download"`: `manifest`, `base_url`, `download_dir`.
 
     Raises:
@@ -35,7 +36,8 @@ def open_source(name: str | Sequence[str], route: str = "notes", **options: obje
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise DatasetError(
-            f"There is no folder {str(name)!r}: --source takes a folder of scores, {' or '.join(repr(n) for n in NAMED)}."
+            f"There is no folder {str(name)!r}: --source takes a folder of scores,"
+            f" {' or '.join(repr(n) for n in NAMED)}."
         )
     from .folder import open_folder
 

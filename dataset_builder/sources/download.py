@@ -18,12 +18,16 @@ MANIFEST = Path(__file__).with_name("manifest.csv")
 BASE_URL = "https://raw.githubusercontent.com"
 NEEDED = ("id", "repository", "commit", "path", "sha256", "licence")
 CONNECTIONS = 4
-ALL_SECONDS = 1800.0  # for all files of a manifest; what has come until then is kept, and the next build goes on
+ALL_SECONDS = (
+    1800.0  # for all files of a manifest; what has come until then is kept, and the next build goes on
+)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a manifest: which file of which repository at which commit, and the sum that it must have."""
+    """One line of a manifest: which file of which repository at which commit, and the sum that it must
+    have.
+    """
 
     piece: dict
     repository: str
@@ -42,7 +46,8 @@ class Entry:
 
 
 def read_manifest(path: Path) -> list[Entry]:
-    """The entries of a manifest: CSV with the columns `NEEDED`, and those of a catalogue (`tonic`, `mode`, `title` ...) if wanted.
+    """The entries of a manifest: CSV with the columns `NEEDED`, and those of a catalogue (`tonic`, `mode`,
+    `title` ...) if wanted.
 
     Raises:
         DatasetError: if the file is missing, lacks a column or holds a sum that is none.
@@ -85,12 +90,14 @@ def open_download(
 ) -> Collection:
     """The pieces of a manifest, fetched where they are not in the cache yet.
 
-    What cannot be fetched is named in `Collection.unavailable`, and the others are used. No file is waited for longer than
-    `fetching.DEADLINE` seconds, and all together no longer than `ALL_SECONDS`, whatever the server does.
+    What cannot be fetched is named in `Collection.unavailable`, and the others are used. No file is waited
+    for longer than `fetching.DEADLINE` seconds, and all together no longer than `ALL_SECONDS`, whatever the
+    server does.
 
     Args:
         manifest: path of a manifest; the built-in one (24 preludes of Book I) when not given.
-        base_url: in place of `BASE_URL`, for a mirror; files are asked for at `base_url/repository/commit/path`.
+        base_url: in place of `BASE_URL`, for a mirror; files are asked for at
+            `base_url/repository/commit/path`.
         download_dir: where files are kept (`default_folder()`).
 
     Raises:
@@ -118,11 +125,19 @@ def open_download(
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         results = list(
-            tqdm(pool.map(attempt, entries), total=len(entries), desc="Fetching scores", unit="file", disable=None)
+            tqdm(
+                pool.map(attempt, entries),
+                total=len(entries),
+                desc="Fetching scores",
+                unit="file",
+                disable=None,
+            )
         )
     for entry, result in zip(entries, results, strict=True):
         if isinstance(result, DownloadError):
-            collection.unavailable.append((entry.piece["id"], str(result).removeprefix(entry.piece["id"] + " ")))
+            collection.unavailable.append(
+                (entry.piece["id"], str(result).removeprefix(entry.piece["id"] + " "))
+            )
         else:
             collection.pieces.append(Piece(path=result, **entry.piece))
     if not collection.pieces:

@@ -1,4 +1,6 @@
-"""One file over HTTP from a server that may be slow, broken or lying: whole and checked, or not at all, within a deadline."""
+"""One file over HTTP from a server that may be slow, broken or lying: whole and checked, or not at all,
+within a deadline.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,16 @@ SILENCE_SECONDS = 15.0  # without a byte
 FIRST_PAUSE = 0.5  # seconds before the second attempt; doubled before each further one
 MAX_BYTES = 8 * 2**20
 MAX_REDIRECTS = 5
-# Answers that a second attempt may better, 416 since it then begins anew; other errors of the client's kind are final.
+# Answers that a second attempt may better, 416 since it then begins anew; other errors of the client's kind
+# are final.
 _PASSING = (408, 416, 425, 429)
 
 
 @dataclass
 class _Failure(Exception):
-    """Why an attempt failed; `final` where another one cannot do better, `anew` where what came must not be kept."""
+    """Why an attempt failed; `final` where another one cannot do better, `anew` where what came must not
+    be kept.
+    """
 
     reason: str
     final: bool = False
@@ -39,15 +44,16 @@ class _Failure(Exception):
 def fetch(url: str, sha256: str, target: Path, name: str, deadline: float = DEADLINE) -> Path:
     """The file with this sum at `target`: the one that is there, else fetched and checked.
 
-    A connection that breaks is taken up again where it broke, if the server can do that. The file appears under its name
-    only when it is whole and its sum is right; after a failure nothing of it stays.
+    A connection that breaks is taken up again where it broke, if the server can do that. The file appears
+    under its name only when it is whole and its sum is right; after a failure nothing of it stays.
 
     Args:
         url (`str`): where it is; redirects are followed, `MAX_REDIRECTS` of them.
         sha256 (`str`): the sum in hexadecimal digits.
         target (`Path`): where it is kept, in a folder that exists.
         name (`str`): what it is called in messages.
-        deadline (`float`): seconds after which it is given up, whatever the server does; 0: it is not asked for.
+        deadline (`float`): seconds after which it is given up, whatever the server does; 0: it is not asked
+        for.
 
     Raises:
         DownloadError: naming the file, what went wrong and after how many attempts.
@@ -55,7 +61,9 @@ def fetch(url: str, sha256: str, target: Path, name: str, deadline: float = DEAD
     if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == sha256:
         return target
     if deadline <= 0:
-        raise DownloadError(f"{name} was not asked for, since the time for all files was over; build again to go on.")
+        raise DownloadError(
+            f"{name} was not asked for, since the time for all files was over; build again to go on."
+        )
     _certificates()  # not on the file's time
     with _part_file(target.parent) as part:
         asyncio.run(_fetch(url, sha256, part, name, deadline))
@@ -131,7 +139,9 @@ async def _attempt(client: Any, url: str, part: Path, end: float) -> None:
 
 
 async def _continue(client: Any, url: str, part: Path) -> None:
-    """Fetch what is missing of a file and append it; from the beginning where the server does not do ranges."""
+    """Fetch what is missing of a file and append it; from the beginning where the server does not do
+    ranges.
+    """
     have = part.stat().st_size
     # Bytes as they lie there: what is packed on its way could unpack without a bound.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -142,13 +152,17 @@ async def _continue(client: Any, url: str, part: Path) -> None:
             raise _Failure(f"the server answered {status}", final=final, anew=status == 416)
         span = answer.headers.get("Content-Range", "")
         if status == 206 and not (have and span.startswith(f"bytes {have}-")):
-            raise _Failure(f"the server sent another part than the one asked for ({_printable(span)})", anew=True)
+            raise _Failure(
+                f"the server sent another part than the one asked for ({_printable(span)})", anew=True
+            )
         received = have if status == 206 else 0
         with part.open("ab" if status == 206 else "wb") as file:
             async for chunk in answer.aiter_raw():
                 received += len(chunk)
                 if received > MAX_BYTES:
-                    raise _Failure(f"it is larger than {MAX_BYTES // 2**20} MB, which no score is", final=True)
+                    raise _Failure(
+                        f"it is larger than {MAX_BYTES // 2**20} MB, which no score is", final=True
+                    )
                 file.write(chunk)
 
 
@@ -156,7 +170,9 @@ def _check_sum(sha256: str, part: Path) -> None:
     """Refuse a file that was cut or changed on its way, or upstream."""
     found = hashlib.sha256(part.read_bytes()).hexdigest()
     if found != sha256:
-        raise _Failure(f"its SHA-256 is {found[:12]}..., not {sha256[:12]}... as the manifest says", anew=True)
+        raise _Failure(
+            f"its SHA-256 is {found[:12]}..., not {sha256[:12]}... as the manifest says", anew=True
+        )
 
 
 def _printable(what: object) -> str:

@@ -18,8 +18,8 @@ SUFFIXES = (".tsv", ".musicxml", ".mxl", ".xml", ".mid", ".midi")
 def open_folder(folder: Path, route: str = "notes") -> Collection:
     """All scores below a folder.
 
-    A folder with a `catalogue.csv` gives the pieces that the catalogue names (its other files are other forms of them); elsewhere
-    every file with the suffix of a score is a piece.
+    A folder with a `catalogue.csv` gives the pieces that the catalogue names (its other files are other forms
+    of them); elsewhere every file with the suffix of a score is a piece.
 
     Args:
         folder: where to look.
@@ -37,7 +37,11 @@ def open_folder(folder: Path, route: str = "notes") -> Collection:
         else:
             _add_files(collection, folder, [Path(place) / name for name in sorted(files)])
     if not collection.pieces:
-        wanted = f"a {route} file of its catalogue" if route != "notes" else f"a file ending in {', '.join(SUFFIXES)}"
+        wanted = (
+            f"a {route} file of its catalogue"
+            if route != "notes"
+            else f"a file ending in {', '.join(SUFFIXES)}"
+        )
         raise DatasetError(f"The folder {str(folder)!r} holds no score: nothing in it is {wanted}.")
     collection.pieces.sort(key=_order)
     return collection
@@ -57,10 +61,13 @@ def _add_catalogue(collection: Collection, path: Path, route: str) -> None:
         names = [piece.id for piece in missing if str(piece.split) == split]
         if split != "None" and not any(piece.split == split for piece in found):
             collection.notices.append(
-                f"The {split} split is missing: none of its {len(names)} catalogued pieces has a {route} file here ({_some(names)})."
+                f"The {split} split is missing: none of its {len(names)} catalogued pieces has a {route} file"
+                f" here ({_some(names)})."
             )
         else:
-            collection.notices.append(f"{len(names)} catalogued pieces have no {route} file here: {_some(names)}.")
+            collection.notices.append(
+                f"{len(names)} catalogued pieces have no {route} file here: {_some(names)}."
+            )
 
 
 def _some(names: list[str]) -> str:
@@ -84,7 +91,9 @@ def _add_files(collection: Collection, folder: Path, paths: list[Path]) -> None:
         if other is not path:
             first, second = sorted((other, path), key=lambda p: SUFFIXES.index(p.suffix.lower()))
             best[path.with_suffix("")] = first
-            collection.notices.append(f"{second.name} is taken for another form of {first.name} and not read.")
+            collection.notices.append(
+                f"{second.name} is taken for another form of {first.name} and not read."
+            )
     for stem, path in best.items():
         relative = stem.relative_to(folder)
         known = wtc_fields(path.stem)
@@ -94,6 +103,10 @@ def _add_files(collection: Collection, folder: Path, paths: list[Path]) -> None:
         identifier = path.stem if known.get("work") == "WTC" else relative.as_posix()
         collection.pieces.append(
             Piece(
-                id=identifier, path=path, source=folder.name, source_file=path.relative_to(folder).as_posix(), **known
+                id=identifier,
+                path=path,
+                source=folder.name,
+                source_file=path.relative_to(folder).as_posix(),
+                **known,
             )
         )

@@ -1,8 +1,10 @@
-"""The corpus that the music21 package ships: nothing to download, so a build and a training can be tried on any machine.
+"""The corpus that the music21 package ships: nothing to download, so a build and a training can be tried on
+any machine.
 
-It holds BWV 846's prelude and Bach's chorales. A chorale is taken when its own notice allows it: when the file reserves no rights, or
-says that it is used by permission. Files with a bare copyright line, and the **kern ones ("rights to all derivative electronic
-formats reserved"), are left out. None of them names a licence, so a dataset made of them is for use, not for passing on.
+It holds BWV 846's prelude and Bach's chorales. A chorale is taken when its own notice allows it: when the
+file reserves no rights, or says that it is used by permission. Files with a bare copyright line, and the
+**kern ones ("rights to all derivative electronic formats reserved"), are left out. None of them names a
+licence, so a dataset made of them is for use, not for passing on.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _PART = re.compile(rb"<score-part\s")
 _BWV = re.compile(r"bwv(\d+)")
 _LAST_CHORALE = 438
 BY_PERMISSION = "used by permission"
-WITHOUT_NOTICE = "no notice in the file; distributed with music21 by permission, perhaps not for commercial use"
+WITHOUT_NOTICE = (
+    "no notice in the file; distributed with music21 by permission, perhaps not for commercial use"
+)
 
 
 def corpus_folder() -> Path:
@@ -33,13 +37,16 @@ def corpus_folder() -> Path:
     folder = Path(spec.origin or "").parent / "corpus" / "bach" if spec else None
     if folder is None or not folder.is_dir():
         raise DatasetError(
-            "The corpus of music21 is not installed: install the package music21, or give --source a folder of scores."
+            "The corpus of music21 is not installed: install the package music21, or give --source a folder"
+            " of scores."
         )
     return folder
 
 
 def notice_of(content: bytes) -> str | None:
-    """The licence notice of a MusicXML text in words, or `None` where it reserves rights without allowing anything."""
+    """The licence notice of a MusicXML text in words, or `None` where it reserves rights without allowing
+    anything.
+    """
     texts = [" ".join(text.decode("utf-8", "replace").split()) for text in _TEXT.findall(content)]
     if any(BY_PERMISSION in text.lower() for text in texts):
         return (
@@ -61,7 +68,8 @@ def _content(path: Path) -> bytes:
 def open_music21() -> Collection:
     """BWV 846's prelude and the four-part chorales whose notice allows it.
 
-    Their splits follow from a hash of the tune's opening (`splits.hashed_splits`), the prelude is for training.
+    Their splits follow from a hash of the tune's opening (`splits.hashed_splits`), the prelude is for
+    training.
     """
     collection = Collection("music21")
     reserved = []
@@ -94,9 +102,11 @@ def open_music21() -> Collection:
                 source="music21",
                 source_file=f"corpus/bach/{path.name}",
                 licence=licence,
-                encoder="MuseScore user, score 117279"
-                if is_prelude
-                else "Margaret Greentree (jsbchorales.net) and the music21 project",
+                encoder=(
+                    "MuseScore user, score 117279"
+                    if is_prelude
+                    else "Margaret Greentree (jsbchorales.net) and the music21 project"
+                ),
                 **(fields if is_prelude else {"work": "chorale"}),  # type: ignore[arg-type]
             )
         )
@@ -105,5 +115,7 @@ def open_music21() -> Collection:
             "The installed music21 has no Bach chorales in its corpus: give --source a folder of scores."
         )
     if reserved:
-        collection.notices.append(f"{len(reserved)} chorales whose notice is a bare copyright line were left out.")
+        collection.notices.append(
+            f"{len(reserved)} chorales whose notice is a bare copyright line were left out."
+        )
     return collection

@@ -1,7 +1,9 @@
-"""Builds the engine's library: `python -m musicgpt.engine.build`, and by itself when the package is installed.
+"""Builds the engine's library: `python -m musicgpt.engine.build`, and by itself when the package is
+installed.
 
-One C++ file is compiled once for each level of instructions that the target may have, and linked to one shared library without Python's own
-interface, so that one library serves every Python. The system's C++ compiler does it, else the one in the `ziglang` package.
+One C++ file is compiled once for each level of instructions that the target may have, and linked to one
+shared library without Python's own interface, so that one library serves every Python. The system's C++
+compiler does it, else the one in the `ziglang` package.
 
     python -m musicgpt.engine.build                          # for this computer, beside the sources
     python -m musicgpt.engine.build --target aarch64-linux-gnu --out /tmp/engine   # for another one, by zig
@@ -38,7 +40,8 @@ LEVELS = {
 _OTHER_NAMES = {"amd64": "x86_64", "arm64": "aarch64"}
 # No -ffast-math: NaN and infinity must stay what they are. The sums that matter are written as vectors.
 OPTIONS = (
-    "-std=gnu++17 -O3 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math -ffp-contract=fast "
+    "-std=gnu++17 -O3 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-math-errno -fno-trapping-math"
+    " -ffp-contract=fast "
     "-Wall -Wextra -Wno-maybe-uninitialized"  # GCC warns of its own header for AVX-512
 )
 _TIMEOUT_S = 600
@@ -49,14 +52,18 @@ class BuildError(Exception):
 
 
 def compilers() -> list[list[str]]:
-    """The commands that may compile C++ here, in the order in which they are tried: `CXX`, the system's, zig's."""
+    """The commands that may compile C++ here, in the order in which they are tried: `CXX`, the system's,
+    zig's.
+    """
     found = [os.environ["CXX"].split()] if os.environ.get("CXX") else []
     found += [[path] for name in ("c++", "g++", "clang++") if (path := shutil.which(name))]
     return found + ([zig()] if importlib.util.find_spec("ziglang") else [])
 
 
 def zig(target: str | None = None) -> list[str]:
-    """The command of the `ziglang` package. On Linux it builds for glibc 2.17, which every distribution in use has."""
+    """The command of the `ziglang` package. On Linux it builds for glibc 2.17, which every distribution
+    in use has.
+    """
     if target is None and sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         target = f"{machine()}-linux-gnu.2.17"
     return [
@@ -104,7 +111,8 @@ def build(out: Path = LIBRARY, target: str | None = None) -> Path:
     commands = [zig(target)] if target else compilers()
     if not commands:
         raise BuildError(
-            "no C++ compiler was found: install one, or `pip install ziglang`, and run `python -m musicgpt.engine.build`"
+            "no C++ compiler was found: install one, or `pip install ziglang`, and run `python -m"
+            " musicgpt.engine.build`"
         )
     failures = []
     for command in commands:

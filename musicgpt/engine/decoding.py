@@ -1,6 +1,8 @@
-"""One call of `generate()` by the engine: prompt, noise, processors, streamers and stopping criteria around its loop.
+"""One call of `generate()` by the engine: prompt, noise, processors, streamers and stopping criteria around
+its loop.
 
-The tokens are those of the stock loop of transformers, for the same seed. What is not known here takes that loop: see `why_not`.
+The tokens are those of the stock loop of transformers, for the same seed. What is not known here takes that
+loop: see `why_not`.
 """
 
 from __future__ import annotations
@@ -30,13 +32,15 @@ from .weights import check, code_of
 
 # Steps for which noise is drawn at a time.
 NOISE_STEPS = 32
-# transformers' hooks that record hidden states and attentions: once asked for, they stay, and do nothing until they are asked for again.
+# transformers' hooks that record hidden states and attentions: once asked for, they stay, and do nothing
+# until they are asked for again.
 _RECORDING = capture_outputs.__module__
 # Wider batches take the stock loop.
 MAX_ROWS = 64
 # What the engine knows of a model's code: `engine_musicgpt.py` there says which it was written for.
 INTERFACE = 1
-# Processors that forbid and penalise, in the order in which the engine runs them, and those that end the list before the choice.
+# Processors that forbid and penalise, in the order in which the engine runs them, and those that end the list
+# before the choice.
 _PENALTIES = (RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor)
 _OURS = {
     "GrammarLogitsProcessor": "use_grammar",
@@ -54,8 +58,8 @@ _WARPERS = {
 class Noise:
     """The exponential noise that `torch.multinomial` would draw, step by step, drawn some steps ahead.
 
-    Rows ask for it at different times, and some of it may never be asked for: `give_back` puts torch's generator where the stock loop would
-    have left it.
+    Rows ask for it at different times, and some of it may never be asked for: `give_back` puts torch's
+    generator where the stock loop would have left it.
     """
 
     def __init__(self, steps: int, rows: int, vocab: int):
@@ -136,7 +140,8 @@ class Decoding:
     # The processors
 
     def _plan(self, processors: list) -> tuple[list, Struct]:
-        """The list in parts: calls of Python, and runs that the engine knows in its own order, the last of them with the choice.
+        """The list in parts: calls of Python, and runs that the engine knows in its own order, the last of
+        them with the choice.
 
         Returns:
             parts before the last (empty where the engine runs the whole list), and the rules of the last.
@@ -232,9 +237,14 @@ class Decoding:
         begins_bar[costs.grammar.blocks["METER"]] = 1
         table = costs.cost.contiguous().numpy()
         return {
-            "begins_bar": begins_bar, "steps": costs.step.numpy(), "meters": costs.new_length.numpy(), "lengths": costs.lengths.numpy(),
-            "costs": table, "num_lengths": table.shape[1], "num_ticks": table.shape[3],
-        }  # fmt: skip
+            "begins_bar": begins_bar,
+            "steps": costs.step.numpy(),
+            "meters": costs.new_length.numpy(),
+            "lengths": costs.lengths.numpy(),
+            "costs": table,
+            "num_lengths": table.shape[1],
+            "num_ticks": table.shape[3],
+        }
 
     def _see_prompt(self, ignored: torch.Tensor | None) -> None:
         first = [0] * self.rows.rows if ignored is None else ignored.tolist()
@@ -259,7 +269,9 @@ class Decoding:
         return self.ids[:, :length].contiguous()  # of one row a view, which no later token changes
 
     def _read_prompts(self) -> None:
-        """Fills caches and states. Where all rows have one prompt (`num_return_sequences`) it is read once."""
+        """Fills caches and states. Where all rows have one prompt (`num_return_sequences`) it is read
+        once.
+        """
         learns, batch = int(self.guesses > 0), self.rows.batch
         if (
             self.rows.rows > 1
@@ -279,7 +291,9 @@ class Decoding:
             self.rows.feed(keep=1, learns=bool(learns))
 
     def _run_fused(self) -> int:
-        """Everything in the engine; out of it for more noise, and after each pass if someone listens. Returns the length."""
+        """Everything in the engine; out of it for more noise, and after each pass if someone listens.
+        Returns the length.
+        """
         rows, library = self.rows, self.rows.library
         noise = Noise(self.max_length - self.start if self.sample else 1, rows.rows, rows.vocab)
         passes, column, length, done = (
@@ -316,7 +330,9 @@ class Decoding:
             raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
 
     def _report(self, column: int) -> int:
-        """Shows the columns that all rows have reached to criteria and streamer, from `column` on; returns the first not shown."""
+        """Shows the columns that all rows have reached to criteria and streamer, from `column` on;
+        returns the first not shown.
+        """
         length, done = self.rows.batch.length, self.rows.batch.done
         while column < (length.max() if done.all() else length[done == 0].min()) and not self.finished.all():
             column += 1
@@ -339,7 +355,9 @@ class Decoding:
             self.streamer.put(torch.from_numpy(batch.ids[:, length - 1].copy()))
 
     def _run_open(self) -> int:
-        """With processors that only Python knows: logits from the engine, everything else step by step. Returns the length."""
+        """With processors that only Python knows: logits from the engine, everything else step by step.
+        Returns the length.
+        """
         rows, library, column = self.rows, self.rows.library, self.start
         done = rows.batch.done
         noise = torch.zeros(rows.rows, rows.vocab)
@@ -384,7 +402,8 @@ class Decoding:
                 scores = part(ids, scores).to(torch.float32).contiguous()
                 if scores.shape != noise.shape:
                     raise ValueError(
-                        f"{type(part).__name__} makes scores of shape {tuple(scores.shape)} out of {tuple(noise.shape)}."
+                        f"{type(part).__name__} makes scores of shape {tuple(scores.shape)} out of"
+                        f" {tuple(noise.shape)}."
                     )
         self._mask(self.last, scores, places, step)
         if self.sample:

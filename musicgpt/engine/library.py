@@ -1,6 +1,7 @@
 """The engine's library: found, held against the model's code, and its structs as numpy arrays.
 
-Structs and constants are listed once, in `src/engine.hpp`; the library describes them, and this file reads the description.
+Structs and constants are listed once, in `src/engine.hpp`; the library describes them, and this file reads
+the description.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ class EngineError(RuntimeError):
 
 
 class Struct:
-    """A struct of the engine with the arrays that it points to, which it keeps alive; they are read as attributes.
+    """A struct of the engine with the arrays that it points to, which it keeps alive; they are read as
+    attributes.
 
     Args:
         name (`str`): in `src/engine.hpp`.
         fields (`list[tuple[str, str]]`): type and name of each field.
-        values: by name. An array for each pointer, of its type and contiguous, or `None`; a number for each other field.
+        values: by name. An array for each pointer, of its type and contiguous, or `None`; a number for each
+            other field.
 
     Attributes:
         pointer (`int`): to pass to a function of the library.
@@ -74,7 +77,8 @@ class Struct:
             array.dtype in dtypes or (kind == "i64" and array.dtype.names is not None)
         ):
             raise EngineError(
-                f"{field} must be an array of {' or '.join(allowed)}, not {getattr(array, 'dtype', type(array))}"
+                f"{field} must be an array of {' or '.join(allowed)}, not"
+                f" {getattr(array, 'dtype', type(array))}"
             )
         if not array.flags.c_contiguous or not array.flags.aligned:
             raise EngineError(f"{field} must be contiguous")
@@ -162,10 +166,17 @@ class Library:
         )
         (short, short_limit), (long, long_limit) = import_module(f"{package}.repetition_musicgpt").WINDOWS
         theirs = {
-            "DURATION_BASE": state._DURATION_BASE, "INTERVAL_BASE": state._INTERVAL_BASE, "MOTIF_GAP_MAX": state._GAP_MAX,
-            "NUM_WISHES": len(state.WISHES), "NUM_OFFSETS": len(imitation.OFFSETS), "FIRST_OFFSET": imitation.OFFSETS[0],
-            "SHORT_WINDOW": short, "SHORT_LIMIT": short_limit, "LONG_WINDOW": long, "LONG_LIMIT": long_limit,
-        }  # fmt: skip
+            "DURATION_BASE": state._DURATION_BASE,
+            "INTERVAL_BASE": state._INTERVAL_BASE,
+            "MOTIF_GAP_MAX": state._GAP_MAX,
+            "NUM_WISHES": len(state.WISHES),
+            "NUM_OFFSETS": len(imitation.OFFSETS),
+            "FIRST_OFFSET": imitation.OFFSETS[0],
+            "SHORT_WINDOW": short,
+            "SHORT_LIMIT": short_limit,
+            "LONG_WINDOW": long,
+            "LONG_LIMIT": long_limit,
+        }
         for name, value in self.constants.items():
             homes = [module for module in (imitation, state, closing) if hasattr(module, name)]
             wanted = theirs.get(name, getattr(homes[0], name) if homes else None)
@@ -182,8 +193,9 @@ _loaded: Library | EngineError | None = None
 
 
 def load() -> Library:
-    """The library, loaded once. In a checkout or a copy of it it is built where it is missing or older than its sources (some seconds); an
-    installed package has it from its installation. `MUSICGPT_ENGINE=off` leaves it alone; `MUSICGPT_ENGINE=<level>` takes another level of instructions.
+    """The library, loaded once. In a checkout or a copy of it it is built where it is missing or older than
+    its sources (some seconds); an installed package has it from its installation. `MUSICGPT_ENGINE=off`
+    leaves it alone; `MUSICGPT_ENGINE=<level>` takes another level of instructions.
 
     Raises:
         EngineError: if it cannot be used; the same each time.
@@ -208,7 +220,8 @@ def _load() -> Library:
     try:
         if not LIBRARY.is_file():
             raise EngineError(
-                "its library was not built when the package was installed; run `python -m musicgpt.engine.build`"
+                "its library was not built when the package was installed; run `python -m"
+                " musicgpt.engine.build`"
             )
         return Library(level=wanted)
     except EngineError as error:

@@ -1,7 +1,7 @@
 """A batch of pieces that are being decoded, one token at a time for all rows, or as the fused loop goes.
 
-`Rows` is what a loop in Python needs: logits from tokens, and where each piece stands in the music as numpy arrays that are views of the
-engine's own memory.
+`Rows` is what a loop in Python needs: logits from tokens, and where each piece stands in the music as numpy
+arrays that are views of the engine's own memory.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ class Rows:
         threads (`int`, *optional*): at most so many share the rows; torch's number if not given.
 
     Attributes:
-        state (`numpy.ndarray` of shape `(rows,)`): records of where each row stands after its tokens; `state["ticks"]` is `(rows,)`,
-            `state["pitch"]` `(rows, 8)`, by voice. Names are explained in `src/engine.hpp`. A view: it changes with `step`.
-        ids (`numpy.ndarray` of shape `(rows, max_length)`): the tokens, as far as `length`; -1 at the padding. A view.
-        length (`numpy.ndarray` of shape `(rows,)`): tokens in each row, padding among them. A view.
+        state (`numpy.ndarray` of shape `(rows,)`): records of where each row stands after its tokens;
+        `state["ticks"]` is `(rows,)`,
+            `state["pitch"]` `(rows, 8)`, by voice. Names are explained in `src/engine.hpp`. A view: it
+            changes with `step`.
+        ids (`numpy.ndarray` of shape `(rows, max_length)`): the tokens, as far as `length`; -1 at the
+        padding. A view. length (`numpy.ndarray` of shape `(rows,)`): tokens in each row, padding among them.
+        A view.
 
     Raises:
         EngineError: if the engine cannot run here, or does not take this model.
@@ -89,7 +92,9 @@ class Rows:
         return self.batch.rows
 
     def each_part(self, call: Any) -> list[int]:
-        """`call(first, end, work)` for each part of the rows, in a thread of its own where there are several."""
+        """`call(first, end, work)` for each part of the rows, in a thread of its own where there are
+        several.
+        """
         if len(self.parts) == 1:
             return [call(*self.parts[0])]
         return list(_pool(len(self.parts)).map(lambda part: call(*part), self.parts))
@@ -128,7 +133,8 @@ class Rows:
             or tokens.shape[1] == 0
         ):
             raise EngineError(
-                f"tokens must be integers of shape ({self.rows},) or ({self.rows}, new), not {tokens.dtype} {tokens.shape}"
+                f"tokens must be integers of shape ({self.rows},) or ({self.rows}, new), not {tokens.dtype}"
+                f" {tokens.shape}"
             )
         if tokens.min() < 0 or tokens.max() >= self.vocab:
             raise EngineError(
@@ -144,7 +150,8 @@ class Rows:
         """Takes new tokens of all rows into states and caches.
 
         Args:
-            tokens (`numpy.ndarray` of integers, `(rows,)` or `(rows, new)`): not longer than the room that is left.
+            tokens (`numpy.ndarray` of integers, `(rows,)` or `(rows, new)`): not longer than the room that is
+            left.
 
         Returns:
             `numpy.ndarray` of shape `(rows, vocab)`, float32: the logits after the last of them.
@@ -156,8 +163,9 @@ class Rows:
         return self.feed()
 
     def feed(self, keep: int = 0, learns: bool = False) -> np.ndarray:
-        """Reads what stands in `ids` and is not in the caches yet, but the last `keep` tokens of each row; the logits as of `step`, which are
-        those of nothing where `keep` is not 0."""
+        """Reads what stands in `ids` and is not in the caches yet, but the last `keep` tokens of each row;
+        the logits as of `step`, which are those of nothing where `keep` is not 0.
+        """
         logits = np.zeros((self.rows, self.vocab), dtype=np.float32)
         target = 0 if keep else logits.ctypes.data
         begins = self.batch.cached == 0
@@ -169,7 +177,9 @@ class Rows:
         return logits
 
     def _find_feet(self, rows: np.ndarray, keep: int) -> None:
-        """The state of the grammar after a prompt is that of its last tokens only, as `Grammar.states` has it."""
+        """The state of the grammar after a prompt is that of its last tokens only, as `Grammar.states`
+        has it.
+        """
         for row in rows.tolist():
             heard = self.batch.ids[row, self.batch.masked[row] : self.batch.length[row] - keep]
             self.state["grammar"][row] = int(self._grammar.states(torch.from_numpy(heard.copy())[None]))
@@ -178,7 +188,8 @@ class Rows:
         """Takes rows back to their first tokens.
 
         Args:
-            lengths (`int` or `numpy.ndarray` of shape `(rows,)`): tokens that stay, padding among them, in each row.
+            lengths (`int` or `numpy.ndarray` of shape `(rows,)`): tokens that stay, padding among them, in
+            each row.
         """
         lengths = np.broadcast_to(np.asarray(lengths), (self.rows,))
         if (
@@ -194,7 +205,8 @@ class Rows:
                 self.library.replay(self.m.pointer, self.rules.pointer, self.batch.pointer, row, length)
 
     def select(self, rows: Sequence[int] | np.ndarray) -> None:
-        """Makes these the rows, in this order: reorders, selects and repeats. Views that were taken before are of the old rows.
+        """Makes these the rows, in this order: reorders, selects and repeats. Views that were taken before
+        are of the old rows.
 
         Args:
             rows (sequence of `int`): numbers of present rows, each as often as wanted.
@@ -238,7 +250,9 @@ def _pool(size: int) -> ThreadPoolExecutor:
 
 
 def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
-    """A batch of empty rows. The system zeroes caches where they are first touched: room that is not used costs nothing."""
+    """A batch of empty rows. The system zeroes caches where they are first touched: room that is not used
+    costs nothing.
+    """
     sizes = library.sizes
     room = -(-max_length // sizes["KEY_BLOCK"]) * sizes["KEY_BLOCK"]
     # A note takes a NOTE and a VOICE at least.
@@ -246,14 +260,23 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
     state = np.zeros(rows, dtype=library.state)
     state["bar_ticks"] = state["bar_ticks_before"] = m.bar_ticks
     return library.struct(
-        "Batch", ids=np.zeros((rows, max_length), dtype=np.int64), length=np.zeros(rows, dtype=np.int64), masked=np.zeros(rows, dtype=np.int64),
-        cached=np.zeros(rows, dtype=np.int64), done=np.zeros(rows, dtype=np.uint8), state=state,
-        log=np.zeros((rows, note_room), dtype=library.note), seen=np.zeros((rows, m.vocab), dtype=np.uint8),
+        "Batch",
+        ids=np.zeros((rows, max_length), dtype=np.int64),
+        length=np.zeros(rows, dtype=np.int64),
+        masked=np.zeros(rows, dtype=np.int64),
+        cached=np.zeros(rows, dtype=np.int64),
+        done=np.zeros(rows, dtype=np.uint8),
+        state=state,
+        log=np.zeros((rows, note_room), dtype=library.note),
+        seen=np.zeros((rows, m.vocab), dtype=np.uint8),
         memory=np.zeros((rows, sizes["NUM_TABLES"], sizes["TABLE_SIZE"]), dtype=np.int32),
         keys=np.zeros((rows, m.num_layers, m.heads, room // _KEYS, m.dim, _KEYS), dtype=np.float32),
         values=np.zeros((rows, m.num_layers, m.heads, room, m.dim), dtype=np.float32),
-        room=max_length, note_room=note_room, cache_room=room, rows=rows,
-    )  # fmt: skip
+        room=max_length,
+        note_room=note_room,
+        cache_room=room,
+        rows=rows,
+    )
 
 
 def _work(library: Library, m: Struct, rows: int, room: int) -> Struct:
@@ -273,13 +296,29 @@ def _work(library: Library, m: Struct, rows: int, room: int) -> Struct:
         library.constants["NUM_KINDS"] * (library.constants["NUM_OFFSETS"] + 3),
     )
     return library.struct(
-        "Work", states=np.zeros(tokens, dtype=library.state), positions=ints(tokens), rows=ints(tokens), firsts=ints(tokens), counts=ints(tokens),
-        wide=floats(tokens, max(3 * hidden, m.inner)), h=floats(tokens, hidden), x=floats(tokens, max(hidden, m.voice_input)),
-        y=floats(tokens, hidden), angles=floats(tokens, m.dim), p=floats(4, room), logits=floats(tokens, wide_vocab),
-        melodic=floats(m.voices * steps + 16), expected=ints(2 * m.voices + 4), imitation=floats(scores + 16), tile=floats(32, widest),
-        scores=floats(m.vocab), sorted=floats(m.vocab), places=ints(max(m.vocab, 2 * m.num_notes)), allowed=np.zeros(m.vocab, dtype=np.uint8),
+        "Work",
+        states=np.zeros(tokens, dtype=library.state),
+        positions=ints(tokens),
+        rows=ints(tokens),
+        firsts=ints(tokens),
+        counts=ints(tokens),
+        wide=floats(tokens, max(3 * hidden, m.inner)),
+        h=floats(tokens, hidden),
+        x=floats(tokens, max(hidden, m.voice_input)),
+        y=floats(tokens, hidden),
+        angles=floats(tokens, m.dim),
+        p=floats(4, room),
+        logits=floats(tokens, wide_vocab),
+        melodic=floats(m.voices * steps + 16),
+        expected=ints(2 * m.voices + 4),
+        imitation=floats(scores + 16),
+        tile=floats(32, widest),
+        scores=floats(m.vocab),
+        sorted=floats(m.vocab),
+        places=ints(max(m.vocab, 2 * m.num_notes)),
+        allowed=np.zeros(m.vocab, dtype=np.uint8),
         statistics=ints(2),
-    )  # fmt: skip
+    )
 
 
 def rules_struct(
@@ -303,13 +342,36 @@ def rules_struct(
             np.ascontiguousarray(grammar.next_state.numpy()),
         )
     values: dict[str, Any] = {
-        "legal": legal, "next_state": after, "steps": one, "meters": one, "lengths": one, "costs": one, "begins_bar": np.zeros(m.vocab, np.uint8),
-        "is_eos": np.zeros(m.vocab, dtype=np.uint8), "num_states": len(legal), "num_lengths": 0, "num_ticks": 0, "note_state": state["NOTE"],
-        "end_state": state["END"], "time_1_state": state["TIME_1"], "time_last_state": state[f"TIME_{code.MAX_TIME_TOKENS}"],
-        "eos": -1 if grammar is None or grammar.eos is None else grammar.eos, "ends": 1, "max_length": max_length, "min_length": 0, "use_grammar": 0,
-        "use_bar_end": 0, "use_repetition": 0, "penalty": 1.0, "sample": 0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0,
+        "legal": legal,
+        "next_state": after,
+        "steps": one,
+        "meters": one,
+        "lengths": one,
+        "costs": one,
+        "begins_bar": np.zeros(m.vocab, np.uint8),
+        "is_eos": np.zeros(m.vocab, dtype=np.uint8),
+        "num_states": len(legal),
+        "num_lengths": 0,
+        "num_ticks": 0,
+        "note_state": state["NOTE"],
+        "end_state": state["END"],
+        "time_1_state": state["TIME_1"],
+        "time_last_state": state[f"TIME_{code.MAX_TIME_TOKENS}"],
+        "eos": -1 if grammar is None or grammar.eos is None else grammar.eos,
+        "ends": 1,
+        "max_length": max_length,
+        "min_length": 0,
+        "use_grammar": 0,
+        "use_bar_end": 0,
+        "use_repetition": 0,
+        "penalty": 1.0,
+        "sample": 0,
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "min_p": 0.0,
         **how,
-    }  # fmt: skip
+    }
     shape = (values["num_states"], m.vocab)
     after, eos = values["next_state"], values["eos"]
     if (
@@ -344,7 +406,8 @@ def _check_costs(values: dict[str, Any], m: Struct) -> None:
         or meters.max() >= len(lengths)
     ):
         raise EngineError(
-            f"the costs of closing have tables of {costs.shape}, {steps.shape}, {meters.shape}, {lengths.shape}"
+            f"the costs of closing have tables of {costs.shape}, {steps.shape}, {meters.shape},"
+            f" {lengths.shape}"
         )
 
 

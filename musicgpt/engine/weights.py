@@ -1,4 +1,6 @@
-"""What the engine takes from a model: its weights as the kernels read them, its sizes, and its tables of tokens, all of them checked."""
+"""What the engine takes from a model: its weights as the kernels read them, its sizes, and its tables of
+tokens, all of them checked.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ _BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
 
 
 def code_of(model: Any, name: str) -> ModuleType:
-    """A module of the package that the model's class comes from: the installed one, or one that was loaded from a folder or the Hub."""
+    """A module of the package that the model's class comes from: the installed one, or one that was
+    loaded from a folder or the Hub.
+    """
     return import_module(f"{type(model).__module__.rpartition('.')[0]}.{name}")
 
 
@@ -70,7 +74,9 @@ def check(model: Any, library: Library) -> None:
 
 
 class _Weight(NamedTuple):
-    """A weight as it must be: its shape, and whether it is a matrix, which is stored in blocks, in float16 where that loses nothing."""
+    """A weight as it must be: its shape, and whether it is a matrix, which is stored in blocks, in
+    float16 where that loses nothing.
+    """
 
     name: str
     tensors: list[torch.Tensor]
@@ -79,7 +85,9 @@ class _Weight(NamedTuple):
 
 
 def _weights(model: Any) -> list[_Weight]:
-    """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What it leaves out is missing."""
+    """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What
+    it leaves out is missing.
+    """
     config, base, state = model.config, model.model, code_of(model, "musical_state_musicgpt")
     musical, hidden = base.musical_embedding, config.hidden_size
     pitches, remainings, elapseds = code_of(model, "modeling_musicgpt").VOICE_CHANNELS
@@ -90,11 +98,15 @@ def _weights(model: Any) -> list[_Weight]:
         _Weight("head", [model.lm_head.weight], (config.vocab_size, hidden), True),
     ]
     tables = {
-        "bar_positions": ("bar_position", state.NUM_BAR_POSITIONS, hidden), "bars": ("bar", config.bar_period, hidden),
-        "voice_pitches": ("voice_pitch", config.token_blocks["NOTE"][1] + 1, pitches), "intervals": ("interval", state.NUM_INTERVALS, hidden),
-        "voice_remainings": ("voice_remaining", state.NUM_REMAINING, remainings), "voice_elapseds": ("voice_elapsed", state.NUM_ELAPSED, elapseds),
-        "motifs": ("motif", config.num_motifs + 1, hidden), "wishes": ("wish", state.num_wishes(config) + 1, hidden),
-    }  # fmt: skip
+        "bar_positions": ("bar_position", state.NUM_BAR_POSITIONS, hidden),
+        "bars": ("bar", config.bar_period, hidden),
+        "voice_pitches": ("voice_pitch", config.token_blocks["NOTE"][1] + 1, pitches),
+        "intervals": ("interval", state.NUM_INTERVALS, hidden),
+        "voice_remainings": ("voice_remaining", state.NUM_REMAINING, remainings),
+        "voice_elapseds": ("voice_elapsed", state.NUM_ELAPSED, elapseds),
+        "motifs": ("motif", config.num_motifs + 1, hidden),
+        "wishes": ("wish", state.num_wishes(config) + 1, hidden),
+    }
     for name, (attribute, rows, width) in tables.items():
         if hasattr(musical, attribute):
             weights.append(_Weight(name, [getattr(musical, attribute).weight], (rows, width), False))
@@ -134,15 +146,18 @@ def _weights(model: Any) -> list[_Weight]:
             weights.append(_Weight(f"{i}.bias{name[-1]}", [part.bias], (hidden,), False))
         qkv = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
         for name, parts, rows, width in (
-            ("qkv", qkv, 3 * hidden, hidden), ("out", [attention.o_proj.weight], hidden, hidden),
-            ("up", [layer.mlp.up_proj.weight], inner, hidden), ("down", [layer.mlp.down_proj.weight], hidden, inner),
-        ):  # fmt: skip
+            ("qkv", qkv, 3 * hidden, hidden),
+            ("out", [attention.o_proj.weight], hidden, hidden),
+            ("up", [layer.mlp.up_proj.weight], inner, hidden),
+            ("down", [layer.mlp.down_proj.weight], hidden, inner),
+        ):
             weights.append(_Weight(f"{i}.{name}", parts, (rows, width), True))
     for name, tensors, shape, _ in weights:
         found = (sum(t.shape[0] for t in tensors), *tensors[0].shape[1:])
         if found != shape or any(t.dtype != torch.float32 or t.device.type != "cpu" for t in tensors):
             raise EngineError(
-                f"the weight {name} is {found} {tensors[0].dtype} on {tensors[0].device}, not {shape} float32 on the CPU"
+                f"the weight {name} is {found} {tensors[0].dtype} on {tensors[0].device}, not {shape} float32"
+                " on the CPU"
             )
     return weights
 
@@ -175,7 +190,9 @@ _kept: WeakKeyDictionary[nn.Module, _Kept] = WeakKeyDictionary()
 
 @torch.no_grad()
 def _kept_weights(model: Any) -> _Kept:
-    """All weights, compared one by one with those of the last call, so that no way of changing them is missed."""
+    """All weights, compared one by one with those of the last call, so that no way of changing them is
+    missed.
+    """
     weights = _weights(model)
     kept = _kept.get(model)
     if kept is not None and kept.hold(weights):
@@ -198,7 +215,9 @@ def _up(number: int) -> int:
 
 
 def _blocks(matrix: torch.Tensor) -> np.ndarray:
-    """`(out, in)` -> `(out / 16, in, 16)`, filled up with zeros, as `product` in `kernels.hpp` reads it; float16 as its bits."""
+    """`(out, in)` -> `(out / 16, in, 16)`, filled up with zeros, as `product` in `kernels.hpp` reads it;
+    float16 as its bits.
+    """
     rows, width = matrix.shape
     padded = nn.functional.pad(matrix, (0, _up(width) - width, 0, _up(rows) - rows))
     blocks = padded.view(-1, _BLOCK, _up(width)).transpose(1, 2).contiguous()
@@ -208,7 +227,9 @@ def _blocks(matrix: torch.Tensor) -> np.ndarray:
 
 
 def _meanings(model: Any, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """What each token means, `(vocab + 1, 8)`, and the tokens of each voice, duration and step, `(3, longest)`."""
+    """What each token means, `(vocab + 1, 8)`, and the tokens of each voice, duration and step, `(3,
+    longest)`.
+    """
     config = model.config
     names = ("step", "pitch", "duration", "bar_length", "voice", "is_time", "wish", "wish_kind")
     made = (
@@ -266,15 +287,39 @@ def model_struct(model: Any, library: Library) -> Struct:
     meanings, token_of = _meanings(model, library.sizes["LONGEST"])
     first = config.token_blocks
     struct = library.struct(
-        "Model", **arrays, **missing, frequencies=_frequencies(model), layers=np.concatenate([layer.words for layer in layers]),
-        meanings=meanings, token_of=token_of, half=kept.half, epsilon=config.layer_norm_eps, hidden=config.hidden_size,
-        inner=config.intermediate_size, num_layers=config.num_hidden_layers, heads=config.num_attention_heads, dim=config.head_dim,
-        vocab=config.vocab_size, voices=config.max_voices, token_pairs=model.model.rotary_emb.token_pairs, bar_period=config.bar_period,
-        pitch_channels=channels[0], remaining_channels=channels[1], elapsed_channels=channels[2],
-        voice_input=_up(config.max_voices * sum(channels)), num_motifs=config.num_motifs, bos=config.bos_token_id, silent=silent_token(config),
-        bar_ticks=config.default_bar_ticks, first_note=first["NOTE"][0], num_notes=first["NOTE"][1], first_duration=first["DUR"][0],
-        num_durations=first["DUR"][1], first_time=first["TIME"][0], lowest_pitch=config.lowest_pitch,
-    )  # fmt: skip
+        "Model",
+        **arrays,
+        **missing,
+        frequencies=_frequencies(model),
+        layers=np.concatenate([layer.words for layer in layers]),
+        meanings=meanings,
+        token_of=token_of,
+        half=kept.half,
+        epsilon=config.layer_norm_eps,
+        hidden=config.hidden_size,
+        inner=config.intermediate_size,
+        num_layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        dim=config.head_dim,
+        vocab=config.vocab_size,
+        voices=config.max_voices,
+        token_pairs=model.model.rotary_emb.token_pairs,
+        bar_period=config.bar_period,
+        pitch_channels=channels[0],
+        remaining_channels=channels[1],
+        elapsed_channels=channels[2],
+        voice_input=_up(config.max_voices * sum(channels)),
+        num_motifs=config.num_motifs,
+        bos=config.bos_token_id,
+        silent=silent_token(config),
+        bar_ticks=config.default_bar_ticks,
+        first_note=first["NOTE"][0],
+        num_notes=first["NOTE"][1],
+        first_duration=first["DUR"][0],
+        num_durations=first["DUR"][1],
+        first_time=first["TIME"][0],
+        lowest_pitch=config.lowest_pitch,
+    )
     struct.__dict__["kept"] = kept, layers  # their memory is pointed to
     return struct
 

@@ -1,4 +1,6 @@
-"""What listeners' answers say: how often Bach was found, whether that is less than would matter, by whom, and what they liked."""
+"""What listeners' answers say: how often Bach was found, whether that is less than would matter, by whom,
+and what they liked.
+"""
 
 from __future__ import annotations
 
@@ -54,21 +56,26 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise MusicGPTError(f"{path} cannot be read as JSON: {error}.") from error
     if not isinstance(value, dict):
-        raise MusicGPTError(f"{path} holds no JSON object; give what the page saved, or the key that was written beside it.")
+        raise MusicGPTError(
+            f"{path} holds no JSON object; give what the page saved, or the key that was written beside it."
+        )
     return value
 
 
 def training_of(about: Mapping[str, float] | None) -> float:
-    """Musical training: the sum of log(1 + x) over years of practice, lessons and theory and the number of instruments, 0 without answers.
+    """Musical training: the sum of log(1 + x) over years of practice, lessons and theory and the number of
+    instruments, 0 without answers.
 
-    The questions are four of the seven of the Gold-MSI's factor "musical training" (Müllensiefen et al., PLoS ONE 9(2), 2014); the sum is ours.
+    The questions are four of the seven of the Gold-MSI's factor "musical training" (Müllensiefen et al., PLoS
+    ONE 9(2), 2014); the sum is ours.
     """
     about = about or {}
     return float(sum(np.log1p(max(0.0, float(about.get(name, 0)))) for name in _TRAINING))
 
 
 def collect(sheets: Sequence[Mapping[str, Any]], key: Mapping[str, Any]) -> Answers:
-    """The answers of several listeners to one test; a listener who comes twice counts once, with the later file.
+    """The answers of several listeners to one test; a listener who comes twice counts once, with the later
+    file.
 
     Raises:
         MusicGPTError: if a sheet belongs to another test or is damaged, or nobody passed the catch trials.
@@ -77,17 +84,24 @@ def collect(sheets: Sequence[Mapping[str, Any]], key: Mapping[str, Any]) -> Answ
     rows, left_out = [], []
     for number, (name, sheet) in enumerate(people.items()):
         if sheet.get("test") != key.get("test"):
-            raise MusicGPTError(f"The answers of {name} belong to test {sheet.get('test')!r}, the key to {key.get('test')!r}.")
+            raise MusicGPTError(
+                f"The answers of {name} belong to test {sheet.get('test')!r}, the key to {key.get('test')!r}."
+            )
         try:
             own, caught = _rows(number, sheet, key)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise MusicGPTError(f"The answers of {name} are damaged: {type(error).__name__} {error}.") from error
+            raise MusicGPTError(
+                f"The answers of {name} are damaged: {type(error).__name__} {error}."
+            ) from error
         if caught < min(CATCHES_RIGHT, sum(trial["catch"] for trial in key["trials"].values())):
             left_out.append(str(name))
         else:
             rows += own
     if not rows:
-        raise MusicGPTError(f"No answers to analyse: {len(people)} listeners, {len(left_out)} left out for their catch trials.")
+        raise MusicGPTError(
+            f"No answers to analyse: {len(people)} listeners, {len(left_out)} left out for their catch"
+            " trials."
+        )
     right, listener, piece, liking, training, known = (np.array(column) for column in zip(*rows, strict=True))
     item = np.unique(piece, return_inverse=True)[1]
     return Answers(right, listener, item, liking, training, known, tuple(left_out))
@@ -97,14 +111,26 @@ def _rows(number: int, sheet: Mapping[str, Any], key: Mapping[str, Any]) -> tupl
     """A listener's answers to real trials, and how many catch trials were right."""
     rows, caught = [], 0
     for answer in sheet["answers"]:
-        clips = {key["clips"][name]["source"]: (name, rating) for name, rating in zip(answer["clips"], answer["ratings"], strict=True)}
+        clips = {
+            key["clips"][name]["source"]: (name, rating)
+            for name, rating in zip(answer["clips"], answer["ratings"], strict=True)
+        }
         right = answer["chosen"] == clips[BACH][0]
         if key["trials"][answer["trial"]]["catch"]:
             caught += right
             continue
         name, liked = clips[OURS]
         piece = key["clips"][name]["piece"]
-        rows.append((right, number, piece, clips[BACH][1] - liked, training_of(sheet.get("about")), bool(answer["known"])))
+        rows.append(
+            (
+                right,
+                number,
+                piece,
+                clips[BACH][1] - liked,
+                training_of(sheet.get("about")),
+                bool(answer["known"]),
+            )
+        )
     return rows, caught
 
 
@@ -115,10 +141,13 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     return float((middle - half) / (1 + square)), float((middle + half) / (1 + square))
 
 
-def resampled_mean(values: np.ndarray, listener: np.ndarray, item: np.ndarray, quantiles: Sequence[float]) -> list[float]:
+def resampled_mean(
+    values: np.ndarray, listener: np.ndarray, item: np.ndarray, quantiles: Sequence[float]
+) -> list[float]:
     """Quantiles of the mean when listeners and pieces are both drawn with replacement (seed 0).
 
-    The pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, 2007): answers of one listener are alike, and so are those to one piece.
+    The pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, 2007): answers of one listener are alike,
+    and so are those to one piece.
     """
     shape = (int(listener.max()) + 1, int(item.max()) + 1)
     sums, counts = np.zeros(shape), np.zeros(shape)
@@ -127,7 +156,9 @@ def resampled_mean(values: np.ndarray, listener: np.ndarray, item: np.ndarray, q
     there = np.flatnonzero(counts.sum(axis=1))
     sums, counts = sums[there], counts[there]
     rng = np.random.default_rng(0)
-    people, pieces = (rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(float) for size in sums.shape)  # (draws, size)
+    people, pieces = (
+        rng.multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(float) for size in sums.shape
+    )  # (draws, size)
     weight = ((people @ counts) * pieces).sum(axis=1)
     means = ((people @ sums) * pieces).sum(axis=1)[weight > 0] / weight[weight > 0]
     return np.quantile(means, quantiles).tolist()
@@ -136,9 +167,10 @@ def resampled_mean(values: np.ndarray, listener: np.ndarray, item: np.ndarray, q
 def mixed_model(answers: Answers) -> dict[str, float]:
     """Detection by a mixed logistic model: listeners and pieces as random effects, training as a fixed one.
 
-    Bayesian with normal priors of standard deviation 2, fitted by variational Bayes (statsmodels' `BinomialBayesMixedGLM`), which takes the
-    effects for independent, so its intervals are narrow. `rate` is that of an average listener with an average piece, `low` and `high` its 95 % interval; `training` the change of the log-odds with one
-    standard deviation of training.
+    Bayesian with normal priors of standard deviation 2, fitted by variational Bayes (statsmodels'
+    `BinomialBayesMixedGLM`), which takes the effects for independent, so its intervals are narrow. `rate` is
+    that of an average listener with an average piece, `low` and `high` its 95 % interval; `training` the
+    change of the log-odds with one standard deviation of training.
     """
     from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
@@ -147,20 +179,29 @@ def mixed_model(answers: Answers) -> dict[str, float]:
     fixed = np.stack([np.ones(len(training)), training], axis=1)
     groups = [np.eye(int(column.max()) + 1)[column] for column in (answers.listener, answers.item)]
     which = np.concatenate([np.full(group.shape[1], place) for place, group in enumerate(groups)])
-    model = BinomialBayesMixedGLM(answers.right.astype(float), fixed, np.concatenate(groups, axis=1), which, vcp_p=1.0, fe_p=2.0)
+    model = BinomialBayesMixedGLM(
+        answers.right.astype(float), fixed, np.concatenate(groups, axis=1), which, vcp_p=1.0, fe_p=2.0
+    )
     size = model.k_fep + model.k_vcp + model.k_vc
     fitted = model.fit_vb(mean=np.zeros(size), sd=np.ones(size))  # else it begins somewhere at random
     mean, deviation = float(fitted.fe_mean[0]), float(fitted.fe_sd[0])
     rate, low, high = (1 / (1 + np.exp(-(mean + z * deviation))) for z in (0, -1.96, 1.96))
     effects = np.exp(fitted.vcp_mean)
     return {
-        "rate": float(rate), "low": float(low), "high": float(high), "training": float(fitted.fe_mean[1]), "training_sd": float(fitted.fe_sd[1]),
-        "listeners_sd": float(effects[0]), "pieces_sd": float(effects[1]),
-    }  # fmt: skip
+        "rate": float(rate),
+        "low": float(low),
+        "high": float(high),
+        "training": float(fitted.fe_mean[1]),
+        "training_sd": float(fitted.fe_sd[1]),
+        "listeners_sd": float(effects[0]),
+        "pieces_sd": float(effects[1]),
+    }
 
 
 def analyse(answers: Answers) -> dict[str, Any]:
-    """Everything that the report tells; `equivalent` if the upper 95 % bound over listeners and pieces lies below `BOUND`."""
+    """Everything that the report tells; `equivalent` if the upper 95 % bound over listeners and pieces
+    lies below `BOUND`.
+    """
     right, listener = answers.right.astype(float), answers.listener
     low, high, bound = resampled_mean(right, listener, answers.item, (0.025, 0.975, 0.95))
     fresh = ~answers.known
@@ -175,7 +216,10 @@ def analyse(answers: Answers) -> dict[str, Any]:
         "bound": BOUND,
         "equivalent": bool(bound < BOUND),
         "rate_not_recognised": float(right[fresh].mean()) if fresh.any() else None,
-        "liking": (float(answers.liking.mean()), *resampled_mean(answers.liking.astype(float), listener, answers.item, (0.025, 0.975))),
+        "liking": (
+            float(answers.liking.mean()),
+            *resampled_mean(answers.liking.astype(float), listener, answers.item, (0.025, 0.975)),
+        ),
         "mixed_model": mixed_model(answers) if len(np.unique(listener)) > 1 else None,
     }
 
@@ -186,23 +230,37 @@ def report(found: Mapping[str, Any]) -> str:
     liking, less, more = found["liking"]
     verdict = "below" if found["equivalent"] else "not below"
     lines = [
-        f"{found['answers']} answers of {found['listeners']} listeners; left out for their catch trials: {len(found['left_out'])}",
-        f"Bach was found in {found['rate']:.1%} of the pairs ({low:.1%} to {high:.1%} over listeners and pieces; Wilson {found['wilson'][0]:.1%} to {found['wilson'][1]:.1%})",
+        (
+            f"{found['answers']} answers of {found['listeners']} listeners; left out for their catch trials:"
+            f" {len(found['left_out'])}"
+        ),
+        (
+            f"Bach was found in {found['rate']:.1%} of the pairs ({low:.1%} to {high:.1%} over listeners and"
+            f" pieces; Wilson {found['wilson'][0]:.1%} to {found['wilson'][1]:.1%})"
+        ),
         f"upper 95 % bound {found['upper_bound']:.1%}, {verdict} {found['bound']:.0%}: "
-        + ("listeners did not tell them apart to an extent that matters" if found["equivalent"] else "equivalence is not shown"),
+        + (
+            "listeners did not tell them apart to an extent that matters"
+            if found["equivalent"]
+            else "equivalence is not shown"
+        ),
         f"Bach was liked {liking:+.2f} points of 7 more ({less:+.2f} to {more:+.2f})",
     ]
     if found["rate_not_recognised"] is not None:
         lines.append(f"where nothing was recognised: {found['rate_not_recognised']:.1%}")
     if (mixed := found["mixed_model"]) is not None:
         lines.append(
-            f"mixed model: {mixed['rate']:.1%} ({mixed['low']:.1%} to {mixed['high']:.1%}) for an average listener and piece; standard deviations of the log-odds "
-            f"{mixed['listeners_sd']:.2f} (listeners) and {mixed['pieces_sd']:.2f} (pieces); training {mixed['training']:+.2f} +- {1.96 * mixed['training_sd']:.2f}"
+            f"mixed model: {mixed['rate']:.1%} ({mixed['low']:.1%} to {mixed['high']:.1%}) for an average"
+            f" listener and piece; standard deviations of the log-odds {mixed['listeners_sd']:.2f}"
+            f" (listeners) and {mixed['pieces_sd']:.2f} (pieces); training {mixed['training']:+.2f} +-"
+            f" {1.96 * mixed['training_sd']:.2f}"
         )
     return "\n".join(lines)
 
 
-def simulate(key: Mapping[str, Any], listeners: int, rate: float, spread: float = 0.3, seed: int = 0, careless: int = 0) -> list[dict[str, Any]]:
+def simulate(
+    key: Mapping[str, Any], listeners: int, rate: float, spread: float = 0.3, seed: int = 0, careless: int = 0
+) -> list[dict[str, Any]]:
     """Answer sheets of made-up listeners, for testing the analysis and planning a test.
 
     Args:
@@ -225,10 +283,25 @@ def simulate(key: Mapping[str, Any], listeners: int, rate: float, spread: float 
             chance = 0.5 if guesses else 0.98 if trial["catch"] else 1 / (1 + np.exp(-odds))
             chosen = bach if rng.random() < chance else other
             ratings = rng.integers(1, 8, 2).tolist()
-            answers.append({"trial": name, "clips": trial["clips"], "chosen": chosen, "ratings": ratings, "known": False})
+            answers.append(
+                {"trial": name, "clips": trial["clips"], "chosen": chosen, "ratings": ratings, "known": False}
+            )
         about = {"practice_years": int(rng.integers(0, 20))}
-        sheets.append({"test": key["test"], "listener": f"made-up-{number}", "about": about, "answers": answers})
+        sheets.append(
+            {"test": key["test"], "listener": f"made-up-{number}", "about": about, "answers": answers}
+        )
     return sheets
 
 
-__all__ = ["Answers", "analyse", "collect", "mixed_model", "read_json", "report", "resampled_mean", "simulate", "training_of", "wilson"]
+__all__ = [
+    "Answers",
+    "analyse",
+    "collect",
+    "mixed_model",
+    "read_json",
+    "report",
+    "resampled_mean",
+    "simulate",
+    "training_of",
+    "wilson",
+]

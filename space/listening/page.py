@@ -1,4 +1,6 @@
-"""The page and its key: sound inside one HTML file, the truth in a JSON file of its own, so that nobody who listens holds it."""
+"""The page and its key: sound inside one HTML file, the truth in a JSON file of its own, so that nobody
+who listens holds it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,13 @@ KILOBITS = 64  # of one channel
 LEAST_HEARD = 10.0
 
 
-def write_test(trials: Sequence[Trial], out: str | os.PathLike, seed: int, instrument: str = "piano", least_heard: float = LEAST_HEARD) -> Path:
+def write_test(
+    trials: Sequence[Trial],
+    out: str | os.PathLike,
+    seed: int,
+    instrument: str = "piano",
+    least_heard: float = LEAST_HEARD,
+) -> Path:
     """Write the page and, beside it, `NAME.key.json`; each whole or not at all.
 
     Args:
@@ -57,7 +65,11 @@ def write_test(trials: Sequence[Trial], out: str | os.PathLike, seed: int, instr
     answers, listeners = listeners_needed(real)
     key["planned"] = {"bound": BOUND, "power": POWER, "independent_answers": answers, "listeners": listeners}
     facts = {"test": key["test"], "trials": shown, "least_heard": least_heard}
-    text = TEMPLATE.read_text(encoding="utf-8").replace("__FACTS__", _as_script(facts)).replace("__SOUNDS__", _as_script(sounds))
+    text = (
+        TEMPLATE.read_text(encoding="utf-8")
+        .replace("__FACTS__", _as_script(facts))
+        .replace("__SOUNDS__", _as_script(sounds))
+    )
     text = text.replace("__TRIALS__", html.escape(str(len(trials))))
     place = out.with_name(f"{out.stem}.key.json")
     write_whole(place, json.dumps(key, indent=1).encode())

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.notation import measure, pieces, table
 
 HEAD = "onset_q\tdur_q\tmidi\tpitch\tvoice\tstaff\tbar_pos_q\ttime_signature\tgrace"
-# 6/8 in C minor: a quarter over the middle of the bar, B natural, and a note that the table calls C flat and puts on the other staff.
+# 6/8 in C minor: a quarter over the middle of the bar, B natural, and a note that the table calls C flat and
+# puts on the other staff.
 ROWS = """\
 0 1/2 72 C5 a 1 0
 1/2 1/2 71 B4 a 1 1/2

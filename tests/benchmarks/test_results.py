@@ -1,4 +1,6 @@
-"""The results page: what it measures on made-up pieces, and that nothing that was measured is lost on the way to the text."""
+"""The results page: what it measures on made-up pieces, and that nothing that was measured is lost on the
+way to the text.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def test_pieces_alike_are_found_in_any_key():
 
 def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "DOCS", tmp_path)
-    judged = {form: results.judge([walk(seed, form=form) for seed in range(8)], form) for form in ("prelude", "fugue")}
+    judged = {
+        form: results.judge([walk(seed, form=form) for seed in range(8)], form)
+        for form in ("prelude", "fugue")
+    }
     own = judged["fugue"]
     assert own["pieces"] == 8
     assert own["two_sample_auc"]["mean"] > 0.9  # a random walk is not Bach
@@ -48,9 +53,14 @@ def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     run = tmp_path / "run"
     run.mkdir()
     losses = {"masked_nats_per_note": 4.0, "NOTE": 2.0, "VOICE": 0.5, "DUR": 1.0, "TIME": 0.5}
-    lines = [{"kind": "train", "loss": 9.0}, *({"kind": "eval", "epoch": k, "nats_per_note": 5.0 - k, **losses} for k in (1, 2))]
+    lines = [
+        {"kind": "train", "loss": 9.0},
+        *({"kind": "eval", "epoch": k, "nats_per_note": 5.0 - k, **losses} for k in (1, 2)),
+    ]
     (run / "log.jsonl").write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
-    (run / "training_arguments.json").write_text(json.dumps({"run": {"output_dir": "/some/where/run"}}), encoding="utf-8")
+    (run / "training_arguments.json").write_text(
+        json.dumps({"run": {"output_dir": "/some/where/run"}}), encoding="utf-8"
+    )
     kept = json.loads(results.keep_run(run, "ablation-branch-0-base").read_text())
     assert kept["arguments"]["run"]["output_dir"] == "run"
     assert [line["nats_per_note"] for line in kept["evaluations"]] == [4.0, 3.0]
@@ -78,7 +88,12 @@ def test_one_auc_is_without_the_metric_that_the_composer_hears(monkeypatch):
     known = []
 
     def recorded(ours, theirs, *groups, seed):
-        known.append([[bool(np.isfinite(rows[:, NAMES.index(name)]).any()) for rows in (ours, theirs)] for name in ("pitch_nll", "rhythm_nll")])
+        known.append(
+            [
+                [bool(np.isfinite(rows[:, NAMES.index(name)]).any()) for rows in (ours, theirs)]
+                for name in ("pitch_nll", "rhythm_nll")
+            ]
+        )
         return Measure(0.5)
 
     monkeypatch.setattr("musical_metrics.compare.two_sample_auc", recorded)
@@ -107,7 +122,21 @@ def test_voices_by_staff_are_learnt_from_data_of_their_own(tmp_path, monkeypatch
     monkeypatch.setattr(ablations.subprocess, "run", run)
     monkeypatch.setattr(ablations, "keep_run", lambda run, name: name)
     monkeypatch.setattr(ablations, "DOCS", tmp_path)
-    assert ablations.main(["--group", "scratch", "--data", "built", "--work", str(tmp_path), "--only", "0-base,staff-voices"]) == 0
+    assert (
+        ablations.main(
+            [
+                "--group",
+                "scratch",
+                "--data",
+                "built",
+                "--work",
+                str(tmp_path),
+                "--only",
+                "0-base,staff-voices",
+            ]
+        )
+        == 0
+    )
     assert [command[command.index("--data") + 1] for command in commands] == ["built", "built-staves"]
 
 

@@ -99,7 +99,9 @@ def key_pitch(tonic: str) -> int:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """`corpus/wtc` with catalogue, tables and a missing test split; `corpus/more` with two pieces without split, kind or mode."""
+    """`corpus/wtc` with catalogue, tables and a missing test split; `corpus/more` with two pieces without
+    split, kind or mode.
+    """
     root = tmp_path / "corpus"
     rows = []
     for seed, (name, tonic, mode, split, there) in enumerate(PIECES):
@@ -108,11 +110,21 @@ def corpus(tmp_path: Path) -> Path:
             write_table(root / "wtc" / "notes" / f"{name}.tsv", score)
         rows.append(
             {
-                "id": name, "book": name[3], "number": int(name[5:]), "bwv": 845 + int(name[5:]), "kind": {"p": "prelude", "f": "fugue"}[name[4]],
-                "tonic": tonic, "mode": mode, "notes": len(score), "source": "buschke", "source_file": f"{name}.ly",
-                "licence": "Public Domain", "note_table": f"notes/{name}.tsv" if there else "", "split": split,
+                "id": name,
+                "book": name[3],
+                "number": int(name[5:]),
+                "bwv": 845 + int(name[5:]),
+                "kind": {"p": "prelude", "f": "fugue"}[name[4]],
+                "tonic": tonic,
+                "mode": mode,
+                "notes": len(score),
+                "source": "buschke",
+                "source_file": f"{name}.ly",
+                "licence": "Public Domain",
+                "note_table": f"notes/{name}.tsv" if there else "",
+                "split": split,
             }
-        )  # fmt: skip
+        )
     _write_catalogue(root / "wtc" / "catalogue.csv", CATALOGUE, rows)
     more = []
     for seed, (name, tonic, minor) in enumerate((("canzona", "D", True), ("gigue", "G", False)), start=50):

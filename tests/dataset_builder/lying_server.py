@@ -40,7 +40,9 @@ LIES: dict[str, Callable[[bytes], Iterator[bytes | None] | list[bytes | None]]] 
     "is silent": lambda b: [HOLD],
     "sends headers byte by byte without an end": lambda b: slowly(OK + b"X-Long: " + b"a" * 10**6),
     "sends headers without an end": lambda b: (OK if i == 0 else b"X-%d: a\r\n" % i for i in range(10**6)),
-    "sends a header of a megabyte": lambda b: [OK + b"X-Long: " + b"a" * 2**20 + b"\r\n" + length(len(b)) + b],
+    "sends a header of a megabyte": lambda b: [
+        OK + b"X-Long: " + b"a" * 2**20 + b"\r\n" + length(len(b)) + b
+    ],
     "sends the file byte by byte": lambda b: chain([OK + length(len(b))], slowly(b)),
     "sends chunks of one byte": lambda b: chain([CHUNKED], slowly(b"".join(b"1\r\n%c\r\n" % c for c in b))),
     "states a length that is no number": lambda b: [OK + length("abc") + b],
@@ -56,7 +58,10 @@ LIES: dict[str, Callable[[bytes], Iterator[bytes | None] | list[bytes | None]]] 
     "sends a line of chunk without an end": lambda b: [CHUNKED + b"5;" + b"a" * 2**20],
     "leaves out the last chunk": lambda b: [CHUNKED + b"%x\r\n" % len(b) + b[:-9]],
     "sends no end": lambda b: [OK + b"\r\n", *repeat(b, 2**24 // len(b) + 1)],
-    "sends chunks without an end": lambda b: [CHUNKED, *repeat(b"%x\r\n" % len(b) + b + b"\r\n", 2**24 // len(b) + 1)],
+    "sends chunks without an end": lambda b: [
+        CHUNKED,
+        *repeat(b"%x\r\n" % len(b) + b + b"\r\n", 2**24 // len(b) + 1),
+    ],
     "redirects to itself": lambda b: [redirect("")],
     "redirects to a file": lambda b: [redirect("file:///etc/passwd")],
     "redirects to another protocol": lambda b: [redirect("ftp://127.0.0.1:1/score")],
@@ -72,13 +77,20 @@ LIES: dict[str, Callable[[bytes], Iterator[bytes | None] | list[bytes | None]]] 
     "has a status of four digits": lambda b: [b"HTTP/1.1 2000 OK\r\n" + length(len(b)) + b],
     "has no status": lambda b: [b"HTTP/1.1 \x1b[2J\r\n" + length(len(b)) + b],
     "has zeros in a header": lambda b: [OK + b"X-\0: \0\r\n" + length(len(b)) + b],
-    "packs the file": lambda b: [OK + b"Content-Encoding: gzip\r\n" + length(len(gzip.compress(b))) + gzip.compress(b)],
+    "packs the file": lambda b: [
+        OK + b"Content-Encoding: gzip\r\n" + length(len(gzip.compress(b))) + gzip.compress(b)
+    ],
     "sends a bomb": lambda b: [
-        OK + b"Content-Encoding: gzip\r\n" + length(len(gzip.compress(b"\0" * 2**24))) + gzip.compress(b"\0" * 2**24)
+        OK
+        + b"Content-Encoding: gzip\r\n"
+        + length(len(gzip.compress(b"\0" * 2**24)))
+        + gzip.compress(b"\0" * 2**24)
     ],
     "packs its way": lambda b: [OK + b"Transfer-Encoding: gzip\r\n\r\n" + gzip.compress(b)],
     "sends a part unasked": lambda b: [
-        b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 9-%d/%d\r\n" % (len(b) - 1, len(b)) + length(len(b) - 9) + b[9:]
+        b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 9-%d/%d\r\n" % (len(b) - 1, len(b))
+        + length(len(b) - 9)
+        + b[9:]
     ],
     "sends a part without its range": lambda b: [b"HTTP/1.1 206 Partial\r\n" + length(len(b) - 9) + b[9:]],
     "has nothing": lambda b: [b"HTTP/1.1 204 No Content\r\n\r\n"],
@@ -89,8 +101,8 @@ LIES: dict[str, Callable[[bytes], Iterator[bytes | None] | list[bytes | None]]] 
 class LyingServer(ThreadingHTTPServer):
     """Serves `files`; `faults[path]` is a list of what goes wrong with the next requests for it, one each.
 
-    A fault is a status such as `"503"`, a name in `LIES`, or one of `dropped`, `reset`, `changed`, `cut`, `416` and
-    `another part` (the last two where a part is asked for).
+    A fault is a status such as `"503"`, a name in `LIES`, or one of `dropped`, `reset`, `changed`, `cut`,
+    `416` and `another part` (the last two where a part is asked for).
     """
 
     daemon_threads = True

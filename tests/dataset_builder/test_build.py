@@ -1,4 +1,6 @@
-"""The whole build on small corpora: what is loaded again, what stays the same, what is said and what is refused."""
+"""The whole build on small corpora: what is loaded again, what stays the same, what is said and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +29,24 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def build(source: Path, out: Path, *configs: str, **options):
-    return build_dataset(BuildOptions(out=out, source=(str(source),), configs=configs or ("wtc-plus",), **options))
+    return build_dataset(
+        BuildOptions(out=out, source=(str(source),), configs=configs or ("wtc-plus",), **options)
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
 
 
 def test_splits_configs_and_columns(corpus, tmp_path):
     result = build(corpus, tmp_path / "out", "wtc-plus", "wtc", "preludes", "fugues")
     counts = {
-        name: {split: n["pieces"] for split, n in report["splits"].items()} for name, report in result.reports.items()
+        name: {split: n["pieces"] for split, n in report["splits"].items()}
+        for name, report in result.reports.items()
     }
     assert counts == {
         "wtc-plus": {"train": 5, "validation": 2},
@@ -103,8 +110,12 @@ def test_a_large_split_has_several_files(corpus, tmp_path, monkeypatch):
     assert len(files) > 2
     assert files[0].startswith("train-00000-of-")
     assert parts.reports == whole.reports
-    one, other = (load_dataset(str(tmp_path / name), download_mode="force_redownload") for name in ("whole", "parts"))
-    assert {split: rows.to_list() for split, rows in one.items()} == {split: rows.to_list() for split, rows in other.items()}
+    one, other = (
+        load_dataset(str(tmp_path / name), download_mode="force_redownload") for name in ("whole", "parts")
+    )
+    assert {split: rows.to_list() for split, rows in one.items()} == {
+        split: rows.to_list() for split, rows in other.items()
+    }
     names = sorted(path.name for path in (tmp_path / "whole" / "plots").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "parts" / "plots").iterdir())
 
@@ -121,7 +132,9 @@ def test_files_that_are_all_in_the_test_split_are_told(tmp_path, new_score):
 
 def test_undeclared_modes_are_told_by_the_notes(corpus, tmp_path):
     build(corpus, tmp_path / "out")
-    keys = {row["id"]: (row["key"], row["changes"]["key"]) for row in load_dataset(str(tmp_path / "out"))["train"]}
+    keys = {
+        row["id"]: (row["key"], row["changes"]["key"]) for row in load_dataset(str(tmp_path / "out"))["train"]
+    }
     assert keys["canzona"] == ("D minor", 1)
     assert keys["gigue"] == ("G major", 1)
     assert keys["wtc1p02"] == ("C minor", 0)
@@ -130,7 +143,10 @@ def test_undeclared_modes_are_told_by_the_notes(corpus, tmp_path):
 def test_a_missing_test_split_is_a_notice_until_its_tables_come(corpus, tmp_path, new_score, new_table):
     notices = build(corpus, tmp_path / "out").reports["wtc-plus"]["notices"]
     assert notices == [
-        "The test split is missing: none of its 2 catalogued pieces has a notes file here (wtc1p09, wtc1f09).",
+        (
+            "The test split is missing: none of its 2 catalogued pieces has a notes file here (wtc1p09,"
+            " wtc1f09)."
+        ),
         "1 catalogued pieces have no notes file here: wtc2p19.",
     ]
     new_table(corpus / "wtc" / "notes" / "wtc1p09.tsv", new_score(3, 4))
@@ -202,7 +218,9 @@ def test_a_folder_of_anyones_scores(tmp_path, new_score):
     assert sorted(piece["id"] for piece in report["pieces"]) == ["a/First fugue", "a/b/second"]
     assert {entry["id"] for entry in report["skipped"]} == {"bad", "third"}
     assert "the same notes as a/b/second" in {entry["reason"] for entry in report["skipped"]}
-    assert report["notices"] == ["First fugue.mid is taken for another form of First fugue.musicxml and not read."]
+    assert report["notices"] == [
+        "First fugue.mid is taken for another form of First fugue.musicxml and not read."
+    ]
     assert sorted(report["splits"]) == ["train", "validation"]
     rows = load_dataset(str(tmp_path / "out"), split="train+validation")
     assert {row["id"]: (row["kind"], row["key"]) for row in rows} == {
@@ -235,7 +253,9 @@ def test_streaming_and_the_tokenizer(corpus, tmp_path):
 
 
 def test_the_builder_by_itself(corpus, tmp_path, new_score, new_table):
-    """As any builder of `datasets` is used, with its cache: new content is built again, the same content is not."""
+    """As any builder of `datasets` is used, with its cache: new content is built again, the same content
+    is not.
+    """
 
     def make() -> WTCDataset:
         return WTCDataset(config_name="wtc", source=str(corpus), cache_dir=str(tmp_path / "own"))

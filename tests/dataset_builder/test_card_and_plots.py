@@ -34,15 +34,18 @@ def test_the_card_says_what_was_built(built):
         for info in card.data.dataset_info
     }
     assert sizes == {
-        name: {split: n["pieces"] for split, n in report["splits"].items()} for name, report in reports.items()
+        name: {split: n["pieces"] for split, n in report["splits"].items()}
+        for name, report in reports.items()
     }
     for name, report in reports.items():
         for split, n in report["splits"].items():
-            assert f"| {split} | {n['pieces']} | {n['notes']:,} | {n['tokens']:,} | {n['bars']} |" in card.text, name
+            assert (
+                f"| {split} | {n['pieces']} | {n['notes']:,} | {n['tokens']:,} | {n['bars']} |" in card.text
+            ), name
         c = report["catalogue"]
         assert (
-            f"the catalogue counts {c['expected']:,} notes in these pieces, the stages dropped {c['dropped']:,}"
-            in card.text
+            f"the catalogue counts {c['expected']:,} notes in these pieces, the stages dropped"
+            f" {c['dropped']:,}" in card.text
         )
     for notice in reports["wtc-plus"]["notices"]:
         assert notice in card.text
@@ -72,13 +75,34 @@ WTC, FURTHER, MUSIC21, OWN = ("wtc1p01", "buschke"), ("inv01", "mutopia"), ("bwv
     "pieces, identifier, title, of_wtc, of_bach, licence",
     [
         ([WTC], "musicgpt-wtc", "The Well-Tempered Clavier as notes with voices", True, True, "cc-by-sa-4.0"),
-        ([WTC, FURTHER], "musicgpt-wtc", "The Well-Tempered Clavier and further works of Bach as notes with voices", True, True, "cc-by-sa-4.0"),
-        ([FURTHER], "musicgpt-my-scores", "Works of Johann Sebastian Bach from My Scores as notes with voices", False, True, "cc-by-sa-4.0"),
-        ([("wtc1p01", "music21"), MUSIC21], "musicgpt-my-scores", "Works of Johann Sebastian Bach from My Scores as notes with voices", False, True, "other"),
+        (
+            [WTC, FURTHER],
+            "musicgpt-wtc",
+            "The Well-Tempered Clavier and further works of Bach as notes with voices",
+            True,
+            True,
+            "cc-by-sa-4.0",
+        ),
+        (
+            [FURTHER],
+            "musicgpt-my-scores",
+            "Works of Johann Sebastian Bach from My Scores as notes with voices",
+            False,
+            True,
+            "cc-by-sa-4.0",
+        ),
+        (
+            [("wtc1p01", "music21"), MUSIC21],
+            "musicgpt-my-scores",
+            "Works of Johann Sebastian Bach from My Scores as notes with voices",
+            False,
+            True,
+            "other",
+        ),
         ([WTC, OWN], "musicgpt-my-scores", "My Scores as notes with voices", False, False, "other"),
         ([("wtc1p01", "")], "musicgpt-my-scores", "My Scores as notes with voices", False, False, "other"),
     ],
-)  # fmt: skip
+)
 def test_only_the_wtc_goes_by_its_name(pieces, identifier, title, of_wtc, of_bach, licence):
     assert identity_of(pieces, "My Scores") == Identity(identifier, title, of_wtc, of_bach, licence)
 
@@ -93,9 +117,15 @@ def hub_data(folder: Path) -> dict:
 def test_the_metadata_is_what_the_hub_wants(built):
     data = hub_data(built[0])
     assert data["license"] == "cc-by-sa-4.0" or data["license_name"]
-    assert (data["language"], data["task_categories"], data["size_categories"]) == ("zxx", ["text-generation"], "n<1K")
+    assert (data["language"], data["task_categories"], data["size_categories"]) == (
+        "zxx",
+        ["text-generation"],
+        "n<1K",
+    )
     for info in data["dataset_info"]:
-        files = {file.stem: file.stat().st_size for file in (built[0] / info["config_name"]).glob("*.parquet")}
+        files = {
+            file.stem: file.stat().st_size for file in (built[0] / info["config_name"]).glob("*.parquet")
+        }
         assert info["download_size"] == sum(files.values()) > 0
         assert info["dataset_size"] == sum(split["num_bytes"] for split in info["splits"]) > 0
         for split in info["splits"]:

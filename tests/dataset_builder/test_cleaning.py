@@ -43,14 +43,18 @@ def test_voices_are_numbered_from_the_top_without_gaps():
 
 
 def test_inferred_voices_are_counted():
-    score = Score([Note(0, 24, 60, 0), Note(24, 24, 62, 0)], notices=("voices inferred (1 from 3 tracks or layers)",))
+    score = Score(
+        [Note(0, 24, 60, 0), Note(24, 24, 62, 0)], notices=("voices inferred (1 from 3 tracks or layers)",)
+    )
     assert order_voices(score)[1] == 2
 
 
 @settings(max_examples=60, deadline=None)
 @given(notes_strategy)
 def test_note_stages_leave_what_an_instrument_can_play(notes):
-    """After the stages no voice has a pitch twice at once, nothing is longer than before, and a second pass changes nothing."""
+    """After the stages no voice has a pitch twice at once, nothing is longer than before, and a second
+    pass changes nothing.
+    """
     score = Score(notes)
     single, dropped = drop_duplicates(score)
     cut, shortened = cut_overlaps(single)

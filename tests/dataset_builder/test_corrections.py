@@ -1,4 +1,6 @@
-"""Faults of known tables are mended while they are there, and only then. The tables here are made up; only their faults are those of the real ones."""
+"""Faults of known tables are mended while they are there, and only then. The tables here are made up;
+only their faults are those of the real ones.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,15 @@ HEAD = "onset_q\tdur_q\tmidi\tvoice\tbar\tbar_pos_q\ttime_signature"
 
 @pytest.fixture
 def new_piece(tmp_path):
-    """Writes rows (onset, duration, pitch, voice, bar, place in the bar, meter) as the table of a piece with that id."""
+    """Writes rows (onset, duration, pitch, voice, bar, place in the bar, meter) as the table of a piece
+    with that id.
+    """
 
     def write(identifier: str, rows: list[tuple]) -> Piece:
         path = tmp_path / f"{identifier}.tsv"
-        path.write_text("\n".join([HEAD, *("\t".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8")
+        path.write_text(
+            "\n".join([HEAD, *("\t".join(map(str, row)) for row in rows)]) + "\n", encoding="utf-8"
+        )
         return Piece(id=identifier, path=path)
 
     return write
@@ -67,7 +73,13 @@ def test_a_first_ending_of_half_a_bar_goes(new_piece):
 
 
 def test_a_late_hand_is_moved(new_piece):
-    late = [("215", "3/4", 75), ("863/4", "3/4", 78), ("433/2", "3/4", 77), ("869/4", "1/4", 75), ("437/2", "1", 73)]
+    late = [
+        ("215", "3/4", 75),
+        ("863/4", "3/4", 78),
+        ("433/2", "3/4", 77),
+        ("869/4", "1/4", 75),
+        ("437/2", "1", 73),
+    ]
     rows = [
         (212, 3, 66, "upper", 54, 0, "4/4"),
         (212, 5, 41, "lower", 54, 0, "4/4"),
@@ -76,7 +88,8 @@ def test_a_late_hand_is_moved(new_piece):
     rows += [(time, length, pitch, "upper", 0, 0, "4/4") for time, length, pitch in late]
     score = read_piece(new_piece("mut_bwv903_bwv903fan", rows))
     places = sorted(
-        (int(onset - score.array[0, 0]), int(length), int(pitch)) for onset, length, pitch, _ in score.array.tolist()
+        (int(onset - score.array[0, 0]), int(length), int(pitch))
+        for onset, length, pitch, _ in score.array.tolist()
     )
     assert score.array[0, 0] % 96 == 0
     assert places == [
@@ -99,6 +112,8 @@ def test_a_table_without_the_fault_stays_as_it_is(new_piece, identifier):
 
 
 def test_a_wrong_key_of_a_catalogue_is_put_right(tmp_path):
-    (tmp_path / CATALOGUE).write_text("id,tonic,mode\nmut_bwv672,C,major\nmut_bwv673,E,minor\n", encoding="utf-8")
+    (tmp_path / CATALOGUE).write_text(
+        "id,tonic,mode\nmut_bwv672,C,major\nmut_bwv673,E,minor\n", encoding="utf-8"
+    )
     found, missing = read_catalogue(tmp_path / CATALOGUE)
     assert [(piece.tonic, piece.mode) for piece in found + missing] == [("A", "minor"), ("E", "minor")]

@@ -80,9 +80,14 @@ def names(folder: Path) -> set[str]:
 
 def test_a_build_from_fetched_files(server, manifest, tmp_path):
     options = BuildOptions(
-        out=tmp_path / "out", source=("download",), configs=("wtc",), manifest=str(manifest), base_url=server.url,
-        download_dir=str(tmp_path / "files"), strict=True,
-    )  # fmt: skip
+        out=tmp_path / "out",
+        source=("download",),
+        configs=("wtc",),
+        manifest=str(manifest),
+        base_url=server.url,
+        download_dir=str(tmp_path / "files"),
+        strict=True,
+    )
     report = build_dataset(options).reports["wtc"]
     assert {piece["id"]: piece["split"] for piece in report["pieces"]} == {
         "wtc1p01": "train",
@@ -152,13 +157,19 @@ def test_a_spoilt_file_in_the_cache_is_fetched_again(server, manifest, tmp_path)
     first = open_all(server, manifest, tmp_path / "files").pieces[0].path
     first.write_bytes(first.read_bytes()[:100])
     assert (
-        open_all(server, manifest, tmp_path / "files").pieces[0].path.read_bytes() == server.files[address(server, 0)]
+        open_all(server, manifest, tmp_path / "files").pieces[0].path.read_bytes()
+        == server.files[address(server, 0)]
     )
 
 
 def test_missing_files_are_reported_and_strict_stops(server, manifest, tmp_path):
     server.faults[address(server, 1)] = ["404"] * 9
-    options = {"out": tmp_path / "out", "source": ("download",), "manifest": str(manifest), "base_url": server.url}
+    options = {
+        "out": tmp_path / "out",
+        "source": ("download",),
+        "manifest": str(manifest),
+        "base_url": server.url,
+    }
     report = build_dataset(BuildOptions(**options, download_dir=str(tmp_path / "a"))).reports["wtc-plus"]
     assert [entry["id"] for entry in report["skipped"]] == ["wtc1p11"]
     with pytest.raises(PieceError, match=r"wtc1p11 cannot be used: .* 404"):
@@ -172,7 +183,9 @@ def test_nothing_there_at_all(manifest, tmp_path, server):
     assert names(tmp_path / "files") == set()
 
 
-@pytest.mark.parametrize(("fault", "asked_anew"), [("416", "whole"), ("another part", "whole"), ("reset", "part")])
+@pytest.mark.parametrize(
+    ("fault", "asked_anew"), [("416", "whole"), ("another part", "whole"), ("reset", "part")]
+)
 def test_taking_up_again_may_go_wrong_too(server, manifest, tmp_path, fault, asked_anew):
     path = address(server, 0)
     server.faults[path] = ["dropped", fault]
@@ -184,7 +197,9 @@ def test_taking_up_again_may_go_wrong_too(server, manifest, tmp_path, fault, ask
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Deadlines of parts of a second, so that the tests need not wait for the real ones; the truth has two attempts to come through."""
+    """Deadlines of parts of a second, so that the tests need not wait for the real ones; the truth has
+    two attempts to come through.
+    """
     monkeypatch.setattr(fetching, "ATTEMPTS", 3)
     monkeypatch.setattr(fetching, "ATTEMPT_SECONDS", 0.5)
     monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.25)
@@ -263,5 +278,11 @@ def test_the_built_in_manifest():
     assert [entry.piece["id"] for entry in entries] == [f"wtc1p{n:02}" for n in range(1, 25)]
     assert len({entry.sha256 for entry in entries}) == 24
     assert entries[8].piece["split"] == "test"
-    assert entries[0].url("https://example.org/").startswith("https://example.org/MarkGotham/When-in-Rome/59dd9c8")
-    assert " " not in entries[0].url("https://example.org") and "," not in entries[0].url("https://example.org")
+    assert (
+        entries[0]
+        .url("https://example.org/")
+        .startswith("https://example.org/MarkGotham/When-in-Rome/59dd9c8")
+    )
+    assert " " not in entries[0].url("https://example.org") and "," not in entries[0].url(
+        "https://example.org"
+    )

@@ -13,7 +13,10 @@ from tokenization.score import Meter, Note, Score
 
 def closing_on(*final: int) -> Score:
     """Six bars in C major and four in A minor, then a bar of the given pitches."""
-    major, minor = ((48, 64, 67), (53, 65, 69), (48, 60, 67)), ((57, 60, 64), (50, 57, 65), (57, 60, 64), (57, 60, 64))
+    major, minor = (
+        ((48, 64, 67), (53, 65, 69), (48, 60, 67)),
+        ((57, 60, 64), (50, 57, 65), (57, 60, 64), (57, 60, 64)),
+    )
     chords = (*major, *major, *minor, final)
     notes = [
         Note(bar * 96, 96, pitch, voice)
@@ -54,7 +57,9 @@ def test_where_the_key_comes_from(new_score):
 
 
 def test_a_half_cadence_tells_a_minor_key():
-    """The notes alone say C major; the last chord, the dominant of A minor with its major third, says A minor."""
+    """The notes alone say C major; the last chord, the dominant of A minor with its major third, says A
+    minor.
+    """
     for found in (best_key(closing_on(40, 56, 59)), key_on_signature(closing_on(40, 56, 59), "C")):
         assert found == Key("A", "minor")
     assert best_key(closing_on(48, 55, 64)) == Key("C", "major")

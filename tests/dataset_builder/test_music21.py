@@ -23,7 +23,9 @@ def test_the_prelude_and_the_chorales_that_may_be_used(corpus):
     assert len(corpus.pieces) > 300
     assert all(piece.licence for piece in corpus.pieces)
     assert all(piece.path.suffix == ".mxl" for piece in corpus.pieces)
-    left_out = {path.stem for path in corpus_folder().glob("*.mxl")} - {piece.path.stem for piece in corpus.pieces}
+    left_out = {path.stem for path in corpus_folder().glob("*.mxl")} - {
+        piece.path.stem for piece in corpus.pieces
+    }
     # BWV 116.6 says only "PDF (c) 2004 Margaret Greentree".
     assert "bwv116.6" in left_out
     with zipfile.ZipFile(corpus_folder() / "bwv116.6.mxl") as archive:
@@ -54,7 +56,9 @@ def test_configs_of_the_corpus(corpus):
 
 
 def test_a_part_of_it_becomes_rows(corpus):
-    some = replace(corpus, pieces=[piece for piece in corpus.pieces if piece.id == "wtc1p01"] + corpus.pieces[:24])
+    some = replace(
+        corpus, pieces=[piece for piece in corpus.pieces if piece.id == "wtc1p01"] + corpus.pieces[:24]
+    )
     done = process_all(some)
     assert done.skipped == []
     assert sorted(done.rows) == ["train", "validation"]

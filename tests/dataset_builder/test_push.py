@@ -43,7 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send({"error": "no"}, self.server.status)
         if self.path == "/api/repos/create":
             return self._send(
-                {"url": f"{self.server.url}/datasets/{json.loads(body)['organization']}/{json.loads(body)['name']}"}
+                {
+                    "url": (
+                        f"{self.server.url}/datasets/{json.loads(body)['organization']}/{json.loads(body)['name']}"
+                    )
+                }
             )
         if "/preupload/" in self.path:
             return self._send(
@@ -119,7 +123,9 @@ def test_one_repository_and_one_commit_with_all_files(hub, built, private):
     assert len(commits) == 1
     lines = [json.loads(line) for line in commits[0].splitlines()]
     files = {
-        line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"
+        line["value"]["path"]: base64.b64decode(line["value"]["content"])
+        for line in lines
+        if line["key"] == "file"
     }
     wanted = [
         "README.md",
@@ -155,7 +161,9 @@ def test_the_command_pushes_what_it_built(hub, corpus, tmp_path, monkeypatch, ca
     assert is_private(json.loads(next(body for _, path, body in hub.calls if path == "/api/repos/create")))
 
 
-@pytest.mark.parametrize(("status", "words"), [(401, "the token is missing or wrong"), (403, "may not write there")])
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "the token is missing or wrong"), (403, "may not write there")]
+)
 def test_a_refusal_is_one_sentence(hub, built, status, words):
     hub.status = status
     with pytest.raises(DatasetError, match=words):

@@ -52,7 +52,10 @@ def test_splits_are_the_catalogues(collection, processed):
     assert all(splits[piece.id] == (piece.split or "train") for piece in collection.pieces)
     wtc = Counter(splits[piece.id] for piece in collection.pieces if piece.work == "WTC")
     assert (wtc["train"], wtc["validation"]) == (79, 8)
-    numbers = {split: {row["number"] for row in rows if row["work"] == "WTC"} for split, rows in processed.rows.items()}
+    numbers = {
+        split: {row["number"] for row in rows if row["work"] == "WTC"}
+        for split, rows in processed.rows.items()
+    }
     assert numbers["validation"] == {11, 14}
     assert not numbers["train"] & {9, 11, 14, 16}
 
@@ -66,7 +69,9 @@ def test_declared_keys_are_kept_and_tokens_decode(collection, processed):
 
 
 def test_the_rule_for_undeclared_modes_finds_the_declared_ones(collection):
-    """On all pieces whose mode is known: given the tonic alone, or that of the relative major, the rule must find the key."""
+    """On all pieces whose mode is known: given the tonic alone, or that of the relative major, the rule
+    must find the key.
+    """
     for piece in (piece for piece in collection.pieces if piece.mode):
         key = Key(piece.tonic, piece.mode)
         score = read_piece(piece)

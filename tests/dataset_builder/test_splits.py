@@ -8,7 +8,9 @@ from dataset_builder.splits import hashed_splits, split_of_number, split_of_path
 
 
 def test_splits_are_whole_key_numbers():
-    by_split = {split: [n for n in range(1, 25) if split_of_number(n) == split] for split in ("test", "validation")}
+    by_split = {
+        split: [n for n in range(1, 25) if split_of_number(n) == split] for split in ("test", "validation")
+    }
     assert by_split == {"test": [9, 16], "validation": [11, 14]}
 
 

@@ -1,4 +1,6 @@
-"""A new virtual environment in a folder of its own, and commands run in it: what the scripts beside this file share."""
+"""A new virtual environment in a folder of its own, and commands run in it: what the scripts beside this
+file share.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class Environment:
     """A virtual environment that is made on entering and removed on leaving.
 
     Args:
-        folder (`Path`): where; must not exist yet. The environment is `folder/venv`, caches of the Hub go into `folder/hf`.
+        folder (`Path`): where; must not exist yet. The environment is `folder/venv`, caches of the Hub go
+        into `folder/hf`.
     """
 
     def __init__(self, folder: Path):
@@ -42,20 +45,52 @@ class Environment:
         shutil.rmtree(self.folder / "venv", ignore_errors=True)
 
     def install(self, *requirements: str) -> int:
-        """Install with pip (with uv where that is installed: the same packages in less time); how many distributions are there then."""
+        """Install with pip (with uv where that is installed: the same packages in less time); how many
+        distributions are there then.
+        """
         constraints = ("-c", str(ROOT / "constraints.txt"))
         if uv := shutil.which("uv"):
-            # As pip does, look for a package at every index that the machine knows, not only at the first that has the name.
-            call([uv, "pip", "install", "--quiet", "--index-strategy", "unsafe-best-match",
-                  "--python", str(self.binaries / "python"), *constraints, *requirements])  # fmt: skip
+            # As pip does, look for a package at every index that the machine knows, not only at the first
+            # that has the name.
+            call(
+                [
+                    uv,
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--index-strategy",
+                    "unsafe-best-match",
+                    "--python",
+                    str(self.binaries / "python"),
+                    *constraints,
+                    *requirements,
+                ]
+            )
         else:
-            call([str(self.binaries / "python"), "-m", "pip", "install", "--quiet", *constraints, *requirements])
+            call(
+                [
+                    str(self.binaries / "python"),
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    *constraints,
+                    *requirements,
+                ]
+            )
         return len(list(self.folder.glob("venv/lib/python*/site-packages/*.dist-info")))
 
     def variables(self, **more: str) -> dict[str, str]:
-        """The variables of a command in this environment: nothing of the project's own, and no call to the Hub."""
+        """The variables of a command in this environment: nothing of the project's own, and no call to
+        the Hub.
+        """
         kept = {k: v for k, v in os.environ.items() if k not in HIDDEN}
-        kept.update(PATH=f"{self.binaries}:{kept['PATH']}", HF_HOME=str(self.folder / "hf"), HF_HUB_OFFLINE="1", MPLBACKEND="Agg")
+        kept.update(
+            PATH=f"{self.binaries}:{kept['PATH']}",
+            HF_HOME=str(self.folder / "hf"),
+            HF_HUB_OFFLINE="1",
+            MPLBACKEND="Agg",
+        )
         return {**kept, **more}
 
     def python(self, code: str, cwd: Path, **more: str) -> str:
@@ -63,16 +98,24 @@ class Environment:
         return call([str(self.binaries / "python"), "-c", code], cwd=cwd, env=self.variables(**more))
 
 
-def call(command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 1800) -> str:
+def call(
+    command: Sequence[str], cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 1800
+) -> str:
     """Run a command and return what it printed.
 
     Raises:
         Failed: with the end of its output, if it did not end with 0.
     """
     result = subprocess.run(
-        list(command), cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
+        list(command),
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     if result.returncode:
         raise Failed(f"{' '.join(command)[:200]}: exit code {result.returncode}\n{result.stdout[-4000:]}")
     return result.stdout

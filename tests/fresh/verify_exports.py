@@ -1,17 +1,21 @@
-"""Each thing that leaves this repository, tried alone in a new environment in which the project is not installed.
+"""Each thing that leaves this repository, tried alone in a new environment in which the project is not
+installed.
 
     python tests/fresh/verify_exports.py [--only model] [--source SCORES] [--keep DIR]
 
-`musicgpt export all` writes the four folders for the Hub, `python -m build` the wheel. Then, one environment after the other:
+`musicgpt export all` writes the four folders for the Hub, `python -m build` the wheel. Then, one environment
+after the other:
 
-* model: torch and transformers, `trust_remote_code=True`: `AutoModelForCausalLM` and `AutoTokenizer`, the pipeline;
+* model: torch and transformers, `trust_remote_code=True`: `AutoModelForCausalLM` and `AutoTokenizer`, the
+  pipeline;
 * dataset: datasets, `load_dataset`;
 * metric: what its requirements.txt says, `evaluate.load`;
 * space: what its requirements.txt says, `python app.py`: the page, and a piece composed through its API;
 * wheel: what it asks for itself, `musicgpt generate` in another folder.
 
-Every one needs a package index (or a cache) for the installation alone; what is then run has no network where `unshare` is allowed, and
-the Hub is off for all. Not part of the suite: some minutes and 2 GB of disk, given back at the end.
+Every one needs a package index (or a cache) for the installation alone; what is then run has no network where
+`unshare` is allowed, and the Hub is off for all. Not part of the suite: some minutes and 2 GB of disk, given
+back at the end.
 """
 
 from __future__ import annotations
@@ -84,16 +88,24 @@ assert {p.suffix for p in Path("pieces").iterdir()} >= {".mid", ".musicxml", ".p
 
 @functools.cache
 def without_network() -> list[str]:
-    """The words before a command that take the network from it; none where the machine does not allow that."""
+    """The words before a command that take the network from it; none where the machine does not allow
+    that.
+    """
     words = ["unshare", "--map-root-user", "--net"]
-    allowed = shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True).returncode == 0
+    allowed = (
+        shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True).returncode == 0
+    )
     return words if allowed else []
 
 
 def in_environment(environment: Environment, code: str, cwd: Path) -> str:
     """Run Python code without network; its last line."""
     python = str(environment.binaries / "python")
-    return call([*without_network(), python, "-c", code], cwd=cwd, env=environment.variables()).strip().splitlines()[-1]
+    return (
+        call([*without_network(), python, "-c", code], cwd=cwd, env=environment.variables())
+        .strip()
+        .splitlines()[-1]
+    )
 
 
 def write_folders(hub: Path, source: str) -> str:
@@ -101,7 +113,10 @@ def write_folders(hub: Path, source: str) -> str:
     (hub / "scores").mkdir(parents=True)
     for path in sorted((ROOT / "space" / "examples").glob("*.m*")):
         shutil.copy2(path, hub / "scores")
-    return call([sys.executable, "-m", "musicgpt_cli", "export", "all", "--source", source, "--out", str(hub)], cwd=ROOT)
+    return call(
+        [sys.executable, "-m", "musicgpt_cli", "export", "all", "--source", source, "--out", str(hub)],
+        cwd=ROOT,
+    )
 
 
 def check_model(environment: Environment, hub: Path) -> str:
@@ -133,7 +148,13 @@ def check_space(environment: Environment, hub: Path) -> str:
     variables = environment.variables(GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")
     log = hub / "space.log"
     with log.open("w") as output:
-        server = subprocess.Popen([str(environment.binaries / "python"), "app.py"], cwd=hub / "space", env=variables, stdout=output, stderr=output)
+        server = subprocess.Popen(
+            [str(environment.binaries / "python"), "app.py"],
+            cwd=hub / "space",
+            env=variables,
+            stdout=output,
+            stderr=output,
+        )
     try:
         begun = time.monotonic()
         while not (page := _page(address)):
@@ -145,7 +166,10 @@ def check_space(environment: Environment, hub: Path) -> str:
     finally:
         server.terminate()
         server.wait(60)
-    return f"{number} distributions; GET / answers after {ready:.1f} s with {len(page):,} bytes; {composed.strip().splitlines()[-1]}"
+    return (
+        f"{number} distributions; GET / answers after {ready:.1f} s with {len(page):,} bytes;"
+        f" {composed.strip().splitlines()[-1]}"
+    )
 
 
 def _page(address: str) -> bytes:
@@ -157,36 +181,65 @@ def _page(address: str) -> bytes:
 
 
 def check_wheel(environment: Environment, hub: Path) -> str:
-    """Builds from a copy of what git tracks, installs with its own dependencies, generates in another folder."""
+    """Builds from a copy of what git tracks, installs with its own dependencies, generates in another
+    folder.
+    """
     clone = hub / "clone"
     call(["git", "clone", "--quiet", str(ROOT), str(clone)])
     environment.install("build", "twine")
-    said = call([str(environment.binaries / "python"), "-m", "build", str(clone)], env=environment.variables())
+    said = call(
+        [str(environment.binaries / "python"), "-m", "build", str(clone)], env=environment.variables()
+    )
     warnings = [line for line in said.splitlines() if "warning" in line.lower() or "deprecat" in line.lower()]
-    call([str(environment.binaries / "twine"), "check", "--strict", *map(str, (clone / "dist").iterdir())], env=environment.variables())
+    call(
+        [str(environment.binaries / "twine"), "check", "--strict", *map(str, (clone / "dist").iterdir())],
+        env=environment.variables(),
+    )
     [wheel] = (clone / "dist").glob("*.whl")
     with Environment(environment.folder / "plain") as plain:
         number = plain.install(str(wheel))
         composed = in_environment(plain, _WHEEL, hub)
-    return f"{wheel.name}, {wheel.stat().st_size / 1e6:.1f} MB, {len(warnings)} warnings; {number} distributions; {composed}"
+    return (
+        f"{wheel.name}, {wheel.stat().st_size / 1e6:.1f} MB, {len(warnings)} warnings; {number}"
+        f" distributions; {composed}"
+    )
 
 
-CHECKS = {"model": check_model, "dataset": check_dataset, "metric": check_metric, "space": check_space, "wheel": check_wheel}
+CHECKS = {
+    "model": check_model,
+    "dataset": check_dataset,
+    "metric": check_metric,
+    "space": check_space,
+    "wheel": check_wheel,
+}
 
 
 def main() -> int:
     """Run the checks; 1 if one failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=CHECKS, help="this one alone; may be given several times")
-    parser.add_argument("--source", default=str(ROOT / "space" / "examples"), help="scores for the data set; the Space's examples when not given")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="work there and leave the folders; a new folder")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", action="append", choices=CHECKS, help="this one alone; may be given several times"
+    )
+    parser.add_argument(
+        "--source",
+        default=str(ROOT / "space" / "examples"),
+        help="scores for the data set; the Space's examples when not given",
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="work there and leave the folders; a new folder"
+    )
     given = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory() as scratch:
         place = given.keep or Path(scratch)
         hub = place / "hub"
         print(f"without network: {'yes' if without_network() else 'not allowed here'}")
-        report.line("export", " | ".join(write_folders(hub, given.source).strip().splitlines()[-4:]).replace(str(place), "."))
+        report.line(
+            "export",
+            " | ".join(write_folders(hub, given.source).strip().splitlines()[-4:]).replace(str(place), "."),
+        )
         for name in given.only or CHECKS:
             try:
                 with Environment(place / f"environment-{name}") as environment:

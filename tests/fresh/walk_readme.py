@@ -1,11 +1,14 @@
-"""A walk through the README from a fresh clone, as a stranger would: every block is run, in order, in the clone.
+"""A walk through the README from a fresh clone, as a stranger would: every block is run, in order, in the
+clone.
 
     python tests/fresh/walk_readme.py [--source URL_OR_PATH] [--keep DIR]
 
-Shell blocks run in the clone with its `.venv/bin` on the path. Python blocks share one process of that environment. An output that
-the README shows is compared loosely (any number for a number). What the comment before a block means:
-`suite` and `install` are run here and only looked at in the suite, `serve` is started, asked for its page and left running for `client`, `corpus` is run where the
-corpus lies beside this repository and else shown by `make -n`. Not part of the suite: it installs everything anew and runs the suite (half an hour, 2 GB, given back).
+Shell blocks run in the clone with its `.venv/bin` on the path. Python blocks share one process of that
+environment. An output that the README shows is compared loosely (any number for a number). What the comment
+before a block means: `suite` and `install` are run here and only looked at in the suite, `serve` is started,
+asked for its page and left running for `client`, `corpus` is run where the corpus lies beside this repository
+and else shown by `make -n`. Not part of the suite: it installs everything anew and runs the suite (half an
+hour, 2 GB, given back).
 """
 
 from __future__ import annotations
@@ -50,7 +53,12 @@ class Walk:
         self.python: subprocess.Popen[str] | None = None
         self.server: subprocess.Popen[bytes] | None = None
         kept = {k: v for k, v in os.environ.items() if k not in HIDDEN}
-        self.variables = dict(kept, PATH=f"{clone}/.venv/bin:{kept['PATH']}", HF_HUB_OFFLINE="1", HF_HOME=str(clone.parent / "hf"))
+        self.variables = dict(
+            kept,
+            PATH=f"{clone}/.venv/bin:{kept['PATH']}",
+            HF_HUB_OFFLINE="1",
+            HF_HOME=str(clone.parent / "hf"),
+        )
 
     def run(self, block: Block) -> str:
         """Run one block; what it printed."""
@@ -59,7 +67,9 @@ class Walk:
         if block.how == "serve":
             return self._serve(block.code)
         if block.how == "client":
-            return call([str(self.clone / ".venv/bin/python"), "-c", block.code], cwd=self.clone, env=self.variables)
+            return call(
+                [str(self.clone / ".venv/bin/python"), "-c", block.code], cwd=self.clone, env=self.variables
+            )
         code = block.code
         if block.how == "corpus" and not (self.clone.parent / "shared").exists():
             code = code.replace("make ", "make -n ")
@@ -68,9 +78,13 @@ class Walk:
     def _python(self, code: str) -> str:
         if self.python is None:
             self.python = subprocess.Popen(
-                [str(self.clone / ".venv/bin/python"), "-c", _DRIVER], cwd=self.clone, env=self.variables, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            )  # fmt: skip
+                [str(self.clone / ".venv/bin/python"), "-c", _DRIVER],
+                cwd=self.clone,
+                env=self.variables,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
         assert self.python.stdin is not None and self.python.stdout is not None
         print(json.dumps(code), file=self.python.stdin, flush=True)
         good, text = json.loads(self.python.stdout.readline())
@@ -83,7 +97,12 @@ class Walk:
         log = self.clone / "serve.log"
         with log.open("w") as output:
             self.server = subprocess.Popen(
-                ["bash", "-c", f"exec {code.strip()}"], cwd=self.clone, env=self.variables, stdout=output, stderr=output, start_new_session=True
+                ["bash", "-c", f"exec {code.strip()}"],
+                cwd=self.clone,
+                env=self.variables,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         end = time.monotonic() + 300
         while "http://" not in log.read_text() and self.server.poll() is None and time.monotonic() < end:
@@ -120,24 +139,38 @@ def walk(clone: Path, report: Report) -> None:
                 continue
             missing = missing_lines(block.shown or "", printed)
             if missing:
-                report.line(title, f"the README shows {missing}, but it printed:\n{printed[-2000:]}", failed=True)
+                report.line(
+                    title, f"the README shows {missing}, but it printed:\n{printed[-2000:]}", failed=True
+                )
             else:
-                report.line(title, (printed.strip().splitlines() or ["(prints nothing)"])[-1][:150] + (" [as shown]" if block.shown else ""))
+                report.line(
+                    title,
+                    (printed.strip().splitlines() or ["(prints nothing)"])[-1][:150]
+                    + (" [as shown]" if block.shown else ""),
+                )
     finally:
         steps.end()
 
 
 def _title(block: Block) -> str:
     """The line of a block by which a reader knows it: the last one that does something."""
-    lines: list[Any] = [line for line in block.code.splitlines() if line and not line.startswith(("import", "from", "print", " "))]
+    lines: list[Any] = [
+        line
+        for line in block.code.splitlines()
+        if line and not line.startswith(("import", "from", "print", " "))
+    ]
     return lines[-1][:90] if lines else block.code.splitlines()[0]
 
 
 def main() -> int:
     """Clone and walk; 1 if a block failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--source", default=str(ROOT), help="what to clone; this repository when not given")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="clone into DIR/musicgpt and leave it; a new folder")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="clone into DIR/musicgpt and leave it; a new folder"
+    )
     given = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory() as scratch:

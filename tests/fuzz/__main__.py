@@ -4,8 +4,9 @@
     python -m tests.fuzz --inputs 100000                   # all targets; the working corpus is kept in .fuzz
     python -m tests.fuzz --target midi --inputs 5000
 
-It goes on from the inputs that earlier runs kept, and ends with 1 where something was found: the input lies in
-`.fuzz/TARGET/found-*` then. Once mended, copy it to `tests/fuzz/corpus/TARGET`, where the tests read it from then on.
+It goes on from the inputs that earlier runs kept, and ends with 1 where something was found: the input lies
+in `.fuzz/TARGET/found-*` then. Once mended, copy it to `tests/fuzz/corpus/TARGET`, where the tests read it
+from then on.
 """
 
 from __future__ import annotations
@@ -46,8 +47,16 @@ def fuzz(name: str, inputs: int, seed: int, work: Path) -> None:
         (kept / f"seed-{number}").write_bytes(data)
     limits = [f"-rss_limit_mb={target.megabytes}", f"-timeout={SECONDS}", f"-max_len={LONGEST}"]
     paths = [str(kept), *([str(CORPUS / name)] if (CORPUS / name).is_dir() else [])]
-    options = [f"-runs={inputs}", f"-seed={seed}", f"-artifact_prefix={work}/found-", "-print_final_stats=1", "-len_control=0"]
-    atheris.Setup([sys.argv[0], *limits, *options, *paths], lambda data: target.check(data), custom_mutator=mutate)
+    options = [
+        f"-runs={inputs}",
+        f"-seed={seed}",
+        f"-artifact_prefix={work}/found-",
+        "-print_final_stats=1",
+        "-len_control=0",
+    ]
+    atheris.Setup(
+        [sys.argv[0], *limits, *options, *paths], lambda data: target.check(data), custom_mutator=mutate
+    )
     atheris.Fuzz()
 
 
@@ -56,18 +65,35 @@ def run_target(name: str, inputs: int, seed: int, work: Path) -> tuple[bool, str
     from tests.fuzz.targets import TARGETS
 
     begun = time.perf_counter()
-    command = [sys.executable, "-m", "tests.fuzz", "--target", name, "--inputs", str(inputs), "--seed", str(seed), "--work", str(work.parent), "--here"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz",
+        "--target",
+        name,
+        "--inputs",
+        str(inputs),
+        "--seed",
+        str(seed),
+        "--work",
+        str(work.parent),
+        "--here",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
     stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", done.stderr))
     covered = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", done.stderr)
     if done.returncode != 0:
         print(done.stderr[-4000:], file=sys.stderr)
     cells = (
-        name, f"{int(stats.get('number_of_executed_units', 0)):,}", covered[-1][0] if covered else "-",
-        covered[-1][2] if covered else "-", stats.get("slowest_unit_time_sec", "-"),
-        f"{stats.get('peak_rss_mb', '-')} of {TARGETS[name].megabytes}", f"{time.perf_counter() - begun:.0f}",
+        name,
+        f"{int(stats.get('number_of_executed_units', 0)):,}",
+        covered[-1][0] if covered else "-",
+        covered[-1][2] if covered else "-",
+        stats.get("slowest_unit_time_sec", "-"),
+        f"{stats.get('peak_rss_mb', '-')} of {TARGETS[name].megabytes}",
+        f"{time.perf_counter() - begun:.0f}",
         "nothing" if done.returncode == 0 else f"exit code {done.returncode}",
-    )  # fmt: skip
+    )
     return done.returncode == 0, "| " + " | ".join(cells) + " |"
 
 

@@ -1,6 +1,8 @@
-"""What is fuzzed: each target takes bytes of anyone's and says what became of them, or fails where a defect shows.
+"""What is fuzzed: each target takes bytes of anyone's and says what became of them, or fails where a defect
+shows.
 
-Everything that the targets use is imported when they are called: the fuzzer loads it with its counters of coverage.
+Everything that the targets use is imported when they are called: the fuzzer loads it with its counters of
+coverage.
 """
 
 from __future__ import annotations
@@ -15,15 +17,71 @@ from typing import Any
 
 # What a call of the API may hold in place of what is asked for: nobody but JSON has looked at it.
 NASTY: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 3, 5.0, 2.5, -0.0, 1e-320, 1e308, 10**30, -(2**63), math.nan, math.inf, -math.inf,
-    "", "any", "3", "٣", " 4 ", "-1", "1e3", "9" * 5000, "\x00", "\ud800", "C minor", "c-sharp minor", "H", "b", "es",
-    "Cb major", "x" * 10**5, "prelude", "6/8", "5/4", "slow", "serene", "kazoo", "organ", "wav", "../../etc/passwd",
-    [], [1], ["fugue"], {}, {"a": 1}, [[[]]],
-)  # fmt: skip
+    None,
+    True,
+    0,
+    -1,
+    1,
+    3,
+    5.0,
+    2.5,
+    -0.0,
+    1e-320,
+    1e308,
+    10**30,
+    -(2**63),
+    math.nan,
+    math.inf,
+    -math.inf,
+    "",
+    "any",
+    "3",
+    "٣",
+    " 4 ",
+    "-1",
+    "1e3",
+    "9" * 5000,
+    "\x00",
+    "\ud800",
+    "C minor",
+    "c-sharp minor",
+    "H",
+    "b",
+    "es",
+    "Cb major",
+    "x" * 10**5,
+    "prelude",
+    "6/8",
+    "5/4",
+    "slow",
+    "serene",
+    "kazoo",
+    "organ",
+    "wav",
+    "../../etc/passwd",
+    [],
+    [1],
+    ["fugue"],
+    {},
+    {"a": 1},
+    [[[]]],
+)
 NAMES = (
-    "key", "form", "meter", "voices", "tempo", "mood", "temperature", "top_k", "top_p", "max_tokens", "seed",
-    "instrument", "sound_format", "prompt_bars",
-)  # fmt: skip
+    "key",
+    "form",
+    "meter",
+    "voices",
+    "tempo",
+    "mood",
+    "temperature",
+    "top_k",
+    "top_p",
+    "max_tokens",
+    "seed",
+    "instrument",
+    "sound_format",
+    "prompt_bars",
+)
 USUAL = ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 1000, 7, "piano", "mp3", 4]
 
 
@@ -49,7 +107,9 @@ class Target:
 def one_sentence(error: Exception, most: int = 400) -> None:
     """An error is for people: some text, on one line, not long."""
     text = str(error)
-    assert text.strip() and "\n" not in text and len(text) <= most, f"an error that is no sentence: {text[:500]!r}"
+    assert text.strip() and "\n" not in text and len(text) <= most, (
+        f"an error that is no sentence: {text[:500]!r}"
+    )
 
 
 def check_file(suffix: str, data: bytes) -> str:
@@ -67,7 +127,9 @@ def check_file(suffix: str, data: bytes) -> str:
 
 
 def check_ids(data: bytes) -> str:
-    """Token ids, a byte each, from 8 below the vocabulary on: legal ones spell a score that is spelt by them again."""
+    """Token ids, a byte each, from 8 below the vocabulary on: legal ones spell a score that is spelt by
+    them again.
+    """
     import numpy as np
 
     from tokenization.codec import decode, encode, first_error, token_errors
@@ -140,7 +202,9 @@ def _ids_seeds() -> list[bytes]:
     from tests.tokenization.fuzzing import sample_score
     from tokenization.codec import encode
 
-    return [(encode(sample_score(i, notes)) + 8).astype("uint8").tobytes() for i, notes in enumerate((2, 9, 60))]
+    return [
+        (encode(sample_score(i, notes)) + 8).astype("uint8").tobytes() for i, notes in enumerate((2, 9, 60))
+    ]
 
 
 def _mutate_ids(data: bytes, rng: random.Random) -> bytes:
@@ -201,5 +265,7 @@ def try_mutations(name: str, seed: int, count: int) -> Counter[str]:
         try:
             outcomes[target.check(data)] += 1
         except Exception as error:
-            raise AssertionError(f"input {number} of seed {seed} ({name}): {type(error).__name__}: {error}") from error
+            raise AssertionError(
+                f"input {number} of seed {seed} ({name}): {type(error).__name__}: {error}"
+            ) from error
     return outcomes

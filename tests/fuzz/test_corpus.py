@@ -1,4 +1,6 @@
-"""What the fuzzer or a reviewer once found stays mended, and damaged inputs do no harm within the ceilings; without Atheris."""
+"""What the fuzzer or a reviewer once found stays mended, and damaged inputs do no harm within the
+ceilings; without Atheris.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,13 @@ import torch
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
 
-TINY = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "num_motifs": 97}
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_motifs": 97,
+}
 
 
 def tiny_model(seed: int = 0, **changes) -> MusicGPTForCausalLM:
@@ -23,7 +29,9 @@ def tiny_model(seed: int = 0, **changes) -> MusicGPTForCausalLM:
 
 
 def legal_ids(length: int, seed: int = 0, meter_changes: bool = True) -> list[int]:
-    """The beginning of a random piece, by the model's own grammar: prefix, pickup, notes in several voices, changes of meter."""
+    """The beginning of a random piece, by the model's own grammar: prefix, pickup, notes in several
+    voices, changes of meter.
+    """
     from modeling_musicgpt.grammar_musicgpt import STATE, Grammar
 
     grammar = Grammar(MusicGPTConfig())

@@ -1,6 +1,8 @@
-"""Run in the exported folder by `test_exported_folder.py`, in a process that has `transformers` and `torch` and nothing of this project.
+"""Run in the exported folder by `test_exported_folder.py`, in a process that has `transformers` and `torch`
+and nothing of this project.
 
-Every way of using the model gives what it found as JSON: ids, and differences from the reference. What must hold of it is said in the test.
+Every way of using the model gives what it found as JSON: ids, and differences from the reference. What must
+hold of it is said in the test.
 """
 
 import json
@@ -14,7 +16,11 @@ import transformers
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, StaticCache, TextStreamer, pipeline
 from transformers.generation.streamers import BaseStreamer
 
-TEXT, OTHER, NEW = "MODE_minor METER_3/4 TIME_0 NOTE_57 VOICE_0 DUR_24 TIME_24", "FORM_fugue METER_4/4 VOICES_3 TIME_12", 16
+TEXT, OTHER, NEW = (
+    "MODE_minor METER_3/4 TIME_0 NOTE_57 VOICE_0 DUR_24 TIME_24",
+    "FORM_fugue METER_4/4 VOICES_3 TIME_12",
+    16,
+)
 WAYS = {}
 
 
@@ -24,7 +30,9 @@ def way(function):
 
 
 class Folder:
-    """The folder's model and tokenizer, and the reference: greedy, without a cache, every token from the whole sequence."""
+    """The folder's model and tokenizer, and the reference: greedy, without a cache, every token from the
+    whole sequence.
+    """
 
     def __init__(self):
         self.tokenizer = AutoTokenizer.from_pretrained(".", trust_remote_code=True)
@@ -70,12 +78,19 @@ def sampling(f):
 
 @way
 def beams(f):
-    return {"rows": f.greedy(num_beams=3), "again": f.greedy(num_beams=3, use_cache=False), "because": f.model.usual_decoding_because}
+    return {
+        "rows": f.greedy(num_beams=3),
+        "again": f.greedy(num_beams=3, use_cache=False),
+        "because": f.model.usual_decoding_because,
+    }
 
 
 @way
 def num_return_sequences(f):
-    return {"rows": f.sampled(3, num_return_sequences=3), "others": f.greedy(num_beams=3, num_return_sequences=3)}
+    return {
+        "rows": f.sampled(3, num_return_sequences=3),
+        "others": f.greedy(num_beams=3, num_return_sequences=3),
+    }
 
 
 @way
@@ -98,13 +113,23 @@ def prompt_lookup(f):
 @way
 def static_cache(f):
     given = StaticCache(config=f.model.config, max_cache_len=64)
-    return {"same": f.greedy(cache_implementation="static"), "second": f.greedy(cache=given)[0], "wanted": f.whole[0]}
+    return {
+        "same": f.greedy(cache_implementation="static"),
+        "second": f.greedy(cache=given)[0],
+        "wanted": f.whole[0],
+    }
 
 
 @way
 def continued_cache(f):
     first = f.greedy(max_new_tokens=7, return_dict_in_generate=True)
-    return {"same": f.greedy(first.sequences, past_key_values=first["past_key_values" if "past_key_values" in first else "cache"], max_new_tokens=NEW - 7)}
+    return {
+        "same": f.greedy(
+            first.sequences,
+            past_key_values=first["past_key_values" if "past_key_values" in first else "cache"],
+            max_new_tokens=NEW - 7,
+        )
+    }
 
 
 @way
@@ -112,7 +137,9 @@ def scores(f):
     out = f.greedy(return_dict_in_generate=True, output_scores=True, output_logits=True)
     raw = torch.cat(out.logits)
     legal = [f.model.grammar.mask(f.whole[:, :n])[0] for n in range(f.start, f.start + NEW)]
-    forbidden = [bool((score[0][~mask] == -torch.inf).all()) for score, mask in zip(out.scores, legal, strict=True)]
+    forbidden = [
+        bool((score[0][~mask] == -torch.inf).all()) for score, mask in zip(out.scores, legal, strict=True)
+    ]
     return {
         "same": out.sequences,
         "off": off(raw, f.logits[0, f.start - 1 : -1]),
@@ -129,7 +156,12 @@ def hidden_states(f):
     got = [torch.cat([step[layer] for step in out.hidden_states], dim=1) for layer in range(len(wanted))]
     largest = max(off(a, b[:, :-1]) for a, b in zip(got, wanted, strict=True))
     f.greedy()
-    return {"same": out.sequences, "layers": len(wanted), "off": largest, "because": f.model.usual_decoding_because}
+    return {
+        "same": out.sequences,
+        "layers": len(wanted),
+        "off": largest,
+        "because": f.model.usual_decoding_because,
+    }
 
 
 @way
@@ -147,7 +179,11 @@ def attentions(f):
 def stop_strings(f):
     words = f.tokenizer.convert_ids_to_tokens(f.whole[0].tolist())
     stop = " ".join(words[f.start + 8 : f.start + 10])
-    return {"row": f.greedy(stop_strings=[stop], tokenizer=f.tokenizer)[0].tolist(), "stop": stop, "words": words}
+    return {
+        "row": f.greedy(stop_strings=[stop], tokenizer=f.tokenizer)[0].tolist(),
+        "stop": stop,
+        "words": words,
+    }
 
 
 class _Keep(BaseStreamer):
@@ -173,14 +209,26 @@ def streamers(f):
     keep, texts = _Keep(), _Texts(f.tokenizer, skip_prompt=True)
     same = f.greedy(streamer=keep)
     f.greedy(streamer=texts)
-    return {"same": same, "seen": [keep.seen], "ended": keep.ended, "text": texts.text.split(), "words": f.tokenizer.decode(f.whole[0, f.start :]).split()}
+    return {
+        "same": same,
+        "seen": [keep.seen],
+        "ended": keep.ended,
+        "text": texts.text.split(),
+        "words": f.tokenizer.decode(f.whole[0, f.start :]).split(),
+    }
 
 
 @way
 def guidance(f):
     mask = torch.ones_like(f.ids)
-    itself = f.greedy(guidance_scale=3.0, negative_prompt_ids=f.ids, negative_prompt_attention_mask=mask)  # u + 3 (c - u) with u = c
-    away = f.greedy(guidance_scale=3.0, negative_prompt_ids=f.other, negative_prompt_attention_mask=torch.ones_like(f.other))
+    itself = f.greedy(
+        guidance_scale=3.0, negative_prompt_ids=f.ids, negative_prompt_attention_mask=mask
+    )  # u + 3 (c - u) with u = c
+    away = f.greedy(
+        guidance_scale=3.0,
+        negative_prompt_ids=f.other,
+        negative_prompt_attention_mask=torch.ones_like(f.other),
+    )
     return {"same": itself, "rows": away, "because": f.model.usual_decoding_because}
 
 
@@ -195,7 +243,10 @@ def _half(f, dtype):
     assert model.dtype == dtype
     logits = model(f.whole).logits
     torch.manual_seed(0)
-    return {"off": off(logits.float().softmax(-1), f.logits.softmax(-1)), "rows": model.generate(f.ids, max_new_tokens=NEW)}
+    return {
+        "off": off(logits.float().softmax(-1), f.logits.softmax(-1)),
+        "rows": model.generate(f.ids, max_new_tokens=NEW),
+    }
 
 
 @way
@@ -237,7 +288,9 @@ def in_pipeline(f):
 
 @way
 def compiled(f):
-    """One graph without breaks, whole sequences and cached steps; the backend that only traces keeps this fast."""
+    """One graph without breaks, whole sequences and cached steps; the backend that only traces keeps this
+    fast.
+    """
     step = torch.compile(f.model, fullgraph=True, backend="eager")
     cache = StaticCache(config=f.model.config, max_cache_len=64)
     f.model(f.whole[:, :-2], cache=cache)
@@ -252,10 +305,17 @@ def saved_and_loaded(f):
     with tempfile.TemporaryDirectory() as folder:
         f.model.save_pretrained(folder)
         f.tokenizer.save_pretrained(folder)
-        model, tokenizer = f.load(folder=folder), AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+        model, tokenizer = (
+            f.load(folder=folder),
+            AutoTokenizer.from_pretrained(folder, trust_remote_code=True),
+        )
         base = f.load(AutoModel, folder)
         hidden = f.model.model(f.whole).last_hidden_state
-        return {"same": f.greedy(model=model), "off": off(base(f.whole).last_hidden_state, hidden), "prompt": tokenizer(TEXT)["input_ids"]}
+        return {
+            "same": f.greedy(model=model),
+            "off": off(base(f.whole).last_hidden_state, hidden),
+            "prompt": tokenizer(TEXT)["input_ids"],
+        }
 
 
 @way
@@ -270,15 +330,28 @@ def lost_history(f):
 @torch.no_grad()
 def main():
     folder, found = Folder(), {}
-    found["reference"] = {"row": folder.whole[0].tolist(), "start": folder.start, "new": NEW, "version": transformers.__version__}
+    found["reference"] = {
+        "row": folder.whole[0].tolist(),
+        "start": folder.start,
+        "new": NEW,
+        "version": transformers.__version__,
+    }
     for name, function in WAYS.items():
         begun = time.perf_counter()
         try:
-            found[name] = {key: value.tolist() if isinstance(value, torch.Tensor) else value for key, value in function(folder).items()}
+            found[name] = {
+                key: value.tolist() if isinstance(value, torch.Tensor) else value
+                for key, value in function(folder).items()
+            }
         except Exception as error:
             found[name] = {"raised": f"{type(error).__name__}: {error}"}
         print(f"{time.perf_counter() - begun:6.2f} s {name}", file=sys.stderr)
-    found["modules"] = {"ours": sorted({name.partition(".")[0] for name in sys.modules} & {"tokenization", "modeling_musicgpt", "musicgpt", "training"})}
+    found["modules"] = {
+        "ours": sorted(
+            {name.partition(".")[0] for name in sys.modules}
+            & {"tokenization", "modeling_musicgpt", "musicgpt", "training"}
+        )
+    }
     print(json.dumps(found))
 
 

@@ -25,7 +25,11 @@ def close(got: torch.Tensor, wanted: torch.Tensor) -> None:
 @pytest.mark.parametrize("chunks", [[1] * 64, [13, 1, 1, 20, 2, 27]])
 @pytest.mark.parametrize("kind", ["dynamic", "static", "own"])
 def test_by_hand_in_pieces(model, chunks, kind):
-    cache = {"dynamic": lambda: DynamicCache(config=model.config), "static": lambda: StaticCache(config=model.config, max_cache_len=80), "own": lambda: None}[kind]()
+    cache = {
+        "dynamic": lambda: DynamicCache(config=model.config),
+        "static": lambda: StaticCache(config=model.config, max_cache_len=80),
+        "own": lambda: None,
+    }[kind]()
     parts = []
     for chunk in IDS.split(chunks, dim=1):
         output = model(chunk, past_key_values=cache, use_cache=True)
@@ -84,11 +88,20 @@ def test_left_padding(model):
     rows = [[0] * pad + IDS[i].tolist()[: 64 - pad] for i, pad in enumerate(pads)]
     padded = torch.tensor(rows)
     mask = torch.tensor([[0] * pad + [1] * (64 - pad) for pad in pads])
-    cached = model(padded[:, :40], attention_mask=mask[:, :40], position_ids=_positions(mask[:, :40]), use_cache=True)
-    rest = model(padded[:, 40:], attention_mask=mask, position_ids=_positions(mask)[:, 40:], past_key_values=cached.past_key_values)
+    cached = model(
+        padded[:, :40], attention_mask=mask[:, :40], position_ids=_positions(mask[:, :40]), use_cache=True
+    )
+    rest = model(
+        padded[:, 40:],
+        attention_mask=mask,
+        position_ids=_positions(mask)[:, 40:],
+        past_key_values=cached.past_key_values,
+    )
     logits = torch.cat((cached.logits, rest.logits), dim=1)
     for i, pad in enumerate(pads):
-        torch.testing.assert_close(logits[i, pad:], model(IDS[i : i + 1, : 64 - pad]).logits[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            logits[i, pad:], model(IDS[i : i + 1, : 64 - pad]).logits[0], atol=1e-5, rtol=0
+        )
 
 
 def test_hidden_tokens_are_neither_seen_nor_heard(model):
@@ -101,7 +114,9 @@ def test_hidden_tokens_are_neither_seen_nor_heard(model):
     silent[:, :9] = 0
     close(model(noise, attention_mask=mask).logits[:, 9:], model(silent, attention_mask=mask).logits[:, 9:])
     four = torch.ones(64, 64).tril().bool()[None, None] & mask.bool()[:, None, None]
-    torch.testing.assert_close(model(noise, attention_mask=four).logits[:, 9:], model(noise, attention_mask=mask).logits[:, 9:])
+    torch.testing.assert_close(
+        model(noise, attention_mask=four).logits[:, 9:], model(noise, attention_mask=mask).logits[:, 9:]
+    )
 
 
 def test_packed_pieces_under_a_block_mask(model):
@@ -131,7 +146,11 @@ def test_every_way_of_generating_agrees(model):
     ids, mask = IDS[:, :30], torch.ones_like(IDS[:, :30])
     arguments = {"attention_mask": mask, "max_new_tokens": 30, "eos_token_id": None}
     greedy = model.generate(ids, **arguments)
-    for other in ({"use_cache": False}, {"cache_implementation": "static", "disable_compile": True}, {"logits_to_keep": 0}):
+    for other in (
+        {"use_cache": False},
+        {"cache_implementation": "static", "disable_compile": True},
+        {"logits_to_keep": 0},
+    ):
         assert torch.equal(model.generate(ids, **arguments, **other), greedy), other
     beams = model.generate(ids, **arguments, num_beams=3)
     assert torch.equal(model.generate(ids, **arguments, num_beams=3, use_cache=False), beams)
@@ -150,7 +169,13 @@ def test_left_padded_rows_generate_what_they_generate_alone(model):
 
 def test_small_vocabularies_run_as_plain_transformers():
     torch.manual_seed(0)
-    model = MusicGPTForCausalLM(MusicGPTConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)).double().eval()
+    model = (
+        MusicGPTForCausalLM(
+            MusicGPTConfig(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=2)
+        )
+        .double()
+        .eval()
+    )
     ids = torch.randint(0, 99, (2, 30))
     first = model(ids[:, :20], use_cache=True)
     close(model(ids[:, 20:], past_key_values=first.past_key_values).logits, model(ids).logits[:, 20:])
@@ -187,7 +212,11 @@ def test_two_caches_and_old_tuples_are_refused(model):
 @pytest.mark.parametrize("cache", [None, DynamicCache])
 def test_a_step_without_its_history_is_refused(model, length, cache):
     """However the history was lost: each sign alone is enough. A prompt has none of them."""
-    ids, places, mask = IDS[:, 40 : 40 + length], torch.arange(40, 40 + length)[None], torch.ones(3, 40 + length)
+    ids, places, mask = (
+        IDS[:, 40 : 40 + length],
+        torch.arange(40, 40 + length)[None],
+        torch.ones(3, 40 + length),
+    )
     given = {"cache": cache() if cache else None, "use_cache": True}
     with pytest.raises(ValueError, match="no earlier ones, but the first position is 40"):
         model(ids, position_ids=places, **given)
@@ -202,7 +231,9 @@ def test_generate_stops_where_its_cache_does_not_arrive(model, monkeypatch):
     """The next renaming: `generate()` looks for the cache where the model does not put it."""
 
     def forget(self, outputs, model_kwargs, *args, **kwargs):
-        kept = GenerationMixin._update_model_kwargs_for_generation(self, outputs, model_kwargs, *args, **kwargs)
+        kept = GenerationMixin._update_model_kwargs_for_generation(
+            self, outputs, model_kwargs, *args, **kwargs
+        )
         return {**kept, CACHE_NAME: None}
 
     monkeypatch.setattr(type(model), "_update_model_kwargs_for_generation", forget, raising=False)

@@ -1,4 +1,5 @@
-"""The folder that `musicgpt export model` writes, used in every way that transformers has, where nothing of this project can be imported.
+"""The folder that `musicgpt export model` writes, used in every way that transformers has, where nothing of
+this project can be imported.
 
 One process does everything (`in_exported_folder.py`); here stands what must hold of what it found.
 """
@@ -25,12 +26,18 @@ def found(tmp_path_factory) -> dict[str, dict]:
 
 def _ways() -> list[str]:
     lines = SCRIPT.read_text(encoding="utf-8").splitlines()
-    return [line.partition("def ")[2].partition("(")[0] for before, line in zip(lines, lines[1:], strict=False) if before == "@way"]
+    return [
+        line.partition("def ")[2].partition("(")[0]
+        for before, line in zip(lines, lines[1:], strict=False)
+        if before == "@way"
+    ]
 
 
 @pytest.mark.parametrize("name", _ways())
 def test_no_way_of_using_it_raises_and_all_music_is_right(found, name):
-    """What is deterministic is the reference, all rows are legal and of the length asked for, differences are those of rounding."""
+    """What is deterministic is the reference, all rows are legal and of the length asked for, differences
+    are those of rounding.
+    """
     got, reference = found[name], found["reference"]
     assert "raised" not in got, got
     length = reference["start"] + reference["new"]
@@ -78,7 +85,9 @@ def test_scores_are_those_it_chose_by(found):
 
 def test_stop_strings_stop(found):
     got, start = found["stop_strings"], found["reference"]["start"]
-    first = next(n for n in range(start, len(got["words"]) + 1) if got["stop"] in " ".join(got["words"][start:n]))
+    first = next(
+        n for n in range(start, len(got["words"]) + 1) if got["stop"] in " ".join(got["words"][start:n])
+    )
     assert got["row"] == found["reference"]["row"][:first]
     assert first < len(got["words"])
 
@@ -91,7 +100,10 @@ def test_streamers_and_pipeline_give_the_same_text(found):
 
 
 def test_an_explicit_max_length_counts(found):
-    assert len(found["max_length_alone"]["rows"][0]) == found["reference"]["start"] + found["max_length_alone"]["new"]
+    assert (
+        len(found["max_length_alone"]["rows"][0])
+        == found["reference"]["start"] + found["max_length_alone"]["new"]
+    )
 
 
 def test_a_lost_history_is_refused(found):

@@ -1,4 +1,6 @@
-"""The trainers that people use, unmodified, for a few steps each: weights move, and the model still composes legally."""
+"""The trainers that people use, unmodified, for a few steps each: weights move, and the model still
+composes legally.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +22,27 @@ TRL = "TRL is not installed (pip install trl)"
 def options(tmp_path):
     """What all trainers are told: one step on the CPU, nothing reported or saved."""
     return {
-        "output_dir": str(tmp_path), "max_steps": 1, "per_device_train_batch_size": 2, "use_cpu": True, "report_to": [], "save_strategy": "no",
-        "learning_rate": 1e-2, "disable_tqdm": True, "bf16": False,
-    }  # fmt: skip
+        "output_dir": str(tmp_path),
+        "max_steps": 1,
+        "per_device_train_batch_size": 2,
+        "use_cpu": True,
+        "report_to": [],
+        "save_strategy": "no",
+        "learning_rate": 1e-2,
+        "disable_tqdm": True,
+        "bf16": False,
+    }
 
 
 def _moved(trainer, model) -> None:
     """One training step, after which the weights that learn are others and the output is legal."""
-    before = {name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad}
+    before = {
+        name: weight.detach().clone() for name, weight in model.named_parameters() if weight.requires_grad
+    }
     trainer.train()
-    assert any(not torch.equal(weight, before[name]) for name, weight in model.named_parameters() if name in before)
+    assert any(
+        not torch.equal(weight, before[name]) for name, weight in model.named_parameters() if name in before
+    )
     torch.manual_seed(0)
     model.eval()
     output = model.generate(input_ids=torch.tensor([PROMPT]), max_new_tokens=24, do_sample=True)
@@ -42,7 +55,16 @@ def test_trainer(options):
     model = tiny_model()
     rows = [TOKENIZER(text) for text in TEXTS]
     collator = DataCollatorForLanguageModeling(TOKENIZER, mlm=False)
-    _moved(Trainer(model, TrainingArguments(**options), train_dataset=rows, data_collator=collator, processing_class=TOKENIZER), model)
+    _moved(
+        Trainer(
+            model,
+            TrainingArguments(**options),
+            train_dataset=rows,
+            data_collator=collator,
+            processing_class=TOKENIZER,
+        ),
+        model,
+    )
 
 
 def test_lora_without_naming_modules():
@@ -52,10 +74,15 @@ def test_lora_without_naming_modules():
     model = peft.get_peft_model(tiny_model(), peft.LoraConfig(task_type="CAUSAL_LM"))
     assert model.peft_config["default"].target_modules == set(LORA_TARGETS)
     learning = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    assert learning and all("lora_" in name and any(target in name for target in LORA_TARGETS) for name in learning)
+    assert learning and all(
+        "lora_" in name and any(target in name for target in LORA_TARGETS) for name in learning
+    )
     added = tiny_model()
     peft.inject_adapter_in_model(peft.LoraConfig(), added)  # what `model.add_adapter` of transformers does
-    assert sum("lora_A" in name for name, _ in added.named_parameters()) == len(LORA_TARGETS) * added.config.num_hidden_layers
+    assert (
+        sum("lora_A" in name for name, _ in added.named_parameters())
+        == len(LORA_TARGETS) * added.config.num_hidden_layers
+    )
 
 
 @pytest.mark.parametrize("adapted", [False, True])
@@ -63,11 +90,18 @@ def test_trl_sft(adapted, options):
     trl = pytest.importorskip("trl", reason=TRL)
     from datasets import Dataset
 
-    lora = pytest.importorskip("peft", reason="PEFT is not installed (pip install peft)").LoraConfig() if adapted else None
+    lora = (
+        pytest.importorskip("peft", reason="PEFT is not installed (pip install peft)").LoraConfig()
+        if adapted
+        else None
+    )
     trainer = trl.SFTTrainer(
-        tiny_model(), trl.SFTConfig(**options, max_length=64), train_dataset=Dataset.from_dict({"text": TEXTS}), processing_class=TOKENIZER,
+        tiny_model(),
+        trl.SFTConfig(**options, max_length=64),
+        train_dataset=Dataset.from_dict({"text": TEXTS}),
+        processing_class=TOKENIZER,
         peft_config=lora,
-    )  # fmt: skip
+    )
     _moved(trainer, trainer.model)
 
 
@@ -77,9 +111,16 @@ def test_trl_dpo(options):
 
     cut = [text.split() for text in TEXTS]
     rows = {"prompt": [" ".join(words[:8]) + " " for words in cut[:2]]}
-    rows |= {name: [" ".join(words[8:end]) for words in cut[:2]] for name, end in (("chosen", 40), ("rejected", 24))}
+    rows |= {
+        name: [" ".join(words[8:end]) for words in cut[:2]]
+        for name, end in (("chosen", 40), ("rejected", 24))
+    }
     trainer = trl.DPOTrainer(
-        tiny_model(), ref_model=tiny_model(), args=trl.DPOConfig(**options, max_length=64), train_dataset=Dataset.from_dict(rows), processing_class=TOKENIZER
+        tiny_model(),
+        ref_model=tiny_model(),
+        args=trl.DPOConfig(**options, max_length=64),
+        train_dataset=Dataset.from_dict(rows),
+        processing_class=TOKENIZER,
     )
     _moved(trainer, trainer.model)
 
@@ -92,7 +133,10 @@ def test_trl_grpo(options):
         return [float(sum(TOKENIZER(text)["input_ids"])) for text in completions]  # no two are alike
 
     trainer = trl.GRPOTrainer(
-        tiny_model(), reward_funcs=reward, args=trl.GRPOConfig(**options, num_generations=2, max_completion_length=16),
-        train_dataset=Dataset.from_dict({"prompt": ["MODE_minor METER_3/4 ", "MODE_major METER_4/4 "]}), processing_class=TOKENIZER,
-    )  # fmt: skip
+        tiny_model(),
+        reward_funcs=reward,
+        args=trl.GRPOConfig(**options, num_generations=2, max_completion_length=16),
+        train_dataset=Dataset.from_dict({"prompt": ["MODE_minor METER_3/4 ", "MODE_major METER_4/4 "]}),
+        processing_class=TOKENIZER,
+    )
     _moved(trainer, trainer.model)

@@ -14,24 +14,32 @@ from tests.modeling_musicgpt.conftest import TINY, legal_ids, tiny_model
 
 
 def _angles(positions: torch.Tensor, pairs: int, shortest: float, longest: float) -> torch.Tensor:
-    wavelengths = torch.tensor([shortest * (longest / shortest) ** (i / max(1, pairs - 1)) for i in range(pairs)], dtype=torch.double)
+    wavelengths = torch.tensor(
+        [shortest * (longest / shortest) ** (i / max(1, pairs - 1)) for i in range(pairs)], dtype=torch.double
+    )
     return 2 * math.pi * positions[:, None].double() / wavelengths  # (L, pairs)
 
 
 def _turned(x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     """`x` of shape `(L, heads, dim)` as complex numbers, turned by `angles` of shape `(L, dim / 2)`."""
     half = x.shape[-1] // 2
-    turned = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angles), angles)[:, None]
+    turned = (
+        torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angles), angles)[:, None]
+    )
     return torch.cat((turned.real, turned.imag), dim=-1)
 
 
 def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Tensor:
-    """Logits `(L, vocab)` of one row of ids, from the weights alone and without the model's own code (the state excepted)."""
+    """Logits `(L, vocab)` of one row of ids, from the weights alone and without the model's own code (the
+    state excepted).
+    """
     w = {name: value.double() for name, value in model.state_dict().items()}
     config, state = model.config, model.model.musical_state(ids)
     heads, dim = config.num_attention_heads, config.hidden_size // config.num_attention_heads
     music = {name.split(".")[-2]: value for name, value in w.items() if "musical_embedding" in name}
-    voices = [music[name][getattr(state, name)[0]] for name in ("voice_pitch", "voice_remaining", "voice_elapsed")]
+    voices = [
+        music[name][getattr(state, name)[0]] for name in ("voice_pitch", "voice_remaining", "voice_elapsed")
+    ]
     x = w["model.embed_tokens.weight"][ids[0]] + music["bar_position"][state.bar_position[0]]
     if config.bar_encoding == "both":
         x = x + music["bar"][state.bar[0] % config.bar_period]
@@ -40,12 +48,21 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
 
     def norm(x, name):
         centred = x - x.mean(-1, keepdim=True)
-        return centred / (centred.square().mean(-1, keepdim=True) + config.layer_norm_eps).sqrt() * w[f"{name}.weight"] + w[f"{name}.bias"]
+        return (
+            centred
+            / (centred.square().mean(-1, keepdim=True) + config.layer_norm_eps).sqrt()
+            * w[f"{name}.weight"]
+            + w[f"{name}.bias"]
+        )
 
     length = ids.shape[1]
     by_token = round(dim // 2 * 0.375)
     turns = torch.cat(
-        (_angles(torch.arange(length), by_token, 2 * math.pi, 2048.0), _angles(state.ticks[0], dim // 2 - by_token, 12.0, 2304.0)), dim=1
+        (
+            _angles(torch.arange(length), by_token, 2 * math.pi, 2048.0),
+            _angles(state.ticks[0], dim // 2 - by_token, 12.0, 2304.0),
+        ),
+        dim=1,
     )
     future = torch.ones(length, length).triu(1).bool()
     for i in range(config.num_hidden_layers):
@@ -54,7 +71,11 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
         q, k, v = ((h @ w[f"{layer}.self_attn.{n}_proj.weight"].T).view(length, heads, dim) for n in "qkv")
         scores = torch.einsum("qhd,khd->hqk", _turned(q, turns), _turned(k, turns)) / math.sqrt(dim)
         weights = scores.masked_fill(future, -math.inf).softmax(-1)
-        x = x + torch.einsum("hqk,khd->qhd", weights, v).reshape(length, -1) @ w[f"{layer}.self_attn.o_proj.weight"].T
+        x = (
+            x
+            + torch.einsum("hqk,khd->qhd", weights, v).reshape(length, -1)
+            @ w[f"{layer}.self_attn.o_proj.weight"].T
+        )
         h = norm(x, f"{layer}.post_attention_layernorm") @ w[f"{layer}.mlp.up_proj.weight"].T
         x = x + (h * 0.5 * (1 + torch.erf(h / math.sqrt(2)))) @ w[f"{layer}.mlp.down_proj.weight"].T
     x = norm(x, "model.norm")
@@ -70,9 +91,17 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
     return imitated(logits, scores, w["imitation_head.entry"], state.expectation[0], config)
 
 
-def imitated(logits: torch.Tensor, scores: torch.Tensor, entry: torch.Tensor, expectation: torch.Tensor, config: MusicGPTConfig) -> torch.Tensor:
-    """`logits` with what imitation adds, from its 32 scores: 4 x 5 for pitches two semitones around the expected one, 8 for durations, 4 for times; odd
-    kinds of agreement, which reach back to an entry, get `entry` besides."""
+def imitated(
+    logits: torch.Tensor,
+    scores: torch.Tensor,
+    entry: torch.Tensor,
+    expectation: torch.Tensor,
+    config: MusicGPTConfig,
+) -> torch.Tensor:
+    """`logits` with what imitation adds, from its 32 scores: 4 x 5 for pitches two semitones around the
+    expected one, 8 for durations, 4 for times; odd kinds of agreement, which reach back to an entry, get
+    `entry` besides.
+    """
 
     def score(row: int, place: int, kind: int) -> torch.Tensor:
         return scores[row, place] + (entry[place] if kind % 2 else 0)
@@ -86,7 +115,9 @@ def imitated(logits: torch.Tensor, scores: torch.Tensor, entry: torch.Tensor, ex
                     logits[row, note + pitch - 3 + k] += score(row, 5 * ((match - 1) // 2) + k, match)
         token, case, step, match = values[2 * voices :]
         if token:
-            logits[row, duration[0] + token - 1] += score(row, 20 + (case - 1) // 4 * 2 + (case - 1) % 2, (case - 1) // 2 + 1)
+            logits[row, duration[0] + token - 1] += score(
+                row, 20 + (case - 1) // 4 * 2 + (case - 1) % 2, (case - 1) // 2 + 1
+            )
         if step:
             logits[row, time[0] + step - 1] += score(row, 28 + (match - 1) // 2, match)
     return logits
@@ -94,13 +125,17 @@ def imitated(logits: torch.Tensor, scores: torch.Tensor, entry: torch.Tensor, ex
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_agrees_with_the_forward_written_out(tied):
-    """Attention scale, relative offsets, untied weights, the melodic and the imitation head are each in it."""
+    """Attention scale, relative offsets, untied weights, the melodic and the imitation head are each in
+    it.
+    """
     model = tiny_model(seed=5, tie_word_embeddings=tied, bar_encoding="both").double()
     assert (model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()) == tied
     ids = torch.tensor([legal_ids(90, seed=6)])
     expected = reference_logits(model, ids)
     assert expected.std() > 0.5
-    torch.testing.assert_close(model(ids).logits[0], expected, rtol=0, atol=2e-4)  # the model's angles are float32
+    torch.testing.assert_close(
+        model(ids).logits[0], expected, rtol=0, atol=2e-4
+    )  # the model's angles are float32
 
 
 def test_attention_depends_on_differences_only():
@@ -197,7 +232,9 @@ def test_logits_to_keep_and_labels(tiny):
     ids = torch.tensor([legal_ids(50, seed=5), legal_ids(50, seed=6)])
     full = tiny(ids, labels=ids)
     torch.testing.assert_close(tiny(ids, logits_to_keep=1).logits, full.logits[:, -1:])
-    torch.testing.assert_close(tiny(ids, logits_to_keep=torch.tensor([3, 17])).logits, full.logits[:, [3, 17]])
+    torch.testing.assert_close(
+        tiny(ids, logits_to_keep=torch.tensor([3, 17])).logits, full.logits[:, [3, 17]]
+    )
     wanted = torch.nn.functional.cross_entropy(full.logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
     torch.testing.assert_close(full.loss, wanted)
 
@@ -230,12 +267,28 @@ def test_contradictions_in_a_config_are_named():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("bar_period", 0), ("bar_period", 2.0), ("bar_period", True), ("num_attention_heads", 0), ("hidden_size", "256"), ("layer_norm_eps", math.nan),
-        ("hidden_dropout", 1.0), ("num_motifs", -1), ("max_position_embeddings", 2**31), ("voice_encoding", 1), ("hidden_act", "sine"),
-        ("max_voices", 4), ("bos_token_id", 150), ("lowest_pitch", 100), ("default_bar_ticks", 0), ("meter_ticks", [0] * 12),
-        ("durations", [0.5] * 32), ("time_steps", [2**40] * 22), ("token_blocks", {"NOTE": [27, 64]}), ("token_blocks", [1]),
+        ("bar_period", 0),
+        ("bar_period", 2.0),
+        ("bar_period", True),
+        ("num_attention_heads", 0),
+        ("hidden_size", "256"),
+        ("layer_norm_eps", math.nan),
+        ("hidden_dropout", 1.0),
+        ("num_motifs", -1),
+        ("max_position_embeddings", 2**31),
+        ("voice_encoding", 1),
+        ("hidden_act", "sine"),
+        ("max_voices", 4),
+        ("bos_token_id", 150),
+        ("lowest_pitch", 100),
+        ("default_bar_ticks", 0),
+        ("meter_ticks", [0] * 12),
+        ("durations", [0.5] * 32),
+        ("time_steps", [2**40] * 22),
+        ("token_blocks", {"NOTE": [27, 64]}),
+        ("token_blocks", [1]),
     ],
-)  # fmt: skip
+)
 def test_values_out_of_range_are_named(name, value):
     """They reach machine code: a `bar_period` of 0 was a division by zero there."""
     with pytest.raises((StrictDataclassError, ValueError), match=name):

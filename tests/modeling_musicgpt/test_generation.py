@@ -21,13 +21,30 @@ def _batch(rows: list[list[int]]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": (ids != PAD_ID).long()}
 
 
-PROMPTS = [PREFIX, legal_ids(40, seed=1), legal_ids(41, seed=2), legal_ids(42, seed=3), legal_ids(43, seed=4)]  # 40-43: inside a note, too
+PROMPTS = [
+    PREFIX,
+    legal_ids(40, seed=1),
+    legal_ids(41, seed=2),
+    legal_ids(42, seed=3),
+    legal_ids(43, seed=4),
+]  # 40-43: inside a note, too
 
 
-@pytest.mark.parametrize("arguments", [{}, {"num_beams": 3}, {"num_return_sequences": 2}, {"use_cache": False}, {"cache_implementation": "static"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"num_beams": 3},
+        {"num_return_sequences": 2},
+        {"use_cache": False},
+        {"cache_implementation": "static"},
+    ],
+)
 def test_batches_of_prompts_in_any_state_give_legal_pieces(tiny, arguments):
     torch.manual_seed(1)
-    output = tiny.generate(**_batch(PROMPTS), do_sample=True, max_new_tokens=30, disable_compile=True, **arguments)
+    output = tiny.generate(
+        **_batch(PROMPTS), do_sample=True, max_new_tokens=30, disable_compile=True, **arguments
+    )
     assert len(output) == len(PROMPTS) * arguments.get("num_return_sequences", 1)
     for row in output.tolist():
         assert first_error(row) is None
@@ -63,7 +80,9 @@ def test_pieces_end_at_a_bar_line_within_the_budget(tiny, budget, meter):
 def test_without_the_end_at_the_bar_line_the_budget_cuts(tiny):
     torch.manual_seed(2)
     quiet = LogitsProcessorList([_Unlikely(EOS_ID)])
-    output = tiny.generate(**_batch(PROMPTS), do_sample=True, max_new_tokens=61, end_at_bar=False, logits_processor=quiet)
+    output = tiny.generate(
+        **_batch(PROMPTS), do_sample=True, max_new_tokens=61, end_at_bar=False, logits_processor=quiet
+    )
     assert output.shape[1] == 43 + 61
     assert EOS_ID not in output
 
@@ -104,7 +123,14 @@ class _Keep(LogitsProcessor):
 def test_the_mask_comes_before_callers_processors_and_warpers(tiny):
     keep = _Keep()
     ids = torch.tensor([[*PREFIX, TOKEN_TO_ID["TIME_0"]]])
-    tiny.generate(ids, do_sample=True, top_k=3, max_new_tokens=8, logits_processor=LogitsProcessorList([keep]), end_at_bar=False)
+    tiny.generate(
+        ids,
+        do_sample=True,
+        top_k=3,
+        max_new_tokens=8,
+        logits_processor=LogitsProcessorList([keep]),
+        end_at_bar=False,
+    )
     finite = [int((scores > -torch.inf).sum()) for scores in keep.seen]
     assert finite[:4] == [64, 5, 32, 22]  # all notes, voices, durations, steps: top-k has not been here yet
 
@@ -127,14 +153,28 @@ def test_without_an_end_token_the_piece_goes_on(tiny):
 
 @pytest.mark.parametrize("scale", [1.5, 4.0])
 def test_guidance_is_what_its_formula_says(tiny, scale):
-    """Classifier-free guidance through transformers' argument: token by token `u + s (c - u)` of full forwards, under the grammar's mask."""
+    """Classifier-free guidance through transformers' argument: token by token `u + s (c - u)` of full
+    forwards, under the grammar's mask.
+    """
     prompt, without = [*PREFIX, TOKEN_TO_ID["VOICES_4"]], [BOS_ID, TOKEN_TO_ID["METER_3/4"]]
-    arguments = {"negative_prompt_ids": torch.tensor([without]), "negative_prompt_attention_mask": torch.ones(1, 2, dtype=torch.long)}
-    output = tiny.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=24, end_at_bar=False, guidance_scale=scale, **arguments)
+    arguments = {
+        "negative_prompt_ids": torch.tensor([without]),
+        "negative_prompt_attention_mask": torch.ones(1, 2, dtype=torch.long),
+    }
+    output = tiny.generate(
+        torch.tensor([prompt]),
+        do_sample=False,
+        max_new_tokens=24,
+        end_at_bar=False,
+        guidance_scale=scale,
+        **arguments,
+    )
     new: list[int] = []
     for token in output[0, len(prompt) :].tolist():
         with torch.no_grad():
-            wished, free = (tiny(torch.tensor([ids + new])).logits[0, -1].log_softmax(-1) for ids in (prompt, without))
+            wished, free = (
+                tiny(torch.tensor([ids + new])).logits[0, -1].log_softmax(-1) for ids in (prompt, without)
+            )
         legal = tiny.grammar.mask(torch.tensor([prompt + new]))[0]
         guided = torch.where(legal, free + scale * (wished - free), -torch.inf)
         assert token == int(guided.argmax()), len(new)
@@ -144,7 +184,9 @@ def test_guidance_is_what_its_formula_says(tiny, scale):
 
 def test_random_prompts_do_not_raise(tiny):
     torch.manual_seed(4)
-    output = tiny.generate(torch.randint(0, VOCAB_SIZE, (8, 13)), do_sample=True, max_new_tokens=40, eos_token_id=None)
+    output = tiny.generate(
+        torch.randint(0, VOCAB_SIZE, (8, 13)), do_sample=True, max_new_tokens=40, eos_token_id=None
+    )
     new = output[:, 13:].tolist()
     for row in new:
         first_note = next(i for i, token in enumerate(row) if 27 <= token < 91)
@@ -170,7 +212,9 @@ def test_assisted_decoding_gives_the_greedy_piece(tiny):
 
 def test_arguments_travel_in_the_generation_config(tmp_path):
     model = tiny_model()
-    model.generation_config = musical_generation_config(model.config, constrain_grammar=False, end_at_bar=False, max_new_tokens=7)
+    model.generation_config = musical_generation_config(
+        model.config, constrain_grammar=False, end_at_bar=False, max_new_tokens=7
+    )
     model.save_pretrained(tmp_path)
     loaded = MusicGPTForCausalLM.from_pretrained(tmp_path)
     kept, _ = loaded._prepare_generation_config(None)
@@ -181,13 +225,19 @@ def test_arguments_travel_in_the_generation_config(tmp_path):
     assert (plain.constrain_grammar, plain.end_at_bar) == (True, True)
 
 
-@pytest.mark.parametrize("arguments, length", [
-    ({"max_length": 20}, 20),
-    ({"generation_config": GenerationConfig(max_length=21, do_sample=False)}, 21),
-    ({"generation_config": GenerationConfig(max_new_tokens=9, do_sample=False), "max_length": 22}, 22),
-    ({"max_new_tokens": 5, "max_length": 12}, len(PREFIX) + 5),  # both asked for: transformers warns and takes the new ones
-    ({}, len(PREFIX) + 30),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, length",
+    [
+        ({"max_length": 20}, 20),
+        ({"generation_config": GenerationConfig(max_length=21, do_sample=False)}, 21),
+        ({"generation_config": GenerationConfig(max_new_tokens=9, do_sample=False), "max_length": 22}, 22),
+        (
+            {"max_new_tokens": 5, "max_length": 12},
+            len(PREFIX) + 5,
+        ),  # both asked for: transformers warns and takes the new ones
+        ({}, len(PREFIX) + 30),
+    ],
+)
 def test_an_explicit_max_length_counts(arguments, length):
     model = tiny_model()
     model.generation_config = musical_generation_config(model.config, max_new_tokens=30, eos_token_id=None)
@@ -203,7 +253,9 @@ def test_stop_strings(tiny, kind):
     whole = tiny.generate(ids, do_sample=False, max_new_tokens=60)[0, 30:].tolist()
     words = tokenizer.convert_ids_to_tokens(whole)
     for stop in (words[20], " ".join(words[33:35]), words[41][:-1]):
-        got = tiny.generate(ids, do_sample=False, max_new_tokens=60, stop_strings=[stop, "NOTE_99"], tokenizer=tokenizer)[0, 30:].tolist()
+        got = tiny.generate(
+            ids, do_sample=False, max_new_tokens=60, stop_strings=[stop, "NOTE_99"], tokenizer=tokenizer
+        )[0, 30:].tolist()
         first = next(n for n in range(1, 61) if stop in " ".join(words[:n]))
         assert got == whole[:first], stop
 
@@ -220,5 +272,7 @@ def test_refusals(tiny):
 def test_other_vocabularies_generate_without_grammar():
     model = MusicGPTForCausalLM(MusicGPTConfig(**TINY, vocab_size=99)).eval()
     torch.manual_seed(0)
-    output = model.generate(torch.randint(3, 99, (2, 5)), do_sample=True, max_new_tokens=10, eos_token_id=None)
+    output = model.generate(
+        torch.randint(3, 99, (2, 5)), do_sample=True, max_new_tokens=10, eos_token_id=None
+    )
     assert output.shape == (2, 15)

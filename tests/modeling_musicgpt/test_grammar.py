@@ -17,7 +17,9 @@ GRAMMAR = Grammar(MusicGPTConfig())
 
 
 def _grown(choices: list[int]) -> list[int]:
-    """Ids in which most tokens are legal: each choice picks from the legal tokens, or now and then from all."""
+    """Ids in which most tokens are legal: each choice picks from the legal tokens, or now and then from
+    all.
+    """
     ids = [BOS_ID]
     for choice in choices:
         legal = torch.nonzero(GRAMMAR.mask(torch.tensor([ids]))[0]).flatten().tolist()
@@ -40,7 +42,9 @@ def _accepted(ids: list[int]) -> bool:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
 def test_accepts_what_the_tokenizer_accepts(choices):
-    ids = [token for token in _grown(choices) if token != PAD_ID]  # padding at the end is no part of the piece
+    ids = [
+        token for token in _grown(choices) if token != PAD_ID
+    ]  # padding at the end is no part of the piece
     assert _accepted(ids) == (first_error(ids) is None)
 
 
@@ -59,7 +63,9 @@ def test_every_successor_of_legal_beginnings_agrees_with_the_tokenizer():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 10**6), min_size=1, max_size=30), min_size=2, max_size=5), st.randoms())
+@given(
+    st.lists(st.lists(st.integers(0, 10**6), min_size=1, max_size=30), min_size=2, max_size=5), st.randoms()
+)
 def test_padding_and_neighbours_change_nothing(rows, random):
     """A row has the state that it has alone, whatever padding stands before, behind and inside it."""
     ids = [_grown(row) for row in rows]

@@ -1,4 +1,6 @@
-"""What imitation leads one to expect: against a reader that looks every agreement up note by note, and by cases that can be checked by hand."""
+"""What imitation leads one to expect: against a reader that looks every agreement up note by note, and by
+cases that can be checked by hand.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class Listener:
         self.now, self.pitch, self.latest = 0, 0, None
         self.notes = []  # [pitch, onset, duration id, voice, number of the voice's note before]
         self.last = {}  # of each voice the number of its last note
-        self.expected = {}  # of each voice (length of agreement, number of the note that went on so, pitch, onset)
+        # of each voice (length of agreement, number of the note that went on so, pitch, onset)
+        self.expected = {}
 
     def steps(self, number: int, count: int) -> tuple | None:
         found = []
@@ -39,7 +42,9 @@ class Listener:
                 found += ["entry", "entry"]
                 return tuple(found[:count]) if len(found) >= count else None
             interval = degree(self.notes[number][0]) - degree(self.notes[before][0])
-            found.append((max(-24, min(24, interval)), min(399, self.notes[number][1] - self.notes[before][1])))
+            found.append(
+                (max(-24, min(24, interval)), min(399, self.notes[number][1] - self.notes[before][1]))
+            )
             number = before
         return tuple(found)
 
@@ -60,7 +65,12 @@ class Listener:
                     wanted = degree(pitch) + degree(self.notes[model][0]) - degree(self.notes[old][0])
                     if degree(moved) != wanted:
                         moved = 12 * (wanted // 7) + (0, 2, 4, 5, 7, 9, 11)[wanted % 7]
-                    return 2 * MATCHES.index(length) + (1 if "entry" in own else 2), model, moved, onset + self.notes[model][1] - self.notes[old][1]
+                    return (
+                        2 * MATCHES.index(length) + (1 if "entry" in own else 2),
+                        model,
+                        moved,
+                        onset + self.notes[model][1] - self.notes[old][1],
+                    )
         return None
 
     def read(self, token: int) -> list[int]:
@@ -77,7 +87,10 @@ class Listener:
         elif kind == "VOICE":
             wanted = self.expected.get(value)
             if wanted and wanted[3] == self.now:
-                single[:2] = self.notes[wanted[1]][2] - FIRST_DUR + 1, 2 * (wanted[0] - 1) + (wanted[2] == self.pitch) + 1
+                single[:2] = (
+                    self.notes[wanted[1]][2] - FIRST_DUR + 1,
+                    2 * (wanted[0] - 1) + (wanted[2] == self.pitch) + 1,
+                )
             self.notes.append([self.pitch, self.now, None, value, self.last.get(value)])
             self.last[value], self.latest = len(self.notes) - 1, value
             self.expected[value] = self.expect(len(self.notes) - 1)
@@ -105,7 +118,12 @@ def repetitive(seed: int, tokens: int = 700) -> list[int]:
             struck = sorted(rng.choice(voices, size=rng.integers(1, 4), replace=False))
             for i, voice in enumerate(struck):
                 step = "TIME_0" if i + 1 < len(struck) else f"TIME_{rng.choice([12, 12, 12, 24])}"
-                note = (f"NOTE_{pitch + shift - 7 * voice}", f"VOICE_{voice}", f"DUR_{rng.choice([12, 12, 24])}", step)
+                note = (
+                    f"NOTE_{pitch + shift - 7 * voice}",
+                    f"VOICE_{voice}",
+                    f"DUR_{rng.choice([12, 12, 24])}",
+                    step,
+                )
                 ids += [TOKEN_TO_ID[name] for name in note]
     return ids
 
@@ -118,12 +136,15 @@ def test_agrees_with_a_listener(seed):
     got = TRACKER(torch.tensor([ids])).expectation[0]
     assert torch.equal(got, wanted)
     if seed % 2:
-        assert (wanted > 0).any(dim=0)[[0, 1, 2, 5, 6, 7, 10, 11, 12, 13]].all()  # every kind of expectation was raised
+        assert (
+            (wanted > 0).any(dim=0)[[0, 1, 2, 5, 6, 7, 10, 11, 12, 13]].all()
+        )  # every kind of expectation was raised
 
 
 def test_an_answer_on_the_dominant_is_expected_on_its_degrees():
-    """C D E F in the first voice; when the second has sung G A B, a C is expected of it, a semitone higher as E to F was:
-    two steps and the entry before them agree."""
+    """C D E F in the first voice; when the second has sung G A B, a C is expected of it, a semitone higher as
+    E to F was: two steps and the entry before them agree.
+    """
     subject = [("NOTE_60", "DUR_24"), ("NOTE_62", "DUR_24"), ("NOTE_64", "DUR_24"), ("NOTE_65", "DUR_12")]
     answer = [("NOTE_55", "DUR_24"), ("NOTE_57", "DUR_24"), ("NOTE_59", "DUR_24")]
     tokens = ["<bos>", "TIME_0"]
@@ -153,7 +174,9 @@ def test_a_prefix_expects_the_same_and_pieces_do_not_hear_each_other():
 
 def test_the_head_moves_what_is_expected_and_nothing_else():
     torch.manual_seed(0)
-    model = MusicGPTForCausalLM(MusicGPTConfig(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)).eval()
+    model = MusicGPTForCausalLM(
+        MusicGPTConfig(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    ).eval()
     ids = torch.tensor([repetitive(5, 300)])
     with torch.no_grad():
         before = model(ids).logits

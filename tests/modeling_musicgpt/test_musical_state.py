@@ -1,4 +1,6 @@
-"""Metre, voices and motifs of the model against a reader that goes token by token through the vocabulary of the tokenizer."""
+"""Metre, voices and motifs of the model against a reader that goes token by token through the vocabulary
+of the tokenizer.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,24 @@ import torch
 from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.musical_state_musicgpt import MusicalState, MusicalStateTracker
 from tests.modeling_musicgpt.conftest import legal_ids
-from tokenization.vocabulary import BOS_ID, EOS_ID, METER_TICKS, OFFSET, PAD_ID, PITCH_MIN, TOKEN_TO_ID, TOKENS
+from tokenization.vocabulary import (
+    BOS_ID,
+    EOS_ID,
+    METER_TICKS,
+    OFFSET,
+    PAD_ID,
+    PITCH_MIN,
+    TOKEN_TO_ID,
+    TOKENS,
+)
 
 MOTIFS = 97
-WISHES = {"MODE": ("major", "minor"), "FORM": ("prelude", "fugue"), "VOICES": (2, 3, 4, 5), "TEMPO": ("slow", "moderate", "fast")}
+WISHES = {
+    "MODE": ("major", "minor"),
+    "FORM": ("prelude", "fugue"),
+    "VOICES": (2, 3, 4, 5),
+    "TEMPO": ("slow", "moderate", "fast"),
+}
 TRACKER = MusicalStateTracker(MusicGPTConfig(num_motifs=MOTIFS))
 
 
@@ -53,7 +69,15 @@ class Reader:
         if kind in ("DUR", "TIME") and self.latest is not None:
             motif = 1 + self.melody(self.notes[self.latest]) % MOTIFS
         since = self.now - self.meter_at
-        return self.now, since % self.bar_ticks, since // self.bar_ticks, *self.voices(), interval, motif, list(self.wishes.values())
+        return (
+            self.now,
+            since % self.bar_ticks,
+            since // self.bar_ticks,
+            *self.voices(),
+            interval,
+            motif,
+            list(self.wishes.values()),
+        )
 
     @staticmethod
     def clipped(interval: int) -> int:
@@ -67,12 +91,16 @@ class Reader:
                 continue
             pitch, onset, duration = notes[-1]
             pitches.append(pitch - PITCH_MIN + 1)
-            remaining.append(129 if duration is None else max(-24, min(103, onset + duration - self.now)) + 24)
+            remaining.append(
+                129 if duration is None else max(-24, min(103, onset + duration - self.now)) + 24
+            )
             elapsed.append(min(63, self.now - onset))
         return pitches, remaining, elapsed
 
     def rhythm(self, voice: int) -> int:
-        """Of the notes before the one that begins: three durations, the place in the quarter, and how long ago the last began."""
+        """Of the notes before the one that begins: three durations, the place in the quarter, and how
+        long ago the last began.
+        """
         notes = self.notes[voice]
         durations = [notes[-k][2] if len(notes) >= k else 0 for k in (1, 2, 3)]
         gap = min(199, self.now - notes[-1][1]) if notes else 0
@@ -87,7 +115,9 @@ class Reader:
 
 
 def expected(ids: list[int]) -> list[torch.Tensor]:
-    """The oracle's state of one row, each of shape `(length, ...)`; without the expectation, which `test_imitation.py` holds."""
+    """The oracle's state of one row, each of shape `(length, ...)`; without the expectation, which
+    `test_imitation.py` holds.
+    """
     reader = Reader()
     return [torch.tensor(column) for column in zip(*map(reader.read, ids), strict=True)]
 
@@ -95,13 +125,34 @@ def expected(ids: list[int]) -> list[torch.Tensor]:
 @pytest.mark.parametrize("seed", range(8))
 def test_agrees_with_a_reader_of_single_tokens(seed):
     ids = legal_ids(500, seed=seed)
-    for name, got, wanted in zip(MusicalState._fields[:-1], TRACKER(torch.tensor([ids]))[:-1], expected(ids), strict=True):
+    for name, got, wanted in zip(
+        MusicalState._fields[:-1], TRACKER(torch.tensor([ids]))[:-1], expected(ids), strict=True
+    ):
         assert torch.equal(got[0], wanted), name
 
 
 def test_wishes_hold_for_the_piece():
-    ids = [TOKEN_TO_ID[name] for name in ("<bos>", "MODE_minor", "VOICES_4", "TIME_0", "NOTE_60", "MODE_major", "<bos>", "FORM_fugue")]
-    assert TRACKER(torch.tensor([ids])).wishes[0].tolist() == [[0] * 4, [2, 0, 0, 0], *[[2, 0, 7, 0]] * 3, [1, 0, 7, 0], [0] * 4, [0, 4, 0, 0]]
+    ids = [
+        TOKEN_TO_ID[name]
+        for name in (
+            "<bos>",
+            "MODE_minor",
+            "VOICES_4",
+            "TIME_0",
+            "NOTE_60",
+            "MODE_major",
+            "<bos>",
+            "FORM_fugue",
+        )
+    ]
+    assert TRACKER(torch.tensor([ids])).wishes[0].tolist() == [
+        [0] * 4,
+        [2, 0, 0, 0],
+        *[[2, 0, 7, 0]] * 3,
+        [1, 0, 7, 0],
+        [0] * 4,
+        [0, 4, 0, 0],
+    ]
 
 
 def test_a_pickup_and_a_change_of_meter():
@@ -109,7 +160,20 @@ def test_a_pickup_and_a_change_of_meter():
         return [TOKEN_TO_ID[token] for token in tokens]
 
     note = ("NOTE_60", "VOICE_0", "DUR_24")
-    piece = ids("<bos>", "METER_3/4", "TIME_48", *note, "TIME_24", *note, "TIME_36", "METER_6/8", *note, "TIME_72", *note, "TIME_9")
+    piece = ids(
+        "<bos>",
+        "METER_3/4",
+        "TIME_48",
+        *note,
+        "TIME_24",
+        *note,
+        "TIME_36",
+        "METER_6/8",
+        *note,
+        "TIME_72",
+        *note,
+        "TIME_9",
+    )
     state = TRACKER(torch.tensor([piece]))
     assert state.bar_position[0].tolist() == [0, 0, 48, 48, 48, 48, 0, 0, 0, 0, 36, 0, 0, 0, 0, 0, 0, 0, 0, 9]
     assert state.bar[0].tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1]
@@ -128,7 +192,9 @@ def test_padding_is_not_heard():
     ids = legal_ids(200, seed=3)
     plain = TRACKER(torch.tensor([ids]))
     for padded, kept in (([PAD_ID] * 37 + ids, slice(37, None)), (ids + [PAD_ID] * 5, slice(0, 200))):
-        for name, got, wanted in zip(MusicalState._fields, TRACKER(torch.tensor([padded])), plain, strict=True):
+        for name, got, wanted in zip(
+            MusicalState._fields, TRACKER(torch.tensor([padded])), plain, strict=True
+        ):
             assert torch.equal(got[:, kept], wanted), name
 
 

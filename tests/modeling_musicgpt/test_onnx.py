@@ -22,7 +22,9 @@ def test_what_is_exported_in_place_of_a_running_maximum_is_the_same(shape, share
 @pytest.mark.slow
 def test_exported_with_any_batch_and_length(tmp_path):
     for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package, reason=f"{package} is not installed (pip install onnx onnxscript onnxruntime)")
+        pytest.importorskip(
+            package, reason=f"{package} is not installed (pip install onnx onnxscript onnxruntime)"
+        )
     import onnxruntime
 
     model = tiny_model(num_hidden_layers=1)
@@ -36,8 +38,16 @@ def test_exported_with_any_batch_and_length(tmp_path):
     torch.onnx.export(exported, dynamo=True, verbose=False, optimize=False).save(tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for rows, length, hidden in ((2, 24, 0), (1, 5, 0), (3, 70, 6)):
-        ids = torch.tensor([[0] * hidden * (row == 0) + legal_ids(length, seed=row)[: length - hidden * (row == 0)] for row in range(rows)])
+        ids = torch.tensor(
+            [
+                [0] * hidden * (row == 0) + legal_ids(length, seed=row)[: length - hidden * (row == 0)]
+                for row in range(rows)
+            ]
+        )
         mask = (ids != 0).long()
         expected = model(ids, attention_mask=mask, use_cache=False).logits
         [logits] = session.run(None, {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})
-        assert torch.allclose(torch.from_numpy(logits)[mask.bool()], expected[mask.bool()], atol=1e-4), (rows, length)
+        assert torch.allclose(torch.from_numpy(logits)[mask.bool()], expected[mask.bool()], atol=1e-4), (
+            rows,
+            length,
+        )

@@ -1,4 +1,6 @@
-"""The shipped model in eight bits, by each library that people use for it: logits near those of float32, and the same grammar."""
+"""The shipped model in eight bits, by each library that people use for it: logits near those of float32,
+and the same grammar.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ def _bitsandbytes(_):
     pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed (pip install bitsandbytes)")
     from transformers import BitsAndBytesConfig
 
-    return MusicGPTForCausalLM.from_pretrained(shipped_checkpoint(), quantization_config=BitsAndBytesConfig(load_in_8bit=True))
+    return MusicGPTForCausalLM.from_pretrained(
+        shipped_checkpoint(), quantization_config=BitsAndBytesConfig(load_in_8bit=True)
+    )
 
 
 def _torchao(_, config: str):
-    torchao = pytest.importorskip("torchao.quantization", reason="torchao is not installed (pip install torchao)")
+    torchao = pytest.importorskip(
+        "torchao.quantization", reason="torchao is not installed (pip install torchao)"
+    )
     from transformers import TorchAoConfig
 
-    return MusicGPTForCausalLM.from_pretrained(shipped_checkpoint(), quantization_config=TorchAoConfig(getattr(torchao, config)()))
+    return MusicGPTForCausalLM.from_pretrained(
+        shipped_checkpoint(), quantization_config=TorchAoConfig(getattr(torchao, config)())
+    )
 
 
 def _torch(model):

@@ -17,7 +17,9 @@ PROMPT = torch.tensor([[1, 4, 7, 10]])
 def hammering() -> MusicGPTForCausalLM:
     """A model that wants one note above all."""
     torch.manual_seed(0)
-    model = MusicGPTForCausalLM(MusicGPTConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)).eval()
+    model = MusicGPTForCausalLM(
+        MusicGPTConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+    ).eval()
     note = model.config.token_blocks["NOTE"][0] + PITCH
     with torch.no_grad():
         row = model.lm_head.weight[note]
@@ -35,7 +37,9 @@ def worst(ids: torch.Tensor, model: MusicGPTForCausalLM, window: int) -> int:
 
 def compose(model: MusicGPTForCausalLM, **arguments) -> torch.Tensor:
     torch.manual_seed(1)
-    return model.generate(PROMPT, max_new_tokens=700, min_new_tokens=690, do_sample=True, top_k=0, **arguments)[0]
+    return model.generate(
+        PROMPT, max_new_tokens=700, min_new_tokens=690, do_sample=True, top_k=0, **arguments
+    )[0]
 
 
 def test_a_hammered_note_is_held_back(hammering):
@@ -59,4 +63,9 @@ def test_the_prompt_counts(hammering):
     prompt = torch.cat([PROMPT[0], torch.tensor([128, *[note, voice, duration, time] * WINDOWS[0][1]])])[None]
     after = hammering.generate(prompt, max_new_tokens=1, do_sample=False)[0, -1]
     assert after != note
-    assert hammering.generate(prompt, max_new_tokens=1, do_sample=False, limit_repetition=False, end_at_bar=False)[0, -1] == note
+    assert (
+        hammering.generate(
+            prompt, max_new_tokens=1, do_sample=False, limit_repetition=False, end_at_bar=False
+        )[0, -1]
+        == note
+    )

@@ -20,10 +20,14 @@ def _notes(ids: list[int], transposition: int = 0) -> list[tuple]:
     return [(n.onset, n.duration, n.pitch + transposition, n.voice) for n in decode(ids).score.notes]
 
 
-@pytest.mark.parametrize("arguments", [{"do_sample": True}, {"do_sample": False}, {"do_sample": True, "use_cache": False}])
+@pytest.mark.parametrize(
+    "arguments", [{"do_sample": True}, {"do_sample": False}, {"do_sample": True, "use_cache": False}]
+)
 def test_the_notes_are_those_of_the_piece(tiny, arguments):
     torch.manual_seed(1)
-    stream = tiny.stream_notes(torch.tensor([PROMPT]), transposition=2, max_new_tokens=80, eos_token_id=None, **arguments)
+    stream = tiny.stream_notes(
+        torch.tensor([PROMPT]), transposition=2, max_new_tokens=80, eos_token_id=None, **arguments
+    )
     notes = []
     try:
         while True:
@@ -57,7 +61,11 @@ def test_notes_come_while_the_model_runs_and_it_can_be_stopped(tiny):
         arguments = {"max_new_tokens": 3000, "do_sample": True, "eos_token_id": None}
         result.append(
             tiny.generate(
-                torch.tensor([PROMPT]), streamer=streamer, stopping_criteria=[stop], logits_processor=LogitsProcessorList([gate]), **arguments
+                torch.tensor([PROMPT]),
+                streamer=streamer,
+                stopping_criteria=[stop],
+                logits_processor=LogitsProcessorList([gate]),
+                **arguments,
             )
         )
 

@@ -17,7 +17,9 @@ def test_crossing(voices, line):
 
 def test_overlap_agrees_with_music21(voices, line):
     m21 = pytest.importorskip("music21")
-    for upper, lower in itertools.product(itertools.product((62, 64, 67), repeat=2), itertools.product((57, 62, 65), repeat=2)):
+    for upper, lower in itertools.product(
+        itertools.product((62, 64, 67), repeat=2), itertools.product((57, 62, 65), repeat=2)
+    ):
         if upper[0] < lower[0] or upper[1] < lower[1]:
             continue  # crossing is another metric
         quartet = m21.voiceLeading.VoiceLeadingQuartet(*(m21.note.Note(p) for p in (*upper, *lower)))
@@ -47,7 +49,8 @@ def test_final_cadence(voices, line):
     # G major chord, C major chord: bass on the tonic, triad, dominant before.
     close = voices(line([74, 72], 48), line([71, 72], 48), line([55, 48], 48), key="C major")
     assert counterpoint.final_cadence(close).value == 1
-    # The same in G major: neither bass nor triad is the tonic's, and no dominant (D with F sharp or A) comes before.
+    # The same in G major: neither bass nor triad is the tonic's, and no dominant (D with F sharp or A) comes
+    # before.
     assert counterpoint.final_cadence(close.replace(key="G major")).value == 0
     # A major third at the end of a minor piece is a full close too.
     picardy = voices(line([71, 73], 48), line([68, 69], 48), line([52, 45], 48), key="a minor")

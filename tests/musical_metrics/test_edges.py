@@ -51,7 +51,9 @@ def test_transposition_changes_nothing(rows, semitones):
     piece = Score(rows, key="C major")
     ours, theirs = measure_all(piece), measure_all(piece.transposed(semitones))
     absolute = {"beyond_keyboard"}  # the ends of the keyboard stay where they are
-    assert {n: m.value for n, m in ours.items() if n not in absolute} == {n: m.value for n, m in theirs.items() if n not in absolute}
+    assert {n: m.value for n, m in ours.items() if n not in absolute} == {
+        n: m.value for n, m in theirs.items() if n not in absolute
+    }
 
 
 @pytest.mark.parametrize("rows", [[], [(0, 24, 60, 0)], [(0, 24, 60, 0)] * 3, [(5000, 1, 60, 4)]])

@@ -69,7 +69,9 @@ WRONG = {
     "[[]]": "An empty list is no token id",
     "[b'MThd']": "bytes .* is no piece",
     "[{'pitch': [60]}]": "needs 'notes'",
-    "[{'notes': {'onset': [0], 'duration': [1], 'pitch': [60], 'voice': [0]}, 'meters': [4]}]": "a piece is the path",
+    "[{'notes': {'onset': [0], 'duration': [1], 'pitch': [60], 'voice': [0]}, 'meters': [4]}]": (
+        "a piece is the path"
+    ),
     "['{\"notes\": ']": "begins like JSON but is none",
     "3": "predictions is int '3': give a list of pieces",
     "b'MThd'": "predictions is bytes",
@@ -85,7 +87,9 @@ def test_each_wrong_kind_has_one_named_error(metric, given):
     with pytest.raises(PredictionError) as from_the_function:
         report(predictions)
     assert str(from_the_module.value) == str(from_the_function.value)
-    assert given == "[]" or "a piece is the path of a MIDI, MusicXML or note-table file" in str(from_the_function.value)
+    assert given == "[]" or "a piece is the path of a MIDI, MusicXML or note-table file" in str(
+        from_the_function.value
+    )
 
 
 def test_wrong_references_and_files_are_named(metric, wander, tmp_path):
@@ -128,12 +132,15 @@ print(results["rhythm_nll"], musical_metrics.__file__, tokenization.__file__, se
 
 
 def test_a_hub_folder_alone(tmp_path, repo_root):
-    """In another process, another place and under another name, where nothing of the project can be imported."""
+    """In another process, another place and under another name, where nothing of the project can be
+    imported.
+    """
     folder = write_hub_folder(tmp_path / "renamed")
     # -P keeps the working directory off the path; an editable install of the project is hidden.
     hide = (
-        f"import sys; sys.path = [p for p in sys.path if not p.startswith({str(repo_root)!r}) or 'site-packages' in p]; "
-        "sys.meta_path = [f for f in sys.meta_path if '__editable__' not in str(f)]\n"
+        f"import sys; sys.path = [p for p in sys.path if not p.startswith({str(repo_root)!r}) or"
+        " 'site-packages' in p]; sys.meta_path = [f for f in sys.meta_path if '__editable__' not in"
+        " str(f)]\n"
     )
     command = [sys.executable, "-P", "-c", hide + SCRIPT, str(folder / "musical_metrics.py")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -145,22 +152,45 @@ def test_a_hub_folder_alone(tmp_path, repo_root):
 
 def test_the_folder_has_what_a_space_needs(tmp_path):
     folder = write_hub_folder(tmp_path / "musical_metrics")
-    for name in ("musical_metrics.py", "app.py", "README.md", "requirements.txt", "reference_data/ngram.npz", "tokenization/score.py"):
+    for name in (
+        "musical_metrics.py",
+        "app.py",
+        "README.md",
+        "requirements.txt",
+        "reference_data/ngram.npz",
+        "tokenization/score.py",
+    ):
         assert (folder / name).is_file(), name
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n")
-    for heading in ("Metric description", "How to use", "Inputs", "Output values", "Values from Bach", "Examples", "Limitations and bias", "Citation"):
+    for heading in (
+        "Metric description",
+        "How to use",
+        "Inputs",
+        "Output values",
+        "Values from Bach",
+        "Examples",
+        "Limitations and bias",
+        "Citation",
+    ):
         assert f"# {heading}" in card, heading
     write_hub_folder(folder)  # replaces it
     assert not list(tmp_path.glob("tmp*"))
 
 
 def test_from_the_hub_the_folder_is_fetched(metric, monkeypatch, tmp_path):
-    """Where only the script is there, the folder comes from the repository that evaluate put into the module's name."""
+    """Where only the script is there, the folder comes from the repository that evaluate put into the
+    module's name.
+    """
     module = sys.modules[type(metric).__module__]
     asked = []
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, repo_type: asked.append((name, repo_type)) or str(tmp_path))
-    monkeypatch.setattr(module, "__name__", "evaluate_modules.metrics.someone--musical_metrics.0123.musical_metrics")
+    monkeypatch.setattr(
+        "huggingface_hub.snapshot_download",
+        lambda name, repo_type: asked.append((name, repo_type)) or str(tmp_path),
+    )
+    monkeypatch.setattr(
+        module, "__name__", "evaluate_modules.metrics.someone--musical_metrics.0123.musical_metrics"
+    )
     assert tmp_path in list(module._origins(None))
     assert asked == [("someone/musical_metrics", "space")]
 

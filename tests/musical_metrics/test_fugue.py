@@ -22,12 +22,16 @@ def test_subject_entries_real_and_tonal(voices, line):
 
 
 def test_subject_in_another_rhythm_is_no_entry(voices, line):
-    piece = voices(line(SUBJECT) + line([72] * 7, start=168), line(SUBJECT, duration=12, start=168), form="fugue")
+    piece = voices(
+        line(SUBJECT) + line([72] * 7, start=168), line(SUBJECT, duration=12, start=168), form="fugue"
+    )
     assert fugue.subject_entries(piece).value == 0.5
 
 
 def test_statements(voices, line):
-    piece = voices(line(SUBJECT + [72, 71, 69, 67] + SUBJECT), line([p - 12 for p in SUBJECT], start=168), form="fugue")
+    piece = voices(
+        line(SUBJECT + [72, 71, 69, 67] + SUBJECT), line([p - 12 for p in SUBJECT], start=168), form="fugue"
+    )
     assert fugue.subject_recurrence(piece).value == 3 / 2
 
 
@@ -39,27 +43,41 @@ def test_no_subject(voices, line):
 
 
 def test_entries_in_sixteen_bars_and_stretti(voices, line):
-    # Seven quarters of subject: at 0, at 168 in the second voice, at 336 in the first, and at 408, before that one is half over.
+    # Seven quarters of subject: at 0, at 168 in the second voice, at 336 in the first, and at 408, before
+    # that one is half over.
     apart = line(SUBJECT) + line([72] * 7, start=168) + line(SUBJECT, start=336)
     close = line([p - 12 for p in SUBJECT], start=168) + line([p - 5 for p in SUBJECT], start=408)
     piece = voices(apart, close, form="fugue")
     assert fugue.entry_density(piece).value == 16 * 4 / 6  # the last note ends at 576, six bars
     assert fugue.stretti(piece).value == 1
-    later = voices(apart, line([p - 12 for p in SUBJECT], start=168) + line([p - 5 for p in SUBJECT], start=504), form="fugue")
+    later = voices(
+        apart,
+        line([p - 12 for p in SUBJECT], start=168) + line([p - 5 for p in SUBJECT], start=504),
+        form="fugue",
+    )
     assert fugue.stretti(later).value == 0
 
 
 def test_answers_real_and_tonal(voices, line):
     free = line([72, 74, 71, 72, 67, 69, 71], start=168)
     for answer, expected in (([p - 5 for p in SUBJECT], 0.0), ([55, 55, 59, 60, 62, 59, 55], 1.0)):
-        assert fugue.tonal_answer(voices(line(SUBJECT) + free, line(answer, start=168), form="fugue")).value == expected
+        assert (
+            fugue.tonal_answer(voices(line(SUBJECT) + free, line(answer, start=168), form="fugue")).value
+            == expected
+        )
     none = voices(line(SUBJECT) + free, line([55, 60, 55, 48, 41, 55, 43], start=168), form="fugue")
     assert "does not enter" in fugue.tonal_answer(none).reason
 
 
-@pytest.mark.parametrize(("against", "expected"), [([76, 74, 72, 74, 71, 72, 74], 1.0), ([72, 79, 67, 72, 76, 65, 72], 0.0)])
+@pytest.mark.parametrize(
+    ("against", "expected"), [([76, 74, 72, 74, 71, 72, 74], 1.0), ([72, 79, 67, 72, 76, 65, 72], 0.0)]
+)
 def test_a_countersubject_returns_in_another_voice(voices, line, against, expected):
-    first = line(SUBJECT) + line([72, 71, 69, 71, 67, 69, 71], start=168) + line([p + 12 for p in SUBJECT], start=504)
+    first = (
+        line(SUBJECT)
+        + line([72, 71, 69, 71, 67, 69, 71], start=168)
+        + line([p + 12 for p in SUBJECT], start=504)
+    )
     second = line([p - 5 for p in SUBJECT], start=168) + line([p - 12 for p in against], start=504)
     measure = fugue.countersubject_returns(voices(first, second, key="C major", form="fugue"))
     assert measure.value == expected

@@ -10,7 +10,9 @@ from musical_metrics.view import View
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 
 
-@pytest.mark.parametrize(("move", "key", "expected"), [(0, "C major", 1.0), (2, "C major", 0.0), (2, "D major", 1.0)])
+@pytest.mark.parametrize(
+    ("move", "key", "expected"), [(0, "C major", 1.0), (2, "C major", 0.0), (2, "D major", 1.0)]
+)
 def test_the_key_of_the_opening(voices, line, move, key, expected):
     opening = [p + move for p in [60, 64, 67, 72, *SCALE, 67, 64, 60, 60]]
     # What comes after four bars does not count.
@@ -21,13 +23,16 @@ def test_the_key_of_the_opening(voices, line, move, key, expected):
 def test_the_first_note(voices, line):
     for first, expected in ((60, 1.0), (67, 1.0), (62, 0.0)):
         assert keys.opening_degree(voices(line([first, 60, 64]), key="C major")).value == expected
-    assert keys.opening_degree(voices(line([64]), line([60]), key="C major")).value == 0.0  # of a chord the highest
+    assert (
+        keys.opening_degree(voices(line([64]), line([60]), key="C major")).value == 0.0
+    )  # of a chord the highest
     assert keys.opening_degree(voices(line([60]))).reason == keys.NO_KEY
 
 
 def test_foreign_notes(voices, line):
     assert keys.foreign_notes(voices(line(SCALE * 2))).value == 0
-    # No scale has C, C sharp and D; those with C and D hold four of the five notes, those with C sharp and D three.
+    # No scale has C, C sharp and D; those with C and D hold four of the five notes, those with C sharp and D
+    # three.
     assert keys.foreign_notes(voices(line([60, 62, 61, 62, 60]))).value == pytest.approx(1 / 5)
     # A scale of its own, far enough away, has no foreign notes.
     far = line(SCALE) + line([p + 1 for p in SCALE], start=24 * 20)
@@ -45,12 +50,18 @@ def test_cadences_inside(voices, line):
     lower = [*line([60] * 4), *first[1], *second[1], (15 * 96, 96, 60)]
     piece = voices(upper, lower, key="C major")
     assert keys.cadences(View(piece)).tolist() == [4 * 96, 8 * 96 + 48]
-    assert keys.inner_cadences(piece).value == 16 * 2 / 12  # sixteen bars without the first two and the last two
-    # Without the leading note, without the third of the tonic, and where the bass does not come from the dominant there is none.
+    assert (
+        keys.inner_cadences(piece).value == 16 * 2 / 12
+    )  # sixteen bars without the first two and the last two
+    # Without the leading note, without the third of the tonic, and where the bass does not come from the
+    # dominant there is none.
     for wrong in ((4 * 96 - 24, 24, 74), (4 * 96, 24, 67)):
         changed = [wrong if note[0] == wrong[0] else note for note in upper]
         assert len(keys.cadences(View(voices(changed, lower)))) == 1
-    assert len(keys.cadences(View(voices(upper, [(o, d, 59 if o == 4 * 96 - 24 else p) for o, d, p in lower])))) == 1
+    assert (
+        len(keys.cadences(View(voices(upper, [(o, d, 59 if o == 4 * 96 - 24 else p) for o, d, p in lower]))))
+        == 1
+    )
     # At the beginning it is not one of those inside.
     early = cadence(96)
     assert keys.inner_cadences(voices([*early[0], (900, 96, 64)], [*early[1], (900, 96, 60)])).value == 0
@@ -61,5 +72,9 @@ def test_the_last_chord(voices, line):
     ends = voices([(0, 96, 64)], [(0, 96, 60)], key="C major")
     assert keys.final_triad(ends).value == 1
     assert keys.final_triad(ends.replace(key="A minor")).value == 0
-    assert keys.final_triad(voices([(0, 96, 61)], [(0, 96, 57)], key="A minor")).value == 1  # the Picardy third
-    assert keys.final_triad(voices([(0, 96, 64)], [(0, 96, 55)], key="C major")).value == 0  # not over its root
+    assert (
+        keys.final_triad(voices([(0, 96, 61)], [(0, 96, 57)], key="A minor")).value == 1
+    )  # the Picardy third
+    assert (
+        keys.final_triad(voices([(0, 96, 64)], [(0, 96, 55)], key="C major")).value == 0
+    )  # not over its root

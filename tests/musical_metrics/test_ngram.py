@@ -17,7 +17,11 @@ def events(symbols: list[int], contexts: list[list[int]]) -> ngram.Events:
 def test_witten_bell_by_hand():
     # No context: a a a b of four letters. Context 7: a a b. Context 9: never seen.
     model = ngram.NGram.count([events([0, 0, 0, 1], [[0, 7], [0, 7], [0, 8], [0, 7]])], alphabet=4)
-    short = {0: (3 + 2 / 4) / 6, 1: (1 + 2 / 4) / 6, 2: (0 + 2 / 4) / 6}  # c + T/4 over N + T with N = 4, T = 2
+    short = {
+        0: (3 + 2 / 4) / 6,
+        1: (1 + 2 / 4) / 6,
+        2: (0 + 2 / 4) / 6,
+    }  # c + T/4 over N + T with N = 4, T = 2
     asked = events([0, 1, 2, 0], [[0, 7], [0, 7], [0, 7], [0, 9]])
     expected = [(2 + 2 * short[0]) / 5, (1 + 2 * short[1]) / 5, (2 * short[2]) / 5, short[0]]
     assert np.exp(model.log_probabilities(asked)) == pytest.approx(expected)
@@ -28,7 +32,10 @@ def test_the_shipped_models_are_distributions(wander, name):
     model = getattr(ngram_models(), name)
     view = View(wander(5, 60))
     found = ngram.pitch_events(view) if name == "pitch" else ngram.rhythm_events(view)
-    total = sum(np.exp(model.log_probabilities(found._replace(symbols=np.full(len(found.symbols), s)))) for s in range(model.alphabet))
+    total = sum(
+        np.exp(model.log_probabilities(found._replace(symbols=np.full(len(found.symbols), s))))
+        for s in range(model.alphabet)
+    )
     assert total == pytest.approx(np.ones(len(found.symbols)))
 
 

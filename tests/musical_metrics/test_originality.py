@@ -1,4 +1,6 @@
-"""Originality: copies are found through transposition and change of tempo, with the right place; strangers are not."""
+"""Originality: copies are found through transposition and change of tempo, with the right place;
+strangers are not.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def test_cardinality_score_is_the_best_translation(first, second):
     p, q = set(first), set(second)
     moves = {(a - c, b - d) for a, b in p for c, d in q}
     best = max(len(p & {(c + x, d + y) for c, d in q}) for x, y in moves)
-    assert originality.cardinality_score(np.array(first), np.array(second)) == pytest.approx(best / max(len(p), len(q)))
+    assert originality.cardinality_score(np.array(first), np.array(second)) == pytest.approx(
+        best / max(len(p), len(q))
+    )
 
 
 def test_cardinality_score_by_hand():
@@ -108,13 +112,19 @@ def test_the_exact_report_finds_the_copied_bars(wander):
 def test_the_shipped_index_is_small_and_cannot_be_unrolled():
     index = originality_index()
     assert sum(file.stat().st_size for file in DATA.iterdir()) < 500_000
-    # Fewer bits a note than its interval and rhythm cost under the shipped n-gram (about 2.3 + 1.0 nats, 4.7 bits).
+    # Fewer bits a note than its interval and rhythm cost under the shipped n-gram (about 2.3 + 1.0 nats, 4.7
+    # bits).
     assert originality.HASH_BITS / originality.KEPT <= 4
     assert index.hashes.max() < 2**originality.HASH_BITS
     pieces, counts = np.unique(index.pieces, return_counts=True)
     assert len(pieces) == len(index.table) == 79
     assert counts.max() < 1000
-    assert not {piece.number for piece in index.table} & {9, 11, 14, 16}  # nothing of the validation and test splits
+    assert not {piece.number for piece in index.table} & {
+        9,
+        11,
+        14,
+        16,
+    }  # nothing of the validation and test splits
 
 
 def test_pitch_is_not_in_the_index(wander):

@@ -12,7 +12,15 @@ from tokenization import Score
 
 @pytest.mark.parametrize(
     "pitches, span",
-    [((60,), 0), ((36, 84), 0), ((48, 60, 72), 12), ((40, 57, 74), 17), ((36, 48, 64, 76), 12), ((36, 60, 84, 90), 24), ((30, 60, 90), 30)],
+    [
+        ((60,), 0),
+        ((36, 84), 0),
+        ((48, 60, 72), 12),
+        ((40, 57, 74), 17),
+        ((36, 48, 64, 76), 12),
+        ((36, 60, 84, 90), 24),
+        ((30, 60, 90), 30),
+    ],
 )
 def test_two_hands_share_notes_as_well_as_can_be(pitches, span):
     assert narrowest_hands(np.array(pitches)) == span
@@ -29,7 +37,9 @@ def test_moments_at_which_a_hand_strikes_or_holds_more_than_a_tenth():
 
 
 def test_range_and_width():
-    score = Score([(0, 24, 35, 1), (24, 24, 36, 1), (48, 24, 84, 0), (72, 24, 85, 0), (96, 24, 60, 0)], key="C major")
+    score = Score(
+        [(0, 24, 35, 1), (24, 24, 36, 1), (48, 24, 84, 0), (72, 24, 85, 0), (96, 24, 60, 0)], key="C major"
+    )
     assert beyond_keyboard(score).value == pytest.approx(2 / 5)
     assert widest_voice(score).value == 25
 

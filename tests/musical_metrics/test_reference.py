@@ -1,4 +1,6 @@
-"""The shipped reference: light, quick, and what its command makes of the corpus; the score tells Bach from noise."""
+"""The shipped reference: light, quick, and what its command makes of the corpus; the score tells Bach
+from noise.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,14 @@ from musical_metrics.reference import DATA, Table
 
 def test_importing_is_light():
     code = (
-        "import sys, time; start = time.process_time(); import musical_metrics.score, musical_metrics.compare; "
-        "from musical_metrics import reference as r; r.table(); r.ngram_models(); r.originality_index(); "
-        "print(time.process_time() - start, *[m for m in ('torch', 'transformers', 'music21', 'matplotlib', 'scipy', 'sklearn') if m in sys.modules])"
+        "import sys, time; start = time.process_time(); import musical_metrics.score,"
+        " musical_metrics.compare; from musical_metrics import reference as r; r.table(); r.ngram_models();"
+        " r.originality_index(); print(time.process_time() - start, *[m for m in ('torch', 'transformers',"
+        " 'music21', 'matplotlib', 'scipy', 'sklearn') if m in sys.modules])"
     )
-    seconds, *heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    seconds, *heavy = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert heavy == []
     assert float(seconds) < 1
 
@@ -42,19 +47,28 @@ def test_the_command_makes_what_is_shipped(movements, tmp_path):
     build_reference.build(movements, tmp_path)
     stale = "is stale: run python -m musical_metrics.build_reference"
     for name in ("ngram.npz", "index.npz"):
-        with np.load(tmp_path / name, allow_pickle=False) as made, np.load(DATA / name, allow_pickle=False) as shipped:
+        with (
+            np.load(tmp_path / name, allow_pickle=False) as made,
+            np.load(DATA / name, allow_pickle=False) as shipped,
+        ):
             assert set(made) == set(shipped)
             assert all(np.array_equal(made[key], shipped[key]) for key in made), f"{name} {stale}"
-    assert json.loads((tmp_path / "pieces.json").read_text()) == json.loads((DATA / "pieces.json").read_text())
+    assert json.loads((tmp_path / "pieces.json").read_text()) == json.loads(
+        (DATA / "pieces.json").read_text()
+    )
     made, shipped = (Table.from_json((folder / "values.json").read_text()) for folder in (tmp_path, DATA))
     assert (made.ids, made.names) == (shipped.ids, shipped.names)
     for length in shipped.values:
-        assert np.allclose(made.values[length], shipped.values[length], atol=1e-4, equal_nan=True), f"values.json {stale}"
+        assert np.allclose(made.values[length], shipped.values[length], atol=1e-4, equal_nan=True), (
+            f"values.json {stale}"
+        )
 
 
 @pytest.mark.shared_data
 def test_the_score_tells_bach_from_noise_on_held_out_movements(movements):
-    """The issue's promise: AUC at least 0.95 against Markov and 0.99 against shuffled, by cross-validation over key numbers."""
+    """The issue's promise: AUC at least 0.95 against Markov and 0.99 against shuffled, by
+    cross-validation over key numbers.
+    """
     sets = report.measure_sets(movements, "whole")
     scores = {name: report.held_out_scores(sets, rows) for name, rows in sets.rows.items()}
     aucs = report.pair_aucs(scores)

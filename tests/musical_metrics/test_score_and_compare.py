@@ -13,7 +13,8 @@ from musical_metrics.reference import Band, Table, bands, length_class, table
 from musical_metrics.score import combine, judge, judge_all, musical_score
 from tokenization.score import PITCH, Score
 
-# -- the score -----------------------------------------------------------------------------------------------------------
+# -- the score
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_typicality_by_hand():
@@ -35,11 +36,15 @@ def test_the_score_at_bachs_median_is_100_and_families_weigh_as_stated():
     assert combine(judged).value == pytest.approx(100)
     weights = catalogue.weights()
     for family, share in catalogue.FAMILIES.items():
-        assert sum(weights.get(m.name, 0) for m in catalogue.METRICS if m.family == family) == pytest.approx(share)
+        assert sum(weights.get(m.name, 0) for m in catalogue.METRICS if m.family == family) == pytest.approx(
+            share
+        )
     # One metric far outside costs its weight and no more.
     measures["pitch_nll"] = Measure(9.0)
     total = sum(weights.values())
-    assert combine(judge_all(measures, reference)).value == pytest.approx(100 * (1 - weights["pitch_nll"] / total))
+    assert combine(judge_all(measures, reference)).value == pytest.approx(
+        100 * (1 - weights["pitch_nll"] / total)
+    )
 
 
 def test_too_little_to_judge_by(voices, line):
@@ -50,7 +55,16 @@ def test_too_little_to_judge_by(voices, line):
 
 
 def test_lengths():
-    assert [length_class(n) for n in (1, 128, 181, 182, 300, 700, 725, 5000)] == ["128", "128", "128", "256", "256", "512", "whole", "whole"]
+    assert [length_class(n) for n in (1, 128, 181, 182, 300, 700, 725, 5000)] == [
+        "128",
+        "128",
+        "128",
+        "256",
+        "256",
+        "512",
+        "whole",
+        "whole",
+    ]
 
 
 def test_the_table_round_trips_and_leaves_key_numbers_out():
@@ -61,11 +75,15 @@ def test_the_table_round_trips_and_leaves_key_numbers_out():
     keep = bach.select("fugue", without=[1, 2])
     assert set(bach.forms[keep]) == {"fugue"}
     assert not set(bach.numbers[keep]) & {1, 2}
-    assert bach.bands("fugue", "whole", without=[1])["pitch_nll"].n < bach.bands("fugue", "whole")["pitch_nll"].n
+    assert (
+        bach.bands("fugue", "whole", without=[1])["pitch_nll"].n < bach.bands("fugue", "whole")["pitch_nll"].n
+    )
 
 
 def test_chorales_by_bach_score_above_their_fakes():
-    """Not the Well-Tempered Clavier, not seen by anything here, and still nearer to it than their own shuffled and Markov versions."""
+    """Not the Well-Tempered Clavier, not seen by anything here, and still nearer to it than their own
+    shuffled and Markov versions.
+    """
     corpus = pytest.importorskip("music21.corpus")
     real, shuffled, markov = [], [], []
     for seed, number in enumerate(("66.6", "153.1", "7.7", "26.6", "40.8")):
@@ -84,7 +102,8 @@ def test_chorales_by_bach_score_above_their_fakes():
     assert compare.auc(np.array(real), np.array(markov)).value >= 0.9
 
 
-# -- fakes ---------------------------------------------------------------------------------------------------------------
+# -- fakes
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fake", [fakes.shuffled, fakes.markov])
@@ -109,7 +128,8 @@ def test_markov_steps_are_steps_of_the_piece(wander):
     assert all(pair in pairs or pair[0] == last for pair in zip(made, made[1:], strict=False))
 
 
-# -- comparing sets ------------------------------------------------------------------------------------------------------
+# -- comparing sets
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_auc():
@@ -130,7 +150,9 @@ def test_two_sample_test_sees_a_difference_and_no_difference():
 
 
 def test_groups_stay_in_one_fold():
-    """A piece and its fake share noise that only leaks if they are split; with groups the classifier cannot use it."""
+    """A piece and its fake share noise that only leaks if they are split; with groups the classifier
+    cannot use it.
+    """
     rng = np.random.default_rng(1)
     folds = compare._folds([f"g{i // 4}" for i in range(40)], 40, 6, rng)
     assert all(len(set(folds[4 * i : 4 * i + 4])) == 1 for i in range(10))
@@ -159,13 +181,19 @@ def test_bachs_own_score_is_held_out():
     bach = table()
     own = compare.bach_scores(bach, "fugue")
     assert np.isnan(own[bach.forms == "prelude"]).all()
-    inside = np.array([combine(judge_all(compare.row_measures(row), bach.bands("fugue", "whole"))).value for row in bach.values["whole"][bach.forms == "fugue"]])
+    inside = np.array(
+        [
+            combine(judge_all(compare.row_measures(row), bach.bands("fugue", "whole"))).value
+            for row in bach.values["whole"][bach.forms == "fugue"]
+        ]
+    )
     # Leaving a movement out of its own band cannot make it more typical on the whole.
     assert np.nanmean(own) < inside.mean()
     assert 75 < np.nanmedian(own) < 95
 
 
-# -- distances -----------------------------------------------------------------------------------------------------------
+# -- distances
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_set_overlaps_with_its_like_and_not_with_another():

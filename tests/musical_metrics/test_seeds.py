@@ -1,4 +1,6 @@
-"""The six basic metrics on hand-made scores whose value is worked out here, and against music21 where it defines the same."""
+"""The six basic metrics on hand-made scores whose value is worked out here, and against music21 where it
+defines the same.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ C_SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 
 
 def test_out_of_key_by_notes_and_by_duration(voices):
-    # Four notes in D minor: B flat (natural sixth), B and C sharp (raised), F sharp (outside), lasting 1, 1, 1 and 3 quarters.
+    # Four notes in D minor: B flat (natural sixth), B and C sharp (raised), F sharp (outside), lasting 1, 1,
+    # 1 and 3 quarters.
     piece = voices([(0, 24, 70), (24, 24, 71), (48, 24, 73), (72, 72, 66)], key="d minor")
     assert seeds.out_of_key_ratio(piece).value == 1 / 4
     assert seeds.out_of_key_ratio(piece, by_duration=True).value == 3 / 6
@@ -51,7 +54,8 @@ def test_interval_entropy_is_signed_and_within_a_voice(voices, line):
 
 
 def test_intervals_do_not_reach_across_rests(voices):
-    # 60 to 62, an eighth of rest, 62 to 74: the leap of 12 is joined to nothing; a gap of a sixteenth is articulation.
+    # 60 to 62, an eighth of rest, 62 to 74: the leap of 12 is joined to nothing; a gap of a sixteenth is
+    # articulation.
     rest = voices([(0, 24, 60), (24, 12, 62), (48, 24, 74), (72, 24, 76)])
     assert View(rest).intervals.tolist() == [2, 2]
     articulated = voices([(0, 24, 60), (24, 18, 62), (48, 24, 74), (72, 24, 76)])
@@ -83,7 +87,9 @@ def test_phrases(voices):
     lengths, cut = seeds.phrases(piece)
     assert sorted(lengths.tolist()) == [1, 2, 2, 3]
     assert lengths[cut].tolist() == [3]
-    assert seeds.phrase_length(piece).value == pytest.approx(5 / 3)  # the one that the end cuts off is left out
+    assert seeds.phrase_length(piece).value == pytest.approx(
+        5 / 3
+    )  # the one that the end cuts off is left out
     assert seeds.phrase_length(piece, kind="median").value == 2
     assert seeds.phrase_length(piece, kind="count").value == 4
 
@@ -95,7 +101,8 @@ def test_large_leaps(voices, line):
 
 
 def test_parallel_fifths_per_thousand_chances(voices, line):
-    # Four chances. G-C to A-D is parallel; A-D to B-F is not (the first is a fifth, the second is not); the last two are no fifths.
+    # Four chances. G-C to A-D is parallel; A-D to B-F is not (the first is a fifth, the second is not); the
+    # last two are no fifths.
     piece = voices(line([67, 69, 71, 72, 74]), line([60, 62, 65, 64, 62]))
     assert seeds.parallels(piece).value == pytest.approx(1000 / 4)
     assert seeds.parallels(piece, interval=0).value == 0
@@ -130,7 +137,9 @@ def test_sampled_fifths_see_what_ornaments_hide(voices, line):
 
 
 def test_parallels_agree_with_music21(voices, line):
-    """Over white keys (where seven semitones are always a perfect fifth), antiparallels apart, which music21 counts too."""
+    """Over white keys (where seven semitones are always a perfect fifth), antiparallels apart, which
+    music21 counts too.
+    """
     m21 = pytest.importorskip("music21")
     low, high = [48, 50, 53], [60, 62, 65, 67]
     for a, b in itertools.product(itertools.product(high, high), itertools.product(low, low)):

@@ -18,7 +18,9 @@ def test_repeated_bars_and_loop(voices, line):
 
 
 def test_a_bar_in_other_voices_or_durations(voices, line):
-    swapped = voices(line(A) + [(n[0] + 96, *n[1:]) for n in line(B)], line(B) + [(n[0] + 96, *n[1:]) for n in line(A)])
+    swapped = voices(
+        line(A) + [(n[0] + 96, *n[1:]) for n in line(B)], line(B) + [(n[0] + 96, *n[1:]) for n in line(A)]
+    )
     assert structure.repeated_bars(swapped).value == 1  # the same notes, whichever voice has them
     shorter = voices(line(A) + line(A, start=96)[:-1] + [(168, 12, A[-1])])
     assert structure.repeated_bars(shorter).value == 0

@@ -17,13 +17,27 @@ from tokenization.vocabulary import EOS_ID
 def prompt() -> Score:
     """Eight bars of 3/4 in D minor whose first note has a length and a pitch that no token has."""
     rows = [(0, 23, 20, 4)] + [(12 * i, 12, 62 + (i * 5) % 12, i % 3) for i in range(1, 48)]
-    return Score(rows, meters=[Meter(0, 3, 4)], key="D minor", tempo=92.5, form="fugue", title="A beginning", source="beginning.mid")
+    return Score(
+        rows,
+        meters=[Meter(0, 3, 4)],
+        key="D minor",
+        tempo=92.5,
+        form="fugue",
+        title="A beginning",
+        source="beginning.mid",
+    )
 
 
 def test_a_piece_is_legal_and_in_the_key_and_meter_that_were_asked_for(composer):
-    [piece] = composer.compose(Settings(key="F# minor", meter="6/8", form="fugue", voices=3, max_new_tokens=300, seed=5))
+    [piece] = composer.compose(
+        Settings(key="F# minor", meter="6/8", form="fugue", voices=3, max_new_tokens=300, seed=5)
+    )
     assert first_error(piece.ids) is None
-    assert (str(piece.score.key), piece.score.meters[0].name, piece.score.form) == ("F# minor", "6/8", "fugue")
+    assert (str(piece.score.key), piece.score.meters[0].name, piece.score.form) == (
+        "F# minor",
+        "6/8",
+        "fugue",
+    )
     # The same ids read by the tokenizer's own decoder, moved to that key.
     expected = decode(piece.ids).score.in_key("F# minor")
     np.testing.assert_array_equal(piece.score.array, expected.array)
@@ -49,7 +63,9 @@ def test_without_a_seed_one_is_drawn_and_makes_the_piece_again(composer):
 
 def test_sampling_settings_reach_the_sampling(composer):
     narrow = composer.compose(Settings(seed=1, top_k=1, max_new_tokens=80), num=3)
-    assert len({tuple(p.ids) for p in narrow}) == 1  # only the likeliest token is left: the seed cannot matter
+    assert (
+        len({tuple(p.ids) for p in narrow}) == 1
+    )  # only the likeliest token is left: the seed cannot matter
     wide = composer.compose(Settings(seed=1, top_k=0, top_p=1, temperature=2, max_new_tokens=80), num=3)
     assert len({tuple(p.ids) for p in wide}) == 3
 
@@ -107,14 +123,21 @@ def test_what_cannot_be_done_with_a_prompt_is_said(composer, prompt, arguments, 
 
 
 def test_a_limit_that_leaves_no_room_for_a_note_is_refused_with_one_that_does(composer, prompt):
-    bars = prompt.first_bars(7)  # bars of six notes; the last one is moved so near to the bar line that no other can follow in its bar
+    bars = prompt.first_bars(
+        7
+    )  # bars of six notes; the last one is moved so near to the bar line that no other can follow in its bar
     bars = bars.replace(notes=[*bars.notes[:-1], bars.notes[-1]._replace(onset=7 * 72 - 1)])
-    with pytest.raises(MusicGPTError, match="max_new_tokens is 20, which leaves no room for a new note") as error:
+    with pytest.raises(
+        MusicGPTError, match="max_new_tokens is 20, which leaves no room for a new note"
+    ) as error:
         composer.compose(Settings(seed=3, max_new_tokens=20), prompt=bars, num=2)
     with pytest.raises(MusicGPTError, match="no room"):
         list(composer.stream(Settings(seed=3, max_new_tokens=20), prompt=bars))
     least = int(re.search(r"Give at least (\d+)", str(error.value))[1])
-    assert all(piece.num_new_notes for piece in composer.compose(Settings(seed=3, max_new_tokens=least), prompt=bars, num=4))
+    assert all(
+        piece.num_new_notes
+        for piece in composer.compose(Settings(seed=3, max_new_tokens=least), prompt=bars, num=4)
+    )
 
 
 def test_a_piece_that_was_stopped_before_its_first_new_note_is_not_written(composer, prompt, tmp_path):
@@ -181,7 +204,9 @@ def test_a_folder_without_a_model_is_named(tmp_path):
 
 def test_progress_counts_up_to_the_end(composer):
     seen = []
-    composer.compose(Settings(seed=1, max_new_tokens=40), num=2, progress=lambda done, total: seen.append((done, total)))
+    composer.compose(
+        Settings(seed=1, max_new_tokens=40), num=2, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen and seen == sorted(seen) and {total for _, total in seen} == {80}
 
 
@@ -190,7 +215,12 @@ def test_all_rules_are_at_work_or_none(composer, monkeypatch, rules):
     import importlib
 
     called = set()
-    for file, name in (("fugue", "Fugue"), ("counterpoint", "Counterpoint"), ("quotation", "Quotation"), ("entries", "Entries")):
+    for file, name in (
+        ("fugue", "Fugue"),
+        ("counterpoint", "Counterpoint"),
+        ("quotation", "Quotation"),
+        ("entries", "Entries"),
+    ):
         rule = getattr(importlib.import_module(f"musicgpt.{file}"), name)
 
         def recorded(self, input_ids, scores, own=rule.__call__, name=name):

@@ -72,7 +72,9 @@ def test_prices(text, pitch, voice, wanted):
 
 @pytest.mark.parametrize("semitones", range(12))
 def test_a_dissonance_costs_after_a_leap_only(semitones):
-    """Both voices move from an octave; the lower one to `semitones` below the upper one, or under two octaves, by a leap or by step."""
+    """Both voices move from an octave; the lower one to `semitones` below the upper one, or under two
+    octaves, by a leap or by step.
+    """
     held = "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_%d VOICE_1 DUR_24 TIME_24"
     pitch = 72 - semitones - 12
     assert price(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
@@ -85,18 +87,27 @@ def test_overlap_costs_less_outside_fugues():
 
 
 def test_a_voice_has_what_its_idiom_says():
-    """After a step up of the upper voice: of each VOICE token, and of a pitch that only this voice is near to."""
-    given = ids(FIFTH.replace("TIME_0 NOTE_60 VOICE_1 DUR_24", "TIME_0 NOTE_40 VOICE_1 DUR_96").removesuffix("TIME_0") + "TIME_24")
+    """After a step up of the upper voice: of each VOICE token, and of a pitch that only this voice is
+    near to.
+    """
+    given = ids(
+        FIFTH.replace("TIME_0 NOTE_60 VOICE_1 DUR_24", "TIME_0 NOTE_40 VOICE_1 DUR_96").removesuffix("TIME_0")
+        + "TIME_24"
+    )
     rules = Counterpoint(Rows(given, 1), 2, True)
     [piece] = rules.rows.pieces
     model_weight, weight = IN_FUGUES
     opinion = weight * rules.idiom.opinion(piece, 2)
     moved = rules(torch.tensor([given]), torch.full((1, 150), 2.0))[0]
-    assert moved[TOKEN_TO_ID["NOTE_71"]] == pytest.approx(2 * model_weight + opinion[0, 71 - PITCH_MIN], abs=0.01)
+    assert moved[TOKEN_TO_ID["NOTE_71"]] == pytest.approx(
+        2 * model_weight + opinion[0, 71 - PITCH_MIN], abs=0.01
+    )
     chosen = [*given, TOKEN_TO_ID["NOTE_71"]]
     wanted = opinion[:, 71 - PITCH_MIN] - rules.price(piece, np.array([71]))[:, 0]
     moved = rules(torch.tensor([chosen]), torch.zeros(1, 150))[0]
-    np.testing.assert_allclose(moved[[TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["VOICE_1"]]].numpy(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(
+        moved[[TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["VOICE_1"]]].numpy(), wanted, rtol=1e-5
+    )
     assert abs(opinion[0, 71 - PITCH_MIN]) > 0.05
 
 
@@ -123,7 +134,9 @@ def test_voices_above_a_statement_hear_its_note(without_idiom):
     assert rules.expected(piece)[57 - PITCH_MIN] == pytest.approx(upper) and upper != lower
     piece.planned = Written(24, 24, 57, 1)
     assert rules.expected(piece)[57 - PITCH_MIN] > 0
-    assert rules(torch.tensor([given]), torch.zeros(1, 150))[0, TOKEN_TO_ID["NOTE_57"]] == 0  # nor one that would cost the upper voice
+    assert (
+        rules(torch.tensor([given]), torch.zeros(1, 150))[0, TOKEN_TO_ID["NOTE_57"]] == 0
+    )  # nor one that would cost the upper voice
     piece.planned = Written(48, 24, 62, 1)  # it comes later
     assert piece.due is None
     assert rules.price(piece, np.array([69]))[0, 0] == 0

@@ -40,7 +40,9 @@ def write(
 
 
 def ends_well(ids: list[int], score: Score) -> None:
-    """Dominant before the last bar, tonic triad on its bar line, as long as the bar, the bass on the tonic."""
+    """Dominant before the last bar, tonic triad on its bar line, as long as the bar, the bass on the
+    tonic.
+    """
     score = score.normalised()
     bar, notes, mode = score.meters[-1].bar_ticks, score.array, score.key.mode
     line = notes[-1, ONSET]
@@ -82,8 +84,11 @@ def test_the_shipped_model_closes_pieces_and_continuations():
         composer = Composer.from_pretrained()
     except FileNotFoundError:
         pytest.skip("no shipped weights")
-    # With so small a budget not every piece closes: where bars grow the limit wins (13 of 16 close with seeds 0 to 15).
-    pieces = composer.compose(Settings(key="F# minor", form="fugue", max_new_tokens=600, min_bars=1000, seed=4), num=4)
+    # With so small a budget not every piece closes: where bars grow the limit wins (13 of 16 close with seeds
+    # 0 to 15).
+    pieces = composer.compose(
+        Settings(key="F# minor", form="fugue", max_new_tokens=600, min_bars=1000, seed=4), num=4
+    )
     for piece in pieces:
         ends_well(piece.ids, piece.score)
     assert np.mean([final_cadence(piece.score).value for piece in pieces]) > 0.6
@@ -100,7 +105,10 @@ def open_to(text: str) -> set[str]:
     close.closes[0] = Close(rows.pieces[0], "major")
     ids = torch.tensor([[TOKEN_TO_ID[token] for token in ("<bos> MODE_major TIME_0 " + text).split()]])
     for length in range(3, ids.shape[1] + 1):
-        scores = close(ids[:, :length], torch.zeros(1, 150).masked_fill(~Grammar(MusicGPTConfig()).mask(ids[:, :length]), -torch.inf))[0]
+        scores = close(
+            ids[:, :length],
+            torch.zeros(1, 150).masked_fill(~Grammar(MusicGPTConfig()).mask(ids[:, :length]), -torch.inf),
+        )[0]
     return {token for token, i in TOKEN_TO_ID.items() if scores[i] > -torch.inf}
 
 
@@ -121,10 +129,14 @@ def test_the_dominant_has_its_root_and_its_third_or_fifth():
     late = bar + "NOTE_74 VOICE_0 DUR_18 TIME_18"
     assert degrees(open_to(late)) == {7, 11, 2, 5}  # too late to ask for the root
     held = bar.replace("NOTE_48 VOICE_1 DUR_72", "NOTE_43 VOICE_1 DUR_96")
-    assert "TIME_24" in open_to(held + "NOTE_77 VOICE_0 DUR_24")  # no voice is left that could strike the third
+    assert "TIME_24" in open_to(
+        held + "NOTE_77 VOICE_0 DUR_24"
+    )  # no voice is left that could strike the third
 
 
-@pytest.mark.parametrize(("chord", "may_end"), [((76, 67, 48), True), ((76, 67, 52), False), ((76, 65, 48), False)])
+@pytest.mark.parametrize(
+    ("chord", "may_end"), [((76, 67, 48), True), ((76, 67, 52), False), ((76, 65, 48), False)]
+)
 def test_the_model_ends_a_piece_itself_only_on_the_tonic(chord, may_end):
     score = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate(chord))])
     ids = torch.tensor([encode(score)[:-1].tolist()])

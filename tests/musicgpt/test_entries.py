@@ -32,7 +32,9 @@ def alone(bars: int, voice: int = 1, pitch: int = 60) -> list[tuple]:
 
 def test_voices_enter_one_after_another():
     before = alone(BETWEEN_ENTRIES)
-    assert missing_after([*before[:-1], (24 * len(before) - 24, 24, 72, 1)], 3) == []  # still within the first bars
+    assert (
+        missing_after([*before[:-1], (24 * len(before) - 24, 24, 72, 1)], 3) == []
+    )  # still within the first bars
     assert missing_after([*before, (24 * len(before), 24, 72, 1)], 3) == [0, 2]
     two = sorted([*alone(3), *alone(3, voice=2, pitch=48)])
     assert missing_after([*two, (288, 24, 72, 1)], 3) == []  # the third waits for its turn
@@ -54,7 +56,9 @@ def test_a_voice_that_rested_comes_back_near_where_it_was(pitch, returns):
 
 @pytest.mark.parametrize("voices", [3, 4])
 def test_the_composers_pieces_have_the_voices_that_were_asked_for(composer, voices):
-    pieces = composer.compose(Settings(voices=voices, form="prelude", max_new_tokens=500, min_bars=1000, seed=4), num=4)
+    pieces = composer.compose(
+        Settings(voices=voices, form="prelude", max_new_tokens=500, min_bars=1000, seed=4), num=4
+    )
     heard = [set(np.unique(piece.score.array[:, VOICE]).tolist()) for piece in pieces]
     assert all(found == set(range(voices)) for found in heard)
     [alone] = composer.compose(pieces[2].settings)

@@ -1,4 +1,6 @@
-"""Fugues: one voice alone, answers at their time on the right degrees, statements later on, whatever the model would like."""
+"""Fugues: one voice alone, answers at their time on the right degrees, statements later on, whatever the
+model would like.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_a_statement_stays_on_the_keyboard():
 
 
 def played(plan: Plan, piece: Progress, choose) -> list[Written]:
-    """What comes of a plan when `choose(kind, allowed)` picks every token among those that the plan does not speak against."""
+    """What comes of a plan when `choose(kind, allowed)` picks every token among those that the plan does
+    not speak against.
+    """
     kinds = {"TIME": "NOTE", "NOTE": "VOICE", "VOICE": "DUR", "DUR": "TIME"}
     kind = "NOTE"
     while len(piece.written) < 120:
@@ -101,7 +105,11 @@ def test_whatever_is_chosen_the_plan_holds(seed):
             assert abs((own[at].pitch - first.pitch) - (theirs.pitch - subject.pitches[0])) in (0, 2)
 
 
-TYPE_VALUE = {t: int(name.split("_")[1].split("/")[0]) for name, t in TOKEN_TO_ID.items() if name.startswith(("NOTE_", "DUR_", "TIME_"))}
+TYPE_VALUE = {
+    t: int(name.split("_")[1].split("/")[0])
+    for name, t in TOKEN_TO_ID.items()
+    if name.startswith(("NOTE_", "DUR_", "TIME_"))
+}
 
 
 def after_subject(notes: str) -> Plan:
@@ -115,10 +123,17 @@ def after_subject(notes: str) -> Plan:
     return plan
 
 
-@pytest.mark.parametrize(("step", "durations"), [(72, {2, 3, 4, 6, 8, 9, 12, 15, 16, 18}), (84, {2, 3, 4, 6}), (90, None)])
+@pytest.mark.parametrize(
+    ("step", "durations"), [(72, {2, 3, 4, 6, 8, 9, 12, 15, 16, 18}), (84, {2, 3, 4, 6}), (90, None)]
+)
 def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durations):
-    """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth earlier, and is at least a sixteenth where that is little."""
-    plan = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 " + ("" if step == 72 else f"NOTE_60 VOICE_1 DUR_6 TIME_{step - 72}"))
+    """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth
+    earlier, and is at least a sixteenth where that is little.
+    """
+    plan = after_subject(
+        "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 "
+        + ("" if step == 72 else f"NOTE_60 VOICE_1 DUR_6 TIME_{step - 72}")
+    )
     plan.next = Entry(96, 0, plan.subject.statement(96, 0, [72, 74]))
     plan.piece.feed(TOKEN_TO_ID["NOTE_74"])
     bias = plan.bias()
@@ -126,11 +141,15 @@ def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durati
     plan.piece.feed(TOKEN_TO_ID["VOICE_0"])
     bias = plan.bias()
     if durations:
-        assert {int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0} == durations
+        assert {
+            int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0
+        } == durations
 
 
 def test_voices_go_on():
-    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over, and whether one falls silent."""
+    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over,
+    and whether one falls silent.
+    """
     plan = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48")
     assert plan.temperature() == 1
     bias = plan.bias()
@@ -152,7 +171,9 @@ def test_a_note_of_the_plan_is_never_untimely():
 
 
 def test_a_statement_that_was_missed_is_given_up():
-    """Another processor may step past a note of the plan: what is left of the statement would come at wrong times."""
+    """Another processor may step past a note of the plan: what is left of the statement would come at
+    wrong times.
+    """
     plan = after_subject("NOTE_72 VOICE_0 DUR_96")
     plan.now = [Written(24, 24, 60, 1), Written(48, 24, 62, 1)]
     plan.piece.feed(TOKEN_TO_ID["TIME_36"])
@@ -176,7 +197,9 @@ def test_a_close_stops_the_plan():
 @pytest.mark.parametrize("voices", [2, 3, 4])
 def test_composed_fugues_have_an_exposition(voices):
     composer = Composer.from_pretrained()
-    pieces = composer.compose(Settings(form="fugue", voices=voices, max_new_tokens=1200, min_bars=1000, seed=11), num=4)
+    pieces = composer.compose(
+        Settings(form="fugue", voices=voices, max_new_tokens=1200, min_bars=1000, seed=11), num=4
+    )
     entered, again = [], []
     for piece in pieces:
         array = piece.score.array

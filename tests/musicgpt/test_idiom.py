@@ -24,7 +24,9 @@ def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, se
     score = wandering(seed)
     view = View(score)
     events = pitch_events(view)
-    usual = NGram(counted.tables[:1], counted.alphabet).log_probabilities(events._replace(contexts=events.contexts[:, :1]))
+    usual = NGram(counted.tables[:1], counted.alphabet).log_probabilities(
+        events._replace(contexts=events.contexts[:, :1])
+    )
     wanted = np.clip(counted.log_probabilities(events) - usual, -LIMIT, LIMIT)
     first = np.diff(view.lines[:, 3], prepend=-1) > 0  # the first note of a voice has no interval
     place = {(voice, onset): i for i, (onset, _, _, voice) in enumerate(view.lines[~first].tolist())}
@@ -37,7 +39,9 @@ def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, se
             opinion = idiom.opinion(piece, 3)[voice, pitch - PITCH_MIN]
             event = place.get((voice, piece.now))
             line = piece.lines[voice]
-            if event is None or line[-1].onset == piece.now:  # the first note of a voice, or the second of a chord
+            if (
+                event is None or line[-1].onset == piece.now
+            ):  # the first note of a voice, or the second of a chord
                 assert opinion == 0
             else:
                 assert opinion == pytest.approx(wanted[event], abs=1e-9)
@@ -48,9 +52,14 @@ def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, se
 
 
 def test_the_shipped_expert_prefers_the_resolution_of_a_leading_note():
-    """Under a held C the soprano has gone A, B: it likes C better than the C sharp and the A sharp beside it."""
+    """Under a held C the soprano has gone A, B: it likes C better than the C sharp and the A sharp beside
+    it.
+    """
     piece = Progress()
-    score = Score(notes=[Note(0, 96, 48, 1), Note(0, 24, 69, 0), Note(24, 24, 71, 0), Note(48, 24, 72, 0)], meters=[Meter(0, 4, 4)])
+    score = Score(
+        notes=[Note(0, 96, 48, 1), Note(0, 24, 69, 0), Note(24, 24, 71, 0), Note(48, 24, 72, 0)],
+        meters=[Meter(0, 4, 4)],
+    )
     for token in encode(score)[:-4]:  # up to the step before the last note
         if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"] and piece.now == 48:
             break
@@ -62,7 +71,18 @@ def test_the_shipped_expert_prefers_the_resolution_of_a_leading_note():
 def test_a_lower_voice_that_struck_first_is_not_known_yet():
     """As in the metric: of the notes of an onset those of higher voices are known."""
     before, after = Progress(), Progress()
-    names = ["<bos>", "TIME_0", "NOTE_72", "VOICE_0", "DUR_24", "TIME_0", "NOTE_48", "VOICE_1", "DUR_24", "TIME_24"]
+    names = [
+        "<bos>",
+        "TIME_0",
+        "NOTE_72",
+        "VOICE_0",
+        "DUR_24",
+        "TIME_0",
+        "NOTE_48",
+        "VOICE_1",
+        "DUR_24",
+        "TIME_24",
+    ]
     for token in names:
         before.feed(TOKEN_TO_ID[token])
     for token in [*names, "NOTE_50", "VOICE_1", "DUR_24", "TIME_0"]:

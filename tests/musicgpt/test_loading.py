@@ -1,4 +1,6 @@
-"""Models that nobody vouches for: every fault of config or weights is one sentence and exit code 2, and nothing is unpickled."""
+"""Models that nobody vouches for: every fault of config or weights is one sentence and exit code 2, and
+nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -66,13 +68,22 @@ FAULTS = {
     "a bit of the header": (lambda f: flip(f, 40), "Cannot load"),
     "a bit of its length": (lambda f: flip(f, 6), "Cannot load"),
     "a weight missing": (lambda f: edit_weights(f, lambda t: t.pop(NORM)), f"{NORM} missing"),
-    "a weight too many": (lambda f: edit_weights(f, lambda t: t.update(more=torch.zeros(1))), "no place for more"),
-    "another shape": (lambda f: edit_weights(f, lambda t: t.update({NORM: torch.zeros(33)})), "shape (33,), not (32,)"),
-    "integers": (lambda f: edit_weights(f, lambda t: t.update({NORM: torch.zeros(32, dtype=torch.int32)})), "of type"),
+    "a weight too many": (
+        lambda f: edit_weights(f, lambda t: t.update(more=torch.zeros(1))),
+        "no place for more",
+    ),
+    "another shape": (
+        lambda f: edit_weights(f, lambda t: t.update({NORM: torch.zeros(33)})),
+        "shape (33,), not (32,)",
+    ),
+    "integers": (
+        lambda f: edit_weights(f, lambda t: t.update({NORM: torch.zeros(32, dtype=torch.int32)})),
+        "of type",
+    ),
     "not a number": (lambda f: edit_weights(f, lambda t: t[NORM].fill_(torch.nan)), f"{NORM} holds values"),
     "infinity": (lambda f: edit_weights(f, lambda t: t[NORM].fill_(torch.inf)), f"{NORM} holds values"),
     "too large": (lambda f: edit_weights(f, lambda t: t[NORM].fill_(3e38)), "gives no numbers"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -81,18 +92,37 @@ def test_a_fault_is_one_sentence(fault, tiny_model_folder, tmp_path, capsys):
     shutil.copytree(tiny_model_folder, folder)
     break_it, words = FAULTS[fault]
     break_it(folder)
-    assert main(["generate", "--model", str(folder), "--max-new-tokens", "40", "--seed", "1", "--out", str(tmp_path / "out")]) == 2
+    assert (
+        main(
+            [
+                "generate",
+                "--model",
+                str(folder),
+                "--max-new-tokens",
+                "40",
+                "--seed",
+                "1",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 2
+    )
     error = capsys.readouterr().err
     assert error.startswith("musicgpt: error: ") and error.count("\n") == 1 and words in error
     assert not (tmp_path / "out").exists() and not (folder / "exploded").exists()
 
 
-def test_what_is_right_is_loaded_bit_for_bit_and_nothing_else_of_the_folder_counts(tiny_model_folder, tmp_path):
+def test_what_is_right_is_loaded_bit_for_bit_and_nothing_else_of_the_folder_counts(
+    tiny_model_folder, tmp_path
+):
     from modeling_musicgpt import MusicGPTForCausalLM
 
     folder = tmp_path / "model"
     shutil.copytree(tiny_model_folder, folder)
-    edit_config(folder, auto_map={"AutoConfig": "evil.Config"}, quantization_config=3, return_dict=False, dtype="x")
+    edit_config(
+        folder, auto_map={"AutoConfig": "evil.Config"}, quantization_config=3, return_dict=False, dtype="x"
+    )
     (folder / "generation_config.json").write_text('{"num_beams": 8, "max_time": 0.001}')
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "evil"}')
     ours, theirs = load_model(folder), MusicGPTForCausalLM.from_pretrained(tiny_model_folder)

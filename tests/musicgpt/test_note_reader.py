@@ -14,7 +14,14 @@ from tokenization.vocabulary import TOKEN_TO_ID
 def scores(draw) -> Score:
     rows = draw(
         st.lists(
-            st.tuples(st.integers(0, 1500), st.sampled_from([3, 6, 12, 24, 96]), st.integers(28, 91), st.integers(0, 4)), min_size=1, max_size=60
+            st.tuples(
+                st.integers(0, 1500),
+                st.sampled_from([3, 6, 12, 24, 96]),
+                st.integers(28, 91),
+                st.integers(0, 4),
+            ),
+            min_size=1,
+            max_size=60,
         )
     )
     meters = [Meter(0, 4, 4)] + ([Meter(96 * draw(st.integers(1, 6)), 3, 8)] if draw(st.booleans()) else [])
@@ -42,6 +49,23 @@ def test_shift_and_transposition_move_every_note():
 
 
 def test_a_note_that_stands_twice_is_read_once():
-    names = ["TIME_0", "NOTE_60", "VOICE_0", "DUR_12", "TIME_0", "NOTE_60", "VOICE_0", "DUR_24", "TIME_0", "NOTE_60", "VOICE_1", "DUR_12", "TIME_12", "NOTE_60", "VOICE_0", "DUR_12"]
+    names = [
+        "TIME_0",
+        "NOTE_60",
+        "VOICE_0",
+        "DUR_12",
+        "TIME_0",
+        "NOTE_60",
+        "VOICE_0",
+        "DUR_24",
+        "TIME_0",
+        "NOTE_60",
+        "VOICE_1",
+        "DUR_12",
+        "TIME_12",
+        "NOTE_60",
+        "VOICE_0",
+        "DUR_12",
+    ]
     notes = NoteReader().feed_all([TOKEN_TO_ID[name] for name in names])
     assert [tuple(note) for note in notes] == [(0, 12, 60, 0), (0, 12, 60, 1), (12, 12, 60, 0)]

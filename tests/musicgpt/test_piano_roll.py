@@ -9,7 +9,9 @@ from tokenization import Meter, Score
 
 @pytest.fixture
 def score() -> Score:
-    return Score([(24 * i, 24, 60 + i % 12, i % 3) for i in range(200)], key="C major", meters=[Meter(0, 4, 4)])
+    return Score(
+        [(24 * i, 24, 60 + i % 12, i % 3) for i in range(200)], key="C major", meters=[Meter(0, 4, 4)]
+    )
 
 
 def test_every_note_is_drawn_in_its_voices_colour_once_a_system(score):
@@ -23,7 +25,9 @@ def test_every_note_is_drawn_in_its_voices_colour_once_a_system(score):
                 if np.allclose(colour, to_rgb(name)) and collection.get_zorder() == 5:
                     drawn[name] += len(collection.get_paths())
     voices = np.bincount(score.array[:, 3], minlength=5)
-    assert list(drawn.values()) == voices.tolist()  # every onset and end here lies on a beat, so no note crosses a system
+    assert (
+        list(drawn.values()) == voices.tolist()
+    )  # every onset and end here lies on a beat, so no note crosses a system
 
 
 def test_the_prompt_is_paler(score):

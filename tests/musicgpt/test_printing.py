@@ -1,4 +1,6 @@
-"""The score to print: every system once and whole, pages filled, notes and texts as vectors, the same bytes every time."""
+"""The score to print: every system once and whole, pages filled, notes and texts as vectors, the same
+bytes every time.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ from tokenization import MusicGPTError, Score, musicxml_text
 @pytest.fixture(scope="module")
 def piece(wandering) -> Score:
     """Three voices for some fifty bars, with a composer and a seed."""
-    return wandering(3, 120).replace(key="E minor", tempo=80.0, form="fugue", info={"composer": "Söhne & Co.", "seed": "3", "program": "MusicGPT 0.0"})
+    return wandering(3, 120).replace(
+        key="E minor",
+        tempo=80.0,
+        form="fugue",
+        info={"composer": "Söhne & Co.", "seed": "3", "program": "MusicGPT 0.0"},
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7, 12, 13, 14, 40])
@@ -43,13 +50,22 @@ def test_a_system_higher_than_a_page_stands_alone():
 def test_systems_hold_all_notes_and_no_text_needs_a_font_of_music(piece):
     pytest.importorskip("verovio")
     systems = engrave_systems(musicxml_text(piece), 180.0)
-    notes = [e.get("id") for s in systems for e in ElementTree.fromstring(s.svg).iter() if (e.get("class") or "").split()[:1] == ["note"]]
+    notes = [
+        e.get("id")
+        for s in systems
+        for e in ElementTree.fromstring(s.svg).iter()
+        if (e.get("class") or "").split()[:1] == ["note"]
+    ]
     printed = len(re.findall(r"<pitch>", musicxml_text(piece)))  # tied heads counted
     assert len(notes) == len(set(notes)) == printed
     assert len(systems) > 5 and all(s.svg.count('class="system"') == 1 for s in systems)
     assert all(20 < s.height < 80 for s in systems)  # millimetres
     first = systems[0].svg
-    assert "Leipzig" not in first and re.search(r'<tspan font-size="\d+px">\s=\s</tspan>', first) and "scale(0.72)" in first
+    assert (
+        "Leipzig" not in first
+        and re.search(r'<tspan font-size="\d+px">\s=\s</tspan>', first)
+        and "scale(0.72)" in first
+    )
     assert printing._is_full(systems[-1].svg) and all(printing._is_full(s.svg) for s in systems)
 
 
@@ -61,13 +77,26 @@ def test_the_pdf_is_the_same_every_time_and_says_what_it_is(piece, tmp_path):
         pytest.skip("poppler's tools are not installed")
     for paper, size in (("a4", "A4"), ("us-letter", "letter")):
         (tmp_path / "a.pdf").write_bytes(data[paper])
-        facts = subprocess.run(["pdfinfo", "a.pdf"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        facts = subprocess.run(
+            ["pdfinfo", "a.pdf"], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
         assert f"({size})" in facts and "Fugue in E minor, 3 voices" in facts and "Söhne & Co." in facts
         pages = int(re.search(r"Pages:\s+(\d+)", facts)[1])
-        words = subprocess.run(["pdftotext", "-layout", "a.pdf", "-"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split("\f")
-        assert "Fugue in E minor, 3 voices" in words[0] and "seed 3 · MusicGPT 0.0" in words[0] and "Söhne & Co." in words[0] and re.search(r"=\s80", words[0])
-        assert pages > 1 and [words[k].split()[-1] for k in range(1, pages)] == [str(k + 1) for k in range(1, pages)]
-    images = subprocess.run(["pdfimages", "-list", "a.pdf"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        words = subprocess.run(
+            ["pdftotext", "-layout", "a.pdf", "-"], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout.split("\f")
+        assert (
+            "Fugue in E minor, 3 voices" in words[0]
+            and "seed 3 · MusicGPT 0.0" in words[0]
+            and "Söhne & Co." in words[0]
+            and re.search(r"=\s80", words[0])
+        )
+        assert pages > 1 and [words[k].split()[-1] for k in range(1, pages)] == [
+            str(k + 1) for k in range(1, pages)
+        ]
+    images = subprocess.run(
+        ["pdfimages", "-list", "a.pdf"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
     assert len(images.splitlines()) == 2  # the head of a table without rows: all is drawn
 
 
@@ -78,17 +107,37 @@ def test_what_cannot_be_printed_is_said(piece):
         pdf_bytes(Score([]))
 
 
-def test_without_the_extra_one_sentence_says_what_to_install(tiny_model_folder, tmp_path, monkeypatch, capsys, piece):
+def test_without_the_extra_one_sentence_says_what_to_install(
+    tiny_model_folder, tmp_path, monkeypatch, capsys, piece
+):
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'musicgpt-wtc\[pdf\]'"):
         pdf_bytes(piece)
     assert main(["generate", "--model", str(tiny_model_folder), "--pdf", "--out", str(tmp_path / "o")]) == 1
-    assert capsys.readouterr().err == "musicgpt: error: generate needs the package typst: pip install 'musicgpt-wtc[pdf]'\n"
+    assert (
+        capsys.readouterr().err
+        == "musicgpt: error: generate needs the package typst: pip install 'musicgpt-wtc[pdf]'\n"
+    )
     assert not (tmp_path / "o").exists()
 
 
 def test_the_command_writes_the_pdf_beside_the_other_files(tiny_model_folder, tmp_path, capsys):
     pytest.importorskip("typst")
-    code = main(["generate", "--model", str(tiny_model_folder), "--max-new-tokens", "60", "--seed", "1", "--pdf", "--paper", "us-letter", "--out", str(tmp_path)])
+    code = main(
+        [
+            "generate",
+            "--model",
+            str(tiny_model_folder),
+            "--max-new-tokens",
+            "60",
+            "--seed",
+            "1",
+            "--pdf",
+            "--paper",
+            "us-letter",
+            "--out",
+            str(tmp_path),
+        ]
+    )
     assert code == 0, capsys.readouterr().err
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mid", ".musicxml", ".pdf", ".png"]

@@ -18,11 +18,15 @@ from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX, TY
 @pytest.fixture(scope="module")
 def library(wandering) -> tuple[list[Score], Index]:
     pieces = [wandering(seed) for seed in range(4)]
-    return pieces, Index.build([View(p) for p in pieces], [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(4)])
+    return pieces, Index.build(
+        [View(p) for p in pieces], [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(4)]
+    )
 
 
 def test_a_note_is_too_much_where_the_metric_would_say_so(library):
-    """A copy, in another key, of a piece, two voices of it and all of another's first: each pitch of each voice, at every step, against the metric itself."""
+    """A copy, in another key, of a piece, two voices of it and all of another's first: each pitch of each
+    voice, at every step, against the metric itself.
+    """
     pieces, index = library
     score = pieces[2].transposed(2).between(0, 8 * 96)
     score = score.replace(notes=score.array[score.array[:, 3] < 2])
@@ -50,7 +54,9 @@ def test_a_note_is_too_much_where_the_metric_would_say_so(library):
 
 
 def follow(score: Score, index: Index, prompt: int = 0) -> int:
-    """Notes of a voice taken one after another as long as they are not refused; the number at which the first one is."""
+    """Notes of a voice taken one after another as long as they are not refused; the number at which the
+    first one is.
+    """
     ids = list(encode(score))
     begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
     rows = Rows(ids[: begin + 4 * prompt], 1)
@@ -101,7 +107,10 @@ def test_a_note_that_begins_with_the_last_one_does_not_go_on_the_line():
         pitches = np.random.default_rng(seed).integers(50, 70, 16).tolist()
         notes = [Written(12 * i, 12, pitch, 0) for i, pitch in enumerate(pitches)]
         quick = notes[-1]._replace(onset=notes[-2].onset + 1)
-        index = Index.build([View(Score([Note(n.onset, n.duration, n.pitch, 0) for n in [*notes[:-1], quick]]))], [Piece("p", "piece", 0, 96)])
+        index = Index.build(
+            [View(Score([Note(n.onset, n.duration, n.pitch, 0) for n in [*notes[:-1], quick]]))],
+            [Piece("p", "piece", 0, 96)],
+        )
         heard: list[Written] = []
         line = Line(index, heard)
         heard += notes[:-1]

@@ -35,7 +35,9 @@ def test_rhythm_has_its_own_temperature():
     assert drawn("DUR_12", rhythm_temperature=0.2)[0] > 0.9
     assert drawn("DUR_12", temperature=0.2)[0] > 0.9  # by default it follows the other one
     assert drawn("TIME_0", rhythm_temperature=0.2, top_p=1.0)[0] < 0.55
-    np.testing.assert_allclose(drawn("VOICE_0", rhythm_temperature=5.0, temperature=0.1), [0.31, 0.28, 0.24, 0.17], atol=0.04)
+    np.testing.assert_allclose(
+        drawn("VOICE_0", rhythm_temperature=5.0, temperature=0.1), [0.31, 0.28, 0.24, 0.17], atol=0.04
+    )
 
 
 @pytest.mark.parametrize("last", ["TIME_0", "NOTE_60", "<bos>"])

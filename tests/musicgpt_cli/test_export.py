@@ -32,11 +32,15 @@ for name in ("musicgpt", "dataset_builder"):
 
 def run_alone(script: str, folder) -> str:
     """Run Python code in `folder` in a process that does not know the project; its output."""
-    root = str(next(p for p in [*__import__("pathlib").Path(__file__).parents] if (p / "pyproject.toml").is_file()))
+    root = str(
+        next(p for p in [*__import__("pathlib").Path(__file__).parents] if (p / "pyproject.toml").is_file())
+    )
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment.update(HF_HOME=str(folder / ".hf"), OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
     code = f"ROOT = {root!r}\n{ALONE}\n{script}"
-    result = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -88,11 +92,19 @@ assert AutoProcessor.from_pretrained("again", trust_remote_code=True)(midi)["inp
 print("notes:", len(score))
 """
     (out.parent / "score.musicxml").write_text("<score-partwise/>")
-    left_out = [path.name for path in out.glob("*.py") if "musicxml" in path.name or path.stem in ("notation", "note_table", "folders")]
+    left_out = [
+        path.name
+        for path in out.glob("*.py")
+        if "musicxml" in path.name or path.stem in ("notation", "note_table", "folders")
+    ]
     assert not left_out, left_out
     names = json.loads((out / "tokenizer_config.json").read_text())["auto_map"]["AutoTokenizer"]
-    assert names == ["tokenization_musicgpt.MusicGPTTokenizer", "tokenization_musicgpt_fast.MusicGPTTokenizerFast"]
+    assert names == [
+        "tokenization_musicgpt.MusicGPTTokenizer",
+        "tokenization_musicgpt_fast.MusicGPTTokenizerFast",
+    ]
     assert "notes:" in run_alone(script, out.parent)
+
 
 @pytest.mark.parametrize("kind", ["model", "metric", "space"])
 def test_what_a_user_has_in_the_folder_stays(kind, tiny_model_folder, tmp_path, capsys):
@@ -125,7 +137,12 @@ def test_export_all_looks_at_every_folder_before_it_writes_one(tmp_path, capsys)
 @pytest.fixture
 def hub(tmp_path):
     """Four folders that look like exports."""
-    marks = {"model": "model.safetensors", "dataset": "README.md", "musical_metrics": "musical_metrics.py", "space": "app.py"}
+    marks = {
+        "model": "model.safetensors",
+        "dataset": "README.md",
+        "musical_metrics": "musical_metrics.py",
+        "space": "app.py",
+    }
     for name, mark in marks.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / mark).write_text("x")
@@ -136,7 +153,12 @@ def test_the_plan_is_printed_and_a_dry_run_ends_there(hub, capsys, monkeypatch):
     monkeypatch.setattr("musicgpt_cli.push.upload", lambda *_: pytest.fail("uploaded in a dry run"))
     assert main(["push", "--all", "someone", "--from", str(hub), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    for repo in ("model someone/musicgpt-wtc", "dataset someone/musicgpt-wtc", "space someone/musical_metrics", "space someone/musicgpt"):
+    for repo in (
+        "model someone/musicgpt-wtc",
+        "dataset someone/musicgpt-wtc",
+        "space someone/musical_metrics",
+        "space someone/musicgpt",
+    ):
         assert repo in out
     assert main(["push", "--all", "someone", "--from", str(hub), "--dry-run", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["plan"]) == 4

@@ -14,7 +14,9 @@ from tokenization.score import ONSET
 
 @pytest.fixture
 def generate(tiny_model_folder, tmp_path, monkeypatch, capsys):
-    """Run `musicgpt generate` with the small model in an empty folder; gives exit code, output and error output."""
+    """Run `musicgpt generate` with the small model in an empty folder; gives exit code, output and error
+    output.
+    """
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -32,10 +34,27 @@ def digests(folder: str) -> dict[str, str]:
 
 
 def test_it_writes_three_files_a_piece_that_hold_the_same_notes(generate):
-    code, out, err = generate("--key", "d minor", "--form", "fugue", "--meter", "3/4", "--max-new-tokens", "300", "--seed", "4", "--num", "2", "--out", "o")
+    code, out, err = generate(
+        "--key",
+        "d minor",
+        "--form",
+        "fugue",
+        "--meter",
+        "3/4",
+        "--max-new-tokens",
+        "300",
+        "--seed",
+        "4",
+        "--num",
+        "2",
+        "--out",
+        "o",
+    )
     assert code == 0, err
     stem = "fugue_d-minor_3-4_max-300_seed-"
-    assert sorted(os.listdir("o")) == sorted(f"{stem}{seed}.{kind}" for seed in (4, 5) for kind in ("mid", "musicxml", "png"))
+    assert sorted(os.listdir("o")) == sorted(
+        f"{stem}{seed}.{kind}" for seed in (4, 5) for kind in ("mid", "musicxml", "png")
+    )
     assert "wrote o" in out and "notes" in out and "bars" in out and "D minor" in out
     for seed in (4, 5):
         midi, xml = (read_score(Path("o") / f"{stem}{seed}.{kind}") for kind in ("mid", "musicxml"))
@@ -47,7 +66,9 @@ def test_it_writes_three_files_a_piece_that_hold_the_same_notes(generate):
 def test_the_same_seed_gives_the_same_files_byte_for_byte(generate):
     for folder in ("a", "b", "c"):
         seed = "8" if folder == "c" else "7"
-        assert generate("--max-new-tokens", "200", "--seed", seed, "--mood", "dramatic", "--out", folder)[0] == 0
+        assert (
+            generate("--max-new-tokens", "200", "--seed", seed, "--mood", "dramatic", "--out", folder)[0] == 0
+        )
     assert digests("a") == digests("b")
     assert not set(digests("a").values()) & set(digests("c").values())
 
@@ -56,15 +77,35 @@ def test_json_says_what_was_written(generate):
     code, out, _ = generate("--max-new-tokens", "100", "--seed", "1", "--out", "o", "--json")
     [piece] = json.loads(out)["pieces"]
     assert code == 0
-    assert {Path(f).exists() for f in piece["files"].values()} == {True} and set(piece["files"]) == {"mid", "musicxml", "png"}
-    assert piece["notes"] == len(read_score(piece["files"]["mid"])) and piece["seed"] == 1 and piece["bars"] > 0
+    assert {Path(f).exists() for f in piece["files"].values()} == {True} and set(piece["files"]) == {
+        "mid",
+        "musicxml",
+        "png",
+    }
+    assert (
+        piece["notes"] == len(read_score(piece["files"]["mid"])) and piece["seed"] == 1 and piece["bars"] > 0
+    )
 
 
 @pytest.mark.parametrize("kind", ["mid", "musicxml"])
 def test_a_file_is_continued_and_its_notes_stay(generate, kind):
-    beginning = Score([(24 * i, 24, 62 + (0, 2, 3, 5, 7)[i % 5], 0) for i in range(24)], key="D minor", tempo=90, title="x")
+    beginning = Score(
+        [(24 * i, 24, 62 + (0, 2, 3, 5, 7)[i % 5], 0) for i in range(24)], key="D minor", tempo=90, title="x"
+    )
     {"mid": write_midi, "musicxml": write_musicxml}[kind](beginning, f"start.{kind}")
-    code, out, err = generate("--prompt", f"start.{kind}", "--prompt-bars", "4", "--max-new-tokens", "80", "--seed", "3", "--out", "o", "--json")
+    code, out, err = generate(
+        "--prompt",
+        f"start.{kind}",
+        "--prompt-bars",
+        "4",
+        "--max-new-tokens",
+        "80",
+        "--seed",
+        "3",
+        "--out",
+        "o",
+        "--json",
+    )
     assert code == 0, err
     [piece] = json.loads(out)["pieces"]
     score = read_score(piece["files"]["mid"])
@@ -76,7 +117,12 @@ def test_a_file_is_continued_and_its_notes_stay(generate, kind):
 
 
 def _four_bars() -> None:
-    write_midi(Score([*((12 * i, 12, 62 + i % 7, 0) for i in range(31)), (383, 12, 62, 0)], key="D minor", form="fugue"), "start.mid")
+    write_midi(
+        Score(
+            [*((12 * i, 12, 62 + i % 7, 0) for i in range(31)), (383, 12, 62, 0)], key="D minor", form="fugue"
+        ),
+        "start.mid",
+    )
 
 
 def _text_file() -> None:

@@ -33,7 +33,18 @@ def test_generate_keeps_the_pieces_that_are_whole(number, tiny_model_folder, tmp
             signal.raise_signal(number)
         return write(piece, *arguments)
 
-    command = ["generate", "--model", str(tiny_model_folder), "--max-new-tokens", "40", "--num", "3", "--json", "--out", str(out)]
+    command = [
+        "generate",
+        "--model",
+        str(tiny_model_folder),
+        "--max-new-tokens",
+        "40",
+        "--num",
+        "3",
+        "--json",
+        "--out",
+        str(out),
+    ]
     monkeypatch.setattr(Composition, "write", second_is_ended)
     before = signal.getsignal(number)
     assert main(command) == 128 + number
@@ -54,7 +65,9 @@ def test_export_leaves_the_folder_as_it_was(number, tiny_model_folder, tmp_path,
     monkeypatch.setattr("musicgpt.hub_model._add_model_code", lambda *_: signal.raise_signal(number))
     assert main(command) == 128 + number
     assert f"{out} is as it was before" in ended(capsys, number)
-    assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before and os.listdir(tmp_path) == ["model"]
+    assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before and os.listdir(tmp_path) == [
+        "model"
+    ]
 
 
 SLOW_BUILD = r"""
@@ -75,10 +88,30 @@ def test_build_dataset_ends_its_workers_and_leaves_nothing(number, tmp_path, rep
 
     (tmp_path / "scores").mkdir()
     for i in range(6):
-        write_midi(Score([Note(24 * k, 24, 60 + (k + i) % 7, 0) for k in range(20)]), tmp_path / "scores" / f"{i}.mid")
-    command = [sys.executable, "-c", SLOW_BUILD, "--source", str(tmp_path / "scores"), "--out", str(tmp_path / "out"), "--num-proc", "2"]
+        write_midi(
+            Score([Note(24 * k, 24, 60 + (k + i) % 7, 0) for k in range(20)]),
+            tmp_path / "scores" / f"{i}.mid",
+        )
+    command = [
+        sys.executable,
+        "-c",
+        SLOW_BUILD,
+        "--source",
+        str(tmp_path / "scores"),
+        "--out",
+        str(tmp_path / "out"),
+        "--num-proc",
+        "2",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(repo_root)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert process.stdout.readline() == process.stdout.readline() == "reading\n"
     begun = time.monotonic()
     if number == signal.SIGINT:

@@ -14,11 +14,13 @@ from musicgpt_cli.main import SUBCOMMANDS, main
 
 def test_help_needs_nothing_heavy_and_names_every_subcommand(repo_root):
     script = (
-        "import sys; from musicgpt_cli.main import main; code = main(['--help']);"
-        "print(sorted({'torch', 'transformers', 'music21', 'matplotlib', 'numpy', 'gradio'} & set(sys.modules)), code)"
+        "import sys; from musicgpt_cli.main import main; code = main(['--help']);print(sorted({'torch',"
+        " 'transformers', 'music21', 'matplotlib', 'numpy', 'gradio'} & set(sys.modules)), code)"
     )
     begun = time.perf_counter()
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=repo_root, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=repo_root, check=True
+    )
     assert time.perf_counter() - begun < 5  # about 0.05 s on a quiet machine
     assert result.stdout.splitlines()[-1] == "[] 0"
     for name in SUBCOMMANDS:
@@ -38,10 +40,16 @@ def test_every_subcommand_has_help_with_examples_within_a_second_and_without_col
     environment = dict(os.environ, NO_COLOR="1", FORCE_COLOR="1")  # NO_COLOR has the last word
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(
-        [sys.executable, "-m", "musicgpt_cli", name, "--help"], capture_output=True, text=True, cwd=repo_root, env=environment
+        [sys.executable, "-m", "musicgpt_cli", name, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=repo_root,
+        env=environment,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert result.returncode == 0, result.stderr
-    assert "examples:" in result.stdout and f"musicgpt {name}" in result.stdout and "\x1b" not in result.stdout
+    assert (
+        "examples:" in result.stdout and f"musicgpt {name}" in result.stdout and "\x1b" not in result.stdout
+    )
     # Processor time, so that a busy machine does not count.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1

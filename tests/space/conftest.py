@@ -53,16 +53,25 @@ def studio() -> Iterator[Studio]:
 def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str]:
     """The address of a Space that runs for all tests, with the shipped model, in a process of its own."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    environment = {**os.environ, "PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1", "TMPDIR": str(log.parent), "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(repo_root),
+        "OMP_NUM_THREADS": "1",
+        "TMPDIR": str(log.parent),
+        "PYTHONUNBUFFERED": "1",
+    }
     with open(log, "wb") as stream:
-        process = subprocess.Popen([sys.executable, "-m", "space.app"], env=environment, stdout=stream, stderr=stream, cwd=repo_root)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "space.app"], env=environment, stdout=stream, stderr=stream, cwd=repo_root
+        )
         try:
             yield _wait_for(process, log)
         finally:
             process.terminate()
             process.wait(20)
     raised = re.findall(r"^[\w.]*(?:Error|Exception)\b.*", log.read_text(), re.MULTILINE)
-    # Gradio writes its own refusals (a value out of range, a file too large, a path of the server) into the log.
+    # Gradio writes its own refusals (a value out of range, a file too large, a path of the server) into the
+    # log.
     assert [line for line in raised if not line.startswith("gradio.exceptions.")] == [], log.read_text()
     assert not list(log.parent.glob("musicgpt-space-*")), "the server left its files behind"
 

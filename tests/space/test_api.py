@@ -35,14 +35,19 @@ def health(server: str) -> dict:
 def ask(server: str, endpoint: str, data: list) -> Any:
     """The stream of events that answers a call, as a program has it that knows nothing of Gradio's client."""
     body = json.dumps({"data": data}).encode()
-    request = urllib.request.Request(f"{server}/gradio_api/call/{endpoint}", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{server}/gradio_api/call/{endpoint}", body, {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         event = json.load(answer)["event_id"]
     return urllib.request.urlopen(f"{server}/gradio_api/call/{endpoint}/{event}", timeout=60)
 
 
 def test_an_example_is_read_where_it_lies_and_no_other_file_of_the_server(server, repo_root):
-    for path, event in ((repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid", b"complete"), (next(repo_root.glob("docs/samples/*.mid")), b"error")):
+    for path, event in (
+        (repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid", b"complete"),
+        (next(repo_root.glob("docs/samples/*.mid")), b"error"),
+    ):
         with ask(server, "assess", [{"path": str(path), "meta": {"_type": "gradio.FileData"}}]) as answer:
             lines = answer.read().splitlines()
         assert b"event: " + event in lines
@@ -57,7 +62,11 @@ def test_health_and_an_abandoned_call(server, client):
     assert before["pieces"] >= 1
     assert before["files_megabytes"] > 0.1
     # As a program does that asks and goes away: the call is begun, then its answer is no longer listened to.
-    with ask(server, "compose", ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 1, "piano", "mp3", None, 4]) as answer:
+    with ask(
+        server,
+        "compose",
+        ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 1, "piano", "mp3", None, 4],
+    ) as answer:
         assert answer.readline() == b"event: generating\n"
     while (now := health(server))["waiting"]:
         time.sleep(0.1)
@@ -76,7 +85,14 @@ def test_endpoints_have_names_for_what_goes_in_and_comes_out(client):
 
 
 def test_compose_is_reproducible_and_facts_tell_the_truth(client):
-    wish = {"key": "E minor", "voices": "2", "max_tokens": 80, "instrument": "organ", "sound_format": "wav", "api_name": "/compose"}
+    wish = {
+        "key": "E minor",
+        "voices": "2",
+        "max_tokens": 80,
+        "instrument": "organ",
+        "sound_format": "wav",
+        "api_name": "/compose",
+    }
     midi, musicxml, picture, sound, facts = client.predict(**wish)
     again = client.predict(**wish, seed=facts["seed"])
     assert Path(again[0]).read_bytes() == Path(midi).read_bytes()
@@ -96,7 +112,11 @@ def test_prompt_is_continued_and_every_client_gets_its_own(server, client, tmp_p
 
     def call(seed: int) -> None:
         own = client if seed == 1 else Client(server, verbose=False, download_files=str(tmp_path / "second"))
-        prompt = {"prompt": handle_file(tmp_path / "own.mid"), "prompt_bars": 2} if seed == 1 else {"key": "G major"}
+        prompt = (
+            {"prompt": handle_file(tmp_path / "own.mid"), "prompt_bars": 2}
+            if seed == 1
+            else {"key": "G major"}
+        )
         results[seed] = own.predict(**prompt, seed=seed, max_tokens=80, api_name="/compose")
 
     threads = [threading.Thread(target=call, args=(seed,)) for seed in (1, 2)]
@@ -114,7 +134,9 @@ def test_prompt_is_continued_and_every_client_gets_its_own(server, client, tmp_p
 def test_perform_and_assess(client, tmp_path):
     score = make_score(bars=2)
     write_midi(score, tmp_path / "own.mid")
-    midi, musicxml, _, sound = client.predict(handle_file(tmp_path / "own.mid"), "harpsichord", "mp3", api_name="/perform")
+    midi, musicxml, _, sound = client.predict(
+        handle_file(tmp_path / "own.mid"), "harpsichord", "mp3", api_name="/perform"
+    )
     assert read_score(midi).array.tolist() == read_score(musicxml).array.tolist() == score.array.tolist()
     assert Path(sound).stat().st_size > 10_000
     figures = client.predict(handle_file(tmp_path / "own.mid"), api_name="/assess")
@@ -122,8 +144,17 @@ def test_perform_and_assess(client, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, data, says", [("bad.mid", b"MThd nonsense", "cannot be used"), ("bad.txt", b"hello", "file type|no score|Invalid"), ("big.mid", b"\0" * 3_000_000, "size|MB"),
-        ("bomb.musicxml", b'<!DOCTYPE s [<!ATTLIST a b CDATA "c">]><score-partwise/>', "declarations of its own")]
+    "name, data, says",
+    [
+        ("bad.mid", b"MThd nonsense", "cannot be used"),
+        ("bad.txt", b"hello", "file type|no score|Invalid"),
+        ("big.mid", b"\0" * 3_000_000, "size|MB"),
+        (
+            "bomb.musicxml",
+            b'<!DOCTYPE s [<!ATTLIST a b CDATA "c">]><score-partwise/>',
+            "declarations of its own",
+        ),
+    ],
 )
 def test_bad_files_are_refused_in_words(client, tmp_path, name, data, says):
     (tmp_path / name).write_bytes(data)
@@ -133,7 +164,11 @@ def test_bad_files_are_refused_in_words(client, tmp_path, name, data, says):
 
 
 def test_uploads_of_one_visitor_have_a_quota(server):
-    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.mid"\r\n\r\n' + b"\0" * 1_900_000 + b"\r\n"
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.mid"\r\n\r\n'
+        + b"\0" * 1_900_000
+        + b"\r\n"
+    )
 
     def send(visitor: str, parts: int) -> int:
         head = {"Content-Type": "multipart/form-data; boundary=b", "X-Forwarded-For": visitor}
@@ -149,7 +184,9 @@ def test_uploads_of_one_visitor_have_a_quota(server):
     assert send("10.9.9.8", 1) == 200
 
 
-@pytest.mark.parametrize("wrong", [{"key": "H major"}, {"max_tokens": 10**6}, {"temperature": 99}, {"instrument": "kazoo"}])
+@pytest.mark.parametrize(
+    "wrong", [{"key": "H major"}, {"max_tokens": 10**6}, {"temperature": 99}, {"instrument": "kazoo"}]
+)
 def test_values_out_of_range_are_refused(client, wrong):
     with pytest.raises((AppError, ValueError)):
         client.predict(**wrong, api_name="/compose")

@@ -1,4 +1,6 @@
-"""The page in a real browser: composing, hearing, downloading, stopping, uploading, two visitors, keyboard, telephone, dark."""
+"""The page in a real browser: composing, hearing, downloading, stopping, uploading, two visitors,
+keyboard, telephone, dark.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def visit(browser: sync_api.Browser, server: str) -> Iterator[Callable[..., sync
     contexts = []
 
     def open_page(query: str = "", **options) -> sync_api.Page:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options})
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options}
+        )
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
@@ -80,7 +84,9 @@ def begin(page: sync_api.Page, tokens: int = 96, button: str = "#compose") -> No
 
 
 def begun(page: sync_api.Page, before: str) -> None:
-    """Wait until the line above the roll is another one; a short piece is ready sooner than a state could be seen."""
+    """Wait until the line above the roll is another one; a short piece is ready sooner than a state could
+    be seen.
+    """
     page.wait_for_function("line => document.querySelector('.mg-status').innerText !== line", arg=before)
 
 
@@ -110,7 +116,10 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
     page.evaluate(WATCH, False)
     begin(page, 1600)
     line = finished(page)
-    counted = [re.search(r"Composing: (\d+) notes?, \d+ bars? · (\d+)% of 1,600 tokens", text) for text in page.evaluate("window.lines")]
+    counted = [
+        re.search(r"Composing: (\d+) notes?, \d+ bars? · (\d+)% of 1,600 tokens", text)
+        for text in page.evaluate("window.lines")
+    ]
     counts = [(int(found[1]), int(found[2])) for found in counted if found]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]
@@ -126,11 +135,16 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
     page.wait_for_selector("#score .mg-sounding")
     page.evaluate("document.querySelector('audio').pause()")
 
-    files = {label: download(page, label, tmp_path) for label in ("MIDI", "MusicXML", "Picture (PNG)", "Sound (MP3)")}
+    files = {
+        label: download(page, label, tmp_path)
+        for label in ("MIDI", "MusicXML", "Picture (PNG)", "Sound (MP3)")
+    }
     assert all(f"seed-{seed}" in path.name for path in files.values())
     score = read_score(files["MusicXML"])
     assert f"{len(score)} notes" in line
-    assert len(read_score(files["MIDI"])) == pytest.approx(len(score), abs=len(score) // 5 + 1)  # a channel holds a pitch once
+    assert len(read_score(files["MIDI"])) == pytest.approx(
+        len(score), abs=len(score) // 5 + 1
+    )  # a channel holds a pitch once
     minutes, rest = re.search(r"(\d+):(\d\d)", line).groups()
     assert seconds == pytest.approx(60 * int(minutes) + int(rest) + 2.5, abs=1.0)
     assert files["Picture (PNG)"].read_bytes()[:4] == b"\x89PNG"
@@ -154,7 +168,9 @@ def test_hover_names_the_note_and_zoom_widens_the_roll(visit):
         page.mouse.move(box["x"] + 52, box["y"] + y)
         if page.locator(".mg-tip").is_visible():
             break
-    assert re.match(r"[A-G][♯♭]*\d · bar \d+, quarter [\d.]+ · [\d.]+ quarters? · voice \d", page.inner_text(".mg-tip"))
+    assert re.match(
+        r"[A-G][♯♭]*\d · bar \d+, quarter [\d.]+ · [\d.]+ quarters? · voice \d", page.inner_text(".mg-tip")
+    )
     width = page.locator(".mg-spacer").bounding_box()["width"]
     page.get_by_label("Zoom in").click()
     assert page.locator(".mg-spacer").bounding_box()["width"] > 1.2 * width
@@ -183,13 +199,16 @@ def test_upload_good_and_bad(visit, tmp_path):
     page.get_by_role("button", name="Continue a piece of your own").click()
     (tmp_path / "bad.mid").write_bytes(b"MThd nonsense")
     page.set_input_files("#upload input[type=file]", tmp_path / "bad.mid")
-    # By its label: the table writes name and extension apart, and the whole name stands there only for a moment, while the file is sent.
+    # By its label: the table writes name and extension apart, and the whole name stands there only for a
+    # moment, while the file is sent.
     page.wait_for_selector("#upload [aria-label='bad.mid']")
     page.click("#compose")
     page.wait_for_selector(".mg-roll[data-state=error]")
     assert page.inner_text(".mg-status").startswith("bad.mid cannot be used")
     assert page.locator("a.mg-file").count() == 4 + can_print(), "the piece before is still there"
-    page.get_by_label("Remove this file").or_(page.locator("#upload button[aria-label='Clear']")).first.click()
+    page.get_by_label("Remove this file").or_(
+        page.locator("#upload button[aria-label='Clear']")
+    ).first.click()
     page.wait_for_selector("#upload [aria-label='bad.mid']", state="detached")
     given = make_score(bars=3, key="A minor")
     write_midi(given, tmp_path / "good.mid")
@@ -243,7 +262,8 @@ def test_keyboard_alone_is_enough(visit):
     width = page.locator(".mg-spacer").bounding_box()["width"]
     for _ in range(5):
         page.keyboard.press("+")
-    # The roll is laid out anew on every key; a piece of few bars is narrower than the frame until it has grown enough.
+    # The roll is laid out anew on every key; a piece of few bars is narrower than the frame until it has
+    # grown enough.
     page.wait_for_function("width => document.querySelector('.mg-spacer').offsetWidth > width", arg=width)
     page.keyboard.press("Space")
     page.wait_for_function("!document.querySelector('audio').paused")
@@ -259,8 +279,13 @@ def test_telephone_in_the_dark(visit):
     # The roll stands above the controls, and the engraving has the telephone's width.
     assert page.locator("#stage").bounding_box()["y"] < page.locator("#controls").bounding_box()["y"]
     svg = page.locator("#score svg").first
-    assert svg.bounding_box()["width"] == pytest.approx(float(svg.get_attribute("viewBox").split()[2]), rel=0.35)
-    brightness = "element => getComputedStyle(element).{}.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0)"
+    assert svg.bounding_box()["width"] == pytest.approx(
+        float(svg.get_attribute("viewBox").split()[2]), rel=0.35
+    )
+    brightness = (
+        "element => getComputedStyle(element).{}.match(/\\d+/g).slice(0, 3).reduce((a, b) => a +"
+        " Number(b), 0)"
+    )
     paper = page.locator(".mg-score").evaluate(brightness.format("backgroundColor"))
     ink = page.locator("#score svg .staff path").first.evaluate(brightness.format("stroke"))
     head = page.locator("#score svg .notehead use").first.evaluate(brightness.format("fill"))

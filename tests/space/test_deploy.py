@@ -55,8 +55,15 @@ def test_header_and_files_are_what_spaces_read(folder):
 
 
 def test_versions_are_the_tested_ones(folder, repo_root):
-    tested = {line.strip().lower().replace("_", "-") for line in (repo_root / "constraints.txt").read_text().splitlines()}
-    wanted = [line.lower().replace("_", "-") for line in (folder / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    tested = {
+        line.strip().lower().replace("_", "-")
+        for line in (repo_root / "constraints.txt").read_text().splitlines()
+    }
+    wanted = [
+        line.lower().replace("_", "-")
+        for line in (folder / "requirements.txt").read_text().splitlines()
+        if line and line[0] != "#"
+    ]
     assert [line for line in wanted if line not in tested] == []
     assert all("==" in line for line in wanted)
 
@@ -65,7 +72,14 @@ def test_the_folder_stands_alone(folder, tmp_path):
     (tmp_path / "probe.py").write_text(PROBE)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, tmp_path / "probe.py"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "probe.py"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     *homes, files = json.loads(done.stdout.splitlines()[-1])
     assert all(Path(home).is_relative_to(folder) for home in homes), homes

@@ -21,7 +21,11 @@ def note_ids(pages: list[str]) -> list[str]:
     found = []
     for page in pages:
         tree = ET.fromstring(page)
-        found += [element.get("id") for element in tree.iter() if (element.get("class") or "").split()[:1] == ["note"]]
+        found += [
+            element.get("id")
+            for element in tree.iter()
+            if (element.get("class") or "").split()[:1] == ["note"]
+        ]
     return found
 
 
@@ -39,7 +43,10 @@ def test_all_notes_are_engraved_and_timed(score, layout):
 
 def test_narrow_pages_have_more_systems():
     text = musicxml_text(make_score(bars=12))
-    systems = {name: sum(len(re.findall(r'class="system"', p)) for p in engrave(text, name)["pages"]) for name in ("wide", "narrow")}
+    systems = {
+        name: sum(len(re.findall(r'class="system"', p)) for p in engrave(text, name)["pages"])
+        for name in ("wide", "narrow")
+    }
     assert systems["narrow"] > systems["wide"] > 1
 
 

@@ -13,10 +13,20 @@ from tokenization import read_score
 
 def test_musescore_opens_the_musicxml(studio, musescore, tmp_path):
     session = Session()
-    *_, view = studio.compose(Wish(Settings(key="Eb major", form="prelude", max_new_tokens=120, seed=3)), session)
+    *_, view = studio.compose(
+        Wish(Settings(key="Eb major", form="prelude", max_new_tokens=120, seed=3)), session
+    )
     out = tmp_path / "again.musicxml"
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)}
-    subprocess.run([musescore, "-o", str(out), view.files["musicxml"]], env=environment, check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [musescore, "-o", str(out), view.files["musicxml"]],
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     # Onsets and pitches; MuseScore may number the voices of a staff otherwise.
-    ours, theirs = (sorted(score.array[:, [0, 2]].tolist()) for score in (session.current.score, read_score(out)))
+    ours, theirs = (
+        sorted(score.array[:, [0, 2]].tolist()) for score in (session.current.score, read_score(out))
+    )
     assert ours == theirs

@@ -9,7 +9,9 @@ from space.quota import UploadQuota
 
 
 async def application(scope, receive, send) -> None:
-    """Take the whole body and say how long it was, as Gradio's upload does; end where the visitor has gone."""
+    """Take the whole body and say how long it was, as Gradio's upload does; end where the visitor has
+    gone.
+    """
     size, more = 0, True
     while more:
         message = await receive()
@@ -20,9 +22,14 @@ async def application(scope, receive, send) -> None:
     await send({"type": "http.response.body", "body": str(size).encode()})
 
 
-def ask(quota: UploadQuota, visitor: str, pieces: Sequence[int], path: str = "/gradio_api/upload") -> int | None:
+def ask(
+    quota: UploadQuota, visitor: str, pieces: Sequence[int], path: str = "/gradio_api/upload"
+) -> int | None:
     """The status of a request with a body in pieces; `None` where the connection was ended."""
-    waiting = [{"type": "http.request", "body": b"\0" * size, "more_body": i + 1 < len(pieces)} for i, size in enumerate(pieces)]
+    waiting = [
+        {"type": "http.request", "body": b"\0" * size, "more_body": i + 1 < len(pieces)}
+        for i, size in enumerate(pieces)
+    ]
     sent: list[dict] = []
 
     async def receive():

@@ -21,7 +21,10 @@ def test_roll_value_is_plain_data(score):
 
 
 def test_the_roll_names_notes_as_the_score_does():
-    line = Score([(24 * i, 24, pitch, 0) for i, pitch in enumerate((60, 66, 67, 71, 72, 64, 65, 61, 60))], key="C minor")
+    line = Score(
+        [(24 * i, 24, pitch, 0) for i, pitch in enumerate((60, 66, 67, 71, 72, 64, 65, 61, 60))],
+        key="C minor",
+    )
     names = roll_value(line, take="a", state="done", message="")["names"]
     assert names == ["C4", "F♯4", "G4", "B4", "C5", "E4", "F4", "D♭4", "C4"]
     steps = re.findall(r"<step>(.)</step>(?:<alter>(-?1|0)</alter>)?<octave>(.)", musicxml_text(line))
@@ -64,6 +67,9 @@ def test_report_of_a_piece_too_short_to_judge_gives_reasons():
     assert all(row["value"] is not None or row["reason"] for row in figures["metrics"])
 
 
-@pytest.mark.parametrize("value, text", [(None, "–"), (0.0, "0"), (0.00001, "<0.001"), (0.12345, "0.123"), (12.0, "12"), (1234.5, "1234")])
+@pytest.mark.parametrize(
+    "value, text",
+    [(None, "–"), (0.0, "0"), (0.00001, "<0.001"), (0.12345, "0.123"), (12.0, "12"), (1234.5, "1234")],
+)
 def test_numbers_for_people(value, text):
     assert number(value) == text

@@ -1,4 +1,6 @@
-"""From a wish to a finished piece, without a page: growth, files, stopping, candidates, continuing, several visitors."""
+"""From a wish to a finished piece, without a page: growth, files, stopping, candidates, continuing,
+several visitors.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,10 @@ def test_stop_while_waiting_leaves_the_queue_and_the_old_piece(studio):
 
 def test_visitors_at_once_get_their_own_pieces(studio):
     sessions = {seed: Session() for seed in (11, 12, 13)}
-    threads = [threading.Thread(target=compose, args=(studio, s, SETTINGS.with_seed(seed))) for seed, s in sessions.items()]
+    threads = [
+        threading.Thread(target=compose, args=(studio, s, SETTINGS.with_seed(seed)))
+        for seed, s in sessions.items()
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -113,7 +118,9 @@ def test_visitors_at_once_get_their_own_pieces(studio):
 
 def test_files_are_made_outside_the_models_turn(studio, monkeypatch):
     waiting, run = [], studio.workers.run
-    monkeypatch.setattr(studio.workers, "run", lambda *a, **k: waiting.append(len(studio.turns)) or run(*a, **k))
+    monkeypatch.setattr(
+        studio.workers, "run", lambda *a, **k: waiting.append(len(studio.turns)) or run(*a, **k)
+    )
     compose(studio, Session())
     assert waiting == [0] * (4 if can_print() else 3)  # paper, print, sound, figures
 
@@ -132,14 +139,17 @@ def test_continuing_keeps_every_given_note(studio, repo_root):
     assert session.undo()
     assert session.current is given
     upload = str(repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid")
-    wish = studio.with_upload(Wish(Settings(key="F major", meter="3/4", max_new_tokens=80, seed=2)), upload, 2)
+    wish = studio.with_upload(
+        Wish(Settings(key="F major", meter="3/4", max_new_tokens=80, seed=2)), upload, 2
+    )
     *_, view = studio.compose(wish, session)
     assert (str(session.current.score.key), session.current.score.meters[0].name) == ("D minor", "4/4")
     assert view.roll["prompt"] == session.current.num_prompt_notes == len(wish.prompt.first_bars(2))
 
 
 def test_other_processes_get_plain_strings(studio, repo_root):
-    # Gradio hands over a str of its own kind; sent to another process it would make that process import Gradio.
+    # Gradio hands over a str of its own kind; sent to another process it would make that process import
+    # Gradio.
     class Name(str):
         __slots__ = ()
 
@@ -186,8 +196,8 @@ def test_an_upload_has_limits_of_its_own(studio, tmp_path, monkeypatch):
     path.write_bytes(b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk" + len(meters).to_bytes(4, "big") + meters)
     with pytest.raises(MusicGPTError, match="no notes"):
         studio.read_upload(str(path))
-    # The readers let nothing in that comes near the limits that hold; so they are set below what this file takes.
-    # In a fresh process: one that has read the file once may have kept the memory that it needs again.
+    # The readers let nothing in that comes near the limits that hold; so they are set below what this file
+    # takes. In a fresh process: one that has read the file once may have kept the memory that it needs again.
     for process in multiprocessing.active_children():
         process.kill()
     monkeypatch.setattr(rendering, "UPLOAD_LIMITS", Limits(megabytes=4))
@@ -233,7 +243,11 @@ def test_calls_of_one_visitor_are_counted(studio):
     with ExitStack() as stack:
         for _ in range(studio.calls.most_each):
             stack.enter_context(studio.calls.of(""))
-        for call in (lambda: list(Api(studio).compose(*ASKED)), lambda: list(Api(studio).perform("a.mid", "piano", "mp3")), lambda: Api(studio).assess("a.mid")):
+        for call in (
+            lambda: list(Api(studio).compose(*ASKED)),
+            lambda: list(Api(studio).perform("a.mid", "piano", "mp3")),
+            lambda: Api(studio).assess("a.mid"),
+        ):
             with pytest.raises(gr.Error, match="of your calls"):
                 call()
 

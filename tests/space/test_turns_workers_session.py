@@ -183,7 +183,10 @@ def test_quotas_of_the_disk_take_the_oldest_files(tmp_path):
 
 def test_what_killed_servers_left_is_swept_and_what_lives_is_not(tmp_path):
     left, young, living, ancient, recent = (tmp_path / f"musicgpt-space-{name}" for name in "abcde")
-    dead = "from space.session import Folders; import os, pathlib, sys; Folders(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    dead = (
+        "from space.session import Folders; import os, pathlib, sys; Folders(pathlib.Path(sys.argv[1]));"
+        " os.kill(os.getpid(), 9)"
+    )
     for base in (left, young):
         assert subprocess.run([sys.executable, "-c", dead, str(base)]).returncode == -signal.SIGKILL
         (base / "pieces" / "piece.mid").touch()
@@ -196,7 +199,10 @@ def test_what_killed_servers_left_is_swept_and_what_lives_is_not(tmp_path):
     (tmp_path / "musicgpt-space-f").symlink_to(ancient)
     (tmp_path / "other").mkdir()
     assert sweep_dead_servers(tmp_path) == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == [*(f"musicgpt-space-{name}" for name in "bcef"), "other"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *(f"musicgpt-space-{name}" for name in "bcef"),
+        "other",
+    ]
     alive.close()
 
 

@@ -13,8 +13,33 @@ from tokenization.midi_writer import midi_bytes
 from tokenization.musicxml_writer import musicxml_text
 from tokenization.score import Meter, Score
 
-_NUMBERS = (b"0", b"-1", b"1", b"7", b"99", b"65536", b"999999999999", b"1e9", b"1/0", b"nan", b"", b"3.7", b"\xef\xbf\xbd")
-_TAGS = (b"duration", b"divisions", b"octave", b"alter", b"beats", b"beat-type", b"fifths", b"voice", b"step", b"tempo")
+_NUMBERS = (
+    b"0",
+    b"-1",
+    b"1",
+    b"7",
+    b"99",
+    b"65536",
+    b"999999999999",
+    b"1e9",
+    b"1/0",
+    b"nan",
+    b"",
+    b"3.7",
+    b"\xef\xbf\xbd",
+)
+_TAGS = (
+    b"duration",
+    b"divisions",
+    b"octave",
+    b"alter",
+    b"beats",
+    b"beat-type",
+    b"fifths",
+    b"voice",
+    b"step",
+    b"tempo",
+)
 
 
 def sample_score(seed: int, notes: int = 120) -> Score:
@@ -26,19 +51,31 @@ def sample_score(seed: int, notes: int = 120) -> Score:
         duration = rng.choice((6, 8, 12, 16, 24, 36, 48))
         rows.append((now[voice], duration, 76 - 12 * voice + rng.choice((-5, -3, 0, 2, 4)), voice))
         now[voice] += duration + rng.choice((0, 0, 0, 24))
-    return Score(rows, [Meter(0, 4, 4), Meter(960, 3, 4)], key=Key("D", "minor"), tempo=72.0, form="fugue", title="Sample")
+    return Score(
+        rows,
+        [Meter(0, 4, 4), Meter(960, 3, 4)],
+        key=Key("D", "minor"),
+        tempo=72.0,
+        form="fugue",
+        title="Sample",
+    )
 
 
 def _packed(text: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("META-INF/container.xml", '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>')
+        archive.writestr(
+            "META-INF/container.xml",
+            '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>',
+        )
         archive.writestr("a.xml", text)
     return buffer.getvalue()
 
 
 def _running_status(score: Score) -> bytes:
-    """The notes as a file of type 0 that is not ours: one track, running status, a drum, two instruments, a pickup bar, late events."""
+    """The notes as a file of type 0 that is not ours: one track, running status, a drum, two instruments,
+    a pickup bar, late events.
+    """
     edges = [(t, p, v) for o, d, p, _ in score.array.tolist() for t, v in ((o, 64), (o + d, 0))]
     body = b"\0\xff\x58\x04\1\2\x18\x08\0\xff\x59\2\xff\1\0\xff\x51\3\x0c\0\0\0\xc0\0\0\xc1\x49\0\x99\x24\x40\x10\x89\x24\0\0\x90\x30\x40"
     now = 0
@@ -50,7 +87,9 @@ def _running_status(score: Score) -> bytes:
 
 
 def _foreign_xml() -> bytes:
-    """Two parts as other programs write them: transposition, graces, cues, chords, drums, ties over voices, a meter inside a measure."""
+    """Two parts as other programs write them: transposition, graces, cues, chords, drums, ties over
+    voices, a meter inside a measure.
+    """
 
     def note(step: str, octave: int, ticks: int, voice: int, before: str = "", after: str = "") -> str:
         length = f"<duration>{ticks}</duration>" if ticks else ""
@@ -62,31 +101,52 @@ def _foreign_xml() -> bytes:
         "<beat-type>4</beat-type></time>\n<transpose><chromatic>-2</chromatic><octave-change>1</octave-change></transpose></attributes>\n"
     )
     bar = (
-        note("C", 5, 0, 1, "<grace/>") + note("C", 5, 6, 1, "", start) + note("E", 5, 6, 1, "<chord/>") + note("C", 5, 18, 1, "", stop + start)
-        + "<backup><duration>24</duration></backup>\n<forward><duration>4</duration></forward>\n" + note("G", 3, 20, 2, "", start)
-        + "<backup><duration>9</duration></backup>\n" + note("B", 4, 3, 1, "<cue/>")
+        note("C", 5, 0, 1, "<grace/>")
+        + note("C", 5, 6, 1, "", start)
+        + note("E", 5, 6, 1, "<chord/>")
+        + note("C", 5, 18, 1, "", stop + start)
+        + "<backup><duration>24</duration></backup>\n<forward><duration>4</duration></forward>\n"
+        + note("G", 3, 20, 2, "", start)
+        + "<backup><duration>9</duration></backup>\n"
+        + note("B", 4, 3, 1, "<cue/>")
         + "<note><unpitched/><duration>2</duration></note>\n<note><rest/><duration>4</duration></note>\n"
         + '<direction><sound tempo="71.5"/></direction>\n'
     )
     inner = "<attributes><time><beats>7</beats>\n<beat-type>8</beat-type></time></attributes>\n"
     more = note("C", 5, 6, 1, "", stop) + inner + note("G", 3, 21, 1, "", stop)
-    measures = f'<measure implicit="yes">\n{head}{note("D", 4, 6, 1)}</measure>\n<measure>\n{bar}</measure>\n<measure>\n{more}</measure>\n' * 3
-    return f'<score-partwise>\n<part id="P1">\n{measures}</part>\n<part id="P2">\n{measures}</part>\n</score-partwise>\n'.encode()
+    measures = (
+        "<measure"
+        f' implicit="yes">\n{head}{note("D", 4, 6, 1)}</measure>\n<measure>\n{bar}</measure>\n<measure>\n{more}</measure>\n'
+        * 3
+    )
+    return (
+        f'<score-partwise>\n<part id="P1">\n{measures}</part>\n<part'
+        f' id="P2">\n{measures}</part>\n</score-partwise>\n'.encode()
+    )
 
 
 def seeds() -> list[tuple[str, bytes]]:
-    """Whole files to damage: ending and bytes. Half of them are as other programs write them, so that voices are inferred."""
+    """Whole files to damage: ending and bytes. Half of them are as other programs write them, so that
+    voices are inferred.
+    """
     files: list[tuple[str, bytes]] = []
     for seed, notes in enumerate((16, 40, 96)):
         score = sample_score(seed, notes)
         xml = musicxml_text(score).encode()
         files += [(".mid", midi_bytes(score)), (".musicxml", xml), (".mxl", _packed(xml))]
         foreign = xml.replace(b"<software>MusicGPT", b"<software>Another")
-        files += [(".mid", _running_status(score)), (".mid", midi_bytes(score).replace(VOICES_MARK, b"." * len(VOICES_MARK)))]
+        files += [
+            (".mid", _running_status(score)),
+            (".mid", midi_bytes(score).replace(VOICES_MARK, b"." * len(VOICES_MARK))),
+        ]
         files += [(".musicxml", foreign), (".mxl", _packed(foreign)), (".musicxml", _foreign_xml())]
         for voice in ("v", "s1v"):
-            rows = "\n".join(f"{o}/24\t{d}/24\t{p}\t{voice}{v}\t0\t{o % 96}/24\t4/4" for o, d, p, v in score.array.tolist())
-            files.append((".tsv", b"onset_q\tdur_q\tmidi\tvoice\tgrace\tbar_pos_q\ttime_signature\n" + rows.encode()))
+            rows = "\n".join(
+                f"{o}/24\t{d}/24\t{p}\t{voice}{v}\t0\t{o % 96}/24\t4/4" for o, d, p, v in score.array.tolist()
+            )
+            files.append(
+                (".tsv", b"onset_q\tdur_q\tmidi\tvoice\tgrace\tbar_pos_q\ttime_signature\n" + rows.encode())
+            )
     return files
 
 
@@ -107,7 +167,9 @@ def damage_bytes(data: bytes, rng: random.Random) -> bytes:
 
 
 def damage_lines(data: bytes, rng: random.Random) -> bytes:
-    """One mutation that leaves XML and tables well-formed more often: a line lost, repeated or moved, or another number."""
+    """One mutation that leaves XML and tables well-formed more often: a line lost, repeated or moved, or
+    another number.
+    """
     lines = data.splitlines(keepends=True)
     if len(lines) < 4:
         return data
@@ -120,7 +182,9 @@ def damage_lines(data: bytes, rng: random.Random) -> bytes:
         lines[i], lines[j] = lines[j], lines[i]
     else:
         tag, number = rng.choice(_TAGS), rng.choice(_NUMBERS)
-        lines[i] = re.sub(b"(<%s>)[^<]*|(?<=\t)[0-9/]+(?=\t)" % tag, lambda m: (m[1] or b"") + number, lines[i], count=1)
+        lines[i] = re.sub(
+            b"(<%s>)[^<]*|(?<=\t)[0-9/]+(?=\t)" % tag, lambda m: (m[1] or b"") + number, lines[i], count=1
+        )
     return b"".join(lines)
 
 

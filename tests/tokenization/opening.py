@@ -1,8 +1,9 @@
-"""Whether notation programs open what the MusicXML writer gives: `python tests/tokenization/opening.py FOLDER...`.
+"""Whether notation programs open what the MusicXML writer gives: `python tests/tokenization/opening.py
+FOLDER...`.
 
-Every piece of the folders' catalogues is written as MusicXML and shown to the judges: the MusicXML 4.0 schema, verovio, MuseScore and,
-with `--music21`, music21. MuseScore and music21 must also read the same notes: MuseScore writes the piece as MusicXML again, which is
-read and compared.
+Every piece of the folders' catalogues is written as MusicXML and shown to the judges: the MusicXML 4.0
+schema, verovio, MuseScore and, with `--music21`, music21. MuseScore and music21 must also read the same
+notes: MuseScore writes the piece as MusicXML again, which is read and compared.
 """
 
 from __future__ import annotations
@@ -45,17 +46,31 @@ def musescore_complaints(program: str, score: Score, folder: Path) -> list[str]:
     target.unlink(missing_ok=True)
     place = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
     done = subprocess.run(
-        [program, "-o", str(target), str(source)], capture_output=True, text=True, timeout=600, env={**os.environ, **place}
+        [program, "-o", str(target), str(source)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, **place},
     )
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and not line.startswith(_USUAL)]
+    lines = [
+        line
+        for line in (done.stdout + done.stderr).splitlines()
+        if line.strip() and not line.startswith(_USUAL)
+    ]
     if done.returncode or not target.is_file():
         return [*lines, f"MuseScore ended with {done.returncode}"]
     ours, theirs = (_notes(s) for s in (sounding(score), read_score(target, key="C")))
-    return lines + [f"{sum(d.values())} notes {name}" for d, name in ((ours - theirs, "lost"), (theirs - ours, "more")) if d]
+    return lines + [
+        f"{sum(d.values())} notes {name}"
+        for d, name in ((ours - theirs, "lost"), (theirs - ours, "more"))
+        if d
+    ]
 
 
 def _notes(score: Score) -> Counter:
-    """Onset from the first note, duration and pitch: where the first bar line stands is left open, as it is for a short first bar."""
+    """Onset from the first note, duration and pitch: where the first bar line stands is left open, as it
+    is for a short first bar.
+    """
     array = score.array[:, :3] - [score.array[0, 0], 0, 0]
     return Counter(map(tuple, array.tolist()))
 
@@ -95,23 +110,37 @@ def music21_complaints(score: Score) -> list[str]:
             theirs += notes(voice)
     ours = _notes(sounding(score))
     first = min(theirs)[0]  # music21 begins with the first note of a pickup
-    theirs = Counter({(onset - first, ticks, pitch): count for (onset, ticks, pitch), count in theirs.items()})
-    return [f"{sum(d.values())} notes {name}" for d, name in ((ours - theirs, "lost"), (theirs - ours, "more")) if d]
+    theirs = Counter(
+        {(onset - first, ticks, pitch): count for (onset, ticks, pitch), count in theirs.items()}
+    )
+    return [
+        f"{sum(d.values())} notes {name}"
+        for d, name in ((ours - theirs, "lost"), (theirs - ours, "more"))
+        if d
+    ]
 
 
 def schema_complaints(schema: object, score: Score) -> list[str]:
     """Where the score's MusicXML breaks the schema; empty if nowhere."""
     from lxml import etree
 
-    return [] if schema.validate(etree.fromstring(musicxml_text(score).encode())) else [str(e) for e in schema.error_log]  # type: ignore[attr-defined]
+    return (
+        []
+        if schema.validate(etree.fromstring(musicxml_text(score).encode()))
+        else [str(e) for e in schema.error_log]
+    )  # type: ignore[attr-defined]
 
 
 def main() -> None:
     """Print every complaint, and for each folder and judge how many pieces were opened without one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--musescore", default=shutil.which("musescore3") or shutil.which("mscore3") or shutil.which("mscore"))
-    parser.add_argument("--music21", action="store_true", help="ask music21 too, which takes some seconds a piece")
+    parser.add_argument(
+        "--musescore", default=shutil.which("musescore3") or shutil.which("mscore3") or shutil.which("mscore")
+    )
+    parser.add_argument(
+        "--music21", action="store_true", help="ask music21 too, which takes some seconds a piece"
+    )
     arguments = parser.parse_args()
     schema = musicxml_schema()
     with tempfile.TemporaryDirectory() as place:

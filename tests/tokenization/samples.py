@@ -16,13 +16,17 @@ def random_score(seed: int, legal: bool = False) -> Score:
     rng = random.Random(seed)
     onset, rows = rng.randrange(96), []
     for _ in range(rng.randint(1, 40)):
-        duration = rng.choice(DURATIONS) if legal else rng.choice((rng.randint(1, 500), rng.choice(DURATIONS)))
+        duration = (
+            rng.choice(DURATIONS) if legal else rng.choice((rng.randint(1, 500), rng.choice(DURATIONS)))
+        )
         pitch = rng.randint(36, 84) if legal else rng.randint(12, 115)
         rows.append((onset, duration, pitch, rng.randrange(rng.choice((1, 3, 5)))))
         onset += rng.choice((0, 0, 0, 6, 8, 12, 24, 24, 96, rng.randrange(700)))
     meters = [Meter(0, *parse_meter(rng.choice(METERS)))]
     if rng.random() < 0.4:
-        top, bottom = parse_meter(rng.choice(METERS)) if legal else (rng.randint(1, 13), rng.choice((2, 4, 8, 16)))
+        top, bottom = (
+            parse_meter(rng.choice(METERS)) if legal else (rng.randint(1, 13), rng.choice((2, 4, 8, 16)))
+        )
         meters.append(Meter(rng.randint(1, 2000), top, bottom))
     return Score(
         rows,

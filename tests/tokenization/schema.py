@@ -29,9 +29,14 @@ def musicxml_schema() -> Any:
             if space is None:
                 return None
             attributes = "".join(f'<xs:attribute name="{name}" type="xs:string"/>' for name in names)
-            schema = f'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" targetNamespace="{space}">{attributes}</xs:schema>'
+            schema = (
+                '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"'
+                f' targetNamespace="{space}">{attributes}</xs:schema>'
+            )
             return self.resolve_string(schema, context)
 
     parser = etree.XMLParser(no_network=True)
     parser.resolvers.add(Local())
-    return etree.XMLSchema(etree.parse(str(Path(musicxml.__file__).parent / "generate_classes" / "musicxml_4_0.xsd"), parser))
+    return etree.XMLSchema(
+        etree.parse(str(Path(musicxml.__file__).parent / "generate_classes" / "musicxml_4_0.xsd"), parser)
+    )

@@ -37,11 +37,30 @@ def test_vocabulary_is_the_contract():
     assert VOCAB_SIZE == 150
     sizes = {kind: sum(token.type == kind for token in TOKENS) for kind in TYPES}
     assert sizes == {
-        "SPECIAL": 4, "MODE": 2, "FORM": 2, "METER": 12, "VOICES": 4, "TEMPO": 3, "NOTE": 64, "VOICE": 5, "DUR": 32, "TIME": 22
+        "SPECIAL": 4,
+        "MODE": 2,
+        "FORM": 2,
+        "METER": 12,
+        "VOICES": 4,
+        "TEMPO": 3,
+        "NOTE": 64,
+        "VOICE": 5,
+        "DUR": 32,
+        "TIME": 22,
     }
     assert [token.id for token in TOKENS] == list(range(150)) == sorted(TOKEN_TO_ID.values())
-    assert (TOKEN_TO_ID["<pad>"], TOKEN_TO_ID["<bos>"], TOKEN_TO_ID["<eos>"], TOKEN_TO_ID["<unk>"]) == (0, 1, 2, 3)
-    assert (TOKEN_TO_ID["NOTE_28"], TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["DUR_2"], TOKEN_TO_ID["TIME_0"]) == (27, 91, 96, 128)
+    assert (TOKEN_TO_ID["<pad>"], TOKEN_TO_ID["<bos>"], TOKEN_TO_ID["<eos>"], TOKEN_TO_ID["<unk>"]) == (
+        0,
+        1,
+        2,
+        3,
+    )
+    assert (TOKEN_TO_ID["NOTE_28"], TOKEN_TO_ID["VOICE_0"], TOKEN_TO_ID["DUR_2"], TOKEN_TO_ID["TIME_0"]) == (
+        27,
+        91,
+        96,
+        128,
+    )
     assert len(DURATIONS) == 32 and len(TIME_STEPS) == 22
 
 
@@ -116,17 +135,25 @@ def test_ids_outside_the_vocabulary_and_what_follows_the_end():
 
 def test_lenient_decoding_skips_to_the_next_legal_note_and_says_so():
     text = (
-        "<bos> MODE_minor NOTE_50 TIME_12 NOTE_60 VOICE_0 DUR_24 TIME_12 VOICE_1 NOTE_61 VOICE_0 TIME_12 <unk> "
-        "NOTE_62 VOICE_1 DUR_12 TIME_0 <eos> NOTE_63"
+        "<bos> MODE_minor NOTE_50 TIME_12 NOTE_60 VOICE_0 DUR_24 TIME_12 VOICE_1 NOTE_61 VOICE_0 TIME_12"
+        " <unk> NOTE_62 VOICE_1 DUR_12 TIME_0 <eos> NOTE_63"
     )
     decoded = decode(ids_of(text), strict=False)
-    assert decoded.score.array.tolist() == [[12, 24, 60, 0], [36, 12, 62, 1]]  # steps are kept: the music stays in time
+    assert decoded.score.array.tolist() == [
+        [12, 24, 60, 0],
+        [36, 12, 62, 1],
+    ]  # steps are kept: the music stays in time
     assert decoded.dropped == 5 and decoded.first_error.position == 2
     assert "5 tokens dropped" in decoded.score.notices[0] and "Token 2 is NOTE_50" in decoded.score.notices[0]
 
 
 @settings(max_examples=150)
-@given(st.lists(st.one_of(st.integers(0, 149), st.integers(-3, 200)), max_size=40), SCORES, st.integers(0, 200), st.integers(0, 5))
+@given(
+    st.lists(st.one_of(st.integers(0, 149), st.integers(-3, 200)), max_size=40),
+    SCORES,
+    st.integers(0, 200),
+    st.integers(0, 5),
+)
 def test_lenient_decoding_takes_anything(noise: list[int], score: Score, at: int, lost: int):
     ids = encode(score).tolist()
     ids[at : at + lost] = noise
@@ -143,7 +170,13 @@ def test_token_errors_count_by_kind():
     twice = "<bos> TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_0 DUR_12 TIME_0 <eos>"
     assert token_errors(ids_of(twice))["duplicate"] == 1
     upwards = "<bos> TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_0 <eos>"
-    assert token_errors(ids_of(upwards)) == {"type": 0, "time": 1, "duplicate": 0, "tokens": 11, "share": 1 / 11}
+    assert token_errors(ids_of(upwards)) == {
+        "type": 0,
+        "time": 1,
+        "duplicate": 0,
+        "tokens": 11,
+        "share": 1 / 11,
+    }
     assert token_errors(ids_of("<bos> TIME_24 TIME_0 NOTE_48 NOTE_50"))["time"] == 1
     assert token_errors(ids_of("<bos> TIME_24 TIME_0 NOTE_48 NOTE_50"))["type"] == 1
     assert token_errors([])["share"] == 0.0
@@ -151,7 +184,10 @@ def test_token_errors_count_by_kind():
 
 def test_successors_agree_with_the_table():
     for token in TOKENS:
-        after = {TOKENS[i].type if TOKENS[i].type != "SPECIAL" else TOKENS[i].text for i in np.flatnonzero(SUCCESSORS[token.id])}
+        after = {
+            TOKENS[i].type if TOKENS[i].type != "SPECIAL" else TOKENS[i].text
+            for i in np.flatnonzero(SUCCESSORS[token.id])
+        }
         assert after <= {*token.followed_by, "<pad>", "<bos>"}
     assert not SUCCESSORS[OFFSET["TIME"], OFFSET["TIME"] + 1] and SUCCESSORS[OFFSET["TIME"], EOS_ID]
 
@@ -168,7 +204,16 @@ def test_prefix():
 
 @pytest.mark.parametrize(
     "notes",
-    [[(0.5, 24, 60, 0)], [(0, float("nan"), 60, 0)], [("a", 1, 2, 3)], [(0, 24, 60, 0), (1,)], [(0, 24, 60)], [(0, 10**30, 60, 0)], [(0, 24, 60, 5)], [None]],
+    [
+        [(0.5, 24, 60, 0)],
+        [(0, float("nan"), 60, 0)],
+        [("a", 1, 2, 3)],
+        [(0, 24, 60, 0), (1,)],
+        [(0, 24, 60)],
+        [(0, 10**30, 60, 0)],
+        [(0, 24, 60, 5)],
+        [None],
+    ],
     ids=str,
 )
 def test_notes_that_are_none_are_refused_in_words(notes: list):
@@ -185,7 +230,14 @@ def test_whole_floats_are_notes_and_impossible_tempi_are_none():
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("Es dur", "Eb major"), ("as moll", "Ab minor"), ("fis moll", "F# minor"), ("es", "Eb minor"), ("Cs major", "C# major"), ("Bbm", "Bb minor")],
+    [
+        ("Es dur", "Eb major"),
+        ("as moll", "Ab minor"),
+        ("fis moll", "F# minor"),
+        ("es", "Eb minor"),
+        ("Cs major", "C# major"),
+        ("Bbm", "Bb minor"),
+    ],
 )
 def test_keys_as_people_write_them(text: str, name: str):
     assert str(Key.parse(text)) == name

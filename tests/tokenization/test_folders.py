@@ -18,7 +18,11 @@ def write(out: Path, files: dict[str, str], kind: str = "model", **more) -> None
 
 
 def read(out: Path) -> dict[str, str]:
-    return {p.relative_to(out).as_posix(): p.read_text() for p in out.rglob("*") if p.is_file() and p.name != MANIFEST}
+    return {
+        p.relative_to(out).as_posix(): p.read_text()
+        for p in out.rglob("*")
+        if p.is_file() and p.name != MANIFEST
+    }
 
 
 def test_an_earlier_output_is_replaced_and_nothing_stays_beside(tmp_path):
@@ -104,7 +108,10 @@ def test_what_fails_leaves_everything_as_it_was(tmp_path, monkeypatch, error):
 
 def test_files_that_come_while_it_is_written_are_seen(tmp_path):
     write(tmp_path / "out", {"a": "1"})
-    with pytest.raises(FolderError, match=r"late\.txt"), replacing_folder(tmp_path / "out", "model") as folder:
+    with (
+        pytest.raises(FolderError, match=r"late\.txt"),
+        replacing_folder(tmp_path / "out", "model") as folder,
+    ):
         (folder / "a").write_text("2")
         (tmp_path / "out" / "late.txt").write_text("mine")
     assert read(tmp_path / "out") == {"a": "1", "late.txt": "mine"}

@@ -1,4 +1,6 @@
-"""What a piece says of itself goes into both kinds of files, comes back, and is shown by notation programs."""
+"""What a piece says of itself goes into both kinds of files, comes back, and is shown by notation
+programs.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,28 @@ from tokenization import Key, Score, ScoreError, encode, midi_bytes, musicxml_te
 from tokenization.heading import subtitle_of, title_of
 from tokenization.midi_reader import FACT_MARK
 
-INFO = {"composer": "A. N. Other & Söhne", "seed": "7", "program": "MusicGPT 0.0", "settings": '{"key": "Eb major", "top_p": 0.9}'}
+INFO = {
+    "composer": "A. N. Other & Söhne",
+    "seed": "7",
+    "program": "MusicGPT 0.0",
+    "settings": '{"key": "Eb major", "top_p": 0.9}',
+}
 PIECE = Score(
     [(24 * i, 24, pitch, i % 2) for i, pitch in enumerate((75, 63, 77, 65, 79, 67, 80, 68, 79, 67, 82, 70))],
-    key="Eb major", tempo=80, tempo_class="moderate", form="fugue", info=INFO,
-)  # fmt: skip
+    key="Eb major",
+    tempo=80,
+    tempo_class="moderate",
+    form="fugue",
+    info=INFO,
+)
 
 
 def both(score: Score) -> dict[str, Score]:
     """The score written and read again, as MIDI and as MusicXML."""
-    return {suffix: read_score_bytes(data, suffix) for suffix, data in ((".mid", midi_bytes(score)), (".xml", musicxml_text(score).encode()))}
+    return {
+        suffix: read_score_bytes(data, suffix)
+        for suffix, data in ((".mid", midi_bytes(score)), (".xml", musicxml_text(score).encode()))
+    }
 
 
 def test_a_piece_comes_back_with_all_that_it_is():
@@ -34,12 +48,18 @@ def test_a_piece_comes_back_with_all_that_it_is():
 
 
 def test_our_own_key_holds_where_the_notes_would_tell_another():
-    # Twelve notes of F sharp major, in a piece that says C major: a stranger's file is believed less (test_readers).
+    # Twelve notes of F sharp major, in a piece that says C major: a stranger's file is believed less
+    # (test_readers).
     doubtful = PIECE.replace(notes=PIECE.array + [0, 0, 3, 0], key="C major")
-    enharmonic = PIECE.replace(key="D# minor")  # in MIDI a signature of six sharps, or E flat minor's of six flats
+    enharmonic = PIECE.replace(
+        key="D# minor"
+    )  # in MIDI a signature of six sharps, or E flat minor's of six flats
     for score in (doubtful, enharmonic):
         assert {str(again.key) for again in both(score).values()} == {str(score.key)}
-    assert read_score_bytes(midi_bytes(doubtful).replace(b"key: C major", b"yek: C major"), ".mid").key != doubtful.key
+    assert (
+        read_score_bytes(midi_bytes(doubtful).replace(b"key: C major", b"yek: C major"), ".mid").key
+        != doubtful.key
+    )
 
 
 def test_facts_change_neither_equality_nor_tokens():
@@ -52,7 +72,10 @@ def test_facts_change_neither_equality_nor_tokens():
     "told, ought",
     [
         (b"form: sonata", {"form": None}),
-        (b"key: E minor", {"key": Key("Eb", "major")}),  # somebody transposed the file: the signature is newer
+        (
+            b"key: E minor",
+            {"key": Key("Eb", "major")},
+        ),  # somebody transposed the file: the signature is newer
         (b"key: nonsense", {"key": Key("Eb", "major")}),
         (b"tempo-class: presto", {"tempo_class": None}),
         (b"A Name: value", {"info": {}}),
@@ -89,9 +112,15 @@ def test_facts_have_names_that_files_can_hold():
 
 def test_titles_in_words():
     assert title_of(Score([])) == "Piece"
-    assert title_of(Score([(0, 24, 60, 0)], key="F# minor", form="prelude")) == "Prelude in F-sharp minor, 1 voice"
+    assert (
+        title_of(Score([(0, 24, 60, 0)], key="F# minor", form="prelude"))
+        == "Prelude in F-sharp minor, 1 voice"
+    )
     assert title_of(PIECE.replace(title="Own")) == "Own"
-    assert subtitle_of(PIECE.replace(info={"given-notes": "12", "seed": "1"})) == "continues 12 given notes · seed 1"
+    assert (
+        subtitle_of(PIECE.replace(info={"given-notes": "12", "seed": "1"}))
+        == "continues 12 given notes · seed 1"
+    )
 
 
 def test_verovio_prints_title_subtitle_and_composer():
@@ -109,8 +138,19 @@ def test_musescore_prints_title_subtitle_and_composer(musescore: str, tmp_path: 
     tmp_path.chmod(0o700)
     (tmp_path / "a.musicxml").write_text(musicxml_text(PIECE), encoding="utf-8")
     place = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
-    subprocess.run([musescore, "-o", "a.mscx", "a.musicxml"], cwd=tmp_path, env={**os.environ, **place}, check=True, capture_output=True, timeout=120)
-    printed = re.findall(r"<style>(\w+)</style>\s*<text>(.*?)</text>", (tmp_path / "a.mscx").read_text(encoding="utf-8"))
+    subprocess.run(
+        [musescore, "-o", "a.mscx", "a.musicxml"],
+        cwd=tmp_path,
+        env={**os.environ, **place},
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    printed = re.findall(
+        r"<style>(\w+)</style>\s*<text>(.*?)</text>", (tmp_path / "a.mscx").read_text(encoding="utf-8")
+    )
     assert dict(printed[:3]) == {
-        "Title": "Fugue in E-flat major, 2 voices", "Subtitle": "seed 7 · MusicGPT 0.0", "Composer": "A. N. Other &amp; Söhne",
-    }  # fmt: skip
+        "Title": "Fugue in E-flat major, 2 voices",
+        "Subtitle": "seed 7 · MusicGPT 0.0",
+        "Composer": "A. N. Other &amp; Söhne",
+    }

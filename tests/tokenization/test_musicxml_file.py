@@ -1,4 +1,6 @@
-"""What a MusicXML file may be before anything of it is read: bombs and oddities are refused by name, at no cost of memory."""
+"""What a MusicXML file may be before anything of it is read: bombs and oddities are refused by name, at
+no cost of memory.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def with_doctype(doctype: bytes, body: bytes = SCORE[SCORE.index(b"<score-partwi
     return b'<?xml version="1.0"?>' + doctype + body
 
 
-def archive(*members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED, stated: int | None = None) -> bytes:
+def archive(
+    *members: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED, stated: int | None = None
+) -> bytes:
     """A zip file; `stated` is what it says of the size of its last member, whatever that is."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as file:
@@ -47,10 +51,18 @@ SUBSET = "declarations of its own"
 BOMBS = {
     "attribute defaults": (attribute_bomb(20_000), ".musicxml", SUBSET),
     "attribute defaults in an archive": (archive(("a.xml", attribute_bomb(20_000))), ".mxl", SUBSET),
-    "attribute defaults in UTF-16": (attribute_bomb(9).decode().replace('"1.0"', '"1.0" encoding="UTF-16"').encode("utf-16"), ".xml", SUBSET),
+    "attribute defaults in UTF-16": (
+        attribute_bomb(9).decode().replace('"1.0"', '"1.0" encoding="UTF-16"').encode("utf-16"),
+        ".xml",
+        SUBSET,
+    ),
     "entities": (entity_bomb(), ".musicxml", SUBSET),
     "parameter entities": (entity_bomb(b"%"), ".musicxml", SUBSET),
-    "an outer entity": (with_doctype(b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]>', b"<a>&e;</a>"), ".xml", SUBSET),
+    "an outer entity": (
+        with_doctype(b'<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]>', b"<a>&e;</a>"),
+        ".xml",
+        SUBSET,
+    ),
     "an empty subset": (with_doctype(DOCTYPE[:-1] + b" [ ]>"), ".xml", SUBSET),
     "a long prolog": (b"<!--" + b" " * 100_000 + b"-->" + SCORE, ".xml", "64 kB before its first element"),
     "bzip2": (archive(("a.xml", SCORE), compression=zipfile.ZIP_BZIP2), ".mxl", "compressed by method 12"),
@@ -61,10 +73,22 @@ BOMBS = {
         "compressed by method 12",
     ),
     "a large score": (archive(("a.xml", BIG)), ".mxl", "a.xml of the archive has 12.0 MB"),
-    "a large picture": (archive(("a.xml", SCORE), ("b.png", BIG)), ".mxl", "b.png of the archive has 12.0 MB"),
-    "much in all": (archive(("a.xml", SCORE), *((f"{i}.png", BIG[: 7 * 2**20]) for i in range(6))), ".mxl", "MB in all; at most 32 MB"),
+    "a large picture": (
+        archive(("a.xml", SCORE), ("b.png", BIG)),
+        ".mxl",
+        "b.png of the archive has 12.0 MB",
+    ),
+    "much in all": (
+        archive(("a.xml", SCORE), *((f"{i}.png", BIG[: 7 * 2**20]) for i in range(6))),
+        ".mxl",
+        "MB in all; at most 32 MB",
+    ),
     "a size that is a lie": (archive(("a.xml", SCORE + b" " * 2**20), stated=100), ".mxl", "damaged"),
-    "many members": (archive(*((f"{i}", b"") for i in range(1001)), ("a.xml", SCORE)), ".mxl", "more than 1000 files"),
+    "many members": (
+        archive(*((f"{i}", b"") for i in range(1001)), ("a.xml", SCORE)),
+        ".mxl",
+        "more than 1000 files",
+    ),
 }
 
 

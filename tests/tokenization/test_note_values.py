@@ -157,8 +157,13 @@ def test_ties_stand_where_a_bar_line_is_crossed():
     symbols = written("6/8", 60, 24, 60)
     assert spelled(symbols) == "4.~4 8~8 4~4."
     assert [(bool(s.tied_from), bool(s.tied_to)) for s in symbols] == [
-        (False, True), (True, False), (False, True), (True, False), (False, True), (True, False),
-    ]  # fmt: skip
+        (False, True),
+        (True, False),
+        (False, True),
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
 
 
 def test_a_pickup_is_counted_from_the_bar_line():

@@ -1,4 +1,6 @@
-"""Score files read: what is merged, left out and counted; damaged files; other readers beside ours; voices and keys found."""
+"""Score files read: what is merged, left out and counted; damaged files; other readers beside ours;
+voices and keys found.
+"""
 
 from __future__ import annotations
 
@@ -59,22 +61,29 @@ def off(pitch: int, channel: int = 0) -> bytes:
 
 def xml(measures: str, head: str = "") -> bytes:
     return (
-        f'<score-partwise version="4.0"><part-list><score-part id="P1"><part-name/></score-part>{head}</part-list>'
-        f'<part id="P1">{measures}</part></score-partwise>'
+        '<score-partwise version="4.0"><part-list><score-part'
+        f' id="P1"><part-name/></score-part>{head}</part-list><part'
+        f' id="P1">{measures}</part></score-partwise>'
     ).encode()
 
 
-def note(step: str, octave: int, duration: int | None, more: str = "", before: str = "", voice: int = 1) -> str:
+def note(
+    step: str, octave: int, duration: int | None, more: str = "", before: str = "", voice: int = 1
+) -> str:
     length = "" if duration is None else f"<duration>{duration}</duration>"
     return f"<note>{before}<pitch><step>{step}</step><octave>{octave}</octave></pitch>{length}<voice>{voice}</voice>{more}</note>"
 
 
-ATTRIBUTES = "<attributes><divisions>2</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+ATTRIBUTES = (
+    "<attributes><divisions>2</divisions><time><beats>4</beats><beat-type>4</beat-type></time></attributes>"
+)
 ONE_NOTE = midi(track((0, on(60)), (QUARTER, off(60))))
 
 
 def test_running_status_missing_tempo_and_both_types():
-    running = track((0, b"\x90\x3c\x50"), (QUARTER, b"\x3c\x00"), (0, b"\x3e\x50"), (QUARTER // 2, b"\x3e\x00"))
+    running = track(
+        (0, b"\x90\x3c\x50"), (QUARTER, b"\x3c\x00"), (0, b"\x3e\x50"), (QUARTER // 2, b"\x3e\x00")
+    )
     for kind in (0, 1):
         score = read_score_bytes(midi(running, kind=kind), ".mid", key="C")
         assert score.array.tolist() == [[0, 24, 60, 0], [24, 12, 62, 0]] and score.tempo is None
@@ -88,16 +97,29 @@ def test_running_status_missing_tempo_and_both_types():
 
 @pytest.mark.parametrize("division", [24, 25, 96, 120, 480, 960, 10080])
 def test_any_resolution(division: int):
-    data = midi(track((0, on(60)), (division, off(60)), (0, on(62)), (division * 3, off(62))), division=division)
+    data = midi(
+        track((0, on(60)), (division, off(60)), (0, on(62)), (division * 3, off(62))), division=division
+    )
     assert read_score_bytes(data, ".mid").array[:, :3].tolist() == [[0, 24, 60], [24, 72, 62]]
 
 
 def test_overlapping_and_zero_length_notes():
-    overlapping = track((0, on(60)), (48, on(60)), (48, off(60)), (48, off(60)), (0, on(64)), (0, off(64)), (96, on(65)), (96, off(65)))
+    overlapping = track(
+        (0, on(60)),
+        (48, on(60)),
+        (48, off(60)),
+        (48, off(60)),
+        (0, on(64)),
+        (0, off(64)),
+        (96, on(65)),
+        (96, off(65)),
+    )
     score = read_score_bytes(midi(overlapping), ".mid", key="C")
     assert score.array[:, :3].tolist() == [[0, 12, 60], [12, 12, 60], [60, 24, 65]]
     text = " ".join(score.notices)
-    assert "1 note of no length left out" in text and "1 note ended where the same key was struck again" in text
+    assert (
+        "1 note of no length left out" in text and "1 note ended where the same key was struck again" in text
+    )
     unending = read_score_bytes(midi(track((0, on(60)), (96, on(62)), (96, off(62)))), ".mid", key="C")
     assert unending.array[:, :3].tolist() == [[0, 48, 60], [24, 24, 62]]
     assert any("without an end" in notice for notice in unending.notices)
@@ -109,7 +131,9 @@ def test_drums_and_other_instruments_are_left_out_with_a_notice():
     piano = track((0, b"\xc0\x00"), (0, on(60)), (96, off(60)))
     score = read_score_bytes(midi(drums, flute, piano), ".mid", key="C")
     assert score.array.tolist() == [[0, 24, 60, 0]]
-    assert "1 drum note left out" in score.notices and "1 note of 1 other instrument left out" in score.notices
+    assert (
+        "1 drum note left out" in score.notices and "1 note of 1 other instrument left out" in score.notices
+    )
     with pytest.raises(ScoreReadError, match="no notes"):
         read_score_bytes(midi(drums), ".mid")
 
@@ -132,7 +156,9 @@ def tempo_event(qpm: int) -> bytes:
 
 def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_track_they_stand():
     notes = track((QUARTER, on(62)), (QUARTER, off(62)))
-    late = track((QUARTER, key_event(4, 0)), (0, tempo_event(50)))  # with the first note, but in an earlier track than those at 0
+    late = track(
+        (QUARTER, key_event(4, 0)), (0, tempo_event(50))
+    )  # with the first note, but in an earlier track than those at 0
     early = track((0, key_event(-1, 1)), (0, tempo_event(100)))
     score = read_score_bytes(midi(late, early, notes), ".mid")
     assert str(score.key) == "E major" and score.tempo == 50.0
@@ -142,7 +168,8 @@ def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_tra
         assert str(score.key) == "D minor" and score.tempo == 100.0
     conductor_wins = midi(early, track((0, key_event(2, 0)), (0, tempo_event(60))), notes)
     assert str(read_score_bytes(conductor_wins, ".mid").key) == "D minor"
-    # Nothing holds yet when the music begins: the earliest key is the piece's, a later tempo is not its tempo.
+    # Nothing holds yet when the music begins: the earliest key is the piece's, a later tempo is not its
+    # tempo.
     later = track((9 * QUARTER, key_event(3, 1)), (0, tempo_event(40)))
     score = read_score_bytes(midi(later, after, notes), ".mid")
     assert str(score.key) == "E major" and score.tempo is None
@@ -150,7 +177,10 @@ def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_tra
 
 def test_musicxml_key_and_tempo_are_the_earliest_of_all_parts():
     def part(name: str, at_first: str, later: str) -> str:
-        bars = f'<measure number="1">{ATTRIBUTES}{at_first}{note("D", 4, 8)}</measure><measure number="2">{later}{note("D", 4, 8)}</measure>'
+        bars = (
+            f'<measure number="1">{ATTRIBUTES}{at_first}{note("D", 4, 8)}</measure><measure'
+            f' number="2">{later}{note("D", 4, 8)}</measure>'
+        )
         return f'<part id="{name}">{bars}</part>'
 
     def key_of(fifths: int, mode: str, more: str = "") -> str:
@@ -162,14 +192,22 @@ def test_musicxml_key_and_tempo_are_the_earliest_of_all_parts():
         score = read_score_bytes(f"<score-partwise>{parts}</score-partwise>".encode(), ".musicxml")
         assert str(score.key) == "D minor" and score.tempo == 90.0
     clarinet = key_of(2, "major", "<transpose><chromatic>-2</chromatic></transpose>")
-    data = f'<score-partwise>{part("P1", clarinet, "")}</score-partwise>'.encode()
+    data = f"<score-partwise>{part('P1', clarinet, '')}</score-partwise>".encode()
     score = read_score_bytes(data, ".musicxml")
     assert str(score.key) == "C major" and score.array[:, 2].tolist() == [60, 60]  # a D that sounds as a C
 
 
 def test_pickup_and_changes_of_meter_survive_both_formats():
     score = Score(
-        [(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1), (192, 72, 74, 0), (192, 36, 50, 1), (264, 36, 72, 0), (264, 36, 48, 1)],
+        [
+            (84, 12, 67, 0),
+            (96, 96, 72, 0),
+            (96, 96, 48, 1),
+            (192, 72, 74, 0),
+            (192, 36, 50, 1),
+            (264, 36, 72, 0),
+            (264, 36, 48, 1),
+        ],
         [Meter(0, 4, 4), Meter(192, 3, 4), Meter(264, 3, 8)],
         key="G minor",
         tempo=66.0,
@@ -186,21 +224,32 @@ def test_musicxml_ties_graces_repeats_and_layers():
     repeat = '<barline location="right"><repeat direction="backward"/></barline>'
     data = xml(
         f'<measure number="1">{ATTRIBUTES}{grace}{grace}{tied}</measure>'
-        f'<measure number="2">{note("C", 5, 2, chr(60) + "tie type=" + chr(34) + "stop" + chr(34) + "/>")}{note("E", 5, 6)}{repeat}</measure>'
+        "<measure"
+        f' number="2">{note("C", 5, 2, chr(60) + "tie type=" + chr(34) + "stop" + chr(34) + "/>")}{note("E", 5, 6)}{repeat}</measure>'
     )
     score = read_score_bytes(data, ".musicxml", key="C")
     assert score.array.tolist() == [[0, 120, 72, 0], [120, 72, 76, 0]]
     assert "2 grace notes left out" in score.notices
     layers = xml(
         f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8)}<backup><duration>8</duration></backup>'
-        f'{note("E", 4, 4, voice=2)}{note("G", 4, 4, voice=2)}</measure>'
+        f"{note('E', 4, 4, voice=2)}{note('G', 4, 4, voice=2)}</measure>"
     )
-    assert read_score_bytes(layers, ".xml", key="C").array.tolist() == [[0, 96, 72, 0], [0, 48, 64, 1], [48, 48, 67, 1]]
+    assert read_score_bytes(layers, ".xml", key="C").array.tolist() == [
+        [0, 96, 72, 0],
+        [0, 48, 64, 1],
+        [48, 48, 67, 1],
+    ]
 
 
-# Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted eighth + quarter + half), and
-# it lets the C2 end early and strikes the upper note again. The file ties both within their voices.
-MUSIC21_ERRS = {"bwv846": ([(2976, 96, 36), (3072, 96, 36)], [(2976, 48, 36), (3024, 48, 48), (3072, 48, 36), (3120, 48, 47)])}
+# Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted
+# eighth + quarter + half), and it lets the C2 end early and strikes the upper note again. The file ties both
+# within their voices.
+MUSIC21_ERRS = {
+    "bwv846": (
+        [(2976, 96, 36), (3072, 96, 36)],
+        [(2976, 48, 36), (3024, 48, 48), (3072, 48, 36), (3120, 48, 47)],
+    )
+}
 
 
 @pytest.mark.parametrize("name", ["bwv66.6", "bwv269", "bwv846"])
@@ -210,7 +259,11 @@ def test_musicxml_is_read_as_music21_reads_it(name: str):
     ours = read_score(path, key="C")
     stream = corpus.parse(f"bach/{name}").stripTies()
     theirs = sorted(
-        (Fraction(element.getOffsetInHierarchy(stream)) * 24, Fraction(element.quarterLength) * 24, pitch.midi)
+        (
+            Fraction(element.getOffsetInHierarchy(stream)) * 24,
+            Fraction(element.quarterLength) * 24,
+            pitch.midi,
+        )
         for element in stream.recurse().notes
         if not element.duration.isGrace
         for pitch in element.pitches
@@ -218,7 +271,10 @@ def test_musicxml_is_read_as_music21_reads_it(name: str):
     rows = sorted(tuple(row[:3]) for row in ours.array.tolist())
     shift = rows[0][0] - theirs[0][0]  # ours begins on a bar line, music21 with the first note of a pickup
     moved = Counter((onset + shift, length, pitch) for onset, length, pitch in theirs)
-    only_ours, only_theirs = sorted((Counter(rows) - moved).elements()), sorted((moved - Counter(rows)).elements())
+    only_ours, only_theirs = (
+        sorted((Counter(rows) - moved).elements()),
+        sorted((moved - Counter(rows)).elements()),
+    )
     assert len(rows) > 100 and (only_ours, only_theirs) == MUSIC21_ERRS.get(name, ([], []))
 
 
@@ -242,7 +298,11 @@ BAD = {
     "a web page": (b"<html><body/></html>", ".xml", "begins with <html>"),
     "entities": (ENTITY, ".musicxml", "entities"),
     "entities in UTF-16": (ENTITY.decode().encode("utf-16"), ".musicxml", "entities"),
-    "many attributes": (b"<a " + b" ".join(b'b%d=""' % i for i in range(1000)) + b"/>", ".xml", "1000 attributes"),
+    "many attributes": (
+        b"<a " + b" ".join(b'b%d=""' % i for i in range(1000)) + b"/>",
+        ".xml",
+        "1000 attributes",
+    ),
     "a long tag": (b"<a><a " + b'b="' + b" " * 2_000_000, ".xml", "megabyte without an element"),
     "too deep": (b"<a>" * 100_000, ".xml", "nested deeper"),
     "no archive": (b"PK\x03\x04rubbish", ".mxl", "archive"),
@@ -285,22 +345,46 @@ def test_voices_of_a_single_track_are_inferred():
 
 
 # A prelude's beginning: two layers above, of which one comes and goes, and one below.
-LAYERS = (("0", "2", 72, "s1v1", 1), ("0", "1", 67, "s1v2", 1), ("1", "1", 64, "s1v2", 1), ("0", "1", 60, "s2v5", 2), ("1", "1", 48, "s2v6", 2))
+LAYERS = (
+    ("0", "2", 72, "s1v1", 1),
+    ("0", "1", 67, "s1v2", 1),
+    ("1", "1", 64, "s1v2", 1),
+    ("0", "1", 60, "s2v5", 2),
+    ("1", "1", 48, "s2v6", 2),
+)
 
 
 def test_each_staff_is_a_voice_where_asked_for():
     lines = ["onset_q\tdur_q\tmidi\tvoice\tstaff", *("\t".join(map(str, row)) for row in LAYERS)]
     table = "\n".join(lines).encode()
-    separated, by_staff = (read_score_bytes(table, ".tsv", key="C", staff_voices=asked) for asked in (False, True))
+    separated, by_staff = (
+        read_score_bytes(table, ".tsv", key="C", staff_voices=asked) for asked in (False, True)
+    )
     assert separated.num_voices == 3 and "voices inferred (3 from 4 tracks or layers)" in separated.notices
-    assert by_staff.array[:, 2:].tolist() == [[72, 0], [67, 0], [60, 1], [64, 0], [48, 1]] and "one voice for each of 2 staves" in by_staff.notices
+    assert (
+        by_staff.array[:, 2:].tolist() == [[72, 0], [67, 0], [60, 1], [64, 0], [48, 1]]
+        and "one voice for each of 2 staves" in by_staff.notices
+    )
     assert decode(encode(by_staff)).score == by_staff.quantised()  # a voice may hold a chord
-    parts = table.replace(b"s1v1", b"alto").replace(b"s1v2", b"tenor").replace(b"s2v5", b"bass").replace(b"s2v6", b"bass")
-    assert read_score_bytes(parts, ".tsv", key="C", staff_voices=True) == read_score_bytes(parts, ".tsv", key="C")  # named parts are voices
+    parts = (
+        table.replace(b"s1v1", b"alto")
+        .replace(b"s1v2", b"tenor")
+        .replace(b"s2v5", b"bass")
+        .replace(b"s2v6", b"bass")
+    )
+    assert read_score_bytes(parts, ".tsv", key="C", staff_voices=True) == read_score_bytes(
+        parts, ".tsv", key="C"
+    )  # named parts are voices
     one_staff = table.replace(b"\t2\n", b"\t1\n").removesuffix(b"2") + b"1"
     assert read_score_bytes(one_staff, ".tsv", key="C", staff_voices=True) == separated
-    hands = [note("C", 5, 8, "<staff>1</staff>"), note("E", 4, 8, "<staff>1</staff>", voice=2), note("C", 3, 8, "<staff>2</staff>", voice=3)]
-    piano = xml(f'<measure number="1">{ATTRIBUTES}{"<backup><duration>8</duration></backup>".join(hands)}</measure>')
+    hands = [
+        note("C", 5, 8, "<staff>1</staff>"),
+        note("E", 4, 8, "<staff>1</staff>", voice=2),
+        note("C", 3, 8, "<staff>2</staff>", voice=3),
+    ]
+    piano = xml(
+        f'<measure number="1">{ATTRIBUTES}{"<backup><duration>8</duration></backup>".join(hands)}</measure>'
+    )
     assert read_score_bytes(piano, ".musicxml", key="C").array[:, 3].tolist() == [0, 1, 2]
     assert read_score_bytes(piano, ".musicxml", key="C", staff_voices=True).array[:, 3].tolist() == [0, 0, 1]
 
@@ -314,8 +398,18 @@ def test_the_documentation_holds_the_token_table(repo_root: Path):
 def test_round_trip_counts_doubled_notes_apart_from_changed_ones():
     rows = [(0, 24, 60, 0), (0, 48, 60, 0), (0, 24, 60, 1), (24, 50, 62, 0), (96, 13, 64, 0), (96, 5, 64, 0)]
     score = Score(rows, key="D minor", notices=("3 notes moved onto the grid of 24 ticks a quarter",))
-    assert kept_notes(score) == {"onset": 4, "pitch": 4, "voice": 4, "duration": 2, "distinct": 4, "doubled": 2, "off_grid": 3}
-    beyond = kept_notes(score.replace(notes=[*rows, (120, 24, 101, 0)]))  # a pitch without a token is moved by octaves: not kept
+    assert kept_notes(score) == {
+        "onset": 4,
+        "pitch": 4,
+        "voice": 4,
+        "duration": 2,
+        "distinct": 4,
+        "doubled": 2,
+        "off_grid": 3,
+    }
+    beyond = kept_notes(
+        score.replace(notes=[*rows, (120, 24, 101, 0)])
+    )  # a pitch without a token is moved by octaves: not kept
     assert (beyond["onset"], beyond["pitch"], beyond["duration"]) == (5, 4, 2)
 
 
@@ -334,7 +428,9 @@ def test_the_documented_round_trip_keeps_what_it_must(repo_root: Path):
 @pytest.mark.shared_data
 def test_voices_of_the_fugues_are_found(shared_data: Path):
     with open(shared_data / "wtc" / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["note_table"] and row["voice_kind"].startswith("named")]
+        rows = [
+            row for row in csv.DictReader(file) if row["note_table"] and row["voice_kind"].startswith("named")
+        ]
     right: dict[str, list[np.ndarray]] = {}
     for row in rows:
         array = read_score(shared_data / "wtc" / row["note_table"]).array
@@ -353,7 +449,9 @@ def test_every_piece_decodes_to_its_quantised_score(shared_data: Path, folder: s
         normal = score.normalised().array
         assert len(quantised) == len(normal) - changes.duplicates and changes.pitches == 0
         # Onsets, pitches and voices are kept exactly; only a note that stands there twice is dropped.
-        assert np.array_equal(np.unique(quantised.array[:, [0, 2, 3]], axis=0), np.unique(normal[:, [0, 2, 3]], axis=0)), score.title
+        assert np.array_equal(
+            np.unique(quantised.array[:, [0, 2, 3]], axis=0), np.unique(normal[:, [0, 2, 3]], axis=0)
+        ), score.title
         notes, kept = notes + len(score), kept + len(score) - changes.durations
         keys, count = keys + (estimate_key(score)[0] == score.key), count + (score.key is not None)
     assert kept / notes >= 0.998 and keys >= 0.95 * count

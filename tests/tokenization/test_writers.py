@@ -15,13 +15,28 @@ from tests.tokenization.fuzzing import sample_score
 from tests.tokenization.opening import musescore_complaints, music21_complaints, verovio_complaints
 from tests.tokenization.samples import SCORES
 from tests.tokenization.schema import musicxml_schema
-from tokenization import Score, ScoreError, midi_bytes, musicxml_text, read_score_bytes, write_midi, write_musicxml
+from tokenization import (
+    Score,
+    ScoreError,
+    midi_bytes,
+    musicxml_text,
+    read_score_bytes,
+    write_midi,
+    write_musicxml,
+)
 from tokenization.notation import LANES, write_bars
 from tokenization.score import Meter
 from tokenization.sounding import sounding
 
 TRIPLETS = Score(
-    [(40, 8, 60, 0), *((48 + 8 * i, 8, 62 + i, 0) for i in range(6)), (96, 16, 64, 0), (112, 8, 65, 0), (0, 200, 40, 1), (120, 24, 67, 0)],
+    [
+        (40, 8, 60, 0),
+        *((48 + 8 * i, 8, 62 + i, 0) for i in range(6)),
+        (96, 16, 64, 0),
+        (112, 8, 65, 0),
+        (0, 200, 40, 1),
+        (120, 24, 67, 0),
+    ],
     key="C major",
 )
 
@@ -46,7 +61,12 @@ def test_both_formats_give_back_what_an_instrument_can_play(score: Score):
 
 def test_sounding_ends_a_note_where_its_voice_strikes_it_again():
     score = Score([(0, 48, 60, 0), (24, 24, 60, 0), (0, 48, 60, 1), (48, 6, 67, 0), (48, 12, 67, 0)])
-    assert sounding(score).array.tolist() == [[0, 24, 60, 0], [0, 48, 60, 1], [24, 24, 60, 0], [48, 12, 67, 0]]
+    assert sounding(score).array.tolist() == [
+        [0, 24, 60, 0],
+        [0, 48, 60, 1],
+        [24, 24, 60, 0],
+        [48, 12, 67, 0],
+    ]
 
 
 def test_a_long_title_is_cut_between_letters():
@@ -64,7 +84,10 @@ def test_midi_has_one_track_and_channel_a_voice():
     assert channels == [set(), {0}, {1}, {2}]
     metas = {m.type: m for m in file.tracks[0]}
     assert metas["key_signature"].key == "Dm" and round(60e6 / metas["set_tempo"].tempo) == 72
-    assert [(m.numerator, m.denominator) for m in file.tracks[0] if m.type == "time_signature"] == [(4, 4), (3, 4)]
+    assert [(m.numerator, m.denominator) for m in file.tracks[0] if m.type == "time_signature"] == [
+        (4, 4),
+        (3, 4),
+    ]
 
 
 @settings(max_examples=25)
@@ -91,7 +114,10 @@ def test_notation_of_triplets_ties_and_beams():
     bars = write_bars(TRIPLETS)
     upper = bars[0].lanes[0].symbols
     triplets = [s for s in upper if s.triplet]
-    assert {s.triplet for s in triplets} == {"eighth"} and [s.tuplet for s in triplets if s.tuplet] == ["start", "stop"] * 3
+    assert {s.triplet for s in triplets} == {"eighth"} and [s.tuplet for s in triplets if s.tuplet] == [
+        "start",
+        "stop",
+    ] * 3
     assert all(s.value in ("eighth", "quarter") for s in triplets)
     assert [s.beams for s in upper if s.start >= 48] == [["begin"], ["continue"], ["end"]] * 2
     bass = [lane.symbols for bar in bars for lane in bar.lanes if lane.voice == 1]
@@ -100,7 +126,9 @@ def test_notation_of_triplets_ties_and_beams():
         ("whole", 0, True, True),
     ]
     text = musicxml_text(TRIPLETS)
-    assert text.count('<tuplet type="start"') == text.count('<tuplet type="stop"') == 5  # the held bass ends in one
+    assert (
+        text.count('<tuplet type="start"') == text.count('<tuplet type="stop"') == 5
+    )  # the held bass ends in one
 
 
 @settings(max_examples=60)
@@ -119,10 +147,14 @@ def test_triplets_stand_in_whole_groups_that_begin_and_end(score: Score):
             if marks == ["start"]:
                 assert lane not in group
                 group[lane] = 0
-            assert (lane in group) == (element.find("time-modification") is not None), ElementTree.tostring(element)
+            assert (lane in group) == (element.find("time-modification") is not None), ElementTree.tostring(
+                element
+            )
             if lane in group:
                 group[lane] += int(element.findtext("duration"))
-                unit = {"64th": 3, "32nd": 6, "16th": 12, "eighth": 24, "quarter": 48}[element.findtext("time-modification/normal-type")]
+                unit = {"64th": 3, "32nd": 6, "16th": 12, "eighth": 24, "quarter": 48}[
+                    element.findtext("time-modification/normal-type")
+                ]
                 assert group[lane] <= unit and (marks == ["stop"]) == (group[lane] == unit)
             if marks == ["stop"]:
                 del group[lane]
@@ -131,24 +163,46 @@ def test_triplets_stand_in_whole_groups_that_begin_and_end(score: Score):
 
 def test_a_rest_inside_a_triplet_of_a_further_lane_keeps_the_group_whole(musescore: str, tmp_path: Path):
     tmp_path.chmod(0o700)
-    further = Score([(0, 96, 72, 0), (52, 4, 76, 0), (0, 96, 48, 1)], key="C")  # one voice over itself: a note inside a triplet of rests
-    late = Score([*((4 * i, 4, 72 + i, 0) for i in range(4)), (16, 16, 60, 0), (32, 64, 62, 0), (0, 96, 48, 1)], key="C")  # 16 to 32: off its group
+    further = Score(
+        [(0, 96, 72, 0), (52, 4, 76, 0), (0, 96, 48, 1)], key="C"
+    )  # one voice over itself: a note inside a triplet of rests
+    late = Score(
+        [*((4 * i, 4, 72 + i, 0) for i in range(4)), (16, 16, 60, 0), (32, 64, 62, 0), (0, 96, 48, 1)],
+        key="C",
+    )  # 16 to 32: off its group
     for score in (further, late):
-        assert musicxml_text(score).count('tuplet type="start"') == musicxml_text(score).count('tuplet type="stop"') > 0
+        assert (
+            musicxml_text(score).count('tuplet type="start"')
+            == musicxml_text(score).count('tuplet type="stop"')
+            > 0
+        )
         assert musescore_complaints(musescore, score, tmp_path) == []
 
 
 def test_pickup_title_composer_and_staves():
-    score = Score([(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1)], key="C major", title="A & <B>", info={"composer": "C & D"})
+    score = Score(
+        [(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1)],
+        key="C major",
+        title="A & <B>",
+        info={"composer": "C & D"},
+    )
     text = musicxml_text(score)
     assert '<measure number="0" implicit="yes">' in text and text.count("<measure ") == 2
-    assert "<work-title>A &amp; &lt;B&gt;</work-title>" in text and '<creator type="composer">C &amp; D</creator>' in text
+    assert (
+        "<work-title>A &amp; &lt;B&gt;</work-title>" in text
+        and '<creator type="composer">C &amp; D</creator>' in text
+    )
     assert "<staves>2</staves>" in text and text.count("<clef ") == 2
     assert read_score_bytes(text.encode(), ".xml").array.tolist() == score.array.tolist()
 
 
 def test_accidentals_stand_once_a_bar():
-    text = musicxml_text(Score([(0, 24, 66, 0), (24, 24, 66, 0), (48, 24, 67, 0), (96, 24, 66, 0), (120, 24, 67, 0)], key="C major"))
+    text = musicxml_text(
+        Score(
+            [(0, 24, 66, 0), (24, 24, 66, 0), (48, 24, 67, 0), (96, 24, 66, 0), (120, 24, 67, 0)],
+            key="C major",
+        )
+    )
     assert text.count(">sharp<") == 2 and text.count("<alter>1</alter>") == 3
 
 
@@ -156,7 +210,10 @@ def test_the_lowest_and_highest_pitches_are_written_or_refused(schema, tmp_path:
     from lxml import etree
 
     for key in ("C major", "C# major", "B minor", "Eb minor"):  # B sharp, C flat and their like at both ends
-        score = Score([(24 * i, 24, pitch, 0) for i, pitch in enumerate((12, 13, 14, 23, 24, 119, 120, 126, 127))], key=key)
+        score = Score(
+            [(24 * i, 24, pitch, 0) for i, pitch in enumerate((12, 13, 14, 23, 24, 119, 120, 126, 127))],
+            key=key,
+        )
         text = musicxml_text(score)
         assert schema.validate(etree.fromstring(text.encode())), schema.error_log.last_error
         assert read_score_bytes(text.encode(), ".xml").array[:, 2].tolist() == score.array[:, 2].tolist()
@@ -193,16 +250,22 @@ def test_musescore_opens_it_without_complaint_and_reads_the_same_notes(musescore
 def test_no_staff_needs_more_voices_than_notation_programs_have(musescore: str, tmp_path: Path):
     tmp_path.chmod(0o700)
     rng = random.Random(3)
-    # Five voices, each of which at times sounds over itself: on one staff they would need more than four numbers.
+    # Five voices, each of which at times sounds over itself: on one staff they would need more than four
+    # numbers.
     over = [(96 * bar, 96, 50 + rng.randrange(12), bar % 5) for bar in range(15)]
     over += [(96 * bar + 24, rng.choice((24, 36)), 74 - rng.randrange(12), bar % 5) for bar in range(15)]
     score = Score([*over, *((0, 96, 70 - 5 * voice, voice) for voice in range(5))], key="C major")
     three = score.replace(notes=score.array[score.array[:, 3] < 3])
     for piece, has_room in ((score, False), (three, True)):
         numbers = {(lane.staff, lane.voice, lane.number) for bar in write_bars(piece) for lane in bar.lanes}
-        assert {staff for staff, _, _ in numbers} == {1, 2} and (has_room <= any(number for _, _, number in numbers))
+        assert {staff for staff, _, _ in numbers} == {1, 2} and (
+            has_room <= any(number for _, _, number in numbers)
+        )
         assert all(sum(staff == s for s, _, _ in numbers) <= LANES for staff in (1, 2))
-        assert read_score_bytes(musicxml_text(piece).encode(), ".xml", key="C").array.tolist() == sounding(piece).array.tolist()
+        assert (
+            read_score_bytes(musicxml_text(piece).encode(), ".xml", key="C").array.tolist()
+            == sounding(piece).array.tolist()
+        )
         assert musescore_complaints(musescore, piece, tmp_path) == []
 
 
@@ -225,7 +288,10 @@ def test_music21_reads_the_same_notes_voice_by_voice():
     for seed, voices in ((1, 3), (2, 4), (5, 5)):
         score = tied_score(seed, voices)
         assert music21_complaints(score) == []
-        assert read_score_bytes(musicxml_text(score).encode(), ".musicxml", key="C").array.tolist() == score.array.tolist()
+        assert (
+            read_score_bytes(musicxml_text(score).encode(), ".musicxml", key="C").array.tolist()
+            == score.array.tolist()
+        )
 
 
 def test_a_score_without_notes_and_with_odd_meters_can_be_written(schema):

@@ -1,4 +1,6 @@
-"""What the tests of training share: made-up pieces, a data set built from them, and arguments for a run of seconds."""
+"""What the tests of training share: made-up pieces, a data set built from them, and arguments for a run
+of seconds.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def random_score(
     meters: tuple[str, ...] = ("3/4",),
     form: str | None = "fugue",
 ) -> Score:
-    """A random walk in each voice on an eighth grid, with a pickup and, with several meters, a change in the middle."""
+    """A random walk in each voice on an eighth grid, with a pickup and, with several meters, a change in
+    the middle.
+    """
     from tokenization.vocabulary import bar_ticks, parse_meter
 
     onset = int(rng.integers(0, 6)) * 12 + np.cumsum(rng.choice([0, 6, 12, 12, 24, 130], size=notes))
@@ -38,7 +42,8 @@ def random_score(
     for place, name in enumerate(meters[1:], start=1):
         length = bar_ticks(*parse_meter(meters[place - 1]))
         bar = (
-            changes[-1].onset + max(1, int(onset[notes * place // len(meters)] - changes[-1].onset) // length) * length
+            changes[-1].onset
+            + max(1, int(onset[notes * place // len(meters)] - changes[-1].onset) // length) * length
         )
         changes.append(Meter(bar, *parse_meter(name)))
     key = "C major" if rng.random() < 0.5 else "A minor"
@@ -48,7 +53,9 @@ def random_score(
 def make_pieces(count: int, seed: int = 0, notes: int = 60, **options) -> list[Piece]:
     """Random pieces, two a unit."""
     rng = np.random.default_rng(seed)
-    scores = [random_score(rng, notes + int(rng.integers(0, 20)), **options).quantised() for _ in range(count)]
+    scores = [
+        random_score(rng, notes + int(rng.integers(0, 20)), **options).quantised() for _ in range(count)
+    ]
     return [Piece(f"piece{i:02d}", score, f"{i // 2:02d}") for i, score in enumerate(scores)]
 
 
@@ -81,7 +88,9 @@ def run_values(out: Path, data: Path | None = None, **changes) -> dict[str, dict
         "data": {"data": str(data) if data else None, "length": 96, "packing": True, "context_notes": 2},
         "model": {"config_overrides": {**TINY, "hidden_dropout": 0.1}},
         "fit": {"epochs": 3, "batch_size": 4, "ema_decay": 0.9, "label_smoothing": 0.05, "optimizer": "muon"},
-        "augmentation": {"stages": [{"until": 0.5}, {"until": 1.0, "octave": 0.5, "drop_voice": 0.5, "tempo": 0.2}]},
+        "augmentation": {
+            "stages": [{"until": 0.5}, {"until": 1.0, "octave": 0.5, "drop_voice": 0.5, "tempo": 0.2}]
+        },
         "evaluation": {"eval_every": 1, "keep_last": 2},
     }
     for key, value in changes.items():

@@ -74,7 +74,10 @@ def test_recipes_are_read(recipe):
             ["--musical_every", "1", "--loss_weight", "0.5"],
             ["--loss_weight 0.5", "--musical_weight 0.7", "add up to 1"],
         ),
-        (["--init_from", "shipped", "--config_overrides", "{hidden_size: 8}"], ["--init_from", "--config_overrides"]),
+        (
+            ["--init_from", "shipped", "--config_overrides", "{hidden_size: 8}"],
+            ["--init_from", "--config_overrides"],
+        ),
         (["--schedule", "wsd", "--warmup_ratio", "0.8"], ["--warmup_ratio 0.8", "--decay_ratio 0.3"]),
         (["--context_notes", "24", "--length", "128"], ["--context_notes 24", "96 tokens", "--length 128"]),
         (["--context", "64"], ["--context 64", "--length 1024"]),
@@ -92,7 +95,11 @@ def test_bad_arguments_are_refused_by_name(argv, words):
 
 
 def test_further_pieces_are_named_in_a_list(tmp_path):
-    for text, names in (("all", ["all"]), ("none", []), ("[core, Leipzig chorales]", ["core", "Leipzig chorales"])):
+    for text, names in (
+        ("all", ["all"]),
+        ("none", []),
+        ("[core, Leipzig chorales]", ["core", "Leipzig chorales"]),
+    ):
         assert parse_arguments(["--extra", text]).data.extra == names
     assert parse_arguments([]).data.extra is None
     (tmp_path / "r.yaml").write_text("data: {extra: [organ], times: {WTC: 2, organ: 0.5}}")

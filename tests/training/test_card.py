@@ -1,4 +1,6 @@
-"""The head of a model card: what the Hub reads, held to its own library, and what a model inherits from the one it began with."""
+"""The head of a model card: what the Hub reads, held to its own library, and what a model inherits from
+the one it began with.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from modeling_musicgpt import shipped_checkpoint
 from training.card import introduction
 from training.card_header import SHIPPED_NAME, Lineage, header, lineage_of
 
-FIGURES = {"nats_per_note": 2.28791, "masked_nats_per_note": 2.2871, "bits_per_note": 3.30074, "musical_score": 71.25, "step": 7}
+FIGURES = {
+    "nats_per_note": 2.28791,
+    "masked_nats_per_note": 2.2871,
+    "bits_per_note": 3.30074,
+    "musical_score": 71.25,
+    "step": 7,
+}
 
 
 def data_of(*pieces: tuple[str, str], source: str = "songs") -> dict:
@@ -24,7 +32,9 @@ WTC, SONGS = data_of(("wtc1p01", "buschke"), ("inv01", "mutopia")), data_of(("so
 
 
 def read(text: str, folder: Path) -> dict:
-    """The metadata as the Hub's library reads it, after it has been written and read by `ModelCardData` with all results."""
+    """The metadata as the Hub's library reads it, after it has been written and read by `ModelCardData`
+    with all results.
+    """
     path = folder / "README.md"
     path.write_text(f"{text}\n\n# A model\n", encoding="utf-8")
     data = metadata_load(path)
@@ -39,9 +49,14 @@ def test_figures_come_back_from_the_index_of_results(tmp_path):
     card = ModelCard.load(tmp_path / "README.md").data
     assert card.model_name == "mine"
     assert {result.metric_name: result.metric_value for result in card.eval_results} == {
-        "Nats a note": 2.2879, "Nats a note, legal tokens only": 2.2871, "Bits a note": 3.3007, "Musical score, 0 to 100": 71.25,
-    }  # fmt: skip
-    assert {(r.dataset_type, r.dataset_config, r.dataset_split) for r in card.eval_results} == {("musicgpt-wtc", "wtc-plus", "validation")}
+        "Nats a note": 2.2879,
+        "Nats a note, legal tokens only": 2.2871,
+        "Bits a note": 3.3007,
+        "Musical score, 0 to 100": 71.25,
+    }
+    assert {(r.dataset_type, r.dataset_config, r.dataset_split) for r in card.eval_results} == {
+        ("musicgpt-wtc", "wtc-plus", "validation")
+    }
 
 
 @pytest.mark.parametrize(
@@ -64,7 +79,10 @@ def test_the_licence_is_that_of_what_it_was_made_from(data, lineage, licence, ba
 def test_what_the_text_says_of_other_peoples_files():
     text = introduction("musicgpt", SONGS, Lineage(SHIPPED_NAME, "cc-by-sa-4.0"))
     assert "trained on songs as notes with voices" in text and "Tempered" not in text.partition("It began")[0]
-    assert f"`{SHIPPED_NAME}`, which are under CC BY-SA 4.0: so is this model" in text and "Knute Snortum" in text
+    assert (
+        f"`{SHIPPED_NAME}`, which are under CC BY-SA 4.0: so is this model" in text
+        and "Knute Snortum" in text
+    )
     assert "manner of the Well-Tempered Clavier" in introduction("musicgpt", WTC, Lineage())
 
 
@@ -88,7 +106,11 @@ def test_the_shipped_card_has_the_figures_of_its_text():
     path = shipped_checkpoint() / "README.md"
     data, text = metadata_load(path), path.read_text(encoding="utf-8")
     assert ModelCard.load(path).data.to_dict() == data
-    assert (data["license"], data["datasets"], data["model-index"][0]["name"]) == ("cc-by-sa-4.0", ["musicgpt-wtc"], SHIPPED_NAME)
+    assert (data["license"], data["datasets"], data["model-index"][0]["name"]) == (
+        "cc-by-sa-4.0",
+        ["musicgpt-wtc"],
+        SHIPPED_NAME,
+    )
     body = text.split("---\n", 2)[2]
     results = ModelCard.load(path).data.eval_results
     assert len(results) >= 3 and all(f"{result.metric_value:.4f}" in body for result in results)
@@ -103,5 +125,10 @@ def test_the_first_lines_of_the_shipped_card_make_a_piece(tmp_path, monkeypatch)
     code = text.partition("```python\n")[2].partition("```")[0]
     assert "trust_remote_code=True" in code and '"USER/NAME"' in code
     monkeypatch.chdir(tmp_path)
-    exec(code.replace("USER/NAME", str(shipped_checkpoint())).replace("max_new_tokens=1000", "max_new_tokens=100"), {})
+    exec(
+        code.replace("USER/NAME", str(shipped_checkpoint())).replace(
+            "max_new_tokens=1000", "max_new_tokens=100"
+        ),
+        {},
+    )
     assert str(read_score(tmp_path / "fugue.mid").key) == "D minor"

@@ -103,7 +103,8 @@ def test_windows_count_every_note_and_token_once(score: Score, context: int):
     assert all(len(w.ids) <= context and first_error(w.ids) is None for w in found)
     if len(whole) > context and tokens_by_note(score).max() == 4:
         fit = notes_in(context) - 8
-        # Each note after the first window is counted with at least a stride's worth of notes before it, or all there are.
+        # Each note after the first window is counted with at least a stride's worth of notes before it, or
+        # all there are.
         for window in found[1:]:
             note, _ = type_of_positions(window.ids)
             assert note[window.terms >= 0].min() >= fit - max(1, int(fit * 0.5)) - 1
@@ -145,7 +146,9 @@ def test_terms_leave_out_prefix_first_time_meter_and_specials():
 
 def test_prefix_dropout_keeps_a_meter_that_the_bars_need():
     rng = np.random.default_rng(0)
-    prefix = [BOS_ID] + [TOKEN_TO_ID[t] for t in ("MODE_minor", "FORM_fugue", "METER_3/4", "VOICES_3", "TEMPO_slow")]
+    prefix = [BOS_ID] + [
+        TOKEN_TO_ID[t] for t in ("MODE_minor", "FORM_fugue", "METER_3/4", "VOICES_3", "TEMPO_slow")
+    ]
     assert drop_conditions(prefix, 1.0, rng) == [BOS_ID, TOKEN_TO_ID["METER_3/4"]]
     assert drop_conditions(prefix, 0.0, rng) == prefix
     assert drop_conditions([BOS_ID, TOKEN_TO_ID["METER_4/4"]], 1.0, rng) == [BOS_ID]
@@ -174,7 +177,8 @@ def test_what_a_crop_predicts():
     assert not cut_segment(score, 0, 64, prefix, predict_prefix=False).predicted[:place].any()
 
 
-# -- augmentation ------------------------------------------------------------------------------------------------------
+# -- augmentation
+# ------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
@@ -207,7 +211,8 @@ def test_each_augmentation_does_what_it_says():
     np.testing.assert_array_equal(double.array[:, [ONSET, DURATION]], 2 * score.array[:, [ONSET, DURATION]])
     np.testing.assert_array_equal(rescaled(double, double=False).array, score.array)
     wide = score.replace(meters=[Meter(0, 4, 4)])
-    # There is no 4/2: a bar becomes two. There is no 18/8 either, and two bars of 9/8 would have the wrong beats.
+    # There is no 4/2: a bar becomes two. There is no 18/8 either, and two bars of 9/8 would have the wrong
+    # beats.
     assert rescaled(wide, double=True).meters == (Meter(0, 4, 4),)
     np.testing.assert_array_equal(rescaled(wide, double=True).array, double.array)
     assert rescaled(wide, double=False).meters == (Meter(0, 2, 4),)
@@ -251,7 +256,8 @@ def test_tempo_scaling_moves_the_tempo_token_alone():
     assert changed > 3
 
 
-# -- epochs ------------------------------------------------------------------------------------------------------------
+# -- epochs
+# ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("packing", [False, True])
@@ -266,7 +272,9 @@ def test_an_epoch_is_the_same_again_and_covers_every_piece(packing):
     sizes = {len(rows) for rows in one}
     assert max(sizes) - min(sizes) <= 1
     segments = [s for rows in one for row in rows for s in row]
-    assert len(segments) >= sum(-(-p.num_notes * 4 // data.length) for p in pieces) * 0.8  # voices may be dropped
+    assert (
+        len(segments) >= sum(-(-p.num_notes * 4 // data.length) for p in pieces) * 0.8
+    )  # voices may be dropped
     assert all(
         sum(len(s) for s in row) <= data.length and first_error(s.ids) is None
         for rows in one
@@ -279,7 +287,9 @@ def test_an_epoch_is_the_same_again_and_covers_every_piece(packing):
 
 @pytest.mark.parametrize(("kept", "share"), [("kept", 1.0), ("left out", 2 / 7)])
 def test_the_mode_of_a_transposed_piece(kept, share):
-    """Of seven transpositions by -3 to 3 one is none, and one piece in six stays as it is for another reason: about 2 in 7 keep their MODE."""
+    """Of seven transpositions by -3 to 3 one is none, and one piece in six stays as it is for another
+    reason: about 2 in 7 keep their MODE.
+    """
     data = DataArguments(length=128, condition_dropout=0.0, mode_of_transposed=kept)
     plan = plan_epoch(make_pieces(60), data, Stage(transpose=3, transpose_share=5 / 6), 0, 0, 4)
     prefixes = [TYPE_OF_ID[s.ids[:8]].tolist() for rows in plan for row in rows for s in row]
@@ -311,4 +321,6 @@ def test_packing_puts_every_segment_into_one_row():
     assert (batch.position_ids[begins] == 0).all()
     assert (batch.targets[begins] == -100).all()
     assert batch.num_targets == sum(int(s.predicted.sum()) for s in segments)
-    assert (batch.terms == 0).sum() == sum(int((TYPE_OF_ID[s.ids] == TYPE_INDEX["NOTE"]).sum()) for s in segments)
+    assert (batch.terms == 0).sum() == sum(
+        int((TYPE_OF_ID[s.ids] == TYPE_INDEX["NOTE"]).sum()) for s in segments
+    )

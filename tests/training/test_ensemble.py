@@ -57,7 +57,9 @@ def test_the_ensemble_is_the_mean_of_the_probabilities(teachers, batch):
 
 
 def test_models_of_different_contexts_are_refused(teachers, tmp_path):
-    arguments = Arguments.from_dict({"model": {"config_overrides": {**TINY, "max_position_embeddings": 128}}}).model
+    arguments = Arguments.from_dict(
+        {"model": {"config_overrides": {**TINY, "max_position_embeddings": 128}}}
+    ).model
     build_model(arguments, 0).save_pretrained(tmp_path / "short")
     with pytest.raises(TrainingError, match="128"):
         Ensemble.load([teachers[0], str(tmp_path / "short")])
@@ -97,7 +99,9 @@ def test_a_student_comes_nearer_to_its_teachers(teachers, tmp_path: Path):
 
 
 def _distance(trainer: Trainer) -> float:
-    """Kullback-Leibler divergence of the student from its teachers, nats a token, over one epoch of the run's own rows."""
+    """Kullback-Leibler divergence of the student from its teachers, nats a token, over one epoch of the
+    run's own rows.
+    """
     from training.augmentation import Stage
 
     batch = collate(plan_epoch(trainer.train_pieces, trainer.arguments.data, Stage(), 9, 0, 99)[0])
@@ -107,7 +111,9 @@ def _distance(trainer: Trainer) -> float:
         taught = trainer.teachers(input_ids=ids, position_ids=positions, use_cache=False).logits
         learnt = model(input_ids=ids, position_ids=positions, use_cache=False).logits.log_softmax(-1)
     model.train()
-    return float((taught.exp() * (taught - learnt)).sum(-1)[torch.from_numpy(batch.attention_mask) > 0].mean())
+    return float(
+        (taught.exp() * (taught - learnt)).sum(-1)[torch.from_numpy(batch.attention_mask) > 0].mean()
+    )
 
 
 def test_validate_measures_the_mean_of_several(teachers, built: Path, tmp_path: Path):

@@ -14,7 +14,8 @@ from .conftest import TINY
 
 
 @pytest.mark.parametrize(
-    "kind, overrides", [("musicgpt", TINY), ("gpt2", {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128})]
+    "kind, overrides",
+    [("musicgpt", TINY), ("gpt2", {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128})],
 )
 def test_decay_falls_on_matrices_only(kind, overrides):
     model = build_model(ModelArguments(model=kind, config_overrides=overrides), 0)
@@ -26,9 +27,13 @@ def test_decay_falls_on_matrices_only(kind, overrides):
     tied = model.get_input_embeddings().weight
     assert any(p is tied for p in groups["tables"])
     for optimizer in ("adamw", "muon"):
-        built = build_optimizers(model, FitArguments(optimizer=optimizer, weight_decay=0.3, embedding_weight_decay=0.2))
+        built = build_optimizers(
+            model, FitArguments(optimizer=optimizer, weight_decay=0.3, embedding_weight_decay=0.2)
+        )
         assert len(built) == (2 if optimizer == "muon" else 1)
-        decay = {id(p): group["weight_decay"] for o in built for group in o.param_groups for p in group["params"]}
+        decay = {
+            id(p): group["weight_decay"] for o in built for group in o.param_groups for p in group["params"]
+        }
         assert {decay[id(p)] for p in groups["vectors"]} == {0.0}
         assert {decay[id(p)] for p in groups["matrices"]} == {0.3}
         assert {decay[id(p)] for p in groups["tables"]} == {0.2}
@@ -40,7 +45,8 @@ def test_decay_falls_on_matrices_only(kind, overrides):
 
 def test_gpt2_of_the_same_size():
     sizes = [
-        sum(p.numel() for p in build_model(ModelArguments(model=kind), 0).parameters()) for kind in ("musicgpt", "gpt2")
+        sum(p.numel() for p in build_model(ModelArguments(model=kind), 0).parameters())
+        for kind in ("musicgpt", "gpt2")
     ]
     assert GPT2_SIZE["n_positions"] == 4096
     assert abs(sizes[0] / sizes[1] - 1) < 0.03

@@ -47,10 +47,15 @@ def test_musical_evaluations_are_logged_kept_and_combined(heard_run):
         expected = 0.3 * max(0.0, 100 * (1 - entry["nats_per_note"] / zero)) + 0.7 * entry["musical_score"]
         assert entry["combined"] == pytest.approx(expected)
         samples = sorted((heard_run / "samples" / f"epoch-{entry['epoch']:04d}").glob("*.mid"))
-        assert [path.name.split("_score")[0] for path in samples] == ["fugue_major_seed1001", "prelude_major_seed1000"]
+        assert [path.name.split("_score")[0] for path in samples] == [
+            "fugue_major_seed1001",
+            "prelude_major_seed1000",
+        ]
         assert all(len(read_score(path)) > 0 for path in samples)
     best = max(evals, key=lambda e: e["combined"])
-    assert json.loads((heard_run / "best-combined" / "figures.json").read_text())["combined"] == best["combined"]
+    assert (
+        json.loads((heard_run / "best-combined" / "figures.json").read_text())["combined"] == best["combined"]
+    )
 
 
 def test_the_pieces_are_the_same_questions_every_time():
@@ -76,7 +81,9 @@ def test_scales_of_the_combined_score():
 
 
 def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
-    """With the musical score of epoch 2 the highest, best-combined is epoch 2, whatever the loss does afterwards."""
+    """With the musical score of epoch 2 the highest, best-combined is epoch 2, whatever the loss does
+    afterwards.
+    """
     heard = iter([10.0, 90.0, 20.0, 20.0, 20.0, 20.0])
     monkeypatch.setattr("training.musical.evaluate_music", lambda *_: MusicalResult(next(heard), [0.0]))
     pieces = {"train": make_pieces(6, notes=20), "validation": make_pieces(1, seed=3, notes=20)}
@@ -89,7 +96,9 @@ def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
     )
     best = Trainer(Arguments.from_dict(values), pieces).run()
     assert best["combined_epoch"] == 2
-    assert best["loss_epoch"] == 4  # the loss still fell when two evaluations without improvement ended the run
+    assert (
+        best["loss_epoch"] == 4
+    )  # the loss still fell when two evaluations without improvement ended the run
     assert max(e["epoch"] for e in read_log(tmp_path / "run")) == 4
     saved = {
         name: json.loads((tmp_path / "run" / f"best-{name}" / "figures.json").read_text())["epoch"]
@@ -105,7 +114,8 @@ def test_the_card_is_the_runs_own(heard_run):
     assert f"| {best['nats_per_note']:.4f} |" in card
     assert '| optimizer | "muon" |' in card
     assert f"Musical score {best['musical_score']:.1f} of 100" in card
-    # Made-up scores: whoever trains knows their licence, the card does not; and nobody need compare them with Bach's.
+    # Made-up scores: whoever trains knows their licence, the card does not; and nobody need compare them with
+    # Bach's.
     for word in ("license", "## Memory", "Tempered", "key number", "bach"):
         assert word not in card, word
     assert card.index("trust_remote_code") < card.index("from musicgpt import")
@@ -144,7 +154,11 @@ def test_going_on_from_a_checkpoint(heard_run, built, tmp_path):
     assert with_recipe(["--init-from", "shipped"])[:2] == ["--config", "finetune"]
     assert with_recipe(["--init_from=x", "--config", "wtc"])[0] == "--init_from=x"
     values = run_values(
-        tmp_path / "run", built, model__init_from=str(heard_run / "best-loss"), fit__epochs=1, fit__learning_rate=1e-5
+        tmp_path / "run",
+        built,
+        model__init_from=str(heard_run / "best-loss"),
+        fit__epochs=1,
+        fit__learning_rate=1e-5,
     )
     values["model"]["config_overrides"] = {}
     Trainer(Arguments.from_dict(values)).run()
@@ -166,8 +180,14 @@ def test_a_shipped_folder_is_the_best_model_in_half_the_bytes(heard_run, tmp_pat
     assert {w.dtype.itemsize for w in stored.values()} == {2}
     model = MusicGPTForCausalLM.from_pretrained(tmp_path / "shipped")
     assert model.generation_config.temperature == 0.9 and model.generation_config.constrain_grammar
-    assert all(w.dtype.itemsize == 4 and abs(w - best[name]).max() < 1e-3 for name, w in model.state_dict().items() if name in best)
-    assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == sorted(path.name for path in paths)
+    assert all(
+        w.dtype.itemsize == 4 and abs(w - best[name]).max() < 1e-3
+        for name, w in model.state_dict().items()
+        if name in best
+    )
+    assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == sorted(
+        path.name for path in paths
+    )
     with pytest.raises(TrainingError, match="no best-loss"):
         ship(tmp_path, tmp_path / "nothing")
 
@@ -182,13 +202,22 @@ def test_the_mean_of_two_models_is_a_run(heard_run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(heard_run / "best-loss", other)
     weights = load_file(other / "model.safetensors")
-    save_file({name: weight + 1 for name, weight in weights.items()}, other / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {name: weight + 1 for name, weight in weights.items()},
+        other / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     folder = average(tmp_path / "mean", [str(other), str(heard_run)])
-    assert all(torch.allclose(w, weights[name] + 0.5, atol=1e-6) for name, w in load_file(folder / "model.safetensors").items())
+    assert all(
+        torch.allclose(w, weights[name] + 0.5, atol=1e-6)
+        for name, w in load_file(folder / "model.safetensors").items()
+    )
     assert read_log(tmp_path / "mean") == read_log(heard_run)
     with pytest.raises(TrainingError, match="there already"):
         average(tmp_path / "mean", [str(other), str(heard_run)])
-    louder = load_file(average(tmp_path / "louder", [str(other), str(heard_run)], prefix_scale=3.0) / "model.safetensors")
+    louder = load_file(
+        average(tmp_path / "louder", [str(other), str(heard_run)], prefix_scale=3.0) / "model.safetensors"
+    )
     for name, weight in load_file(folder / "model.safetensors").items():
         assert torch.allclose(louder[name], weight * (3 if "wish" in name else 1), atol=1e-5), name
     assert sum("wish" in name for name in louder) == 1
@@ -229,7 +258,9 @@ def test_pushing_sends_the_best_model(heard_run, monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi", FakeHub)
     assert push(heard_run, "me/mine", private=True) == "address"
     assert calls[0] == ("create", "me/mine", True)
-    assert {"README.md", "config.json", "model.safetensors", "modeling_musicgpt.py", "vocab.json"} <= set(calls[1][2])
+    assert {"README.md", "config.json", "model.safetensors", "modeling_musicgpt.py", "vocab.json"} <= set(
+        calls[1][2]
+    )
 
 
 def test_a_log_cut_by_a_crash_is_read_and_rolled_back(tmp_path):

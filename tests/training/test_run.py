@@ -1,4 +1,6 @@
-"""Whole runs of a tiny model: killed and resumed, on two processes, stopped by SIGTERM, with a full disk and a damaged checkpoint."""
+"""Whole runs of a tiny model: killed and resumed, on two processes, stopped by SIGTERM, with a full disk
+and a damaged checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,8 @@ def wait_for_step(run: Path, process: subprocess.Popen, step: int, seconds: floa
             return
         if process.poll() is not None:
             pytest.fail(
-                f"the run ended with code {process.returncode} before step {step}: {process.stderr.read()[-2000:]}"
+                f"the run ended with code {process.returncode} before step {step}:"
+                f" {process.stderr.read()[-2000:]}"
             )
         time.sleep(0.01)
     pytest.fail(f"step {step} was not reached in {seconds} s")
@@ -130,7 +133,9 @@ def test_a_second_sigint_ends_at_once_and_says_what_there_is(built, tmp_path, mo
     monkeypatch.setattr(Trainer, "train_step", pressed)
     for kept in ("no checkpoint", "saved at step 3", "saved at step 3"):
         with pytest.raises(Interruption) as caught:
-            Trainer(Arguments.from_dict(run_values(tmp_path / "run", built, evaluation__save_every=100))).run()
+            Trainer(
+                Arguments.from_dict(run_values(tmp_path / "run", built, evaluation__save_every=100))
+            ).run()
         assert caught.value.signal == signal.SIGINT and caught.value.__notes__[0].startswith(kept)
     assert presses == {}
 
@@ -145,15 +150,37 @@ def test_overwriting_a_run_keeps_what_is_not_of_it(built, tmp_path):
 
 
 def test_two_processes_train_to_the_same_loss(built, tmp_path):
-    """Dropout draws differently on two processes, so it is off; the rest must agree up to the order of sums."""
+    """Dropout draws differently on two processes, so it is off; the rest must agree up to the order of
+    sums.
+    """
     plain = {
-        "model__config_overrides": {**run_values(tmp_path)["model"]["config_overrides"], "hidden_dropout": 0.0},
+        "model__config_overrides": {
+            **run_values(tmp_path)["model"]["config_overrides"],
+            "hidden_dropout": 0.0,
+        },
         "fit__epochs": 2,
     }
     one = run_values(tmp_path / "one", built, **plain, fit__micro_batch_size=2)
     two = run_values(tmp_path / "two", built, **plain)
-    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-                "--dynamo_backend", "no", "--main_process_port", "0", "--num_cpu_threads_per_process", "1", "-m", "training")  # fmt: skip
+    launcher = (
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+        "--num_cpu_threads_per_process",
+        "1",
+        "-m",
+        "training",
+    )
     process = start(two, *launcher)
     Trainer(Arguments.from_dict(one)).run()
     _, error = process.communicate(timeout=600)
@@ -250,7 +277,9 @@ def test_every_file_of_a_checkpoint_is_verified(tmp_path):
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
-    """A limit on the size of files stands in for the full disk: the system refuses to write, whatever library writes."""
+    """A limit on the size of files stands in for the full disk: the system refuses to write, whatever
+    library writes.
+    """
     resource = pytest.importorskip("resource")
     folder = tmp_path / "checkpoints"
 
@@ -263,7 +292,8 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
         with pytest.raises(
-            CheckpointError, match=r"step-00000002 could not be written: .*; .* the run goes on from the one before"
+            CheckpointError,
+            match=r"step-00000002 could not be written: .*; .* the run goes on from the one before",
         ):
             checkpoints.write_folder(checkpoints.step_folder(folder, 2), fill)
     finally:
@@ -363,7 +393,9 @@ def test_packing_changes_nothing_but_the_rows():
         for rows in ([segments], [[segment] for segment in segments]):
             batch = {name: torch.from_numpy(value) for name, value in vars(collate(rows)).items()}
             model.zero_grad()
-            logits = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+            logits = model(
+                input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False
+            ).logits
             token_losses(logits, batch["targets"]).sum().backward()
             gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
         for one, two in zip(*gradients, strict=True):
@@ -375,7 +407,9 @@ def test_a_model_that_leaks_is_refused():
 
     class Leaky(torch.nn.Module):
         def forward(self, input_ids, **_):
-            return type("Output", (), {"logits": input_ids.cumsum(1).float()[..., None].expand(-1, -1, 150)})()
+            return type(
+                "Output", (), {"logits": input_ids.cumsum(1).float()[..., None].expand(-1, -1, 150)}
+            )()
 
     with pytest.raises(ArgumentsError, match="--packing"):
         refuse_leaks(Leaky())

@@ -88,7 +88,10 @@ def test_an_epoch_takes_a_piece_as_often_as_asked():
 
     def segments(pieces, epoch):
         return [
-            s.ids.tolist() for step in plan_epoch(pieces, arguments, stage, 0, epoch, 4) for row in step for s in row
+            s.ids.tolist()
+            for step in plan_epoch(pieces, arguments, stage, 0, epoch, 4)
+            for row in step
+            for s in row
         ]
 
     once = len(segments(plain, 0))
@@ -103,6 +106,8 @@ def test_an_epoch_takes_a_piece_as_often_as_asked():
         for epoch in (first, first + 1):
             steps = plan_epoch([replace(piece, times=0.5) for piece in plain], whole, Stage(), 0, epoch, 4)
             both += [segment.ids.tolist() for step in steps for row in step for segment in row]
-        assert sorted(both) == sorted(s.ids.tolist() for step in plan_epoch(plain, whole, Stage(), 0, 0, 4) for row in step for s in row)  # fmt: skip
+        assert sorted(both) == sorted(
+            s.ids.tolist() for step in plan_epoch(plain, whole, Stage(), 0, 0, 4) for row in step for s in row
+        )
     with pytest.raises(TrainingError, match="takes none of the 6 pieces"):
         plan_epoch([replace(piece, times=0.0) for piece in plain], arguments, stage, 0, 0, 4)

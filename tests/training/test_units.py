@@ -93,14 +93,24 @@ def test_legal_tokens_are_those_of_generation():
         [
             [
                 TOKEN_TO_ID[t]
-                for t in ("<bos>", "TIME_0", "NOTE_60", "VOICE_0", "DUR_24", "TIME_24", "METER_3/4", "NOTE_60")
+                for t in (
+                    "<bos>",
+                    "TIME_0",
+                    "NOTE_60",
+                    "VOICE_0",
+                    "DUR_24",
+                    "TIME_24",
+                    "METER_3/4",
+                    "NOTE_60",
+                )
             ]
         ]
     )
     legal = legal_after(ids)[0]
     names = [{int(TYPE_OF_ID[i]) for i in torch.nonzero(row).flatten().tolist()} for row in legal]
     kinds = [
-        {TYPE_OF_ID[TOKEN_TO_ID[t]] for t in words} for words in (("NOTE_60",), ("VOICE_0",), ("DUR_24",), ("TIME_0",))
+        {TYPE_OF_ID[TOKEN_TO_ID[t]] for t in words}
+        for words in (("NOTE_60",), ("VOICE_0",), ("DUR_24",), ("TIME_0",))
     ]
     assert names[1] == kinds[0]
     assert names[2:5] == kinds[1:4]
@@ -159,7 +169,8 @@ def test_ngram_is_a_distribution_and_learns():
     pieces = make_pieces(6)
     train, held = [encode(p.score) for p in pieces[:5]], encode(pieces[5].score)
     model = NGram(4, (0, 2)).fit(train)
-    # The probabilities of all tokens at one place add up to 1, and those of the legal ones to what the model says they do.
+    # The probabilities of all tokens at one place add up to 1, and those of the legal ones to what the model
+    # says they do.
     cut = held[:30]
     rows = np.stack(
         [model.probabilities(np.append(cut, token))[0][:, -1] for token in range(VOCAB_SIZE)]

@@ -1,4 +1,6 @@
-"""The engine gives what the stock loop gives: tokens and random numbers, whatever `generate()` is asked for."""
+"""The engine gives what the stock loop gives: tokens and random numbers, whatever `generate()` is asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -260,11 +262,14 @@ class TestAroundTheLoop:
 
 
 class TestFallingThrough:
-    @pytest.mark.parametrize("arguments, because", [
-        ({"return_dict_in_generate": True}, "return_dict"),
-        ({"cache_implementation": "static"}, "cache"),
-        ({"use_cache": False}, "cache"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "arguments, because",
+        [
+            ({"return_dict_in_generate": True}, "return_dict"),
+            ({"cache_implementation": "static"}, "cache"),
+            ({"use_cache": False}, "cache"),
+        ],
+    )
     def test_arguments(self, model, arguments, because):
         model.generate(torch.tensor([PROMPT]), max_new_tokens=3, do_sample=False, **arguments)
         assert because in model.usual_decoding_because
@@ -293,14 +298,17 @@ class TestFallingThrough:
         model.generate(inputs_embeds=model.model.embed_tokens(ids), max_new_tokens=3, do_sample=False)
         assert model.usual_decoding_because is not None
 
-    @pytest.mark.parametrize("arguments, because", [
-        ({"num_beams": 2}, "beams"),
-        ({"prompt_lookup_num_tokens": 2}, "proposes"),
-        ({"assistant_model": "itself"}, "proposes"),
-        ({"guidance_scale": 2.0}, "guidance"),
-        ({"custom_generate": lambda model, input_ids, **_: input_ids}, "custom_generate"),
-        ({"max_new_tokens": -3}, "refused"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "arguments, because",
+        [
+            ({"num_beams": 2}, "beams"),
+            ({"prompt_lookup_num_tokens": 2}, "proposes"),
+            ({"assistant_model": "itself"}, "proposes"),
+            ({"guidance_scale": 2.0}, "guidance"),
+            ({"custom_generate": lambda model, input_ids, **_: input_ids}, "custom_generate"),
+            ({"max_new_tokens": -3}, "refused"),
+        ],
+    )
     def test_other_ways_of_decoding_are_named_and_forgotten(self, arguments, because):
         model = make_model()
         given = {"do_sample": False, "max_new_tokens": 3, **arguments}
@@ -355,10 +363,18 @@ class TestProcessorsInAnyOrder:
         def __call__(self, input_ids, scores):
             return scores + (input_ids.shape[1] % 7) * torch.linspace(0, 1, scores.shape[-1])
 
-    @pytest.mark.parametrize("arguments", [
-        {"top_k": 20, "top_p": 0.9, "min_p": 0.01, "temperature": 1.2}, {"repetition_penalty": 1.2, "min_new_tokens": 30}, {"suppress_tokens": [30]},
-        {"typical_p": 0.9, "top_k": 30}, {"epsilon_cutoff": 0.01}, {"renormalize_logits": True},
-    ], ids=lambda a: " ".join(a))  # fmt: skip
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"top_k": 20, "top_p": 0.9, "min_p": 0.01, "temperature": 1.2},
+            {"repetition_penalty": 1.2, "min_new_tokens": 30},
+            {"suppress_tokens": [30]},
+            {"typical_p": 0.9, "top_k": 30},
+            {"epsilon_cutoff": 0.01},
+            {"renormalize_logits": True},
+        ],
+        ids=lambda a: " ".join(a),
+    )
     def test_a_processor_of_ones_own_among_the_others(self, model, arguments):
         for rows in (1, 3):
             processors = LogitsProcessorList([self.Higher()])

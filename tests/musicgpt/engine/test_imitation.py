@@ -1,4 +1,6 @@
-"""The engine and imitation: it expects what the tracker expects, and a model with the imitation head gives the stock loop's tokens."""
+"""The engine and imitation: it expects what the tracker expects, and a model with the imitation head
+gives the stock loop's tokens.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from .test_rows import assert_close, wanted_logits
 
 
 def with_head(**changes) -> MusicGPTForCausalLM:
-    """Random weights, a liking for few tokens, so that they come again, and an imitation head that decides many of them."""
+    """Random weights, a liking for few tokens, so that they come again, and an imitation head that
+    decides many of them.
+    """
     model = make_model(**changes)
     liked = {
         "NOTE_55": 2.5,
@@ -59,7 +63,9 @@ def expected_by_engine(model, ids: list[int]) -> torch.Tensor:
 
 
 def chords_and_strays(seed: int) -> list[int]:
-    """A repetitive piece with several notes of a voice at once, VOICE tokens without a NOTE, times in two tokens, missing durations and `<pad>`."""
+    """A repetitive piece with several notes of a voice at once, VOICE tokens without a NOTE, times in two
+    tokens, missing durations and `<pad>`.
+    """
     rng, ids = np.random.default_rng(seed), repetitive(seed, 500)
     names = ("NOTE_60", "VOICE_1", "VOICE_0", "DUR_12", "TIME_12", "TIME_0", "METER_3/4", "<pad>")
     for _ in range(40):

@@ -1,4 +1,6 @@
-"""`Rows` token by token: state, expectation and logits are those of the model on the whole sequence; rows are cropped, reordered, repeated."""
+"""`Rows` token by token: state, expectation and logits are those of the model on the whole sequence; rows
+are cropped, reordered, repeated.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +51,27 @@ class TestSteps:
                 assert rows.state["grammar"].tolist() == model.grammar.states(ids[:, : place + 1]).tolist()
         assert wanted.std() > 0.3
 
-    @pytest.mark.parametrize("changes", [
-        {"relative_attention": "token"}, {"relative_attention": "time"}, {"relative_attention": "none"}, {"bar_encoding": "none"}, {"bar_encoding": "both"},
-        {"prefix_encoding": False}, {"voice_encoding": False}, {"num_motifs": 0}, {"melodic_head": False}, {"imitation_head": False},
-        {"num_attention_heads": 4}, {"tie_word_embeddings": False}, {"hidden_size": 80, "num_attention_heads": 5},
-        {"hidden_size": 96, "num_attention_heads": 3}, {"hidden_size": 128, "num_attention_heads": 8, "intermediate_size": 112},
-    ], ids=lambda c: " ".join(f"{k}={v}" for k, v in c.items()))  # fmt: skip
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"relative_attention": "token"},
+            {"relative_attention": "time"},
+            {"relative_attention": "none"},
+            {"bar_encoding": "none"},
+            {"bar_encoding": "both"},
+            {"prefix_encoding": False},
+            {"voice_encoding": False},
+            {"num_motifs": 0},
+            {"melodic_head": False},
+            {"imitation_head": False},
+            {"num_attention_heads": 4},
+            {"tie_word_embeddings": False},
+            {"hidden_size": 80, "num_attention_heads": 5},
+            {"hidden_size": 96, "num_attention_heads": 3},
+            {"hidden_size": 128, "num_attention_heads": 8, "intermediate_size": 112},
+        ],
+        ids=lambda c: " ".join(f"{k}={v}" for k, v in c.items()),
+    )
     def test_every_configuration_in_blocks(self, changes):
         model = make_model(**changes)
         ids = torch.tensor([random_piece(model, 150, seed) for seed in (5, 6)])
@@ -156,11 +173,29 @@ class TestChecks:
             with pytest.raises(EngineError):
                 wrong()
 
-    @pytest.mark.parametrize("name, value", [
-        ("bar_period", 0), ("default_bar_ticks", 0), ("num_hidden_layers", 9), ("num_hidden_layers", 0), ("vocab_size", 140), ("vocab_size", 1 << 40), ("max_voices", 9), ("max_voices", 3),
-        ("num_attention_heads", 3), ("num_attention_heads", 0), ("intermediate_size", 1 << 12), ("num_motifs", 10**6), ("lowest_pitch", 10**12), ("hidden_act", "relu"),
-        ("meter_ticks", [0] * 12), ("durations", [300] * 32), ("time_steps", [-1] * 22), ("token_blocks", {"NOTE": [140, 64]}),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "name, value",
+        [
+            ("bar_period", 0),
+            ("default_bar_ticks", 0),
+            ("num_hidden_layers", 9),
+            ("num_hidden_layers", 0),
+            ("vocab_size", 140),
+            ("vocab_size", 1 << 40),
+            ("max_voices", 9),
+            ("max_voices", 3),
+            ("num_attention_heads", 3),
+            ("num_attention_heads", 0),
+            ("intermediate_size", 1 << 12),
+            ("num_motifs", 10**6),
+            ("lowest_pitch", 10**12),
+            ("hidden_act", "relu"),
+            ("meter_ticks", [0] * 12),
+            ("durations", [300] * 32),
+            ("time_steps", [-1] * 22),
+            ("token_blocks", {"NOTE": [140, 64]}),
+        ],
+    )
     def test_configurations_that_do_not_fit(self, name, value):
         model = make_model(bar_encoding="both")
         if name == "token_blocks":

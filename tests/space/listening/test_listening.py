@@ -40,8 +40,12 @@ def test_the_draw_is_balanced_uses_every_piece_and_follows_the_seed():
     trials = design(pieces("b", 6), pieces("o", 12), trials=12, seconds=(10, 20), seed=3)
     assert len(trials) == 15
     real = [trial for trial in trials if not trial.catch]
-    ours = Counter(clip.piece for trial in real for clip in (trial.first, trial.second) if clip.source == OURS)
-    bach = Counter(clip.piece for trial in real for clip in (trial.first, trial.second) if clip.source == BACH)
+    ours = Counter(
+        clip.piece for trial in real for clip in (trial.first, trial.second) if clip.source == OURS
+    )
+    bach = Counter(
+        clip.piece for trial in real for clip in (trial.first, trial.second) if clip.source == BACH
+    )
     assert set(ours.values()) == {1}
     assert set(bach.values()) == {2}
     assert sum(trial.first.source == BACH for trial in trials) in (7, 8)
@@ -77,7 +81,8 @@ def test_listeners_needed():
 def test_intervals_by_hand():
     assert wilson(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
     values, listener = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0, 0, 1, 1])
-    # Both listeners drawn may be the same one; what one piece costs all the others have, too, if it is drawn twice.
+    # Both listeners drawn may be the same one; what one piece costs all the others have, too, if it is drawn
+    # twice.
     assert resampled_mean(values, listener, np.array([0, 1, 0, 1]), (0.0, 1.0)) == [0.0, 1.0]
     assert resampled_mean(values, listener, np.array([0, 1, 0, 1]), (0.5,))[0] == pytest.approx(0.5)
     assert training_of({"practice_years": 3, "instruments": 1}) == pytest.approx(np.log(4) + np.log(2))
@@ -103,7 +108,10 @@ def test_sheets_of_another_test_and_damaged_ones_are_refused(key):
         collect([{**sheets[0], "test": "y"}], key)
     with pytest.raises(MusicGPTError, match="damaged"):
         collect([{**sheets[0], "answers": [{"trial": "t0"}]}], key)
-    wrong = [{**a, "chosen": next(c for c in a["clips"] if c != a["chosen"])} for a in simulate(key, 1, 0.999)[0]["answers"]]
+    wrong = [
+        {**a, "chosen": next(c for c in a["clips"] if c != a["chosen"])}
+        for a in simulate(key, 1, 0.999)[0]["answers"]
+    ]
     with pytest.raises(MusicGPTError, match="1 left out"):
         collect([{**sheets[0], "answers": wrong}], key)
     # Whoever sends two files counts once.
@@ -116,7 +124,14 @@ def test_the_page_does_not_hold_the_truth_and_the_command_writes_and_analyses(tm
         (tmp_path / name).mkdir()
         for i in range(2):
             write_midi(make_score(4 + i), tmp_path / name / f"{name}-{i}.mid")
-    words = ["--bach", str(tmp_path / "bach"), "--pieces", str(tmp_path / "ours"), "--out", str(tmp_path / "t.html")]
+    words = [
+        "--bach",
+        str(tmp_path / "bach"),
+        "--pieces",
+        str(tmp_path / "ours"),
+        "--out",
+        str(tmp_path / "t.html"),
+    ]
     assert main(["listening-test", *words, "--trials", "2", "--seconds", "2", "4"]) == 0
     page, key = (tmp_path / "t.html").read_text(), json.loads((tmp_path / "t.key.json").read_text())
     assert not any(word in page for word in ("bach-0", "ours-0", "shuffled", "source"))
@@ -125,10 +140,29 @@ def test_the_page_does_not_hold_the_truth_and_the_command_writes_and_analyses(tm
     for sheet in sheets:
         (tmp_path / f"{sheet['listener']}.json").write_text(json.dumps(sheet))
     files = [str(tmp_path / f"{sheet['listener']}.json") for sheet in sheets]
-    assert main(["listening-test", "analyse", *files, "--key", str(tmp_path / "t.key.json"), "--json", str(tmp_path / "a.json")]) == 0
+    assert (
+        main(
+            [
+                "listening-test",
+                "analyse",
+                *files,
+                "--key",
+                str(tmp_path / "t.key.json"),
+                "--json",
+                str(tmp_path / "a.json"),
+            ]
+        )
+        == 0
+    )
     assert "Bach was found in" in capsys.readouterr().out
     assert json.loads((tmp_path / "a.json").read_text())["answers"] >= 8
-    for wrong in (["--bach", str(tmp_path / "none"), "--pieces", str(tmp_path / "ours")], ["analyse"], ["annalyse", "x"], [], [*words, "--trials", "0"]):
+    for wrong in (
+        ["--bach", str(tmp_path / "none"), "--pieces", str(tmp_path / "ours")],
+        ["analyse"],
+        ["annalyse", "x"],
+        [],
+        [*words, "--trials", "0"],
+    ):
         assert main(["listening-test", *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert read_folder(tmp_path / "bach")[0][0] == "bach-0.mid"
