@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from musicgpt_cli import generate
+from musicgpt.cli import generate
 from space.engraving import engrave
 from tokenization import musicxml_text, read_score
 

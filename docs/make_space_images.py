@@ -26,7 +26,7 @@ PRESET = "Two voices, E minor"
 def main() -> None:
     """Start the page, compose, take the pictures, stop it."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    server = subprocess.Popen([sys.executable, "-m", "musicgpt_cli", "demo", "--port", str(PORT)], cwd=ROOT)
+    server = subprocess.Popen([sys.executable, "-m", "musicgpt.cli", "demo", "--port", str(PORT)], cwd=ROOT)
     try:
         wait_for_server()
         with sync_playwright() as playwright:

@@ -45,7 +45,7 @@ ORDER = (
     "musicgpt",
     "training",
     "space",
-    "musicgpt_cli",
+    "musicgpt/cli",
 )
 ALLOWED = {"modeling_musicgpt": set(), "space": set(ORDER[:5]) - {"dataset_builder"}}
 # A report on a model's own pieces has to compose them; nothing that the metrics are loaded with imports it.
@@ -57,6 +57,8 @@ EXCEPTIONS = {("musical_metrics/report.py", "musicgpt"), ("modeling_musicgpt/eng
 def test_no_folder_imports_what_stands_right_of_it(package, repo_root):
     allowed = ALLOWED.get(package, set(ORDER[: ORDER.index(package)])) | {package}
     for path in sorted((repo_root / package).rglob("*.py")):
+        if package == "musicgpt" and path.is_relative_to(repo_root / "musicgpt/cli"):
+            continue  # a room of its own
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:

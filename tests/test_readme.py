@@ -52,7 +52,7 @@ def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
         ' $README_MAKE_FLAGS "$@"\n'
     )
     (binaries / "python").symlink_to(sys.executable)
-    for name, module in (("musicgpt", "musicgpt_cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
+    for name, module in (("musicgpt", "musicgpt.cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
         (binaries / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
     for script in binaries.glob("[!p]*"):
         script.chmod(0o755)

@@ -78,7 +78,7 @@ print("composed:", ", ".join(f"{os.path.splitext(p)[1]} {os.path.getsize(p):,} b
 _WHEEL = """
 import json, sys
 from pathlib import Path
-from musicgpt_cli.main import main
+from musicgpt.cli.main import main
 import musicgpt
 assert "site-packages" in musicgpt.__file__, musicgpt.__file__
 assert main(["generate", "--key", "d minor", "--form", "fugue", "--seed", "7", "--max-new-tokens", "400", "--out", "pieces"]) == 0
@@ -114,7 +114,7 @@ def write_folders(hub: Path, source: str) -> str:
     for path in sorted((ROOT / "space" / "examples").glob("*.m*")):
         shutil.copy2(path, hub / "scores")
     return call(
-        [sys.executable, "-m", "musicgpt_cli", "export", "all", "--source", source, "--out", str(hub)],
+        [sys.executable, "-m", "musicgpt.cli", "export", "all", "--source", source, "--out", str(hub)],
         cwd=ROOT,
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from musicgpt.hub_model import write_model_folder
-from tests.musicgpt_cli.test_export import run_alone
+from tests.musicgpt.cli.test_export import run_alone
 from tokenization.codec import first_error
 
 SCRIPT = Path(__file__).with_name("in_exported_folder.py")

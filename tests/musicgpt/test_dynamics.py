@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from musicgpt import Composition, Settings, dynamics
+from musicgpt.cli.main import main
 from musicgpt.dynamics import velocities
-from musicgpt_cli.main import main
 from tokenization import Meter, Score, ScoreError, midi_bytes, read_score_bytes
 
 SUBJECT = [(0, 60), (12, 62), (24, 63), (36, 67), (48, 65), (60, 63), (72, 62), (84, 59)]

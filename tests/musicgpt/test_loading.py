@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from musicgpt.cli.main import main
 from musicgpt.loading import load_model
-from musicgpt_cli.main import main
 
 
 def edit_config(folder, **changes):

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from musicgpt import printing
+from musicgpt.cli.main import main
 from musicgpt.printing import HEADING, LEAST_GAP, arrange, engrave_systems, pdf_bytes
-from musicgpt_cli.main import main
 from tokenization import MusicGPTError, Score, musicxml_text
 
 

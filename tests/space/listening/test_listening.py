@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("statsmodels", reason="the extra `listening` is not installed")
 
-from musicgpt_cli.main import main
+from musicgpt.cli.main import main
 from space.listening.analysis import analyse, collect, resampled_mean, simulate, training_of, wilson
 from space.listening.design import BACH, OURS, SHUFFLED, design, listeners_needed, read_folder
 from space.listening.page import write_test

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from musicgpt_cli.main import main
-from musicgpt_cli.push import Step, upload
+from musicgpt.cli.main import main
+from musicgpt.cli.push import Step, upload
 from tokenization.errors import MusicGPTError
 from tokenization.folders import manifest_of
 
@@ -150,7 +150,7 @@ def hub(tmp_path):
 
 
 def test_the_plan_is_printed_and_a_dry_run_ends_there(hub, capsys, monkeypatch):
-    monkeypatch.setattr("musicgpt_cli.push.upload", lambda *_: pytest.fail("uploaded in a dry run"))
+    monkeypatch.setattr("musicgpt.cli.push.upload", lambda *_: pytest.fail("uploaded in a dry run"))
     assert main(["push", "--all", "someone", "--from", str(hub), "--dry-run"]) == 0
     out = capsys.readouterr().out
     for repo in (
@@ -165,7 +165,7 @@ def test_the_plan_is_printed_and_a_dry_run_ends_there(hub, capsys, monkeypatch):
 
 
 def test_without_a_yes_nothing_is_uploaded(hub, capsys, monkeypatch):
-    monkeypatch.setattr("musicgpt_cli.push.upload", lambda *_: pytest.fail("uploaded without a yes"))
+    monkeypatch.setattr("musicgpt.cli.push.upload", lambda *_: pytest.fail("uploaded without a yes"))
     monkeypatch.setattr("builtins.input", lambda _: "")
     assert main(["push", "--all", "someone", "--from", str(hub)]) == 1
     assert "nothing was uploaded" in capsys.readouterr().err

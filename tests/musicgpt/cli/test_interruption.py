@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from musicgpt_cli.main import main
+from musicgpt.cli.main import main
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

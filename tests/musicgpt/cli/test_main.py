@@ -8,13 +8,13 @@ import time
 
 import pytest
 
+from musicgpt.cli.main import SUBCOMMANDS, main
 from musicgpt.version import __version__
-from musicgpt_cli.main import SUBCOMMANDS, main
 
 
 def test_help_needs_nothing_heavy_and_names_every_subcommand(repo_root):
     script = (
-        "import sys; from musicgpt_cli.main import main; code = main(['--help']);print(sorted({'torch',"
+        "import sys; from musicgpt.cli.main import main; code = main(['--help']);print(sorted({'torch',"
         " 'transformers', 'music21', 'matplotlib', 'numpy', 'gradio'} & set(sys.modules)), code)"
     )
     begun = time.perf_counter()
@@ -40,7 +40,7 @@ def test_every_subcommand_has_help_with_examples_within_a_second_and_without_col
     environment = dict(os.environ, NO_COLOR="1", FORCE_COLOR="1")  # NO_COLOR has the last word
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(
-        [sys.executable, "-m", "musicgpt_cli", name, "--help"],
+        [sys.executable, "-m", "musicgpt.cli", name, "--help"],
         capture_output=True,
         text=True,
         cwd=repo_root,

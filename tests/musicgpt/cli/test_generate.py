@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from musicgpt_cli.main import main
+from musicgpt.cli.main import main
 from tokenization import Score, read_score, write_midi, write_musicxml
 from tokenization.score import ONSET
 

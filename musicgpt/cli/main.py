@@ -117,7 +117,7 @@ class _Parser(argparse.ArgumentParser):
 def _missing(name: str, error: ModuleNotFoundError) -> int:
     """Say which extra holds a package that a plain install does not have."""
     extra = {"demo": "space", "listening-test": "listening", "generate": "pdf"}.get(name, "train")
-    if (error.name or "").split(".")[0] in ("musicgpt_cli", "musicgpt", "tokenization", "modeling_musicgpt"):
+    if (error.name or "").split(".")[0] in ("musicgpt", "tokenization", "modeling_musicgpt"):
         raise error
     return _complain(f"{name} needs the package {error.name}: pip install 'musicgpt-wtc[{extra}]'", code=1)
 

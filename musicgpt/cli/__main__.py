@@ -1,0 +1,7 @@
+"""`python -m musicgpt.cli` does what `musicgpt` does."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

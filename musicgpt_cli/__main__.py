@@ -1,7 +1,0 @@
-"""`python -m musicgpt_cli` does what `musicgpt` does."""
-
-import sys
-
-from .main import main
-
-sys.exit(main())
