@@ -1,4 +1,4 @@
-"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs/` for
+"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs.jsonl` for
 `benchmarks.results`.
 
     python -m benchmarks.ablations --group scratch --data DIR --work DIR                  # architecture and rates, from random weights
@@ -8,7 +8,7 @@
 what a run that is past its beginning, and near overfitting, makes of the same number of further steps with a
 falling rate (the weights of `--init-from` should be taken before its own rate fell). The arms `staff-voices`
 take the data set beside DIR that is named DIR-staves, built with `--staff-voices`; in its preludes VOICE
-means something else, for training and for validation. A run that is already in `docs/runs/` is not made
+means something else, for training and for validation. A run that is already in `docs/runs.jsonl` is not made
 again.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .results import DOCS, keep_run
+from .runs import keep_run, kept_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {
@@ -103,9 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if (given.group == "branch") != bool(given.init_from):
         parser.error("--init-from belongs to --group branch, and that to it.")
+    known = {row["name"] for row in kept_runs()}
     for name, changes in GROUPS[given.group].items():
         kept = f"ablation-{given.group}-{name}"
-        if (given.only and name not in given.only.split(",")) or (DOCS / "runs" / f"{kept}.json").exists():
+        if (given.only and name not in given.only.split(",")) or kept in known:
             continue
         run = given.work / kept
         fields = {**BASE, "max_steps": str(given.steps), **changes}

@@ -104,7 +104,7 @@ def main() -> None:
         sets[f"ours, {form}s"] = summary(values(made))
     print(table(sets))
     if given.json:
-        from musical_metrics.build_reference import write_whole
+        from tokenization.midi_writer import write_whole
 
         write_whole(given.json, json.dumps(sets, indent=1).encode())
 

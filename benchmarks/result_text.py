@@ -137,7 +137,7 @@ def loss_section(losses: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str
         found += [table(["piece", "key number", "notes", "nats a note", "masked"], pieces)]
     return found + [
         "A note is its NOTE, VOICE, DUR and TIME tokens. Orders of the n-gram from 2 to 8 were tried, the"
-        " best is shown. Runs are read from `docs/runs/`."
+        " best is shown. Runs are read from `docs/runs.jsonl`."
     ]
 
 

@@ -4,8 +4,8 @@ and a part of the card from that.
     python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,composer,sweep,samples]
 
 Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page
-again. Training runs that are compared are read from their own logs in `docs/runs/` (`python -m
-benchmarks.results --keep-run RUN NAME` puts the validations of a run there).
+again. Training runs that are compared are read from `docs/runs.jsonl` (`python -m benchmarks.results --keep-run
+RUN NAME` puts the validations of a run there).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from musical_metrics.build_reference import write_whole
+from tokenization.midi_writer import write_whole
 
 from .result_pieces import FORMS, alike, bach_rows, compose
 from .result_text import card_section, page
+from .runs import keep_run, kept_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -258,34 +259,6 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
 }
 
 
-def keep_run(run: Path, name: str) -> Path:
-    """Copy what a training run says of itself, its recipe and its validations, into `docs/runs/NAME.json`."""
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
-    for group in arguments.values():
-        for field in ("output_dir", "data", "scores", "init_from"):
-            if isinstance(group, dict) and isinstance(group.get(field), str):
-                group[field] = Path(group[field]).name  # no folder of the machine it ran on
-    evaluations = [
-        {
-            k: round(v, 4) if isinstance(v, float) else v
-            for k, v in line.items()
-            if not isinstance(v, (list, dict))
-        }
-        for line in lines
-        if line["kind"] == "eval"
-    ]
-    stem = name.lower().replace(" ", "-")
-    path = DOCS / "runs" / f"{stem}.json"
-    write_whole(
-        path,
-        (
-            json.dumps({"name": name, "arguments": arguments, "evaluations": evaluations}, indent=1) + "\n"
-        ).encode(),
-    )
-    return path
-
-
 def update_card(card: Path, section: str) -> None:
     """Put a section between the marks of a card, in place of what stands there."""
     before, begin, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
@@ -311,11 +284,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
     parser.add_argument(
-        "--keep-run", nargs=2, metavar=("RUN", "NAME"), help="only copy a run's validations to docs/runs"
+        "--keep-run",
+        nargs=2,
+        metavar=("RUN", "NAME"),
+        help="only copy a run's validations to docs/runs.jsonl",
     )
     given = parser.parse_args(argv)
     if given.keep_run:
-        print(keep_run(Path(given.keep_run[0]), given.keep_run[1]))
+        print(keep_run(Path(given.keep_run[0]), given.keep_run[1])["name"])
         return
     parts = [part for part in given.parts.split(",") if part]
     if unknown := [part for part in parts if part not in PARTS]:
@@ -331,8 +307,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         results[part] = PARTS[part](model, given)
         print(f"{part}: {time.perf_counter() - begun:.0f} s", flush=True)
         write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((DOCS / "runs").glob("*.json"))]
-    write_whole(DOCS / "results.md", page(results, runs).encode())
+    write_whole(DOCS / "results.md", page(results, kept_runs()).encode())
     if "pieces" in results and not given.model:
         update_card(ROOT / "modeling_musicgpt" / "checkpoint" / "README.md", card_section(results["pieces"]))
     print(DOCS / "results.md")

@@ -7,12 +7,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tokenization.midi_writer import write_whole
 from tokenization.score import Score
 
 from .catalogue import NAMES, measure_all
@@ -81,14 +81,6 @@ def build_table(movements: Sequence[Movement], held_out: HeldOut) -> Table:
     return Table(*columns, NAMES, values)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(data)
-    os.replace(beside, path)
-
-
 def npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Arrays as the bytes of a compressed `npz`, none pickled."""
     buffer = io.BytesIO()
@@ -100,6 +92,7 @@ def build(movements: Sequence[Movement], out: Path) -> None:
     """Measure the movements and write `values.json`, `ngram.npz`, `index.npz` and `pieces.json`."""
     held_out = HeldOut(movements)
     models, index = fit(held_out.views), held_out.index
+    out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "ngram.npz", npz({**models.pitch.arrays("pitch"), **models.rhythm.arrays("rhythm")}))
     write_whole(out / "index.npz", npz({"hashes": index.hashes, "pieces": index.pieces, "bars": index.bars}))
     write_whole(out / "pieces.json", json.dumps([list(piece) for piece in index.table]).encode())

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tokenization.midi_writer import write_whole
 from tokenization.score import Score
 
 from . import fakes
-from .build_reference import HeldOut, build_table, openings, write_whole
+from .build_reference import HeldOut, build_table, openings
 from .catalogue import METRICS
 from .compare import auc, feature_rows, row_measures, two_sample_auc
 from .corpus import Movement, read_corpus

@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from benchmarks import ablations, results
+from benchmarks import ablations, results, runs
 from benchmarks.ablations import GROUPS
 from benchmarks.result_pieces import alike
 from benchmarks.result_text import card_section, page
@@ -61,7 +61,12 @@ def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     (run / "training_arguments.json").write_text(
         json.dumps({"run": {"output_dir": "/some/where/run"}}), encoding="utf-8"
     )
-    kept = json.loads(results.keep_run(run, "ablation-branch-0-base").read_text())
+    monkeypatch.setattr(runs, "FILE", tmp_path / "runs.jsonl")
+    runs.keep_run(run, "another")
+    for _ in range(2):  # again takes the place of the first
+        runs.keep_run(run, "ablation-branch-0-base")
+    kept, other = runs.kept_runs()
+    assert (kept["name"], other["name"]) == ("ablation-branch-0-base", "another")
     assert kept["arguments"]["run"]["output_dir"] == "run"
     assert [line["nats_per_note"] for line in kept["evaluations"]] == [4.0, 3.0]
     text = page({"pieces": {"count": 8, "alike": 1, **judged, "alone": judged}}, [kept])
@@ -121,7 +126,7 @@ def test_voices_by_staff_are_learnt_from_data_of_their_own(tmp_path, monkeypatch
 
     monkeypatch.setattr(ablations.subprocess, "run", run)
     monkeypatch.setattr(ablations, "keep_run", lambda run, name: name)
-    monkeypatch.setattr(ablations, "DOCS", tmp_path)
+    monkeypatch.setattr(ablations, "kept_runs", list)
     assert (
         ablations.main(
             [
