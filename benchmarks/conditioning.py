@@ -366,9 +366,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     arguments = parser.parse_args()
 
-    from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
+    from musicgpt.loading import load_model
 
-    model = MusicGPTForCausalLM.from_pretrained(arguments.model or shipped_checkpoint()).eval()
+    model = load_model(arguments.model)
     begun = time.perf_counter()
     if arguments.composer:
         rows = by_composer(model, arguments.pieces, arguments.tokens, arguments.seed)

@@ -299,9 +299,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     file = DOCS / "results.json"
     results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if parts:
-        from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
+        from musicgpt.loading import load_model
 
-        model = MusicGPTForCausalLM.from_pretrained(given.model or shipped_checkpoint()).eval()
+        model = load_model(given.model)
     for part in parts:
         begun = time.perf_counter()
         results[part] = PARTS[part](model, given)

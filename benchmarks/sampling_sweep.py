@@ -111,9 +111,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--first-seed", type=int, default=10_000)
     parser.add_argument("--json", type=Path, help="write the rows there, too")
     given = parser.parse_args(argv)
-    from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
+    from musicgpt.loading import load_model
 
-    model = MusicGPTForCausalLM.from_pretrained(given.model or shipped_checkpoint()).eval()
+    model = load_model(given.model)
     rows = sweep(model, given.source, given.pieces, given.first_seed)
     print(text(rows))
     if given.json:

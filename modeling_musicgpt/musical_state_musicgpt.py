@@ -167,7 +167,8 @@ class MusicalStateTracker(nn.Module):
         piece, -1 if none: `(B, L)` each.
         """
         ids = torch.where((ids >= 0) & (ids < self.config.vocab_size), ids, self.config.vocab_size)
-        return ids, last_place(ids == self.config.bos_token_id)
+        bos = self.config.bos_token_id
+        return ids, last_place(ids == (-1 if bos is None else bos))  # without one no piece has a beginning
 
     @torch.no_grad()
     def metre(self, ids: torch.Tensor) -> Metre:

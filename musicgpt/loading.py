@@ -18,18 +18,17 @@ from tokenization.errors import MusicGPTError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedConfig
 
-    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+    from modeling_musicgpt import MusicGPTForCausalLM
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 # No config of ours is larger than 4 kB.
 MAX_CONFIG_BYTES = 1 << 20
 # What the rules, the prompts and the readers of tokens are written for.
+_SPECIAL = ("vocab_size", "pad_token_id", "bos_token_id", "eos_token_id")
 _VOCABULARY = (
-    "vocab_size",
-    "pad_token_id",
-    "bos_token_id",
-    "eos_token_id",
+    *_SPECIAL,
     "max_voices",
     "token_blocks",
     "lowest_pitch",
@@ -45,13 +44,16 @@ class ModelError(MusicGPTError):
     """A folder or a name on the Hub gives no model that can compose."""
 
 
-def load_model(name_or_path: str | os.PathLike | None = None) -> MusicGPTForCausalLM:
-    """Load a MusicGPT model for composing, in evaluation mode on the CPU.
+def load_model(
+    name_or_path: str | os.PathLike | None = None, *, also_gpt2: bool = False, **fields: Any
+) -> MusicGPTForCausalLM:
+    """Load a MusicGPT model, in evaluation mode on the CPU: for composing, and to train on.
 
     Args:
         name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the Hub;
-        the shipped model when not
-            given.
+            the shipped model when not given.
+        also_gpt2 (`bool`): take a `GPT2LMHeadModel` over the same tokens, too: the baseline of training.
+        fields: of the config, in place of those that were saved.
 
     Raises:
         ModelError: in one sentence, whatever is wrong: no folder, no config, values out of their range,
@@ -63,7 +65,7 @@ def load_model(name_or_path: str | os.PathLike | None = None) -> MusicGPTForCaus
     source = str(name_or_path) if name_or_path is not None else str(shipped_checkpoint())
     _check_source(source)
     try:
-        config = _read_config(_find(source, CONFIG), source)
+        config = _read_config(_find(source, CONFIG), source, also_gpt2, fields)
         return _with_weights(config, _find(source, WEIGHTS), source)
     except ModelError:
         raise
@@ -112,7 +114,9 @@ def _find(source: str, name: str) -> Path:
     return Path(cached_file(source, name))
 
 
-def _read_config(path: Path, source: str) -> MusicGPTConfig:
+def _read_config(path: Path, source: str, also_gpt2: bool, fields: dict[str, Any]) -> PreTrainedConfig:
+    from transformers import GPT2Config
+
     from modeling_musicgpt import MusicGPTConfig
 
     if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -122,18 +126,19 @@ def _read_config(path: Path, source: str) -> MusicGPTConfig:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{CONFIG} in {source} is no JSON: {error}.") from error
     kind = data.get("model_type") if isinstance(data, dict) else None
-    if kind != MusicGPTConfig.model_type:
+    kinds: dict[Any, Any] = {c.model_type: c for c in (MusicGPTConfig, *([GPT2Config] if also_gpt2 else []))}
+    if not isinstance(kind, str) or kind not in kinds:
         raise ModelError(
             f"{source} holds {f'a model of type {str(kind)[:40]!r}' if kind else 'no model'}, not"
-            f" {MusicGPTConfig.model_type}."
+            f" {' or '.join(kinds)}."
         )
     dtype = data.get("dtype", data.get("torch_dtype"))
-    config = MusicGPTConfig(
-        **{name: data[name] for name in _fields(MusicGPTConfig) if name in data},
+    config = kinds[kind](
+        **{name: data[name] for name in inspect.get_annotations(kinds[kind]) if name in data} | fields,
         dtype=dtype if dtype in _DTYPES.values() else None,
     )
     usual = MusicGPTConfig()
-    for name in _VOCABULARY:
+    for name in _VOCABULARY if kind == MusicGPTConfig.model_type else _SPECIAL:
         if getattr(config, name) != getattr(usual, name):
             raise ModelError(
                 f"The model in {source} has another vocabulary than MusicGPT's: {name} is"
@@ -142,15 +147,19 @@ def _read_config(path: Path, source: str) -> MusicGPTConfig:
     return config
 
 
-def _fields(config_class: type) -> list[str]:
-    return list(inspect.get_annotations(config_class))
+def _class_of(config: PreTrainedConfig) -> Any:
+    from transformers import GPT2LMHeadModel
+
+    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+
+    return MusicGPTForCausalLM if isinstance(config, MusicGPTConfig) else GPT2LMHeadModel
 
 
-def _with_weights(config: MusicGPTConfig, path: Path, source: str) -> MusicGPTForCausalLM:
+def _with_weights(config: PreTrainedConfig, path: Path, source: str) -> MusicGPTForCausalLM:
     import torch
     from safetensors.torch import load_file
 
-    from modeling_musicgpt import MusicGPTForCausalLM
+    from modeling_musicgpt import MusicGPTConfig
     from modeling_musicgpt.generation_musicgpt import musical_generation_config
 
     stored = _check_header(config, path, source)
@@ -158,16 +167,17 @@ def _with_weights(config: MusicGPTConfig, path: Path, source: str) -> MusicGPTFo
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ModelError(f"The weights in {source} are damaged: {name} holds values that are no numbers.")
-    model = MusicGPTForCausalLM(config).to(
+    model = _class_of(config)(config).to(
         config.dtype or stored
     )  # shipped weights are stored as float16 and run in float32
     model.load_state_dict(tensors, strict=False)  # the names were compared
     model.tie_weights()
-    model.generation_config = musical_generation_config(config)
+    if isinstance(config, MusicGPTConfig):
+        model.generation_config = musical_generation_config(config)
     return model.eval()
 
 
-def _check_header(config: MusicGPTConfig, path: Path, source: str) -> torch.dtype:
+def _check_header(config: PreTrainedConfig, path: Path, source: str) -> torch.dtype:
     """Compare names, shapes and types in the file with what the config needs, without reading a weight;
     returns the type.
     """
@@ -199,16 +209,14 @@ def _check_header(config: MusicGPTConfig, path: Path, source: str) -> torch.dtyp
     return getattr(torch, _DTYPES[types.pop()])
 
 
-def _wanted(config: MusicGPTConfig) -> tuple[dict[str, tuple[int, ...]], set[str]]:
+def _wanted(config: PreTrainedConfig) -> tuple[dict[str, tuple[int, ...]], set[str]]:
     """Names and shapes of the weights of a config, and which of them are others by another name. Takes no
     memory for them.
     """
     import torch
 
-    from modeling_musicgpt import MusicGPTForCausalLM
-
     with torch.device("meta"):
-        model = MusicGPTForCausalLM(config)
+        model = _class_of(config)(config)
     tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tied
 

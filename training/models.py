@@ -89,14 +89,16 @@ def _new_model(arguments: ModelArguments, fields: dict[str, Any]) -> PreTrainedM
 def load_model(name: str, **fields: Any) -> PreTrainedModel:
     """A causal language model over the 150 tokens, in fp32: a folder, a run's folder, a Hub id, or `shipped`.
 
-    Raises:
-        TrainingError: if it cannot be read or has another vocabulary.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    Read as the composer reads one that nobody vouches for (`musicgpt/loading.py`).
 
-    import modeling_musicgpt  # noqa: F401  (registers the class with the Auto classes)
+    Args:
+        name (`str`): where it is.
+        fields: of the config, in place of those that were saved.
+
+    Raises:
+        MusicGPTError: if it cannot be read, holds no numbers or has another vocabulary.
+    """
+    from musicgpt import loading
 
     place = resolve(name)
     # A Hub id is NAME or USER/NAME; everything else was meant as a path.
@@ -104,24 +106,8 @@ def load_model(name: str, **fields: Any) -> PreTrainedModel:
         raise TrainingError(
             f"There is no checkpoint {name!r}: give a folder, a run's folder, a Hub id, or `shipped`."
         )
-    bar = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # the weights are read in milliseconds
-    try:
-        # fp32 whatever the file holds: the optimiser's small steps would be lost in bf16.
-        model = AutoModelForCausalLM.from_pretrained(
-            place, dtype=torch.float32, use_safetensors=True, **fields
-        )
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"Cannot load a model from {name!r}: {' '.join(str(error).split())}") from error
-    finally:
-        if bar:
-            logging.enable_progress_bar()
-    if model.config.vocab_size != VOCAB_SIZE:
-        raise TrainingError(
-            f"The model in {name!r} has {model.config.vocab_size} tokens, not {VOCAB_SIZE}: it is no MusicGPT"
-            " model."
-        )
-    return model
+    # fp32 whatever the file holds: the optimiser's small steps would be lost in bf16.
+    return loading.load_model(place, also_gpt2=True, **fields).float()
 
 
 def resolve(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tokenization.errors import MusicGPTError
 from training.arguments import FitArguments, ModelArguments
 from training.errors import TrainingError
 from training.models import GPT2_SIZE, build_model
@@ -90,3 +91,35 @@ def test_models_are_refused_by_name(tmp_path):
         load_model(str(tmp_path / "missing"))
     with pytest.raises(TrainingError, match="no model in"):
         load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"), [("musicgpt", TINY), ("gpt2", {"n_embd": 32, "n_layer": 1, "n_head": 2})]
+)
+def test_a_model_is_read_as_one_that_nobody_vouches_for(kind, fields, tmp_path):
+    """`init_from`, teachers and `training.validate` read models by `load_model`; nothing is unpickled."""
+    from safetensors.torch import load_file, save_file
+
+    from training.models import load_model
+
+    folder, file = str(tmp_path), tmp_path / "model.safetensors"
+    made = build_model(ModelArguments(model=kind, config_overrides=fields), 3).half()
+    made.save_pretrained(folder)
+    (tmp_path / "generation_config.json").write_text('{"num_beams": 8}')
+    read = build_model(ModelArguments(model=kind, init_from=folder, dropout=0.25), 0)
+    assert read.dtype == torch.float32 and read.training
+    assert all(torch.equal(w, made.state_dict()[name].float()) for name, w in read.state_dict().items())
+    assert 0.25 in (getattr(read.config, "hidden_dropout", 0), getattr(read.config, "resid_pdrop", 0))
+    weights = load_file(file)
+    name = max(weights)
+    for value, words in (
+        (weights[name].clone().fill_(torch.nan), f"{name} holds values that are no numbers"),
+        (weights[name][:-1].clone(), f"{name} has the shape"),
+    ):
+        save_file({**weights, name: value}, file)
+        with pytest.raises(MusicGPTError, match=words):
+            load_model(folder)
+    file.unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    with pytest.raises(MusicGPTError, match="pickles are never loaded"):
+        load_model(folder)
