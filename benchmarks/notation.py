@@ -4,7 +4,7 @@
 written by our writer. Counted are the noteheads a note: 1 where nothing is tied. Where the catalogue names an
 edition's MusicXML (column `musicxml_file`) its own count stands beside. The names of the notes are compared
 with the column `pitch` of the note tables, the staves of the preludes with an edition's with the column
-`staff`.
+`staff`. What a player would mark is counted in our text (`page_faults`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
+from benchmarks.page_faults import Faults, page_faults
 from tokenization import Key, Score, musicxml_text, read_score
 from tokenization.hands import deal
 from tokenization.midi_writer import write_whole
@@ -55,6 +56,7 @@ class Measured:
     misnamed: int
     misnamed_without_key: int
     on_other_staff: int | None
+    faults: Faults
 
 
 def pieces(folder: Path) -> Iterator[Piece]:
@@ -121,7 +123,7 @@ def misnamed(score: Score, names: list[str], turned: bool = False) -> int:
 
 def measure(piece: Piece) -> Measured:
     """Count one piece. A file that holds a prelude and its fugue is counted up to the prelude's last bar."""
-    text = ElementTree.fromstring(musicxml_text(piece.score))
+    text = musicxml_text(piece.score)
     edition_heads = None
     if piece.edition is not None:
         both = "fugue" in piece.row["musicxml_file"]
@@ -131,11 +133,12 @@ def measure(piece: Piece) -> Measured:
         book=piece.row.get("book", ""),
         meter=piece.row["time_signature"],
         notes=len(piece.score),
-        heads=heads_a_note(text),
+        heads=heads_a_note(ElementTree.fromstring(text)),
         edition_heads=edition_heads,
         misnamed=misnamed(piece.score, piece.names),
         misnamed_without_key=misnamed(piece.score.replace(key=None), piece.names, turned=True),
         on_other_staff=None if piece.edition is None else int((deal(piece.score) != piece.staves).sum()),
+        faults=page_faults(piece.score, text),
     )
 
 
@@ -151,6 +154,7 @@ def table(folders: list[Path]) -> str:
         "same staff",
         "names right",
         "key not given",
+        "faults",
     )
     lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for folder in folders:
@@ -190,8 +194,20 @@ def _line(name: str, meter: str, group: list[Measured], heads: str, edition_head
     names = (
         _share(sum(m.misnamed for m in group), notes),
         _share(sum(m.misnamed_without_key for m in group), notes),
+        _faults([m.faults for m in group]),
     )
     return f"| {' | '.join([name, meter, str(notes), heads, edition_heads, staff, *names])} |"
+
+
+def _faults(group: list[Faults]) -> str:
+    """How often each kind occurs, those that do not left out."""
+    counts = {
+        "illegible heads": sum(f.illegible for f in group),
+        "idle staves": sum(f.idle for f in group),
+        "rests on heads": sum(f.collisions for f in group),
+        "pieces changed": sum(f.changed for f in group),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
 
 
 def _share(wrong: int, notes: int) -> str:

@@ -13,9 +13,10 @@ small, neither fitted to performances nor tried on listeners.
   for musical performance", Advances in Cognitive Psychology 2, 2006): louder as a voice rises, and louder
   towards the middle of its phrase, softer at both ends.
 * Into a cadence (`musical_metrics.keys.cadences`) the music grows.
-* Beats are marked, bar lines more; a dissonance on a strong beat is louder than its resolution by step (C. P.
-  E. Bach, "Versuch über die wahre Art das Clavier zu spielen", 1753, part 1, chapter 3, section 29:
-  dissonances are in general played louder, consonances softer).
+* Beats are marked, bar lines more; a dissonance on a strong beat is louder than its resolution by step (a
+  rule of the time: Quantz, "Versuch einer Anweisung die Flöte traversiere zu spielen", 1752, chapter 17,
+  section 6, grades dissonances by their loudness; C. P. E. Bach's "Versuch" of 1753 has it in its chapter on
+  performance).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Beams and the brackets of tuplets: which notes of a bar stand under one beam.
 
-As Gould, "Behind Bars": beams show the beat, three eighths in 6/8 and six in 6/4; where a half bar or a half
-note of 4/4, 2/2 and 3/2 holds nothing shorter than eighths they are joined in fours. In 3/4 and 2/4 eighths
-stay in pairs, as the editions of the preludes have them. Between 32nds only the first beam goes on over an
-eighth.
+Beams show the beat, three eighths in 6/8 and six in 6/4; where a half bar or a half note of 4/4, 2/2 and 3/2
+holds nothing shorter than eighths they are joined in fours. In 3/4 and 2/4 eighths stay in pairs, as the
+editions of the preludes mostly have them (counted in docs/LOG.md). Between 32nds only the first beam goes on
+over an eighth.
 """
 
 from __future__ import annotations

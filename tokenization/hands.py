@@ -4,10 +4,10 @@ The notes of a piece are dealt to two hands as an editor does it, moment by mome
 the whole piece (Viterbi). At every onset the new notes are cut into an upper and a lower part; a held note
 stays where it began. What a way of dealing costs is the sum of `Costs`: what a hand cannot reach, ledger
 lines, voices that change hands, hands that cross, a hand that has nothing to do while the other holds several
-voices. The idea is that of keyboard fingering and hand separation by dynamic programming (Hart, Bosch and
-Tsai, "Finding optimal piano fingerings", The UMAP Journal 21, 2000; Nakamura, Ono and Sagayama,
-"Merged-output HMM for piano fingering of both hands", ISMIR 2014). The prices were chosen on the preludes of
-Book I (docs/LOG.md).
+voices. Others search for fingerings (Hart, Bosch and Tsai, "Finding optimal piano fingerings", The UMAP
+Journal 21.2, 2000) and for both hands (Nakamura, Ono and Sagayama, "Merged-output HMM for piano fingering of
+both hands", ISMIR 2014) in the same way; states and prices here are this project's own. The prices were
+chosen on the preludes of Book I (docs/LOG.md).
 """
 
 from __future__ import annotations

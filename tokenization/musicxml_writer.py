@@ -25,6 +25,7 @@ _FURTHER = 13 * MAX_VOICES  # numbers of further lanes lie above those of all ot
 LOWEST = 12  # C0: the schema knows the octaves 0 to 9
 _LETTERS = "CDEFGAB"
 _SIGNS = {0: "natural", 1: "sharp", -1: "flat", 2: "double-sharp", -2: "flat-flat"}
+_METER_SIGNS = {(4, 4): "common", (2, 2): "cut"}  # C and C with a stroke, as Bach and his editions have them
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
 <score-partwise version="4.0">
@@ -142,7 +143,9 @@ def _clean(text: str) -> str:
 
 def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
     """Divisions, key, meter, staves and clefs where they begin; the meter alone where it changes."""
-    time = f"<time><beats>{bar.meter.numerator}</beats><beat-type>{bar.meter.denominator}</beat-type></time>"
+    meter = bar.meter.numerator, bar.meter.denominator
+    symbol = f' symbol="{_METER_SIGNS[meter]}"' if meter in _METER_SIGNS else ""
+    time = f"<time{symbol}><beats>{meter[0]}</beats><beat-type>{meter[1]}</beat-type></time>"
     if not first:
         return f"   <attributes>{time}</attributes>\n" if bar.new_meter else ""
     mode = f"<mode>{score.key.mode}</mode>" if score.key is not None else ""
@@ -259,8 +262,12 @@ class _BarWriter:
         )
 
     def _signs(self, bar: Bar) -> dict[tuple[int, int], str]:
-        """Which notes (start in the bar, row) show an accidental, read in the order of time on each staff."""
-        self.standing.clear()
+        """Which notes (start in the bar, row) show an accidental, read in the order of time on each staff.
+
+        Where the bar before altered a pitch on the same staff, its first note here shows what the key has
+        again, as editions remind the player.
+        """
+        before, self.standing = self.standing, {}
         signs: dict[tuple[int, int], str] = {}
         heads = [
             (symbol.start, lane.staff, note, note in symbol.tied_from)
@@ -270,11 +277,14 @@ class _BarWriter:
         ]
         for start, staff, note, tied in sorted(heads):
             letter, alter, octave = self.names[note]
-            usual = self.standing.get((staff, letter, octave), self.signature[letter])
-            if alter != usual and not tied:
+            place = staff, letter, octave
+            usual = self.standing.get(place, before.get(place, self.signature[letter]))
+            if tied:
+                continue
+            if alter != usual or (place not in self.standing and alter != self.signature[letter]):
                 signs[start, note] = _SIGNS[alter]
                 self.naturals |= set() if alter else {note}
-                self.standing[staff, letter, octave] = alter
+            self.standing[place] = alter
         return signs
 
     def _stems(self, lane: Lane) -> list[str]:

@@ -1,7 +1,8 @@
 """Written note values: how a note or a rest of so many ticks at a place in the bar is cut into symbols.
 
-The rules are those of Gould, "Behind Bars" (2011), where the editions of the WTC's preludes follow them
-(`python -m benchmarks.notation` compares):
+The rules were read off the MusicXML editions of the WTC's preludes, by counting how they cut each length at
+each place of a bar (docs/LOG.md; `python -m benchmarks.notation` compares). They are the usual ones of
+notation; Gould, "Behind Bars" (2011), is the handbook to look them up in.
 
 * A bar is divided into ever smaller levels (`Grid`). In compound meters (6/8, 12/16, 6/4, and 3/8, whose bar
   is a beat) the beat is dotted.

@@ -1,12 +1,12 @@
 """Naming pitches: C sharp or D flat, from the key, the notes around and the line.
 
-The names of a piece are those of ps13s1 of Meredith, "The ps13 pitch spelling algorithm" (Journal of New
-Music Research 35, 2006): every pitch class that sounds near a note is tried as a tonic, and votes with as
-many voices as it sounds for the letter that the note has above it. Two things are changed, since the key is
-known here (or found, `key_finding`): a tonic is named by its degree in the key of the piece, where Meredith
-names it by the first note; and a note that moves by a semitone in its voice gets votes for the next letter,
-so that raised notes rise and flattened ones fall, as in his second stage. What both give on Bach stands in
-docs/tokenizer.md.
+The names of a piece are those of ps13s1, the first stage of Meredith, "The ps13 pitch spelling algorithm"
+(Journal of New Music Research 35(2), 2006; it names 99.44 % of the notes of his corpus right): every pitch
+class that sounds near a note is tried as a tonic, and votes as often as it sounds for the letter that the
+note has above it. Two things are changed, since the key is known here (or found, `key_finding`): a tonic is
+named by its degree in the key of the piece, where Meredith names it by the first note; and a note that moves
+by a semitone in its voice gets votes for the next letter, so that raised notes rise and flattened ones fall,
+as in his second stage. What this gives on Bach stands in docs/tokenizer.md.
 """
 
 from __future__ import annotations

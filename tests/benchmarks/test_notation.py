@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.notation import measure, pieces, table
+from benchmarks.page_faults import Faults, page_faults
+from tokenization import Score, musicxml_text
 
 HEAD = "onset_q\tdur_q\tmidi\tpitch\tvoice\tstaff\tbar_pos_q\ttime_signature\tgrace"
 # 6/8 in C minor: a quarter over the middle of the bar, B natural, and a note that the table calls C flat and
@@ -61,6 +63,30 @@ def test_a_prelude_in_one_file_with_its_fugue_is_counted_alone(folder: Path):
 
 def test_the_table_has_a_line_a_piece_and_one_a_meter_of_the_others(folder: Path):
     lines = table([folder]).splitlines()
-    assert lines[2] == "| a | 6/8 | 6 | 1.167 | 1.500 | 83.33 % | 83.33 % | 83.33 % |"
+    assert lines[2] == "| a | 6/8 | 6 | 1.167 | 1.500 | 83.33 % | 83.33 % | 83.33 % | none |"
     assert lines[3].startswith(f"| {folder.name}, 1 others | 6/8 | 6 | 1.167, at most 1.167 |  |  | 83.33 %")
     assert lines[-1].startswith(f"| **{folder.name}** |  | 12 |")
+
+
+NOTE = "<note><pitch><step>{}</step><octave>{}</octave></pitch><duration>4</duration><staff>{}</staff></note>"
+REST = "<note><rest/><duration>4</duration><type>{}</type><staff>2</staff></note>"
+BACK = "<backup><duration>4</duration></backup>"
+
+
+@pytest.mark.parametrize(
+    ("written", "faults"),
+    [
+        ([NOTE.format("C", 5, 1), NOTE.format("E", 4, 1), NOTE.format("C", 3, 2)], Faults(changed=True)),
+        ([NOTE.format("C", 5, 1), NOTE.format("D", 3, 1)], Faults(illegible=1, changed=True)),
+        ([NOTE.format(step, 4, 1) for step in "CEG"], Faults(idle=1, changed=True)),
+        ([NOTE.format("F", 3, 2), REST.format("quarter")], Faults(collisions=1, changed=True)),
+        ([NOTE.format("F", 3, 2), REST.format("half")], Faults(changed=True)),
+    ],
+)
+def test_what_a_player_would_mark_is_counted_in_the_text(written: list[str], faults: Faults):
+    score = Score([(0, 96, 72, 0), (0, 96, 48, 1)], key="C")
+    text = musicxml_text(score)
+    assert page_faults(score, text) == Faults()
+    head, foot = text.index("<note>"), text.rindex("</measure>")
+    changed = text[:head] + BACK.join(written) + text[foot:]
+    assert page_faults(score, changed) == faults

@@ -196,14 +196,22 @@ def test_pickup_title_composer_and_staves():
     assert read_score_bytes(text.encode(), ".xml").array.tolist() == score.array.tolist()
 
 
-def test_accidentals_stand_once_a_bar():
-    text = musicxml_text(
-        Score(
-            [(0, 24, 66, 0), (24, 24, 66, 0), (48, 24, 67, 0), (96, 24, 66, 0), (120, 24, 67, 0)],
-            key="C major",
-        )
-    )
-    assert text.count(">sharp<") == 2 and text.count("<alter>1</alter>") == 3
+def test_accidentals_stand_once_a_bar_and_are_taken_back_in_the_next():
+    def signs(*pitches: int, length: int = 24) -> list[str | None]:
+        rows = [(length * i, length, pitch, 0) for i, pitch in enumerate(pitches)]
+        ground = [(12 * i, 12, pitch, 1) for i, pitch in enumerate((43, 47, 50, 48, 43, 54, 55, 47) * 3)]
+        notes = ElementTree.fromstring(musicxml_text(Score(rows + ground, key="G major"))).iter("note")
+        heads = [note for note in notes if note.find("pitch") is not None]
+        return [note.findtext("accidental") for note in heads if note.findtext("voice") == "1"]
+
+    # Bars of four: F sharp is in the key; a natural holds for its bar, the next one has the sharp again, once.
+    assert signs(66, 65, 65, 67) == [None, "natural", None, None]
+    first, second = [None, None, "natural", None], ["sharp", None, "natural", None]
+    assert signs(67, 67, 65, 64, 66, 66, 65, 64, 66) == [*first, *second, "sharp"]
+    assert signs(67, 67, 67, 65, 65, 67, 67, 67, 66) == [None] * 3 + ["natural"] * 2 + [None] * 3 + ["sharp"]
+    # Not in another octave, nor two bars later; a note that is tied over needs none.
+    assert signs(67, 67, 67, 65, 78, 67, 67, 67, 66) == [None] * 3 + ["natural"] + [None] * 5
+    assert [sign for sign in signs(67, 65, 66, 67, 67, length=60) if sign] == ["natural", "sharp"]
 
 
 def test_the_lowest_and_highest_pitches_are_written_or_refused(schema, tmp_path: Path):
