@@ -5,6 +5,7 @@
 #   make demo     the web page (Space)      make bench   the benchmarks of speed
 #   make docs     the documentation site    make clean   remove what can be made again
 #   make fuzz     100,000 damaged inputs
+#   make locks    hashes of what an install brings     make sbom   a list of it (CycloneDX)
 #   make coverage the suite once, in one process, with what it did not reach
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ PLAIN := $(VENV)/.installed
 SPACE := $(VENV)/.installed-space
 DEV := $(VENV)/.installed-dev
 
-.PHONY: generate test fuzz coverage demo lint types validate bench results docs clean
+.PHONY: generate test fuzz coverage demo lint types locks sbom validate bench results docs clean
 .DELETE_ON_ERROR:
 
 generate: $(PLAIN)
@@ -39,6 +40,23 @@ lint: $(DEV)
 
 types: $(DEV)
 	$(BIN)/mypy
+
+# Hashes of all packages that a plain install and the Space bring, in the versions of constraints.txt, for every system and Python.
+LOCK := $(BIN)/uv pip compile pyproject.toml --constraints constraints.txt --universal --python-version 3.11 --generate-hashes \
+    --no-annotate --no-header --no-emit-index-url --quiet
+locks: constraints.txt pyproject.toml | $(BIN)/python
+	$(PIP) uv
+	mkdir -p locks
+	$(LOCK) --output-file locks/plain.txt
+	$(LOCK) --extra space --output-file locks/space.txt
+
+# What an install of the Space is made of, with its hashes; licences stand in docs/dependencies.md.
+SBOM ?= $(OUT)/sbom.json
+CYCLONEDX ?= $(BIN)/cyclonedx-py
+sbom:
+	command -v $(CYCLONEDX) || $(PIP) cyclonedx-bom
+	mkdir -p $(dir $(SBOM))
+	$(CYCLONEDX) requirements --pyproject pyproject.toml --output-reproducible --output-file $(SBOM) locks/space.txt
 
 # The validation loss of the shipped model in nats a note; needs the corpus in ../shared/data.
 validate: $(DEV)

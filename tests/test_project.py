@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 
 import pytest
@@ -18,22 +19,63 @@ def test_the_version_stands_in_one_place_and_the_other_files_agree(repo_root):
     assert f"\n## {__version__} " in (repo_root / "CHANGELOG.md").read_text()
 
 
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read_pins(path) -> dict[str, str]:
+    lines = path.read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and line[0] != "#")
+
+
 def test_every_requirement_has_a_tested_version_that_meets_its_bound(repo_root):
     from packaging.requirements import Requirement
 
     project = tomllib.loads((repo_root / "pyproject.toml").read_text())["project"]
-    lines = (repo_root / "constraints.txt").read_text().splitlines()
-    pinned = {
-        re.sub(r"[-_.]+", "-", n).lower(): v
-        for n, v in (line.split("==") for line in lines if "==" in line and line[0] != "#")
-    }
+    pinned = {canonical(name): version for name, version in read_pins(repo_root / "constraints.txt").items()}
     wanted = project["dependencies"] + [
         r for extra in project["optional-dependencies"].values() for r in extra
     ]
     for requirement in map(Requirement, wanted):
-        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        name = canonical(requirement.name)
         if name != project["name"]:
             assert requirement.specifier.contains(pinned[name]), name
+
+
+@pytest.mark.parametrize(("name", "extras"), [("plain", ()), ("space", ("space", "pdf"))])
+def test_the_locks_hold_the_tested_versions_with_hashes(name, extras, repo_root):
+    """`make locks` makes them of pyproject.toml and constraints.txt; it has to be run when those change."""
+    from packaging.requirements import Requirement
+
+    text = (repo_root / "locks" / f"{name}.txt").read_text()
+    assert "://" not in text
+    entries = [re.sub(r" \\\n +", " ", entry) for entry in re.split(r"\n(?=\S)", text.strip())]
+    locked = {}
+    for entry in entries:
+        requirement, *hashes = entry.split(" --hash=")
+        assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", digest) for digest in hashes), requirement
+        package, version = requirement.split(" ;")[0].split("==")
+        locked[package] = version.strip()
+    tested = {canonical(p): v for p, v in read_pins(repo_root / "constraints.txt").items()}
+    assert {p: v for p, v in locked.items() if p in tested} == {p: tested[p] for p in locked if p in tested}
+    project = tomllib.loads((repo_root / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + [r for e in extras for r in project["optional-dependencies"][e]]
+    names = {canonical(Requirement(r).name) for r in wanted} - {project["name"]}
+    assert names <= locked.keys(), "run make locks"
+
+
+def test_actions_are_pinned_by_commit_and_may_only_read(repo_root):
+    import yaml
+
+    for path in (repo_root / ".github" / "workflows").iterdir():
+        text = path.read_text()
+        uses = re.findall(r"uses: *(\S+)(.*)", text)
+        assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", name) for name, _ in uses), path.name
+        assert all(re.fullmatch(r" # v[\d.]+", version) for _, version in uses), path.name
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {"contents": "read"}, path.name
+        secrets = [name for name, job in workflow["jobs"].items() if "id-token" in job.get("permissions", {})]
+        assert secrets == (["publish"] if path.name == "release.yml" else [])
 
 
 # Each folder imports only what stands left of it (CONTRIBUTING.md, "How the house is built").
@@ -66,3 +108,22 @@ def test_no_folder_imports_what_stands_right_of_it(package, repo_root):
             here = path.relative_to(repo_root).as_posix()
             for top in {name.split(".")[0] for name in names} & set(ORDER):
                 assert top in allowed or (here, top) in EXCEPTIONS, f"{here}:{node.lineno} imports {top}"
+
+
+def test_generating_imports_only_what_a_plain_install_brings(repo_root):
+    """At the top of the modules of the packages that it loads; what an extra brings is imported where it is used."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((repo_root / "pyproject.toml").read_text())["project"]
+    plain = {canonical(Requirement(r).name) for r in project["dependencies"]}
+    allowed = plain | set(ORDER) | set(sys.stdlib_module_names) | {"huggingface_hub"}  # transformers' own
+    found = set()
+    for package in ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt"):
+        for path in sorted((repo_root / package).rglob("*.py")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom) and node.level == 0:
+                    names = [node.module or ""]
+                found |= {name.split(".")[0] for name in names}
+                assert {name.split(".")[0] for name in names} <= allowed, f"{path.name}:{node.lineno}"
+    assert {"torch", "transformers", "numpy"} <= found

@@ -94,10 +94,23 @@ async def _fetch(url: str, sha256: str, part: Path, name: str, deadline: float) 
     import httpx2
 
     end = time.monotonic() + deadline
+    asked: set[tuple[str, str]] = set()  # in this attempt; a server may want a cookie back before it answers
+
+    async def refuse_circle(request: Any) -> None:
+        question = str(request.url), request.headers.get("Cookie", "")
+        if question in asked:
+            raise _Failure("the server redirects in a circle", final=True)
+        asked.add(question)
+
     async with httpx2.AsyncClient(
-        timeout=SILENCE_SECONDS, follow_redirects=True, max_redirects=MAX_REDIRECTS, verify=_certificates()
+        timeout=SILENCE_SECONDS,
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        verify=_certificates(),
+        event_hooks={"request": [refuse_circle]},
     ) as client:
         for number in range(1, ATTEMPTS + 1):
+            asked.clear()
             try:
                 await _attempt(client, url, part, end)
                 _check_sum(sha256, part)

@@ -154,7 +154,7 @@ def _write_catalogue(path: Path, columns: tuple[str, ...], rows: list[dict]) -> 
         writer.writerows(rows)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_score():
     """`make_score`, for tests that want a score of their own."""
     return make_score

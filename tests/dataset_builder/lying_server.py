@@ -8,12 +8,13 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from urllib.parse import unquote
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 HOLD = None  # among the pieces of an answer: nothing more comes, and the connection stays
+NUMBERS = count()
 GAP = 0.02  # seconds between the pieces of a slow answer
 LONGEST = 20.0  # seconds after which the server itself gives up, so that a client without a deadline fails
 
@@ -63,6 +64,7 @@ LIES: dict[str, Callable[[bytes], Iterator[bytes | None] | list[bytes | None]]] 
         *repeat(b"%x\r\n" % len(b) + b + b"\r\n", 2**24 // len(b) + 1),
     ],
     "redirects to itself": lambda b: [redirect("")],
+    "redirects on and on": lambda b: [redirect(f"?{next(NUMBERS)}")],
     "redirects to a file": lambda b: [redirect("file:///etc/passwd")],
     "redirects to another protocol": lambda b: [redirect("ftp://127.0.0.1:1/score")],
     "redirects to no address": lambda b: [redirect("http://[::bad/%zz\x7f")],
@@ -126,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        path, span = unquote(self.path), self.headers.get("Range")
+        path, span = unquote(self.path.partition("?")[0]), self.headers.get("Range")
         self.server.requests.append((path, span))
         waiting = self.server.faults.get(path, [])
         fault = waiting.pop(0) if waiting else ""
