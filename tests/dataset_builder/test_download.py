@@ -206,12 +206,14 @@ def test_taking_up_again_may_go_wrong_too(server, manifest, tmp_path, fault, ask
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Deadlines of parts of a second, so that the tests need not wait for the real ones; the truth has
-    two attempts to come through.
-    """
-    monkeypatch.setattr(fetching, "ATTEMPTS", 3)
-    monkeypatch.setattr(fetching, "ATTEMPT_SECONDS", 0.5)
-    monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.25)
+    """`impatient(attempts)`: deadlines of parts of a second from then on, so that no test waits for the real ones."""
+
+    def begin(attempts: int) -> None:
+        monkeypatch.setattr(fetching, "ATTEMPTS", attempts)
+        monkeypatch.setattr(fetching, "ATTEMPT_SECONDS", 0.4)
+        monkeypatch.setattr(fetching, "SILENCE_SECONDS", 0.2)
+
+    return begin
 
 
 # What a second attempt cannot better, and why it is given up.
@@ -230,9 +232,10 @@ PASSING = [lie for lie in LIES if lie not in FINAL]
 def test_after_a_lie_the_truth_is_taken(server, manifest, tmp_path, impatient, lie):
     entry, path = read_manifest(manifest)[0], address(server, 0)
     server.faults[path] = [lie]
+    impatient(50)  # on a busy machine the truth, too, may be too slow for such deadlines
     target = fetching.fetch(entry.url(server.url), entry.sha256, tmp_path / entry.file_name, "wtc1p01")
     assert target.read_bytes() == server.files[path]
-    assert len(server.requests) in (2, 3)
+    assert server.faults[path] == [] and len(server.requests) > 1
 
 
 def unavailable_after(server, manifest, folder, lies) -> dict[str, str]:
@@ -254,9 +257,10 @@ def unavailable_after(server, manifest, folder, lies) -> dict[str, str]:
     return dict(collection.unavailable)
 
 
-def test_no_lie_ends_a_build_or_holds_it(server, manifest, tmp_path, impatient, monkeypatch):
+def test_no_lie_ends_a_build_or_holds_it(server, manifest, tmp_path, impatient):
     assert len(LIES) >= 30
-    monkeypatch.setattr(fetching, "ATTEMPTS", 2)
+    open_all(server, manifest, tmp_path / "files")
+    impatient(2)
     for reason in unavailable_after(server, manifest, tmp_path / "files", PASSING).values():
         assert re.match(r"could not be fetched from http\S* after 2 attempts: ", reason), reason
 
