@@ -19,6 +19,7 @@ import numpy as np
 
 from .note_values import grid
 from .score import DURATION, ONSET, PITCH, VOICE, Score
+from .spelling import spell, step_of
 
 UPPER, LOWER = 1, 2  # the staves
 LANES = 4  # voices a staff, as notation programs have them
@@ -50,14 +51,12 @@ _MOST_STATES = 24  # that are followed at a time
 _MARGIN = 15.0  # and no dearer than the cheapest by more than this
 _OCTAVE, _TENTH = 12, 16
 _MOST_LEDGER_LINES = 3
-_STEPS = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5, 6)  # diatonic steps above C, of the lower name
-# Steps above C of the lowest and the highest line: E4 to F5, G2 to A3.
-_LINES = {UPPER: (37, 45), LOWER: (25, 33)}
+# Steps above C0 of the lowest and the highest line: E4 to F5, G2 to A3.
+_LINES = {UPPER: (30, 38), LOWER: (18, 26)}
 
 
-def ledger_lines(pitch: int, staff: int) -> int:
-    """How many ledger lines a note needs, by its white key."""
-    step = 7 * (pitch // 12) + _STEPS[pitch % 12]
+def ledger_lines(step: int, staff: int) -> int:
+    """How many ledger lines a note needs that many diatonic steps above C0."""
     low, high = _LINES[staff]
     return max(0, (low - step) // 2, (step - high) // 2)
 
@@ -137,6 +136,7 @@ class _Dealer:
         self.costs = costs
         rows = score.array.tolist()
         self.pitches = [row[PITCH] for row in rows]
+        self.steps = [step_of(name) for name in spell(score)]
         names = sorted({row[VOICE] for row in rows})
         self.num_voices = len(names)
         self.voices = [names.index(row[VOICE]) for row in rows]
@@ -149,9 +149,9 @@ class _Dealer:
     def _note_price(self, i: int, staff: int) -> float:
         """Of a note on a staff: ledger lines, and how far its voice is from that hand."""
         costs, voice, last = self.costs, self.voices[i], self.num_voices - 1
-        lines = ledger_lines(self.pitches[i], staff)
+        lines = ledger_lines(self.steps[i], staff)
         price = costs.ledger * lines * lines
-        if lines > _MOST_LEDGER_LINES and not ledger_lines(self.pitches[i], UPPER + LOWER - staff):
+        if lines > _MOST_LEDGER_LINES and not ledger_lines(self.steps[i], UPPER + LOWER - staff):
             price += costs.illegible
         if last > 0 and voice in (0, last):  # a staff has no room for all voices of more than `LANES`
             outer = costs.outer if self.num_voices <= LANES else _NEVER

@@ -17,7 +17,7 @@ from .note_values import grid
 from .rests import MIDDLE_LINES, rest_place
 from .score import PITCH, Score
 from .sounding import sounding
-from .spelling import signature_of, spell
+from .spelling import signature_of, spell, step_of
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 _LOWER = 4 * MAX_VOICES  # the numbers of the voices on the lower staff lie above this
@@ -299,8 +299,7 @@ class _BarWriter:
 
     def _step(self, note: int) -> int:
         """The place of a note in diatonic steps above C0."""
-        letter, _, octave = self.names[note]
-        return 7 * octave + _LETTERS.index(letter)
+        return step_of(self.names[note])
 
     def _rest_head(self, symbol: Symbol, staff: int, above: list[Lane], below: list[Lane]) -> str:
         """The `<rest>` of a symbol, out of the way of the lanes above and below it."""
@@ -318,7 +317,7 @@ class _BarWriter:
 
         if symbol.notes or not symbol.shown:
             return "<rest/>"
-        place = rest_place(staff, symbol.value in ("half", "whole"), steps(above), steps(below))
+        place = rest_place(staff, symbol.value, steps(above), steps(below))
         if place is None:
             return "<rest/>"
         return f"<rest><display-step>{_LETTERS[place % 7]}</display-step><display-octave>{place // 7}</display-octave></rest>"

@@ -53,6 +53,12 @@ def spell(score: Score) -> list[Name]:
     ]
 
 
+def step_of(name: Name) -> int:
+    """The place of a name on the staves, in diatonic steps above C0."""
+    letter, _, octave = name
+    return 7 * octave + _LETTERS.index(letter)
+
+
 def name_text(name: Name) -> str:
     """A name as people read it: `"F♯4"`."""
     letter, alter, octave = name

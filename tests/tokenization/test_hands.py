@@ -14,6 +14,7 @@ from tokenization.hands import LOWER, UPPER, deal, ledger_lines
 from tokenization.notation import write_bars
 from tokenization.rests import LaneName, rest_place, with_rests
 from tokenization.sounding import sounding
+from tokenization.spelling import spell, step_of
 
 
 def steady(*voices: tuple[int, tuple[int, ...]]) -> list[tuple[int, int, int, int]]:
@@ -115,8 +116,13 @@ def test_five_voices_leave_no_staff_empty_and_outer_ones_keep_their_hand():
 
 
 def test_ledger_lines_are_counted_and_more_than_three_are_not_written_where_the_other_staff_needs_none():
-    assert [ledger_lines(p, UPPER) for p in (60, 62, 64, 77, 79, 81, 57, 53)] == [1, 0, 0, 0, 0, 1, 2, 3]
-    assert [ledger_lines(p, LOWER) for p in (60, 59, 43, 41, 40, 36, 64, 67)] == [1, 0, 0, 0, 1, 2, 2, 3]
+    # C4, D4, G5, A5, A3, F3; C4, B3, F2, E2, C2, G4, A4: steps above C0.
+    assert [ledger_lines(step, UPPER) for step in (28, 29, 39, 40, 26, 24)] == [1, 0, 0, 1, 2, 3]
+    assert [ledger_lines(step, LOWER) for step in (28, 27, 17, 16, 14, 32, 33)] == [1, 0, 0, 1, 2, 3, 3]
+    # The name counts: G flat 4 has three of them above the bass staff, as G has, F sharp 4 as F.
+    for key, lines in (("Db", 3), ("D", 2)):
+        [name] = spell(Score([(0, 24, 66, 0)], key=key))
+        assert ledger_lines(step_of(name), LOWER) == lines
     # The left hand cannot reach both, but four ledger lines under the treble staff are worse.
     assert deal(Score([(0, 96, 48, 0), (0, 96, 25, 1)], key="C major")).tolist() == [LOWER, LOWER]
     # Both voices lie below the treble staff.
@@ -191,12 +197,19 @@ def test_rests_with_no_room_are_left_out_and_shared_ones_printed_once():
 
 
 def test_rests_keep_clear_of_the_heads_beside_them():
-    assert rest_place(1, False, [], []) is None
-    assert rest_place(1, False, above=[36], below=[]) == 32
-    assert rest_place(1, False, above=[33], below=[]) == 28  # under a low upper voice
-    assert rest_place(1, True, above=[], below=[38]) == 42
-    assert rest_place(1, True, above=[33], below=[]) == 28 and rest_place(1, True, above=[29], below=[]) == 24
-    assert rest_place(2, False, above=[], below=[10]) == 24
+    assert rest_place(1, "quarter", [], []) is None
+    assert rest_place(1, "quarter", above=[36], below=[]) == 32
+    assert rest_place(1, "quarter", above=[33], below=[]) == 28  # under a low upper voice
+    assert rest_place(1, "half", above=[], below=[38]) == 42
+    assert (
+        rest_place(1, "half", above=[33], below=[]) == 28
+        and rest_place(1, "half", above=[29], below=[]) == 24
+    )
+    assert rest_place(2, "16th", above=[], below=[10]) == 24
+    assert (
+        rest_place(2, "32nd", above=[], below=[22]) == 28
+        and rest_place(2, "16th", above=[], below=[22]) == 26
+    )
 
 
 def test_stems_divide_two_voices_and_follow_the_pitch_of_one_alone():
