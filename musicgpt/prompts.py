@@ -93,10 +93,12 @@ def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, con
 
 
 def no_new_note(task: Task, settings: Settings) -> str:
-    """Why a continuation ended before its first new note, and what to do, as the text of an error.
+    """Why a piece ended before its first new note, and what to do, as the text of an error.
 
     The model ends a piece at the bar line after which there is no room for one more bar like the last ones.
     """
+    if not len(task.score):
+        return "The model ended the piece without a note. Try another seed, or give it more tokens."
     from modeling_musicgpt.bar_end_musicgpt import BARS_LOOKED_AT  # brings torch
 
     lines, onsets = task.score.bar_lines(), task.score.array[:, ONSET]

@@ -157,11 +157,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"pieces": reports, "seconds": round(seconds, 2)}, indent=2))
     else:
-        plural = "s" if len(pieces) > 1 else ""
-        print(
-            f"{len(pieces)} piece{plural}, {sum(p.num_new_notes for p in pieces)} new notes, {seconds:.1f} s"
-            " in all"
-        )
+        new = _count(sum(p.num_new_notes for p in pieces), "new note")
+        print(f"{_count(len(pieces), 'piece')}, {new}, {seconds:.1f} s in all")
     return 0
 
 
@@ -205,11 +202,15 @@ def _describe(piece: Composition, paths: list[Path]) -> str:
     rate = piece.num_new_notes / max(piece.seconds, 1e-9)
     lines = [
         what,
-        f"  {len(score)} notes, {score.num_bars} bars, {minutes}:{seconds:02d} of music",
+        f"  {_count(len(score), 'note')}, {_count(score.num_bars, 'bar')}, {minutes}:{seconds:02d} of music",
         f"  composed in {piece.seconds:.1f} s ({rate:.0f} notes a second)",
         *(f"  wrote {path}" for path in paths),
     ]
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
 
 
 class _Progress:

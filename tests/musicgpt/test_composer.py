@@ -152,8 +152,10 @@ def test_a_piece_that_was_stopped_before_its_first_new_note_is_not_written(compo
 
 def test_a_prompt_that_the_model_takes_for_a_whole_piece_says_so(composer, prompt, monkeypatch):
     monkeypatch.setattr(composer, "_generate", lambda *_, **__: [[TIME_ZERO, EOS_ID]])
-    with pytest.raises(MusicGPTError, match="another seed"):
+    with pytest.raises(MusicGPTError, match="another seed, or keep less"):
         composer.compose(Settings(seed=1), prompt=prompt)
+    with pytest.raises(MusicGPTError, match=r"without a note.*another seed"):
+        composer.compose(Settings(seed=1))
 
 
 def test_an_empty_prompt_is_refused(composer):

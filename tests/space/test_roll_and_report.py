@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from musical_metrics.pieces import describe
+from musical_metrics.view import View
 from space.report import assess, number, report_html
 from space.roll import roll_value
-from tokenization import Score, musicxml_text
+from tokenization import Key, Score, midi_bytes, musicxml_text, read_score_bytes
 
 
 def test_roll_value_is_plain_data(score):
@@ -29,6 +31,23 @@ def test_the_roll_names_notes_as_the_score_does():
     assert names == ["C4", "F♯4", "G4", "B4", "C5", "E4", "F4", "D♭4", "C4"]
     steps = re.findall(r"<step>(.)</step>(?:<alter>(-?1|0)</alter>)?<octave>(.)", musicxml_text(line))
     assert [step + {"1": "♯", "-1": "♭"}.get(alter, "") + octave for step, alter, octave in steps] == names
+
+
+@pytest.mark.parametrize(
+    ("key", "sharps", "mode"), [("Eb minor", -6, 1), ("D# minor", 6, 1), ("Ab major", -4, 0)]
+)
+def test_one_key_names_score_roll_midi_and_figures(key, sharps, mode):
+    scale = [Key.parse(key).pitch_class + step for step in (0, 2, 3 if mode else 4, 5, 7, 8 if mode else 9)]
+    score = Score([(24 * i, 24, 60 + step, 0) for i, step in enumerate(scale)], key=key)
+    names = roll_value(score, take="a", state="done", message="")["names"]
+    assert [name[0] for name in names] == [chr(65 + (ord(key[0]) - 65 + step) % 7) for step in range(6)]
+    midi, text = midi_bytes(score), musicxml_text(score)
+    assert b"\xff\x59\x02" + bytes([sharps % 256, mode]) in midi  # the key signature
+    assert f"<fifths>{sharps}</fifths>" in text and "<accidental>" not in text
+    for data, suffix in ((midi, ".mid"), (text.encode(), ".musicxml")):
+        again = read_score_bytes(data, suffix)
+        assert roll_value(again, take="a", state="done", message="")["names"] == names
+        assert describe(View(again))["key"] == key
 
 
 class _Cells(HTMLParser):

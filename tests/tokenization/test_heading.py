@@ -45,6 +45,8 @@ def test_a_piece_comes_back_with_all_that_it_is():
         assert (again.title, again.info) == ("Fugue in E-flat major, 2 voices", INFO), suffix
         assert again.notices == (), suffix
         assert subtitle_of(again) == "seed 7 · MusicGPT 0.0"
+        for end, from_there in both(again).items():
+            assert from_there == PIECE and from_there.info == INFO, f"{suffix} to {end}"
 
 
 def test_our_own_key_holds_where_the_notes_would_tell_another():
