@@ -32,20 +32,12 @@ from tokenization.score import Score
 PAPERS = {"a4": (210.0, 297.0), "us-letter": (215.9, 279.4)}
 MARGIN, FOOT = 15.0, 18.0  # at the sides and the top; at the foot, where the page's number stands
 HEADING = 27.0  # what title, subtitle and composer take on the first page
-STAVES = (
-    6.5,
-    6.1,
-    5.8,
-)  # heights of a staff; the next one is tried where the last page has less than `SPARSE` of it filled
-SPARSE = 0.4
+# Heights of a staff; the next one is tried where the last page has less than `SPARSE` of it filled.
+STAVES, SPARSE = (6.5, 6.1, 5.8), 0.4
 UNITS_A_STAFF = 72  # the same in verovio's units at scale 100
 LEAST_GAP, WIDEST_GAP = 4.0, 14.0  # between two systems: never less; on the last page never more
-INDENT, OUTDENT = (
-    40,
-    6,
-    # verovio's units left of a system, for its brace and the number of its bar, and right of it, for its bar
-    # line
-)
+# verovio's units left of a system, for its brace and the number of its bar, and right of it, for its bar line.
+INDENT, OUTDENT = 40, 6
 # Of those spacings of notes (verovio's spacingLinear) the first is taken with which the last system is full
 # as well, else the first of all.
 SPACINGS = (0.25, 0.26, 0.24, 0.27, 0.23, 0.28, 0.22, 0.29, 0.21, 0.31, 0.19, 0.33, 0.17)
@@ -94,13 +86,10 @@ def pdf_bytes(score: Score, paper: str = "a4") -> bytes:
     typst = require("typst")
     width, height = PAPERS[paper]
     systems, pages = _laid_out(musicxml_text(score), width - 2 * MARGIN, height - MARGIN - FOOT)
-    said = {
+    data = {
         "title": _short(title_of(score)),
         "subtitle": _short(subtitle_of(score)),
         "composer": _short(score.info.get(COMPOSER, "")),
-    }
-    data = {
-        **said,
         "pages": pages,
         "paper": paper,
         "width": width - 2 * MARGIN,
@@ -116,9 +105,7 @@ def pdf_bytes(score: Score, paper: str = "a4") -> bytes:
 
 
 def _laid_out(musicxml: str, width: float, height: float) -> tuple[list[System], list[dict[str, Any]]]:
-    """Systems and pages with the largest staff that does not leave a last page nearly empty; else with
-    the largest.
-    """
+    """Systems and pages with the largest staff that leaves no last page nearly empty, else the largest."""
     tried = []
     for staff in STAVES:
         systems = engrave_systems(musicxml, width, staff)
@@ -155,9 +142,8 @@ def verovio_toolkit() -> Any:
     """A toolkit of verovio that works in every thread and does not log."""
     verovio = require("verovio")
     toolkit = verovio.toolkit(False)
-    toolkit.setResourcePath(
-        str(_verovio_data())
-    )  # the default path does not reach other threads than the importing one
+    # The default path does not reach other threads than the importing one.
+    toolkit.setResourcePath(str(_verovio_data()))
     verovio.enableLog(verovio.LOG_OFF)
     return toolkit
 
@@ -180,25 +166,11 @@ def engrave_systems(musicxml: str, width: float, staff: float = STAVES[0]) -> li
     units = round(width / staff * UNITS_A_STAFF)
     toolkit = verovio_toolkit()
     # A page too low for a second system holds one; verovio then cuts it to the height of what is on it.
-    options = {
-        "pageWidth": units,
-        "pageHeight": 100,
-        "adjustPageHeight": True,
-        "scale": 100,
-        "breaks": "auto",
-        "header": "none",
-        "footer": "none",
-    }
-    options |= {
-        "pageMarginLeft": INDENT,
-        "pageMarginRight": OUTDENT,
-        "pageMarginTop": 0,
-        "pageMarginBottom": 0,
-        "minLastJustification": FULL,
-    }
-    toolkit.setOptions(
-        options | {"svgViewBox": True, "svgRemoveXlink": True, "smuflTextFont": "none", "xmlIdSeed": 1}
-    )
+    page = {"pageWidth": units, "pageHeight": 100, "adjustPageHeight": True, "scale": 100}
+    page |= {"pageMarginLeft": INDENT, "pageMarginRight": OUTDENT, "pageMarginTop": 0, "pageMarginBottom": 0}
+    music = {"breaks": "auto", "header": "none", "footer": "none", "minLastJustification": FULL}
+    svg = {"svgViewBox": True, "svgRemoveXlink": True, "smuflTextFont": "none", "xmlIdSeed": 1}
+    toolkit.setOptions(page | music | svg)
     if not toolkit.loadData(musicxml):
         raise MusicGPTError("The score could not be engraved: verovio cannot read its MusicXML.")
     for spacing in (*SPACINGS, SPACINGS[0]):
@@ -218,17 +190,13 @@ def _size(svg: str) -> tuple[float, float]:
 
 
 def _is_full(svg: str) -> bool:
-    """Whether the staff lines of a system reach its right edge; they are drawn in tenths of the units of
-    its page.
-    """
+    """Whether the staff lines of a system, in tenths of its page's units, reach its right edge."""
     ends = [int(end) for y, end, again in re.findall(r'd="M\d+ (\d+) L(\d+) (\d+)"', svg) if y == again]
     return max(ends, default=0) > 9.5 * (_size(svg)[0] - INDENT)
 
 
 def _with_drawn_music(svg: str) -> str:
-    """The picture with the notes in its texts (those of the tempo) drawn, so that no text needs a font
-    for music.
-    """
+    """The picture with the notes in its texts (the tempo's) drawn, so that none needs a font for music."""
     ElementTree.register_namespace("", _SVG[1:-1])
     root = ElementTree.fromstring(svg)
     for parent in root.iter():
@@ -241,9 +209,7 @@ def _with_drawn_music(svg: str) -> str:
 
 
 def _drawn(text: ElementTree.Element) -> ElementTree.Element:
-    """A text of runs (`tspan` with a size) as a group of glyphs and plain texts beside each other, glyphs
-    first.
-    """
+    """A text of runs (`tspan` with a size) as a group: its glyphs, then its words beside them."""
     x, y = float(text.get("x", "0")), text.get("y", "0")
     group, words = ElementTree.Element(f"{_SVG}g"), ElementTree.Element(f"{_SVG}text")
     for span in text.iter(f"{_SVG}tspan"):
@@ -270,10 +236,8 @@ def _glyph(code: str) -> tuple[str, float]:
     """Outline and advance width of a glyph of verovio's music font, in thousandths of the font's size."""
     outline = (_verovio_data() / _MUSIC_FONT / f"{code}.xml").read_text(encoding="utf-8")
     metrics = (_verovio_data() / f"{_MUSIC_FONT}.xml").read_text(encoding="utf-8")
-    path, advance = (
-        re.search(r' d="([^"]+)"', outline),
-        re.search(rf'c="{code}"[^>]* h-a-x="([\d.]+)"', metrics),
-    )
+    path = re.search(r' d="([^"]+)"', outline)
+    advance = re.search(rf'c="{code}"[^>]* h-a-x="([\d.]+)"', metrics)
     return path[1] if path else "", float(advance[1]) if advance else 0.0
 
 

@@ -78,6 +78,19 @@ class Key(NamedTuple):
             )
         return cls(tonic[0].upper() + {0: "", 1: "#", -1: "b"}[accidental], mode)
 
+    @classmethod
+    def of_signature(cls, fifths: int, mode: str) -> Key:
+        """The key of a signature.
+
+        Args:
+            fifths (`int`): its sharps, or flats as negative numbers; -7 to 7.
+            mode (`str`): `"major"` or `"minor"`.
+        """
+        accidentals, letter = divmod(
+            fifths + (4 if mode == "minor" else 1), 7
+        )  # on the line of fifths from F
+        return cls("FCGDAEB"[letter] + {-1: "b", 0: "", 1: "#"}[accidentals], mode)
+
     @property
     def pitch_class(self) -> int:
         """Pitch class of the tonic, C = 0."""
@@ -86,8 +99,7 @@ class Key(NamedTuple):
     @property
     def fifths(self) -> int:
         """Sharps (positive) or flats (negative) of the key signature."""
-        line = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
-        sharps = line[self.tonic[0]] + 7 * {"": 0, "#": 1, "b": -1}[self.tonic[1:]]
+        sharps = "FCGDAEB".index(self.tonic[0]) - 1 + 7 * {"": 0, "#": 1, "b": -1}[self.tonic[1:]]
         return sharps - (3 if self.mode == "minor" else 0)
 
     def __str__(self) -> str:

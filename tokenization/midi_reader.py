@@ -24,20 +24,6 @@ _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
 FACT_MARK = "MusicGPT: "  # begins the text events of files that `midi_writer` wrote
 VOICES_MARK = f"{FACT_MARK}channels are voices".encode()
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
-_SHARPS = dict(
-    zip(
-        range(-7, 8),
-        ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
-        strict=True,
-    )
-)
-_MINORS = dict(
-    zip(
-        range(-7, 8),
-        ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"),
-        strict=True,
-    )
-)
 
 
 @dataclass
@@ -352,8 +338,7 @@ def _declared_key(found: MidiEvents, first: float) -> Key | None:
     if not keys:
         return None
     _, _, sharps, minor = _in_force(keys, first) or min(keys, key=lambda key: key[:2])
-    tonic = (_MINORS if minor else _SHARPS)[sharps]
-    return Key(tonic, "minor" if minor else "major")
+    return Key.of_signature(sharps, "minor" if minor else "major")
 
 
 def _tempo(found: MidiEvents, first: float) -> float | None:

@@ -23,20 +23,6 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 OUR_SOFTWARE = "MusicGPT"  # files that name it carry true voices; all others may carry layers of the notation
 _MAX_MEASURES = 20_000
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_MAJORS = dict(
-    zip(
-        range(-7, 8),
-        ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
-        strict=True,
-    )
-)
-_MINORS = dict(
-    zip(
-        range(-7, 8),
-        ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"),
-        strict=True,
-    )
-)
 
 
 @dataclass
@@ -384,5 +370,5 @@ def _declared_key(found: _Found) -> Key | None:
     first = min((key[:2] for key in found.keys), default=None)
     for measure, offset, _, fifths, mode in sorted(found.keys, key=lambda key: key[:3]):
         if (measure, offset) == first and -7 <= fifths <= 7 and mode in ("major", "minor"):
-            return Key((_MINORS if mode == "minor" else _MAJORS)[fifths], mode)
+            return Key.of_signature(fifths, mode)
     return None

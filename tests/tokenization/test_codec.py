@@ -243,6 +243,14 @@ def test_keys_as_people_write_them(text: str, name: str):
     assert str(Key.parse(text)) == name
 
 
+def test_every_key_signature_has_a_key_of_each_mode():
+    majors = [Key.of_signature(fifths, "major").tonic for fifths in range(-7, 8)]
+    minors = [Key.of_signature(fifths, "minor") for fifths in range(-7, 8)]
+    assert " ".join(majors) == "Cb Gb Db Ab Eb Bb F C G D A E B F# C#"
+    assert " ".join(key.tonic for key in minors) == "Ab Eb Bb F C G D A E B F# C# G# D# A#"
+    assert [key.fifths for key in minors] == list(range(-7, 8))
+
+
 def test_a_change_of_meter_is_written_before_the_note_that_it_begins_with():
     score = Score([(0, 24, 60, 0), (96, 24, 62, 0), (132, 24, 64, 0)], [Meter(0, 4, 4), Meter(96, 3, 8)])
     decoded = decode(encode(score)).score
