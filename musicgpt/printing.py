@@ -224,7 +224,7 @@ def _drawn(text: ElementTree.Element) -> ElementTree.Element:
                 x += advance * size / 1000
         elif span.text and span.text.strip():
             ElementTree.SubElement(
-                words, f"{_SVG}tspan", {"font-size": f"{_NARROWER * size:g}px"}
+                words, f"{_SVG}tspan", {"font-size": f"{_NARROWER * size:.0f}px"}
             ).text = span.text
     words.attrib |= {"x": f"{x:g}", "y": y}
     group.append(words)
