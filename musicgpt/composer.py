@@ -320,7 +320,8 @@ def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -
     """The piece: the prompt's notes as they were, then the new ones."""
     reader = NoteReader(task.now, task.transposition, task.shift)
     notes = reader.feed_all(tokens)
-    if not notes and tokens and tokens[-1] == EOS_ID:  # not where a visitor stopped it
+    ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
+    if not notes and ended:
         raise SettingsError(no_new_note(task, settings))
     score = task.score.replace(notes=[*task.score.notes, *notes], meters=[*task.score.meters, *reader.meters])
     if score.tempo is None and len(score):

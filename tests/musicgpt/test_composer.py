@@ -154,8 +154,13 @@ def test_a_prompt_that_the_model_takes_for_a_whole_piece_says_so(composer, promp
     monkeypatch.setattr(composer, "_generate", lambda *_, **__: [[TIME_ZERO, EOS_ID]])
     with pytest.raises(MusicGPTError, match="another seed, or keep less"):
         composer.compose(Settings(seed=1), prompt=prompt)
-    with pytest.raises(MusicGPTError, match=r"without a note.*another seed"):
-        composer.compose(Settings(seed=1))
+    for tokens, settings in (
+        ([EOS_ID], Settings(seed=1)),
+        ([TIME_ZERO] * 8, Settings(seed=1, max_new_tokens=8)),
+    ):
+        monkeypatch.setattr(composer, "_generate", lambda *_, tokens=tokens, **__: [tokens])
+        with pytest.raises(MusicGPTError, match=r"without a note.*another seed.*more tokens"):
+            composer.compose(settings)
 
 
 def test_an_empty_prompt_is_refused(composer):
