@@ -4,6 +4,7 @@ in the same run.
     python benchmarks/generate.py                       # one piece and 16, with one thread and with two; a GPU too where there is one
     python benchmarks/generate.py --batch 1 --threads 1 --json out.json
     python benchmarks/generate.py --own-processor       # MusicGPT with a logits processor that only Python knows, which changes nothing
+    python benchmarks/generate.py --stock-loop          # MusicGPT without its engine
     python benchmarks/generate.py --threads 1 --cpu-time   # seconds of the processor, where others use the computer too
 
 Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every
@@ -218,6 +219,7 @@ def start_of(args: argparse.Namespace) -> None:
 def compare(device: str, args: argparse.Namespace) -> list[dict]:
     """All settings on one device."""
     models = {side: load(side, args.checkpoint, device) for side in SIDES}
+    models["musicgpt"].fast_decoding = not args.stock_loop
     threads = args.threads if device == "cpu" else args.threads[:1]
     results = []
     for batch in args.batch:
@@ -232,7 +234,7 @@ def compare(device: str, args: argparse.Namespace) -> list[dict]:
             "ratio": speed["musicgpt"] / speed["gpt2"],
         }
         result["usual_loop_because"] = models["musicgpt"].usual_decoding_because
-        if device == "cpu":
+        if device == "cpu" and not args.stock_loop:
             result["start"] = {side: cost_of_start(side, batch, args) for side in SIDES}
         results.append(result)
         show(result)
@@ -272,6 +274,9 @@ def main() -> None:
         "--own-processor",
         action="store_true",
         help="give MusicGPT a logits processor of one's own, which changes nothing",
+    )
+    parser.add_argument(
+        "--stock-loop", action="store_true", help="MusicGPT without its engine; nothing is said of the start"
     )
     parser.add_argument(
         "--cpu-time",

@@ -8,12 +8,11 @@ import torch
 from transformers import LogitsProcessor
 
 from .configuration_musicgpt import MusicGPTConfig
-from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, Prompt, keep_possible
+from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, Prompt, keep_possible, keep_signature
+from .stepping_musicgpt import BARS_LOOKED_AT, MusicalState
 
 # Nothing is looked at while more tokens than this are left: no two bars of music take as many.
 LOOK_AHEAD = 640
-# The longest of this many bars tells how many tokens the next one may take.
-BARS_LOOKED_AT = 4
 # Fewer tokens than this are not taken for a bar, whatever the bars before had.
 SHORTEST_BAR = 24
 # Every piece can be closed with fewer tokens than this.
@@ -117,70 +116,50 @@ class BarEndLogitsProcessor(LogitsProcessor):
 
     Args:
         grammar (`Grammar`): with an `<eos>`.
-        tracker (`MusicalStateTracker`): the model's; for bars and ticks.
         costs (`ClosingCosts`): of the same grammar.
         max_length (`int`): tokens that a row can have, the prompt among them if it is given as ids.
         prompt (`Prompt`, *optional*): as for `GrammarLogitsProcessor`; ids in it are not counted in
         `max_length`.
     """
 
-    def __init__(
-        self, grammar: Grammar, tracker, costs: ClosingCosts, max_length: int, prompt: Prompt | None = None
-    ):
-        self.grammar, self.tracker, self.costs = grammar, tracker, costs
+    def __init__(self, grammar: Grammar, costs: ClosingCosts, max_length: int, prompt: Prompt | None = None):
+        self.grammar, self.costs = grammar, costs
         self.max_length, self.prompt = max_length, prompt or Prompt(grammar)
 
+    @keep_signature
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, already masked by the grammar."""
         left = self.max_length - input_ids.shape[1]
         if left > LOOK_AHEAD or left < 1:
             return scores
-        ids = self.prompt.heard(input_ids)
-        if not ids.shape[1]:
+        state = self.prompt.state(input_ids)
+        if not state.length:
             return scores
-        state = self.grammar.states(ids)
-        metre = self.tracker.metre(ids)
-        tick, bar_ticks = metre.bar_position[:, -1], metre.bar_ticks[:, -1]
-        begun, longest = self._bar_lengths(ids, metre)
-        legal = self._within_bar(state, tick, bar_ticks, last=left + begun < 2 * longest, full=left < longest)
-        scores = keep_possible(scores, legal)
+        begun = state.length - state.bar_begin
+        longest = np.maximum(np.maximum(state.bar_sizes.max(axis=1), begun), SHORTEST_BAR)
+        last = (
+            (left + begun < 2 * longest) & (state.grammar >= STATE["NOTE"]) & (state.grammar < STATE["END"])
+        )
+        full = left < longest
+        if last.any() or full.any():
+            legal = torch.from_numpy(self._within_bar(state, last, full)).to(scores.device)
+            scores = keep_possible(scores, legal)
         if left <= CLOSING:
-            scores = keep_possible(scores, self._closable(state, tick, bar_ticks, left))
+            rows = (torch.from_numpy(v.copy()) for v in (state.grammar, state.bar_position, state.bar_ticks))
+            scores = keep_possible(scores, self._closable(*(row.to(scores.device) for row in rows), left))
         return scores
 
-    @staticmethod
-    def _bar_lengths(ids: torch.Tensor, metre) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens in the present bar so far, and in the longest of the last bars (this one among them),
-        each `(batch,)`.
-        """
-        place = torch.arange(ids.shape[1], device=ids.device)
-        new = torch.zeros_like(ids, dtype=torch.bool)
-        new[:, 1:] = (metre.bar[:, 1:] != metre.bar[:, :-1]) | (
-            metre.bar_ticks[:, 1:] != metre.bar_ticks[:, :-1]
-        )
-        start = torch.where(new, place, 0).cummax(dim=1).values
-        count = new.long().cumsum(dim=1)
-        tokens = torch.zeros_like(ids)  # at the first token of a bar: how many the bar before had
-        tokens[:, 1:] = torch.where(new[:, 1:], place[1:] - start[:, :-1], 0)
-        recent = count > count[:, -1:] - BARS_LOOKED_AT
-        begun = ids.shape[1] - start[:, -1]
-        longest = torch.where(recent, tokens, 0).amax(dim=1)
-        return begun, torch.maximum(longest, begun).clamp(min=SHORTEST_BAR)
-
-    def _within_bar(self, state, tick, bar_ticks, last, full) -> torch.Tensor:
+    def _within_bar(self, state: MusicalState, last: np.ndarray, full: np.ndarray) -> np.ndarray:
         """What is allowed, `(batch, vocab)`, in rows in their last bar and in rows without room for
         another one, each `(batch,)`.
         """
-        grammar, costs = self.grammar, self.costs.to(state.device)
-        beyond = tick[:, None] + costs.step > bar_ticks[:, None]
+        grammar, tick = self.grammar, state.bar_position
+        beyond = tick[:, None] + grammar.step_tables.step[:-1] > state.bar_ticks[:, None]
         beyond[:, grammar.blocks["METER"]] = True  # a change of meter would begin another bar
-        legal = ~beyond
-        at_bar_line = (state >= STATE["TIME_1"]) & (state <= STATE[f"TIME_{MAX_TIME_TOKENS}"]) & (tick == 0)
-        only_end = torch.zeros_like(legal)
-        only_end[:, grammar.eos] = True
-        in_music = (state >= STATE["NOTE"]) & (state < STATE["END"])
-        legal = legal | ~(last & in_music)[:, None]
-        return torch.where((at_bar_line & full)[:, None], only_end, legal)
+        legal = ~(beyond & last[:, None])
+        between = (state.grammar >= STATE["TIME_1"]) & (state.grammar <= STATE[f"TIME_{MAX_TIME_TOKENS}"])
+        legal[between & (tick == 0) & full] = np.arange(grammar.vocab_size) == grammar.eos
+        return legal
 
     def _closable(self, state, tick, bar_ticks, left: int) -> torch.Tensor:
         """Tokens after which the piece can still be closed: at a bar line if possible, else between two
@@ -200,4 +179,4 @@ class BarEndLogitsProcessor(LogitsProcessor):
         return torch.where(any_possible[0], possible[0], torch.where(any_possible[1], possible[1], legal))
 
 
-__all__ = ["BarEndLogitsProcessor", "ClosingCosts"]
+__all__ = ["BARS_LOOKED_AT", "BarEndLogitsProcessor", "ClosingCosts"]

@@ -7,8 +7,8 @@ and the configuration knows either name.
 
 Ids: meter and voices are derived from all ids since the beginning; a cached step is given only the new ones.
     So the first layer of
-whatever cache is in use remembers the ids, and goes through the same reordering, repeating and selecting as
-its keys and values.
+whatever cache is in use remembers the ids and the `MusicalState` after them, and takes them through the same
+reordering, repeating and selecting as its keys and values.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 from transformers.utils.import_utils import is_tracing
 
 from .configuration_musicgpt import MusicGPTConfig
+from .musical_state_musicgpt import MusicalFeatures
+from .stepping_musicgpt import STEPS_BACK, MusicalState
 
 # The name that the installed transformers uses: that of the cache in its outputs, whatever it will be called.
 CACHE_NAME = next(field.name for field in fields(BaseModelOutputWithPast) if "Cache" in str(field.type))
@@ -119,32 +121,40 @@ def refuse_lost_history(
 
 @lru_cache
 def _remembering(layer_class: type) -> type:
-    """`layer_class` with `token_ids`, of shape `(batch, length or room)`, beside its keys and values."""
+    """`layer_class` with `token_ids`, of shape `(batch, length or room)`, and a `MusicalState` beside its
+    keys and values.
+    """
 
     # One base only: an existing layer can change its class to a subclass of the same memory layout.
     class TokenRememberingLayer(layer_class):
         _layer_type = None  # else transformers would register this class in place of its parent
         token_ids: torch.Tensor | None = None
+        musical_state: MusicalState | None = None
         remembers_tokens = True
+
+        def _select(self, rows: torch.Tensor) -> None:
+            self.token_ids = self.token_ids.index_select(0, rows.to(self.token_ids.device))
+            if self.musical_state is not None:
+                self.musical_state.select(rows.cpu().numpy())
 
         def reset(self) -> None:
             super().reset()
-            self.token_ids = None
+            self.token_ids = self.musical_state = None
 
         def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
             super().reorder_cache(beam_idx)
             if self.token_ids is not None:
-                self.token_ids = self.token_ids.index_select(0, beam_idx.to(self.token_ids.device))
+                self._select(beam_idx)
 
         def batch_repeat_interleave(self, repeats: int) -> None:
             super().batch_repeat_interleave(repeats)
             if self.token_ids is not None:
-                self.token_ids = self.token_ids.repeat_interleave(repeats, dim=0)
+                self._select(torch.arange(len(self.token_ids)).repeat_interleave(repeats))
 
         def batch_select_indices(self, indices: torch.Tensor) -> None:
             super().batch_select_indices(indices)
             if self.token_ids is not None:
-                self.token_ids = self.token_ids[indices]
+                self._select(torch.arange(len(self.token_ids))[indices.cpu()])
 
     return TokenRememberingLayer
 
@@ -209,14 +219,58 @@ def remember_tokens(
     return layer.token_ids
 
 
+def state_in(cache: Cache) -> MusicalState | None:
+    """The state that a cache keeps."""
+    return getattr(cache.layers[0], "musical_state", None) if cache.layers else None
+
+
+def read_steps(
+    cache: Cache | None, model: Any, ids: torch.Tensor, past_length: int | torch.Tensor
+) -> MusicalFeatures | None:
+    """What the model embeds of a few new tokens, by the state that the cache keeps; it costs the same however
+    long the piece is.
+
+    Args:
+        cache (`Cache`, *optional*): as for `remember_tokens`.
+        model (`MusicGPTModel`): for its `step_tables`.
+        ids (`torch.LongTensor` of shape `(batch, past + new)`): what `remember_tokens` gave.
+        past_length (`int` or scalar tensor): how many tokens there were.
+
+    Returns:
+        `None` where all ids are to be read at once: without a past, for many tokens, where a graph is
+        traced, and with a cache of fixed size, which is there to be compiled.
+    """
+    if cache is None or cache.layers[0].is_compileable or torch.compiler.is_compiling() or is_tracing(ids):
+        return None
+    layer = cache.layers[0]
+    if layer.musical_state is not None:
+        layer.musical_state.rewind(past_length)  # what was cropped is forgotten
+    if past_length == 0 or ids.shape[1] - past_length > STEPS_BACK:
+        return None
+    state = layer.musical_state
+    if state is None or state.rows != len(ids):
+        state = layer.musical_state = MusicalState(model.step_tables, len(ids))
+    if state.length < past_length:
+        state.follow(ids[:, :past_length].cpu().numpy())
+    values = state.read(ids[:, past_length:].cpu().numpy())
+    features = state.features(values.to(ids.device))
+    return (
+        features
+        if values[..., -features.expectation.shape[-1] :].any()
+        else features._replace(expectation=None)
+    )
+
+
 __all__ = [
     "CACHE_NAME",
     "CACHE_NAMES",
     "attach_history",
     "gives_cache",
+    "read_steps",
     "refuse_lost_history",
     "remember_tokens",
     "remembers_tokens",
+    "state_in",
     "takes_cache",
     "with_cache_as",
 ]

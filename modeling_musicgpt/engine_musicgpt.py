@@ -14,7 +14,7 @@ from transformers import GenerationMixin
 from .cache_musicgpt import CACHE_NAME, with_cache_as
 
 # What the engine must know of this folder's code; counts up where the forward pass or a processor changes.
-INTERFACE = 1
+INTERFACE = 2
 _warned = False
 
 

@@ -159,11 +159,7 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         # An assistant writes drafts of a few tokens: they do not end where its budget ends.
         if getattr(generation_config, "end_at_bar", True) and ends and not generation_config.is_assistant:
             costs = self.closing_costs
-            processors.append(
-                BarEndLogitsProcessor(
-                    grammar, self.model.musical_state, costs, generation_config.max_length, prompt
-                )
-            )
+            processors.append(BarEndLogitsProcessor(grammar, costs, generation_config.max_length, prompt))
         if getattr(generation_config, "limit_repetition", True):
             processors.append(RepetitionLogitsProcessor(grammar, prompt))
         return processors
@@ -173,7 +169,7 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         ids = (
             None if embeds is None or input_length else self.model.nearest_tokens(embeds)
         )  # (B, L, hidden) -> (B, L)
-        return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids)
+        return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids, model_kwargs.get(CACHE_NAME))
 
     def stream_notes(
         self, inputs: torch.Tensor, **arguments: Any

@@ -3,16 +3,22 @@
 a bar line.
 
 Two tables built from the config, `[state, token] -> legal` and `[state, token] -> next state`, so that
-masking a step is two gathers. The state after a sequence is found from its last few tokens alone: nothing is
-kept between steps, so beams, batches and tokens taken back by assisted decoding need no bookkeeping.
+masking a step is two gathers. The state after each token is part of the `MusicalState`.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from transformers import LogitsProcessor
+from transformers.cache_utils import Cache
 
+from .cache_musicgpt import state_in
 from .configuration_musicgpt import MusicGPTConfig
+from .stepping_musicgpt import MusicalState, StepTables
 
 PREFIX = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
 # A step takes at most this many TIME tokens, which add up.
@@ -33,9 +39,6 @@ STATES = (
 )
 STATE = {name: i for i, name in enumerate(STATES)}
 _BEFORE_NOTES = STATES[: STATES.index("NOTE")]
-# The state follows from this many tokens: the longest run without a NOTE is <bos>, five of the prefix and
-# four TIMEs.
-WINDOW = 2 + len(PREFIX) + MAX_TIME_TOKENS
 
 
 class Grammar:
@@ -78,6 +81,7 @@ class Grammar:
         self.zero_steps, self.steps = times[steps == 0], times[steps > 0]
         self.legal = self._legal()
         self.next_state = self._next_state()
+        self.step_tables = StepTables(config, self._automaton())
         self._tables: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
     def _legal(self) -> torch.Tensor:
@@ -131,8 +135,18 @@ class Grammar:
             self._tables[device] = (self.legal.to(device), self.next_state.to(device))
         return self._tables[device]
 
+    def _automaton(self) -> np.ndarray:
+        """`next_state` in which `<pad>` changes nothing, and with a column for ids beyond the vocabulary:
+        `(states, vocab_size + 1)`.
+        """
+        stays = torch.arange(len(STATES))[:, None]
+        table = torch.cat((self.next_state, stays), dim=1)
+        if 0 <= self.pad < self.vocab_size and self.pad != self.eos:
+            table[:, self.pad] = stays[:, 0]
+        return table.numpy()
+
     def states(self, ids: torch.Tensor) -> torch.Tensor:
-        """The state after each row.
+        """The state after each row, by reading all of it.
 
         Args:
             ids (`torch.LongTensor` of shape `(batch, length)`): with padding anywhere; ids outside the
@@ -141,36 +155,12 @@ class Grammar:
         Returns:
             `torch.LongTensor` of shape `(batch,)`.
         """
-        _, next_state = self.tables(ids.device)
-        window = self._window(ids)
-        state = torch.full((len(ids),), STATE["START"], dtype=torch.long, device=ids.device)
-        outside = (window < 0) | (window >= self.vocab_size)
-        skipped = outside | (window == self.pad) if self.pad != self.eos else outside
-        window = window.clamp(0, self.vocab_size - 1)
-        for column, skip in zip(window.unbind(1), skipped.unbind(1), strict=True):
-            state = torch.where(skip, state, next_state[state, column])
-        return state
-
-    def _window(self, ids: torch.Tensor) -> torch.Tensor:
-        """The last `WINDOW` tokens of each row, `(batch, up to WINDOW)`; where padding stands among them,
-        tokens before it fill up.
-        """
-        window = ids[:, -WINDOW:]
-        if ids.shape[1] <= WINDOW or self.pad < 0:
-            return window
-        gaps = (window == self.pad).any(dim=1) & (
-            window != self.eos if self.eos is not None else window >= 0
-        ).all(dim=1)
-        if not gaps.any():
-            return window
-        rows = ids[gaps]
-        real = rows != self.pad
-        from_end = real.long().flip(1).cumsum(1).flip(1)  # 1 at the last real token, 2 at the one before
-        place = torch.where(real & (from_end <= WINDOW), WINDOW - from_end, WINDOW)
-        closed = rows.new_full((len(rows), WINDOW + 1), self.pad).scatter_(1, place, rows)[:, :WINDOW]
-        window = window.clone()
-        window[gaps] = closed
-        return window
+        next_state, tokens = self.step_tables.next_state, ids.cpu().numpy()
+        tokens = np.where((tokens < 0) | (tokens >= self.vocab_size), self.vocab_size, tokens)
+        state = np.full(len(tokens), STATE["START"])
+        for column in tokens.T:
+            state = next_state[state, column]
+        return torch.from_numpy(state).to(ids.device)
 
     def mask(self, ids: torch.Tensor) -> torch.Tensor:
         """Which tokens may come after each row: `(batch, length)` -> `(batch, vocab_size)`, booleans."""
@@ -195,26 +185,52 @@ def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
     return torch.where(possible, masked, scores)
 
 
+def keep_signature(method: Callable) -> Callable:
+    """Keeps the signature of a method: transformers asks each processor for it at every token."""
+    method.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    return method
+
+
 class Prompt:
-    """What the ids that a logits processor is called with do not say about the prompt.
+    """The `MusicalState` of the ids that a logits processor is called with, and what these do not say about
+    the prompt. All processors of a call of `generate()` have the same one.
 
     Args:
-        grammar (`Grammar`): for its `<pad>`.
+        grammar (`Grammar`): for its `<pad>` and what the tokens mean.
         attention_mask (`torch.LongTensor` of shape `(batch, length)`, *optional*): of the prompt; the model
-        hears hidden tokens as padding. ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): the
-        tokens of a prompt that was given as embeddings and stands before all ids.
+            hears hidden tokens as padding.
+        ids (`torch.LongTensor` of shape `(batch, length)`, *optional*): the tokens of a prompt that was given
+            as embeddings and stands before all ids.
+        cache (`Cache`, *optional*): the model's, which keeps the state already.
     """
 
     def __init__(
-        self, grammar: Grammar, attention_mask: torch.Tensor | None = None, ids: torch.Tensor | None = None
+        self,
+        grammar: Grammar,
+        attention_mask: torch.Tensor | None = None,
+        ids: torch.Tensor | None = None,
+        cache: Cache | None = None,
     ):
-        self.hidden = None if attention_mask is None else attention_mask == 0
-        self.pad = grammar.pad
-        self.ids = ids
+        self.hidden = None if attention_mask is None or attention_mask.all() else attention_mask == 0
+        self.pad, self.ids, self.cache = grammar.pad, ids, cache
         if ids is not None and self.hidden is not None and self.hidden.shape == ids.shape:
             self.ids, self.hidden = ids.masked_fill(self.hidden, self.pad), None
+        self._own = MusicalState(grammar.step_tables, 1)
+        self._asked: torch.Tensor | None = None
+        self._state, self._length = self._own, 0
 
-    def heard(self, ids: torch.Tensor) -> torch.Tensor:
+    def state(self, ids: torch.Tensor) -> MusicalState:
+        """The state after `ids` of shape `(rows, length)`; not to be changed."""
+        if ids is not self._asked or self._state.length != self._length:  # else another processor has asked
+            heard = self._heard(ids).cpu().numpy()
+            kept = None if self.cache is None else state_in(self.cache)
+            if kept is None or not np.array_equal(kept.ids, heard):
+                kept = self._own
+                kept.follow(heard)
+            self._asked, self._state, self._length = ids, kept, kept.length
+        return self._state
+
+    def _heard(self, ids: torch.Tensor) -> torch.Tensor:
         """All tokens as the model hears them, `(rows, length)`; a prompt row serves as many consecutive rows
         as beams and returned sequences make of it.
         """
@@ -242,6 +258,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
     def __init__(self, grammar: Grammar, prompt: Prompt | None = None, ends: bool = True):
         self.grammar, self.prompt, self.ends = grammar, prompt or Prompt(grammar), ends
 
+    @keep_signature
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, masked for each row of `input_ids`."""
         if scores.shape[-1] != self.grammar.vocab_size:
@@ -249,10 +266,11 @@ class GrammarLogitsProcessor(LogitsProcessor):
                 f"The scores have {scores.shape[-1]} columns, the grammar {self.grammar.vocab_size} tokens:"
                 " resize the model with resize_token_embeddings, or pass constrain_grammar=False."
             )
-        legal = self.grammar.mask(self.prompt.heard(input_ids))
+        state = torch.from_numpy(self.prompt.state(input_ids).grammar)
+        legal = self.grammar.tables(scores.device)[0][state.to(scores.device)]
         if not self.ends and self.grammar.eos is not None:
             legal[:, self.grammar.eos] = False
         return keep_possible(scores, legal)
 
 
-__all__ = ["Grammar", "GrammarLogitsProcessor", "Prompt", "has_grammar"]
+__all__ = ["Grammar", "GrammarLogitsProcessor", "Prompt", "has_grammar", "keep_possible", "keep_signature"]

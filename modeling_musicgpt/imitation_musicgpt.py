@@ -27,6 +27,18 @@ OFFSETS = (-2, -1, 0, 1, 2)
 NUM_SCORES = NUM_KINDS * (len(OFFSETS) + 2 + 1)
 # Scores for each kind: pitches, then durations, then times.
 _WIDTHS = (len(OFFSETS), 2, 1)
+# Of each score by kind: its place among those by length of agreement, and whether it is that of an entry.
+_SIZES = [len(MATCHES) * width for width in _WIDTHS]
+_OF_LENGTH = torch.cat(
+    [
+        part.view(len(MATCHES), 1, width).expand(-1, 2, -1).flatten()
+        for part, width in zip(torch.arange(sum(_SIZES)).split(_SIZES), _WIDTHS, strict=True)
+    ]
+)
+_FROM_ENTRY = torch.cat(
+    [torch.tensor([True, False])[None, :, None].expand(len(MATCHES), 2, width).flatten() for width in _WIDTHS]
+)
+_OFFSETS, _NUMBERS = torch.tensor(OFFSETS), torch.arange(1, len(OFFSETS) + 1)
 # A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial
 # hash of several.
 STEP_MAX, GAP_MAX = 24, 399
@@ -218,21 +230,15 @@ class MusicGPTImitationHead(nn.Module):
         """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and
         `(NUM_SCORES,)`.
         """
-        return self._by_kind(self.proj.weight.T).T, self._by_kind(self.proj.bias, self.entry)
+        return self.proj.weight[_OF_LENGTH], self._by_kind(self.proj.bias)
 
-    @staticmethod
-    def _by_kind(scores: torch.Tensor, entry: torch.Tensor | float = 0.0) -> torch.Tensor:
+    def _by_kind(self, scores: torch.Tensor) -> torch.Tensor:
         """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(...,
         NUM_SCORES)`: with `entry` added, and without.
         """
-        sizes = [len(MATCHES) * width for width in _WIDTHS]
-        pairs = zip((scores + entry).split(sizes, dim=-1), scores.split(sizes, dim=-1), _WIDTHS, strict=True)
-        # (..., lengths * width) -> (..., lengths, 2, width) -> (..., kinds * width)
-        parts = [
-            torch.stack((a.unflatten(-1, (-1, w)), b.unflatten(-1, (-1, w))), dim=-2).flatten(-3)
-            for a, b, w in pairs
-        ]
-        return torch.cat(parts, dim=-1)
+        which = _OF_LENGTH.to(scores.device)
+        added = self.entry.to(scores.dtype)[which] * _FROM_ENTRY.to(scores.device)
+        return scores.index_select(-1, which) + added
 
     def forward(
         self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor
@@ -242,13 +248,13 @@ class MusicGPTImitationHead(nn.Module):
         """
         scores = self.proj(hidden_states)  # called, its weight never read: a quantised map has another
         # The first place stands for what is not expected.
-        scores = nn.functional.pad(self._by_kind(scores, self.entry.to(scores.dtype)), (1, 0))
+        scores = nn.functional.pad(self._by_kind(scores), (1, 0))
         voices, offsets = self.max_voices, len(OFFSETS)
         pitch, match = expectation[..., :voices], expectation[..., voices : 2 * voices]
         duration, case, step, step_match = expectation[..., 2 * voices :].unbind(-1)
         first, count = self.blocks["NOTE"]
-        note = pitch[..., None] - 1 + torch.tensor(OFFSETS, device=logits.device)  # (B, L, V, offsets)
-        which = (match[..., None] - 1) * offsets + torch.arange(1, offsets + 1, device=logits.device)
+        note = pitch[..., None] - 1 + _OFFSETS.to(logits.device)  # (B, L, V, offsets)
+        which = (match[..., None] - 1) * offsets + _NUMBERS.to(logits.device)
         which = torch.where((match[..., None] > 0) & (note >= 0) & (note < count), which, 0)
         targets = [(first + note.clamp(0, count - 1)).flatten(2)]  # (B, L, V, offsets) -> (B, L, V * offsets)
         places = [which.flatten(2)]

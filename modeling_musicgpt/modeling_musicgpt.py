@@ -26,18 +26,21 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, auto_docstring, can_return_tuple, logging
 from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.import_utils import is_tracing
 from transformers.utils.output_capturing import capture_outputs
 
 from .cache_musicgpt import (
     CACHE_NAME,
     CACHE_NAMES,
     gives_cache,
+    read_steps,
     refuse_lost_history,
     remember_tokens,
     takes_cache,
 )
 from .configuration_musicgpt import MusicGPTConfig
 from .generation_musicgpt import MusicGPTGenerationMixin
+from .grammar_musicgpt import Grammar, has_grammar
 from .imitation_musicgpt import MusicGPTImitationHead
 from .musical_state_musicgpt import (
     INTERVAL_MAX,
@@ -45,10 +48,11 @@ from .musical_state_musicgpt import (
     NUM_ELAPSED,
     NUM_INTERVALS,
     NUM_REMAINING,
-    MusicalState,
+    MusicalFeatures,
     MusicalStateTracker,
     num_wishes,
 )
+from .stepping_musicgpt import StepTables
 
 logger = logging.get_logger(__name__)
 
@@ -71,7 +75,8 @@ class MusicGPTModelOutputWithPast(BaseModelOutputWithPast):
             Place of each voice's last NOTE token in its block plus 1; 0 while the voice has not begun. The
             melodic head reads it.
         expectation (`torch.LongTensor` of shape `(batch_size, sequence_length, 2 * max_voices + 4)`):
-            What imitation leads one to expect of the next token. The imitation head reads it.
+            What imitation leads one to expect of the next token; `None` in a step where that is nothing. The
+            imitation head reads it.
     """
 
     voice_pitch: torch.LongTensor | None = None
@@ -107,6 +112,8 @@ class MusicGPTRotaryEmbedding(nn.Module):
         self.tick_pairs = 0 if config.relative_attention == "none" else pairs - self.token_pairs
         self.pairs = pairs
 
+        self._known_frequencies: dict[torch.device, torch.Tensor] = {}
+
     @torch.no_grad()
     def forward(
         self, position_ids: torch.Tensor, ticks: torch.Tensor, dtype: torch.dtype
@@ -117,38 +124,43 @@ class MusicGPTRotaryEmbedding(nn.Module):
             ticks (`torch.LongTensor` of shape `(batch, length)`): musical time.
 
         Returns:
-            cosines and sines, each of shape `(batch, length, head_dim)`.
+            cosines and signed sines, each `(batch, 1, length, head_dim)`; see `apply_rotary_pos_emb`.
         """
-        token = self._angles(position_ids, self.token_pairs, TOKEN_WAVELENGTHS).expand(ticks.shape[0], -1, -1)
-        tick = self._angles(ticks, self.tick_pairs, TICK_WAVELENGTHS)
-        still = tick.new_zeros(*ticks.shape, self.pairs - self.token_pairs - self.tick_pairs)
-        angles = torch.cat((token, tick, still), dim=-1)  # (B, L, head_dim / 2)
-        angles = torch.cat((angles, angles), dim=-1)  # (B, L, head_dim)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        shape, tokens = ticks.shape, self.token_pairs
+        token = position_ids[..., None].expand(*shape, tokens)
+        times = (token, ticks[..., None].expand(*shape, self.pairs - tokens))
+        angles = torch.cat(times, dim=-1).float() * self.frequencies(ticks.device)  # (B, L, head_dim / 2)
+        angles = angles.unsqueeze(1)
+        cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
+        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+
+    def frequencies(self, device: torch.device) -> torch.Tensor:
+        """Radians a token or tick of each pair, `(pairs,)`; made once for a device."""
+        if not torch.compiler.is_compiling() and device in self._known_frequencies:
+            return self._known_frequencies[device]
+        token = self._geometric(self.token_pairs, TOKEN_WAVELENGTHS, device)
+        tick = self._geometric(self.tick_pairs, TICK_WAVELENGTHS, device)
+        still = tick.new_zeros(self.pairs - self.token_pairs - self.tick_pairs)
+        frequencies = torch.cat((token, tick, still))
+        if not is_tracing(frequencies) and device.type != "meta":
+            self._known_frequencies[device] = frequencies
+        return frequencies
 
     @staticmethod
-    def _angles(positions: torch.Tensor, pairs: int, wavelengths: tuple[float, float]) -> torch.Tensor:
-        """`(B, L)` -> `(B, L, pairs)`: wavelengths in geometric progression. Always in float32: times run
-        into the ten thousands.
+    def _geometric(pairs: int, wavelengths: tuple[float, float], device: torch.device) -> torch.Tensor:
+        """Frequencies whose wavelengths are in geometric progression, `(pairs,)`. Always in float32: times
+        run into the ten thousands.
         """
         shortest, longest = wavelengths
-        exponent = torch.arange(pairs, device=positions.device, dtype=torch.float32) / max(1, pairs - 1)
-        frequency = (2 * math.pi / shortest) * (shortest / longest) ** exponent
-        return positions[..., None].float() * frequency
+        exponent = torch.arange(pairs, device=device, dtype=torch.float32) / max(1, pairs - 1)
+        return (2 * math.pi / shortest) * (shortest / longest) ** exponent
 
 
-def rotate_half(x: torch.Tensor) -> torch.Tensor:
-    """Rotates half the hidden dims of the input."""
-    x1, x2 = x.chunk(2, dim=-1)
-    return torch.cat((-x2, x1), dim=-1)
-
-
-def apply_rotary_pos_emb(
-    q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turns queries and keys of shape `(B, heads, L, head_dim)` by angles of shape `(B, L, head_dim)`."""
-    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-    return q * cos + rotate_half(q) * sin, k * cos + rotate_half(k) * sin
+def apply_rotary_pos_emb(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turns queries or keys of shape `(B, heads, L, head_dim)` by angles of shape `(B, 1, L, head_dim)`:
+    channel `i` and the one half of `head_dim` behind are a pair, for the first of which `sin` is negative.
+    """
+    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
 
 
 def eager_attention_forward(
@@ -191,7 +203,6 @@ class MusicGPTAttention(nn.Module):
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj._adds_to_residual = True
 
-    @takes_cache
     def forward(
         self,
         hidden_states: torch.Tensor,
@@ -210,7 +221,7 @@ class MusicGPTAttention(nn.Module):
         )  # (B, L, hidden) -> (B, heads, L, head_dim)
         key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        query, key = apply_rotary_pos_emb(query, key, *position_embeddings)
+        query, key = (apply_rotary_pos_emb(x, *position_embeddings) for x in (query, key))
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
 
@@ -260,16 +271,15 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    @takes_cache
     def forward(
         self,
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
-        cache: Cache | None = None,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
-        """`(B, L, hidden)` -> `(B, L, hidden)`."""
+        """`(B, L, hidden)` -> `(B, L, hidden)`; the cache comes by its name in transformers."""
+        cache = kwargs.pop(CACHE_NAME, None)
         attended, _ = self.self_attn(
             self.input_layernorm(hidden_states),
             position_embeddings=position_embeddings,
@@ -282,12 +292,14 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
 
 
 class MusicGPTMusicalEmbedding(nn.Module):
-    """Embeds the `MusicalState`: metre, voices and melodic interval, summed into the token embedding."""
+    """Embeds the `MusicalFeatures`: metre, voices and melodic interval, summed into the token embedding."""
 
     def __init__(self, config: MusicGPTConfig):
         super().__init__()
-        self.config = config
-        width = config.hidden_size
+        # Read once: what a config holds takes long to read.
+        self.bar_encoding, self.bar_period = config.bar_encoding, config.bar_period
+        self.voice_encoding, self.prefix_encoding = config.voice_encoding, config.prefix_encoding
+        self.has_motifs, width = config.num_motifs > 0, config.hidden_size
         if config.bar_encoding in ("position", "both"):
             self.bar_position = nn.Embedding(NUM_BAR_POSITIONS, width)
         if config.bar_encoding in ("bar", "both"):
@@ -309,13 +321,13 @@ class MusicGPTMusicalEmbedding(nn.Module):
             self.motif = nn.Embedding(config.num_motifs + 1, width)
             self.motif._starts_at_zero = True
 
-    def forward(self, state: MusicalState, embeds: torch.Tensor) -> torch.Tensor:
+    def forward(self, state: MusicalFeatures, embeds: torch.Tensor) -> torch.Tensor:
         """Adds to `embeds` of shape `(B, L, hidden)`."""
-        if self.config.bar_encoding in ("position", "both"):
+        if self.bar_encoding in ("position", "both"):
             embeds = embeds + self.bar_position(state.bar_position)
-        if self.config.bar_encoding in ("bar", "both"):
-            embeds = embeds + self.bar(state.bar % self.config.bar_period)
-        if self.config.voice_encoding:
+        if self.bar_encoding in ("bar", "both"):
+            embeds = embeds + self.bar(state.bar % self.bar_period)
+        if self.voice_encoding:
             voices = (
                 self.voice_pitch(state.voice_pitch),
                 self.voice_remaining(state.voice_remaining),
@@ -323,9 +335,9 @@ class MusicGPTMusicalEmbedding(nn.Module):
             )
             flat = torch.cat(voices, dim=-1).flatten(2)  # (B, L, V, channels) -> (B, L, V * channels)
             embeds = embeds + self.voice_proj(flat) + self.interval(state.interval)
-        if self.config.prefix_encoding:
+        if self.prefix_encoding:
             embeds = embeds + self.wish(state.wishes).sum(dim=2)  # (B, L, wishes, hidden) -> (B, L, hidden)
-        if self.config.num_motifs:
+        if self.has_motifs:
             embeds = embeds + self.motif(state.motif)
         return embeds
 
@@ -439,6 +451,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         self.layers = nn.ModuleList(MusicGPTDecoderLayer(config, i) for i in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.gradient_checkpointing = False
+        self._step_tables_made_for: tuple | None = None
         self.post_init()
 
     @merge_with_config_defaults
@@ -470,7 +483,9 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
             position_ids = new.unsqueeze(0)
         heard = self._without_masked(input_ids, attention_mask, new)
         history = remember_tokens(cache, heard, new, past_length, self.config.pad_token_id or 0)
-        state = self.musical_state(history).at(new if cache is not None else slice(None))
+        state = read_steps(cache, self, history, past_length)
+        if state is None:
+            state = self.musical_state(history).at(new if cache is not None else slice(None))
 
         causal_mask = create_causal_mask(
             config=self.config,
@@ -481,7 +496,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         )
         hidden_states = self.dropout(self.musical_embedding(state, inputs_embeds))
         position_embeddings = self.rotary_emb(position_ids, state.ticks, hidden_states.dtype)
-        for layer in self.layers[: self.config.num_hidden_layers]:
+        for layer in list(self.layers)[: self.config.num_hidden_layers]:  # fewer with early exit
             hidden_states = layer(
                 hidden_states,
                 attention_mask=causal_mask,
@@ -495,6 +510,16 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
             expectation=state.expectation,
             **{CACHE_NAME: cache},
         )
+
+    @property
+    def step_tables(self) -> StepTables:
+        """What the tokens mean to a `MusicalState`, built when it is first asked for."""
+        config = self.config
+        made_for = (config.vocab_size, config.bos_token_id, str(config.eos_token_id), config.pad_token_id)
+        if self._step_tables_made_for != made_for:
+            self._step_tables = Grammar(config).step_tables if has_grammar(config) else StepTables(config)
+            self._step_tables_made_for = made_for
+        return self._step_tables
 
     @torch.no_grad()
     def nearest_tokens(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
@@ -579,7 +604,7 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         logits = self.lm_head(hidden_states)
         if hasattr(self, "melodic_head"):
             logits = self.melodic_head(hidden_states, outputs.voice_pitch[:, keep], logits)
-        if hasattr(self, "imitation_head"):
+        if hasattr(self, "imitation_head") and outputs.expectation is not None:
             logits = self.imitation_head(hidden_states, outputs.expectation[:, keep], logits)
 
         loss = None

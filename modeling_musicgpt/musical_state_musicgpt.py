@@ -30,7 +30,7 @@ INTERVAL_MAX = 24
 NO_INTERVAL, FIRST_OF_VOICE = 0, 2 * INTERVAL_MAX + 2
 NUM_INTERVALS = 2 * INTERVAL_MAX + 3
 # Steps of the polynomial hash that names a motif: beyond the largest value of each of its parts.
-_DURATION_BASE, _INTERVAL_BASE, _GAP_MAX = 199, 2 * INTERVAL_MAX + 2, 199
+DURATION_BASE, INTERVAL_BASE, MOTIF_GAP_MAX = 199, 2 * INTERVAL_MAX + 2, 199
 TICKS_PER_QUARTER = 24
 # What a prefix can ask for beside the METER.
 WISHES = ("MODE", "FORM", "VOICES", "TEMPO")
@@ -47,7 +47,7 @@ class Metre(NamedTuple):
     bar_ticks: torch.Tensor  # length of the bar
 
 
-class MusicalState(NamedTuple):
+class MusicalFeatures(NamedTuple):
     """The state after each token, integer tensors of shape `(batch, length)` or `(batch, length, voices)`."""
 
     ticks: torch.Tensor  # (B, L) since the beginning of the piece; what rotary attention measures
@@ -65,9 +65,9 @@ class MusicalState(NamedTuple):
     )  # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
     expectation: torch.Tensor  # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`
 
-    def at(self, index: slice | torch.Tensor) -> MusicalState:
+    def at(self, index: slice | torch.Tensor) -> MusicalFeatures:
         """The rows of some positions: a slice, or a tensor of indices of shape `(length,)`."""
-        return MusicalState(*(tensor[:, index] for tensor in self))
+        return MusicalFeatures(*(tensor[:, index] for tensor in self))
 
 
 def num_wishes(config: MusicGPTConfig) -> int:
@@ -75,8 +75,41 @@ def num_wishes(config: MusicGPTConfig) -> int:
     return sum(config.token_blocks[name][1] for name in WISHES)
 
 
+def token_tables(config: MusicGPTConfig) -> dict[str, torch.Tensor]:
+    """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the
+    vocabulary. Beside them `step_token`, by
+    ticks: the place of a TIME token in its block, plus 1."""
+    tables = {
+        name: torch.zeros(config.vocab_size + 1, dtype=torch.long)
+        for name in ("step", "pitch", "duration", "bar_length", "voice", "wish", "wish_kind")
+    }
+    tables["is_time"] = torch.zeros(config.vocab_size + 1, dtype=torch.bool)
+    tables["step_token"] = torch.zeros(GAP_FAR + 1, dtype=torch.long)
+    if not config.is_musical:
+        return tables
+
+    def block(name: str) -> slice:
+        first, count = config.token_blocks[name]
+        return slice(first, first + count)
+
+    tables["step"][block("TIME")] = torch.tensor(config.time_steps)
+    tables["is_time"][block("TIME")] = True
+    tables["step_token"][torch.tensor(config.time_steps)] = torch.arange(len(config.time_steps)) + 1
+    tables["duration"][block("DUR")] = torch.tensor(config.durations)
+    tables["bar_length"][block("METER")] = torch.tensor(config.meter_ticks)
+    tables["pitch"][block("NOTE")] = torch.arange(config.token_blocks["NOTE"][1]) + 1
+    tables["voice"][block("VOICE")] = torch.arange(config.token_blocks["VOICE"][1]) + 1
+    known = 0
+    for kind, name in enumerate(WISHES):
+        count = config.token_blocks[name][1]
+        tables["wish"][block(name)] = torch.arange(known, known + count) + 1
+        tables["wish_kind"][block(name)] = kind + 1
+        known += count
+    return tables
+
+
 class MusicalStateTracker(nn.Module):
-    """Computes the `MusicalState` of token sequences from lookup tables built out of the config.
+    """Computes the `MusicalFeatures` of token sequences from lookup tables built out of the config.
 
     The tables are buffers that are not saved: the config holds what they are made of.
     """
@@ -93,40 +126,11 @@ class MusicalStateTracker(nn.Module):
             setattr(self, name, table.to(getattr(self, name).device))
 
     def tables(self) -> dict[str, torch.Tensor]:
-        """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the
-        vocabulary. Beside them `step_token`, by
-        ticks: the place of a TIME token in its block, plus 1."""
-        config = self.config
-        tables = {
-            name: torch.zeros(config.vocab_size + 1, dtype=torch.long)
-            for name in ("step", "pitch", "duration", "bar_length", "voice", "wish", "wish_kind")
-        }
-        tables["is_time"] = torch.zeros(config.vocab_size + 1, dtype=torch.bool)
-        tables["step_token"] = torch.zeros(GAP_FAR + 1, dtype=torch.long)
-        if not config.is_musical:
-            return tables
-
-        def block(name: str) -> slice:
-            first, count = config.token_blocks[name]
-            return slice(first, first + count)
-
-        tables["step"][block("TIME")] = torch.tensor(config.time_steps)
-        tables["is_time"][block("TIME")] = True
-        tables["step_token"][torch.tensor(config.time_steps)] = torch.arange(len(config.time_steps)) + 1
-        tables["duration"][block("DUR")] = torch.tensor(config.durations)
-        tables["bar_length"][block("METER")] = torch.tensor(config.meter_ticks)
-        tables["pitch"][block("NOTE")] = torch.arange(config.token_blocks["NOTE"][1]) + 1
-        tables["voice"][block("VOICE")] = torch.arange(config.token_blocks["VOICE"][1]) + 1
-        known = 0
-        for kind, name in enumerate(WISHES):
-            count = config.token_blocks[name][1]
-            tables["wish"][block(name)] = torch.arange(known, known + count) + 1
-            tables["wish_kind"][block(name)] = kind + 1
-            known += count
-        return tables
+        """`token_tables` of the config."""
+        return token_tables(self.config)
 
     @torch.no_grad()
-    def forward(self, ids: torch.Tensor) -> MusicalState:
+    def forward(self, ids: torch.Tensor) -> MusicalFeatures:
         """
         Args:
             ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence.
@@ -148,7 +152,7 @@ class MusicalStateTracker(nn.Module):
         expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
         if self.config.imitation_head and self.config.is_musical:
             expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
-        return MusicalState(
+        return MusicalFeatures(
             ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, start), expectation
         )
 
@@ -244,13 +248,13 @@ class MusicalStateTracker(nn.Module):
             self._step_name(pitch, previous, pitch),
             self._step_name(_at(pitch, previous), second, pitch),
         ]
-        melody = (steps[0] * _INTERVAL_BASE + steps[1]) * _DURATION_BASE + duration
-        melody = melody * _DURATION_BASE + _at(duration, previous)
-        rhythm = (_at(duration, previous) * _DURATION_BASE + _at(duration, second)) * _DURATION_BASE + _at(
+        melody = (steps[0] * INTERVAL_BASE + steps[1]) * DURATION_BASE + duration
+        melody = melody * DURATION_BASE + _at(duration, previous)
+        rhythm = (_at(duration, previous) * DURATION_BASE + _at(duration, second)) * DURATION_BASE + _at(
             duration, third
         )
-        gap = torch.where(previous >= 0, ticks - _at(ticks, previous), 0).clamp(max=_GAP_MAX)
-        rhythm = (rhythm * TICKS_PER_QUARTER + bar_position % TICKS_PER_QUARTER) * (_GAP_MAX + 1) + gap
+        gap = torch.where(previous >= 0, ticks - _at(ticks, previous), 0).clamp(max=MOTIF_GAP_MAX)
+        rhythm = (rhythm * TICKS_PER_QUARTER + bar_position % TICKS_PER_QUARTER) * (MOTIF_GAP_MAX + 1) + gap
 
         latest = last_place(voice > 0)
         after_note = (latest > start) & ((self.duration[ids] > 0) | self.is_time[ids])

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 
-from .grammar_musicgpt import Grammar, Prompt, keep_possible
+from .grammar_musicgpt import Grammar, Prompt, keep_possible, keep_signature
 
 # (notes in succession, how many of them may have the same pitch): the most that stands anywhere in the 217
 # Bach pieces (docs/LOG.md).
@@ -25,20 +26,28 @@ class RepetitionLogitsProcessor(LogitsProcessor):
         self.grammar, self.prompt = grammar, prompt or Prompt(grammar)
         notes = grammar.blocks["NOTE"]
         self.first_note, self.num_notes = notes.start, notes.stop - notes.start
+        self.may_strike = grammar.legal[:, self.first_note].numpy()  # by the state of the grammar
 
+    @keep_signature
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, already masked by the grammar."""
-        note = self.prompt.heard(input_ids) - self.first_note  # (B, L)
-        is_note = (note >= 0) & (note < self.num_notes)
-        from_end = is_note.long().flip(1).cumsum(1).flip(1)  # 1 at the last note, 2 at the one before
-        legal = torch.ones_like(scores, dtype=torch.bool)
+        state = self.prompt.state(input_ids)
+        if not self.may_strike[state.grammar].any():
+            return scores
+        window, rows = np.arange(1, max(WINDOWS)[0]), np.arange(state.rows)[:, None]
+        place = state.num_struck[:, None] - window  # (rows, window), from the last note backwards
+        struck = np.where(place >= 0, state.struck[rows, np.maximum(place, 0)], self.num_notes)
+        legal = np.ones((state.rows, self.num_notes), dtype=bool)
         for window, limit in WINDOWS:
-            recent = (is_note & (from_end < window)).long()
-            counts = recent.new_zeros(len(note), self.num_notes).scatter_add_(
-                1, note.clamp(0, self.num_notes - 1), recent
-            )
-            legal[:, self.first_note : self.first_note + self.num_notes] &= counts < limit
-        return keep_possible(scores, legal)
+            cells = rows * (self.num_notes + 1) + struck[:, : window - 1]
+            counts = np.bincount(cells.ravel(), minlength=state.rows * (self.num_notes + 1))
+            legal &= counts.reshape(state.rows, -1)[:, : self.num_notes] < limit
+        if legal.all():
+            return scores
+        every = torch.ones_like(scores, dtype=torch.bool)
+        notes = slice(self.first_note, self.first_note + self.num_notes)
+        every[:, notes] = torch.from_numpy(legal).to(scores.device)
+        return keep_possible(scores, every)
 
 
 __all__ = ["WINDOWS", "RepetitionLogitsProcessor"]

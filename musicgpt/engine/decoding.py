@@ -38,7 +38,7 @@ _RECORDING = capture_outputs.__module__
 # Wider batches take the stock loop.
 MAX_ROWS = 64
 # What the engine knows of a model's code: `engine_musicgpt.py` there says which it was written for.
-INTERFACE = 1
+INTERFACE = 2
 # Processors that forbid and penalise, in the order in which the engine runs them, and those that end the list
 # before the choice.
 _PENALTIES = (RepetitionPenaltyLogitsProcessor, MinLengthLogitsProcessor, MinNewTokensLengthLogitsProcessor)
@@ -191,11 +191,7 @@ class Decoding:
                 and torch.equal(hidden, self.masked)
             )
             if type(processor).__name__ == "BarEndLogitsProcessor":
-                return (
-                    same
-                    and processor.max_length == self.max_length
-                    and processor.tracker is self.model.model.musical_state
-                )
+                return same and processor.max_length == self.max_length
             return same
         if hasattr(processor, "eos_token_id"):
             return torch.equal(processor.eos_token_id.flatten(), self.eos)

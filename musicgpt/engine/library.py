@@ -166,9 +166,9 @@ class Library:
         )
         (short, short_limit), (long, long_limit) = import_module(f"{package}.repetition_musicgpt").WINDOWS
         theirs = {
-            "DURATION_BASE": state._DURATION_BASE,
-            "INTERVAL_BASE": state._INTERVAL_BASE,
-            "MOTIF_GAP_MAX": state._GAP_MAX,
+            "DURATION_BASE": state.DURATION_BASE,
+            "INTERVAL_BASE": state.INTERVAL_BASE,
+            "MOTIF_GAP_MAX": state.MOTIF_GAP_MAX,
             "NUM_WISHES": len(state.WISHES),
             "NUM_OFFSETS": len(imitation.OFFSETS),
             "FIRST_OFFSET": imitation.OFFSETS[0],

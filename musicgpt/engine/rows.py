@@ -71,7 +71,6 @@ class Rows:
         self.rules = rules_struct(
             self.library, code_of(model, "grammar_musicgpt"), self.m, max_length, grammar
         )
-        self._grammar: Any = grammar
         self.batch = _batch(self.library, self.m, rows, max_length)
         self.threads = max(1, threads or torch.get_num_threads())
         self._divide()
@@ -168,21 +167,10 @@ class Rows:
         """
         logits = np.zeros((self.rows, self.vocab), dtype=np.float32)
         target = 0 if keep else logits.ctypes.data
-        begins = self.batch.cached == 0
         self.each_part(
             lambda first, end, work: self.library.feed(*self.pointers(work), first, end, keep, learns, target)
         )
-        if self._grammar is not None:
-            self._find_feet(np.flatnonzero(begins), keep)
         return logits
-
-    def _find_feet(self, rows: np.ndarray, keep: int) -> None:
-        """The state of the grammar after a prompt is that of its last tokens only, as `Grammar.states`
-        has it.
-        """
-        for row in rows.tolist():
-            heard = self.batch.ids[row, self.batch.masked[row] : self.batch.length[row] - keep]
-            self.state["grammar"][row] = int(self._grammar.states(torch.from_numpy(heard.copy())[None]))
 
     def crop(self, lengths: int | np.ndarray) -> None:
         """Takes rows back to their first tokens.

@@ -326,10 +326,7 @@ def model_struct(model: Any, library: Library) -> Struct:
 
 def _frequencies(model: Any) -> np.ndarray:
     """Angles of one step, `(head_dim / 2,)`: of places, of ticks, and zeros."""
-    rotary, code = model.model.rotary_emb, code_of(model, "modeling_musicgpt")
-    pairs = ((rotary.token_pairs, code.TOKEN_WAVELENGTHS), (rotary.tick_pairs, code.TICK_WAVELENGTHS))
-    known = [rotary._angles(torch.ones(1, 1), count, lengths)[0, 0] for count, lengths in pairs if count]
-    every = torch.cat((*known, torch.zeros(model.config.head_dim // 2)))[: model.config.head_dim // 2]
+    every = model.model.rotary_emb.frequencies(torch.device("cpu"))
     return every.contiguous().numpy()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from transformers import DynamicCache, GenerationMixin, StaticCache
@@ -72,6 +74,20 @@ def test_reordered_repeated_and_selected(model):
     cache = model(IDS[:, :50], use_cache=True).past_key_values
     cache.batch_select_indices(torch.tensor([2, 1]))
     close(model(IDS[[2, 1], 50:], past_key_values=cache).logits, model(IDS[[2, 1]]).logits[:, 50:])
+
+
+@torch.no_grad()
+def test_a_copied_cache_goes_on_alone(model):
+    cache = model(IDS[:, :40], use_cache=True).past_key_values
+    model(IDS[:, 40:50], past_key_values=cache)
+    copied = copy.deepcopy(cache)
+    other = torch.cat((IDS[:, :50], IDS.roll(1, dims=0)[:, 50:]), dim=1)
+    for place in range(50, 64):
+        now = slice(place, place + 1)
+        close(model(IDS[:, now], past_key_values=cache).logits, model(IDS[:, : place + 1]).logits[:, -1:])
+        close(
+            model(other[:, now], past_key_values=copied).logits, model(other[:, : place + 1]).logits[:, -1:]
+        )
 
 
 def test_a_static_cache_is_used_again(model):

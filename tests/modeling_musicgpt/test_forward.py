@@ -146,8 +146,8 @@ def test_attention_depends_on_differences_only():
     places, ticks = torch.arange(20)[None], torch.randint(0, 30, (1, 20)).cumsum(1)
 
     def scores(places, ticks):
-        turned = apply_rotary_pos_emb(q, k, *rotary(places, ticks, torch.double))
-        return turned[0] @ turned[1].transpose(2, 3)
+        angles = rotary(places, ticks, torch.double)
+        return apply_rotary_pos_emb(q, *angles) @ apply_rotary_pos_emb(k, *angles).transpose(2, 3)
 
     here = scores(places, ticks)
     torch.testing.assert_close(scores(places + 500, ticks), here, atol=1e-3, rtol=0)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeling_musicgpt import MusicGPTConfig
-from modeling_musicgpt.grammar_musicgpt import STATE, WINDOW, Grammar, GrammarLogitsProcessor
+from modeling_musicgpt.grammar_musicgpt import STATE, Grammar, GrammarLogitsProcessor
 from tokenization.codec import first_error
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, VOCAB_SIZE
 
@@ -85,19 +85,6 @@ def test_no_prompt_leaves_a_step_without_a_token(ids):
     scores = GrammarLogitsProcessor(GRAMMAR, ends=False)(prompt, torch.zeros(1, VOCAB_SIZE))
     assert (scores > -torch.inf).any()
     assert torch.isneginf(scores).any()
-
-
-def test_state_follows_from_the_window():
-    """Legal pieces: the last tokens alone say as much as all of them."""
-    generator = np.random.default_rng(5)
-    state, ids = STATE["START"], []
-    for _ in range(400):
-        legal = np.flatnonzero(GRAMMAR.legal[state].numpy())
-        legal = legal[(legal != EOS_ID)]
-        ids.append(int(generator.choice(legal)))
-        state = int(GRAMMAR.next_state[state, ids[-1]])
-        assert int(GRAMMAR.states(torch.tensor([ids]))) == state
-    assert len(ids) > WINDOW
 
 
 def test_a_token_that_the_caller_forces_goes_before_the_grammar():

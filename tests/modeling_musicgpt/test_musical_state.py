@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from modeling_musicgpt import MusicGPTConfig
-from modeling_musicgpt.musical_state_musicgpt import MusicalState, MusicalStateTracker
+from modeling_musicgpt.musical_state_musicgpt import MusicalFeatures, MusicalStateTracker
 from tests.modeling_musicgpt.conftest import legal_ids
 from tokenization.vocabulary import (
     BOS_ID,
@@ -44,7 +44,7 @@ class Reader:
         self.wishes = dict.fromkeys(WISHES, 0)
 
     def read(self, token: int) -> tuple:
-        """The state after the token, in the order of `MusicalState`."""
+        """The state after the token, in the order of `MusicalFeatures`."""
         kind, value = TOKENS[token].type, TOKENS[token].value
         interval = motif = 0
         if token == BOS_ID:
@@ -126,7 +126,7 @@ def expected(ids: list[int]) -> list[torch.Tensor]:
 def test_agrees_with_a_reader_of_single_tokens(seed):
     ids = legal_ids(500, seed=seed)
     for name, got, wanted in zip(
-        MusicalState._fields[:-1], TRACKER(torch.tensor([ids]))[:-1], expected(ids), strict=True
+        MusicalFeatures._fields[:-1], TRACKER(torch.tensor([ids]))[:-1], expected(ids), strict=True
     ):
         assert torch.equal(got[0], wanted), name
 
@@ -184,7 +184,7 @@ def test_packed_pieces_do_not_hear_each_other():
     first, second = legal_ids(150, seed=1), legal_ids(150, seed=2)
     packed = TRACKER(torch.tensor([[*first, EOS_ID, *second]]))
     alone = TRACKER(torch.tensor([second]))
-    for name, got, wanted in zip(MusicalState._fields, packed, alone, strict=True):
+    for name, got, wanted in zip(MusicalFeatures._fields, packed, alone, strict=True):
         assert torch.equal(got[:, 151:], wanted), name
 
 
@@ -193,7 +193,7 @@ def test_padding_is_not_heard():
     plain = TRACKER(torch.tensor([ids]))
     for padded, kept in (([PAD_ID] * 37 + ids, slice(37, None)), (ids + [PAD_ID] * 5, slice(0, 200))):
         for name, got, wanted in zip(
-            MusicalState._fields, TRACKER(torch.tensor([padded])), plain, strict=True
+            MusicalFeatures._fields, TRACKER(torch.tensor([padded])), plain, strict=True
         ):
             assert torch.equal(got[:, kept], wanted), name
 
@@ -205,7 +205,7 @@ def test_no_token_is_known_before_it_comes(seed):
     ids = torch.randint(0, 150, (2, 60))
     whole = TRACKER(ids)
     for length in range(1, 61):
-        for name, got, wanted in zip(MusicalState._fields, TRACKER(ids[:, :length]), whole, strict=True):
+        for name, got, wanted in zip(MusicalFeatures._fields, TRACKER(ids[:, :length]), whole, strict=True):
             assert torch.equal(got[:, -1], wanted[:, length - 1]), (name, length)
 
 
@@ -223,5 +223,5 @@ def test_padding_before_a_beginning_without_bos_is_not_heard(seed):
     torch.manual_seed(seed)
     ids = torch.randint(3, 150, (8, 7))
     padded = torch.nn.functional.pad(ids, (11, 0), value=PAD_ID)
-    for name, got, wanted in zip(MusicalState._fields, TRACKER(padded), TRACKER(ids), strict=True):
+    for name, got, wanted in zip(MusicalFeatures._fields, TRACKER(padded), TRACKER(ids), strict=True):
         assert torch.equal(got[:, 11:], wanted), name

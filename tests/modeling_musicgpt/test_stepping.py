@@ -1,0 +1,126 @@
+"""The state that is moved on token by token is that of the whole sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_musicgpt import MusicGPTConfig
+from modeling_musicgpt.grammar_musicgpt import Grammar
+from modeling_musicgpt.musical_state_musicgpt import MusicalFeatures, MusicalStateTracker
+from modeling_musicgpt.stepping_musicgpt import STEPS_BACK, MusicalState
+from tests.modeling_musicgpt.conftest import legal_ids
+
+TRACKER = MusicalStateTracker(MusicGPTConfig(num_motifs=97))
+GRAMMAR = Grammar(TRACKER.config)
+TABLES = GRAMMAR.step_tables
+
+
+def rows(kind: str, seed: int, length: int = 200) -> torch.Tensor:
+    """Three rows of one kind."""
+    generator = np.random.default_rng(seed)
+    pieces = [legal_ids(length, seed=3 * seed + row) for row in range(3)]
+    if kind == "illegal":
+        pieces = generator.integers(-3, 160, (3, length)).tolist()
+    elif kind == "noisy":  # every tenth token is another
+        pieces = [
+            [t if generator.random() < 0.9 else int(generator.integers(150)) for t in p] for p in pieces
+        ]
+    elif kind == "padded":
+        pieces = [[0] * pad + piece[: length - pad] for pad, piece in zip((0, 7, 60), pieces, strict=True)]
+    elif kind == "packed":  # and pieces end at different places
+        pieces = [
+            p[:cut] + [2] + legal_ids(length - cut - 1, seed=seed)
+            for cut, p in zip((9, 120, 180), pieces, strict=True)
+        ]
+    elif kind == "repetitive":  # few pitches and steps: much is imitated
+        figure = [
+            [28 + 2 * int(generator.integers(5)), 92 + int(generator.integers(2)), 102, 133] for _ in range(6)
+        ]
+        pieces = [
+            [1, 128, *np.array(figure)[generator.integers(0, 6, length // 4)].ravel().tolist()][:length]
+            for _ in range(3)
+        ]
+    return torch.tensor(pieces)
+
+
+def agree_now(state: MusicalState, ids: torch.Tensor) -> None:
+    """After `ids` the next tokens mean what they mean to the whole sequence."""
+    new = torch.tensor([[28, 93, 100, 129, 28]]).expand(len(ids), -1)
+    agree(state.features(state.read(new.numpy())), TRACKER(torch.cat((ids, new), dim=1)).at(slice(-5, None)))
+    state.rewind(ids.shape[1])
+
+
+def agree(got: MusicalFeatures, wanted: MusicalFeatures) -> None:
+    for name, a, b in zip(MusicalFeatures._fields, got, wanted, strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", ["legal", "illegal", "noisy", "padded", "packed", "repetitive"])
+def test_is_that_of_the_whole_sequence(kind, seed):
+    ids = rows(kind, seed)
+    wanted, metre = TRACKER(ids), TRACKER.metre(ids)
+    state, values = MusicalState(TABLES, 3), []
+    for chunk in ids.split([1, 40, 1, 58, 100], dim=1):
+        values.append(state.read(chunk.numpy()))
+        assert (state.bar_ticks == metre.bar_ticks[:, state.length - 1].numpy()).all()
+    agree(state.features(torch.cat(values, dim=1)), wanted)
+    assert (wanted.expectation > 0).any() or kind == "illegal"
+
+
+@pytest.mark.parametrize("kind", ["noisy", "packed", "repetitive"])
+def test_taken_back_and_continued_otherwise(kind):
+    """Few tokens and many, within a note and between two."""
+    ids, other = rows(kind, 5), rows(kind, 6)
+    state = MusicalState(TABLES, 3)
+    state.follow(ids.numpy())
+    for back in (1, 2, 3, 4, STEPS_BACK, 5, STEPS_BACK + 1, 150):
+        state.rewind(200 - back)
+        both = torch.cat((ids[:, : 200 - back], other[:, :back]), dim=1)
+        state.follow(both.numpy())
+        agree_now(state, both)
+        state.follow(ids.numpy())
+        agree_now(state, ids)
+
+
+def test_rows_are_reordered_repeated_and_selected():
+    ids = rows("repetitive", 1)
+    for order in ([2, 0, 0], [1], [0, 0, 1, 1, 2, 2]):
+        state = MusicalState(TABLES, 3)
+        state.follow(ids[:, :150].numpy())
+        state.select(order)
+        chosen = torch.cat((ids[order][:, :150], ids[:1, 150:].expand(len(order), -1)), dim=1)
+        state.follow(chosen.numpy())
+        agree_now(state, chosen)
+        state.rewind(140)
+        agree_now(state, ids[order][:, :140])
+
+
+def test_grammar_and_notes():
+    ids = rows("noisy", 3)
+    state = MusicalState(TABLES, 3)
+    state.follow(ids.numpy())
+    assert state.grammar.tolist() == GRAMMAR.states(ids).tolist()
+    first = TRACKER.config.token_blocks["NOTE"][0]
+    for row, tokens in enumerate(ids.tolist()):
+        struck = [t - first for t in tokens if first <= t < first + 64]
+        assert state.struck[row, : state.num_struck[row]].tolist() == struck
+
+
+def test_notes_are_written_as_they_are_read():
+    piece = [1, 4, 133, 28, 92, 102, 128, 40, 93, 101, 129, 28, 92, 100]
+    state = MusicalState(TABLES, 1)
+    state.follow(np.array([piece]))
+    steps, durations = TRACKER.config.time_steps, TRACKER.config.durations
+    time, dur = TRACKER.config.token_blocks["TIME"][0], TRACKER.config.token_blocks["DUR"][0]
+    onsets = np.cumsum([steps[t - time] for t in (133, 128, 129)])
+    voice = TRACKER.config.token_blocks["VOICE"][0]
+    notes = [
+        [onset, durations[d - dur], p - TRACKER.config.token_blocks["NOTE"][0] + 28, v - voice]
+        for onset, (p, v, d) in zip(
+            onsets.tolist(), ((28, 92, 102), (40, 93, 101), (28, 92, 100)), strict=True
+        )
+    ]
+    assert state.notes[0, : state.num_notes[0]].tolist() == notes
