@@ -89,7 +89,7 @@ def main() -> None:
     )
     parser.add_argument("--pieces", type=int, default=100, help="of each form (default 100)")
     parser.add_argument("--first-seed", type=int, default=0, help="seeds go up from here (default 0)")
-    parser.add_argument("--no-rules", action="store_true", help="the model alone")
+    parser.add_argument("--no-rules", action="store_true", help="the model alone, but for the close")
     parser.add_argument(
         "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
     )
@@ -100,7 +100,14 @@ def main() -> None:
     sets = {}
     for form in FORMS:
         sets[f"Bach, {form}s"] = summary(values([m.score for m in movements if m.score.form == form]))
-        made = compose(model, movements, form, given.pieces, given.first_seed, rules=not given.no_rules)
+        made = compose(
+            model,
+            movements,
+            form,
+            given.pieces,
+            given.first_seed,
+            rules=["close", "length"] if given.no_rules else True,
+        )
         sets[f"ours, {form}s"] = summary(values(made))
     print(table(sets))
     if given.json:

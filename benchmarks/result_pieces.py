@@ -46,7 +46,7 @@ def compose(
     form: str,
     pieces: int,
     first_seed: int = 0,
-    rules: bool = True,
+    rules: Sequence[str] | bool = True,
     **sampling: Any,
 ) -> list[Score]:
     """Pieces of the composer's own length by its own sampling, with its rules or without; `sampling` are

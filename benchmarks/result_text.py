@@ -278,8 +278,8 @@ def alone_text(pieces: Mapping[str, Any]) -> list[str]:
                 rows.append([f"{name}, {form}s, mean", *values])
     count = pieces["alone"]["fugue"]["pieces"]
     text = (
-        f"What the composer's rules bring: {count} pieces of each form by `Composer(model, rules=False)`, the"
-        " model alone until the cadence, beside those with them."
+        f"What the composer's rules bring: {count} pieces of each form by `Composer(model,"
+        ' rules=["close", "length"])`, the model alone until the cadence, beside those with them.'
     )
     return [text, table(["what", "model alone", "with rules", "Bach"], rows)]
 

@@ -44,7 +44,9 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
     for form, scores in made.items():
         found[form] = {**judge(scores, form), "exact_run": exact_runs(scores, movements, form)}
     half = max(1, given.pieces // 2)
-    found["alone"] = {form: judge(compose(model, movements, form, half, rules=False), form) for form in FORMS}
+    found["alone"] = {
+        form: judge(compose(model, movements, form, half, rules=["close", "length"]), form) for form in FORMS
+    }
     return found
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tokenization.analysis.ngram import TABLES, Models
+from tokenization.analysis.windows import Index, Piece
 from tokenization.midi_writer import write_whole
 from tokenization.score import Score
 
 from .catalogue import NAMES, measure_all
 from .corpus import Movement, read_corpus
-from .ngram import Models, fit
-from .originality import Index, Piece
+from .ngram import fit
+from .originality import build_index
 from .reference import DATA, LENGTHS, WHOLE, Table
 from .view import View
 
@@ -38,7 +40,7 @@ class HeldOut:
     def __init__(self, movements: Sequence[Movement]):
         self.train = [m for m in movements if m.split == "train"]
         self.views = [View(m.score) for m in self.train]
-        self.index = Index.build(self.views, [piece_of(m) for m in self.train])
+        self.index = build_index(self.views, [piece_of(m) for m in self.train])
         self._cache: dict[int, tuple[Models, Index]] = {}
 
     def without(self, number: int) -> tuple[Models, Index]:
@@ -88,14 +90,18 @@ def npz(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def build(movements: Sequence[Movement], out: Path) -> None:
-    """Measure the movements and write `values.json`, `ngram.npz`, `index.npz` and `pieces.json`."""
+def build(movements: Sequence[Movement], out: Path, tables: Path) -> None:
+    """Measure the movements and write `values.json` to `out`, and `ngram.npz`, `index.npz` and `pieces.json`
+    to `tables`.
+    """
     held_out = HeldOut(movements)
     models, index = fit(held_out.views), held_out.index
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "ngram.npz", npz({**models.pitch.arrays("pitch"), **models.rhythm.arrays("rhythm")}))
-    write_whole(out / "index.npz", npz({"hashes": index.hashes, "pieces": index.pieces, "bars": index.bars}))
-    write_whole(out / "pieces.json", json.dumps([list(piece) for piece in index.table]).encode())
+    for folder in (out, tables):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_whole(tables / "ngram.npz", npz({**models.pitch.arrays("pitch"), **models.rhythm.arrays("rhythm")}))
+    arrays = {"hashes": index.hashes, "pieces": index.pieces, "bars": index.bars}
+    write_whole(tables / "index.npz", npz(arrays))
+    write_whole(tables / "pieces.json", json.dumps([list(piece) for piece in index.table]).encode())
     write_whole(out / "values.json", build_table(movements, held_out).to_json().encode())
 
 
@@ -105,9 +111,10 @@ def main() -> None:
     parser.add_argument(
         "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
     )
-    parser.add_argument("--out", type=Path, default=DATA, help="folder to write to")
+    parser.add_argument("--out", type=Path, default=DATA, help="folder for the values")
+    parser.add_argument("--tables", type=Path, default=TABLES, help="folder for n-gram and index")
     arguments = parser.parse_args()
-    build(read_corpus(arguments.source), arguments.out)
+    build(read_corpus(arguments.source), arguments.out, arguments.tables)
 
 
 if __name__ == "__main__":

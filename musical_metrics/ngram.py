@@ -14,35 +14,29 @@ with contexts from none to long. Both are invariant under transposition and need
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
+from tokenization.analysis.ngram import (
+    NO_INTERVAL,
+    NO_TIME,
+    NOBODY,
+    TIME_CLASSES,
+    TIMES,
+    Events,
+    Models,
+    NGram,
+    beat_strength,
+    interval_class,
+    pitch_contexts,
+    shipped_ngrams,
+)
 from tokenization.score import ONSET, PITCH, VOICE, Score
 
 from .measure import Measure, nothing
 from .seeds import NO_STEPS
 from .view import SILENT, View, as_view
-
-MAX_INTERVAL = 13  # larger leaps share a class with it
-NO_INTERVAL = 2 * MAX_INTERVAL + 1
-INTERVALS = NO_INTERVAL + 1
-# Times in ticks that have a class of their own; others share the last class.
-TIMES = (2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 24, 30, 36, 42, 48, 54, 60, 72, 84, 96, 144, 192)
-NO_TIME = len(TIMES) + 1
-TIME_CLASSES = NO_TIME + 1
-NOBODY = 12  # class of "no other note sounds"
-SYMBOLS = 32  # more than either alphabet
-
-
-class Events(NamedTuple):
-    """What one model predicts of one piece: symbols `(n,)` and the contexts of each, shortest first, `(n,
-    levels)`.
-    """
-
-    symbols: np.ndarray
-    contexts: np.ndarray
 
 
 def _before(values: np.ndarray, voices: np.ndarray, back: int, none: int) -> np.ndarray:
@@ -66,34 +60,6 @@ def _known_extremes(view: View) -> tuple[np.ndarray, np.ndarray]:
     lowest = np.where(known, pitches, 999).min(axis=1, initial=999)
     highest = np.where(known, pitches, SILENT).max(axis=1, initial=SILENT)
     return np.where(lowest == 999, SILENT, lowest), highest
-
-
-def interval_class(semitones: np.ndarray) -> np.ndarray:
-    """The symbol of a melodic interval."""
-    return np.clip(semitones, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
-
-
-def beat_strength(onsets: np.ndarray) -> np.ndarray:
-    """2 on a quarter, 1 on an eighth between two, else 0."""
-    return np.where(onsets % 24 == 0, 2, np.where(onsets % 12 == 0, 1, 0))
-
-
-def pitch_contexts(
-    one: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray, beat: np.ndarray
-) -> np.ndarray:
-    """The contexts of a pitch, shortest first, `(n, 5)`.
-
-    Args:
-        one, two (arrays of shape `(n,)`): symbols of the voice's last interval and of the one before it,
-        `NO_INTERVAL` where there is none. low, high (arrays of shape `(n,)`): how the voice's last pitch
-        stands to the lowest and the highest note known to sound, modulo 12; `NOBODY`. beat (array of shape
-        `(n,)`): see `beat_strength`.
-    """
-    c1 = one * 3 + beat
-    c2 = one * 13 + low
-    c3 = c2 * INTERVALS + two
-    c4 = (c3 * 13 + high) * 3 + beat
-    return np.stack([np.zeros_like(c1), c1, c2, c3, c4], axis=1)
 
 
 def pitch_events(view: View) -> Events:
@@ -130,86 +96,6 @@ def rhythm_events(view: View) -> Events:
     return Events(symbols[follows], contexts[follows])
 
 
-class NGram:
-    """Counts of one model, one table a level.
-
-    Args:
-        tables (sequence of `(contexts, sizes, symbols, counts)`): for each level the contexts in rising
-        order, how many symbols
-            follow each, and, context by context, the symbols in rising order and how often each was seen.
-        alphabet (`int`): number of symbols, for the uniform distribution below the shortest context.
-    """
-
-    def __init__(self, tables: Sequence[tuple[np.ndarray, ...]], alphabet: int):
-        self.alphabet = alphabet
-        self.tables = [tuple(np.asarray(part) for part in table) for table in tables]
-        self._levels = []
-        for contexts, sizes, symbols, counts in self.tables:
-            sizes = sizes.astype(np.int64)
-            totals = np.add.reduceat(counts.astype(np.int64), np.cumsum(sizes) - sizes)
-            pairs = np.repeat(contexts.astype(np.int64), sizes) * SYMBOLS + symbols
-            self._levels.append((contexts.astype(np.int64), sizes, totals, pairs, counts.astype(np.int64)))
-
-    @classmethod
-    def count(cls, events: Sequence[Events], alphabet: int) -> NGram:
-        """Count the events of some pieces."""
-        symbols = np.concatenate([e.symbols for e in events])
-        contexts = np.concatenate([e.contexts for e in events])
-        tables = []
-        for level in range(contexts.shape[1]):
-            pairs, counts = np.unique(contexts[:, level] * SYMBOLS + symbols, return_counts=True)
-            keys, sizes = np.unique(pairs // SYMBOLS, return_counts=True)
-            tables.append(
-                (
-                    keys.astype(np.uint32),
-                    sizes.astype(np.uint8),
-                    (pairs % SYMBOLS).astype(np.uint8),
-                    counts.astype(np.uint32),
-                )
-            )
-        return cls(tables, alphabet)
-
-    def log_probabilities(self, events: Events) -> np.ndarray:
-        """Natural logarithm of the probability of each symbol in its context, shape `(n,)`.
-
-        `p_k = (c(context, symbol) + T p_{k-1}) / (c(context) + T)` with T the number of different symbols
-        seen in the context; below the shortest context p is uniform.
-        """
-        p = np.full(len(events.symbols), 1.0 / self.alphabet)
-        for level, (contexts, sizes, totals, pairs, counts) in enumerate(self._levels):
-            asked = events.contexts[:, level]
-            at = np.minimum(np.searchsorted(contexts, asked), len(contexts) - 1)
-            known = contexts[at] == asked
-            pair = asked * SYMBOLS + events.symbols
-            where = np.minimum(np.searchsorted(pairs, pair), len(pairs) - 1)
-            seen = np.where(pairs[where] == pair, counts[where], 0)
-            p = np.where(known, (seen + sizes[at] * p) / (totals[at] + sizes[at]), p)
-        return np.log(p)
-
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """The tables by name, for `npz`."""
-        names = ("contexts", "sizes", "symbols", "counts")
-        return {
-            f"{prefix}_{i}_{name}": part
-            for i, table in enumerate(self.tables)
-            for name, part in zip(names, table, strict=True)
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str, alphabet: int) -> NGram:
-        """Read what `arrays` named."""
-        names = ("contexts", "sizes", "symbols", "counts")
-        levels = sum(name.startswith(f"{prefix}_") and name.endswith("_sizes") for name in arrays)
-        return cls([tuple(arrays[f"{prefix}_{i}_{name}"] for name in names) for i in range(levels)], alphabet)
-
-
-class Models(NamedTuple):
-    """The two models."""
-
-    pitch: NGram
-    rhythm: NGram
-
-
 def fit(views: Sequence[View]) -> Models:
     """Count both models on some pieces."""
     return Models(
@@ -231,18 +117,12 @@ def pitch_nll(score: Score | View, models: Models | None = None) -> Measure:
         score (`Score` or `View`): any.
         models (`Models`, *optional*): the shipped ones when not given.
     """
-    return _nll((models or _shipped()).pitch, pitch_events(as_view(score)))
+    return _nll((models or shipped_ngrams()).pitch, pitch_events(as_view(score)))
 
 
 def rhythm_nll(score: Score | View, models: Models | None = None) -> Measure:
     """Nats a note that the rhythm of the voices costs under the n-gram."""
-    return _nll((models or _shipped()).rhythm, rhythm_events(as_view(score)))
-
-
-def _shipped() -> Models:
-    from .reference import ngram_models
-
-    return ngram_models()
+    return _nll((models or shipped_ngrams()).rhythm, rhythm_events(as_view(score)))
 
 
 __all__ = [

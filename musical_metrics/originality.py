@@ -20,18 +20,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tokenization.analysis.windows import BARS, STEPS, Index, Piece, shipped_index, time_ratios, window_hashes
 from tokenization.score import ONSET, PITCH, Score
 
 from .measure import Measure, nothing
 from .view import View, as_view
 
-STEPS = 8  # intervals in a hashed window, so nine notes
-KEPT = 5  # one window in five is in the index
-HASH_BITS = 20
-BARS = 4096  # more than any piece has
 WINDOW, HOP = 16 * 24, 8 * 24  # ticks: 16 beats, every 8 (a beat is a quarter)
 TOO_SHORT = "no voice has nine notes whose window falls in the index"
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Windows(NamedTuple):
@@ -58,92 +54,19 @@ def kept_windows(view: View) -> Windows:
     return Windows(hashes[rows], lines[rows, ONSET], rows)
 
 
-def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes of windows of `STEPS + 1` notes of a voice, and which of them an index keeps.
-
-    Args:
-        pitches, onsets (integer arrays of shape `(..., STEPS + 1)`): of the notes, in rising order of the
-        onsets.
-
-    Returns:
-        hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
+def build_index(views: Sequence[View], table: Sequence[Piece]) -> Index:
+    """Index some pieces. The bar is that of the window's first note, 1 for the first whole bar (0 for a
+    pickup).
     """
-    ratios = np.where(
-        np.arange(STEPS) > 0, _ratios(onsets) + 512, 0
-    )  # the first step of a window has no time before it
-    symbols = (np.diff(pitches) + 128) * 1024 + ratios
-    value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
-    with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns
-        for i in range(STEPS):
-            value = (value ^ symbols[..., i].astype(np.uint64)) * _MIX
-            value ^= value >> np.uint64(29)
-    return (value >> np.uint64(64 - HASH_BITS)).astype(np.uint32), value % np.uint64(KEPT) == 0
-
-
-def _ratios(onsets: np.ndarray) -> np.ndarray:
-    """Time to the next note against the time before it, in twelfths of an octave, of notes `(...,
-    notes)`: `(..., notes - 1)`, first 0.
-    """
-    log = np.log2(np.maximum(np.diff(onsets), 1))
-    ratios = np.zeros(log.shape, dtype=np.int64)
-    ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)
-    return ratios
-
-
-class Piece(NamedTuple):
-    """A piece of the index: its id, the name to show, its key number and the length of its bars in ticks."""
-
-    id: str
-    name: str
-    number: int
-    bar_ticks: int
-
-
-class Index:
-    """Hashes of the train split with the piece and bar of each, sorted by hash.
-
-    Args:
-        hashes, pieces, bars (integer arrays of shape `(entries,)`), table (sequence of `Piece`).
-    """
-
-    def __init__(self, hashes: np.ndarray, pieces: np.ndarray, bars: np.ndarray, table: Sequence[Piece]):
-        order = np.lexsort((bars, pieces, hashes))
-        self.hashes, self.pieces, self.bars = hashes[order], pieces[order], bars[order]
-        self.table = tuple(table)
-        self.places = self.pieces.astype(np.int64) * BARS + self.bars
-
-    @classmethod
-    def build(cls, views: Sequence[View], table: Sequence[Piece]) -> Index:
-        """Index some pieces. The bar is that of the window's first note, 1 for the first whole bar (0 for
-        a pickup).
-        """
-        parts = []
-        for i, view in enumerate(views):
-            windows = kept_windows(view)
-            bars = np.searchsorted(view.bar_lines, windows.onsets, side="right") - (
-                1 if view.score.pickup else 0
-            )
-            parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
-        rows = np.unique(np.concatenate(parts), axis=0)
-        return cls(
-            rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table
-        )
-
-    def without(self, number: int) -> Index:
-        """The index without the pieces of one key number, for held-out values."""
-        numbers = np.array([piece.number for piece in self.table])
-        keep = numbers[self.pieces] != number
-        return Index(self.hashes[keep], self.pieces[keep], self.bars[keep], self.table)
-
-    def hits(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the asked hashes were found where: indices into `hashes` and places (`piece * BARS +
-        bar`), both `(hits,)`.
-        """
-        start = np.searchsorted(self.hashes, hashes)
-        size = np.searchsorted(self.hashes, hashes, side="right") - start
-        asked = np.repeat(np.arange(len(hashes)), size)
-        within = np.arange(len(asked)) - np.repeat(np.cumsum(size) - size, size)
-        return asked, self.places[start[asked] + within]
+    parts = []
+    for i, view in enumerate(views):
+        windows = kept_windows(view)
+        bars = np.searchsorted(view.bar_lines, windows.onsets, side="right") - (1 if view.score.pickup else 0)
+        parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
+    rows = np.unique(np.concatenate(parts), axis=0)
+    return Index(
+        rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table
+    )
 
 
 class Passage(NamedTuple):
@@ -178,7 +101,7 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
     Returns:
         `Passage`, or the reason (`str`) why there is none.
     """
-    view, index = as_view(score), index or _shipped()
+    view, index = as_view(score), index or shipped_index()
     windows = kept_windows(view)
     if not len(windows.hashes):
         return TOO_SHORT
@@ -236,7 +159,7 @@ def passage_likeness(score: Score | View, index: Index | None = None) -> list[Li
     """For each window of 16 beats, every 8: the largest share of its hashed windows that one Bach passage
     of 16 beats holds.
     """
-    view, index = as_view(score), index or _shipped()
+    view, index = as_view(score), index or shipped_index()
     windows = kept_windows(view)
     asked, places = index.hits(windows.hashes)
     spans = np.array([-(-WINDOW // piece.bar_ticks) for piece in index.table])
@@ -374,7 +297,9 @@ def _steps(view: View) -> list[np.ndarray]:
     """Of each voice its intervals and the ratios of its times, `(steps, 2)`."""
     found = []
     for line in np.split(view.lines, np.flatnonzero(~view.same_voice) + 1) if len(view.lines) else []:
-        found.append(np.stack([np.diff(line[:, PITCH]), _ratios(line[:, ONSET])], axis=1).astype(np.int16))
+        found.append(
+            np.stack([np.diff(line[:, PITCH]), time_ratios(line[:, ONSET])], axis=1).astype(np.int16)
+        )
     return found
 
 
@@ -384,18 +309,11 @@ def _runs(line: np.ndarray, length: int) -> Iterator[bytes]:
         yield line[i, :1].tobytes() + line[i + 1 : i + length].tobytes()
 
 
-def _shipped() -> Index:
-    from .reference import originality_index
-
-    return originality_index()
-
-
 __all__ = [
-    "Index",
     "Likeness",
     "Passage",
-    "Piece",
     "Runs",
+    "build_index",
     "cardinality_score",
     "kept_windows",
     "longest_run",
@@ -403,5 +321,4 @@ __all__ = [
     "originality_report",
     "passage_likeness",
     "passage_similarity",
-    "window_hashes",
 ]

@@ -1,5 +1,4 @@
-"""The shipped reference: Bach's values of every metric, the n-gram and the originality index. Loads in well
-under a second.
+"""The shipped reference: Bach's values of every metric. Loads in well under a second.
 
 `reference_data/values.json` holds the value of every metric for every movement of the train and validation
 splits, each measured with an n-gram and an index that have not seen its key number (prelude and fugue, both
@@ -18,8 +17,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .catalogue import BY_NAME
-from .ngram import NO_INTERVAL, NO_TIME, Models, NGram
-from .originality import Index, Piece
 
 DATA = Path(__file__).parent / "reference_data"
 LENGTHS = (128, 256, 512)  # notes of the openings; whole movements beside them
@@ -146,25 +143,6 @@ def bands(form: str | None = None, notes: int | None = None) -> dict[str, Band]:
     return _bands(form, WHOLE if notes is None else length_class(notes))
 
 
-@lru_cache(maxsize=1)
-def ngram_models() -> Models:
-    """The n-gram of the train split."""
-    with np.load(DATA / "ngram.npz", allow_pickle=False) as arrays:
-        loaded = dict(arrays)
-    return Models(
-        NGram.from_arrays(loaded, "pitch", NO_INTERVAL), NGram.from_arrays(loaded, "rhythm", NO_TIME)
-    )
-
-
-@lru_cache(maxsize=1)
-def originality_index() -> Index:
-    """The originality index of the train split."""
-    with np.load(DATA / "index.npz", allow_pickle=False) as arrays:
-        loaded = dict(arrays)
-    pieces = json.loads((DATA / "pieces.json").read_text(encoding="utf-8"))
-    return Index(loaded["hashes"], loaded["pieces"], loaded["bars"], [Piece(*piece) for piece in pieces])
-
-
 __all__ = [
     "BAND",
     "LENGTHS",
@@ -173,7 +151,5 @@ __all__ = [
     "Table",
     "bands",
     "length_class",
-    "ngram_models",
-    "originality_index",
     "table",
 ]

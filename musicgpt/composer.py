@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from tokenization.score import Note, Score
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
 
 from .composition import Composition, titled
-from .note_reader import NoteReader
-from .prompts import METER_IDS, TIME_ZERO, VOICE_IDS, Task, continuation, new_piece, no_new_note
+from .prompts import Task, continuation, new_piece, no_new_note
+from .rules import chosen
 from .settings import Settings, SettingsError
+from .state import State
 
 if TYPE_CHECKING:
     from modeling_musicgpt import MusicGPTForCausalLM
@@ -32,10 +33,10 @@ class Composer:
 
     Args:
         model (`MusicGPTForCausalLM`): on whatever device it is to run.
-        rules (`bool`): whether fugues have a plan, voices that are missing enter, counterpoint has its price,
-        Bach's idiom a say and long
-            quotations an end (`musicgpt/fugue.py`, `entries.py`, `counterpoint.py`, `idiom.py`,
-            `quotation.py`). Without, the model is alone until the cadence.
+        rules (list or `bool`): what steers the pieces, the most important first (`musicgpt.rules`,
+        docs/rules.md):
+            names or classes of rules, or functions. `True` (default): all of ours, in the order of
+            `musicgpt.rules.DEFAULT`; `False`: none, the model is alone.
 
     Example:
         >>> from musicgpt import Composer, Settings
@@ -44,8 +45,8 @@ class Composer:
         >>> piece.write("out")
     """
 
-    def __init__(self, model: MusicGPTForCausalLM, rules: bool = True):
-        self.model, self.rules = model.eval(), rules
+    def __init__(self, model: MusicGPTForCausalLM, rules: Sequence[Any] | bool | None = True):
+        self.model, self.rules = model.eval(), chosen(rules)
         self.context = int(model.config.max_position_embeddings)
 
     @classmethod
@@ -161,17 +162,12 @@ class Composer:
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-        from .counterpoint import Counterpoint
-        from .ending import FullClose
-        from .entries import Entries
-        from .fugue import Fugue
-        from .length import Length
-        from .progress import Rows
-        from .quotation import Quotation
+        from .rules import Brief, RuleProcessor, build
+        from .rules.asked import Asked
         from .sampling import SeededSampling, StopAndReport
 
-        device, wanted, rows = self.model.device, settings.resolved(), Rows(task.ids, len(seeds))
-        ids = torch.tensor([task.ids] * len(seeds), dtype=torch.long, device=device)  # (rows, prompt)
+        device, wanted, rows = self.model.device, settings.resolved(), len(seeds)
+        ids = torch.tensor([task.ids] * rows, dtype=torch.long, device=device)  # (rows, prompt)
         config = GenerationConfig(
             max_new_tokens=task.max_new_tokens,
             # The sampling is in SeededSampling; what a checkpoint's generation config says of it must not
@@ -183,34 +179,26 @@ class Composer:
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,
             pad_token_id=PAD_ID,
-            # The first new note of a continuation comes after the prompt's last onset, so that the prompt's
-            # notes stay the first. A piece stays in the meter that was asked for, a continuation in the
-            # prompt's; and no voice beyond those asked for begins.
-            suppress_tokens=METER_IDS + (VOICE_IDS[wanted.voices :] if wanted.voices else []),
-            begin_suppress_tokens=[TIME_ZERO] if len(task.score) else None,
         )
-        modes = [task.mode] * len(seeds)
-        closing = FullClose(
-            rows, modes, task.max_new_tokens, wanted.min_bars, wanted.min_notes, wanted.ends_when_long_enough
+        brief = Brief(
+            rows,
+            mode=task.mode,
+            form=wanted.form,
+            voices=wanted.voices,
+            min_bars=wanted.min_bars,
+            min_notes=wanted.min_notes,
+            max_new_tokens=task.max_new_tokens,
+            ends=wanted.ends_when_long_enough,
+            prompt=State.after(task.ids),
         )
-        is_fugue = wanted.form == "fugue"
-        rules: list[Any] = []
-        if self.rules:
-            rules += [Fugue(rows, wanted.voices, modes, closing)] if is_fugue and not len(task.score) else []
-            rules += [Counterpoint(rows, wanted.voices, is_fugue), Quotation(rows)]
-            rules += [Entries(rows, wanted.voices)] if wanted.voices else []
+        processor = RuleProcessor(
+            build([Asked, *self.rules], brief), State.after(task.ids, rows), SeededSampling(wanted, seeds)
+        )
         output = self.model.generate(
             ids,
             attention_mask=torch.ones_like(ids),
             generation_config=config,
-            logits_processor=LogitsProcessorList(
-                [
-                    *rules,
-                    Length(wanted.min_bars, wanted.min_notes),
-                    closing,
-                    SeededSampling(wanted, seeds),
-                ]
-            ),
+            logits_processor=LogitsProcessorList([processor]),
             stopping_criteria=StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])]),
             streamer=streamer,
         )
@@ -252,15 +240,14 @@ class Stream:
 
     # The model's thread puts lists of tokens, then either its rows or the error that ended it.
     def _run(self) -> Iterator[Note]:
-        reader = NoteReader(self._task.now, self._task.transposition, self._task.shift)
+        state = State.after(self._task.ids)
         begun = time.perf_counter()
         thread = Thread(target=self._work, daemon=True)
         thread.start()
         try:
             while isinstance(item := self._tokens.get(), int):
                 self.num_tokens += 1
-                if (note := reader.feed(item)) is not None:
-                    yield note
+                yield from (self._task.placed(note) for note in state.read([item]))
         except GeneratorExit:
             self.stop.set()
             raise
@@ -318,12 +305,11 @@ def _until_end(tokens: list[int]) -> list[int]:
 
 def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -> Composition:
     """The piece: the prompt's notes as they were, then the new ones."""
-    reader = NoteReader(task.now, task.transposition, task.shift)
-    notes = reader.feed_all(tokens)
+    notes = [task.placed(note) for note in State.after(task.ids).read(tokens)]
     ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
     if not notes and ended:
         raise SettingsError(no_new_note(task, settings))
-    score = task.score.replace(notes=[*task.score.notes, *notes], meters=[*task.score.meters, *reader.meters])
+    score = task.score.replace(notes=[*task.score.notes, *notes])
     if score.tempo is None and len(score):
         score = score.with_tempo_class()
         score = score.replace(tempo=TEMPO_QPM[score.tempo_class or "moderate"])

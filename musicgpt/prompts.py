@@ -8,12 +8,8 @@ import numpy as np
 
 from tokenization import encode, estimate_key, prefix_ids
 from tokenization.key import Key
-from tokenization.score import ONSET, Meter, Score
+from tokenization.score import ONSET, Meter, Note, Score
 from tokenization.vocabulary import (
-    MAX_VOICES,
-    METERS,
-    OFFSET,
-    TIME_STEPS,
     TYPE_INDEX,
     TYPE_OF_ID,
     VALUE_OF_ID,
@@ -21,10 +17,7 @@ from tokenization.vocabulary import (
 
 from .settings import Resolved, Settings, SettingsError
 
-METER_IDS = list(range(OFFSET["METER"], OFFSET["METER"] + len(METERS)))
-VOICE_IDS = list(range(OFFSET["VOICE"], OFFSET["VOICE"] + MAX_VOICES))
 TOKENS_A_NOTE = 4
-TIME_ZERO = OFFSET["TIME"] + TIME_STEPS.index(0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +26,6 @@ class Task:
 
     Attributes:
         ids (list of `int`): what the model reads: prefix and, with a prompt, its notes in C major / A minor.
-        now (`int`): tick of the last onset in `ids`, as the tokens count.
         shift (`int`): ticks from the tokens' count to the piece's.
         transposition (`int`): semitones from C major / A minor to the piece's key.
         score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key,
@@ -41,7 +33,6 @@ class Task:
     """
 
     ids: list[int]
-    now: int
     shift: int
     transposition: int
     score: Score
@@ -52,6 +43,10 @@ class Task:
         """The mode of the piece."""
         assert self.score.key is not None
         return self.score.key.mode
+
+    def placed(self, note: Note) -> Note:
+        """A note as the tokens have it, at its place in the piece and in the piece's key."""
+        return note._replace(onset=note.onset + self.shift, pitch=note.pitch + self.transposition)
 
 
 def new_piece(wanted: Resolved, context: int) -> Task:
@@ -66,7 +61,7 @@ def new_piece(wanted: Resolved, context: int) -> Task:
         tempo_class=wanted.tempo,
     )
     limit = min(wanted.max_new_tokens, context - len(ids))
-    return Task(ids, 0, 0, -wanted.key.transposition_to_normal(), score, limit)
+    return Task(ids, 0, -wanted.key.transposition_to_normal(), score, limit)
 
 
 def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, context: int) -> Task:
@@ -89,7 +84,7 @@ def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, con
     shift = int(prompt.array[-1, ONSET]) - now  # also what shortened silences took away
     assert prompt.key is not None
     limit = min(wanted.max_new_tokens, context - len(ids))
-    return Task(ids, now, shift, -prompt.key.transposition_to_normal(), prompt, limit)
+    return Task(ids, shift, -prompt.key.transposition_to_normal(), prompt, limit)
 
 
 def no_new_note(task: Task, settings: Settings) -> str:

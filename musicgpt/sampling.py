@@ -9,28 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Event
 
+import numpy as np
 import torch
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    MinPLogitsWarper,
-    StoppingCriteria,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import StoppingCriteria
 
 from tokenization.errors import MusicGPTError
-from tokenization.vocabulary import TYPE_INDEX, TYPE_OF_ID
+from tokenization.vocabulary import TYPE_INDEX, TYPES, VOCAB_SIZE
 
 from .settings import Resolved
+from .state import State
 
-# The tokens of rhythm, DUR and TIME, come after these.
-_BEFORE_RHYTHM = torch.tensor([TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]])
-_TYPES = torch.from_numpy(TYPE_OF_ID.copy())
+# Whether the next token is one of rhythm, by the type of the last one (the last place: no token yet): DUR and
+# TIME come after VOICE and DUR.
+_IS_RHYTHM = np.zeros(len(TYPES) + 1, dtype=bool)
+_IS_RHYTHM[[TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]]] = True
+# Draws of noise at a time: so many steps of one row, or fewer of several.
+_DRAWS = 512
 
 
-class SeededSampling(LogitsProcessor):
+class SeededSampling:
     """Temperature, top-k, top-p, min-p and Gumbel noise, so that the largest score is a sample.
 
     Adding standard Gumbel noise to log-probabilities and taking the largest draws from the softmax exactly
@@ -43,45 +40,58 @@ class SeededSampling(LogitsProcessor):
     """
 
     def __init__(self, wanted: Resolved, seeds: Sequence[int]):
+        # The noise is drawn on the CPU, so that a seed means the same on every device.
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.of_notes = _warpers(wanted, wanted.temperature, wanted.top_p)
-        self.of_rhythm = _warpers(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p)
+        self.noise, self.used = np.zeros((len(seeds), 0, VOCAB_SIZE), dtype=np.float32), 0
+        # For notes and voices, and for rhythm.
+        self.heat = np.array([wanted.temperature, wanted.rhythm_temperature], dtype=np.float32)
+        self.top_p = np.array([wanted.top_p, wanted.rhythm_top_p])
+        self.top_k, self.min_p = wanted.top_k, wanted.min_p
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token.
 
         Raises:
             MusicGPTError: if the model gives no numbers.
         """
-        if not torch.isfinite(scores.amax(dim=-1)).all():
+        highest = scores.max(axis=1, keepdims=True)
+        if not np.isfinite(highest).all():
             raise MusicGPTError(
                 "The model gives no numbers: its weights are damaged, or too large for their type."
             )
-        is_rhythm = torch.isin(_TYPES[input_ids[:, -1].cpu()], _BEFORE_RHYTHM)  # (rows,)
-        if is_rhythm.all() or not is_rhythm.any():  # one row always is: nothing is sorted twice
-            scores = (self.of_rhythm if is_rhythm.all() else self.of_notes)(input_ids, scores.float())
-        else:
-            both = self.of_rhythm(input_ids, scores.float()), self.of_notes(input_ids, scores.float())
-            scores = torch.where(is_rhythm[:, None].to(scores.device), *both)
-        # The noise is drawn on the CPU, so that a seed means the same on every device.
-        uniform = torch.stack(
-            [torch.rand(scores.shape[-1], generator=g, dtype=torch.float64) for g in self.generators]
-        )
-        noise = -torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))  # (rows, 150)
-        return scores + noise.to(scores.device, scores.dtype)
+        is_rhythm = _IS_RHYTHM[state.kind].astype(np.intp)  # (rows,)
+        scores = (scores - highest) / self.heat[is_rhythm, None]
+        if self.top_k:
+            kth = -np.partition(-scores, self.top_k - 1, axis=1)[:, self.top_k - 1, None]
+            scores = np.where(scores < kth, -np.inf, scores)
+        top_p = self.top_p[is_rhythm]
+        if (top_p < 1).any():
+            scores = _within(scores, top_p)
+        if self.min_p > 0:
+            scores = np.where(scores < np.log(self.min_p), -np.inf, scores)
+        return scores + self._draw()
+
+    def _draw(self) -> np.ndarray:
+        """The noise of one step, `(rows, vocab_size)`."""
+        if self.used == self.noise.shape[1]:
+            shape, self.used = (max(1, _DRAWS // len(self.generators)), VOCAB_SIZE), 0
+            drawn = [torch.rand(shape, generator=g, dtype=torch.float64).numpy() for g in self.generators]
+            uniform = np.clip(np.stack(drawn), 1e-300, 1 - 1e-16)
+            self.noise = -np.log(-np.log(uniform)).astype(np.float32)  # (rows, steps, vocab_size)
+        self.used += 1
+        return self.noise[:, self.used - 1]
 
 
-def _warpers(wanted: Resolved, temperature: float, top_p: float) -> LogitsProcessorList:
-    warpers = LogitsProcessorList()
-    if temperature != 1:
-        warpers.append(TemperatureLogitsWarper(float(temperature)))
-    if wanted.top_k:
-        warpers.append(TopKLogitsWarper(wanted.top_k))
-    if top_p < 1:
-        warpers.append(TopPLogitsWarper(float(top_p)))
-    if wanted.min_p > 0:
-        warpers.append(MinPLogitsWarper(float(wanted.min_p)))
-    return warpers
+def _within(scores: np.ndarray, top_p: np.ndarray) -> np.ndarray:
+    """-inf but for the likeliest tokens of each row that hold so much probability; scores are at most 0."""
+    order = np.argsort(-scores, axis=1)
+    weight = np.exp(np.take_along_axis(scores, order, axis=1), dtype=np.float64)
+    before = np.cumsum(weight, axis=1) - weight  # of the likelier ones
+    out = before >= top_p[:, None] * weight.sum(axis=1, keepdims=True)
+    out &= top_p[:, None] < 1
+    out[:, 0] = False
+    np.put_along_axis(found := np.zeros_like(out), order, out, axis=1)
+    return np.where(found, -np.inf, scores)
 
 
 class StopAndReport(StoppingCriteria):

@@ -157,7 +157,7 @@ def test_the_folder_has_what_a_space_needs(tmp_path):
         "app.py",
         "README.md",
         "requirements.txt",
-        "reference_data/ngram.npz",
+        "tokenization/analysis/tables/ngram.npz",
         "tokenization/score.py",
     ):
         assert (folder / name).is_file(), name

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from musical_metrics import ngram
-from musical_metrics.reference import ngram_models
 from musical_metrics.view import View
+from tokenization.analysis.ngram import shipped_ngrams
 
 
 def events(symbols: list[int], contexts: list[list[int]]) -> ngram.Events:
@@ -29,7 +29,7 @@ def test_witten_bell_by_hand():
 
 @pytest.mark.parametrize("name", ["pitch", "rhythm"])
 def test_the_shipped_models_are_distributions(wander, name):
-    model = getattr(ngram_models(), name)
+    model = getattr(shipped_ngrams(), name)
     view = View(wander(5, 60))
     found = ngram.pitch_events(view) if name == "pitch" else ngram.rhythm_events(view)
     total = sum(

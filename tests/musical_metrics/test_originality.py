@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musical_metrics import originality
-from musical_metrics.originality import Index, Piece
-from musical_metrics.reference import DATA, originality_index
 from musical_metrics.view import View
+from tokenization.analysis import windows
+from tokenization.analysis.ngram import TABLES
+from tokenization.analysis.windows import Index, Piece, shipped_index
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 
@@ -20,7 +21,7 @@ from tokenization.score import DURATION, ONSET, PITCH, Score
 def library(wander) -> tuple[list[Score], Index]:
     pieces = [wander(seed, 400) for seed in range(5)]
     table = [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(5)]
-    return pieces, Index.build([View(p) for p in pieces], table)
+    return pieces, originality.build_index([View(p) for p in pieces], table)
 
 
 def stretched(score: Score, factor: int) -> Score:
@@ -110,12 +111,12 @@ def test_the_exact_report_finds_the_copied_bars(wander):
 
 
 def test_the_shipped_index_is_small_and_cannot_be_unrolled():
-    index = originality_index()
-    assert sum(file.stat().st_size for file in DATA.iterdir()) < 500_000
+    index = shipped_index()
+    assert sum(file.stat().st_size for file in TABLES.iterdir()) < 500_000
     # Fewer bits a note than its interval and rhythm cost under the shipped n-gram (about 2.3 + 1.0 nats, 4.7
     # bits).
-    assert originality.HASH_BITS / originality.KEPT <= 4
-    assert index.hashes.max() < 2**originality.HASH_BITS
+    assert windows.HASH_BITS / windows.KEPT <= 4
+    assert index.hashes.max() < 2**windows.HASH_BITS
     pieces, counts = np.unique(index.pieces, return_counts=True)
     assert len(pieces) == len(index.table) == 79
     assert counts.max() < 1000

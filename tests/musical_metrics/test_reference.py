@@ -14,13 +14,15 @@ import pytest
 from musical_metrics import build_reference, report
 from musical_metrics.corpus import read_corpus
 from musical_metrics.reference import DATA, Table
+from tokenization.analysis.ngram import TABLES
 
 
 def test_importing_is_light():
     code = (
         "import sys, time; start = time.process_time(); import musical_metrics.score,"
-        " musical_metrics.compare; from musical_metrics import reference as r; r.table(); r.ngram_models();"
-        " r.originality_index(); print(time.process_time() - start, *[m for m in ('torch', 'transformers',"
+        " musical_metrics.compare; from musical_metrics import reference as r; r.table();"
+        " from tokenization.analysis import ngram, windows; ngram.shipped_ngrams();"
+        " windows.shipped_index(); print(time.process_time() - start, *[m for m in ('torch', 'transformers',"
         " 'music21', 'matplotlib', 'scipy', 'sklearn') if m in sys.modules])"
     )
     seconds, *heavy = subprocess.run(
@@ -31,7 +33,7 @@ def test_importing_is_light():
 
 
 def test_no_pickle():
-    for file in DATA.glob("*.npz"):
+    for file in TABLES.glob("*.npz"):
         with np.load(file, allow_pickle=False) as arrays:
             assert all(arrays[name].dtype.kind in "iu" for name in arrays)
 
@@ -44,17 +46,17 @@ def movements(shared_data):
 @pytest.mark.shared_data
 def test_the_command_makes_what_is_shipped(movements, tmp_path):
     """Content, not bytes: another zlib may pack the same numbers otherwise."""
-    build_reference.build(movements, tmp_path)
+    build_reference.build(movements, tmp_path, tmp_path)
     stale = "is stale: run python -m musical_metrics.build_reference"
     for name in ("ngram.npz", "index.npz"):
         with (
             np.load(tmp_path / name, allow_pickle=False) as made,
-            np.load(DATA / name, allow_pickle=False) as shipped,
+            np.load(TABLES / name, allow_pickle=False) as shipped,
         ):
             assert set(made) == set(shipped)
             assert all(np.array_equal(made[key], shipped[key]) for key in made), f"{name} {stale}"
     assert json.loads((tmp_path / "pieces.json").read_text()) == json.loads(
-        (DATA / "pieces.json").read_text()
+        (TABLES / "pieces.json").read_text()
     )
     made, shipped = (Table.from_json((folder / "values.json").read_text()) for folder in (tmp_path, DATA))
     assert (made.ids, made.names) == (shipped.ids, shipped.names)

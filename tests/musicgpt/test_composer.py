@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from musicgpt import Composer, Settings
-from musicgpt.prompts import TIME_ZERO
+from musicgpt.rules import rule
+from musicgpt.rules.asked import TIME_ZERO
 from tokenization import Meter, MusicGPTError, Score, decode, encode, first_error
-from tokenization.score import ONSET
-from tokenization.vocabulary import EOS_ID
+from tokenization.score import ONSET, PITCH
+from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX
 
 
 @pytest.fixture(scope="module")
@@ -217,23 +218,37 @@ def test_progress_counts_up_to_the_end(composer):
     assert seen and seen == sorted(seen) and {total for _, total in seen} == {80}
 
 
-@pytest.mark.parametrize("rules", [True, False])
-def test_all_rules_are_at_work_or_none(composer, monkeypatch, rules):
-    import importlib
+def test_rules_are_chosen_by_a_list(composer):
+    """A function of one's own and one of ours, the order, and none."""
+    seen = []
 
-    called = set()
-    for file, name in (
-        ("fugue", "Fugue"),
-        ("counterpoint", "Counterpoint"),
-        ("quotation", "Quotation"),
-        ("entries", "Entries"),
-    ):
-        rule = getattr(importlib.import_module(f"musicgpt.{file}"), name)
+    @rule("TIME")
+    def no_black_keys(state, scores):
+        seen.append(set(state.kind.tolist()))
+        added = np.zeros(scores.shape[1])
+        added[[i for name, i in TOKEN_TO_ID.items() if name[:5] == "NOTE_" and is_black(name)]] = -np.inf
+        return added
 
-        def recorded(self, input_ids, scores, own=rule.__call__, name=name):
-            called.add(name)
-            return own(self, input_ids, scores)
+    def is_black(name: str) -> bool:
+        return int(name[5:]) % 12 in (1, 3, 6, 8, 10)
 
-        monkeypatch.setattr(rule, "__call__", recorded)
-    Composer(composer.model, rules=rules).compose(Settings(form="fugue", voices=2, max_new_tokens=40, seed=1))
-    assert called == ({"Fugue", "Counterpoint", "Quotation", "Entries"} if rules else set())
+    settings = Settings(form="fugue", voices=2, max_new_tokens=200, seed=1)
+    [piece] = Composer(composer.model, rules=[no_black_keys, "counterpoint"]).compose(settings)
+    assert not any(pitch % 12 in (1, 3, 6, 8, 10) for pitch in piece.score.array[:, PITCH].tolist())
+    assert seen and all(kinds == {TYPE_INDEX["TIME"]} for kinds in seen)
+    alone, ours = (Composer(composer.model, rules=which).compose(settings)[0].ids for which in (False, None))
+    assert len({tuple(ids) for ids in (piece.ids, alone, ours)}) == 3
+    assert ours == composer.compose(settings)[0].ids
+    assert Composer(composer.model, rules=[]).compose(settings)[0].ids == alone
+    with pytest.raises(MusicGPTError, match="Unknown rule 'close_harmony': the rules are close, length"):
+        Composer(composer.model, rules=["close_harmony"])
+
+
+@pytest.mark.parametrize("form", ["prelude", "fugue"])
+def test_the_engine_and_the_stock_loop_compose_the_same_pieces(form):
+    composer = Composer.from_pretrained()
+    settings = Settings(form=form, voices=3, max_new_tokens=260, seed=3)
+    pieces = composer.compose(settings, num=2)
+    assert composer.model.usual_decoding_because is None
+    composer.model.fast_decoding = False
+    assert [piece.ids for piece in composer.compose(settings, num=2)] == [piece.ids for piece in pieces]

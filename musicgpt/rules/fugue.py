@@ -9,26 +9,24 @@ once (docs/LOG.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from transformers import LogitsProcessor
 
+from tokenization.score import Note
 from tokenization.vocabulary import (
+    DURATIONS,
     MAX_VOICES,
     NEAREST_DURATION,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
+    TIME_STEPS,
     TYPE_INDEX,
-    TYPE_OF_ID,
-    VALUE_OF_ID,
 )
 
-from .ending import FullClose
-from .progress import Progress, Rows, Written
+from ..state import NO_PITCH, State
+from .base import BLOCK, FORBIDDEN, Brief, Rule
 from .subject import HIGHEST, LOWEST, Subject, dominant, relative, subdominant, tonic
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
@@ -58,18 +56,14 @@ NEAR = 5
 RESTING = 2.0
 # ... and to a time at which all voices that could strike still sound.
 UNTIMELY = 6.0
-# Added to the logit of what the plan does not want; a cadence, which forbids altogether, goes before the
-# plan.
-AGAINST = -40.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
-_IS_STEP = np.equal(TYPE_OF_ID, _TIME)
-_STEPS = np.where(_IS_STEP, VALUE_OF_ID, 0)
-_SHORTEST = int(VALUE_OF_ID[TYPE_OF_ID == _DUR].min())
-# What may not be left until a note of the plan: no TIME token is as long, or no note as short.
-_AWKWARD = np.setdiff1d(np.arange(12), VALUE_OF_ID[TYPE_OF_ID == _TIME].tolist() + [0]).tolist() + [1]
-_DURATIONS = np.where(TYPE_OF_ID == _DUR, VALUE_OF_ID, 0)
-_COUNTS = {"NOTE": PITCH_MAX - PITCH_MIN + 1, "VOICE": MAX_VOICES, "DUR": int((TYPE_OF_ID == _DUR).sum())}
+_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
+# For ticks left until a note of the plan: whether they may not be left, because no TIME token is as long, or
+# no note as short. The last one stands for all that are longer.
+_IS_AWKWARD = np.array([left == 1 or left not in (0, *TIME_STEPS) for left in range(12)] + [False])
+# A finite number far below every score.
+_LOW = -1e9
 
 
 class Entry(NamedTuple):
@@ -77,44 +71,30 @@ class Entry(NamedTuple):
 
     at: int
     voice: int
-    notes: list[Written]
+    notes: list[Note]
 
 
 class Plan:
     """The plan of one fugue.
 
     Args:
-        piece (`Progress`): without notes so far.
         voices (`int`): how many it will have.
         mode (`str`): `"major"` or `"minor"`.
     """
 
-    def __init__(self, piece: Progress, voices: int, mode: str):
-        self.piece, self.voices, self.mode = piece, voices, mode
+    def __init__(self, voices: int, mode: str):
+        self.voices, self.mode = voices, mode
         self.subject: Subject | None = None
-        self.now: list[Written] = []  # what is left of the statement that goes on
+        self.now: list[Note] = []  # what is left of the statement that goes on
         self.next: Entry | None = None
         self.registers: dict[int, float] = {}  # mean pitch of each voice's statement, the latest last
-        self.middle = self._read = 0
+        self.middle = 0
+        self.written: list[Note] = []
 
-    def bias(self) -> np.ndarray:
-        """What is added to the logits of the next token, `(vocab_size,)`."""
-        self._follow()
-        self.piece.planned = self.now[0] if self.now else None
-        bias, piece = np.zeros(len(TYPE_OF_ID), dtype=np.float32), self.piece
-        if piece.kind == _DUR:
-            self._step(bias)
-        elif piece.kind == _TIME:
-            self._pitch(bias)
-        elif piece.kind == _NOTE:
-            self._voice(bias)
-        elif piece.kind == _VOICE:
-            self._duration(bias)
-        return bias
-
-    def temperature(self) -> float:
-        """By what the logits of the next token are divided."""
-        return SUBJECT_TEMPERATURE if self.subject is None and self.piece.kind == _TIME else 1.0
+    @property
+    def due(self) -> Note | None:
+        """The note of the plan that is to be struck now."""
+        return self.now[0] if self.now and self.now[0].onset == self.tick else None
 
     def stop(self) -> None:
         """No more statements: the piece is about to end."""
@@ -122,54 +102,79 @@ class Plan:
 
     # What happened
 
-    def _follow(self) -> None:
-        """Take note of what was written since, and begin what is due."""
-        piece = self.piece
-        for note in piece.written[self._read :]:
+    def follow(self, state: State, row: int) -> None:
+        """Take note of what was written since, and begin what is due.
+
+        Args:
+            state (`State`): of all pieces; `row` (`int`): which is this one.
+        """
+        self._look(state, row)
+        if self.kind == _DUR:
+            note = Note(*state.notes[row, state.num_notes[row] - 1].tolist())
+            self.written.append(note)
             if self.now and (note.onset, note.voice) == (self.now[0].onset, self.now[0].voice):
                 self.now.pop(0)
-        self._read = len(piece.written)
-        if self.now and piece.now > self.now[0].onset:
+        if self.now and self.tick > self.now[0].onset:
             self.now = []  # it was missed
-        if piece.kind != _TIME:
+        if self.kind != _TIME:
             return
-        if self.subject is None and piece.first is not None and piece.now == self._boundary():
+        if self.subject is None and self.first >= 0 and self.tick == self._boundary():
             self._end_subject()
-        if self.next and piece.now >= self.next.at:
+        if self.next and self.tick >= self.next.at:
             entry, self.next = self.next, None
-            if entry.at == piece.now:
+            if entry.at == self.tick:
                 self.now = list(entry.notes)
             self._schedule(entry.at)
+
+    def _look(self, state: State, row: int) -> None:
+        """Where the piece stands, as numbers and lists of voices."""
+        self.kind, self.tick = int(state.kind[row]), int(state.ticks[row])
+        self.bar, self.first = int(state.bar_ticks[row]), int(state.first_onset[row])
+        self.pitch, self.voice = int(state.note_pitch[row]), int(state.note_voice[row])
+        self.pitches, self.ends = state.pitch[row].tolist(), state.end[row].tolist()
+
+    def add(self, bias: np.ndarray) -> None:
+        """Adds to the logits of the next token, `(vocab_size,)`, what the plan has to say, after `follow`."""
+        if self.kind == _DUR:
+            self._step(bias)
+        elif self.kind == _TIME:
+            self._pitch(bias)
+        elif self.kind == _NOTE:
+            self._voice(bias)
+        elif self.kind == _VOICE:
+            self._duration(bias)
+
+    @property
+    def has_subject_to_make(self) -> bool:
+        """Whether the next token is a note of the subject."""
+        return self.subject is None and self.kind == _TIME
 
     def _boundary(self) -> int:
         """The tick, whole bars after the first note, at which the subject may end next: when its last
         note has ended.
         """
-        piece = self.piece
-        assert piece.first is not None
-        last = piece.written[-1] if piece.written else Written(piece.first, 1, 0, 0)
-        return piece.first - (piece.first - last.onset - last.duration) // piece.bar * piece.bar  # rounded up
+        last = self.written[-1] if self.written else Note(self.first, 1, 0, 0)
+        return self.first - (self.first - last.onset - last.duration) // self.bar * self.bar  # rounded up
 
     def _room(self) -> int:
         """Ticks that a note of the subject may last: one that may be its last one not beyond the bar line."""
-        piece = self.piece
-        assert piece.first is not None
-        bars = (piece.now - piece.first) // piece.bar + 1
-        is_enough = piece.notes >= _least_notes(bars)
-        longest = int(_STEPS.max())  # a longer one would overlap the next
+        bars = (self.tick - self.first) // self.bar + 1
+        is_enough = len(self.written) + 1 >= _least_notes(bars)
+        longest = TIME_STEPS[-1]  # a longer one would overlap the next
         return (
-            min(longest, max(_SHORTEST, piece.first + bars * piece.bar - piece.now)) if is_enough else longest
+            min(longest, max(DURATIONS[0], self.first + bars * self.bar - self.tick))
+            if is_enough
+            else longest
         )
 
     def _end_subject(self) -> None:
-        piece, notes = self.piece, self.piece.written
-        assert piece.first is not None
-        bars = (piece.now - piece.first) // piece.bar
+        notes = self.written
+        bars = (self.tick - self.first) // self.bar
         if len(notes) < _least_notes(bars):
             return
-        self.subject = Subject(notes, piece.first, piece.now - piece.first, self.mode)
+        self.subject = Subject(notes, self.first, self.tick - self.first, self.mode)
         self.registers[notes[0].voice] = self.subject.mean
-        self._schedule(piece.now - self.subject.length)
+        self._schedule(self.tick - self.subject.length)
 
     # What is to come
 
@@ -178,10 +183,10 @@ class Plan:
         assert self.subject is not None
         at = last + self.subject.length
         if len(self.registers) < self.voices:
-            at += CODETTA * self.piece.bar * (len(self.registers) == 2)
+            at += CODETTA * self.bar * (len(self.registers) == 2)
             found = self._answer()
         else:
-            at += EPISODES[self.middle % len(EPISODES)] * self.piece.bar
+            at += EPISODES[self.middle % len(EPISODES)] * self.bar
             found = self._return()
         if found:
             voice, pitches = found
@@ -226,101 +231,94 @@ class Plan:
 
     def _step(self, bias: np.ndarray) -> None:
         """No step beyond a note of the plan; the notes of the subject come one after another."""
-        self._limit(bias)
+        steps = bias[BLOCK["TIME"]]
+        self._limit(steps)
         if self.subject is None:
-            last = self.piece.written[-1]
-            early = _IS_STEP & (last.duration > _STEPS)
-            bias[early if (bias[_IS_STEP & ~early] == 0).any() else OFFSET["TIME"]] = (
-                AGAINST  # if need be all but TIME_0
-            )
-        elif not self.piece.due:
-            below = [v for v in self._free() if v > self.piece.voice]
+            early = self.written[-1].duration > _STEPS
+            steps[early if (steps[~early] == 0).any() else 0] = FORBIDDEN  # if need be all but TIME_0
+        elif not self.due:
+            below = [v for v in self._free() if v > self.voice]
             if not below:
-                bias[OFFSET["TIME"]] = AGAINST  # no voice is left below
-            self._go_on(bias, below)
+                steps[0] = FORBIDDEN  # TIME_0: no voice is left below
+            self._go_on(steps, below)
 
-    def _go_on(self, bias: np.ndarray, below: list[int]) -> None:
+    def _go_on(self, steps: np.ndarray, below: list[int]) -> None:
         """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below`
         are the voices that may still strike now.
         """
-        now = self.piece.now
-        ends = {voice: note[1] - now for voice in self._free() if (note := self.piece.last[voice])}
-        heard = [end for voice, end in ends.items() if end > 0 or (end == 0 and voice in below)]
-        bias -= (
-            RESTING * _IS_STEP * np.less.outer(heard, _STEPS).sum(axis=0)
-        )  # (voices, vocab_size) -> (vocab_size,)
+        now = self.tick
+        ends = {voice: self.ends[voice] - now for voice in self._free() if self._has_entered(voice)}
+        for voice, end in ends.items():
+            if end > 0 or (end == 0 and voice in below):
+                steps -= RESTING * (end < _STEPS)
         planned = self.now[0].onset - now if self.now else -1
         if ends:
-            bias[_IS_STEP & (_STEPS > 0) & (min(ends.values()) > _STEPS) & (planned != _STEPS)] -= UNTIMELY
+            steps[(_STEPS > 0) & (min(ends.values()) > _STEPS) & (planned != _STEPS)] -= UNTIMELY
         if below and min((ends[voice] for voice in below if voice in ends), default=0) > 0:
-            bias[OFFSET["TIME"]] -= UNTIMELY
+            steps[0] -= UNTIMELY
 
-    def _limit(self, bias: np.ndarray) -> None:
-        piece = self.piece
+    def _has_entered(self, voice: int) -> bool:
+        return self.pitches[voice] != NO_PITCH
+
+    def _limit(self, steps: np.ndarray) -> None:
         limits = [self.now[0].onset] if self.now else []
         limits += [self.next.at] if self.next else []
-        if self.subject is None and piece.first is not None:
+        if self.subject is None and self.first >= 0:
             limits.append(self._boundary())
         if limits:
-            left = min(limits) - piece.now - _STEPS  # (vocab_size,)
+            left = min(limits) - self.tick - _STEPS  # (steps,)
             # So near to the note that no TIME token leads to it the model would rather add notes for ever
             # than take two steps.
-            bias[_IS_STEP & ((left < 0) | np.isin(left, _AWKWARD))] = AGAINST
+            steps[(left < 0) | _IS_AWKWARD[np.clip(left, 0, len(_IS_AWKWARD) - 1)]] = FORBIDDEN
 
     def _pitch(self, bias: np.ndarray) -> None:
         """The note of the plan, or first one of a voice above it; or a further step, where the first one
         was not enough.
         """
-        piece, due = self.piece, self.piece.due
-        self._limit(bias)
+        due = self.due
+        self._limit(bias[BLOCK["TIME"]])
         if self.subject is None:
-            if piece.written:
-                pitches = [note.pitch for note in piece.written]
-                low = max(piece.pitch - LEAP, max(pitches) - RANGE, LOWEST)
-                high = min(piece.pitch + LEAP, min(pitches) + RANGE, HIGHEST)
+            if self.written:
+                pitches = [note.pitch for note in self.written]
+                low = max(self.pitch - LEAP, max(pitches) - RANGE, LOWEST)
+                high = min(self.pitch + LEAP, min(pitches) + RANGE, HIGHEST)
                 _only(bias, "NOTE", min(low, high) - PITCH_MIN, max(low, high) - PITCH_MIN)
         elif due:
-            _only(
-                bias,
-                "NOTE",
-                due.pitch - PITCH_MIN,
-                PITCH_MAX - PITCH_MIN if self._above(due) else due.pitch - PITCH_MIN,
-            )
-        elif (reserved := self._reserved()) is not None and (own := piece.last[reserved]):
+            place = due.pitch - PITCH_MIN
+            _only(bias, "NOTE", place, PITCH_MAX - PITCH_MIN if self._above(due) else place)
+        elif (reserved := self._reserved()) is not None and self._has_entered(reserved):
             # A note that only this voice would take must not be given to another one.
-            others = [note[2] for v, note in enumerate(piece.last) if note and v != reserved]
+            own = np.abs(_PITCHES - self.pitches[reserved])
+            others = [p for v, p in enumerate(self.pitches) if v != reserved and p != NO_PITCH]
             apart = np.abs(_PITCHES[:, None] - others).min(axis=1) if others else np.zeros(len(_PITCHES))
-            first = OFFSET["NOTE"]
-            bias[first : first + len(_PITCHES)][(apart > NEAR) & (apart > np.abs(_PITCHES - own[2]))] = (
-                AGAINST
-            )
+            bias[BLOCK["NOTE"]][(apart > NEAR) & (apart > own)] = FORBIDDEN
 
-    def _above(self, due: Written) -> list[int]:
+    def _above(self, due: Note) -> list[int]:
         """The voices above that of a note of the plan that may still strike with it; notes are written
         from the highest voice down.
         """
-        struck = [note.voice for note in self.piece.written[-MAX_VOICES:] if note.onset == self.piece.now]
-        return [v for v in range(max(struck, default=-1) + 1, due.voice) if self.piece.last[v]]
+        struck = [note.voice for note in self.written[-MAX_VOICES:] if note.onset == self.tick]
+        return [v for v in range(max(struck, default=-1) + 1, due.voice) if self._has_entered(v)]
 
     def _voice(self, bias: np.ndarray) -> None:
         """The plan's note for the plan's voice, all others for others; no voice enters without the
         subject.
         """
-        piece, due = self.piece, self.piece.due
-        if due and piece.pitch == due.pitch:
+        due = self.due
+        if due and self.pitch == due.pitch:
             allowed = [due.voice]
         elif due:
             allowed = self._above(due)
         else:
             allowed = self._free() or list(range(self.voices))
-        _only(bias, "VOICE", 0, -1)
-        bias[[OFFSET["VOICE"] + v for v in allowed]] = 0.0
+        voices = bias[BLOCK["VOICE"]]
+        voices[[v for v in range(MAX_VOICES) if v not in allowed]] = FORBIDDEN
 
     def _free(self) -> list[int]:
         """The voices that may strike what they like; those that have not entered wait for their turn, if
         they will get one.
         """
-        entered = [v for v, note in enumerate(self.piece.last) if note]
+        entered = [v for v in range(MAX_VOICES) if self._has_entered(v)]
         is_planned = self.subject is None or self.next or len(self.registers) == self.voices
         return [v for v in (entered if is_planned else range(self.voices)) if v != self._reserved()]
 
@@ -328,48 +326,58 @@ class Plan:
         """The voice that states the subject, or rests a moment before it does."""
         if self.now:
             return self.now[0].voice
-        return self.next.voice if self.next and self.next.at - BREATH - ROOM < self.piece.now else None
+        return self.next.voice if self.next and self.next.at - BREATH - ROOM < self.tick else None
 
     def _duration(self, bias: np.ndarray) -> None:
         """That of the plan's note; a voice that is to state the subject has ended before."""
-        piece, due = self.piece, self.piece.due
-        if due and (piece.pitch, piece.voice) == (due.pitch, due.voice):
+        due = self.due
+        if due and (self.pitch, self.voice) == (due.pitch, due.voice):
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)
-        elif self.next and self.next.voice == piece.voice:
-            bias[piece.now + _DURATIONS > self.next.at - BREATH] = AGAINST
+        elif self.next and self.next.voice == self.voice:
+            bias[BLOCK["DUR"]][self.tick + _DURATIONS > self.next.at - BREATH] = FORBIDDEN
         elif self.subject is None:
-            bias[self._room() < _DURATIONS] = AGAINST
-            latest = {note.duration for note in piece.written[-ALIKE:]}
-            if len(piece.written) >= ALIKE and len(latest) == 1:
-                bias[OFFSET["DUR"] + int(NEAREST_DURATION[latest.pop()])] = -MONOTONY
+            bias[BLOCK["DUR"]][self._room() < _DURATIONS] = FORBIDDEN
+            latest = {note.duration for note in self.written[-ALIKE:]}
+            if len(self.written) >= ALIKE and len(latest) == 1:
+                bias[OFFSET["DUR"] + int(NEAREST_DURATION[latest.pop()])] -= MONOTONY
 
 
-class Fugue(LogitsProcessor):
-    """Gives fugues their plan.
+class Fugue(Rule):
+    """Gives fugues their plan."""
 
-    Args:
-        rows (`Rows`): the pieces, their prompt without notes.
-        voices (`int` or `None`): how many were asked for.
-        modes (sequence of `str`): `"major"` or `"minor"`, one a row.
-        closing (`FullClose`): the processor that ends the pieces.
-    """
+    after = ("DUR", "TIME", "NOTE", "VOICE")
 
-    def __init__(self, rows: Rows, voices: int | None, modes: Sequence[str], closing: FullClose):
-        self.rows, self.closing = rows, closing
-        self.plans = [
-            Plan(piece, voices or VOICES, mode) for piece, mode in zip(rows.pieces, modes, strict=True)
-        ]
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.closing = brief.ask("closing")
+        self.plans = [Plan(brief.voices or VOICES, brief.mode) for _ in range(brief.rows)]
+        self._due = np.full((brief.rows, 3), NO_PITCH)
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
-        self.rows.follow(input_ids)
-        for plan, close in zip(self.plans, self.closing.closes, strict=True):
-            if close:
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Only to fugues from their first note on."""
+        return brief.form == "fugue" and not brief.is_continuation
+
+    def due(self) -> np.ndarray:
+        """Of each row pitch, voice and duration of the note of the plan that is to be struck now, `(rows,
+        3)`; `NO_PITCH` where there is none.
+        """
+        return self._due
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
+        closing = self.closing() if self.closing else None
+        added = np.zeros(scores.shape, dtype=np.float32)
+        for row, plan in enumerate(self.plans):
+            if closing is not None and closing[row]:
                 plan.stop()
-        bias = torch.from_numpy(np.stack([plan.bias() for plan in self.plans]))
-        heat = torch.tensor([[plan.temperature()] for plan in self.plans])  # (rows, 1)
-        return scores / heat.to(scores.device, scores.dtype) + bias.to(scores.device, scores.dtype)
+            plan.follow(state, row)
+            plan.add(added[row])
+            if plan.has_subject_to_make:
+                added[row] += (1 / SUBJECT_TEMPERATURE - 1) * np.maximum(scores[row], _LOW)
+            note = plan.due
+            self._due[row] = (note.pitch, note.voice, note.duration) if note else NO_PITCH
+        return added
 
 
 def _least_notes(bars: int) -> int:
@@ -378,9 +386,8 @@ def _least_notes(bars: int) -> int:
 
 def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:
     """Of the tokens of a type against all but those from place `first` to `last`."""
-    begin = OFFSET[kind]
-    bias[begin : begin + _COUNTS[kind]] = AGAINST
-    bias[begin + first : begin + last + 1] = 0.0
+    block = bias[BLOCK[kind]]
+    block[:first] = block[last + 1 :] = FORBIDDEN
 
 
 __all__ = ["Fugue", "Plan"]

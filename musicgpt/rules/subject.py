@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from modeling_musicgpt.imitation_musicgpt import diatonic, natural
-
-from .progress import Written
+from tokenization.score import Note
 
 # No statement goes beyond C2 and C6.
 LOWEST, HIGHEST = 36, 84
@@ -26,21 +25,21 @@ class Subject:
     """What the first voice of a fugue played alone.
 
     Args:
-        notes (sequence of `Written`): at least two, in time.
+        notes (sequence of `Note`): at least two, in time.
         start (`int`): tick from which its times are counted; a statement at a tick begins that of its bar.
         length (`int`): ticks from one statement to the next.
         mode (`str`): `"major"` or `"minor"`.
     """
 
-    def __init__(self, notes: Sequence[Written], start: int, length: int, mode: str):
+    def __init__(self, notes: Sequence[Note], start: int, length: int, mode: str):
         self.notes, self.start, self.length, self.mode = list(notes), start, length, mode
         self.pitches = [note.pitch for note in notes]
         self.mean = sum(self.pitches) / len(self.pitches)
 
-    def statement(self, at: int, voice: int, pitches: Sequence[int]) -> list[Written]:
+    def statement(self, at: int, voice: int, pitches: Sequence[int]) -> list[Note]:
         """The subject's rhythm from a tick on, in a voice, on these pitches."""
         return [
-            Written(at + note.onset - self.start, note.duration, pitch, voice)
+            Note(at + note.onset - self.start, note.duration, pitch, voice)
             for note, pitch in zip(self.notes, pitches, strict=True)
         ]
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from musical_metrics.originality import Index, Piece, longest_run
+from musical_metrics.originality import build_index, longest_run
 from musical_metrics.view import View
-from musicgpt.progress import Progress, Rows, Written
-from musicgpt.quotation import AGAINST, LONGEST, Line, Quotation
+from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.quotation import LONGEST, Quotation
+from musicgpt.state import State
 from tokenization import encode
+from tokenization.analysis.windows import Index, Piece
 from tokenization.score import PITCH, Note, Score
-from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import PITCH_MAX, PITCH_MIN, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+
+from .cases import Plan, brief, said
 
 
 @pytest.fixture(scope="module")
 def library(wandering) -> tuple[list[Score], Index]:
     pieces = [wandering(seed) for seed in range(4)]
-    return pieces, Index.build(
+    return pieces, build_index(
         [View(p) for p in pieces], [Piece(f"p{i}", f"piece {i}", i, 96) for i in range(4)]
     )
 
@@ -30,43 +33,46 @@ def test_a_note_is_too_much_where_the_metric_would_say_so(library):
     pieces, index = library
     score = pieces[2].transposed(2).between(0, 8 * 96)
     score = score.replace(notes=score.array[score.array[:, 3] < 2])
-    piece, ids = Progress(), encode(score)
-    lines = [Line(index, line) for line in piece.lines]
+    piece, ids, rule = State(), encode(score), Quotation(brief(prompt=State()), index)
     refused = 0
     for k, token in enumerate(ids):
         if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"]:
-            voice, pitch = int(VALUE_OF_ID[ids[k + 1]]), int(VALUE_OF_ID[token])
-            for line in lines:
-                line.follow()
+            voice, pitch, now = int(VALUE_OF_ID[ids[k + 1]]), int(VALUE_OF_ID[token]), int(piece.ticks[0])
+            notes = piece.notes[0, : piece.num_notes[0]].tolist()
+            alone = [Note(*note[:3], 0) for note in notes if note[3] == voice]
+            too_much = said(rule, piece)[0, BLOCK["NOTE"]] == FORBIDDEN
             for asked in (pitch, pitch + 1):
-                alone = [Note(n.onset, n.duration, n.pitch, 0) for n in piece.lines[voice]]
-                grown = longest_run(Score(notes=[*alone, Note(piece.now, 6, asked, 0)]), index).value or 0
+                grown = longest_run(Score(notes=[*alone, Note(now, 6, asked, 0)]), index).value or 0
                 already = longest_run(Score(notes=alone), index).value or 0
-                is_struck = bool(alone) and alone[-1].onset == piece.now
-                too_long = bool(lines[voice].too_long(piece.now)[asked - PITCH_MIN])
+                is_struck = bool(alone) and alone[-1].onset == now
+                too_long = bool(too_much[asked - PITCH_MIN])
                 if grown > max(LONGEST, already) and not is_struck:
                     assert too_long
                     refused += 1
-                elif grown <= LONGEST:
+                elif grown <= LONGEST and not too_much.any():
                     assert not too_long
-        piece.feed(token)
+        piece.feed(np.array([token]))
+        said(rule, piece)
     assert refused > 3
 
 
-def follow(score: Score, index: Index, prompt: int = 0) -> int:
+def follow(score: Score, index: Index, prompt: int = 0, earlier: tuple = ()) -> int:
     """Notes of a voice taken one after another as long as they are not refused; the number at which the
     first one is.
     """
     ids = list(encode(score))
     begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
-    rows = Rows(ids[: begin + 4 * prompt], 1)
-    rule = Quotation(rows, index)
+    state = State.after(ids[: begin + 4 * prompt])
+    rule = Quotation(brief(*earlier, prompt=State.after(ids[: begin + 4 * prompt])), index)
     for k in range(prompt, len(score)):
-        scores = rule(torch.tensor([ids[: begin + 4 * k]]), torch.zeros(1, 150))[0]
-        assert not scores[: OFFSET["NOTE"]].any()
-        assert set(scores.tolist()) <= {0.0, -AGAINST}
+        scores = said(rule, state)[0]
+        assert not scores[: BLOCK["NOTE"].start].any()
+        assert set(scores.tolist()) <= {0.0, FORBIDDEN}
         if scores[ids[begin + 4 * k]] < 0:
             return k
+        for token in ids[begin + 4 * k : begin + 4 * k + 4]:
+            state.feed(np.array([token]))
+            said(rule, state)
     return len(score)
 
 
@@ -84,20 +90,11 @@ def test_a_copy_is_broken_off_and_a_prompt_is_not_counted(library):
 
 
 def test_a_statement_is_not_refused(library):
-    """Where the next note of a copy is refused: not if it is the plan's."""
+    """A copy goes on if its notes are the plan's."""
     pieces, index = library
     voice = pieces[1].replace(notes=pieces[1].array[pieces[1].array[:, 3] == 0])
     voice = voice.replace(notes=View(voice).lines)
-    place = follow(voice, index)
-    ids = list(encode(voice))
-    begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
-    given = torch.tensor([ids[: begin + 4 * place]])
-    rows = Rows(ids[:1], 1)
-    rule = Quotation(rows, index)
-    assert rule(given, torch.zeros(1, 150)).any()
-    onset, duration, pitch, _ = voice.array[place].tolist()
-    rows.pieces[0].planned = Written(onset, duration, pitch, 0)
-    assert not rule(given, torch.zeros(1, 150)).any()
+    assert follow(voice, index) < len(voice) == follow(voice, index, earlier=(Plan(60, 0, 12),))
 
 
 def test_a_note_that_begins_with_the_last_one_does_not_go_on_the_line():
@@ -105,16 +102,19 @@ def test_a_note_that_begins_with_the_last_one_does_not_go_on_the_line():
     refused = 0
     for seed in range(40):
         pitches = np.random.default_rng(seed).integers(50, 70, 16).tolist()
-        notes = [Written(12 * i, 12, pitch, 0) for i, pitch in enumerate(pitches)]
+        notes = [Note(12 * i, 12, pitch, 0) for i, pitch in enumerate(pitches)]
         quick = notes[-1]._replace(onset=notes[-2].onset + 1)
-        index = Index.build(
+        index = build_index(
             [View(Score([Note(n.onset, n.duration, n.pitch, 0) for n in [*notes[:-1], quick]]))],
             [Piece("p", "piece", 0, 96)],
         )
-        heard: list[Written] = []
-        line = Line(index, heard)
-        heard += notes[:-1]
-        line.follow()
-        refused += bool(line.too_long(quick.onset).any())
-        assert not line.too_long(heard[-1].onset).any()
+        state, rule = State(), Quotation(brief(prompt=State()), index)
+        for token in encode(Score(notes[:-1])).tolist()[:-2]:
+            state.feed(np.array([token]))
+            said(rule, state)
+        quick_step = TOKEN_TO_ID["TIME_1"]
+        state.feed(np.array([quick_step]))
+        refused += bool(said(rule, state).any())
+        state.ticks -= 1  # as if no time had passed
+        assert not said(rule, state).any()
     assert refused

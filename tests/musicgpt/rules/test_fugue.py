@@ -8,16 +8,18 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 
 from musical_metrics.fugue import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings
-from musicgpt.ending import FullClose
-from musicgpt.fugue import AGAINST, CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
-from musicgpt.progress import Progress, Rows, Written
-from musicgpt.subject import Subject, dominant, relative, subdominant, tonic
-from tokenization.score import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import BOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
+from musicgpt.rules.base import FORBIDDEN
+from musicgpt.rules.fugue import CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
+from musicgpt.rules.subject import Subject, dominant, relative, subdominant, tonic
+from musicgpt.state import State
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
+from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
+
+from . import cases
+from .cases import brief, said
 
 SUBJECT = (67, 64, 60, 62, 64, 65, 67, 69, 67, 65, 64, 62)  # eighths in C major, from the dominant
 
@@ -33,30 +35,42 @@ def test_answers():
 
 
 def test_a_statement_stays_on_the_keyboard():
-    subject = Subject([Written(12 * i, 12, pitch, 1) for i, pitch in enumerate(SUBJECT)], 0, 96, "major")
+    subject = Subject([Note(12 * i, 12, pitch, 1) for i, pitch in enumerate(SUBJECT)], 0, 96, "major")
     for mean in (10, 60, 62, 120):
         pitches = subject.near(tonic, mean)
         assert all(36 <= pitch <= 84 for pitch in pitches)
         assert {p - q for p, q in zip(pitches, SUBJECT, strict=True)} in ({-24}, {-12}, {0}, {12})
     assert subject.near(tonic, 74) == [pitch + 12 for pitch in SUBJECT]
-    wide = Subject([Written(0, 12, 30, 0), Written(12, 12, 90, 0)], 0, 96, "major")
+    wide = Subject([Note(0, 12, 30, 0), Note(12, 12, 90, 0)], 0, 96, "major")
     assert wide.near(tonic, 60) is None
-    assert subject.statement(96, 2, [50] * 12)[1] == Written(108, 12, 50, 2)
+    assert subject.statement(96, 2, [50] * 12)[1] == Note(108, 12, 50, 2)
 
 
-def played(plan: Plan, piece: Progress, choose) -> list[Written]:
+def bias_of(plan: Plan, state: State) -> np.ndarray:
+    """What a plan adds to the next token's logits, `(vocab_size,)`."""
+    bias = np.zeros(len(TOKEN_TO_ID), dtype=np.float32)
+    plan.follow(state, 0)
+    plan.add(bias)
+    return bias
+
+
+def feed(state: State, name: str) -> None:
+    state.feed(np.array([TOKEN_TO_ID[name]]))
+
+
+def played(plan: Plan, piece: State, choose) -> list[Note]:
     """What comes of a plan when `choose(kind, allowed)` picks every token among those that the plan does
-    not speak against.
+    not forbid.
     """
     kinds = {"TIME": "NOTE", "NOTE": "VOICE", "VOICE": "DUR", "DUR": "TIME"}
     kind = "NOTE"
-    while len(piece.written) < 120:
-        bias = plan.bias()
-        allowed = [t for t in range(150) if TYPES[TYPE_OF_ID[t]] == kind and bias[t] > AGAINST / 2]
-        assert allowed, (kind, piece.written[-3:])
-        piece.feed(choose(kind, allowed))
+    while piece.num_notes[0] < 120:
+        bias = bias_of(plan, piece)
+        allowed = [t for t in range(150) if TYPES[TYPE_OF_ID[t]] == kind and bias[t] > FORBIDDEN]
+        assert allowed, (kind, plan.written[-3:])
+        piece.feed(np.array([choose(kind, allowed)]))
         kind = kinds[kind]
-    return piece.written
+    return [Note(*note) for note in piece.notes[0, : piece.num_notes[0]].tolist()]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -64,16 +78,14 @@ def test_whatever_is_chosen_the_plan_holds(seed):
     """A model that chooses at random among what is left: so the bias alone makes the exposition."""
     rng = np.random.default_rng(seed)
     voices, mode = int(rng.integers(2, 6)), ("major", "minor")[seed % 2]
-    piece = Progress()
-    for name in ("<bos>", "TIME_0" if seed % 3 else "TIME_12"):
-        piece.feed(TOKEN_TO_ID[name])
-    plan = Plan(piece, voices, mode)
+    piece = State.after([TOKEN_TO_ID[name] for name in ("<bos>", "TIME_0" if seed % 3 else "TIME_12")])
+    plan = Plan(voices, mode)
 
     def choose(kind: str, allowed: list[int]) -> int:
-        if kind == "NOTE" and len(piece.written) < 20:
+        if kind == "NOTE" and piece.num_notes[0] < 20:
             near = [t for t in allowed if 55 <= int(TYPE_VALUE[t]) <= 70]
             return int(rng.choice(near or allowed))
-        if kind in ("DUR", "TIME") and not piece.written:
+        if kind in ("DUR", "TIME") and not piece.num_notes[0]:
             return TOKEN_TO_ID[f"{kind}_12"]
         if kind in ("DUR", "TIME"):
             usual = [t for t in allowed if TYPE_VALUE[t] in (0, 6, 12, 24, 36)]
@@ -112,15 +124,12 @@ TYPE_VALUE = {
 }
 
 
-def after_subject(notes: str) -> Plan:
-    """A plan of two voices that have both had their statements, after these tokens."""
-    piece = Progress()
-    for name in ("<bos> TIME_0 " + notes).split():
-        piece.feed(TOKEN_TO_ID[name])
-    plan = Plan(piece, 2, "major")
-    plan.subject = Subject([Written(0, 24, 72, 0), Written(24, 24, 74, 0)], 0, 96, "major")
+def after_subject(notes: str) -> tuple[Plan, State]:
+    """A plan of two voices that have both had their statements, after these tokens, and where they lead."""
+    plan = Plan(2, "major")
+    plan.subject = Subject([Note(0, 24, 72, 0), Note(24, 24, 74, 0)], 0, 96, "major")
     plan.registers = {0: 72.0, 1: 60.0}
-    return plan
+    return plan, cases.state(notes)
 
 
 @pytest.mark.parametrize(
@@ -130,16 +139,16 @@ def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durati
     """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth
     earlier, and is at least a sixteenth where that is little.
     """
-    plan = after_subject(
+    plan, piece = after_subject(
         "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 "
         + ("" if step == 72 else f"NOTE_60 VOICE_1 DUR_6 TIME_{step - 72}")
     )
     plan.next = Entry(96, 0, plan.subject.statement(96, 0, [72, 74]))
-    plan.piece.feed(TOKEN_TO_ID["NOTE_74"])
-    bias = plan.bias()
+    feed(piece, "NOTE_74")
+    bias = bias_of(plan, piece)
     assert (bias[TOKEN_TO_ID["VOICE_0"]] == 0) == (durations is not None)
-    plan.piece.feed(TOKEN_TO_ID["VOICE_0"])
-    bias = plan.bias()
+    feed(piece, "VOICE_0")
+    bias = bias_of(plan, piece)
     if durations:
         assert {
             int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0
@@ -150,21 +159,29 @@ def test_voices_go_on():
     """Two voices after the subject: what a step costs depends on whether a voice is free when it is over,
     and whether one falls silent.
     """
-    plan = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48")
-    assert plan.temperature() == 1
-    bias = plan.bias()
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48")
+    bias = bias_of(plan, piece)
     cost = {ticks: float(bias[TOKEN_TO_ID[f"TIME_{ticks}"]]) for ticks in (12, 24, 36, 48, 60)}
     assert cost == {12: -UNTIMELY, 24: 0, 36: -RESTING, 48: -RESTING, 60: -2 * RESTING}
-    plan.piece.feed(TOKEN_TO_ID["TIME_24"])
-    assert plan.temperature() == 1
+    feed(piece, "TIME_24")
+    bias_of(plan, piece)
+    assert not plan.has_subject_to_make
     plan.subject = None
-    assert plan.temperature() == SUBJECT_TEMPERATURE < 1
+    assert plan.has_subject_to_make
+
+
+def test_the_notes_of_the_subject_are_chosen_colder():
+    rule = Fugue(brief(form="fugue", voices=2))
+    scores = said(
+        rule, cases.state("NOTE_60 VOICE_0 DUR_12 TIME_12"), np.full((1, 150), 2.0, dtype=np.float32)
+    )
+    assert scores[0, TOKEN_TO_ID["NOTE_62"]] == pytest.approx(2 / SUBJECT_TEMPERATURE)
 
 
 def test_a_note_of_the_plan_is_never_untimely():
-    plan = after_subject("NOTE_72 VOICE_0 DUR_96")
-    plan.now = [Written(24, 24, 60, 1)]
-    bias = plan.bias()
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_96")
+    plan.now = [Note(24, 24, 60, 1)]
+    bias = bias_of(plan, piece)
     assert bias[TOKEN_TO_ID["TIME_24"]] == 0
     assert bias[TOKEN_TO_ID["TIME_12"]] == -UNTIMELY
     assert bias[TOKEN_TO_ID["TIME_36"]] < -UNTIMELY  # it would pass the note
@@ -174,24 +191,31 @@ def test_a_statement_that_was_missed_is_given_up():
     """Another processor may step past a note of the plan: what is left of the statement would come at
     wrong times.
     """
-    plan = after_subject("NOTE_72 VOICE_0 DUR_96")
-    plan.now = [Written(24, 24, 60, 1), Written(48, 24, 62, 1)]
-    plan.piece.feed(TOKEN_TO_ID["TIME_36"])
-    bias = plan.bias()
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_96")
+    plan.now = [Note(24, 24, 60, 1), Note(48, 24, 62, 1)]
+    feed(piece, "TIME_36")
+    bias = bias_of(plan, piece)
     assert not plan.now
     assert bias[TOKEN_TO_ID["NOTE_65"]] == 0
 
 
-def test_a_close_stops_the_plan():
-    rows = Rows([BOS_ID], 2)
-    closing = FullClose(rows, ["major"] * 2, 1000)
-    fugue = Fugue(rows, 3, ["major"] * 2, closing)
-    for plan in fugue.plans:
-        plan.now = [Written(500, 12, 60, 1)]
-    closing.closes[1] = object()
-    ids = torch.tensor([[BOS_ID, TOKEN_TO_ID["TIME_0"], TOKEN_TO_ID["NOTE_60"]]] * 2)
-    fugue(ids, torch.zeros(2, 150))
-    assert fugue.plans[0].now and not fugue.plans[1].now
+@pytest.mark.parametrize("closing", [False, True])
+def test_a_close_stops_the_plan(closing):
+    rule = Fugue(brief(cases.Plan(closing=closing), form="fugue", voices=3))
+    rule.plans[0].now = [Note(500, 12, 60, 1)]
+    said(rule, cases.state("NOTE_60"))
+    assert bool(rule.plans[0].now) != closing
+
+
+def test_later_rules_hear_what_is_due():
+    rule = Fugue(brief(form="fugue", voices=3))
+    piece = cases.state("NOTE_60 VOICE_0 DUR_24 TIME_24")
+    rule.plans[0].now = [Note(24, 12, 62, 1)]
+    said(rule, piece)
+    assert rule.due().tolist() == [[62, 1, 12]]
+    feed(piece, "TIME_12")
+    said(rule, piece)
+    assert rule.due().tolist() == [[-1, -1, -1]]
 
 
 @pytest.mark.parametrize("voices", [2, 3, 4])

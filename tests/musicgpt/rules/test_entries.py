@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from musicgpt import Settings
-from musicgpt.entries import BETWEEN_ENTRIES, REST, Entries
-from musicgpt.progress import Rows
+from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.entries import BETWEEN_ENTRIES, REST, Entries
+from musicgpt.state import State
 from tokenization import Score, encode
 from tokenization.score import VOICE
-from tokenization.vocabulary import TOKEN_TO_ID
+
+from .cases import brief, said
 
 
 def missing_after(notes: list[tuple], voices: int) -> list[int]:
     """Which voices may take the last note of a piece in 4/4, as `Entries` reads it before its VOICE token."""
-    ids = encode(Score(notes))[:-4].tolist()  # DUR, TIME and <eos> off, and VOICE
-    rows = Rows(ids, 1)
-    found = Entries(rows, voices).missing(rows.pieces[0])
-    scores = Entries(Rows([], 1), voices)(torch.tensor([ids]), torch.zeros(1, 150))
-    liked = [voice for voice in range(5) if scores[0, TOKEN_TO_ID[f"VOICE_{voice}"]] > 0]
-    assert liked == found and (scores > 0).sum() == len(found)
+    state = State.after(encode(Score(notes))[:-4].tolist())  # DUR, TIME and <eos> off, and VOICE
+    rule = Entries(brief(voices=voices))
+    found = np.flatnonzero(rule.missing(state)[0]).tolist()
+    allowed = said(rule, state)[0, BLOCK["VOICE"]] > FORBIDDEN
+    assert np.flatnonzero(allowed).tolist() == (found or list(range(5)))
     return found
 
 

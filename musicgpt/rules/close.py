@@ -1,0 +1,255 @@
+"""How a piece ends: with a cadence, dominant and tonic, in its last bar but one and its last.
+
+The model has read some two hundred ends and predicts `<eos>` too faintly to end by it: left alone, pieces run
+on until they are stopped, in the middle of a phrase. So the rule decides when it is time, at a bar line, and
+then says what an authentic cadence is made of (Piston, *Harmony*, 1941); which notes of it sound where is
+left to the model. Pitches are those of the tokens: C major or A minor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tokenization.score import DURATION, ONSET, PITCH
+from tokenization.vocabulary import EOS_ID, NEAREST_DURATION, OFFSET, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+
+from ..state import NO_PITCH, State
+from .base import FORBIDDEN, VOCAB_SIZE, Brief, Rule
+
+# A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and
+# as many bars or as many notes as the second; in a continuation only the new ones count. The bar of the final
+# chord comes on top.
+SHORTEST = (16, 200)
+ENOUGH = (23, 400)
+# With fewer new tokens than this there is no room for a close: the piece just ends at a bar line.
+LEAST_TOKENS = 256
+# Tokens of a final chord, and a few to spare; and no bar is taken to have fewer tokens than this.
+CHORD_TOKENS, SHORTEST_BAR = 24, 24
+# Semitones above C: the dominant seventh chord before the end and the tonic triad at it. Minor: the leading
+# note is raised, and the last third may be.
+DOMINANT = {"major": (7, 11, 2, 5), "minor": (4, 8, 11, 2)}
+TRIAD = {"major": (0, 4, 7), "minor": (9, 0, 1, 4)}
+TONIC = {"major": 0, "minor": 9}
+# No voice leaps further into the final chord, in semitones.
+_LEAP = 12
+# What the dominant lacks is not asked for any more in the last ticks before the bar line, where it would only
+# be a cluster.
+_LATEST = 6
+# Notes that may sound in the last beat.
+_LOOKED_AT = 32
+# Notes up to so many semitones above the bass are likely to become the bass.
+_NEAR = 4
+_NOTE, _VOICE, _DUR = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR"))
+_IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE", "DUR", "TIME")}
+_PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
+_TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
+_EVERYTHING = np.ones(VOCAB_SIZE, dtype=bool)
+_NOT_THE_END = np.arange(VOCAB_SIZE) != EOS_ID
+
+
+def _only(token: int) -> np.ndarray:
+    return np.arange(VOCAB_SIZE) == token
+
+
+def _of_classes(classes: Sequence[int]) -> np.ndarray:
+    """True for the notes of these pitch classes, and for all that are no notes."""
+    return ~_IS["NOTE"] | np.isin(_PITCH % 12, classes)
+
+
+def stands_on_tonic(state: State, mode: str) -> np.ndarray:
+    """Whether the notes that sound at the last onset are those of the tonic triad, over the tonic: where a
+    piece may end of itself; bool of shape `(rows,)`.
+    """
+    sounds = (state.pitch != NO_PITCH) & (state.end > state.onset.max(axis=1, keepdims=True))
+    lowest = np.where(sounds, state.pitch, 999).min(axis=1)
+    return (
+        (lowest < 999)
+        & (lowest % 12 == TONIC[mode])
+        & (np.isin(state.pitch % 12, TRIAD[mode]) | ~sounds).all(1)
+    )
+
+
+class Cadence:
+    """The cadence of one piece: what may come next from the bar before the final chord on.
+
+    Args:
+        state (`State`): of all pieces; this one is at the beginning of a bar: the dominant comes at its end,
+            the final chord with the next bar.
+        row (`int`): which it is.
+        mode (`str`): `"major"` or `"minor"`.
+    """
+
+    def __init__(self, state: State, row: int, mode: str):
+        self.row, self.mode = row, mode
+        self._look(state)
+        begun = self.now - int(state.bar_position[row])
+        self.line = begun + self.bar
+        self.dominant_from = self.line - (24 if self.bar >= 72 else 12)
+        self.prepared = False  # whether a note begins under the dominant
+        self.root = False  # whether the bass has the dominant's root
+        self.left: list[int] | None = None  # voices of the final chord still to come, once it is reached
+        self.written: list[int] = []  # pitches of the final chord
+
+    def _look(self, state: State) -> None:
+        """Where the piece stands, as numbers."""
+        row = self.row
+        self.now, self.bar, self.kind = int(state.ticks[row]), int(state.bar_ticks[row]), int(state.kind[row])
+        self.pitch, self.voice = int(state.note_pitch[row]), int(state.note_voice[row])
+        self.pitches, self.ends = state.pitch[row].tolist(), state.end[row].tolist()
+        self.voices = np.flatnonzero(state.is_active()[row]).tolist()
+        self.notes = state.notes[row, max(0, state.num_notes[row] - _LOOKED_AT) : state.num_notes[row]]
+
+    def allowed(self, state: State) -> list[np.ndarray]:
+        """Masks of the next token, `(vocab_size,)`, the most important first; a later one counts where it
+        leaves something.
+        """
+        self._look(state)
+        if self.left is None and self.now >= self.line:
+            self.line = self.now
+            self.left = [voice for voice in self.voices if not self._goes_on(voice)]
+        if self.left is not None:
+            return self._in_chord(self.left)
+        if self.kind == _NOTE:
+            self.prepared |= self.now >= self.dominant_from
+            return [_EVERYTHING]
+        if self.kind == _VOICE:
+            ends = self.line if self.pitch % 12 in DOMINANT[self.mode] else self.dominant_from
+            return [self.now + _TICKS <= self.line, self.now + _TICKS <= ends]
+        return self._before_chord()
+
+    def _before_chord(self) -> list[np.ndarray]:
+        """A step, not beyond the bar line and not past the dominant; a note of the dominant, and low ones
+        its root until it was there.
+        """
+        now, root = self.now, DOMINANT[self.mode][0]
+        if self.kind == _DUR:
+            in_bass = self.voice == max(self.voices)
+            self.root |= now >= self.dominant_from and self.pitch % 12 == root and in_bass
+        missing = self._missing() if now < self.line - _LATEST and self._can_strike() else []
+        reach = now + _TICKS * _IS["TIME"]
+        masks = [_NOT_THE_END, reach <= self.line]
+        if not self.prepared or missing:
+            masks.append(reach < self.line)
+        if now >= self.dominant_from:
+            wanted = _of_classes(missing or DOMINANT[self.mode])
+            if self.voices and not self.root:
+                bass = self.pitches[max(self.voices)]
+                wanted = np.where(bass + _NEAR < _PITCH, wanted, _of_classes([root]))
+            masks += [_of_classes(DOMINANT[self.mode]), wanted]
+        return masks
+
+    def _can_strike(self) -> bool:
+        """Whether some voice does not sound until the final chord."""
+        return any(self.ends[voice] < self.line for voice in self.voices)
+
+    def _missing(self) -> list[int]:
+        """Pitch classes of which one is still to sound under the dominant: its root; the leading note or
+        the note above the tonic.
+        """
+        sounds = self.notes[:, ONSET] + self.notes[:, DURATION] > self.dominant_from
+        heard = set((self.notes[sounds, PITCH] % 12).tolist())
+        root, third, fifth, _ = DOMINANT[self.mode]
+        return [c for part in ((root,), (third, fifth)) if heard.isdisjoint(part) for c in part]
+
+    def _goes_on(self, voice: int) -> bool:
+        """Whether a voice sounds on into the final chord, and may."""
+        fits = (TONIC[self.mode],) if voice == max(self.voices) else TRIAD[self.mode]
+        return self.ends[voice] > self.line and self.pitches[voice] % 12 in fits
+
+    def _in_chord(self, left: list[int]) -> list[np.ndarray]:
+        if not left:
+            return [_only(EOS_ID)]
+        if self.kind == _NOTE:
+            return [_only(OFFSET["VOICE"] + left[0])]
+        if self.kind == _VOICE:
+            return [_only(OFFSET["DUR"] + int(NEAREST_DURATION[self.bar]))]
+        if self.kind == _DUR:
+            self.written.append(self.pitch)
+            left.pop(0)
+            return [_only(OFFSET["TIME"])]
+        return self._chord_note(left)
+
+    def _chord_note(self, left: list[int]) -> list[np.ndarray]:
+        """A note of the triad, in the bass the tonic, below the voice above and with room for those below,
+        not far from where the voice was.
+        """
+        lowest, below = 33 if self.mode == "minor" else 36, len(left) - 1
+        # Of the triad there is a note at least every five semitones.
+        room: np.ndarray = (lowest + 5 * below <= _PITCH) & (
+            (self.written[-1] > _PITCH) if self.written else True
+        )
+        classes = TRIAD[self.mode] if below else (TONIC[self.mode],)
+        masks: list[np.ndarray] = [_IS["NOTE"], _of_classes(classes), room]
+        thirds = {0, 1} & {pitch % 12 for pitch in self.written} if self.mode == "minor" else set()
+        if thirds:
+            masks.append(_of_classes([c for c in range(12) if c not in {0, 1} - thirds]))
+        last = self.pitches[left[0]]
+        if last != NO_PITCH:
+            masks.append(np.abs(_PITCH - last) <= _LEAP)
+        return masks
+
+
+class Close(Rule):
+    """Ends pieces with a cadence: those of no asked length when they are long enough, the others before their
+    tokens are used up. The model may end one before only where it stands on the tonic.
+    """
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.bars = np.repeat(brief.prompt.bar, brief.rows)  # when last looked at
+        self.read = (int(brief.prompt.bar[0]), int(brief.prompt.num_notes[0]))
+        self.cadences: dict[int, Cadence] = {}  # by row
+
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Only where there is room for a close."""
+        return brief.max_new_tokens >= LEAST_TOKENS
+
+    def closing(self) -> np.ndarray:
+        """Which pieces are about to end, bool of shape `(rows,)`."""
+        found = np.zeros(self.brief.rows, dtype=bool)
+        found[list(self.cadences)] = True
+        return found
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        if (state.bar > self.bars).any():
+            for row in np.flatnonzero((state.bar > self.bars) & self._is_time(state)).tolist():
+                self.cadences.setdefault(row, Cadence(state, row, self.brief.mode))
+            self.bars = state.bar.copy()
+        may_end = scores[:, EOS_ID] > FORBIDDEN
+        early = may_end & ~stands_on_tonic(state, self.brief.mode) if may_end.any() else may_end
+        if not self.cadences and not early.any():
+            return None
+        added = np.zeros(scores.shape, dtype=np.float32)
+        added[early, EOS_ID] = FORBIDDEN
+        for row, cadence in self.cadences.items():
+            added[row] = _forbid(scores[row], cadence.allowed(state))
+        return added
+
+    def _is_time(self, state: State) -> np.ndarray:
+        """In which pieces the bar that begins is to be the last before the final chord, `(rows,)`."""
+        left = self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
+        # As the model's own rule measures bars, which ends a piece that has no room for another one.
+        longest = np.maximum(state.bar_tokens.max(axis=1), SHORTEST_BAR)
+        full = left < 3 * longest + CHORD_TOKENS
+        bars, notes = state.bar + 1, state.num_notes
+        asked = (bars >= self.brief.min_bars) & (notes >= self.brief.min_notes)
+        bars, notes = bars - self.read[0], notes - self.read[1]
+        long = (bars >= SHORTEST[0]) & (notes >= SHORTEST[1]) & ((bars >= ENOUGH[0]) | (notes >= ENOUGH[1]))
+        return full | (self.brief.ends & asked & long)
+
+
+def _forbid(scores: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+    """What is added to the scores of one row, `(vocab_size,)`: -inf where a mask says no, mask by mask, as
+    long as something is left.
+    """
+    possible = scores > FORBIDDEN
+    for mask in masks:
+        if (possible & mask).any():
+            possible = possible & mask
+    return np.where(possible, 0.0, FORBIDDEN)
+
+
+__all__ = ["Cadence", "Close", "stands_on_tonic"]

@@ -1,0 +1,155 @@
+"""What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, voices
+that stay where they are, in fugues great leaps and dissonances that are leapt to.
+
+A model of this size hears each voice, but not always all of them together. The rules are those of the
+textbooks (Fux, *Gradus ad Parnassum*, 1725; Piston, *Counterpoint*, 1947), as prices in nats on a note and on
+the voice that takes it: no pitch is forbidden, and a note that Bach's rules call for pays what it costs. Only
+the order of the tokens is strict: notes that begin together are written from the highest voice down.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+
+from ..state import NEVER, NO_PITCH, State
+from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .takers import PITCHES, is_out_of_order, takers
+
+# Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
+# neighbour just was, in fugues and elsewhere.
+CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED, SOUNDING = 6.0, 12.0, 6.0, 1.0, 12.0, 6.0
+OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
+LARGEST_LEAP, REST = 12, 24  # semitones, ticks
+# Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by
+# semitones modulo 12; a step is free.
+DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
+STEP = 2  # semitones
+_NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
+# Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
+# `NO_PITCH` has zeros.
+_INTERVAL = PITCHES - np.arange(PITCH_MAX + 2)[:, None]
+
+
+def _table(values: np.ndarray) -> np.ndarray:
+    values = values.astype(np.float64)
+    values[NO_PITCH] = 0
+    return values
+
+
+_HIGHER, _LOWER = _table(_INTERVAL > 0), _table(_INTERVAL < 0)
+_SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
+_BY_STEP, _DISSONANT = _table(np.abs(_INTERVAL) <= STEP), _table(DISSONANCE[_INTERVAL % 12])
+
+
+class Counterpoint(Rule):
+    """Lowers the scores of notes and voices by what counterpoint has against them.
+
+    In fugues voices are kept apart: leaps, dissonances after them, overlaps and two notes of a voice at once,
+    which broken chords have.
+    """
+
+    after = ("TIME", "NOTE", "DUR")
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
+        self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
+        self.due = brief.ask("due")
+        # Of each row what `price` said after its last TIME: it holds until a note is written.
+        self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
+        self.order = np.zeros(self.known.shape, dtype=bool)
+        number = np.arange(self.voices)
+        self.below = (number[:, None] > number).astype(float)  # (voice, other): that the other one is higher
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        added = np.zeros(scores.shape, dtype=np.float32)
+        at = np.flatnonzero(state.kind == _TIME)
+        if len(at):
+            self.known[at], self.order[at] = self.price(state, at), is_out_of_order(state, at, self.voices)
+            begun = at[state.num_notes[at] > 0]
+            if len(begun):
+                added[begun, BLOCK["NOTE"]] = self._expected(state, begun)
+        at = np.flatnonzero(state.kind == _NOTE)
+        if len(at):
+            place = state.note_pitch[at] - PITCH_MIN
+            price = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
+            added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = price
+        if self.is_fugue:
+            last = (state.kind == _DUR) & (state.note_voice == self.voices - 1)
+            added[last, OFFSET["TIME"]] = FORBIDDEN  # TIME_0: no voice is left below
+        return added
+
+    def _expected(self, state: State, at: np.ndarray) -> np.ndarray:
+        """What is added for a note of each pitch, by the voices that may take it, `(n, pitches)`."""
+        due = self.due()[at] if self.due else None
+        weight = takers(state, at, due, self.order[at])
+        price = np.where(weight.any(axis=1), -(weight * self.known[at]).sum(axis=1), FORBIDDEN)
+        if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
+            price[rows, due[rows, 0] - PITCH_MIN] = 0
+        return price
+
+    def price(self, state: State, at: np.ndarray) -> np.ndarray:
+        """What each voice would pay for each pitch now.
+
+        Args:
+            state (`State`): of all rows; `at` (array of shape `(n,)`): those that are asked about, after a
+                TIME.
+
+        Returns:
+            array of shape `(n, voices, pitches)`, in nats.
+        """
+        now, v = state.ticks[at], self.voices
+        pitch, onset, end, before, before_end = self._heard(state, at, now)
+        fugue = float(self.is_fugue)
+        sounds, struck = end > now[:, None], onset == now[:, None]
+        recent = (now[:, None] - end < REST) & (pitch != NO_PITCH)
+        own = (REPEATED * _SAME[pitch] + fugue * LEAP * _LEAPT[pitch]) * recent[..., None]
+        own += (SOUNDING * fugue * sounds)[..., None]
+        # Other voices, and where those were before that have just moved: none goes past them.
+        moved = struck & sounds & (before != NO_PITCH)
+        walls = np.where(sounds, CROSSING, np.where(end == now[:, None], self.overlap, 0.0))[..., None]
+        past = (self.overlap * moved)[..., None]
+        too_high = walls * _HIGHER[pitch] + past * _HIGHER[before]  # (n, voices, pitches), for lower voices
+        too_low = walls * _LOWER[pitch] + past * _LOWER[before]
+        own += self.below @ too_high + self.below.T @ too_low
+        if self.is_fugue:
+            harsh = _DISSONANT[pitch] * sounds[..., None]
+            by_step = _BY_STEP[pitch] * recent[..., None]
+            own += (harsh.sum(axis=1, keepdims=True) - harsh) * (1 - by_step)
+        self._add_parallels(own, pitch, end, before, before_end, moved, now)
+        # A second note of a voice at once pays for that alone.
+        return np.where(struck[..., None], DOUBLED * fugue, own)[:, :v]
+
+    def _heard(self, state: State, at: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`
+        each, as they will be when the note that is due has been struck.
+        """
+        v = self.voices
+        names = ("pitch", "onset", "end", "pitch_before", "end_before")
+        found = [getattr(state, name)[at, :v] for name in names]
+        due = self.due()[at] if self.due else None
+        if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
+            pitch, onset, end, before, before_end = found
+            place = (rows, due[rows, 1])
+            earlier = onset[place] < now[rows]
+            before[place] = np.where(earlier, pitch[place], before[place])
+            before_end[place] = np.where(earlier, end[place], before_end[place])
+            pitch[place], onset[place], end[place] = due[rows, 0], now[rows], now[rows] + due[rows, 2]
+        return tuple(found)
+
+    def _add_parallels(self, price, pitch, end, before, before_end, moved, now) -> None:
+        """Adds the price of parallel fifths and octaves with voices that have just moved."""
+        near = np.minimum(end[:, :, None], np.where(before != NO_PITCH, before_end, NEVER)[:, None, :])
+        interval = np.abs(before[:, None, :] - pitch[:, :, None]) % 12
+        pairs = (near > (now - REST)[:, None, None]) & ((interval == 0) | (interval == 7))
+        pairs &= (moved & (pitch != before))[:, None, :] & ~np.eye(self.voices, dtype=bool)
+        n, voice, other = np.nonzero(pairs)
+        if not len(n):
+            return
+        same = np.abs(pitch[n, other, None] - PITCHES) % 12 == interval[n, voice, other, None]
+        np.add.at(price, (n, voice), PARALLEL * (same & (pitch[n, voice, None] != PITCHES)))
+
+
+__all__ = ["Counterpoint"]

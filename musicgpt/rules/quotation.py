@@ -1,0 +1,105 @@
+"""No long quotation: a voice does not go on as a movement of the train split does.
+
+A small model that has read 79 movements knows some passages by heart, preludes' above all. A dozen notes in a
+row are Bach's idiom, and his own movements share them with each other; a longer run is a quotation. It is
+found as the metric of originality finds it, by the shipped index of the train split, at any pitch and speed
+(`tokenization/analysis/windows.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.analysis.windows import STEPS, Index, shipped_index, window_hashes
+from tokenization.score import ONSET, PITCH
+from tokenization.vocabulary import PITCH_MAX, PITCH_MIN
+
+from ..state import DUR, NO_PITCH, State
+from .base import BLOCK, FORBIDDEN, Brief, Rule
+
+# Notes that a voice may share with one movement, as far as the index shows; it keeps one window in five, so
+# that longer runs escape it (docs/results.md). A filter of all windows would see them, but hold enough to
+# rebuild the scores from (docs/LOG.md).
+LONGEST = 9
+_PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
+
+
+class Quotation(Rule):
+    """Forbids notes with which a voice would quote too much; a prompt's notes are not counted, and the plan's
+    notes are no choice.
+    """
+
+    after = ("DUR", "TIME")
+
+    def __init__(self, brief: Brief, index: Index | None = None):
+        super().__init__(brief)
+        self.index, self.due = index or shipped_index(), brief.ask("due")
+        self.first = np.repeat(brief.prompt.line_length, brief.rows, axis=0)  # notes that are not counted
+        self.heard = self.first.copy()
+        # (row, voice) -> place in the index -> number of the note with which the run that has come so far
+        # began
+        self.began: dict[tuple[int, int], dict[int, int]] = {}
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        struck = np.flatnonzero(state.kind == DUR)
+        if len(struck):
+            self._hear(state, struck)
+        runs = [key for key, began in self.began.items() if self._may_be_too_long(key, began, state)]
+        if not runs:
+            return None
+        added = np.zeros(scores.shape, dtype=np.float32)
+        for row, voice in runs:
+            added[row, BLOCK["NOTE"]][self.too_long(state, row, voice)] = FORBIDDEN
+        return added
+
+    def _hear(self, state: State, rows: np.ndarray) -> None:
+        """Takes the notes that have just been written into the runs."""
+        voices = state.note_voice[rows]
+        count = state.line_length[rows, voices]
+        # Of notes that a voice strikes together only the first goes on its line.
+        whole = (count > self.heard[rows, voices]) & (count - self.first[rows, voices] > STEPS)
+        self.heard[rows, voices] = count
+        if not whole.any():
+            return
+        rows, voices = rows[whole], voices[whole]
+        lines = state.line[rows, voices]  # (notes, LINE, 3)
+        hashes, kept = window_hashes(lines[..., PITCH], lines[..., ONSET])
+        for i in np.flatnonzero(kept).tolist():
+            key = (int(rows[i]), int(voices[i]))
+            found = self._runs(key, int(hashes[i]), int(self.heard[key]) - STEPS - 1)
+            self.began.pop(key, None)
+            if found:
+                self.began[key] = found
+
+    def _runs(self, key: tuple[int, int], hashed: int, begin: int) -> dict[int, int]:
+        """The runs that a kept window goes on with or begins; `begin` is the number of its first note. A
+        place is a bar: the next one may have begun.
+        """
+        began = self.began.get(key, {})
+        _, places = self.index.hits(np.array([hashed], dtype=np.uint32))
+        return {p: min(began.get(p, begin), began.get(p - 1, begin)) for p in places.tolist()}
+
+    def _may_be_too_long(self, key: tuple[int, int], began: dict[int, int], state: State) -> bool:
+        row, voice = key
+        if state.kind[row] == DUR or self.heard[key] - min(began.values()) < LONGEST:
+            return False
+        if self.due is not None and self.due()[row, 0] != NO_PITCH:
+            return False
+        return state.line[row, voice, -1, ONSET] < state.ticks[row]
+
+    def too_long(self, state: State, row: int, voice: int) -> np.ndarray:
+        """The pitches that would make a run longer than `LONGEST` now, bool of shape `(pitches,)`."""
+        latest, end = state.line[row, voice, -STEPS:], int(self.heard[row, voice])
+        shape = (len(_PITCHES), STEPS + 1)
+        pitches, onsets = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
+        pitches[:, :-1], pitches[:, -1] = latest[:, PITCH], _PITCHES
+        onsets[:, :-1], onsets[:, -1] = latest[:, ONSET], state.ticks[row]
+        hashes, kept = window_hashes(pitches, onsets)
+        found = np.zeros(len(_PITCHES), dtype=bool)
+        for i in np.flatnonzero(kept).tolist():
+            runs = self._runs((row, voice), int(hashes[i]), end - STEPS)
+            found[i] = bool(runs) and end + 1 - min(runs.values()) > LONGEST
+        return found
+
+
+__all__ = ["LONGEST", "Quotation"]

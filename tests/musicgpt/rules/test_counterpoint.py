@@ -1,0 +1,157 @@
+"""Prices of counterpoint, on cases that can be read off the notes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.counterpoint import (
+    CROSSING,
+    DISSONANCE,
+    DOUBLED,
+    LEAP,
+    OVERLAP,
+    OVERLAP_ELSEWHERE,
+    PARALLEL,
+    REPEATED,
+    SOUNDING,
+    Counterpoint,
+)
+from musicgpt.rules.takers import is_out_of_order
+from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
+
+from .cases import Plan, brief, said, state
+
+FIRST = np.array([0])
+
+
+def price(text: str, pitch: int, voice: int, voices: int = 2, is_fugue: bool = True) -> float:
+    """What a note would pay after these tokens."""
+    rule = Counterpoint(brief(form="fugue" if is_fugue else "prelude", voices=voices))
+    return float(rule.price(state(text), FIRST)[0, voice, pitch - PITCH_MIN])
+
+
+FIFTH = "NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24 NOTE_69 VOICE_0 DUR_24 TIME_0"
+OCTAVE = FIFTH.replace("67", "72").replace("69", "74")
+HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
+
+
+@pytest.mark.parametrize(
+    ("text", "pitch", "voice", "wanted"),
+    [
+        (FIFTH, 62, 1, PARALLEL),
+        (FIFTH, 60, 1, REPEATED),  # the lower voice stays
+        (FIFTH, 64, 1, 0),
+        (OCTAVE, 62, 1, PARALLEL),
+        (HELD, 64, 1, 0),
+        (HELD, 70, 1, CROSSING),
+        (HELD, 48, 1, 0),
+        (HELD, 47, 1, LEAP),
+        (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, CROSSING),
+        (FIFTH, 68, 1, OVERLAP + DISSONANCE[11]),  # above where the upper voice was, below where it is
+        (FIFTH, 60, 0, DOUBLED),  # the same voice again
+    ],
+)
+def test_prices(text, pitch, voice, wanted):
+    assert price(text, pitch, voice) == wanted
+
+
+def test_notes_that_begin_together_go_down():
+    order = is_out_of_order(state(FIFTH), FIRST, 2)[0]
+    assert order[0, 69 - PITCH_MIN :].all() and not order[0, : 69 - PITCH_MIN].any() and not order[1].any()
+    assert price(FIFTH, 60, 0, is_fugue=False) == 0
+    rule = Counterpoint(brief(form="fugue", voices=2))
+    said(rule, state(FIFTH))
+    voices = said(rule, state(FIFTH + " NOTE_70"))[0, BLOCK["VOICE"]]
+    assert voices[0] == FORBIDDEN < voices[1]
+    after_lowest = state(HELD + " NOTE_59 VOICE_1 DUR_12")
+    assert said(rule, after_lowest)[0, TOKEN_TO_ID["TIME_0"]] == FORBIDDEN
+
+
+@pytest.mark.parametrize("semitones", range(12))
+def test_a_dissonance_costs_after_a_leap_only(semitones):
+    """Both voices move from an octave; the lower one to `semitones` below the upper one, or under two
+    octaves, by a leap or by step.
+    """
+    held = "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_%d VOICE_1 DUR_24 TIME_24"
+    pitch = 72 - semitones - 12
+    assert price(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
+    assert price(held % (pitch + 2), pitch, 1) == 0
+    assert price(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
+
+
+def test_overlap_costs_less_outside_fugues():
+    assert price(FIFTH, 68, 1, is_fugue=False) == OVERLAP_ELSEWHERE
+
+
+def test_a_voice_that_sounds_waits():
+    sounding = HELD + " NOTE_59 VOICE_1 DUR_12 TIME_12"
+    assert price(sounding, 74, 0) == SOUNDING
+    assert price(sounding, 74, 0, is_fugue=False) == 0
+    assert price(sounding, 60, 1) == 0
+
+
+def test_voices_above_a_statement_hear_its_note():
+    """G over C, both move on: A would be a fifth again over the D that the plan will strike below."""
+    given = state("NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24")
+    assert Counterpoint(brief(form="fugue", voices=2)).price(given, FIRST)[0, 0, 69 - PITCH_MIN] == 0
+    rule = Counterpoint(brief(Plan(62, 1, 24), form="fugue", voices=2))
+    upper, lower = rule.price(given, FIRST)[0]
+    assert upper[69 - PITCH_MIN] == PARALLEL
+    moved = said(rule, given)[0]
+    assert moved[TOKEN_TO_ID["NOTE_69"]] == -PARALLEL  # only the upper voice can take it
+    assert moved[TOKEN_TO_ID["NOTE_62"]] == 0  # the plan's own note costs nothing
+    # At 57 the lower voice is nearer, but has its own note.
+    assert moved[TOKEN_TO_ID["NOTE_57"]] == pytest.approx(-upper[57 - PITCH_MIN])
+    assert upper[57 - PITCH_MIN] != lower[57 - PITCH_MIN]
+
+
+def test_a_rest_makes_leaps_and_parallels_free():
+    apart = FIFTH.replace("TIME_24", "TIME_48")
+    assert price(apart, 62, 1) == 0
+    assert price(apart, 40, 1) == 0
+
+
+def test_what_is_dear_becomes_unlikely_and_nothing_else_moves():
+    rule, given = Counterpoint(brief(form="fugue", voices=2)), state(FIFTH)
+    moved = said(rule, given)[0]
+    assert moved[TOKEN_TO_ID["NOTE_62"]] < -PARALLEL / 2
+    assert moved[TOKEN_TO_ID["NOTE_64"]] > -0.5  # it could still be the upper voice's second note
+    assert (moved <= 0).all()
+    notes = BLOCK["NOTE"]
+    assert not moved[: notes.start].any() and not moved[notes.stop :].any()
+    moved = said(rule, state(FIFTH + " NOTE_62"))[0]
+    assert moved[TOKEN_TO_ID["VOICE_1"]] == -PARALLEL
+    assert moved[TOKEN_TO_ID["VOICE_0"]] < -DOUBLED + 0.01
+    assert moved[TOKEN_TO_ID["VOICE_2"]] == 0
+
+
+@pytest.mark.parametrize("form", ["prelude", "fugue"])
+def test_rows_are_judged_each_by_itself(form):
+    """Three pieces at different tokens, together and alone."""
+    texts = [FIFTH, HELD + " NOTE_59", OCTAVE]
+    together = state(texts[0], 3)
+    alone = [state(text) for text in texts]
+    for name, values in vars(together).items():
+        if isinstance(values, np.ndarray) and not name.startswith("_"):
+            setattr(together, name, np.concatenate([getattr(one, name) for one in alone]))
+    rule = Counterpoint(brief(form=form, voices=3, rows=3))
+    rule.known[1] = Counterpoint(brief(form=form, voices=3)).price(state(HELD), FIRST)
+    found = said(rule, together)
+    for row, text in enumerate(texts):
+        own = Counterpoint(brief(form=form, voices=3))
+        if row == 1:
+            said(own, state(HELD))
+        np.testing.assert_allclose(found[row], said(own, state(text))[0], rtol=1e-5)
+
+
+def test_pieces_have_their_notes_in_order(composer):
+    from musicgpt import Settings
+    from tokenization.codec import token_errors
+
+    for form in ("prelude", "fugue"):
+        for piece in composer.compose(Settings(form=form, voices=3, max_new_tokens=400, seed=5), num=4):
+            errors = token_errors(piece.ids)
+            assert errors["duplicate"] == errors["type"] == 0
+            assert errors["time"] <= 1

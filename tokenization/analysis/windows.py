@@ -1,0 +1,107 @@
+"""Short runs of notes of a voice as hashes, and the index of those of the train split.
+
+A window of nine notes is reduced to its intervals and the ratios of its times, so that transposition and
+tempo do not matter. One window in five is kept, chosen by its own hash (as in winnowing: Schleimer, Wilkerson
+and Aiken, SIGMOD 2003): a copied run is found however it is cut, and the index does not hold enough to
+rebuild a voice. `musical_metrics.originality` measures pieces by it, and the composer does not quote long.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .ngram import TABLES
+
+STEPS = 8  # intervals in a hashed window, so nine notes
+KEPT = 5  # one window in five is in the index
+HASH_BITS = 20
+BARS = 4096  # more than any piece has
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of windows of `STEPS + 1` notes of a voice, and which of them an index keeps.
+
+    Args:
+        pitches, onsets (integer arrays of shape `(..., STEPS + 1)`): of the notes, in rising order of the
+        onsets.
+
+    Returns:
+        hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
+    """
+    ratios = np.where(
+        np.arange(STEPS) > 0, time_ratios(onsets) + 512, 0
+    )  # the first step of a window has no time before it
+    symbols = (np.diff(pitches) + 128) * 1024 + ratios
+    value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
+    with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns
+        for i in range(STEPS):
+            value = (value ^ symbols[..., i].astype(np.uint64)) * _MIX
+            value ^= value >> np.uint64(29)
+    return (value >> np.uint64(64 - HASH_BITS)).astype(np.uint32), value % np.uint64(KEPT) == 0
+
+
+def time_ratios(onsets: np.ndarray) -> np.ndarray:
+    """Time to the next note against the time before it, in twelfths of an octave, of notes `(...,
+    notes)`: `(..., notes - 1)`, first 0.
+    """
+    log = np.log2(np.maximum(np.diff(onsets), 1))
+    ratios = np.zeros(log.shape, dtype=np.int64)
+    ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)
+    return ratios
+
+
+class Piece(NamedTuple):
+    """A piece of the index: its id, the name to show, its key number and the length of its bars in ticks."""
+
+    id: str
+    name: str
+    number: int
+    bar_ticks: int
+
+
+class Index:
+    """Hashes of the train split with the piece and bar of each, sorted by hash.
+
+    Args:
+        hashes, pieces, bars (integer arrays of shape `(entries,)`), table (sequence of `Piece`).
+    """
+
+    def __init__(self, hashes: np.ndarray, pieces: np.ndarray, bars: np.ndarray, table: Sequence[Piece]):
+        order = np.lexsort((bars, pieces, hashes))
+        self.hashes, self.pieces, self.bars = hashes[order], pieces[order], bars[order]
+        self.table = tuple(table)
+        self.places = self.pieces.astype(np.int64) * BARS + self.bars
+
+    def without(self, number: int) -> Index:
+        """The index without the pieces of one key number, for held-out values."""
+        numbers = np.array([piece.number for piece in self.table])
+        keep = numbers[self.pieces] != number
+        return Index(self.hashes[keep], self.pieces[keep], self.bars[keep], self.table)
+
+    def hits(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the asked hashes were found where: indices into `hashes` and places (`piece * BARS +
+        bar`), both `(hits,)`.
+        """
+        start = np.searchsorted(self.hashes, hashes)
+        size = np.searchsorted(self.hashes, hashes, side="right") - start
+        asked = np.repeat(np.arange(len(hashes)), size)
+        within = np.arange(len(asked)) - np.repeat(np.cumsum(size) - size, size)
+        return asked, self.places[start[asked] + within]
+
+
+@lru_cache(maxsize=1)
+def shipped_index() -> Index:
+    """The index of the train split."""
+    with np.load(TABLES / "index.npz", allow_pickle=False) as arrays:
+        loaded = dict(arrays)
+    pieces = json.loads((TABLES / "pieces.json").read_text(encoding="utf-8"))
+    return Index(loaded["hashes"], loaded["pieces"], loaded["bars"], [Piece(*piece) for piece in pieces])
+
+
+__all__ = ["BARS", "STEPS", "Index", "Piece", "shipped_index", "time_ratios", "window_hashes"]
