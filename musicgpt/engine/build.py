@@ -45,6 +45,7 @@ OPTIONS = (
     "-Wall -Wextra -Wno-maybe-uninitialized"  # GCC warns of its own header for AVX-512
 )
 _TIMEOUT_S = 600
+_SEAL_SIZE = 64
 
 
 class BuildError(Exception):
@@ -91,8 +92,17 @@ def source_hash() -> str:
 
 
 def is_current(path: Path = LIBRARY) -> bool:
-    """Whether the library at `path` was built of the present sources."""
-    return path.is_file() and source_hash().encode() in path.read_bytes()
+    """Whether the library at `path` was built of the present sources, and is whole."""
+    if not path.is_file():
+        return False
+    data = path.read_bytes()
+    code, seal = data[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
+    return source_hash().encode() in code and seal == _seal(code)
+
+
+def _seal(code: bytes) -> bytes:
+    """What stands behind the code of a library, where no loader looks: damaged code would end the process."""
+    return hashlib.sha256(code).hexdigest().encode()
 
 
 def build(out: Path = LIBRARY, target: str | None = None) -> Path:
@@ -167,6 +177,8 @@ def _build_with(command: list[str], levels: dict[str, str], out: Path) -> Path:
             objects[-1],
         )
         run("-shared", "-s", *objects, "-lm", "-o", str(folder / out.name), by=linker)
+        code = (folder / out.name).read_bytes()
+        (folder / out.name).write_bytes(code + _seal(code))
         (folder / out.name).replace(out)
     return out
 

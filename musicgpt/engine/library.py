@@ -106,7 +106,8 @@ class Library:
             # Before it is loaded: a second library of the same name would not be, in this process.
             if not is_current(path):
                 raise EngineError(
-                    "its library was built of other sources; run `python -m musicgpt.engine.build`"
+                    "its library is damaged or was built of other sources; run `python -m"
+                    " musicgpt.engine.build`"
                 )
             self._cdll = ctypes.CDLL(str(path))
             describe, functions, levels = (
@@ -223,7 +224,7 @@ def _load() -> Library:
                 "its library was not built when the package was installed; run `python -m"
                 " musicgpt.engine.build`"
             )
-        return Library(level=wanted)
+        return Library(LIBRARY, wanted)
     except EngineError as error:
         if is_installed:
             raise
@@ -231,7 +232,7 @@ def _load() -> Library:
             build()
         except (BuildError, OSError) as failure:
             raise EngineError(str(failure)) from error
-        return Library(level=wanted)
+        return Library(LIBRARY, wanted)
 
 
 __all__ = ["EngineError", "Library", "Struct", "load"]

@@ -1,7 +1,7 @@
 """A batch of pieces that are being decoded, one token at a time for all rows, or as the fused loop goes.
 
 `Rows` is what a loop in Python needs: logits from tokens, and where each piece stands in the music as numpy
-arrays that are views of the engine's own memory.
+arrays that are views of the engine's own memory, to read only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .weights import code_of, model_struct
 
 # Fewer rows are not worth a thread of their own.
 ROWS_A_THREAD = 2
+_BAR_LENGTH = 3  # column of the meanings of tokens, `Meaning` in `music.hpp`
 _MOST_ROWS, _MOST_TOKENS = 4096, 1 << 20
 _BY_ROWS = ("ids", "length", "masked", "cached", "done", "state", "log", "memory", "seen", "keys", "values")
 
@@ -83,7 +84,9 @@ class Rows:
             (a, b, _work(self.library, self.m, b - a, self.batch.cache_room))
             for a, b in zip(edges[:-1], edges[1:], strict=True)
         ]
-        self.state, self.ids, self.length = self.batch.state, self.batch.ids, self.batch.length
+        self.state, self.ids, self.length = map(
+            _read_only, (self.batch.state, self.batch.ids, self.batch.length)
+        )
 
     @property
     def rows(self) -> int:
@@ -109,10 +112,12 @@ class Rows:
             ids (`numpy.ndarray` of shape `(rows, length)`): tokens, padded on the left.
             hidden (`numpy.ndarray` of shape `(rows,)`, *optional*): how many tokens of each row are padding.
         """
+        self.batch.length[:] = self.batch.cached[:] = self.batch.masked[:] = self.batch.done[:] = 0
+        self.batch.state[:] = _first_states(self.library, self.m, 1)
         ids = self._checked(ids)
-        self.batch.length[:] = self.batch.cached[:] = self.batch.masked[:] = 0
         if hidden is not None:
-            if hidden.shape != (self.rows,) or hidden.min() < 0 or hidden.max() > ids.shape[1]:
+            fits = hidden.shape == (self.rows,) and hidden.dtype.kind in "iu"
+            if not fits or hidden.min() < 0 or hidden.max() > ids.shape[1]:
                 raise EngineError(
                     f"the padding must be {self.rows} numbers of tokens up to {ids.shape[1]}, not {hidden}"
                 )
@@ -222,6 +227,13 @@ class Rows:
         self._divide()
 
 
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view for those outside: what stands in it indexes the engine's tables."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 _KEYS = 16  # keys in a block
 _pools: dict[
     tuple[int, int], ThreadPoolExecutor
@@ -237,6 +249,13 @@ def _pool(size: int) -> ThreadPoolExecutor:
         return _pools[key]
 
 
+def _first_states(library: Library, m: Struct, rows: int) -> np.ndarray:
+    """Where rows stand before their first token."""
+    state = np.zeros(rows, dtype=library.state)
+    state["bar_ticks"] = state["bar_ticks_before"] = m.bar_ticks
+    return state
+
+
 def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
     """A batch of empty rows. The system zeroes caches where they are first touched: room that is not used
     costs nothing.
@@ -245,8 +264,6 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
     room = -(-max_length // sizes["KEY_BLOCK"]) * sizes["KEY_BLOCK"]
     # A note takes a NOTE and a VOICE at least.
     note_room = max_length // 2 + 1 if m.imitation is not None else 1
-    state = np.zeros(rows, dtype=library.state)
-    state["bar_ticks"] = state["bar_ticks_before"] = m.bar_ticks
     return library.struct(
         "Batch",
         ids=np.zeros((rows, max_length), dtype=np.int64),
@@ -254,7 +271,7 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
         masked=np.zeros(rows, dtype=np.int64),
         cached=np.zeros(rows, dtype=np.int64),
         done=np.zeros(rows, dtype=np.uint8),
-        state=state,
+        state=_first_states(library, m, rows),
         log=np.zeros((rows, note_room), dtype=library.note),
         seen=np.zeros((rows, m.vocab), dtype=np.uint8),
         memory=np.zeros((rows, sizes["NUM_TABLES"], sizes["TABLE_SIZE"]), dtype=np.int32),
@@ -371,12 +388,13 @@ def rules_struct(
     ):
         raise EngineError(f"the grammar has tables of {legal.shape} and {after.shape}, not {shape}")
     if values["use_bar_end"]:
-        _check_costs(values, m)
+        _check_costs(values, m, library.constants["NUM_BAR_POSITIONS"])
     return library.struct("Rules", **values)
 
 
-def _check_costs(values: dict[str, Any], m: Struct) -> None:
-    """The tables of `ClosingCosts` are indexed by what other tables hold."""
+def _check_costs(values: dict[str, Any], m: Struct, positions: int) -> None:
+    """The tables of `ClosingCosts` are indexed by what other tables hold, and by the tick in the bar."""
+    longest = max(m.bar_ticks, int(m.meanings[:, _BAR_LENGTH].max()))
     lengths, costs, steps, meters = (values[name] for name in ("lengths", "costs", "steps", "meters"))
     shape = (2, values["num_lengths"], values["num_states"], values["num_ticks"])
     fits = (
@@ -384,6 +402,8 @@ def _check_costs(values: dict[str, Any], m: Struct) -> None:
         and steps.shape == meters.shape == (m.vocab,)
         and lengths.shape == shape[1:2]
         and len(lengths) > 0
+        and values["begins_bar"].shape == values["is_eos"].shape == (m.vocab,)
+        and min(longest, positions) <= shape[3]
     )
     if (
         not fits
@@ -395,7 +415,7 @@ def _check_costs(values: dict[str, Any], m: Struct) -> None:
     ):
         raise EngineError(
             f"the costs of closing have tables of {costs.shape}, {steps.shape}, {meters.shape},"
-            f" {lengths.shape}"
+            f" {lengths.shape}, where bars have {longest} ticks"
         )
 
 

@@ -25,6 +25,9 @@ _MOST = {
     "bar_period": 1 << 16,
 }
 _MOST_TICKS = 1 << 16
+_TOP_PITCH = (
+    127  # of MIDI; expected pitches are at most three times as far from 0, see OCTAVES in `imitation.hpp`
+)
 _BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
 
 
@@ -58,7 +61,7 @@ def check(model: Any, library: Library) -> None:
             raise EngineError(f"the configuration has {name}={value}, not a multiple of {_BLOCK}")
     if heads * (config.hidden_size // heads) != config.hidden_size:
         raise EngineError("the configuration's heads do not divide hidden_size")
-    if not 1 <= config.max_voices <= library.sizes["MAX_VOICES"] or blocks["VOICE"][1] > config.max_voices:
+    if not 1 <= config.max_voices <= library.sizes["MAX_VOICES"] or blocks["VOICE"][1] != config.max_voices:
         raise EngineError(f"the configuration has {config.max_voices} voices")
     if any(first < 0 or count < 1 or first + count > config.vocab_size for first, count in blocks.values()):
         raise EngineError("the configuration has token_blocks outside the vocabulary")
@@ -69,8 +72,13 @@ def check(model: Any, library: Library) -> None:
         raise EngineError("the configuration has durations or steps that the engine has no room for")
     if not all(1 <= ticks <= _MOST_TICKS for ticks in (*config.meter_ticks, config.default_bar_ticks)):
         raise EngineError("the configuration has a bar without length")
-    if not -1000 <= config.lowest_pitch <= 1000:
-        raise EngineError(f"the configuration has lowest_pitch={config.lowest_pitch}")
+    for name, block in (("durations", "DUR"), ("time_steps", "TIME"), ("meter_ticks", "METER")):
+        if len(getattr(config, name)) != blocks[block][1]:
+            raise EngineError(f"the configuration has other {name} than {block} tokens")
+    if not 0 <= config.lowest_pitch <= _TOP_PITCH - blocks["NOTE"][1] + 1:
+        raise EngineError(
+            f"the configuration has lowest_pitch={config.lowest_pitch} and {blocks['NOTE'][1]} NOTE tokens"
+        )
 
 
 class _Weight(NamedTuple):

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from modeling_musicgpt import grammar_musicgpt
 from musicgpt.engine import EngineError, Rows
+from musicgpt.engine.decoding import Decoding
 from musicgpt.engine.library import Library, load
+from musicgpt.engine.rows import rules_struct
 
 from .models import LEVELS, PROMPT, make_model, random_piece
 
@@ -159,6 +162,47 @@ class TestChecks:
             rows.step(np.array(tokens))
         assert rows.length.tolist() == [0]
 
+    def test_begun_anew_as_often_as_wanted(self, model):
+        """Notes are logged in room for those of one piece; a row that begins again has none."""
+        ids = np.array([random_piece(model, 64, 3)])
+        rows = Rows(model, 1, 64)
+        first = rows.step(ids)
+        for _ in range(3):
+            rows.start(ids)
+            assert_close(rows.feed(), first)
+            assert rows.state["notes"] <= 32
+            assert_state(model, rows.state, torch.from_numpy(ids))
+
+    @pytest.mark.parametrize("hidden", [[np.nan, 0], [-1, 0], [4, 0], [0]], ids=str)
+    def test_padding(self, model, hidden):
+        with pytest.raises(EngineError, match="padding"):
+            Rows(model, 2, 8).start(np.array([PROMPT] * 2), np.array(hidden))
+
+    def test_views_are_read_only(self, model):
+        rows = Rows(model, 1, 8)
+        for view in (rows.state, rows.ids, rows.length):
+            with pytest.raises(ValueError, match="read-only"):
+                view[:] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            rows.state["token"][0] = 1 << 40
+
+    def test_costs_of_closing_shorter_bars(self, model):
+        """As of a model whose default bar was changed after its costs were made."""
+        m, costs = Rows(model, 1, 8).m, model.closing_costs
+        grammar = {"num_lengths": len(costs.lengths), "num_ticks": costs.cost.shape[3]}
+        tables = {**Decoding._closing(costs), "use_bar_end": 1}
+        make = lambda **how: rules_struct(load(), grammar_musicgpt, m, 8, model.grammar, **how)  # noqa: E731
+        assert make(**tables).num_ticks == grammar["num_ticks"]
+        short = np.ascontiguousarray(tables["costs"][..., :96])
+        few = np.minimum(tables["lengths"], 96)
+        for wrong in (
+            {"costs": short, "lengths": few, "num_ticks": 96},
+            {"begins_bar": np.zeros(3, dtype=np.uint8)},
+            {"steps": tables["steps"][:-1]},
+        ):
+            with pytest.raises(EngineError, match="costs of closing"):
+                make(**{**tables, **wrong})
+
     def test_rows_and_lengths(self, model):
         rows = Rows(model, 2, 8)
         rows.step(np.array([PROMPT] * 2))
@@ -184,6 +228,9 @@ class TestChecks:
             ("vocab_size", 1 << 40),
             ("max_voices", 9),
             ("max_voices", 3),
+            ("max_voices", 6),
+            ("durations", [12] * 31),
+            ("lowest_pitch", 100),
             ("num_attention_heads", 3),
             ("num_attention_heads", 0),
             ("intermediate_size", 1 << 12),
@@ -194,6 +241,8 @@ class TestChecks:
             ("durations", [300] * 32),
             ("time_steps", [-1] * 22),
             ("token_blocks", {"NOTE": [140, 64]}),
+            ("token_blocks", {"VOICE": [100, 4]}),
+            ("token_blocks", {"DUR": [100, 40]}),
         ],
     )
     def test_configurations_that_do_not_fit(self, name, value):
