@@ -78,7 +78,7 @@ def test_the_folder_stands_alone(folder, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # a busy machine
     )
     assert done.returncode == 0, done.stderr
     *homes, files = json.loads(done.stdout.splitlines()[-1])
