@@ -60,10 +60,14 @@ def windows(piece: Piece, number: int, context: int, overlap: float = OVERLAP) -
     stride = max(1, int(fit * (1 - overlap)))
     counted, start = 0, 0
     while counted < len(score):
-        start = min(start, len(score) - fit, counted)
+        # The last window is moved back to be full; none begins after a note that is still to be counted.
+        start = max(0, min(start, len(score) - fit, counted))
         ids, stop = _window_ids(score, start, start + fit, context)
+        if stop <= counted:  # steps of several TIME tokens: so far back the window reaches nothing new
+            start = counted
+            ids, stop = _window_ids(score, start, start + fit, context)
         note, term = type_of_positions(ids)
-        yield Window(number, ids, np.where((note + start >= counted) & (note + start < stop), term, -1))
+        yield Window(number, ids, np.where(note + start >= counted, term, -1))
         counted, start = stop, start + stride
 
 

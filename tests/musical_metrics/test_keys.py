@@ -20,6 +20,14 @@ def test_the_key_of_the_opening(voices, line, move, key, expected):
     assert keys.opening_in_key(piece).value == expected
 
 
+def test_the_key_of_the_opening_in_minor(voices, line):
+    piece = voices(line([57, 60, 64, 69, 68, 69, 71, 72, 71, 69, 68, 64, 57, 60, 64, 57]))
+    found = {
+        key: keys.opening_in_key(piece.replace(key=key)).value for key in ("A minor", "A major", "C major")
+    }
+    assert found == {"A minor": 1.0, "A major": 0.0, "C major": 0.0}
+
+
 def test_the_first_note(voices, line):
     for first, expected in ((60, 1.0), (67, 1.0), (62, 0.0)):
         assert keys.opening_degree(voices(line([first, 60, 64]), key="C major")).value == expected
@@ -62,6 +70,9 @@ def test_cadences_inside(voices, line):
         len(keys.cadences(View(voices(upper, [(o, d, 59 if o == 4 * 96 - 24 else p) for o, d, p in lower]))))
         == 1
     )
+    # Nor where the bass comes home under a seventh chord.
+    with_seventh = voices(upper, [*lower], [(4 * 96, 24, 58)])
+    assert keys.cadences(View(with_seventh)).tolist() == [8 * 96 + 48]
     # At the beginning it is not one of those inside.
     early = cadence(96)
     assert keys.inner_cadences(voices([*early[0], (900, 96, 64)], [*early[1], (900, 96, 60)])).value == 0

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tokenization.codec import encode
+from tokenization.score import Score
 from tokenization.vocabulary import OFFSET, TOKEN_TO_ID, TYPE_OF_ID, VOCAB_SIZE
 from training.batches import collate
-from training.crops import cut_prefix, cut_segment, type_of_positions
-from training.evaluation import evaluate, evaluate_report
+from training.crops import Piece, cut_prefix, cut_segment, type_of_positions
+from training.evaluation import evaluate, evaluate_report, windows
 from training.legal import legal_after
 from training.losses import smoothed, term_sums, token_losses
 from training.ngram import NGram, transposed
@@ -70,6 +71,29 @@ def test_nats_a_note_by_hand_and_for_any_window():
     # Shares of two processes add up to the whole.
     halves = [evaluate(model, pieces, context=64, tokens_a_batch=300, share=(k, 2)) for k in range(2)]
     np.testing.assert_allclose(sum(p.nats for half in halves for p in half) / notes, expected, rtol=1e-5)
+
+
+def counted_notes(window) -> int:
+    return int((window.terms == 0).sum())
+
+
+def test_every_window_but_the_last_steps_on_and_the_last_is_full():
+    [piece] = make_pieces(1, notes=60)
+    found = list(windows(piece, 0, 128))
+    notes = [int((type_of_positions(window.ids)[1] == 0).sum()) for window in found]
+    assert len(found) > 2
+    assert len(set(notes)) == 1  # the last one too, although few of its notes are new
+    assert sum(map(counted_notes, found)) == piece.num_notes
+
+
+@pytest.mark.parametrize("notes", [20, 60])
+def test_long_silences_leave_no_note_out(notes):
+    """Windows that hold fewer notes than most, and a piece that has too many tokens but too few notes."""
+    rows = [(400 * i, 24, 60 + i % 5, 0) for i in range(notes)]
+    piece = Piece("slow", Score(rows, key="C major").quantised(), "slow")
+    found = list(windows(piece, 0, 128))
+    assert all(len(window.ids) <= 128 for window in found)
+    assert sum(map(counted_notes, found)) == piece.num_notes == notes
 
 
 def test_more_context_is_seen_by_a_real_model():
