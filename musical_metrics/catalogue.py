@@ -1,4 +1,4 @@
-"""The catalogue: every metric with its function, unit, family and weight in the musical score."""
+"""The catalogue: every metric with its function, unit, and family."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ class Metric(NamedTuple):
     Attributes:
         name (`str`), title (`str`), unit (`str`): for machines, for people, of the value.
         function (callable): from a `View` to a `Measure`.
-        family (`str`): what it looks at; the families share the musical score out among them (`FAMILIES`).
+        family (`str`): what it looks at (`FAMILIES`).
         resolution (`float`): the smallest difference that matters, in the metric's unit: no band is narrower
-        on either side. scored (`bool`): whether it enters the musical score. voices (`bool`): whether it
-        needs voices that are lines. whole (`bool`): whether it is always compared with whole movements,
-        because an opening has no end to compare.
+        on either side. voices (`bool`): whether it needs voices that are lines. whole (`bool`): whether it is
+        always compared with whole movements, because an opening has no end to compare.
     """
 
     name: str
@@ -42,29 +41,33 @@ class Metric(NamedTuple):
     function: Callable[..., Measure]
     family: str
     resolution: float
-    scored: bool = True
     voices: bool = True
     whole: bool = False
 
+    @property
+    def scored(self) -> bool:
+        """Whether it enters the musical score."""
+        return FAMILIES[self.family]
 
-# Share of the musical score that each family has. Families that hear order and counterpoint weigh double:
-# key, leaps and rhythm alone cannot tell Bach from a Markov chain.
+
+# What the families hear, and whether they enter the musical score. The original's six do not (five of them
+# cannot tell Bach from a Markov chain, and they are never used to choose); nor does what the composer's
+# rules make by themselves (cadence at the end, entries of the subject), nor what only asks whether a piece
+# copies.
 FAMILIES = {
-    "key": 1.0,
-    "melody": 1.0,
-    "rhythm": 1.0,
-    "counterpoint": 2.0,
-    "harmony": 2.0,
-    "expectation": 2.0,
-    "structure": 1.0,
-    "form": 2.0,
-    "originality": 1.0,
-    "phrases": 0.0,
-    "verticals": 0.0,
-    "keys": 0.0,
-    "recurrence": 0.0,
-    "fugue": 0.0,
-    "playability": 0.0,
+    "rhythm": True,
+    "counterpoint": True,
+    "verticals": True,
+    "harmony": True,
+    "keys": True,
+    "expectation": True,
+    "structure": True,
+    "recurrence": True,
+    "fugue": True,
+    "playability": True,
+    "form": False,
+    "originality": False,
+    "original": False,
 }
 
 _P = partial
@@ -74,7 +77,7 @@ METRICS: tuple[Metric, ...] = (
         "out-of-key ratio",
         "share of notes",
         seeds.out_of_key_ratio,
-        "key",
+        "original",
         0.02,
         voices=False,
     ),
@@ -83,18 +86,17 @@ METRICS: tuple[Metric, ...] = (
         "out-of-key ratio by duration",
         "share of time",
         _P(seeds.out_of_key_ratio, by_duration=True),
-        "key",
+        "original",
         0.02,
-        scored=False,
         voices=False,
     ),
-    Metric("interval_entropy", "interval entropy", "bits", seeds.interval_entropy, "melody", 0.1),
+    Metric("interval_entropy", "interval entropy", "bits", seeds.interval_entropy, "original", 0.1),
     Metric(
         "large_leap_ratio_7",
         "leaps beyond a fifth",
         "share of intervals",
         _P(seeds.large_leap_ratio, threshold=7),
-        "melody",
+        "original",
         0.01,
     ),
     Metric(
@@ -102,20 +104,19 @@ METRICS: tuple[Metric, ...] = (
         "leaps beyond an octave",
         "share of intervals",
         _P(seeds.large_leap_ratio, threshold=12),
-        "melody",
+        "original",
         0.01,
     ),
     Metric(
-        "rhythmic_variety", "rhythmic variety", "bits", seeds.rhythmic_variety, "rhythm", 0.1, voices=False
+        "rhythmic_variety", "rhythmic variety", "bits", seeds.rhythmic_variety, "original", 0.1, voices=False
     ),
     Metric(
         "rhythmic_variety_normalised",
         "rhythmic variety, normalised",
         "0 to 1",
         _P(seeds.rhythmic_variety, normalised=True),
-        "rhythm",
+        "original",
         0.05,
-        scored=False,
         voices=False,
     ),
     Metric("rhythm_nll", "surprise of the rhythm", "nats a note", ngram.rhythm_nll, "rhythm", 0.1),
@@ -124,34 +125,31 @@ METRICS: tuple[Metric, ...] = (
         "average phrase length",
         "quarters",
         seeds.phrase_length,
-        "phrases",
+        "original",
         1.0,
-        scored=False,
     ),
     Metric(
         "phrase_length_median",
         "median phrase length",
         "quarters",
         _P(seeds.phrase_length, kind="median"),
-        "phrases",
+        "original",
         1.0,
-        scored=False,
     ),
     Metric(
         "phrase_count",
         "phrases",
         "count",
         _P(seeds.phrase_length, kind="count"),
-        "phrases",
+        "original",
         1.0,
-        scored=False,
     ),
     Metric(
         "parallel_fifths",
         "parallel fifths",
         "per 1,000 chances",
         _P(seeds.parallels, interval=7),
-        "counterpoint",
+        "original",
         5.0,
     ),
     Metric(
@@ -159,7 +157,7 @@ METRICS: tuple[Metric, ...] = (
         "parallel octaves",
         "per 1,000 chances",
         _P(seeds.parallels, interval=0),
-        "counterpoint",
+        "original",
         5.0,
     ),
     Metric(
@@ -167,18 +165,16 @@ METRICS: tuple[Metric, ...] = (
         "fifths from beat to beat",
         "per 1,000 chances",
         _P(seeds.parallels, interval=7, sampled=True),
-        "counterpoint",
+        "original",
         5.0,
-        scored=False,
     ),
     Metric(
         "parallel_octaves_beat",
         "octaves from beat to beat",
         "per 1,000 chances",
         _P(seeds.parallels, interval=0, sampled=True),
-        "counterpoint",
+        "original",
         5.0,
-        scored=False,
     ),
     Metric(
         "voice_crossing",
@@ -276,8 +272,6 @@ METRICS: tuple[Metric, ...] = (
         "originality",
         0.02,
     ),
-    # Families that the musical score does not hear: what a rule cannot win by avoiding mistakes
-    # (benchmarks/form.py).
     Metric(
         "struck_dissonance",
         "struck dissonances",
@@ -285,7 +279,6 @@ METRICS: tuple[Metric, ...] = (
         verticals.struck_dissonance,
         "verticals",
         0.01,
-        scored=False,
     ),
     Metric(
         "struck_semitones",
@@ -294,7 +287,6 @@ METRICS: tuple[Metric, ...] = (
         _P(verticals.struck_dissonance, classes=verticals.SEMITONES),
         "verticals",
         0.005,
-        scored=False,
     ),
     Metric(
         "foreign_notes",
@@ -303,7 +295,6 @@ METRICS: tuple[Metric, ...] = (
         keys.foreign_notes,
         "keys",
         0.01,
-        scored=False,
         voices=False,
     ),
     Metric(
@@ -313,7 +304,6 @@ METRICS: tuple[Metric, ...] = (
         keys.opening_in_key,
         "keys",
         0.1,
-        scored=False,
         voices=False,
     ),
     Metric(
@@ -323,7 +313,6 @@ METRICS: tuple[Metric, ...] = (
         keys.opening_degree,
         "keys",
         0.1,
-        scored=False,
         voices=False,
     ),
     Metric(
@@ -333,7 +322,6 @@ METRICS: tuple[Metric, ...] = (
         keys.inner_cadences,
         "keys",
         0.2,
-        scored=False,
         voices=False,
         whole=True,
     ),
@@ -344,7 +332,6 @@ METRICS: tuple[Metric, ...] = (
         keys.final_triad,
         "keys",
         0.05,
-        scored=False,
         voices=False,
         whole=True,
     ),
@@ -355,7 +342,6 @@ METRICS: tuple[Metric, ...] = (
         recurrence.recurring_patterns,
         "recurrence",
         0.02,
-        scored=False,
         whole=True,
     ),
     Metric(
@@ -365,7 +351,6 @@ METRICS: tuple[Metric, ...] = (
         recurrence.bars_in_sequence,
         "recurrence",
         0.01,
-        scored=False,
     ),
     Metric(
         "figure_kept",
@@ -374,7 +359,6 @@ METRICS: tuple[Metric, ...] = (
         recurrence.figure_kept,
         "recurrence",
         0.02,
-        scored=False,
     ),
     Metric(
         "static_bars",
@@ -383,7 +367,6 @@ METRICS: tuple[Metric, ...] = (
         recurrence.static_bars,
         "recurrence",
         0.01,
-        scored=False,
     ),
     Metric(
         "entry_density",
@@ -392,13 +375,10 @@ METRICS: tuple[Metric, ...] = (
         fugue.entry_density,
         "fugue",
         0.5,
-        scored=False,
         whole=True,
     ),
-    Metric("stretti", "stretti", "count", fugue.stretti, "fugue", 0.5, scored=False, whole=True),
-    Metric(
-        "tonal_answer", "answers that are tonal", "0 or 1", fugue.tonal_answer, "fugue", 0.1, scored=False
-    ),
+    Metric("stretti", "stretti", "count", fugue.stretti, "fugue", 0.5, whole=True),
+    Metric("tonal_answer", "answers that are tonal", "0 or 1", fugue.tonal_answer, "fugue", 0.1),
     Metric(
         "countersubject_returns",
         "countersubject returns",
@@ -406,7 +386,6 @@ METRICS: tuple[Metric, ...] = (
         fugue.countersubject_returns,
         "fugue",
         0.05,
-        scored=False,
         whole=True,
     ),
     Metric(
@@ -415,8 +394,7 @@ METRICS: tuple[Metric, ...] = (
         "share of moments",
         playability.wide_hands,
         "playability",
-        0.001,
-        scored=False,
+        0.02,
         voices=False,
     ),
     Metric(
@@ -425,8 +403,7 @@ METRICS: tuple[Metric, ...] = (
         "share of moments",
         _P(playability.wide_hands, held=True),
         "playability",
-        0.005,
-        scored=False,
+        0.02,
         voices=False,
     ),
     Metric(
@@ -435,8 +412,7 @@ METRICS: tuple[Metric, ...] = (
         "share of notes",
         playability.beyond_keyboard,
         "playability",
-        0.001,
-        scored=False,
+        0.02,
         voices=False,
     ),
     Metric(
@@ -445,21 +421,11 @@ METRICS: tuple[Metric, ...] = (
         "semitones",
         playability.widest_voice,
         "playability",
-        1.0,
-        scored=False,
+        3.0,
     ),
 )
 NAMES = tuple(metric.name for metric in METRICS)
 BY_NAME = {metric.name: metric for metric in METRICS}
-
-
-def weights() -> dict[str, float]:
-    """Weight of each metric in the musical score: its family's share, divided evenly among the family's
-    scored metrics.
-    """
-    scored = [m for m in METRICS if m.scored]
-    size = {family: sum(m.family == family for m in scored) for family in FAMILIES}
-    return {m.name: FAMILIES[m.family] / size[m.family] for m in scored}
 
 
 def measure_all(
@@ -488,4 +454,4 @@ def measure_all(
     return measures
 
 
-__all__ = ["BY_NAME", "FAMILIES", "METRICS", "NAMES", "Metric", "measure_all", "weights"]
+__all__ = ["BY_NAME", "FAMILIES", "METRICS", "NAMES", "Metric", "measure_all"]

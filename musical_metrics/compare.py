@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from tokenization.score import Score
+from tokenization.score import DURATION, ONSET, PITCH, Score
 
-from .catalogue import METRICS, NAMES, measure_all
+from .catalogue import FAMILIES, METRICS, NAMES, measure_all
 from .distances import distances
+from .fakes import markov
 from .measure import Measure, nothing
 from .reference import WHOLE, Table, length_class, table
-from .score import combine, judge_all, musical_score
+from .score import musical_score, score_of, yardstick
 from .view import View, as_view
 
 RIDGE = 1.0
+DRAWS = 2000  # of the bootstrap
 REPEATS = 3  # dealings of the folds over which the two-sample AUC is averaged
 SCORED = np.array([metric.scored for metric in METRICS])
 
@@ -106,6 +108,7 @@ def two_sample_auc(
     their_groups: Sequence[Any] | None = None,
     folds: int = 6,
     seed: int = 0,
+    columns: np.ndarray | None = None,
 ) -> Measure:
     """Classifier two-sample test: the cross-validated AUC of a logistic regression that tells the sets apart
     by the scored metrics.
@@ -119,20 +122,18 @@ def two_sample_auc(
         the piece that a fake is
             made of; use the same labels in both sets where they belong together.
         folds (`int`), seed (`int`): how the groups are dealt out.
+        columns (bool array `(metrics,)`, *optional*): which metrics it sees; the scored ones when not given.
     """
     n, m = len(ours), len(theirs)
     if min(n, m) < 4:
         return nothing(f"the test needs four pieces on either side, not {n} and {m}")
     rng = np.random.default_rng(seed)
-    x = np.concatenate([ours, theirs])[:, SCORED]
+    x = np.concatenate([ours, theirs])[:, SCORED if columns is None else columns]
     y = np.arange(n + m) < n
     found: list[float] = []
     size: list[int] = []
     for _ in range(REPEATS):
-        if our_groups is not None and their_groups is not None:
-            fold = _folds([str(g) for g in (*our_groups, *their_groups)], n + m, folds, rng)
-        else:
-            fold = np.concatenate([_folds(our_groups, n, folds, rng), _folds(their_groups, m, folds, rng)])
+        fold = _dealt(n, m, our_groups, their_groups, folds, rng)
         for k in range(folds):
             value = _fold_auc(x, y, fold == k)
             if value is not None:
@@ -145,6 +146,20 @@ def two_sample_auc(
     )
 
 
+def _dealt(
+    n: int,
+    m: int,
+    our_groups: Sequence[Any] | None,
+    their_groups: Sequence[Any] | None,
+    folds: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """A fold for each of `n + m` pieces."""
+    if our_groups is not None and their_groups is not None:
+        return _folds([str(g) for g in (*our_groups, *their_groups)], n + m, folds, rng)
+    return np.concatenate([_folds(our_groups, n, folds, rng), _folds(their_groups, m, folds, rng)])
+
+
 def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
     """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part
     lacks one of the sets.
@@ -154,6 +169,105 @@ def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
     train_x, test_x = _prepare(x[~test], x[test])
     decision = test_x @ _fit_logistic(train_x, y[~test].astype(float))[:-1]
     return auc(decision[y[test]], decision[~y[test]]).value
+
+
+def two_sample_interval(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    their_groups: Sequence[Any] | None = None,
+    columns: np.ndarray | None = None,
+    folds: int = 6,
+    seed: int = 0,
+) -> Separation | None:
+    """The two-sample test with an interval: the probabilities of all pieces out of fold, and a bootstrap over
+    pieces.
+
+    Pieces are drawn, never notes or bars; of Bach's, whole key numbers (`their_groups`) are. `None` where
+    there are too few pieces or no value at all.
+    """
+    n, m = len(ours), len(theirs)
+    columns = SCORED if columns is None else columns
+    x = np.concatenate([ours, theirs])[:, columns]
+    if min(n, m) < 4 or any(np.isnan(part).all() for part in (x[:n], x[n:])):
+        return None
+    rng = np.random.default_rng(seed)
+    y = np.arange(n + m) < n
+    ranks = np.zeros(n + m)
+    for _ in range(REPEATS):
+        fold = _dealt(n, m, None, their_groups, folds, rng)
+        for k in range(folds):
+            if len(set(y[fold != k])) == 2 and (fold == k).any():
+                train, test = _prepare(x[fold != k], x[fold == k])
+                w = _fit_logistic(train, y[fold != k].astype(float))
+                ranks[fold == k] += np.column_stack([test, np.ones(len(test))]) @ w
+    groups = (
+        np.arange(m) if their_groups is None else np.unique(np.asarray(their_groups), return_inverse=True)[1]
+    )
+    above = (np.sign(np.subtract.outer(ranks[:n], ranks[n:])) + 1) / 2  # (n, m)
+    ours_drawn = rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n  # (draws, n)
+    kinds = int(groups.max()) + 1
+    theirs_drawn = rng.multinomial(kinds, np.full(kinds, 1 / kinds), DRAWS)[:, groups].astype(
+        float
+    )  # (draws, m)
+    theirs_drawn /= np.maximum(theirs_drawn.sum(axis=1, keepdims=True), 1)
+    drawn = (ours_drawn @ above * theirs_drawn).sum(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Separation(float(above.mean()), float(low), float(high))
+
+
+def family_separations(
+    ours: np.ndarray, theirs: np.ndarray, their_groups: Sequence[Any] | None = None, seed: int = 0
+) -> dict[str, Separation]:
+    """`two_sample_interval` by each family of metrics alone, and by all that are scored together
+    (`"all"`).
+    """
+    sights = {
+        family: np.array([metric.family == family for metric in METRICS])
+        for family, scored in FAMILIES.items()
+        if scored
+    }
+    found = {
+        name: two_sample_interval(ours, theirs, their_groups, columns, seed=seed)
+        for name, columns in {"all": SCORED, **sights}.items()
+    }
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def bach_against_bach(rows: np.ndarray, numbers: Sequence[int], seed: int = 0) -> dict[str, Separation]:
+    """The floor: what the same test says of two halves of Bach's key numbers, dealt out at random."""
+    kinds = np.unique(numbers)
+    half = np.isin(numbers, np.random.default_rng(seed).permutation(kinds)[: len(kinds) // 2])
+    return family_separations(rows[half], rows[~half], np.asarray(numbers)[~half].tolist(), seed)
+
+
+def one_of_each(scores: Sequence[Score | View]) -> list[int]:
+    """Which pieces to count: of those that are transpositions or crops of each other only the longest.
+
+    Two pieces are one if nearly all (nine tenths) of the shorter one's passages of eight notes (steps in
+    time and pitch, durations) stand in the other.
+    """
+    passages = [_passages(as_view(score).score) for score in scores]
+    kept: list[int] = []
+    for i in sorted(range(len(scores)), key=lambda i: -len(passages[i])):
+        mine = passages[i]
+        if not mine or all(len(mine & passages[k]) < 0.9 * len(mine) for k in kept):
+            kept.append(i)
+    return sorted(kept)
+
+
+def _passages(score: Score, notes: int = 8) -> set[bytes]:
+    array = score.array
+    steps = np.column_stack([np.diff(array[:, ONSET]), np.diff(array[:, PITCH]), array[:-1, DURATION]])
+    return {steps[i : i + notes - 1].tobytes() for i in range(len(steps) - notes + 2)}
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well a classifier tells two sets apart: AUC (0.5 not at all) and its 95 % interval over pieces."""
+
+    auc: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -178,19 +292,27 @@ class Comparison:
     Attributes:
         metrics (dict of `str` to `MetricComparison`): every metric of the catalogue.
         two_sample_auc (`float` or `None`), two_sample_reason (`str` or `None`): see `two_sample_auc`.
+        families, floor, control (dicts of `str` to `Separation`): how well each family, and all together,
+        tell the pieces from the reference; two halves of the reference from each other; and first-order
+        Markov chains made of the pieces from the reference.
         score (`float` or `None`): median musical score of the pieces; scores (list): of each.
         reference_score (`float` or `None`): median musical score of the reference: Bach's by cross-validation
-        over key numbers. reference (`str`): what the reference is. pieces (`int`): how many.
+        over key numbers. reference (`str`): what the reference is. pieces (`int`): how many; alike (`int`):
+        how many more there were that only transpose or crop one of them.
     """
 
     metrics: dict[str, MetricComparison]
     two_sample_auc: float | None
     two_sample_reason: str | None
+    families: dict[str, Separation]
+    floor: dict[str, Separation]
+    control: dict[str, Separation]
     score: float | None
     scores: list[float | None]
     reference_score: float | None
     reference: str
     pieces: int
+    alike: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, fit for JSON."""
@@ -206,7 +328,7 @@ def row_measures(row: np.ndarray) -> dict[str, Measure]:
 
 
 def bach_scores(values: Table, form: str | None, length: str = WHOLE) -> np.ndarray:
-    """Bach's own musical scores: each movement against the bands of the movements of other key numbers;
+    """Bach's own musical scores: each movement measured by those of other key numbers;
     NaN where none, `(movements,)`.
     """
     found = np.full(len(values.ids), np.nan)
@@ -215,9 +337,9 @@ def bach_scores(values: Table, form: str | None, length: str = WHOLE) -> np.ndar
         for which in ("prelude", "fugue"):
             if form not in (None, which):
                 continue
-            bands = values.bands(which, length, without=[int(number)])
+            by = yardstick(values, which, length, without=[int(number)])
             for i in np.flatnonzero((values.numbers == number) & (values.forms == which)):
-                result = combine(judge_all(row_measures(rows[i]), bands)).value
+                result = score_of(row_measures(rows[i]), by).value
                 found[i] = np.nan if result is None else result
     return found
 
@@ -245,7 +367,8 @@ def compare(
             the shipped table, of the pieces' form (if they all have the same) and about their length.
         seed (`int`): deals the folds of the two-sample test.
     """
-    views = [as_view(score) for score in scores]
+    counted = one_of_each(scores)
+    views = [as_view(scores[i]) for i in counted]
     measured = [measure_all(view) for view in views]
     rows = _rows(measured)
     values = [musical_score(view, measures).value for view, measures in zip(views, measured, strict=True)]
@@ -261,19 +384,26 @@ def compare(
             "" if length == WHOLE else f", first {length} notes"
         )
     else:
+        reference = [reference[i] for i in one_of_each(reference)]
         theirs, groups = feature_rows(reference), None
         reference_score = _median([musical_score(piece).value for piece in reference])
         what = f"{len(reference)} given pieces"
     test = two_sample_auc(rows, theirs, None, groups, seed=seed)
+    chains = [markov(view.score, seed + i) for i, view in enumerate(views)] if len(views) >= 4 else []
+    own = list(range(len(theirs))) if groups is None else groups
     return Comparison(
         {name: _compare_metric(rows[:, i], theirs[:, i]) for i, name in enumerate(NAMES)},
         test.value,
         test.reason,
+        family_separations(rows, theirs, groups, seed),
+        bach_against_bach(theirs, own, seed),
+        family_separations(feature_rows(chains), theirs, groups, seed),
         _median(values),
         values,
         reference_score,
         what,
         len(views),
+        len(scores) - len(views),
     )
 
 
@@ -294,11 +424,16 @@ def _compare_metric(ours: np.ndarray, theirs: np.ndarray) -> MetricComparison:
 __all__ = [
     "Comparison",
     "MetricComparison",
+    "Separation",
     "auc",
+    "bach_against_bach",
     "bach_scores",
     "compare",
+    "family_separations",
     "feature_rows",
     "medians",
+    "one_of_each",
     "row_measures",
     "two_sample_auc",
+    "two_sample_interval",
 ]

@@ -77,7 +77,10 @@ def piece_table(view: View, bach: float | None = None) -> str:
     passage = nearest_passage(view)
     value = f"{found.value:.1f} of 100" if found.value is not None else f"none: {found.reason}"
     own = f"; Bach's own median, held out: {bach:.1f}" if bach is not None else ""
-    tail = f"musical score {value} (against {found.compared_with}{own})\nnearest Bach passage: {passage}"
+    least = f"\nleast like Bach: {found.weakest}" if found.weakest else ""
+    tail = (
+        f"musical score {value} (against {found.compared_with}{own}){least}\nnearest Bach passage: {passage}"
+    )
     return f"{head}\n{columns(rows, right=(1, 2, 3, 4))}\n{tail}"
 
 
@@ -106,9 +109,26 @@ def comparison_table(comparison: Comparison) -> str:
         f" {number(comparison.reference_score)}"
     )
     head = f"{comparison.pieces} pieces against {comparison.reference}"
+    if comparison.alike:
+        head += f" ({comparison.alike} more only transpose or crop one of them and are not counted)"
     return (
         f"{head}\n{columns(rows, right=range(1, 8))}\n{scores}\ntwo-sample test (0.5: cannot be told apart):"
-        f" {test}"
+        f" {test}\n{_separations(comparison)}"
+    )
+
+
+def _separations(comparison: Comparison) -> str:
+    """How well each family tells the pieces from the reference, beside the floor and the control."""
+    if not comparison.families:
+        return ""
+    sets = (comparison.families, comparison.floor, comparison.control)
+    rows = [("told apart by", "these pieces", "floor", "Markov chains of them")]
+    for family in comparison.families:
+        found = [one.get(family) for one in sets]
+        rows.append((family, *(f"{x.auc:.2f} ({x.low:.2f} to {x.high:.2f})" if x else "-" for x in found)))
+    return (
+        f"AUC of a cross-validated classifier by family, 95 % interval over pieces; floor: two halves of the"
+        f" reference against each other\n{columns(rows, right=range(1, 4))}"
     )
 
 

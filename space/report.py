@@ -31,7 +31,7 @@ def assess(score: Score) -> dict[str, Any]:
             "name": name,
             "title": BY_NAME[name].title,
             "unit": BY_NAME[name].unit,
-            "scored": entry.weight > 0,
+            "scored": entry.scored,
         }
         row |= {
             field: getattr(entry, field) for field in ("value", "reason", "low", "median", "high", "outside")

@@ -30,15 +30,23 @@ class MusicalResult:
 
     Attributes:
         score (`float`): mean musical score of the pieces, 0 to 100; a piece without a score (too short to
-        judge) counts 0. scores (list of `float`): each piece's. metrics (`dict`): median of each metric over
-        the pieces that have it. pieces (list of `Score`): the pieces. seeds (list of `int`): their seeds.
+        judge) counts 0. scores (list of `float`): each piece's. values (list of `dict`): each piece's
+        metrics. pieces (list of `Score`): the pieces. seeds (list of `int`): their seeds.
     """
 
     score: float
     scores: list[float]
-    metrics: dict[str, float] = field(default_factory=dict)
+    values: list[dict[str, float]] = field(default_factory=list)
     pieces: list[Score] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Median of each metric over the pieces that have it."""
+        from statistics import median
+
+        names = dict.fromkeys(name for one in self.values for name in one)
+        return {name: median(one[name] for one in self.values if name in one) for name in names}
 
     def summary(self) -> dict[str, Any]:
         """What goes into the log."""
@@ -60,42 +68,71 @@ def settings_of(number: int, tokens: int, form: str = "all", first_seed: int = F
 
 
 def compose(
-    model: Any, number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED
+    model: Any,
+    number: int,
+    tokens: int,
+    form: str = "all",
+    first_seed: int = FIRST_SEED,
+    rules: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> list[Any]:
-    """The pieces as `Composition`s. The model is left in the mode (training or not) in which it was."""
+    """The pieces as `Composition`s. The model is left in the mode (training or not) in which it was.
+
+    Args:
+        rules (`bool`): whether the composer's rules help. A model is judged without: with them an
+            undertrained one sounds better than it is.
+        share (`tuple`): `(process, processes)`: only every so many-th piece is composed here.
+    """
     from musicgpt import Composer
 
     training = model.training
     try:
-        composer = Composer(model)
-        return [composer.compose(settings)[0] for settings in settings_of(number, tokens, form, first_seed)]
+        composer = Composer(model, rules=rules)
+        asked = settings_of(number, tokens, form, first_seed)[share[0] :: share[1]]
+        return [composer.compose(settings)[0] for settings in asked]
     finally:
         model.train(training)
 
 
 def judge(scores: Sequence[Score], seeds: Sequence[int] = ()) -> MusicalResult:
     """Score pieces with `musical_metrics`."""
-    from statistics import mean, median
-
     from musical_metrics.score import musical_score
 
     judged = [musical_score(score) for score in scores]
-    values: dict[str, list[float]] = {}
-    for one in judged:
-        for name, metric in one.metrics.items():
-            if metric.value is not None:
-                values.setdefault(name, []).append(metric.value)
-    own = [one.value or 0.0 for one in judged]
-    return MusicalResult(
-        mean(own), own, {name: median(found) for name, found in values.items()}, list(scores), list(seeds)
-    )
+    values = [
+        {name: metric.value for name, metric in one.metrics.items() if metric.value is not None}
+        for one in judged
+    ]
+    return _result([one.value or 0.0 for one in judged], values, list(scores), list(seeds))
+
+
+def _result(
+    own: list[float], values: list[dict[str, float]], pieces: list[Score], seeds: list[int]
+) -> MusicalResult:
+    return MusicalResult(sum(own) / max(1, len(own)), own, values, pieces, seeds)
+
+
+def together(parts: Sequence[MusicalResult]) -> MusicalResult:
+    """The results of all processes as one, in the order of the seeds."""
+    rows = [
+        row for part in parts for row in zip(part.seeds, part.scores, part.values, part.pieces, strict=True)
+    ]
+    rows.sort(key=lambda row: row[0])
+    seeds, own, values, pieces = ([row[i] for row in rows] for i in range(4))
+    return _result(own, values, pieces, seeds)
 
 
 def evaluate_music(
-    model: Any, number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED
+    model: Any,
+    number: int,
+    tokens: int,
+    form: str = "all",
+    first_seed: int = FIRST_SEED,
+    rules: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> MusicalResult:
-    """Compose and judge."""
-    pieces = compose(model, number, tokens, form, first_seed)
+    """Compose and judge; see `compose`."""
+    pieces = compose(model, number, tokens, form, first_seed, rules, share)
     return judge([piece.score for piece in pieces], [piece.seed for piece in pieces])
 
 
@@ -136,12 +173,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--form", default="all", choices=("all", *FORMS), help="only this form (default: both in turn)"
     )
+    parser.add_argument(
+        "--rules", action="store_true", help="with the composer's rules (training is without)"
+    )
     given = parser.parse_args(argv)
     try:
         from .models import load_model
 
         result = evaluate_music(
-            load_model(given.checkpoint), given.pieces, given.tokens, given.form, given.first_seed
+            load_model(given.checkpoint),
+            given.pieces,
+            given.tokens,
+            given.form,
+            given.first_seed,
+            given.rules,
         )
     except MusicGPTError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -238,6 +238,10 @@ class Trainer:
     def fit(self) -> None:
         """Train until the epochs or steps are over, or early stopping has seen enough."""
         fit, evaluation = self.arguments.fit, self.arguments.evaluation
+        if not self.step and self.validation_pieces:
+            begun = self._validation_loss()
+            self._log("start", begun)
+            self.say(f"before the first step: nats_per_note {begun['nats_per_note']:.3f}")
         while self.epoch < fit.epochs and not self._enough():
             for rows, progress in self._batches():
                 self.train_step(rows, progress)
@@ -485,20 +489,24 @@ class Trainer:
         }
 
     def _musical_evaluation(self, nats: float | None) -> dict[str, Any]:
-        """Composed by the main process alone: the other ones wait."""
-        from .musical import combined_score, evaluate_music, write_samples
+        """Every process composes its share of the pieces, so that none waits for the main one."""
+        from accelerate.utils import gather_object
+
+        from .musical import combined_score, evaluate_music, together, write_samples
 
         evaluation = self.arguments.evaluation
-        values = np.zeros(1)
-        summary: dict[str, Any] = {}
+        result = evaluate_music(
+            self.plain,
+            evaluation.musical_pieces,
+            evaluation.musical_tokens,
+            self.arguments.data.form,
+            share=(self.rank, self.world),
+        )
+        if self.world > 1:
+            result = together(gather_object([result]))
         if self.is_main:
-            result = evaluate_music(
-                self.plain, evaluation.musical_pieces, evaluation.musical_tokens, self.arguments.data.form
-            )
             write_samples(result, self.folder / "samples" / f"epoch-{self.epoch:04d}")
-            summary, values[0] = result.summary(), result.score
-        values = self._reduced(values)
-        summary["musical_score"] = float(values[0])
+        summary = result.summary()
         if nats is not None and self.unigram:
             summary["combined"] = combined_score(
                 nats,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from huggingface_hub import metadata_load
 
 from training.arguments import Arguments
@@ -38,8 +40,11 @@ def heard_run(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_musical_evaluations_are_logged_kept_and_combined(heard_run):
     from tokenization import read_score
 
-    evals = [e for e in read_log(heard_run) if e["kind"] == "eval"]
+    log = read_log(heard_run)
+    assert (log[0]["kind"], log[0]["step"]) == ("start", 0)
+    evals = [e for e in log if e["kind"] == "eval"]
     assert len(evals) == 2
+    assert log[0]["nats_per_note"] > evals[-1]["nats_per_note"]
     for entry in evals:
         assert len(entry["scores"]) == 2
         assert entry["musical_score"] == pytest.approx(np.mean(entry["scores"]))
@@ -80,12 +85,37 @@ def test_scales_of_the_combined_score():
     assert 0 <= result.score <= 100
 
 
+def test_processes_share_the_pieces(monkeypatch):
+    """Each composes its part, without rules; together they are the pieces of one process, in order."""
+    from training import musical
+
+    asked: list[bool] = []
+    made = dict(zip(range(1000, 1005), (piece.score for piece in make_pieces(5, notes=120)), strict=True))
+
+    class Stub:
+        def __init__(self, model, rules):
+            asked.append(rules)
+
+        def compose(self, settings):
+            return [SimpleNamespace(score=made[settings.seed], seed=settings.seed)]
+
+    monkeypatch.setattr("musicgpt.Composer", Stub)
+    model = torch.nn.Linear(1, 1)
+    alone = musical.evaluate_music(model, 5, 400)
+    parts = [musical.evaluate_music(model, 5, 400, share=(k, 2)) for k in (0, 1)]
+    assert [part.seeds for part in parts] == [[1000, 1002, 1004], [1001, 1003]]
+    joined = musical.together(parts)
+    assert (joined.seeds, joined.scores, joined.metrics) == (alone.seeds, alone.scores, alone.metrics)
+    assert joined.score == pytest.approx(alone.score)
+    assert asked == [False] * 3
+
+
 def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
     """With the musical score of epoch 2 the highest, best-combined is epoch 2, whatever the loss does
     afterwards.
     """
     heard = iter([10.0, 90.0, 20.0, 20.0, 20.0, 20.0])
-    monkeypatch.setattr("training.musical.evaluate_music", lambda *_: MusicalResult(next(heard), [0.0]))
+    monkeypatch.setattr("training.musical.evaluate_music", lambda *_, **__: MusicalResult(next(heard), [0.0]))
     pieces = {"train": make_pieces(6, notes=20), "validation": make_pieces(1, seed=3, notes=20)}
     values = run_values(
         tmp_path / "run",
