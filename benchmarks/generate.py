@@ -5,6 +5,7 @@ in the same run.
     python benchmarks/generate.py --batch 1 --threads 1 --json out.json
     python benchmarks/generate.py --own-processor       # MusicGPT with a logits processor that only Python knows, which changes nothing
     python benchmarks/generate.py --stock-loop          # MusicGPT without its engine
+    python benchmarks/generate.py --composer            # the composer with all its rules, fugues in four voices, in MusicGPT's place
     python benchmarks/generate.py --threads 1 --cpu-time   # seconds of the processor, where others use the computer too
 
 Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every
@@ -55,6 +56,17 @@ def load(side: str, checkpoint: str | None, device: str) -> Any:
     print("# no shipped weights: random ones", file=sys.stderr)
     torch.manual_seed(0)
     return MusicGPTForCausalLM(MusicGPTConfig()).eval().to(device)
+
+
+def compose(model: Any, batch: int, new_tokens: int, seed: int) -> Any:
+    """The tokens of fugues by the composer, one after another: they close, so that their lengths differ."""
+    import torch
+
+    from musicgpt import Composer, Settings
+
+    settings = Settings(form="fugue", voices=4, seed=1 + 100 * seed, max_new_tokens=new_tokens, min_bars=1000)
+    pieces = Composer(model).compose(settings, num=batch)
+    return torch.tensor([token for piece in pieces for token in piece.ids[len(PREFIX) :]])
 
 
 def own_processor(input_ids: Any, scores: Any) -> Any:
@@ -117,7 +129,10 @@ def measure(models: dict[str, Any], batch: int, threads: int, args: argparse.Nam
     for seed in range(args.repeats):
         for side, model in models.items():
             begun = clock()
-            ids = generate(model, batch, args.new_tokens, seed, processors=processors.get(side))
+            if args.composer and side == "musicgpt":
+                ids = compose(model, batch, args.new_tokens, seed)
+            else:
+                ids = generate(model, batch, args.new_tokens, seed, processors=processors.get(side))
             runs[side].append(ids.numel() / (clock() - begun))
             if side == "musicgpt":
                 music = worth(ids, model.config)
@@ -277,6 +292,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--stock-loop", action="store_true", help="MusicGPT without its engine; nothing is said of the start"
+    )
+    parser.add_argument(
+        "--composer", action="store_true", help="measure the composer with all its rules, not generate()"
     )
     parser.add_argument(
         "--cpu-time",
