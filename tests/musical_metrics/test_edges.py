@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -95,16 +94,3 @@ def test_ten_thousand_notes(wander):
     check(piece)
     assert len(piece) == 10_000
     assert time.process_time() - start < 5  # seconds of the processor; about one
-
-
-def test_twenty_pieces_of_a_thousand_notes_a_second(wander):
-    pieces = [wander(seed, 1000, voices=4) for seed in range(4)]
-    musical_score(pieces[0])
-    # Processor time, because the machine may be busy; the best of three rounds.
-    best = np.inf
-    for _ in range(3):
-        start = time.process_time()
-        for piece in pieces:
-            musical_score(piece)
-        best = min(best, (time.process_time() - start) / len(pieces))
-    assert best < 1 / 20
