@@ -1,0 +1,59 @@
+"""How a piece begins: in its key.
+
+Of the 87 movements of train and validation nearly all begin on the tonic or the dominant, preludes with the
+tonic chord, subjects on the first or the fifth degree (A. Mann, *The Study of Fugue*, 1958). The model alone
+begins on any note of the scale.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.vocabulary import PITCH_MIN
+
+from ..state import State
+from .rule import BLOCK, FORBIDDEN, Brief, Rule
+
+# Nats for a note of the tonic triad on a beat of a prelude's first bar, and against others.
+CHORD = 1.5
+# In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
+HOME, HOME_BARS = 0.7, 4
+_PITCHES = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
+
+
+class Opening(Rule):
+    """The first notes are those of the tonic: of a fugue the first or fifth degree, of other pieces the triad
+    at the first onset; in the first bars, and on the beats of a prelude's first, the triad is likelier."""
+
+    after = ("TIME",)
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        tonic, third = (0, 4) if brief.mode == "major" else (9, 0)
+        degrees = (tonic, (tonic + 7) % 12)
+        self.begins = np.isin(_PITCHES % 12, degrees)
+        self.chord = np.isin(_PITCHES % 12, (*degrees, third))
+
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Only for pieces that begin."""
+        return not brief.is_continuation
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        first = state.num_notes == 0
+        together = ~first & (state.ticks == state.first_onset)
+        home = ~first & (state.bar < HOME_BARS)
+        early = ~first & ~together & (state.bar == 0) & (state.bar_position % 24 == 0)
+        if not (first | home).any():
+            return None
+        added = np.zeros(scores.shape, dtype=np.float32)
+        notes = added[:, BLOCK["NOTE"]]
+        notes[home] = np.where(self.chord, HOME, -HOME)
+        notes[first] = np.where(self.begins, 0, FORBIDDEN)
+        if self.brief.form != "fugue":
+            notes[early] += np.where(self.chord, 0, -CHORD)
+        notes[together] = np.where(self.chord, 0, FORBIDDEN)
+        return added
+
+
+__all__ = ["Opening"]

@@ -1,0 +1,194 @@
+"""Where a piece goes: keys in turn, each for some bars, from home and back.
+
+Plans are drawn from what the movements of the train split do (`tonal_plans.json`, counted by
+`python -m benchmarks.tonal_plans`): how long they stay at home, which key follows which, how long each holds,
+how long the last part at home is. The model alone hears the key of the last bars and drifts; what is foreign
+to the scale of the section costs some nats. Schoenberg, *Structural Functions of Harmony* (1954), has the
+plan of regions; pitches are those of the tokens, in C major or A minor.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tokenization.vocabulary import PITCH_MIN, TYPE_INDEX
+
+from ..state import State
+from .rule import BLOCK, Brief, Rule
+
+# Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
+# cost less.
+FOREIGN, NATURAL_SEVENTH, RAISED_SIXTH = 1.5, 0.5, 0.7
+# The first and the last section hold at most this share of the piece.
+LARGEST_SHARE = 0.4
+# A section of fewer bars than this before the return is not begun.
+SHORTEST_SECTION = 2
+# Bars that a piece is first taken to have where its tokens are counted, and tokens of a bar before any is
+# known.
+TOKENS_A_BAR = 72
+# Within a section there is a cadence after so many bars, at least and at most.
+CADENCE_EVERY = (4, 7)
+# Bars are drawn from the middle of the distribution: a piece of 143 bars would not fit into 4,096 tokens.
+# Bars of an exposition for each voice.
+EXPOSITION = 2
+FEWEST_BARS, MOST_BARS = 20, 72
+_TIME = TYPE_INDEX["TIME"]
+_HOME = {"major": 0, "minor": 9 + 12}
+
+
+class Section(NamedTuple):
+    """Bars in one key: 0 to 11 major from C, 12 to 23 minor."""
+
+    key: int
+    first: int
+    end: int  # the bar after its last
+
+
+@cache
+def tables() -> dict[str, Any]:
+    """The counts of the train split."""
+    return json.loads((Path(__file__).parent / "tonal_plans.json").read_text(encoding="utf-8"))
+
+
+def _costs() -> np.ndarray:
+    """What each pitch costs in each key, `(24, pitches)`, not above 0."""
+    major = np.full(12, -FOREIGN)
+    major[[0, 2, 4, 5, 7, 9, 11]] = 0
+    minor = np.full(12, -FOREIGN)
+    minor[[0, 2, 3, 5, 7, 8, 11]] = 0
+    minor[10], minor[9] = -NATURAL_SEVENTH, -RAISED_SIXTH
+    classes = np.array([np.roll(costs, k) for costs in (major, minor) for k in range(12)])
+    pitches = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
+    return classes[:, pitches % 12].astype(np.float32)
+
+
+_COSTS = _costs()
+
+
+class Plan:
+    """The sections of one piece, drawn as they are needed.
+
+    Args:
+        form, mode (`str`): such as `"fugue"`, `"minor"`.
+        bars (`int`): of the whole piece; may be changed while it is being made.
+        rng (`numpy.random.Generator`): the piece's own.
+        at_least (`int`): bars of the first section.
+    """
+
+    def __init__(self, form: str, mode: str, bars: int, rng: np.random.Generator, at_least: int = 1):
+        kind = f"{form} {mode}"
+        self.steps, self.lengths = tables()["steps"][kind], tables()["lengths"][kind]
+        self.bars, self.rng, self.home = bars, rng, _HOME[mode]
+        self.last = max(1, min(self._drawn("last"), int(LARGEST_SHARE * bars)))
+        first = max(1, min(self._drawn("first"), int(LARGEST_SHARE * bars)), at_least)
+        self.sections = [Section(self.home, 0, first)]
+        self.cadences = self._inside(self.sections[0])
+
+    def _drawn(self, place: str) -> int:
+        return int(self.rng.choice(self.lengths[place]))
+
+    def at(self, bar: int) -> Section:
+        """The section of a bar."""
+        while self.sections[-1].end <= bar and self.sections[-1].end < self.bars:
+            self._go_on()
+        return next((one for one in self.sections if one.end > bar), self.sections[-1])
+
+    def _go_on(self) -> None:
+        """Add a section: another key, or home for the rest."""
+        now = self.sections[-1]
+        left = self.bars - self.last - now.end
+        key = self._next_key(now.key) if left >= SHORTEST_SECTION else self.home
+        length = self._drawn("inner") if left >= SHORTEST_SECTION else self.bars - now.end
+        if left - length < SHORTEST_SECTION:  # too little would remain before the return
+            length = max(left, length) if key != self.home else self.bars - now.end
+        section = Section(key, now.end, now.end + max(1, min(length, self.bars - now.end)))
+        if key == now.key:  # it goes on
+            section = section._replace(first=now.first)
+            self.sections.pop()
+        self.sections.append(section)
+        self.cadences = sorted({*self.cadences, *self._inside(section)})
+
+    def _next_key(self, key: int) -> int:
+        """A key after another, as often as in Bach; home where he never left from it."""
+        degree = 2 * ((key - self.home) % 12) + key // 12
+        ways = {int(pair.split()[1]): n for pair, n in self.steps.items() if int(pair.split()[0]) == degree}
+        if not ways:
+            return self.home
+        chosen = int(self.rng.choice(list(ways), p=np.array(list(ways.values())) / sum(ways.values())))
+        return (chosen // 2 + self.home) % 12 + 12 * (chosen % 2)
+
+    def _inside(self, section: Section) -> list[int]:
+        """Bars with whose first beat a cadence in the section's key comes: at its end, and within."""
+        found, bar = [section.end], section.first + int(self.rng.integers(*CADENCE_EVERY, endpoint=True))
+        while bar < section.end - CADENCE_EVERY[0] + 1:
+            found.append(bar)
+            bar += int(self.rng.integers(*CADENCE_EVERY, endpoint=True))
+        return found
+
+
+class TonalPlan(Rule):
+    """Keeps each section in its key. Others ask it for `plans` and for `target_bars`."""
+
+    after = ("TIME",)
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.is_asked = not brief.ends  # the length is the user's, in tokens
+        self.looked = np.full(brief.rows, -1)
+        self._plans = [self._plan(row) for row in range(brief.rows)]
+        self.wanted = [plan.bars for plan in self._plans]
+
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """A continuation goes on in its own keys."""
+        return brief.form is not None and not brief.is_continuation
+
+    def _plan(self, row: int) -> Plan:
+        rng = np.random.default_rng((self.brief.seeds[row], 1))
+        form = self.brief.form
+        assert form is not None
+        by_meter = tables()["bars"][form]
+        known = by_meter.get(self.brief.meter or "") or [bars for found in by_meter.values() for bars in found]
+        bars = int(np.clip(rng.choice(known), FEWEST_BARS, MOST_BARS))
+        if self.is_asked:
+            bars = max(4, self.brief.max_new_tokens // TOKENS_A_BAR)
+        # An exposition is at home.
+        exposition = EXPOSITION * (self.brief.voices or 3) if form == "fugue" else 1
+        return Plan(form, self.brief.mode, max(self.brief.min_bars, bars), rng, exposition)
+
+    def key_plans(self) -> list[Plan]:
+        """The plan of each piece."""
+        return self._plans
+
+    def target_bars(self) -> np.ndarray:
+        """How many bars each piece is to have, `(rows,)`."""
+        return np.array([plan.bars for plan in self._plans])
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
+        if (state.bar != self.looked).any():
+            self._measure(state)
+            self.keys = np.array(
+                [plan.at(bar).key for plan, bar in zip(self._plans, state.bar.tolist(), strict=True)]
+            )
+        added = np.zeros(scores.shape, dtype=np.float32)
+        added[:, BLOCK["NOTE"]] = _COSTS[self.keys]
+        return added
+
+    def _measure(self, state: State) -> None:
+        """Where the tokens would not last for the planned bars, or a length was asked for in tokens: plan
+        as many bars as they will."""
+        for row in np.flatnonzero(state.bar != self.looked).tolist():
+            bar, plan = int(state.bar[row]), self._plans[row]
+            used = state.tokens - self.brief.prompt.tokens
+            if bar >= 2:
+                bars = int(bar + (self.brief.max_new_tokens - used) * bar / max(1, used))
+                plan.bars = max(bar + 1, bars if self.is_asked else min(bars, self.wanted[row]))
+        self.looked = state.bar.copy()
+
+
+__all__ = ["Plan", "Section", "TonalPlan", "tables"]
