@@ -182,6 +182,8 @@ class Composer:
         )
         brief = Brief(
             rows,
+            seeds=seeds,
+            meter=wanted.meter,
             mode=task.mode,
             form=wanted.form,
             voices=wanted.voices,

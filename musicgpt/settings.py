@@ -47,8 +47,8 @@ class Settings:
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below
         1; 0.0 by default. max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece
         closes before they are used up. When not
-            given, it ends with a cadence when it is long enough (`musicgpt.rules.close`), mostly with
-            200 to 500 notes.
+            given, it has as many bars as Bach's movements do (`musicgpt.rules.tonal_plan`) and ends with a
+            cadence.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before
         `min_notes` notes, unless
             `max_new_tokens` are used up; 16 bars and 200 notes by default, a prompt's counted.

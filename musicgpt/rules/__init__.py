@@ -9,7 +9,19 @@ from ..settings import SettingsError
 
 # The rules of the composer by name, the most important first. They are imported when they are asked for, as
 # they bring torch.
-DEFAULT = ("close", "length", "fugue", "idiom", "counterpoint", "quotation", "entries")
+DEFAULT = (
+    "tonal_plan",
+    "opening",
+    "close",
+    "length",
+    "fugue",
+    "cadences",
+    "harmony",
+    "idiom",
+    "counterpoint",
+    "quotation",
+    "entries",
+)
 _HOME = {"Brief": "base", "Rule": "base", "RuleProcessor": "base", "build": "base", "rule": "base"}
 
 
@@ -32,7 +44,7 @@ def _by_name(name: str) -> Any:
 
     if name not in DEFAULT:
         raise SettingsError(f"Unknown rule {name!r}: the rules are {', '.join(DEFAULT)}.")
-    return getattr(import_module(f"{__name__}.{name}"), name.title())
+    return getattr(import_module(f"{__name__}.{name}"), name.title().replace("_", ""))
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,8 @@ class Brief:
 
     Attributes:
         rows (`int`): how many pieces.
+        seeds (sequence of `int`): of each piece its own.
+        meter (`str` or `None`): such as `"6/8"`, as asked.
         mode (`str`): `"major"` or `"minor"`: pitches are those of the tokens, in C major or A minor.
         form, voices (`str`, `int` or `None`): as asked.
         min_bars, min_notes (`int`): a piece does not end before it has so many.
@@ -42,7 +44,9 @@ class Brief:
     """
 
     rows: int = 1
+    seeds: Sequence[int] = (0,)
     mode: str = "major"
+    meter: str | None = None
     form: str | None = None
     voices: int | None = None
     min_bars: int = 0
@@ -57,7 +61,7 @@ class Brief:
         """Whether the prompt has notes."""
         return bool(self.prompt.num_notes[0])
 
-    def ask(self, question: str) -> Callable[[], np.ndarray] | None:
+    def ask(self, question: str) -> Callable[[], Any] | None:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is
         asked anew at each token: an earlier rule has been called when a later one is.
         """

@@ -13,7 +13,7 @@ import numpy as np
 from tokenization.vocabulary import OFFSET, PITCH_MIN, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
 from ..state import State
-from .rule import BLOCK, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, VOCAB_SIZE, Brief, Rule
 
 # Nats: against notes outside the chord, in the dominant and in the tonic, for the bass's own note and against
 # others of its register, against steps past the tonic's beat and from it while the bass is missing, against
@@ -88,7 +88,7 @@ class Moment:
         notes -= outside * ~np.isin(_PITCHES % 12, chord)
         third, since = (self.tonic_third, now) if at_end else (self.leading, self.begin)
         if not self._sounds(state, row, third, since):
-            notes += THIRD * (_PITCHES % 12 == third)
+            notes += THIRD * (third == _PITCHES % 12)
         if not at_end or state.onset[row, bass] < now:
             low = state.pitch[row, bass] + NEAR >= _PITCHES
             own = (self.root if at_end else self.dominant) == _PITCHES % 12

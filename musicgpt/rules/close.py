@@ -201,6 +201,7 @@ class Close(Rule):
         self.bars = np.repeat(brief.prompt.bar, brief.rows)  # when last looked at
         self.read = (int(brief.prompt.bar[0]), int(brief.prompt.num_notes[0]))
         self.cadences: dict[int, Cadence] = {}  # by row
+        self.target = brief.ask("target_bars")
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -237,6 +238,8 @@ class Close(Rule):
         bars, notes = state.bar + 1, state.num_notes
         asked = (bars >= self.brief.min_bars) & (notes >= self.brief.min_notes)
         bars, notes = bars - self.read[0], notes - self.read[1]
+        if self.target is not None:
+            return full | (self.brief.ends & asked & (state.bar + 2 >= self.target()))
         long = (bars >= SHORTEST[0]) & (notes >= SHORTEST[1]) & ((bars >= ENOUGH[0]) | (notes >= ENOUGH[1]))
         return full | (self.brief.ends & asked & long)
 

@@ -9,6 +9,7 @@ once (docs/LOG.md).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -27,15 +28,15 @@ from tokenization.vocabulary import (
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .subject import HIGHEST, LOWEST, Subject, dominant, relative, subdominant, tonic
+from .subject import HIGHEST, LOWEST, Subject, dominant, in_key, tonic
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
 LEAST_NOTES = (14, 10, 8, 6)
 # Bars between the first answer and the third voice, if there is one (the codetta), and between the statements
 # of the middle (episodes), and the keys of these, in turn.
 CODETTA = 1
-EPISODES = (7, 6, 9, 8)
-MIDDLE_KEYS = (relative, subdominant, tonic, dominant)
+EPISODES = (4, 3, 5, 3)
+MIDDLE_KEYS = {"major": (21, 5, 0, 7), "minor": (0, 14, 21, 16)}
 # A voice rests so many ticks before it states the subject again, and begins no note for which less than so
 # many are left: an eighth's rest would end its phrase, and less than a sixteenth is no note of the piece's
 # rhythm.
@@ -82,8 +83,8 @@ class Plan:
         mode (`str`): `"major"` or `"minor"`.
     """
 
-    def __init__(self, voices: int, mode: str):
-        self.voices, self.mode = voices, mode
+    def __init__(self, voices: int, mode: str, key_at: Callable[[int], int] | None = None):
+        self.voices, self.mode, self.key_at = voices, mode, key_at
         self.subject: Subject | None = None
         self.now: list[Note] = []  # what is left of the statement that goes on
         self.next: Entry | None = None
@@ -187,7 +188,7 @@ class Plan:
             found = self._answer()
         else:
             at += EPISODES[self.middle % len(EPISODES)] * self.bar
-            found = self._return()
+            found = self._return(at)
         if found:
             voice, pitches = found
             self.registers.pop(voice, None)  # the latest stands last
@@ -219,11 +220,12 @@ class Plan:
             (other < voice) == (theirs > mean) and theirs != mean for other, theirs in self.registers.items()
         )
 
-    def _return(self) -> tuple[int, list[int]] | None:
+    def _return(self, at: int) -> tuple[int, list[int]] | None:
         """A statement of the middle, in the voice that has waited longest."""
         assert self.subject is not None
         voice = next(iter(self.registers))
-        pitches = self.subject.near(MIDDLE_KEYS[self.middle % len(MIDDLE_KEYS)], self.registers[voice])
+        key = self.key_at(at // self.bar) if self.key_at else MIDDLE_KEYS[self.mode][self.middle % 4]
+        pitches = self.subject.near(in_key(key), self.registers[voice])
         self.middle += 1
         return (voice, pitches) if pitches else None
 
@@ -351,7 +353,15 @@ class Fugue(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.closing = brief.ask("closing")
-        self.plans = [Plan(brief.voices or VOICES, brief.mode) for _ in range(brief.rows)]
+        keys = brief.ask("key_plans")
+        self.plans = [
+            Plan(
+                brief.voices or VOICES,
+                brief.mode,
+                (lambda bar, row=row: keys()[row].at(bar).key) if keys else None,  # type: ignore[misc]
+            )
+            for row in range(brief.rows)
+        ]
         self._due = np.full((brief.rows, 3), NO_PITCH)
 
     @classmethod
@@ -364,6 +374,10 @@ class Fugue(Rule):
         3)`; `NO_PITCH` where there is none.
         """
         return self._due
+
+    def stated(self) -> list[list[Note]]:
+        """The notes of each piece's statement that goes on, and of the next."""
+        return [plan.now + (plan.next.notes if plan.next else []) for plan in self.plans]
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         closing = self.closing() if self.closing else None

@@ -14,7 +14,7 @@ import numpy as np
 from tokenization.vocabulary import PITCH_MIN
 
 from ..state import NO_PITCH, State
-from .rule import BLOCK, Brief, Rule
+from .base import BLOCK, Brief, Rule
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -36,8 +36,7 @@ _PITCHES = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
 
 
 def harmonic_unit(bar: int) -> int:
-    """Ticks for which a chord holds, of a bar's ticks: half of a bar of two or four beats, a beat of 9/8, else
-    the bar."""
+    """Ticks for which a chord holds: half of a bar of two or four beats, a beat of 9/8, else the bar."""
     return {144: 72, 108: 36, 96: 48, 48: 24}.get(bar, bar)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tokenization.vocabulary import PITCH_MIN
 
 from ..state import State
-from .rule import BLOCK, FORBIDDEN, Brief, Rule
+from .base import BLOCK, FORBIDDEN, Brief, Rule
 
 # Nats for a note of the tonic triad on a beat of a prelude's first bar, and against others.
 CHORD = 1.5

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import torch
-
-from modeling_musicgpt.imitation_musicgpt import diatonic, natural
 from tokenization.score import Note
 
 # No statement goes beyond C2 and C6.
 LOWEST, HIGHEST = 36, 84
 DOMINANT = {"major": 7, "minor": 4}  # pitch classes
 FIFTH, FOURTH, OCTAVE = 7, 5, 12
-A, G, G_SHARP = 9, 7, 8
+# Semitones above the tonic of notes that minor has lower than major, and how much; and the other way round.
+_LOWERED, _RAISED = {4: 1, 9: 1}, {3: 1, 8: 1, 10: 1}
 Transposed = Callable[[Sequence[int], str], list[int]]
 
 
@@ -67,19 +65,24 @@ def dominant(pitches: Sequence[int], mode: str) -> list[int]:
     return [pitch + (FOURTH if i < head else FIFTH) for i, pitch in enumerate(pitches)]
 
 
-def subdominant(pitches: Sequence[int], mode: str) -> list[int]:
-    """A fourth higher."""
-    return [pitch + FOURTH for pitch in pitches]
+def in_key(key: int) -> Transposed:
+    """The subject on the same degrees of another key, 0 to 11 major from C, 12 to 23 minor: third and sixth
+    are those of its mode, and minor's seventh is raised where it rises to the tonic.
+    """
+
+    def transposed(pitches: Sequence[int], mode: str) -> list[int]:
+        tonic_pitch, from_minor = (0, False) if mode == "major" else (9, True)
+        moved = []
+        for i, pitch in enumerate(pitches):
+            degree, shift = (pitch - tonic_pitch) % 12, key % 12 - tonic_pitch
+            if from_minor != (key >= 12):
+                rises = i + 1 < len(pitches) and pitches[i + 1] == pitch + 1
+                shift += _RAISED.get(degree, 0) if from_minor else -_LOWERED.get(degree, 0)
+                shift -= int(not from_minor and degree == 11 and not rises)
+            moved.append(pitch + shift)
+        return moved
+
+    return transposed
 
 
-def relative(pitches: Sequence[int], mode: str) -> list[int]:
-    """On the same degrees of the relative key: A minor, with its leading note raised, or C major."""
-    moved = natural(diatonic(torch.tensor(pitches)) + (-2 if mode == "major" else 2)).tolist()
-    if mode == "major":
-        for i in range(len(moved) - 1):
-            if moved[i] % 12 == G and moved[i + 1] == moved[i] + A - G:
-                moved[i] += G_SHARP - G
-    return moved
-
-
-__all__ = ["Subject", "dominant", "relative", "subdominant", "tonic"]
+__all__ = ["Subject", "dominant", "in_key", "tonic"]

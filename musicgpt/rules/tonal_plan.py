@@ -19,7 +19,7 @@ import numpy as np
 from tokenization.vocabulary import PITCH_MIN, TYPE_INDEX
 
 from ..state import State
-from .rule import BLOCK, Brief, Rule
+from .base import BLOCK, Brief, Rule
 
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
@@ -105,7 +105,7 @@ class Plan:
         key = self._next_key(now.key) if left >= SHORTEST_SECTION else self.home
         length = self._drawn("inner") if left >= SHORTEST_SECTION else self.bars - now.end
         if left - length < SHORTEST_SECTION:  # too little would remain before the return
-            length = max(left, length) if key != self.home else self.bars - now.end
+            length = left if key != self.home else self.bars - now.end
         section = Section(key, now.end, now.end + max(1, min(length, self.bars - now.end)))
         if key == now.key:  # it goes on
             section = section._replace(first=now.first)
@@ -153,7 +153,9 @@ class TonalPlan(Rule):
         form = self.brief.form
         assert form is not None
         by_meter = tables()["bars"][form]
-        known = by_meter.get(self.brief.meter or "") or [bars for found in by_meter.values() for bars in found]
+        known = by_meter.get(self.brief.meter or "") or [
+            bars for found in by_meter.values() for bars in found
+        ]
         bars = int(np.clip(rng.choice(known), FEWEST_BARS, MOST_BARS))
         if self.is_asked:
             bars = max(4, self.brief.max_new_tokens // TOKENS_A_BAR)
