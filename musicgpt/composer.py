@@ -183,7 +183,7 @@ class Composer:
         brief = Brief(
             rows,
             seeds=seeds,
-            meter=wanted.meter,
+            meter=settings.meter,
             mode=task.mode,
             form=wanted.form,
             voices=wanted.voices,

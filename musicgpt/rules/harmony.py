@@ -18,7 +18,7 @@ from .base import BLOCK, Brief, Rule
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
-BEGINS, ON_BEAT, BETWEEN = 2.3, 1.4, 0.5
+BEGINS, ON_BEAT, BETWEEN = 2.6, 1.8, 0.7
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
 # a statement's notes.
 HELD, STATED = 1.0, 1.0

@@ -17,7 +17,7 @@ from .base import BLOCK, FORBIDDEN, Brief, Rule
 # Nats for a note of the tonic triad on a beat of a prelude's first bar, and against others.
 CHORD = 1.5
 # In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
-HOME, HOME_BARS = 0.7, 4
+HOME, HOME_BARS = 0.9, 4
 _PITCHES = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
 
 

@@ -23,7 +23,7 @@ from .base import BLOCK, Brief, Rule
 
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
-FOREIGN, NATURAL_SEVENTH, RAISED_SIXTH = 1.5, 0.5, 0.7
+FOREIGN, NATURAL_SEVENTH, RAISED_SIXTH = 1.2, 0.4, 0.6
 # The first and the last section hold at most this share of the piece.
 LARGEST_SHARE = 0.4
 # A section of fewer bars than this before the return is not begun.
@@ -32,7 +32,7 @@ SHORTEST_SECTION = 2
 # known.
 TOKENS_A_BAR = 72
 # Within a section there is a cadence after so many bars, at least and at most.
-CADENCE_EVERY = (4, 7)
+CADENCE_EVERY = (4, 8)
 # Bars are drawn from the middle of the distribution: a piece of 143 bars would not fit into 4,096 tokens.
 # Bars of an exposition for each voice.
 EXPOSITION = 2
