@@ -193,9 +193,11 @@ class Composer:
             ends=wanted.ends_when_long_enough,
             prompt=State.after(task.ids),
         )
-        processor = RuleProcessor(
-            build([Asked, *self.rules], brief), State.after(task.ids, rows), SeededSampling(wanted, seeds)
-        )
+        rules = build([Asked, *self.rules], brief)
+        # A rule that ends pieces with a cadence does so in time: the model's own, which ends them at a bar
+        # line when another bar would not fit, would be before it.
+        config.end_at_bar = not any(hasattr(rule, "closing") for rule in rules)
+        processor = RuleProcessor(rules, State.after(task.ids, rows), SeededSampling(wanted, seeds))
         output = self.model.generate(
             ids,
             attention_mask=torch.ones_like(ids),

@@ -27,6 +27,8 @@ ENOUGH = (23, 400)
 LEAST_TOKENS = 256
 # Tokens of a final chord, and a few to spare; and no bar is taken to have fewer tokens than this.
 CHORD_TOKENS, SHORTEST_BAR = 24, 24
+# With so many tokens more than the chord needs no other note is begun before it.
+HURRY = 8
 # Semitones above C: the dominant seventh chord before the end and the tonic triad at it. Minor: the leading
 # note is raised, and the last third may be.
 DOMINANT = {"major": (7, 11, 2, 5), "minor": (4, 8, 11, 2)}
@@ -101,11 +103,12 @@ class Cadence:
         self.voices = np.flatnonzero(state.is_active()[row]).tolist()
         self.notes = state.notes[row, max(0, state.num_notes[row] - _LOOKED_AT) : state.num_notes[row]]
 
-    def allowed(self, state: State) -> list[np.ndarray]:
+    def allowed(self, state: State, left: int) -> list[np.ndarray]:
         """Masks of the next token, `(vocab_size,)`, the most important first; a later one counts where it
-        leaves something.
+        leaves something. `left` is how many tokens there may still be.
         """
         self._look(state)
+        self.hurries = left <= CHORD_TOKENS + HURRY
         if self.left is None and self.now >= self.line:
             self.line = self.now
             self.left = [voice for voice in self.voices if not self._goes_on(voice)]
@@ -130,6 +133,9 @@ class Cadence:
         missing = self._missing() if now < self.line - _LATEST and self._can_strike() else []
         reach = now + _TICKS * _IS["TIME"]
         masks = [_NOT_THE_END, reach <= self.line]
+        if self.hurries:  # by the longest steps to the final chord
+            longest = reach[_IS["TIME"] & (reach <= self.line)].max(initial=now)
+            return [*masks, _IS["TIME"] & (reach == longest)]
         if not self.prepared or missing:
             masks.append(reach < self.line)
         if now >= self.dominant_from:
@@ -219,6 +225,9 @@ class Close(Rule):
             for row in np.flatnonzero((state.bar > self.bars) & self._is_time(state)).tolist():
                 self.cadences.setdefault(row, Cadence(state, row, self.brief.mode))
             self.bars = state.bar.copy()
+        if self._left(state) <= CHORD_TOKENS + HURRY + 1:  # a bar with more tokens than any before
+            for row in range(state.rows):
+                self.cadences.setdefault(row, Cadence(state, row, self.brief.mode))
         may_end = scores[:, EOS_ID] > FORBIDDEN
         early = may_end & ~stands_on_tonic(state, self.brief.mode) if may_end.any() else may_end
         if not self.cadences and not early.any():
@@ -226,12 +235,16 @@ class Close(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         added[early, EOS_ID] = FORBIDDEN
         for row, cadence in self.cadences.items():
-            added[row] = _forbid(scores[row], cadence.allowed(state))
+            added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state)))
         return added
+
+    def _left(self, state: State) -> int:
+        """How many tokens there may still be."""
+        return self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
 
     def _is_time(self, state: State) -> np.ndarray:
         """In which pieces the bar that begins is to be the last before the final chord, `(rows,)`."""
-        left = self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
+        left = self._left(state)
         # As the model's own rule measures bars, which ends a piece that has no room for another one.
         longest = np.maximum(state.bar_tokens.max(axis=1), SHORTEST_BAR)
         full = left < 3 * longest + CHORD_TOKENS

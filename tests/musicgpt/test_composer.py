@@ -240,7 +240,9 @@ def test_rules_are_chosen_by_a_list(composer):
     assert len({tuple(ids) for ids in (piece.ids, alone, ours)}) == 3
     assert ours == composer.compose(settings)[0].ids
     assert Composer(composer.model, rules=[]).compose(settings)[0].ids == alone
-    with pytest.raises(MusicGPTError, match="Unknown rule 'close_harmony': the rules are close, length"):
+    with pytest.raises(
+        MusicGPTError, match="Unknown rule 'close_harmony': the rules are tonal_plan, opening"
+    ):
         Composer(composer.model, rules=["close_harmony"])
 
 

@@ -13,7 +13,7 @@ from musical_metrics.fugue import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
-from musicgpt.rules.subject import Subject, dominant, relative, subdominant, tonic
+from musicgpt.rules.subject import Subject, dominant, in_key, tonic
 from musicgpt.state import State
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
 from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
@@ -28,10 +28,10 @@ def test_answers():
     assert dominant(SUBJECT, "major") == [72, *(pitch + 7 for pitch in SUBJECT[1:])]  # only the head is tonal
     assert dominant([64, 64, 69, 68], "minor") == [69, 69, 76, 75]
     assert tonic(SUBJECT, "major") == list(SUBJECT)
-    assert subdominant([60, 66], "major") == [65, 71]
-    assert relative([60, 64, 67, 71, 72], "major") == [57, 60, 64, 68, 69]  # B C becomes G sharp A
-    assert relative([71, 67], "major") == [67, 64]
-    assert relative([69, 68, 69, 72], "minor") == [72, 71, 72, 76]
+    assert in_key(5)([60, 66], "major") == [65, 71]
+    assert in_key(21)([60, 64, 67, 71, 72], "major") == [69, 72, 76, 80, 81]  # B C becomes G sharp A
+    assert in_key(21)([71, 67], "major") == [79, 76]
+    assert in_key(0)([69, 68, 69, 72], "minor") == [60, 59, 60, 64]
 
 
 def test_a_statement_stays_on_the_keyboard():
