@@ -122,7 +122,7 @@ def _separations(comparison: Comparison) -> str:
     if not comparison.families:
         return ""
     sets = (comparison.families, comparison.floor, comparison.control)
-    rows = [("told apart by", "these pieces", "floor", "Markov chains of them")]
+    rows: list[tuple[str, ...]] = [("told apart by", "these pieces", "floor", "Markov chains of them")]
     for family in comparison.families:
         found = [one.get(family) for one in sets]
         rows.append((family, *(f"{x.auc:.2f} ({x.low:.2f} to {x.high:.2f})" if x else "-" for x in found)))

@@ -118,8 +118,12 @@ def together(parts: Sequence[MusicalResult]) -> MusicalResult:
         row for part in parts for row in zip(part.seeds, part.scores, part.values, part.pieces, strict=True)
     ]
     rows.sort(key=lambda row: row[0])
-    seeds, own, values, pieces = ([row[i] for row in rows] for i in range(4))
-    return _result(own, values, pieces, seeds)
+    return _result(
+        [own for _, own, _, _ in rows],
+        [values for _, _, values, _ in rows],
+        [piece for _, _, _, piece in rows],
+        [seed for seed, _, _, _ in rows],
+    )
 
 
 def evaluate_music(

@@ -22,7 +22,7 @@ from ..state import State
 FORBIDDEN = -np.inf
 # The tokens of each type.
 BLOCK = {
-    name: slice(OFFSET[name], OFFSET[name] + int((TYPE_INDEX[name] == TYPE_OF_ID).sum())) for name in TYPES
+    name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum())) for name in TYPES
 }
 
 
@@ -125,7 +125,7 @@ def rule(*after: str) -> Callable[[Callable], Callable]:
 def build(chosen: Iterable[Any], brief: Brief) -> list[Any]:
     """The rules of a list for one batch: classes that apply are made, functions stay."""
     for item in chosen:
-        if not isinstance(item, type):
+        if not (isinstance(item, type) and issubclass(item, Rule)):
             brief.earlier.append(item)
         elif item.applies(brief):
             brief.earlier.append(item(brief))
