@@ -22,7 +22,8 @@ from ..state import State
 FORBIDDEN = -np.inf
 # The tokens of each type.
 BLOCK = {
-    name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum())) for name in TYPES
+    name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum()))
+    for name in TYPES
 }
 
 
