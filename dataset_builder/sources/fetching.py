@@ -106,6 +106,8 @@ async def _fetch(url: str, sha256: str, part: Path, name: str, deadline: float) 
         timeout=SILENCE_SECONDS,
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
+        # A connection that is kept may be closed just when the next request, after a redirect, is sent on it.
+        limits=httpx2.Limits(max_keepalive_connections=0),
         verify=_certificates(),
         event_hooks={"request": [refuse_circle]},
     ) as client:
