@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, StaticC
 from transformers.generation.streamers import BaseStreamer
 
 TEXT, OTHER, NEW = (
-    "MODE_minor METER_3/4 TIME_0 NOTE_57 VOICE_0 DUR_24 TIME_24",
+    "MODE_minor METER_3/4 TIME_0 NOTE_69 VOICE_0 DUR_12 TIME_12",
     "FORM_fugue METER_4/4 VOICES_3 TIME_12",
     16,
 )
