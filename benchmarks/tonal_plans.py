@@ -21,7 +21,8 @@ import numpy as np
 
 from musical_metrics.corpus import Movement, read_corpus
 from musical_metrics.view import View, as_view
-from musicgpt.rules.harmony import TRIADS, harmonic_unit
+from musicgpt.rules.harmony import harmonic_unit
+from musicgpt.rules.keys import TRIADS, mode_of
 from tokenization.midi_writer import write_whole
 from tokenization.score import DURATION, ONSET, PITCH
 
@@ -169,7 +170,7 @@ def _chord_scores(movement: Movement) -> list[tuple[str, np.ndarray]]:
     starts, ends = array[:, ONSET], array[:, ONSET] + array[:, DURATION]
     parts: list[tuple[str, np.ndarray]] = []
     for key, bars in groupby(range(len(keys)), key=lambda bar: int(keys[bar])):
-        mode, rows = ("minor" if key >= 12 else "major"), []
+        mode, rows = mode_of(key), []
         for bar in bars:
             unit = harmonic_unit(int(lines[bar + 1] - lines[bar]))
             for first in range(int(lines[bar]), int(lines[bar + 1]), unit):

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import OFFSET, PITCH_MIN, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import DURATIONS, OFFSET, TIME_STEPS, TYPE_INDEX
 
 from ..state import State
 from .base import BLOCK, VOCAB_SIZE, Brief, Rule
+from .keys import dominant_seventh, last_beat, triad
+from .takers import PITCHES
 
 # Nats: against notes outside the chord, in the dominant and in the tonic, for the bass's own note and against
 # others of its register, against steps past the tonic's beat and from it while the bass is missing, against
@@ -21,14 +23,13 @@ from .base import BLOCK, VOCAB_SIZE, Brief, Rule
 OUTSIDE_DOMINANT, OUTSIDE_TONIC, ROOT, WRONG_ROOT, PAST, MISSING, HELD = 3.0, 5.0, 3.0, 8.0, 8.0, 6.0, 4.0
 THIRD = 4.0  # for the third of either chord, until it sounds
 # Share of the cadences that are deceptive.
-DECEPTIVE = 0.12
+DECEPTIVE, SIXTH = 0.12, 5  # the degree, from 0
 # Notes up to so many semitones above the last bass note are likely to become the bass.
 NEAR = 4
 # Before the final cadence, which is another rule's, and after the beginning there is none for so many bars.
 EDGE = 2
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_PITCHES = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
-_STEPS, _DURATIONS = VALUE_OF_ID[TYPE_OF_ID == _TIME], VALUE_OF_ID[TYPE_OF_ID == _DUR]
+_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 
 
 class Moment:
@@ -37,21 +38,15 @@ class Moment:
     Args:
         line (`int`): tick of the tonic's beat.
         begin (`int`): tick from which the dominant holds.
-        tonic (`int`): pitch class. minor (`bool`): whether the triad is minor.
+        key (`int`): in which it is.
         deceptive (`bool`): whether the bass goes to the sixth degree.
     """
 
-    def __init__(self, line: int, begin: int, tonic: int, minor: bool, deceptive: bool):
-        third = 3 if minor else 4
+    def __init__(self, line: int, begin: int, key: int, deceptive: bool):
         self.line, self.begin = line, begin
-        self.dominant = (tonic + 7) % 12
-        self.leading, self.tonic_third = (tonic + 11) % 12, (tonic + third) % 12
-        self.dominant_chord = [(tonic + k) % 12 for k in (7, 11, 2, 5)]
-        self.tonic_chord = [(tonic + k) % 12 for k in (0, third, 7)]
-        self.root = tonic
-        if deceptive:
-            self.root = (tonic + (8 if minor else 9)) % 12
-            self.tonic_chord = [self.root, tonic, (tonic + third) % 12]
+        self.dominant_chord, self.tonic_chord = dominant_seventh(key), triad(key, SIXTH if deceptive else 0)
+        self.dominant, self.leading = self.dominant_chord[:2]
+        self.root, self.tonic_third = self.tonic_chord[0], triad(key)[1]
 
     def add(self, state: State, row: int, added: np.ndarray) -> None:
         """Adds to the logits of a row, `(vocab_size,)`."""
@@ -85,13 +80,13 @@ class Moment:
         chord, outside = (
             (self.tonic_chord, OUTSIDE_TONIC) if at_end else (self.dominant_chord, OUTSIDE_DOMINANT)
         )
-        notes -= outside * ~np.isin(_PITCHES % 12, chord)
+        notes -= outside * ~np.isin(PITCHES % 12, chord)
         third, since = (self.tonic_third, now) if at_end else (self.leading, self.begin)
         if not self._sounds(state, row, third, since):
-            notes += THIRD * (third == _PITCHES % 12)
+            notes += THIRD * (third == PITCHES % 12)
         if not at_end or state.onset[row, bass] < now:
-            low = state.pitch[row, bass] + NEAR >= _PITCHES
-            own = (self.root if at_end else self.dominant) == _PITCHES % 12
+            low = state.pitch[row, bass] + NEAR >= PITCHES
+            own = (self.root if at_end else self.dominant) == PITCHES % 12
             notes += low * np.where(own, ROOT, -WRONG_ROOT)
 
     def _voice(self, state: State, row: int, bass: int, now: int, added: np.ndarray) -> None:
@@ -173,9 +168,8 @@ class Cadences(Rule):
             return
         ticks = int(state.bar_ticks[row])
         line = int(state.ticks[row] - state.bar_position[row]) + ticks
-        beat = 24 if ticks >= 72 else 12
         deceptive = bool(self.rngs[row].random() < DECEPTIVE)
-        self.moments[row] = Moment(line, line - beat, section.key % 12, section.key >= 12, deceptive)
+        self.moments[row] = Moment(line, line - last_beat(ticks), section.key, deceptive)
 
 
 __all__ = ["Cadences", "Moment"]

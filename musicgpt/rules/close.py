@@ -17,6 +17,7 @@ from tokenization.vocabulary import EOS_ID, NEAREST_DURATION, OFFSET, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import FORBIDDEN, VOCAB_SIZE, Brief, Rule
+from .keys import HOME, TONIC, dominant_seventh, last_beat, triad
 
 # A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and
 # as many bars or as many notes as the second; in a continuation only the new ones count. The bar of the final
@@ -29,11 +30,9 @@ LEAST_TOKENS = 256
 CHORD_TOKENS, SHORTEST_BAR = 24, 24
 # With so many tokens more than the chord needs no other note is begun before it.
 HURRY = 8
-# Semitones above C: the dominant seventh chord before the end and the tonic triad at it. Minor: the leading
-# note is raised, and the last third may be.
-DOMINANT = {"major": (7, 11, 2, 5), "minor": (4, 8, 11, 2)}
-TRIAD = {"major": (0, 4, 7), "minor": (9, 0, 1, 4)}
-TONIC = {"major": 0, "minor": 9}
+# The chord before the end and that of the end; the last third of minor may be raised.
+DOMINANT = {mode: dominant_seventh(key) for mode, key in HOME.items()}
+TRIAD = {"major": triad(HOME["major"]), "minor": (*triad(HOME["minor"]), 1)}
 # No voice leaps further into the final chord, in semitones.
 _LEAP = 12
 # What the dominant lacks is not asked for any more in the last ticks before the bar line, where it would only
@@ -88,7 +87,7 @@ class Cadence:
         self._look(state)
         begun = self.now - int(state.bar_position[row])
         self.line = begun + self.bar
-        self.dominant_from = self.line - (24 if self.bar >= 72 else 12)
+        self.dominant_from = self.line - last_beat(self.bar)
         self.prepared = False  # whether a note begins under the dominant
         self.root = False  # whether the bass has the dominant's root
         self.left: list[int] | None = None  # voices of the final chord still to come, once it is reached

@@ -15,6 +15,8 @@ from tokenization.vocabulary import PITCH_MIN
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
+from .keys import DOMINANT, dominant_seventh, triad
+from .takers import PITCHES
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -23,16 +25,9 @@ BEGINS, ON_BEAT, BETWEEN = 2.6, 1.8, 0.7
 # a statement's notes.
 HELD, STATED = 1.0, 1.0
 # The seventh of a dominant chord costs this share of what other notes off the chord do.
-SEVENTH = 0.3
+OFF_SEVENTH = 0.3
 # In the first bars tonic and dominant are likelier, in nats: they say which key it is.
 OPENING, OPENING_BARS = np.array([1.5, -0.5, -1.5, 0, 1.0, -1.5, -0.5]), 4
-DOMINANT = 4
-# Semitones above the tonic.
-TRIADS = {
-    "major": ((0, 4, 7), (2, 5, 9), (4, 7, 11), (5, 9, 0), (7, 11, 2), (9, 0, 4), (11, 2, 5)),
-    "minor": ((0, 3, 7), (2, 5, 8), (3, 7, 10), (5, 8, 0), (7, 11, 2), (8, 0, 3), (11, 2, 5)),
-}
-_PITCHES = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
 
 
 def harmonic_unit(bar: int) -> int:
@@ -44,11 +39,10 @@ def _foreign() -> np.ndarray:
     """How foreign each pitch is to each degree of each key, `(24, 7, pitches)`, 0 to 1."""
     found = np.ones((24, 7, 12))
     for key in range(24):
-        for degree, triad in enumerate(TRIADS["minor" if key >= 12 else "major"]):
-            found[key, degree, [(key + note) % 12 for note in triad]] = 0
-            if degree == 4:
-                found[key, degree, (key + 5) % 12] = SEVENTH
-    return found[..., _PITCHES % 12].astype(np.float32)
+        for degree in range(7):
+            found[key, degree, list(triad(key, degree))] = 0
+        found[key, DOMINANT, dominant_seventh(key)[-1]] = OFF_SEVENTH
+    return found[..., PITCHES % 12].astype(np.float32)
 
 
 _FOREIGN = _foreign()
@@ -124,4 +118,4 @@ class Harmony(Rule):
         return price
 
 
-__all__ = ["TRIADS", "Harmony", "harmonic_unit"]
+__all__ = ["Harmony", "harmonic_unit"]

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import PITCH_MIN
-
 from ..state import State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .keys import HOME, triad
+from .takers import PITCHES
 
 # Nats for a note of the tonic triad on a beat of a prelude's first bar, and against others.
 CHORD = 1.5
 # In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
-HOME, HOME_BARS = 0.9, 4
-_PITCHES = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
+GAIN, FIRST_BARS = 0.9, 4
 
 
 class Opening(Rule):
@@ -29,10 +28,9 @@ class Opening(Rule):
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        tonic, third = (0, 4) if brief.mode == "major" else (9, 0)
-        degrees = (tonic, (tonic + 7) % 12)
-        self.begins = np.isin(_PITCHES % 12, degrees)
-        self.chord = np.isin(_PITCHES % 12, (*degrees, third))
+        root, third, fifth = triad(HOME[brief.mode])
+        self.begins = np.isin(PITCHES % 12, (root, fifth))
+        self.chord = np.isin(PITCHES % 12, (root, third, fifth))
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -42,13 +40,13 @@ class Opening(Rule):
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         first = state.num_notes == 0
         together = ~first & (state.ticks == state.first_onset)
-        home = ~first & (state.bar < HOME_BARS)
+        home = ~first & (state.bar < FIRST_BARS)
         early = ~first & ~together & (state.bar == 0) & (state.bar_position % 24 == 0)
         if not (first | home).any():
             return None
         added = np.zeros(scores.shape, dtype=np.float32)
         notes = added[:, BLOCK["NOTE"]]
-        notes[home] = np.where(self.chord, HOME, -HOME)
+        notes[home] = np.where(self.chord, GAIN, -GAIN)
         notes[first] = np.where(self.begins, 0, FORBIDDEN)
         if self.brief.form != "fugue":
             notes[early] += np.where(self.chord, 0, -CHORD)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tokenization.score import Note
 
+from .keys import DOMINANT, HOME, TONIC, triad
+
 # No statement goes beyond C2 and C6.
 LOWEST, HIGHEST = 36, 84
-DOMINANT = {"major": 7, "minor": 4}  # pitch classes
 FIFTH, FOURTH, OCTAVE = 7, 5, 12
 # Semitones above the tonic of notes that minor has lower than major, and how much; and the other way round.
 _LOWERED, _RAISED = {4: 1, 9: 1}, {3: 1, 8: 1, 10: 1}
@@ -61,7 +62,9 @@ def tonic(pitches: Sequence[int], mode: str) -> list[int]:
 
 def dominant(pitches: Sequence[int], mode: str) -> list[int]:
     """The answer."""
-    head = next((i for i, pitch in enumerate(pitches) if pitch % 12 != DOMINANT[mode]), len(pitches))
+    head = next(
+        (i for i, pitch in enumerate(pitches) if pitch % 12 != triad(HOME[mode], DOMINANT)[0]), len(pitches)
+    )
     return [pitch + (FOURTH if i < head else FIFTH) for i, pitch in enumerate(pitches)]
 
 
@@ -71,7 +74,7 @@ def in_key(key: int) -> Transposed:
     """
 
     def transposed(pitches: Sequence[int], mode: str) -> list[int]:
-        tonic_pitch, from_minor = (0, False) if mode == "major" else (9, True)
+        tonic_pitch, from_minor = TONIC[mode], mode == "minor"
         moved = []
         for i, pitch in enumerate(pitches):
             degree, shift = (pitch - tonic_pitch) % 12, key % 12 - tonic_pitch

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tokenization.vocabulary import PITCH_MIN, TYPE_INDEX
-
 from ..state import State
 from .base import BLOCK, Brief, Rule
+from .keys import HOME
+from .takers import PITCHES
 
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
@@ -37,8 +37,6 @@ CADENCE_EVERY = (4, 8)
 # Bars of an exposition for each voice.
 EXPOSITION = 2
 FEWEST_BARS, MOST_BARS = 20, 72
-_TIME = TYPE_INDEX["TIME"]
-_HOME = {"major": 0, "minor": 9 + 12}
 
 
 class Section(NamedTuple):
@@ -63,8 +61,7 @@ def _costs() -> np.ndarray:
     minor[[0, 2, 3, 5, 7, 8, 11]] = 0
     minor[10], minor[9] = -NATURAL_SEVENTH, -RAISED_SIXTH
     classes = np.array([np.roll(costs, k) for costs in (major, minor) for k in range(12)])
-    pitches = np.arange(BLOCK["NOTE"].stop - BLOCK["NOTE"].start) + PITCH_MIN
-    return classes[:, pitches % 12].astype(np.float32)
+    return classes[:, PITCHES % 12].astype(np.float32)
 
 
 _COSTS = _costs()
@@ -83,7 +80,7 @@ class Plan:
     def __init__(self, form: str, mode: str, bars: int, rng: np.random.Generator, at_least: int = 1):
         kind = f"{form} {mode}"
         self.steps, self.lengths = tables()["steps"][kind], tables()["lengths"][kind]
-        self.bars, self.rng, self.home = bars, rng, _HOME[mode]
+        self.bars, self.rng, self.home = bars, rng, HOME[mode]
         self.last = max(1, min(self._drawn("last"), int(LARGEST_SHARE * bars)))
         first = max(1, min(self._drawn("first"), int(LARGEST_SHARE * bars)), at_least)
         self.sections = [Section(self.home, 0, first)]
