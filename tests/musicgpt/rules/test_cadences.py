@@ -8,6 +8,7 @@ from musicgpt.rules.harmony import Harmony
 from musicgpt.rules.keys import TRIADS
 from musicgpt.rules.opening import Opening
 from musicgpt.rules.tonal_plan import Plan
+from tokenization.score import Note
 from tokenization.vocabulary import TOKEN_TO_ID
 
 from .cases import brief, said, state
@@ -91,3 +92,90 @@ def test_a_piece_begins_on_the_first_or_fifth_degree(form, mode, first):
     together = said(Opening(brief(form=form, mode=mode)), state("NOTE_72 VOICE_0 DUR_12 TIME_0"))
     third = 0 if mode == "minor" else 4
     assert {p % 12 for p in range(48, 72) if np.isfinite(note(together, p))} == first | {third}
+
+
+def said_of(rule, text: str) -> dict[str, float]:
+    return dict(zip(TOKEN_TO_ID, said(rule, state(text))[0].tolist(), strict=True))
+
+
+@pytest.fixture
+def cadence():
+    """Of the third bar: the dominant from tick 168, the tonic at 192; not deceptive."""
+    rule = Cadences(brief(Planned(), form="prelude", seeds=[5]))
+    rule.rngs[0] = np.random.default_rng(0)
+    return rule
+
+
+UNDER_DOMINANT = BAR + BAR[: BAR.rindex("NOTE_52")]  # tick 168
+
+
+def test_a_note_that_is_no_root_is_not_the_bass_s_and_the_root_stays_until_the_tonic(cadence):
+    found = said_of(cadence, UNDER_DOMINANT + "NOTE_47")
+    assert found["VOICE_1"] < found["VOICE_0"]
+    found = said_of(cadence, UNDER_DOMINANT + "NOTE_43")
+    assert found["VOICE_1"] > found["VOICE_0"]
+    found = said_of(cadence, UNDER_DOMINANT + "NOTE_43 VOICE_1")
+    assert found["DUR_24"] > max(found["DUR_12"], found["DUR_48"])
+
+
+def test_the_bass_is_free_for_the_root_and_strikes_on_the_tonic(cadence):
+    found = said_of(cadence, BAR + BAR[: BAR.index("NOTE_48")] + "TIME_48 NOTE_53 VOICE_1")  # tick 144
+    assert found["DUR_24"] > found["DUR_48"]
+    found = said_of(cadence, BAR + BAR + "NOTE_76 VOICE_0 DUR_24")
+    assert found["TIME_0"] > found["TIME_24"]
+    found = said_of(cadence, BAR + BAR + "NOTE_48 VOICE_1 DUR_24")
+    assert found["TIME_0"] == found["TIME_24"]
+
+
+def test_chords_of_a_cadence_are_dominant_and_tonic():
+    for seed in range(20):
+        rule = Harmony(brief(Planned(), form="prelude", seeds=[seed]))
+        said(rule, state(BAR + BAR[: BAR.rindex("NOTE_48")]))  # the second half of the bar before
+        assert rule.chords()[1][0] == 4
+        said(rule, state(BAR + BAR))
+        assert rule.chords()[1][0] == 0
+
+
+def degrees(text: str, *earlier, seeds: int = 300) -> np.ndarray:
+    """How often each degree is drawn after these tokens."""
+    drawn = []
+    for seed in range(seeds):
+        rule = Harmony(brief(Planned(), *earlier, form="fugue", seeds=[seed]))
+        said(rule, state(text))
+        drawn.append(int(rule.chords()[1][0]))
+    return np.bincount(drawn, minlength=7) / seeds
+
+
+class Stated:
+    """An earlier rule with a statement to come: A and F for two bars from the third on."""
+
+    after = ()
+
+    def stated(self):
+        return [[Note(96 * bar, 96, pitch, 0) for bar in (2, 3) for pitch in (69, 65)]]
+
+
+def test_a_chord_suits_what_sounds_on_and_what_will_be_stated():
+    later = BAR * 10  # beyond the first bars, where tonic and dominant are likelier
+    held = later + "NOTE_69 VOICE_0 DUR_96 TIME_0 NOTE_53 VOICE_1 DUR_96 TIME_48"
+    free = later + "NOTE_69 VOICE_0 DUR_48 TIME_0 NOTE_53 VOICE_1 DUR_48 TIME_48"
+    assert degrees(held)[[1, 3, 5]].sum() > degrees(free)[[1, 3, 5]].sum() + 0.1
+    assert degrees(BAR * 4 + BAR, Stated())[[1, 3, 5]].sum() == degrees(BAR * 4 + BAR)[[1, 3, 5]].sum()
+    third = BAR * 2  # ends at tick 192
+    planned = Planned()
+    planned.plan.cadences = []
+    with_statement, without = [], []
+    for seed in range(200):
+        for earlier, found in (([planned, Stated()], with_statement), ([planned], without)):
+            rule = Harmony(brief(*earlier, form="fugue", seeds=[seed]))
+            said(rule, state(third))
+            found.append(int(rule.chords()[1][0]))
+    assert np.isin(with_statement, [1, 3, 5]).mean() > np.isin(without, [1, 3, 5]).mean() + 0.1
+    early, late = degrees(BAR), degrees(later + BAR)
+    assert early[[0, 4]].sum() > late[[0, 4]].sum()
+
+
+def test_in_the_first_bars_the_tonic_triad_is_likelier():
+    found = said(Opening(brief(form="prelude")), state(BAR + "NOTE_72 VOICE_0 DUR_12 TIME_12"))
+    assert note(found, 60) == note(found, 64) == note(found, 67) > note(found, 62)
+    assert not said(Opening(brief(form="prelude")), state(BAR * 5)).any()

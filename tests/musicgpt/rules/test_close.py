@@ -172,3 +172,28 @@ def test_after_the_final_chord_there_is_only_the_end():
     close.cadences[0].left = []
     scores = said(close, state)
     assert np.flatnonzero(scores[0] > FORBIDDEN).tolist() == [EOS_ID]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_bar_with_more_tokens_than_any_before_does_not_keep_a_piece_from_its_close(seed):
+    """Few notes at first, then so many at once that one bar would use up what is left."""
+    generator, grammar, limit = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig()), 420
+    prefix = prefix_ids(mode="major", meter="4/4")
+    rule = Close(brief(max_new_tokens=limit, prompt=State.after(prefix), ends=False, min_bars=1000))
+    close, ids = RuleProcessor([rule], State.after(prefix)), torch.tensor([prefix])
+    for made in range(limit):
+        steps = (24, 48) if made < 150 else (0, 1)
+        scores = torch.randn(1, 150, generator=generator)
+        scores[:, 128:] -= 50
+        scores[:, [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in steps]] += 50
+        scores[:, BLOCK["METER"]] -= 99
+        scores[:, EOS_ID] -= 99
+        scores = close(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
+        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
+        if ids[0, -1] == EOS_ID:
+            break
+    notes = decode(ids[0].tolist()).score.array
+    chord = notes[notes[:, ONSET] == notes[-1, ONSET]]
+    assert ids[0, -1] == EOS_ID and ids.shape[1] <= len(prefix) + limit
+    assert notes[-1, ONSET] % 96 == 0 and chord[-1, PITCH] % 12 == TONIC["major"]
+    assert set(chord[:, PITCH] % 12) <= set(TRIAD["major"])

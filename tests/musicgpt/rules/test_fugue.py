@@ -5,6 +5,7 @@ model would like.
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -244,3 +245,24 @@ def test_composed_fugues_have_an_exposition(voices):
 def test_preludes_have_no_plan(composer):
     preludes = composer.compose(Settings(form="prelude", voices=3, max_new_tokens=200, seed=11), num=8)
     assert any(len(np.unique(p.score.array[p.score.array[:, ONSET] < 96][:, VOICE])) > 1 for p in preludes)
+
+
+def test_statements_of_the_middle_are_in_the_key_that_the_plan_has_there():
+    class Keys:
+        """An earlier rule: C major, from the seventh bar A minor."""
+
+        after = ()
+
+        def key_plans(self):
+            return [self]
+
+        def at(self, bar):
+            return SimpleNamespace(key=21 if bar >= 6 else 0)
+
+    rule = Fugue(brief(Keys(), form="fugue", voices=2))
+    plan = rule.plans[0]
+    plan.subject = Subject([Note(0, 24, 60, 0), Note(24, 24, 64, 0), Note(48, 48, 67, 0)], 0, 96, "major")
+    plan.registers, plan.bar = {1: 55.0, 0: 64.0}, 96
+    for at, classes in ((3 * 96, [0, 4, 7]), (8 * 96, [9, 0, 4])):
+        voice, pitches = plan._return(at)
+        assert voice == 1 and [pitch % 12 for pitch in pitches] == classes
