@@ -14,9 +14,8 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
 _FILE = Path(__file__).resolve().parent / "musicgpt" / "engine" / "build.py"
-_spec = importlib.util.spec_from_file_location(
-    "engine_build", _FILE
-)  # not by its name: that would import torch
+# not by its name: that would import torch
+_spec = importlib.util.spec_from_file_location("engine_build", _FILE)
 engine = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(engine)
 

@@ -104,9 +104,8 @@ def _most_often(pitches: np.ndarray, window: int) -> int:
     """The most often that one pitch stands in `window` successive notes."""
     import numpy as np
 
-    parts = np.lib.stride_tricks.sliding_window_view(
-        pitches, min(window, len(pitches))
-    )  # (n,) -> (n - window + 1, window)
+    # (n,) -> (n - window + 1, window)
+    parts = np.lib.stride_tricks.sliding_window_view(pitches, min(window, len(pitches)))
     return max(int(np.bincount(part).max()) for part in parts)
 
 

@@ -63,9 +63,8 @@ def take_pictures(browser: Browser) -> None:
     page = visit(browser, 900, 689)
     page.get_by_label("number input for Max tokens").fill("1600")
     page.get_by_label("number input for Max tokens").press("Tab")
-    page.get_by_role("button", name=PRESET).evaluate(
-        "button => button.click()"
-    )  # the controls stay in front of it at this width
+    # the controls stay in front of it at this width
+    page.get_by_role("button", name=PRESET).evaluate("button => button.click()")
     page.wait_for_function(
         "/Composing: [2-9]\\d+ notes/.test(document.querySelector('.mg-status').innerText)"
     )

@@ -87,18 +87,15 @@ class ClosingCosts:
         token = tokens[place][:, None]
         after, meter = self.grammar.next_state[state, token[:, 0]], self.new_length[token] >= 0
         length = torch.where(meter, self.new_length[token], torch.arange(count))  # (pairs, lengths)
-        tick = (torch.arange(ticks) + self.step[token][..., None]) % self.lengths[
-            :, None
-        ]  # (pairs, lengths, ticks)
+        # (pairs, lengths, ticks)
+        tick = (torch.arange(ticks) + self.step[token][..., None]) % self.lengths[:, None]
         tick = torch.where(meter[..., None], 0, tick)
-        first = np.searchsorted(
-            state.numpy(), np.arange(len(STATES))
-        )  # the pairs are in the order of their states
+        # the pairs are in the order of their states
+        first = np.searchsorted(state.numpy(), np.arange(len(STATES)))
         for _ in range(CLOSING):
             through = cost[:, length[..., None], after[:, None, None], tick] + 1  # (2, pairs, lengths, ticks)
-            through = torch.from_numpy(
-                np.minimum.reduceat(through.numpy(), first, axis=1)
-            )  # (2, states, lengths, ticks)
+            # (2, states, lengths, ticks)
+            through = torch.from_numpy(np.minimum.reduceat(through.numpy(), first, axis=1))
             better = torch.minimum(cost, through.transpose(1, 2))
             if torch.equal(better, cost):
                 break

@@ -211,9 +211,8 @@ class MusicGPTConfig(PreTrainedConfig):
         add to it; but it asks the config for this right before it looks there. So where PEFT is in use, its
         table learns ours.
         """
-        constants = sys.modules.get(
-            "peft.utils.constants"
-        )  # not imported: transformers would then ask every user of the model to install it
+        # not imported: transformers would then ask every user of the model to install it
+        constants = sys.modules.get("peft.utils.constants")
         targets = getattr(constants, "TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING", None)
         if targets is not None:
             targets.setdefault(self.model_type, list(LORA_TARGETS))

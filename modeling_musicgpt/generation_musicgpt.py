@@ -166,9 +166,8 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
 
     def _prompt(self, input_length: int | None, model_kwargs: dict[str, Any]) -> Prompt:
         embeds = model_kwargs.get("inputs_embeds")
-        ids = (
-            None if embeds is None or input_length else self.model.nearest_tokens(embeds)
-        )  # (B, L, hidden) -> (B, L)
+        # (B, L, hidden) -> (B, L)
+        ids = None if embeds is None or input_length else self.model.nearest_tokens(embeds)
         return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids, model_kwargs.get(CACHE_NAME))
 
     def stream_notes(

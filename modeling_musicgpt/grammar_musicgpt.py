@@ -111,9 +111,8 @@ class Grammar:
         return legal
 
     def _next_state(self) -> torch.Tensor:
-        after = torch.arange(len(STATES))[:, None].repeat(
-            1, self.vocab_size
-        )  # by default a token changes nothing
+        # by default a token changes nothing
+        after = torch.arange(len(STATES))[:, None].repeat(1, self.vocab_size)
         for name in ("MODE", "FORM", "VOICES", "TEMPO", "NOTE", "VOICE", "DUR"):
             after[:, self.blocks[name]] = STATE[name]
         for state in STATES:

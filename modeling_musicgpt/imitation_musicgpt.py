@@ -73,13 +73,11 @@ class Expectation(NamedTuple):
     """
 
     pitch: torch.Tensor  # (B, L, V) place of the expected NOTE in its block, plus 1
-    match: (
-        torch.Tensor
-    )  # (B, L, V) its kind of agreement, from 1: longer ones first, of one length those from an entry
+    # (B, L, V) its kind of agreement, from 1: longer ones first, of one length those from an entry
+    match: torch.Tensor
     duration: torch.Tensor  # (B, L) place of the expected DUR in its block, plus 1
-    duration_case: (
-        torch.Tensor
-    )  # (B, L) twice the kind less 1, plus 1 where the pitch came as expected, plus 1
+    # (B, L) twice the kind less 1, plus 1 where the pitch came as expected, plus 1
+    duration_case: torch.Tensor
     step: torch.Tensor  # (B, L) place of the expected TIME in its block, plus 1
     step_match: torch.Tensor  # (B, L) its kind of agreement
 

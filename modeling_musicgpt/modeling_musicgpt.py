@@ -216,9 +216,8 @@ class MusicGPTAttention(nn.Module):
         """
         input_shape = hidden_states.shape[:-1]
         hidden_shape = (*input_shape, -1, self.head_dim)
-        query = (
-            self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        )  # (B, L, hidden) -> (B, heads, L, head_dim)
+        # (B, L, hidden) -> (B, heads, L, head_dim)
+        query = self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         query, key = (apply_rotary_pos_emb(x, *position_embeddings) for x in (query, key))
@@ -360,9 +359,8 @@ class MusicGPTMelodicHead(nn.Module):
         self, hidden_states: torch.Tensor, voice_pitch: torch.Tensor, logits: torch.Tensor
     ) -> torch.Tensor:
         """Adds to the NOTE columns of `logits`, `(B, L, vocab)`, from `voice_pitch`, `(B, L, V)`."""
-        scores = self.proj(hidden_states).unflatten(
-            -1, (self.max_voices, self.num_intervals)
-        )  # (B, L, V, intervals)
+        # (B, L, V, intervals)
+        scores = self.proj(hidden_states).unflatten(-1, (self.max_voices, self.num_intervals))
         notes = torch.arange(1, self.num_notes + 1, device=logits.device)
         interval = notes - voice_pitch[..., None]  # (B, L, V, notes)
         heard = (interval.abs() <= INTERVAL_MAX) & (voice_pitch[..., None] > 0)
@@ -402,9 +400,8 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
             if getattr(module, "bias", None) is not None:
                 init.zeros_(module.bias)
         elif getattr(module, "_is_narrow", False):
-            init.normal_(
-                module.weight, mean=0.0, std=0.5
-            )  # tables behind a projection: not the scale of the residual stream
+            # tables behind a projection: not the scale of the residual stream
+            init.normal_(module.weight, mean=0.0, std=0.5)
         elif isinstance(module, MusicGPTImitationHead):
             init.zeros_(module.entry)
         elif isinstance(module, MusicalStateTracker):
@@ -545,9 +542,8 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
             return input_ids
         if attention_mask.ndim == 4:
             own = attention_mask[:, 0].index_select(-1, places)  # (B, L, L)
-            visible = (own if own.dtype == torch.bool else own >= 0).any(
-                dim=1
-            )  # hidden is what no token sees
+            # hidden is what no token sees
+            visible = (own if own.dtype == torch.bool else own >= 0).any(dim=1)
         else:
             if attention_mask.shape[1] < input_ids.shape[1]:
                 return input_ids

@@ -53,16 +53,14 @@ class MusicalFeatures(NamedTuple):
     ticks: torch.Tensor  # (B, L) since the beginning of the piece; what rotary attention measures
     bar_position: torch.Tensor  # (B, L) tick in the bar
     bar: torch.Tensor  # (B, L) bars since the last METER token
-    voice_pitch: (
-        torch.Tensor
-    )  # (B, L, V) place of the voice's last NOTE token in its block, plus 1; 0 = it has not begun
+    # (B, L, V) place of the voice's last NOTE token in its block, plus 1; 0 = it has not begun
+    voice_pitch: torch.Tensor
     voice_remaining: torch.Tensor  # (B, L, V) ticks until its last note ends, as an embedding index
     voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
     interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
     motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
-    wishes: (
-        torch.Tensor
-    )  # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
+    # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
+    wishes: torch.Tensor
     expectation: torch.Tensor  # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`
 
     def at(self, index: slice | torch.Tensor) -> MusicalFeatures:
@@ -140,9 +138,8 @@ class MusicalStateTracker(nn.Module):
         ids, start = self._begun(ids)
         metre = self.metre(ids)
         ticks = metre.ticks
-        pitch = nn.functional.pad(self.pitch[ids], (1, 0))[
-            :, :-1
-        ]  # (B, L) of the token before: at VOICE tokens the note's
+        # (B, L) of the token before: at VOICE tokens the note's
+        pitch = nn.functional.pad(self.pitch[ids], (1, 0))[:, :-1]
         voice = torch.where(pitch > 0, self.voice[ids], 0)  # a VOICE without a NOTE before it says nothing
         last = self._last_of_voice(voice)
         voices = self._voices(ids, ticks, start, voice, pitch, last)
@@ -161,9 +158,8 @@ class MusicalStateTracker(nn.Module):
         kinds = torch.arange(1, len(WISHES) + 1, device=ids.device)
         is_wish = self.wish_kind[ids][:, :, None] == kinds  # (B, L, wishes)
         last = last_place(is_wish)
-        wish = (
-            self.wish[ids].gather(1, last.clamp(min=0).flatten(1)).view_as(last)
-        )  # (B, L * wishes) -> (B, L, wishes)
+        # (B, L * wishes) -> (B, L, wishes)
+        wish = self.wish[ids].gather(1, last.clamp(min=0).flatten(1)).view_as(last)
         return torch.where(last > start[:, :, None], wish, 0)
 
     def _begun(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -219,9 +215,8 @@ class MusicalStateTracker(nn.Module):
         """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index
         `(B, L)`.
         """
-        before = nn.functional.pad(pitch, (0, 0, 2, 0))[
-            :, :-2
-        ]  # (B, L, V) two tokens ago: before this note's NOTE and VOICE
+        # (B, L, V) two tokens ago: before this note's NOTE and VOICE
+        before = nn.functional.pad(pitch, (0, 0, 2, 0))[:, :-2]
         own = (voice - 1).clamp(min=0)[:, :, None]
         previous, current = (
             before.gather(2, own).squeeze(2),
@@ -274,9 +269,8 @@ class MusicalStateTracker(nn.Module):
         """What imitation leads one to expect of the token after each one."""
         previous = self._previous(start, voice, last)
         midi = (pitch - 1 + self.config.lowest_pitch).clamp(min=0)
-        length = nn.functional.pad(self.duration[ids], (0, 1))[
-            :, 1:
-        ]  # (B, L) at VOICE tokens the note's duration, where it is known
+        # (B, L) at VOICE tokens the note's duration, where it is known
+        length = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]
         rest = ticks - _at(ticks + length, previous)
         enters = (voice > 0) & ((previous < 0) | (rest >= REST))
         after = continuations(Notes(midi, ticks, previous, voice > 0, enters, start))

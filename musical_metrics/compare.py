@@ -206,9 +206,8 @@ def two_sample_interval(
     above = (np.sign(np.subtract.outer(ranks[:n], ranks[n:])) + 1) / 2  # (n, m)
     ours_drawn = rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n  # (draws, n)
     kinds = int(groups.max()) + 1
-    theirs_drawn = rng.multinomial(kinds, np.full(kinds, 1 / kinds), DRAWS)[:, groups].astype(
-        float
-    )  # (draws, m)
+    # (draws, m)
+    theirs_drawn = rng.multinomial(kinds, np.full(kinds, 1 / kinds), DRAWS)[:, groups].astype(float)
     theirs_drawn /= np.maximum(theirs_drawn.sum(axis=1, keepdims=True), 1)
     drawn = (ours_drawn @ above * theirs_drawn).sum(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])

@@ -36,9 +36,8 @@ def _profiles() -> np.ndarray:
 
 
 _PROFILES = _profiles()
-_SCALES = np.array(
-    [np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)]
-)  # (36, 12)
+# (36, 12)
+_SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)])
 
 
 def fitting_key(array: np.ndarray) -> int:

@@ -45,9 +45,8 @@ def kept_windows(view: View) -> Windows:
     lines = view.lines
     if len(lines) <= STEPS:
         return Windows(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    pitches, onsets = (
-        sliding_window_view(lines[:, column], STEPS + 1) for column in (PITCH, ONSET)
-    )  # (m,) -> (windows, notes)
+    # (m,) -> (windows, notes)
+    pitches, onsets = (sliding_window_view(lines[:, column], STEPS + 1) for column in (PITCH, ONSET))
     hashes, kept = window_hashes(pitches, onsets)
     whole = sliding_window_view(view.same_voice, STEPS).all(axis=1)
     rows = np.flatnonzero(whole & kept)

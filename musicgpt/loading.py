@@ -167,9 +167,8 @@ def _with_weights(config: PreTrainedConfig, path: Path, source: str) -> MusicGPT
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ModelError(f"The weights in {source} are damaged: {name} holds values that are no numbers.")
-    model = _class_of(config)(config).to(
-        config.dtype or stored
-    )  # shipped weights are stored as float16 and run in float32
+    # shipped weights are stored as float16 and run in float32
+    model = _class_of(config)(config).to(config.dtype or stored)
     model.load_state_dict(tensors, strict=False)  # the names were compared
     model.tie_weights()
     if isinstance(config, MusicGPTConfig):

@@ -97,9 +97,8 @@ def no_new_note(task: Task, settings: Settings) -> str:
     from modeling_musicgpt.bar_end_musicgpt import BARS_LOOKED_AT  # brings torch
 
     lines, onsets = task.score.bar_lines(), task.score.array[:, ONSET]
-    last = lines[np.searchsorted(lines, onsets[-1], side="right") - 1 :: -1][
-        :BARS_LOOKED_AT
-    ]  # bar lines, the latest first
+    # bar lines, the latest first
+    last = lines[np.searchsorted(lines, onsets[-1], side="right") - 1 :: -1][:BARS_LOOKED_AT]
     ends = np.append(task.score.end + 1, last[:-1])
     longest = max(
         int(((onsets >= line) & (onsets < end)).sum()) for line, end in zip(last, ends, strict=True)

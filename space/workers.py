@@ -57,9 +57,8 @@ class Workers:
             threading.Thread(target=self._start_one, name="warm", daemon=True).start()
 
     def _start_one(self) -> None:
-        with contextlib.suppress(
-            WorkerDiedError, BusyError
-        ):  # a server that ends at once ends its workers while they start
+        # a server that ends at once ends its workers while they start
+        with contextlib.suppress(WorkerDiedError, BusyError):
             self.run(_warm)
 
     @property

@@ -80,9 +80,8 @@ def best_durations(counts: Counter, size: int) -> tuple[int, ...]:
     best = between[-1, :n].copy()  # (n,): the cheapest choice so far that ends with each value
     paths = [[j] for j in range(n)]
     for _ in range(size - 1):
-        sums = best[:, None] + np.where(
-            np.tri(n, dtype=bool), np.inf, between[:n, :n]
-        )  # (n, n): from i to j > i
+        # (n, n): from i to j > i
+        sums = best[:, None] + np.where(np.tri(n, dtype=bool), np.inf, between[:n, :n])
         choice = sums.argmin(axis=0)
         paths = [[*paths[choice[j]], j] for j in range(n)]
         best = sums[choice, np.arange(n)]

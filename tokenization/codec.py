@@ -107,9 +107,8 @@ def encode_body(score: Score) -> np.ndarray:
     """The ids between prefix and `<eos>` of a quantised score: the first TIME, then four tokens a note."""
     array = score.array
     steps = np.diff(array[:, ONSET], prepend=0)  # (n,): the first is where in the first bar the piece begins
-    body = np.empty(
-        (len(array), 4), dtype=np.int64
-    )  # TIME NOTE VOICE DUR: each note with the step that leads to it
+    # TIME NOTE VOICE DUR: each note with the step that leads to it
+    body = np.empty((len(array), 4), dtype=np.int64)
     single = _TIME_ID[np.minimum(steps, len(_TIME_ID) - 1)]
     body[:, 0] = single
     body[:, 1] = OFFSET["NOTE"] + array[:, PITCH] - PITCH_MIN
@@ -246,9 +245,8 @@ def _read(ids: np.ndarray) -> Score:
     kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
     now = np.cumsum(np.where(kinds == _TIME, values, 0))  # tick at which the next note would begin
     heads = np.flatnonzero(kinds[: max(0, len(ids) - 2)] == _NOTE)  # notes with VOICE and DUR behind them
-    array = np.stack(
-        [now[heads], values[heads + 2], values[heads], values[heads + 1]], axis=1
-    )  # 4 x (n,) -> (n, 4)
+    # 4 x (n,) -> (n, 4)
+    array = np.stack([now[heads], values[heads + 2], values[heads], values[heads + 1]], axis=1)
     body = int((kinds == _TIME).argmax()) if (kinds == _TIME).any() else len(ids)
     prefix = {TYPES[kind]: int(value) for kind, value in zip(kinds[1:body], values[1:body], strict=True)}
     tempo_class = TEMPO_CLASSES[prefix["TEMPO"]] if "TEMPO" in prefix else None
@@ -368,9 +366,8 @@ def _wrong_together(ids: np.ndarray, kinds: np.ndarray) -> tuple[int, int]:
     heads = np.flatnonzero(kinds[:-1] == _NOTE)
     heads = heads[kinds[heads + 1] == _VOICE]
     now = np.cumsum(np.where(kinds == _TIME, VALUE_OF_ID[ids], 0))[heads]
-    rank = (
-        VALUE_OF_ID[ids[heads + 1]] * 128 + 127 - VALUE_OF_ID[ids[heads]]
-    )  # rises from the highest voice and pitch down
+    # rises from the highest voice and pitch down
+    rank = VALUE_OF_ID[ids[heads + 1]] * 128 + 127 - VALUE_OF_ID[ids[heads]]
     together = np.diff(now) == 0
     names = now * 1024 + rank
     return int((together & (np.diff(rank) < 0)).sum()), len(names) - len(np.unique(names))

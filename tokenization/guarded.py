@@ -145,9 +145,8 @@ def _answer(job: bytes) -> bytes:
 
 def _serve(pipe: Any) -> None:
     """What a guarded process does: take up work, do it, answer; until its pipe is closed."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent ends this process
+    # Ctrl-C reaches the whole group; the parent ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if resource is not None:
         _set_soft(resource.RLIMIT_CORE, 0)
     _end_with_parent()

@@ -86,9 +86,8 @@ class Key(NamedTuple):
             fifths (`int`): its sharps, or flats as negative numbers; -7 to 7.
             mode (`str`): `"major"` or `"minor"`.
         """
-        accidentals, letter = divmod(
-            fifths + (4 if mode == "minor" else 1), 7
-        )  # on the line of fifths from F
+        # on the line of fifths from F
+        accidentals, letter = divmod(fifths + (4 if mode == "minor" else 1), 7)
         return cls("FCGDAEB"[letter] + {-1: "b", 0: "", 1: "#"}[accidentals], mode)
 
     @property

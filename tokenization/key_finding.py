@@ -39,9 +39,8 @@ def estimate_key(score: Score) -> tuple[Key, float]:
     edge = (array[:, ONSET] < array[0, ONSET] + _EDGE_TICKS) | (array[:, ONSET] >= score.end - _EDGE_TICKS)
     lengths = array[:, DURATION] * np.where(edge, _EDGE_WEIGHT, 1)
     weights = np.bincount(array[:, PITCH] % 12, weights=lengths, minlength=12)
-    profiles = np.array(
-        [np.roll(p, k) for p in (_MAJOR, _MINOR) for k in range(12)]
-    )  # (24, 12), in the order of KEY_NAMES
+    # (24, 12), in the order of KEY_NAMES
+    profiles = np.array([np.roll(p, k) for p in (_MAJOR, _MINOR) for k in range(12)])
     centred = profiles - profiles.mean(axis=1, keepdims=True)
     weights = weights - weights.mean()
     norms = np.linalg.norm(centred, axis=1) * max(1e-12, float(np.linalg.norm(weights)))

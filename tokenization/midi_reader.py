@@ -16,9 +16,8 @@ from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 _DRUMS = 9  # channel ten
-_KEYBOARDS = frozenset(
-    (*range(8), 8, *range(16, 24))
-)  # General MIDI pianos, harpsichord, clavichord, celesta, organs
+# General MIDI pianos, harpsichord, clavichord, celesta, organs
+_KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))
 _MAX_EVENTS = 500_000
 _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
 FACT_MARK = "MusicGPT: "  # begins the text events of files that `midi_writer` wrote
@@ -108,9 +107,8 @@ def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -
     now = status = 0
     programs = [-1] * 16
     sounding: dict[int, int] = {}  # channel << 8 | pitch -> start
-    cut_at: dict[
-        int, int
-    ] = {}  # notes ended by being struck again: the tick at which the late note-off may still come
+    # notes ended by being struck again: the tick at which the late note-off may still come
+    cut_at: dict[int, int] = {}
     notes = found.notes
     events = 0
     while at < end:

@@ -123,9 +123,8 @@ def _conductor(score: Score) -> bytes:
 
 def _track(events: list[tuple[int, bytes]], name: str, channel: int | None) -> bytes:
     """A track chunk from events in order; times in score ticks."""
-    name = name.encode("utf-8", errors="replace")[:127].decode(
-        "utf-8", errors="ignore"
-    )  # never half a letter
+    # never half a letter
+    name = name.encode("utf-8", errors="replace")[:127].decode("utf-8", errors="ignore")
     body = bytearray(b"\0" + _meta(0x03, name.encode("utf-8")))
     if channel is not None:
         body += bytes((0, 0xC0 | channel, _PROGRAM))

@@ -45,15 +45,12 @@ class _Found:
     notes: list[_Note] = field(default_factory=list)
     lengths: list[Fraction] = field(default_factory=list)
     implicit: list[bool] = field(default_factory=list)
-    signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(
-        default_factory=dict
-    )  # measure -> offset -> meter
-    keys: list[tuple[int, Fraction, int, int, str]] = field(
-        default_factory=list
-    )  # measure, offset, part, fifths as they sound, mode
-    tempos: list[tuple[int, Fraction, int, float]] = field(
-        default_factory=list
-    )  # measure, offset, part, quarters a minute
+    # measure -> offset -> meter
+    signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(default_factory=dict)
+    # measure, offset, part, fifths as they sound, mode
+    keys: list[tuple[int, Fraction, int, int, str]] = field(default_factory=list)
+    # measure, offset, part, quarters a minute
+    tempos: list[tuple[int, Fraction, int, float]] = field(default_factory=list)
     graces: int = 0
     cues: int = 0
     unpitched: int = 0

@@ -80,9 +80,8 @@ def _votes(array: np.ndarray, key: Key) -> np.ndarray:
     one_hot[np.arange(1, count + 1), classes] = 1
     sums = one_hot.cumsum(axis=0)  # (notes + 1, 12)
     place = np.arange(count)
-    near = (
-        sums[np.minimum(place + _AFTER, count)] - sums[np.maximum(place - _BEFORE, 0)]
-    )  # (notes, 12): how often each sounds
+    # (notes, 12): how often each sounds
+    near = sums[np.minimum(place + _AFTER, count)] - sums[np.maximum(place - _BEFORE, 0)]
     tonics = np.arange(12)
     tonic_letters = _LETTERS.index(key.tonic[0]) + _STEPS_ABOVE[(tonics - key.pitch_class) % 12]
     letters = (_STEPS_ABOVE[(classes[:, None] - tonics) % 12] + tonic_letters) % 7  # (notes, 12)

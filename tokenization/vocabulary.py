@@ -131,9 +131,8 @@ METER_TICKS = tuple(bar_ticks(*parse_meter(meter)) for meter in METERS)
 def _nearest_duration_table(limit: int) -> np.ndarray:
     """For 0..limit ticks: the place in DURATIONS of the nearest one, the shorter of two equally near ones."""
     values = np.array(DURATIONS)
-    return np.abs(np.arange(limit + 1)[:, None] - values[None, :]).argmin(
-        axis=1
-    )  # (limit + 1, 32) -> (limit + 1,)
+    # (limit + 1, 32) -> (limit + 1,)
+    return np.abs(np.arange(limit + 1)[:, None] - values[None, :]).argmin(axis=1)
 
 
 NEAREST_DURATION = _nearest_duration_table(DURATIONS[-1])

@@ -167,9 +167,8 @@ def _search(array: np.ndarray, sounding: list[tuple[int, list[int]]], voices: in
             if keeps:
                 price[:, i, :] = BREAK_PRICE
                 price[np.arange(len(price)), i, keeps[0]] = 0
-        step = price[:, np.arange(len(cells))[None, :], ways].sum(
-            axis=2
-        )  # (states, cells, voices) -> (states, ways)
+        # (states, cells, voices) -> (states, ways)
+        step = price[:, np.arange(len(cells))[None, :], ways].sum(axis=2)
         sums = total[:, None] + step
         best = sums.argmin(axis=0)
         chosen.append(best)

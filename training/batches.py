@@ -114,9 +114,8 @@ def crops(
     `has_mode=False` leaves the MODE token out of their prefixes.
     """
     tokens = tokens_by_note(score)
-    room = (
-        data.length - PREFIX_ROOM - MAX_TIME_TOKENS - 1
-    )  # beside the longest prefix and first step, and `<eos>`
+    # beside the longest prefix and first step, and `<eos>`
+    room = data.length - PREFIX_ROOM - MAX_TIME_TOKENS - 1
     whole = len(cut_prefix(score, 0)) + len(cut_body(score, 0, len(score))) <= data.length
     if whole:
         starts = np.zeros(1, dtype=int)

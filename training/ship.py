@@ -66,9 +66,8 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
         kept = {"config.json", "generation_config.json", "model.safetensors", "README.md"}
         kept |= {"processor_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json"}
         written = []
-        for name in sorted(
-            kept
-        ):  # the weights between config and tokenizer: a reader in between fails rather than mixes
+        # the weights between config and tokenizer: a reader in between fails rather than mixes
+        for name in sorted(kept):
             os.replace(folder / name, out / name)
             written.append(out / name)
     return written

@@ -139,9 +139,8 @@ def bootstrap(sums: np.ndarray, counts: np.ndarray, units: Sequence[int], draws:
         draws (`int`): resamples.
     """
     number = max(units) + 1
-    by_unit = np.stack(
-        [np.bincount(units, weights=values, minlength=number) for values in (sums, counts)]
-    )  # (2, units)
+    # (2, units)
+    by_unit = np.stack([np.bincount(units, weights=values, minlength=number) for values in (sums, counts)])
     drawn = np.random.default_rng(0).integers(0, number, size=(draws, number))
     totals = by_unit[:, drawn].sum(axis=2)  # (2, draws)
     low, high = np.percentile(totals[0] / totals[1], [2.5, 97.5])

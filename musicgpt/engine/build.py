@@ -25,9 +25,8 @@ import tempfile
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent / "src"
-LIBRARY = (
-    Path(__file__).resolve().parent / "lib" / "musicgpt_engine.so"
-)  # CDLL takes any name on every system
+# CDLL takes any name on every system
+LIBRARY = Path(__file__).resolve().parent / "lib" / "musicgpt_engine.so"
 # Levels of instructions by processor, the best first, each with the compiler's options for it.
 LEVELS = {
     "x86_64": {

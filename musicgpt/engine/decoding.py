@@ -110,9 +110,8 @@ class Decoding:
         self.others = [c for c in criteria if type(c) not in (MaxLengthCriteria, EosTokenCriteria)]
         count, self.start = input_ids.shape
         limit = next(c.max_length for c in criteria if type(c) is MaxLengthCriteria)
-        self.max_length = max(
-            limit, self.start + 1
-        )  # the stock loop looks at the length after the first token
+        # the stock loop looks at the length after the first token
+        self.max_length = max(limit, self.start + 1)
         self.sample = bool(config.do_sample)
         stops = [c.eos_token_id.flatten() for c in criteria if type(c) is EosTokenCriteria]
         self.eos = torch.cat(stops) if stops else torch.zeros(0, dtype=torch.long)

@@ -240,9 +240,8 @@ def _meanings(model: Any, longest: int) -> tuple[np.ndarray, np.ndarray]:
     """
     config = model.config
     names = ("step", "pitch", "duration", "bar_length", "voice", "is_time", "wish", "wish_kind")
-    made = (
-        model.model.musical_state.tables()
-    )  # from the configuration, which was checked: the buffers of a model can be changed
+    # from the configuration, which was checked: the buffers of a model can be changed
+    made = model.model.musical_state.tables()
     table = torch.stack([made[name].long() for name in names], dim=1).numpy()
     first = {name: block[0] for name, block in config.token_blocks.items()}
     token_of = np.zeros((3, longest), dtype=np.int64)

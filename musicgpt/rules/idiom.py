@@ -40,9 +40,8 @@ _TIME, _NOTE = TYPE_INDEX["TIME"], TYPE_INDEX["NOTE"]
 _INTERVALS = np.arange(2 * MAX_INTERVAL + 1)
 # Class of the interval from each MIDI pitch (rows) to each that may come (columns).
 _CLASSES = interval_class(PITCHES - np.arange(PITCH_MAX + 2)[:, None])
-_HIGHER = np.arange(MAX_VOICES)[:, None] > np.arange(
-    MAX_VOICES
-)  # (voice, other): that the other one is higher
+# (voice, other): that the other one is higher
+_HIGHER = np.arange(MAX_VOICES)[:, None] > np.arange(MAX_VOICES)
 # A finite number far below every score.
 _LOW = -1e9
 

@@ -221,9 +221,8 @@ def streamers(f):
 @way
 def guidance(f):
     mask = torch.ones_like(f.ids)
-    itself = f.greedy(
-        guidance_scale=3.0, negative_prompt_ids=f.ids, negative_prompt_attention_mask=mask
-    )  # u + 3 (c - u) with u = c
+    # u + 3 (c - u) with u = c
+    itself = f.greedy(guidance_scale=3.0, negative_prompt_ids=f.ids, negative_prompt_attention_mask=mask)
     away = f.greedy(
         guidance_scale=3.0,
         negative_prompt_ids=f.other,

@@ -133,9 +133,8 @@ def test_agrees_with_the_forward_written_out(tied):
     ids = torch.tensor([legal_ids(90, seed=6)])
     expected = reference_logits(model, ids)
     assert expected.std() > 0.5
-    torch.testing.assert_close(
-        model(ids).logits[0], expected, rtol=0, atol=2e-4
-    )  # the model's angles are float32
+    # the model's angles are float32
+    torch.testing.assert_close(model(ids).logits[0], expected, rtol=0, atol=2e-4)
 
 
 def test_attention_depends_on_differences_only():

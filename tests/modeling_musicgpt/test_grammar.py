@@ -42,9 +42,8 @@ def _accepted(ids: list[int]) -> bool:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
 def test_accepts_what_the_tokenizer_accepts(choices):
-    ids = [
-        token for token in _grown(choices) if token != PAD_ID
-    ]  # padding at the end is no part of the piece
+    # padding at the end is no part of the piece
+    ids = [token for token in _grown(choices) if token != PAD_ID]
     assert _accepted(ids) == (first_error(ids) is None)
 
 

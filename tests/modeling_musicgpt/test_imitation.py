@@ -136,9 +136,8 @@ def test_agrees_with_a_listener(seed):
     got = TRACKER(torch.tensor([ids])).expectation[0]
     assert torch.equal(got, wanted)
     if seed % 2:
-        assert (
-            (wanted > 0).any(dim=0)[[0, 1, 2, 5, 6, 7, 10, 11, 12, 13]].all()
-        )  # every kind of expectation was raised
+        # every kind of expectation was raised
+        assert (wanted > 0).any(dim=0)[[0, 1, 2, 5, 6, 7, 10, 11, 12, 13]].all()
 
 
 def test_an_answer_on_the_dominant_is_expected_on_its_degrees():

@@ -31,9 +31,8 @@ def test_the_key_of_the_opening_in_minor(voices, line):
 def test_the_first_note(voices, line):
     for first, expected in ((60, 1.0), (67, 1.0), (62, 0.0)):
         assert keys.opening_degree(voices(line([first, 60, 64]), key="C major")).value == expected
-    assert (
-        keys.opening_degree(voices(line([64]), line([60]), key="C major")).value == 0.0
-    )  # of a chord the highest
+    # of a chord the highest
+    assert keys.opening_degree(voices(line([64]), line([60]), key="C major")).value == 0.0
     assert keys.opening_degree(voices(line([60]))).reason == keys.NO_KEY
 
 
@@ -58,9 +57,8 @@ def test_cadences_inside(voices, line):
     lower = [*line([60] * 4), *first[1], *second[1], (15 * 96, 96, 60)]
     piece = voices(upper, lower, key="C major")
     assert keys.cadences(View(piece)).tolist() == [4 * 96, 8 * 96 + 48]
-    assert (
-        keys.inner_cadences(piece).value == 16 * 2 / 12
-    )  # sixteen bars without the first two and the last two
+    # sixteen bars without the first two and the last two
+    assert keys.inner_cadences(piece).value == 16 * 2 / 12
     # Without the leading note, without the third of the tonic, and where the bass does not come from the
     # dominant there is none.
     for wrong in ((4 * 96 - 24, 24, 74), (4 * 96, 24, 67)):
@@ -83,9 +81,7 @@ def test_the_last_chord(voices, line):
     ends = voices([(0, 96, 64)], [(0, 96, 60)], key="C major")
     assert keys.final_triad(ends).value == 1
     assert keys.final_triad(ends.replace(key="A minor")).value == 0
-    assert (
-        keys.final_triad(voices([(0, 96, 61)], [(0, 96, 57)], key="A minor")).value == 1
-    )  # the Picardy third
-    assert (
-        keys.final_triad(voices([(0, 96, 64)], [(0, 96, 55)], key="C major")).value == 0
-    )  # not over its root
+    # the Picardy third
+    assert keys.final_triad(voices([(0, 96, 61)], [(0, 96, 57)], key="A minor")).value == 1
+    # not over its root
+    assert keys.final_triad(voices([(0, 96, 64)], [(0, 96, 55)], key="C major")).value == 0

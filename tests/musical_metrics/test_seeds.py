@@ -87,9 +87,8 @@ def test_phrases(voices):
     lengths, cut = seeds.phrases(piece)
     assert sorted(lengths.tolist()) == [1, 2, 2, 3]
     assert lengths[cut].tolist() == [3]
-    assert seeds.phrase_length(piece).value == pytest.approx(
-        5 / 3
-    )  # the one that the end cuts off is left out
+    # the one that the end cuts off is left out
+    assert seeds.phrase_length(piece).value == pytest.approx(5 / 3)
     assert seeds.phrase_length(piece, kind="median").value == 2
     assert seeds.phrase_length(piece, kind="count").value == 4
 

@@ -18,9 +18,8 @@ def test_struck_dissonances(voices, line):
 
 def test_three_voices_have_three_pairs(voices, line):
     piece = voices(line([72]), line([67]), line([62]))
-    assert verticals.struck_dissonance(piece).value == pytest.approx(
-        1 / 3
-    )  # the seventh; fourth and fifth are none
+    # the seventh; fourth and fifth are none
+    assert verticals.struck_dissonance(piece).value == pytest.approx(1 / 3)
 
 
 def test_no_pair(voices, line):

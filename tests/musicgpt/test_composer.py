@@ -64,9 +64,8 @@ def test_without_a_seed_one_is_drawn_and_makes_the_piece_again(composer):
 
 def test_sampling_settings_reach_the_sampling(composer):
     narrow = composer.compose(Settings(seed=1, top_k=1, max_new_tokens=80), num=3)
-    assert (
-        len({tuple(p.ids) for p in narrow}) == 1
-    )  # only the likeliest token is left: the seed cannot matter
+    # only the likeliest token is left: the seed cannot matter
+    assert len({tuple(p.ids) for p in narrow}) == 1
     wide = composer.compose(Settings(seed=1, top_k=0, top_p=1, temperature=2, max_new_tokens=80), num=3)
     assert len({tuple(p.ids) for p in wide}) == 3
 
@@ -124,9 +123,8 @@ def test_what_cannot_be_done_with_a_prompt_is_said(composer, prompt, arguments, 
 
 
 def test_a_limit_that_leaves_no_room_for_a_note_is_refused_with_one_that_does(composer, prompt):
-    bars = prompt.first_bars(
-        7
-    )  # bars of six notes; the last one is moved so near to the bar line that no other can follow in its bar
+    # bars of six notes; the last one is moved so near to the bar line that no other can follow in its bar
+    bars = prompt.first_bars(7)
     bars = bars.replace(notes=[*bars.notes[:-1], bars.notes[-1]._replace(onset=7 * 72 - 1)])
     with pytest.raises(
         MusicGPTError, match="max_new_tokens is 20, which leaves no room for a new note"

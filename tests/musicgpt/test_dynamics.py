@@ -57,9 +57,8 @@ def test_the_highest_note_is_louder_than_those_below():
 
 
 def test_a_phrase_swells_and_dies_away_and_high_notes_are_louder():
-    held = Score(
-        [(24 * i, 24, 60, 0) for i in range(9)], key="C major", meters=[Meter(0, 9, 4)]
-    )  # one bar: no accent but on beats
+    # one bar: no accent but on beats
+    held = Score([(24 * i, 24, 60, 0) for i in range(9)], key="C major", meters=[Meter(0, 9, 4)])
     values = velocities(held)
     assert values[4] > values[7] > values[8] and values[4] > values[1]
     rising = velocities(
@@ -95,9 +94,8 @@ def test_music_grows_into_a_cadence():
     lead = [(24 * i, 24, p, v) for i in range(4) for v, p in enumerate((72, 64, 55, 48))]
     rows = [*lead, *((t + (24 if t < 192 else 0), d, p, v) for t, d, p, v in rows)]
     close = Score(rows, key="C major")
-    open_ = close.replace(
-        notes=[(t, d, p + (2 if t == 192 and v == 3 else 0), v) for t, d, p, v in rows]
-    )  # a deceptive bass
+    # a deceptive bass
+    open_ = close.replace(notes=[(t, d, p + (2 if t == 192 and v == 3 else 0), v) for t, d, p, v in rows])
     ahead = [velocities(s)[(s.array[:, 0] == 168) & (s.array[:, 3] == 1)][0] for s in (close, open_)]
     assert ahead[0] > ahead[1]
 
@@ -127,9 +125,8 @@ def test_the_file_holds_them_and_the_notes_as_they_are(wandering):
         if m.type == "note_on"
     }
     for (onset, _, pitch, voice), value in zip(score.array.tolist(), values.tolist(), strict=True):
-        assert (
-            struck[voice, pitch, onset * 20] >= value
-        )  # of notes struck together by one voice at one pitch the loudest
+        # of notes struck together by one voice at one pitch the loudest
+        assert struck[voice, pitch, onset * 20] >= value
     assert sorted(set(struck.values())) == sorted(set(values.tolist()) & set(struck.values()))
     with pytest.raises(ScoreError, match="one from 1 to 127"):
         midi_bytes(score, values[1:])

@@ -25,9 +25,8 @@ def test_every_note_is_drawn_in_its_voices_colour_once_a_system(score):
                 if np.allclose(colour, to_rgb(name)) and collection.get_zorder() == 5:
                     drawn[name] += len(collection.get_paths())
     voices = np.bincount(score.array[:, 3], minlength=5)
-    assert (
-        list(drawn.values()) == voices.tolist()
-    )  # every onset and end here lies on a beat, so no note crosses a system
+    # every onset and end here lies on a beat, so no note crosses a system
+    assert list(drawn.values()) == voices.tolist()
 
 
 def test_the_prompt_is_paler(score):

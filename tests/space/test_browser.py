@@ -142,9 +142,8 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
     assert all(f"seed-{seed}" in path.name for path in files.values())
     score = read_score(files["MusicXML"])
     assert f"{len(score)} notes" in line
-    assert len(read_score(files["MIDI"])) == pytest.approx(
-        len(score), abs=len(score) // 5 + 1
-    )  # a channel holds a pitch once
+    # a channel holds a pitch once
+    assert len(read_score(files["MIDI"])) == pytest.approx(len(score), abs=len(score) // 5 + 1)
     minutes, rest = re.search(r"(\d+):(\d\d)", line).groups()
     assert seconds == pytest.approx(60 * int(minutes) + int(rest) + 2.5, abs=1.0)
     assert files["Picture (PNG)"].read_bytes()[:4] == b"\x89PNG"

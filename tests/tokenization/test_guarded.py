@@ -73,9 +73,8 @@ def test_results_and_errors_come_back_and_the_process_stays(process):
     assert process.run(abs, -3) == 3
     with pytest.raises(ScoreReadError, match="no score") as caught:
         process.run(refuse)
-    assert "in refuse" in "".join(
-        caught.value.__notes__
-    )  # the place of an error in the other process is kept
+    # the place of an error in the other process is kept
+    assert "in refuse" in "".join(caught.value.__notes__)
     with pytest.raises(WorkError, match="Unexpected Unsendable: 1 2"):
         process.run(fail_unsendably)
     assert process.run(os.getpid) == process.pid != os.getpid()

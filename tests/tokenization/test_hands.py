@@ -138,9 +138,8 @@ def test_a_score_without_notes_and_one_of_a_single_voice():
     assert deal(Score([])).tolist() == []
     assert deal(Score(steady((24, (72, 74, 76, 77))))).tolist() == [UPPER] * 4
     assert deal(Score(steady((24, (43, 45, 41, 40))))).tolist() == [LOWER] * 4
-    assert (
-        deal(Score(steady((24, (62, 64, 65, 64))))).tolist() == [UPPER] * 4
-    )  # no ledger line above, two below
+    # no ledger line above, two below
+    assert deal(Score(steady((24, (62, 64, 65, 64))))).tolist() == [UPPER] * 4
 
 
 def test_rests_of_a_voice_stand_where_it_goes_on_and_long_silences_are_left_out():

@@ -53,9 +53,8 @@ def test_our_own_key_holds_where_the_notes_would_tell_another():
     # Twelve notes of F sharp major, in a piece that says C major: a stranger's file is believed less
     # (test_readers).
     doubtful = PIECE.replace(notes=PIECE.array + [0, 0, 3, 0], key="C major")
-    enharmonic = PIECE.replace(
-        key="D# minor"
-    )  # in MIDI a signature of six sharps, or E flat minor's of six flats
+    # in MIDI a signature of six sharps, or E flat minor's of six flats
+    enharmonic = PIECE.replace(key="D# minor")
     for score in (doubtful, enharmonic):
         assert {str(again.key) for again in both(score).values()} == {str(score.key)}
     assert (

@@ -156,9 +156,8 @@ def tempo_event(qpm: int) -> bytes:
 
 def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_track_they_stand():
     notes = track((QUARTER, on(62)), (QUARTER, off(62)))
-    late = track(
-        (QUARTER, key_event(4, 0)), (0, tempo_event(50))
-    )  # with the first note, but in an earlier track than those at 0
+    # with the first note, but in an earlier track than those at 0
+    late = track((QUARTER, key_event(4, 0)), (0, tempo_event(50)))
     early = track((0, key_event(-1, 1)), (0, tempo_event(100)))
     score = read_score_bytes(midi(late, early, notes), ".mid")
     assert str(score.key) == "E major" and score.tempo == 50.0
@@ -407,9 +406,8 @@ def test_round_trip_counts_doubled_notes_apart_from_changed_ones():
         "doubled": 2,
         "off_grid": 3,
     }
-    beyond = kept_notes(
-        score.replace(notes=[*rows, (120, 24, 101, 0)])
-    )  # a pitch without a token is moved by octaves: not kept
+    # a pitch without a token is moved by octaves: not kept
+    beyond = kept_notes(score.replace(notes=[*rows, (120, 24, 101, 0)]))
     assert (beyond["onset"], beyond["pitch"], beyond["duration"]) == (5, 4, 2)
 
 

@@ -126,9 +126,8 @@ def test_notation_of_triplets_ties_and_beams():
         ("whole", 0, True, True),
     ]
     text = musicxml_text(TRIPLETS)
-    assert (
-        text.count('<tuplet type="start"') == text.count('<tuplet type="stop"') == 5
-    )  # the held bass ends in one
+    # the held bass ends in one
+    assert text.count('<tuplet type="start"') == text.count('<tuplet type="stop"') == 5
 
 
 @settings(max_examples=60)
@@ -163,9 +162,8 @@ def test_triplets_stand_in_whole_groups_that_begin_and_end(score: Score):
 
 def test_a_rest_inside_a_triplet_of_a_further_lane_keeps_the_group_whole(musescore: str, tmp_path: Path):
     tmp_path.chmod(0o700)
-    further = Score(
-        [(0, 96, 72, 0), (52, 4, 76, 0), (0, 96, 48, 1)], key="C"
-    )  # one voice over itself: a note inside a triplet of rests
+    # one voice over itself: a note inside a triplet of rests
+    further = Score([(0, 96, 72, 0), (52, 4, 76, 0), (0, 96, 48, 1)], key="C")
     late = Score(
         [*((4 * i, 4, 72 + i, 0) for i in range(4)), (16, 16, 60, 0), (32, 64, 62, 0), (0, 96, 48, 1)],
         key="C",

@@ -272,9 +272,8 @@ def test_an_epoch_is_the_same_again_and_covers_every_piece(packing):
     sizes = {len(rows) for rows in one}
     assert max(sizes) - min(sizes) <= 1
     segments = [s for rows in one for row in rows for s in row]
-    assert (
-        len(segments) >= sum(-(-p.num_notes * 4 // data.length) for p in pieces) * 0.8
-    )  # voices may be dropped
+    # voices may be dropped
+    assert len(segments) >= sum(-(-p.num_notes * 4 // data.length) for p in pieces) * 0.8
     assert all(
         sum(len(s) for s in row) <= data.length and first_error(s.ids) is None
         for rows in one

@@ -126,9 +126,8 @@ def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
     )
     best = Trainer(Arguments.from_dict(values), pieces).run()
     assert best["combined_epoch"] == 2
-    assert (
-        best["loss_epoch"] == 4
-    )  # the loss still fell when two evaluations without improvement ended the run
+    # the loss still fell when two evaluations without improvement ended the run
+    assert best["loss_epoch"] == 4
     assert max(e["epoch"] for e in read_log(tmp_path / "run")) == 4
     saved = {
         name: json.loads((tmp_path / "run" / f"best-{name}" / "figures.json").read_text())["epoch"]

@@ -196,9 +196,8 @@ def test_ngram_is_a_distribution_and_learns():
     # The probabilities of all tokens at one place add up to 1, and those of the legal ones to what the model
     # says they do.
     cut = held[:30]
-    rows = np.stack(
-        [model.probabilities(np.append(cut, token))[0][:, -1] for token in range(VOCAB_SIZE)]
-    )  # (150, order)
+    # (150, order)
+    rows = np.stack([model.probabilities(np.append(cut, token))[0][:, -1] for token in range(VOCAB_SIZE)])
     np.testing.assert_allclose(rows.sum(axis=0), 1.0, rtol=1e-9)
     from tokenization.codec import SUCCESSORS
 

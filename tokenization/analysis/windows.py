@@ -34,9 +34,8 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
     Returns:
         hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
     """
-    ratios = np.where(
-        np.arange(STEPS) > 0, time_ratios(onsets) + 512, 0
-    )  # the first step of a window has no time before it
+    # the first step of a window has no time before it
+    ratios = np.where(np.arange(STEPS) > 0, time_ratios(onsets) + 512, 0)
     symbols = (np.diff(pitches) + 128) * 1024 + ratios
     value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
     with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns

@@ -129,9 +129,8 @@ class TestSameTokens:
     def test_repeated_pitches_are_limited_alike(self):
         model = make_model()
         with torch.no_grad():
-            model.model.norm.bias.copy_(
-                model.model.embed_tokens.weight[60] * 9
-            )  # one NOTE is by far the likeliest
+            # one NOTE is by far the likeliest
+            model.model.norm.bias.copy_(model.model.embed_tokens.weight[60] * 9)
         arguments = {"do_sample": True, "min_new_tokens": 450, "max_new_tokens": 450}
         limited = both(model, torch.tensor([PROMPT] * 2), **arguments)
         free = both(model, torch.tensor([PROMPT] * 2), limit_repetition=False, **arguments)

@@ -96,9 +96,8 @@ class TestExpectation:
         wanted = model.model.musical_state(torch.tensor([ids])).expectation[0, :-1]
         assert torch.equal(expected_by_engine(model, ids), wanted)
         if kind not in ("legal", "any tokens"):
-            assert (
-                (wanted > 0).any(dim=0)[[0, 2, 5, 7, 10, 11, 12, 13]].all()
-            )  # every kind of expectation was raised
+            # every kind of expectation was raised
+            assert (wanted > 0).any(dim=0)[[0, 2, 5, 7, 10, 11, 12, 13]].all()
 
     def test_pitches_below_zero_and_another_vocabulary(self):
         """The lowest notes go down further than there are pitches; the first pitch is MIDI 0."""

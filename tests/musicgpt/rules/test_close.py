@@ -133,9 +133,8 @@ def test_the_dominant_has_its_root_and_its_third_or_fifth():
     late = bar + "NOTE_74 VOICE_0 DUR_18 TIME_18"
     assert degrees(open_to(late)) == {7, 11, 2, 5}  # too late to ask for the root
     held = bar.replace("NOTE_48 VOICE_1 DUR_72", "NOTE_43 VOICE_1 DUR_96")
-    assert "TIME_24" in open_to(
-        held + "NOTE_77 VOICE_0 DUR_24"
-    )  # no voice is left that could strike the third
+    # no voice is left that could strike the third
+    assert "TIME_24" in open_to(held + "NOTE_77 VOICE_0 DUR_24")
 
 
 @pytest.mark.parametrize(

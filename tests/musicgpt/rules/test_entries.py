@@ -32,9 +32,8 @@ def alone(bars: int, voice: int = 1, pitch: int = 60) -> list[tuple]:
 
 def test_voices_enter_one_after_another():
     before = alone(BETWEEN_ENTRIES)
-    assert (
-        missing_after([*before[:-1], (24 * len(before) - 24, 24, 72, 1)], 3) == []
-    )  # still within the first bars
+    # still within the first bars
+    assert missing_after([*before[:-1], (24 * len(before) - 24, 24, 72, 1)], 3) == []
     assert missing_after([*before, (24 * len(before), 24, 72, 1)], 3) == [0, 2]
     two = sorted([*alone(3), *alone(3, voice=2, pitch=48)])
     assert missing_after([*two, (288, 24, 72, 1)], 3) == []  # the third waits for its turn
