@@ -41,8 +41,8 @@ STAVES = "DIR-staves"  # DIR stands for what `--data` says
 
 
 def _model(**changes: Any) -> dict[str, str]:
-    """Changes of the model's config, on top of what was its default when the base was run: arms of one
-    group stay comparable when defaults change.
+    """Changes of the model's config, on top of what was its default when the base was run: arms of one group
+    stay comparable when defaults change.
     """
     return {"config_overrides": json.dumps({"bar_encoding": "both", "prefix_encoding": False, **changes})}
 

@@ -49,8 +49,8 @@ _LONGEST = 96  # ticks up to which a longer note weighs more
 
 
 def bar_fit(score: Score, bar_ticks: int) -> float:
-    """How much begins at the bar lines of a bar length: mean over them of the ticks of the notes that
-    begin there.
+    """How much begins at the bar lines of a bar length: mean over them of the ticks of the notes that begin
+    there.
     """
     weights = np.minimum(score.array[:, DURATION], _LONGEST)
     lines = np.arange(0, int(score.array[-1, ONSET]) + 1, bar_ticks)
@@ -151,8 +151,8 @@ def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
 
 
 def windows(score: Score, notes: int) -> list[Score]:
-    """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the
-    first meter lasts.
+    """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the first
+    meter lasts.
     """
     bar = score.meters[0].bar_ticks
     last = score.meters[1].onset if len(score.meters) > 1 else math.inf
@@ -191,8 +191,8 @@ def of_bach(source: Path, notes: int) -> dict[tuple, list[float]]:
 def measure(
     model, pieces: int, tokens: int, seed: int, source: Path | None = None, alone: bool = False
 ) -> list[dict]:
-    """One row a value: the mean with its interval for pieces that were asked for it, for something else,
-    for nothing, and for Bach's.
+    """One row a value: the mean with its interval for pieces that were asked for it, for something else, for
+    nothing, and for Bach's.
     """
     bach = of_bach(source, tokens // 4) if source else {}
     free = compose(model, [prefix_ids()] * pieces, tokens, seed)

@@ -33,8 +33,8 @@ FINAL_DOMINANT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 
 def key_errors(known: Sequence[tuple[Score, Key]]) -> tuple[int, int, int]:
-    """Questions with a tonic alone (the key's own, and that of the relative major), wrong answers to
-    them, wrong ones of all 24 keys.
+    """Questions with a tonic alone (the key's own, and that of the relative major), wrong answers to them,
+    wrong ones of all 24 keys.
     """
     asked = wrong = wrong_of_all = 0
     for score, key in known:

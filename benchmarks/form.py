@@ -24,8 +24,8 @@ DRAWS = 2000
 
 
 def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Every metric of the families of form, and the number of bars: arrays of shape `(pieces,)`, NaN
-    where there is no value.
+    """Every metric of the families of form, and the number of bars: arrays of shape `(pieces,)`, NaN where
+    there is no value.
     """
     from musical_metrics.catalogue import METRICS
     from musical_metrics.view import View

@@ -149,8 +149,8 @@ def worth(ids: Any, config: Any) -> tuple[float, float]:
 
 
 def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
-    """The figures of one side and number of threads: tokens/s of each run, seconds to the first note,
-    notes and seconds of music a token.
+    """The figures of one side and number of threads: tokens/s of each run, seconds to the first note, notes
+    and seconds of music a token.
     """
     speed = statistics.median(tokens)
     return {

@@ -34,8 +34,8 @@ def random_walks(seed: int, notes: int, voices: int = 4):
 
 
 def main() -> None:
-    """Measure and print one JSON object; seconds are those of the processor, so that a busy machine does
-    not count.
+    """Measure and print one JSON object; seconds are those of the processor, so that a busy machine does not
+    count.
     """
     from musical_metrics.catalogue import METRICS
     from musical_metrics.score import musical_score

@@ -65,8 +65,8 @@ def compose(
 
 
 def bach_rows(form: str, notes: int) -> tuple[np.ndarray, list[int]]:
-    """Held-out Bach's values of every metric for openings of about so many notes, `(movements, metrics)`,
-    and the key numbers.
+    """Held-out Bach's values of every metric for openings of about so many notes, `(movements, metrics)`, and
+    the key numbers.
     """
     from musical_metrics.reference import length_class, table
 

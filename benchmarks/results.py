@@ -32,8 +32,8 @@ SAMPLES = ((10, 1000), (5, 2000), (5, 3000))  # the original's: how many of how 
 
 
 def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
-    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together;
-    `alone`: of half as many without the composer's rules.
+    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together; `alone`: of
+    half as many without the composer's rules.
     """
     from musical_metrics.corpus import read_corpus
 
@@ -94,8 +94,8 @@ def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
 def exact_runs(
     scores: Sequence[Any], movements: Sequence[Any], form: str, length: int = 256
 ) -> dict[str, dict[str, float]]:
-    """Longest runs shared with the train split, every window of every voice looked up; of the first notes
-    of the pieces and of Bach's movements without their key number.
+    """Longest runs shared with the train split, every window of every voice looked up; of the first notes of
+    the pieces and of Bach's movements without their key number.
     """
     from musical_metrics.originality import Runs
 

@@ -87,8 +87,9 @@ class Visitor(threading.Thread):
         number (`int`): gives the key and the seed.
         delay (`float`): seconds until the visitor comes.
         pieces (sequence of `int`): which of the visitor's pieces are asked for, one after the other; each has
-        its seed. tokens (`int`): the length asked for. folder (`Path`): where downloads go; what a visitor
-        has downloaded is removed again.
+            its seed.
+        tokens (`int`): the length asked for.
+        folder (`Path`): where downloads go; what a visitor has downloaded is removed again.
     """
 
     def __init__(self, url: str, number: int, delay: float, pieces: Sequence[int], tokens: int, folder: Path):

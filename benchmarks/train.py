@@ -27,8 +27,8 @@ KINDS = ("gpt2", "musicgpt")
 
 
 def rows_of(length: int, rows: int) -> Any:
-    """Ids of made-up legal pieces, `(rows, length)`: what a step costs does not depend on what the notes
-    are.
+    """Ids of made-up legal pieces, `(rows, length)`: what a step costs does not depend on what the
+    notes are.
     """
     import numpy as np
     import torch

@@ -1,5 +1,5 @@
-"""A build from end to end: is there anything to do, the configs, the card, the report, and the folder put
-in place at once.
+"""A build from end to end: is there anything to do, the configs, the card, the report, and the folder put in
+place at once.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ def _build_into(
 def _build_config(
     folder: Path, options: BuildOptions, name: str, collection: Collection, known: dict[Piece, Outcome]
 ) -> tuple[Any, dict[str, Any]]:
-    """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and
-    its report.
+    """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and its
+    report.
     """
     import datasets
 

@@ -37,10 +37,10 @@ class WTCConfig(datasets.BuilderConfig):
         validation_share (`float`): for pieces whose split nothing declares.
         without_sources (tuple of `str`): values of the column `source` to leave out.
         written_out (`bool`): fold back written-out repeats and trills in all files, not only in those known
-        to write them out. staff_voices (`bool`): where the notation has layers in place of parts, each staff
-        is one voice. manifest, base_url, download_dir (`str`, *optional*): see
-        `sources.download.open_download`. collection (`Collection`, *optional*): the pieces themselves, in
-        place of a source.
+            to write them out.
+        staff_voices (`bool`): where the notation has layers in place of parts, each staff is one voice.
+        manifest, base_url, download_dir (`str`, *optional*): see `sources.download.open_download`.
+        collection (`Collection`, *optional*): the pieces themselves, in place of a source.
     """
 
     source: Any = "music21"
@@ -74,8 +74,8 @@ class WTCConfig(datasets.BuilderConfig):
         )
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
-        """The id that the cache of `datasets` goes by: it changes with the files of the source, not only
-        with its name.
+        """The id that the cache of `datasets` goes by: it changes with the files of the source, not only with
+        its name.
         """
         self.collection = self.collection or self.open()
         kwargs = {name: value for name, value in config_kwargs.items() if name != "collection"}

@@ -210,8 +210,8 @@ def _config_text(name: str, report: dict[str, Any]) -> str:
 
 
 def by_key_number(reports: dict[str, dict[str, Any]]) -> bool:
-    """Whether what is held out is held out by key number: movements of the Well-Tempered Clavier and
-    nothing else.
+    """Whether what is held out is held out by key number: movements of the Well-Tempered Clavier and nothing
+    else.
     """
     held_out = [
         piece for report in reports.values() for piece in report["pieces"] if piece["split"] != "train"

@@ -84,8 +84,8 @@ def order_voices(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
 
 
 def drop_duplicates(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """Of notes with the same onset, voice and pitch only the longest stays. Unisons of two voices are
-    music and stay.
+    """Of notes with the same onset, voice and pitch only the longest stays. Unisons of two voices are music
+    and stay.
     """
     array = score.array
     order = np.lexsort((-array[:, DURATION], array[:, PITCH], array[:, VOICE], array[:, ONSET]))
@@ -121,8 +121,8 @@ def cut_excerpt(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
 
 
 def fold_written_repeats(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """Written-out repeats folded back, for files that are known to write them out: elsewhere a repetition
-    may be composed.
+    """Written-out repeats folded back, for files that are known to write them out: elsewhere a repetition may
+    be composed.
     """
     return fold_repeats(score) if piece is not None and piece.written_out else (score, 0)
 
@@ -135,8 +135,8 @@ def draw_ornaments(score: Score, piece: Piece | None = None) -> tuple[Score, int
 
 
 def settle_key(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
-    """The catalogue's key; else the file's, checked; else the one that fits the notes best (`keys`).
-    Counts 1 where the notes decided.
+    """The catalogue's key; else the file's, checked; else the one that fits the notes best (`keys`). Counts 1
+    where the notes decided.
     """
     if piece is not None and piece.tonic and piece.mode:
         return score.replace(key=Key.parse(f"{piece.tonic} {piece.mode}")), 0

@@ -35,8 +35,8 @@ def choose(
     written_out: bool = False,
     staff_voices: bool = False,
 ) -> Collection:
-    """`select` and `apply_preset` in one, and the marks that all files write out repeats and trills and
-    that staves are voices, if asked.
+    """`select` and `apply_preset` in one, and the marks that all files write out repeats and trills and that
+    staves are voices, if asked.
     """
     chosen = apply_preset(select(collection, config, without_sources), preset)
     if written_out:

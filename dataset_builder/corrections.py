@@ -86,8 +86,8 @@ TABLES: dict[str, Callable[[Rows], str]] = {
 
 
 def mended(identifier: str, table: bytes) -> tuple[bytes, str]:
-    """A note table put right, and what was done in words; the table as it is and `""` where nothing is
-    known against it.
+    """A note table put right, and what was done in words; the table as it is and `""` where nothing is known
+    against it.
     """
     reader = csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline=""), delimiter="\t")
     rows = list(reader)

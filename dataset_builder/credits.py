@@ -108,8 +108,8 @@ def encoder_of(source: str) -> str:
 
 
 def licence_table() -> str:
-    """All sources of open scores as a Markdown table: who encoded them, where they are, what was used,
-    their terms.
+    """All sources of open scores as a Markdown table: who encoded them, where they are, what was used, their
+    terms.
     """
     lines = ["| source | encoded by | where | what was used | terms |", "| --- | --- | --- | --- | --- |"]
     for name, credit in CREDITS.items():

@@ -6,8 +6,8 @@ from tokenization.errors import MusicGPTError
 
 
 class DatasetError(MusicGPTError):
-    """A dataset cannot be built as asked: no such source or config, nothing left in it, a folder that is
-    not ours to replace.
+    """A dataset cannot be built as asked: no such source or config, nothing left in it, a folder that is not
+    ours to replace.
     """
 
 

@@ -1,5 +1,5 @@
-"""What a built data set is called, and on what terms: by its pieces, so that only the Well-Tempered
-Clavier goes by that name.
+"""What a built data set is called, and on what terms: by its pieces, so that only the Well-Tempered Clavier
+goes by that name.
 """
 
 from __future__ import annotations

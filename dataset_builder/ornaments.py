@@ -15,8 +15,8 @@ WIDEST = 2  # semitones between the two notes of a trill
 
 def collapse_trills(score: Score) -> tuple[Score, int]:
     """Four or more notes in a row, each a 32nd or shorter, that alternate between two neighbouring pitches
-    without a gap, become one
-    note: the lower pitch (the main note of a trill), from the first onset to the last end.
+    without a gap, become one note: the lower pitch (the main note of a trill), from the first onset to the
+    last end.
 
     Voices that the reader inferred are inferred again without the trills, whose notes it may have dealt out
     among several; for the same reason the notes of a trill need not be of one voice.

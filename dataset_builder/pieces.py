@@ -29,7 +29,7 @@ class Piece:
         path: the file to read.
         kind: `"prelude"`, `"fugue"` or `None`.
         tonic, mode: the declared key; a tonic without a mode is that of the key signature, which relative
-        keys share.
+            keys share.
         number: number in its book of the WTC, 1 to 24.
         split: the declared split.
         written_out: the file writes out repeats and trills as notes; they are to be folded back.
@@ -93,8 +93,8 @@ class Collection:
 
 
 def wtc_fields(identifier: str) -> dict:
-    """What an id such as `wtc2f05` says: work, book, number, kind, BWV number and split; empty for any
-    other id.
+    """What an id such as `wtc2f05` says: work, book, number, kind, BWV number and split; empty for any other
+    id.
     """
     match = _WTC_ID.match(identifier)
     if match is None or not 1 <= int(match[3]) <= 24:

@@ -73,8 +73,8 @@ def push_dataset(
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    """Whether the HTTP client raised it; the client of huggingface_hub has changed (requests, httpx,
-    httpx2) and may again.
+    """Whether the HTTP client raised it; the client of huggingface_hub has changed (requests, httpx, httpx2)
+    and may again.
     """
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
         "httpx",

@@ -10,8 +10,8 @@ from .processing import Processed
 
 
 def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
-    """Counts by split and by stage, the pieces with their changes, what was skipped, and how the notes
-    agree with the catalogue.
+    """Counts by split and by stage, the pieces with their changes, what was skipped, and how the notes agree
+    with the catalogue.
     """
     splits, pieces = {}, []
     for split, rows in processed.rows.items():

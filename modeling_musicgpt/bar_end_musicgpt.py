@@ -30,9 +30,8 @@ class ClosingCosts:
     Attributes:
         lengths (`torch.LongTensor`): the bar lengths that there are, in ticks.
         cost (`torch.LongTensor` of shape `(2, lengths, states, ticks)`): tokens up to and including `<eos>`,
-        for each bar length, state and tick
-            in the bar: `[0]` to end at a bar line that a step leads to, `[1]` to end anywhere between two
-            notes.
+            for each bar length, state and tick in the bar: `[0]` to end at a bar line that a step leads to,
+            `[1]` to end anywhere between two notes.
     """
 
     def __init__(self, grammar: Grammar, config: MusicGPTConfig):
@@ -147,8 +146,8 @@ class BarEndLogitsProcessor(LogitsProcessor):
         return scores
 
     def _within_bar(self, state: MusicalState, last: np.ndarray, full: np.ndarray) -> np.ndarray:
-        """What is allowed, `(batch, vocab)`, in rows in their last bar and in rows without room for
-        another one, each `(batch,)`.
+        """What is allowed, `(batch, vocab)`, in rows in their last bar and in rows without room for another
+        one, each `(batch,)`.
         """
         grammar, tick = self.grammar, state.bar_position
         beyond = tick[:, None] + grammar.step_tables.step[:-1] > state.bar_ticks[:, None]

@@ -56,8 +56,8 @@ def with_cache_as(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def takes_cache(method: Callable, name: str = "cache") -> Callable:
-    """Lets a method whose cache is its argument `name` be given it under any name. Its signature shows
-    the name that transformers uses.
+    """Lets a method whose cache is its argument `name` be given it under any name. Its signature shows the
+    name that transformers uses.
     """
 
     @wraps(method)
@@ -93,7 +93,7 @@ def refuse_lost_history(
         length (`int`): number of the new tokens.
         position_ids (`torch.LongTensor` of shape `(batch or 1, length)`, *optional*): as they were given.
         attention_mask (`torch.Tensor` of shape `(batch, keys)` or `(batch, heads, length, keys)`,
-        *optional*): as it was given.
+            *optional*): as it was given.
 
     Raises:
         ValueError: if there is no past, and all positions lie beyond zero or the mask has more keys than
@@ -165,8 +165,8 @@ def remembers_tokens(cache: Cache) -> bool:
 
 
 def attach_history(cache: Cache) -> None:
-    """Make the first layer of `cache` remember token ids. Done once, before its first update and outside
-    any compiled graph.
+    """Make the first layer of `cache` remember token ids. Done once, before its first update and outside any
+    compiled graph.
     """
     layer = cache.layers[0] if cache.layers else None
     if layer is None and getattr(cache, "layer_class_to_replicate", None) is not None:

@@ -101,42 +101,45 @@ class MusicGPTConfig(PreTrainedConfig):
 
     Args:
         vocab_size (`int`, *optional*, defaults to 150): number of tokens. With fewer than the musical
-        vocabulary needs the model runs as
-            a plain transformer: it derives no metre, no voices and no grammar.
+            vocabulary needs the model runs as a plain transformer: it derives no metre, no voices and no
+            grammar.
         hidden_size (`int`, *optional*, defaults to 256): width of the residual stream.
         intermediate_size (`int`, *optional*, defaults to 1024): width of the feed-forward layers.
         num_hidden_layers (`int`, *optional*, defaults to 4): number of blocks.
         num_attention_heads (`int`, *optional*, defaults to 8): number of attention heads.
         hidden_act (`str`, *optional*, defaults to `"gelu"`): activation of the feed-forward layers.
         max_position_embeddings (`int`, *optional*, defaults to 4096): longest sequence, in tokens, that the
-        model was made for. hidden_dropout (`float`, *optional*, defaults to 0.1): dropout on the embeddings
-        and on what each sub-layer adds. attention_dropout (`float`, *optional*, defaults to 0.0): dropout on
-        the attention weights. initializer_range (`float`, *optional*, defaults to 0.02): standard deviation
-        of the initial weights. layer_norm_eps (`float`, *optional*, defaults to 1e-05): epsilon of the layer
-        norms. relative_attention (`str`, *optional*, defaults to `"time_and_token"`): what the rotary
-        position encoding measures: `"time"` (ticks),
-            `"token"` (places in the sequence), `"time_and_token"` (a part of each head's channels for each)
-            or `"none"`.
+            model was made for.
+        hidden_dropout (`float`, *optional*, defaults to 0.1): dropout on the embeddings and on what each
+            sub-layer adds.
+        attention_dropout (`float`, *optional*, defaults to 0.0): dropout on the attention weights.
+        initializer_range (`float`, *optional*, defaults to 0.02): standard deviation of the initial weights.
+        layer_norm_eps (`float`, *optional*, defaults to 1e-05): epsilon of the layer norms.
+        relative_attention (`str`, *optional*, defaults to `"time_and_token"`): what the rotary position
+            encoding measures: `"time"` (ticks), `"token"` (places in the sequence), `"time_and_token"` (a
+            part of each head's channels for each) or `"none"`.
         bar_encoding (`str`, *optional*, defaults to `"position"`): what is embedded of the metrical state:
-        `"position"` (tick in the bar), `"bar"` (index
-            of the bar modulo `bar_period`), `"both"` or `"none"`.
+            `"position"` (tick in the bar), `"bar"` (index of the bar modulo `bar_period`), `"both"` or
+            `"none"`.
         bar_period (`int`, *optional*, defaults to 32): bars after which the bar index begins again.
         voice_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, each voice's last
-        pitch, how long ago it began and
-            when it ends, and the melodic interval at each VOICE token.
+            pitch, how long ago it began and when it ends, and the melodic interval at each VOICE token.
         prefix_encoding (`bool`, *optional*, defaults to `True`): embed, at every token, what the prefix asks
-        for: MODE, FORM, VOICES and TEMPO. num_motifs (`int`, *optional*, defaults to 3571): rows of the table
-        of motifs, the hashed last intervals and durations of a voice; 0 for none. melodic_head (`bool`,
-        *optional*, defaults to `True`): add to the logits of NOTE a term for the interval from each voice's
-        last pitch. imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR
-        and TIME a term for what imitation leads one to expect. max_voices (`int`, *optional*, defaults to 5):
-        number of VOICE tokens. token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number
-        of ids of every block of the vocabulary. lowest_pitch (`int`, *optional*, defaults to 28): MIDI pitch
-        of the first NOTE token. durations, time_steps, meter_ticks (`tuple[int, ...]`, *optional*): ticks (24
-        a quarter note) of each DUR and TIME token, and of the bar of
-            each METER token.
+            for: MODE, FORM, VOICES and TEMPO.
+        num_motifs (`int`, *optional*, defaults to 3571): rows of the table of motifs, the hashed last
+            intervals and durations of a voice; 0 for none.
+        melodic_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE a term for the
+            interval from each voice's last pitch.
+        imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR and TIME a
+            term for what imitation leads one to expect.
+        max_voices (`int`, *optional*, defaults to 5): number of VOICE tokens.
+        token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number of ids of every block of
+            the vocabulary.
+        lowest_pitch (`int`, *optional*, defaults to 28): MIDI pitch of the first NOTE token.
+        durations, time_steps, meter_ticks (`tuple[int, ...]`, *optional*): ticks (24 a quarter note) of each
+            DUR and TIME token, and of the bar of each METER token.
         default_bar_ticks (`int`, *optional*, defaults to 96): length of the bar while no METER token was seen
-        (4/4).
+            (4/4).
 
     ```python
     >>> from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
@@ -145,7 +148,8 @@ class MusicGPTConfig(PreTrainedConfig):
     >>> model.num_parameters() > 4_000_000
     True
 
-    ```"""
+    ```
+    """
 
     model_type = "musicgpt"
     keys_to_ignore_at_inference = [

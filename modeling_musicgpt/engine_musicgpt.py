@@ -1,6 +1,6 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""`generate()` at full speed on a CPU where the package `musicgpt` is installed: its engine makes the
-same tokens as the loop of transformers.
+"""`generate()` at full speed on a CPU where the package `musicgpt` is installed: its engine makes the same
+tokens as the loop of transformers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class FastDecodingMixin(GenerationMixin):
     Attributes:
         fast_decoding (`bool`): set it to `False` for the stock loop.
         usual_decoding_because (`str`, *optional*): why the last call of `generate()` was not decoded by the
-        engine alone; `None` if it was.
+            engine alone; `None` if it was.
     """
 
     fast_decoding: bool = True

@@ -80,15 +80,13 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
     """`generate()` with three more arguments, which a `generation_config` may also hold:
 
     constrain_grammar (`bool`, defaults to `True`): allow only tokens that the grammar allows next. The mask
-    comes before the caller's own logits
-        processors and before temperature, top-k and top-p, so that these see a distribution over legal
-        tokens. Without effect for a vocabulary that is not musical.
+        comes before the caller's own logits processors and before temperature, top-k and top-p, so that these
+        see a distribution over legal tokens. Without effect for a vocabulary that is not musical.
     end_at_bar (`bool`, defaults to `True`): bring the piece to an end at a bar line within `max_new_tokens`
-    (or `max_length`) instead of cutting it
-        off there. Without effect where `<eos>` does not end the generation, and without the grammar.
+        (or `max_length`) instead of cutting it off there. Without effect where `<eos>` does not end the
+        generation, and without the grammar.
     limit_repetition (`bool`, defaults to `True`): do not let one pitch return more often than in any passage
-    of Bach
-        (`RepetitionLogitsProcessor`). Without effect without the grammar.
+        of Bach (`RepetitionLogitsProcessor`). Without effect without the grammar.
     """
 
     def _prepare_generation_config(
@@ -195,8 +193,8 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
 
     @property
     def closing_costs(self) -> ClosingCosts:
-        """How many tokens it takes to close a piece from each state of the grammar; built when it is
-        first asked for.
+        """How many tokens it takes to close a piece from each state of the grammar; built when it is first
+        asked for.
         """
         grammar = self.grammar
         if self._closing_costs is None:

@@ -46,15 +46,13 @@ class Grammar:
 
     Args:
         config (`MusicGPTConfig`): with a musical vocabulary; `<bos>`, `<eos>` and `<pad>` are its
-        `bos_token_id`, `eos_token_id` (of
-            several the first) and `pad_token_id`.
+            `bos_token_id`, `eos_token_id` (of several the first) and `pad_token_id`.
 
     Attributes:
         legal (`torch.BoolTensor` of shape `(states, vocab_size)`): whether a token may come in a state.
         next_state (`torch.LongTensor` of shape `(states, vocab_size)`): the state after it. Illegal tokens
-        lead to where a reader finds
-            its feet again: the state that a token of this type usually leads to; `<pad>` and unknown tokens
-            change nothing.
+            lead to where a reader finds its feet again: the state that a token of this type usually leads to;
+            `<pad>` and unknown tokens change nothing.
 
     Raises:
         ValueError: if the vocabulary of the config is not musical.
@@ -251,7 +249,7 @@ class GrammarLogitsProcessor(LogitsProcessor):
         grammar (`Grammar`): the automaton.
         prompt (`Prompt`, *optional*): what is known of the prompt beside its ids.
         ends (`bool`): whether `<eos>` ends the generation; if not, it is not allowed, because nothing could
-        follow it.
+            follow it.
     """
 
     def __init__(self, grammar: Grammar, prompt: Prompt | None = None, ends: bool = True):

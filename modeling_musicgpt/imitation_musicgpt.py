@@ -111,8 +111,8 @@ class Notes(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """How the voice of each note may go on, tensors of shape `(batch, length)`; of no meaning where
-    `match` is 0.
+    """How the voice of each note may go on, tensors of shape `(batch, length)`; of no meaning where `match`
+    is 0.
     """
 
     match: torch.Tensor  # kind of the agreement, from 1; 0 if there was none
@@ -144,8 +144,8 @@ def continuations(notes: Notes) -> Continuation:
 
 
 def _key(notes: Notes, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer, and whether
-    they reach its entry: `(B, L)` each.
+    """A number for the last `steps` steps of the note's voice, 0 where it has made fewer, and whether they
+    reach its entry: `(B, L)` each.
     """
     interval = diatonic(notes.pitch) - diatonic(_at(notes.pitch, notes.previous))
     gap = (notes.onset - _at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
@@ -185,8 +185,8 @@ def _latest(entries: torch.Tensor, queries: torch.Tensor, start: torch.Tensor) -
 
 
 def last_place(mask: torch.Tensor) -> torch.Tensor:
-    """The last place up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`, or `(B, L,
-    n)` -> `(B, L, n)`.
+    """The last place up to each one at which `mask` holds, -1 if none: `(B, L)` -> `(B, L)`, or `(B, L, n)`
+    -> `(B, L, n)`.
     """
     place = torch.arange(mask.shape[1], device=mask.device)
     place = (place if mask.ndim == 2 else place[:, None]).expand(mask.shape)
@@ -213,7 +213,7 @@ class MusicGPTImitationHead(nn.Module):
     Attributes:
         proj (`nn.Linear`): the scores by length of agreement, `NUM_SCORES // 2`.
         entry (`nn.Parameter` of the same number): what is added to each where the agreement reaches back to
-        where the voice entered.
+            where the voice entered.
     """
 
     def __init__(self, config):
@@ -231,8 +231,8 @@ class MusicGPTImitationHead(nn.Module):
         return self.proj.weight[_OF_LENGTH], self._by_kind(self.proj.bias)
 
     def _by_kind(self, scores: torch.Tensor) -> torch.Tensor:
-        """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(...,
-        NUM_SCORES)`: with `entry` added, and without.
+        """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(..., NUM_SCORES)`:
+        with `entry` added, and without.
         """
         which = _OF_LENGTH.to(scores.device)
         added = self.entry.to(scores.dtype)[which] * _FROM_ENTRY.to(scores.device)

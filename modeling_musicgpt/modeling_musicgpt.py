@@ -2,11 +2,11 @@
 """PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in
 `musical_state_musicgpt.py`.
 
-Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token
-distance (RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick
-in the bar (and the bar index, if asked for) and of what the prefix asks for, embeddings of what every voice
-is doing and of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's
-last pitch, and an imitation head that scores what a voice would do if it went on as one went on before
+Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token distance
+(RoFormer, Su et al. 2021; musical time as the measure of distance is ours), embeddings of the tick in the bar
+(and the bar index, if asked for) and of what the prefix asks for, embeddings of what every voice is doing and
+of the motif it just played, a melodic head that scores a NOTE by its interval from each voice's last pitch,
+and an imitation head that scores what a voice would do if it went on as one went on before
 (`imitation_musicgpt.py`).
 """
 
@@ -98,8 +98,8 @@ class MusicGPTCausalLMOutputWithPast(CausalLMOutputWithPast):
 
 
 class MusicGPTRotaryEmbedding(nn.Module):
-    """Angles by which queries and keys are turned, so that their product depends on differences of time
-    and of place only.
+    """Angles by which queries and keys are turned, so that their product depends on differences of time and
+    of place only.
     """
 
     def __init__(self, config: MusicGPTConfig):
@@ -211,8 +211,8 @@ class MusicGPTAttention(nn.Module):
         cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the
-        implementation gives them.
+        """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the implementation
+        gives them.
         """
         input_shape = hidden_states.shape[:-1]
         hidden_shape = (*input_shape, -1, self.head_dim)
@@ -342,8 +342,8 @@ class MusicGPTMusicalEmbedding(nn.Module):
 
 
 class MusicGPTMelodicHead(nn.Module):
-    """Scores each NOTE by its interval from the last pitch of each voice: the same step up counts the
-    same at every pitch.
+    """Scores each NOTE by its interval from the last pitch of each voice: the same step up counts the same at
+    every pitch.
     """
 
     def __init__(self, config: MusicGPTConfig):
@@ -553,8 +553,8 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
 
 @auto_docstring
 class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
-    """The model with its heads, from token ids to logits of the next token, `(batch, length,
-    vocab_size)`; it has `generate()`.
+    """The model with its heads, from token ids to logits of the next token, `(batch, length, vocab_size)`; it
+    has `generate()`.
     """
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}

@@ -75,8 +75,8 @@ def num_wishes(config: MusicGPTConfig) -> int:
 
 def token_tables(config: MusicGPTConfig) -> dict[str, torch.Tensor]:
     """Every table by name, each of shape `(vocab_size + 1,)`: the last row stands for ids beyond the
-    vocabulary. Beside them `step_token`, by
-    ticks: the place of a TIME token in its block, plus 1."""
+    vocabulary. Beside them `step_token`, by ticks: the place of a TIME token in its block, plus 1.
+    """
     tables = {
         name: torch.zeros(config.vocab_size + 1, dtype=torch.long)
         for name in ("step", "pitch", "duration", "bar_length", "voice", "wish", "wish_kind")
@@ -132,8 +132,8 @@ class MusicalStateTracker(nn.Module):
         """
         Args:
             ids (`torch.LongTensor` of shape `(batch, length)`): tokens from the beginning of the sequence.
-            `<pad>` changes nothing; each
-                `<bos>` begins a new piece, so that packed pieces do not hear each other.
+                `<pad>` changes nothing; each `<bos>` begins a new piece, so that packed pieces do not hear
+                each other.
         """
         ids, start = self._begun(ids)
         metre = self.metre(ids)
@@ -191,8 +191,8 @@ class MusicalStateTracker(nn.Module):
         return last_place(is_voice)
 
     def _voices(self, ids, ticks, start, voice, pitch, last) -> tuple[torch.Tensor, ...]:
-        """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at
-        each VOICE token, `(B, L)`.
+        """What each voice's last note is and how long it sounds, each `(B, L, V)`, and the interval at each
+        VOICE token, `(B, L)`.
         """
         batch, size = ids.shape
         begun = last > start[:, :, None]
@@ -212,8 +212,8 @@ class MusicalStateTracker(nn.Module):
         return pitch, remaining, elapsed, self._interval(voice, pitch)
 
     def _interval(self, voice: torch.Tensor, pitch: torch.Tensor) -> torch.Tensor:
-        """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index
-        `(B, L)`.
+        """Semitones from the voice's previous note to this one, at VOICE tokens, as an embedding index `(B,
+        L)`.
         """
         # (B, L, V) two tokens ago: before this note's NOTE and VOICE
         before = nn.functional.pad(pitch, (0, 0, 2, 0))[:, :-2]
@@ -257,8 +257,8 @@ class MusicalStateTracker(nn.Module):
         return torch.where(voice > 0, 1 + (7 * rhythm + 3) % self.config.num_motifs, motif)
 
     def _previous(self, start, voice, last) -> torch.Tensor:
-        """At VOICE tokens the place of the same voice's VOICE token before, in the same piece; -1
-        elsewhere and if there is none: `(B, L)`.
+        """At VOICE tokens the place of the same voice's VOICE token before, in the same piece; -1 elsewhere
+        and if there is none: `(B, L)`.
         """
         before = nn.functional.pad(last, (0, 0, 1, 0), value=-1)[:, :-1]  # (B, L, V): up to the token before
         own = (voice - 1).clamp(min=0)[:, :, None]
@@ -292,8 +292,8 @@ class MusicalStateTracker(nn.Module):
     def _expected_duration(
         self, ids, ticks, voice, midi, previous, after: Continuation
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """At VOICE tokens, if the note came when it was expected: the duration of the note that it
-        imitates, and the case; `(B, L)` each.
+        """At VOICE tokens, if the note came when it was expected: the duration of the note that it imitates,
+        and the case; `(B, L)` each.
         """
         size = ids.shape[1]
         came = (voice > 0) & (_at(after.match, previous) > 0) & (_at(after.onset, previous) == ticks)
@@ -327,8 +327,8 @@ class MusicalStateTracker(nn.Module):
 
     @staticmethod
     def _step_name(pitch, previous, pitches) -> torch.Tensor:
-        """The interval from the note at `previous` to `pitch` as a number from 1; 0 without a previous
-        note. `(B, L)`.
+        """The interval from the note at `previous` to `pitch` as a number from 1; 0 without a previous note.
+        `(B, L)`.
         """
         interval = (pitch - _at(pitches, previous)).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
         return torch.where(previous >= 0, interval, 0)

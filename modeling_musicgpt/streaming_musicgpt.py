@@ -18,8 +18,8 @@ _END = object()
 
 
 class StreamedNote(NamedTuple):
-    """A finished note: onset in ticks (24 a quarter note) from the beginning of the piece, duration in
-    ticks, MIDI pitch, voice (0 = highest part).
+    """A finished note: onset in ticks (24 a quarter note) from the beginning of the piece, duration in ticks,
+    MIDI pitch, voice (0 = highest part).
     """
 
     onset: int
@@ -54,9 +54,10 @@ class NoteStreamer(BaseStreamer):
     Args:
         config (`MusicGPTConfig`): the model's.
         transposition (`int`, defaults to 0): semitones added to every pitch (the tokens are in C major or A
-        minor). skip_prompt (`bool`, defaults to `True`): leave out the prompt's notes; its time counts all
-        the same. timeout (`float`, *optional*): seconds to wait for a note before `queue.Empty` is raised;
-        for ever if not given.
+            minor).
+        skip_prompt (`bool`, defaults to `True`): leave out the prompt's notes; its time counts all the same.
+        timeout (`float`, *optional*): seconds to wait for a note before `queue.Empty` is raised; for ever if
+            not given.
 
     Example:
         >>> streamer, stop = NoteStreamer(model.config), StopOnEvent()
@@ -150,8 +151,7 @@ def stream_notes(
     Args:
         model (`MusicGPTForCausalLM`): any model with musical tokens.
         inputs (`torch.LongTensor` of shape `(1, length)`): the prompt.
-        transposition (`int`): semitones added to every pitch.
-        arguments: for `generate()`.
+        transposition (`int`): semitones added to every pitch. arguments: for `generate()`.
 
     Returns:
         The generator's value is what `generate()` returns.

@@ -30,7 +30,7 @@ def measure(files: list[str] | None, key: str, form: str) -> tuple[str, Any, lis
 
     Args:
         files (list of `str`): paths; key (`str`), form (`str`): what they are meant to be, empty for what
-        they declare.
+            they declare.
 
     Returns:
         a sentence on the score and the nearest passage, the plot, and the rows of the table.

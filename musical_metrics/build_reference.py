@@ -1,5 +1,5 @@
-"""Build what `reference` loads, from the scores: `python -m musical_metrics.build_reference [--source
-DIR] [--out DIR]`.
+"""Build what `reference` loads, from the scores: `python -m musical_metrics.build_reference [--source DIR]
+[--out DIR]`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class HeldOut:
 
 
 def openings(score: Score) -> dict[str, Score]:
-    """The piece's first 128, 256 and 512 notes and the whole, by the names of the reference; of those
-    that it is long enough for.
+    """The piece's first 128, 256 and 512 notes and the whole, by the names of the reference; of those that it
+    is long enough for.
     """
     cuts = {
         str(length): score.replace(notes=score.array[:length]) for length in LENGTHS if len(score) >= length

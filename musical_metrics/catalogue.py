@@ -31,8 +31,10 @@ class Metric(NamedTuple):
         function (callable): from a `View` to a `Measure`.
         family (`str`): what it looks at (`FAMILIES`).
         resolution (`float`): the smallest difference that matters, in the metric's unit: no band is narrower
-        on either side. voices (`bool`): whether it needs voices that are lines. whole (`bool`): whether it is
-        always compared with whole movements, because an opening has no end to compare.
+            on either side.
+        voices (`bool`): whether it needs voices that are lines.
+        whole (`bool`): whether it is always compared with whole movements, because an opening has no end to
+            compare.
     """
 
     name: str
@@ -436,7 +438,7 @@ def measure_all(
     Args:
         score (`Score` or `View`): any, empty ones included.
         models (`ngram.Models`, *optional*), index (`originality.Index`, *optional*): others than the shipped
-        ones, for held-out values.
+            ones, for held-out values.
     """
     view = as_view(score)
     given: dict[str, dict[str, Any]] = {

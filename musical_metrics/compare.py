@@ -1,5 +1,5 @@
-"""A set of pieces against Bach, or against another set: medians, AUCs, overlap, and a classifier
-two-sample test.
+"""A set of pieces against Bach, or against another set: medians, AUCs, overlap, and a classifier two-sample
+test.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SCORED = np.array([metric.scored for metric in METRICS])
 
 
 def feature_rows(scores: Sequence[Score | View]) -> np.ndarray:
-    """All metrics of all pieces, shape `(pieces, metrics)` in the order of the catalogue; NaN where there
-    is no value.
+    """All metrics of all pieces, shape `(pieces, metrics)` in the order of the catalogue; NaN where there is
+    no value.
     """
     return _rows([measure_all(score) for score in scores])
 
@@ -43,8 +43,8 @@ def _rows(measured: Sequence[Mapping[str, Measure]]) -> np.ndarray:
 
 
 def auc(ours: np.ndarray, theirs: np.ndarray) -> Measure:
-    """`P(ours > theirs) + P(equal) / 2` over all pairs, NaN left out; 0.5 is blind, 0 and 1 are perfect
-    (Mann and Whitney 1947).
+    """`P(ours > theirs) + P(equal) / 2` over all pairs, NaN left out; 0.5 is blind, 0 and 1 are perfect (Mann
+    and Whitney 1947).
     """
     ours, theirs = ours[~np.isnan(ours)], theirs[~np.isnan(theirs)]
     if not len(ours) or not len(theirs):
@@ -119,8 +119,7 @@ def two_sample_auc(
     Args:
         ours, theirs (arrays of shape `(n, metrics)`): from `feature_rows`.
         our_groups, their_groups (sequences, *optional*): what must stay in one fold, such as key numbers, or
-        the piece that a fake is
-            made of; use the same labels in both sets where they belong together.
+            the piece that a fake is made of; use the same labels in both sets where they belong together.
         folds (`int`), seed (`int`): how the groups are dealt out.
         columns (bool array `(metrics,)`, *optional*): which metrics it sees; the scored ones when not given.
     """
@@ -161,8 +160,8 @@ def _dealt(
 
 
 def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
-    """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part
-    lacks one of the sets.
+    """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part lacks
+    one of the sets.
     """
     if len(set(y[test])) < 2 or len(set(y[~test])) < 2:
         return None
@@ -292,12 +291,14 @@ class Comparison:
         metrics (dict of `str` to `MetricComparison`): every metric of the catalogue.
         two_sample_auc (`float` or `None`), two_sample_reason (`str` or `None`): see `two_sample_auc`.
         families, floor, control (dicts of `str` to `Separation`): how well each family, and all together,
-        tell the pieces from the reference; two halves of the reference from each other; and first-order
-        Markov chains made of the pieces from the reference.
+            tell the pieces from the reference; two halves of the reference from each other; and first-order
+            Markov chains made of the pieces from the reference.
         score (`float` or `None`): median musical score of the pieces; scores (list): of each.
         reference_score (`float` or `None`): median musical score of the reference: Bach's by cross-validation
-        over key numbers. reference (`str`): what the reference is. pieces (`int`): how many; alike (`int`):
-        how many more there were that only transpose or crop one of them.
+            over key numbers.
+        reference (`str`): what the reference is.
+        pieces (`int`): how many;
+        alike (`int`): how many more there were that only transpose or crop one of them.
     """
 
     metrics: dict[str, MetricComparison]
@@ -362,8 +363,8 @@ def compare(
     Args:
         scores (sequence of `Score` or `View`): the pieces.
         reference (sequence of `Score` or `View`, *optional*): the set to compare with; when not given, the
-        held-out Bach movements of
-            the shipped table, of the pieces' form (if they all have the same) and about their length.
+            held-out Bach movements of the shipped table, of the pieces' form (if they all have the same) and
+            about their length.
         seed (`int`): deals the folds of the two-sample test.
     """
     counted = one_of_each(scores)

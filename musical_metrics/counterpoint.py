@@ -17,8 +17,8 @@ TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}
 
 
 def voice_crossing(score: Score | View) -> Measure:
-    """Share of the sounding pairs of neighbouring voices, taken at every onset, in which the higher voice
-    has the lower pitch.
+    """Share of the sounding pairs of neighbouring voices, taken at every onset, in which the higher voice has
+    the lower pitch.
     """
     view = as_view(score)
     if len(view.voices) < 2:

@@ -20,8 +20,8 @@ FLOOR = 1e-12  # density below which the logarithm is not taken
 
 
 class Distances(NamedTuple):
-    """Overlap area, 0 to 1 (1: the sets cannot be told apart by this feature), and KL divergence in nats
-    of intra from inter.
+    """Overlap area, 0 to 1 (1: the sets cannot be told apart by this feature), and KL divergence in nats of
+    intra from inter.
     """
 
     overlap: Measure

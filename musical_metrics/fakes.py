@@ -1,5 +1,5 @@
-"""What a metric must tell from Bach: shuffled and first-order Markov versions of a piece, rhythm and
-voices kept.
+"""What a metric must tell from Bach: shuffled and first-order Markov versions of a piece, rhythm and voices
+kept.
 """
 
 from __future__ import annotations

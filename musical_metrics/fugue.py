@@ -29,7 +29,8 @@ class Subject:
 
     Attributes:
         steps (integer array of shape `(notes - 1, 2)`): the interval in semitones and the time in ticks to
-        the next note. voice (`int`): the voice that begins.
+            the next note.
+        voice (`int`): the voice that begins.
     """
 
     def __init__(self, steps: np.ndarray, voice: int):
@@ -136,8 +137,8 @@ def stretti(score: Score | View) -> Measure:
 
 
 def tonal_answer(score: Score | View) -> Measure:
-    """1 if the second voice answers with the subject changed in its first eight steps (a tonal answer), 0
-    if it transposes it exactly.
+    """1 if the second voice answers with the subject changed in its first eight steps (a tonal answer), 0 if
+    it transposes it exactly.
     """
     view = as_view(score)
     subject = find_subject(view)
@@ -153,8 +154,8 @@ def tonal_answer(score: Score | View) -> Measure:
 
 
 def _steps_in(view: View, voice: int, start: int, length: int) -> set[tuple[int, int]]:
-    """What a voice does from a tick on: (ticks to there, degrees of the key from the note before) of
-    every step within `length` ticks.
+    """What a voice does from a tick on: (ticks to there, degrees of the key from the note before) of every
+    step within `length` ticks.
     """
     line = view.lines[view.lines[:, VOICE] == voice]
     line = line[(line[:, ONSET] >= start) & (line[:, ONSET] <= start + length)]

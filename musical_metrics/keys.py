@@ -1,5 +1,5 @@
-"""Keys over the piece: how it begins, what is foreign to the scale of the moment, the cadences inside,
-the chord at the end.
+"""Keys over the piece: how it begins, what is foreign to the scale of the moment, the cadences inside, the
+chord at the end.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ Returns:
     of each.
     `reference_score` (`float` or `None`): the same for the references; Bach's is by cross-validation.
     `two_sample_auc` (`float` or `None`): how well a classifier tells predictions from references: 0.5 not
-    at all, 1 always. one entry for each metric (`float` or `None`): its median over the predictions.
+    at all, 1 always.
+    one entry for each metric (`float` or `None`): its median over the predictions.
     `comparison` (`dict`): for each metric medians, n, AUC, overlap area and KL divergence; `pieces`
         (`list` of `dict`): for each prediction every value with its band or the reason why there is none,
         and the nearest Bach passage.
@@ -119,8 +120,8 @@ def _load_folder(name: str, folder: Path) -> None:
 
 
 def _importable(name: str) -> bool:
-    """Whether a *package* of that name can be imported; this file, found as a module in a folder on the
-    path, is none.
+    """Whether a *package* of that name can be imported; this file, found as a module in a folder on the path,
+    is none.
     """
     if name in sys.modules:
         return hasattr(sys.modules[name], "__path__")

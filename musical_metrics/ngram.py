@@ -47,8 +47,8 @@ def _before(values: np.ndarray, voices: np.ndarray, back: int, none: int) -> np.
 
 
 def _known_extremes(view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest pitch known to sound when each note of `lines` begins (see above), `SILENT`
-    where none: `(m,)` each.
+    """Lowest and highest pitch known to sound when each note of `lines` begins (see above), `SILENT` where
+    none: `(m,)` each.
     """
     at = np.searchsorted(view.times, view.lines[:, ONSET])
     column = np.searchsorted(view.voices, view.lines[:, VOICE])

@@ -31,8 +31,8 @@ TOO_SHORT = "no voice has nine notes whose window falls in the index"
 
 
 class Windows(NamedTuple):
-    """The kept windows of a piece: hash, tick of the first note, row of the first note in `View.lines`,
-    all `(w,)`.
+    """The kept windows of a piece: hash, tick of the first note, row of the first note in `View.lines`, all
+    `(w,)`.
     """
 
     hashes: np.ndarray
@@ -134,8 +134,8 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
 
 
 def longest_run(score: Score | View, index: Index | None = None) -> Measure:
-    """Notes of the longest run shared with the train split (`nearest_passage`); 8, the most that goes
-    unseen, when there is none.
+    """Notes of the longest run shared with the train split (`nearest_passage`); 8, the most that goes unseen,
+    when there is none.
     """
     passage = nearest_passage(score, index)
     if isinstance(passage, str):
@@ -155,8 +155,8 @@ class Likeness(NamedTuple):
 
 
 def passage_likeness(score: Score | View, index: Index | None = None) -> list[Likeness]:
-    """For each window of 16 beats, every 8: the largest share of its hashed windows that one Bach passage
-    of 16 beats holds.
+    """For each window of 16 beats, every 8: the largest share of its hashed windows that one Bach passage of
+    16 beats holds.
     """
     view, index = as_view(score), index or shipped_index()
     windows = kept_windows(view)
@@ -188,8 +188,8 @@ def passage_likeness(score: Score | View, index: Index | None = None) -> list[Li
 
 
 def passage_similarity(score: Score | View, index: Index | None = None) -> Measure:
-    """Mean of `passage_likeness` over the windows: the shipped stand-in for the similarity of the
-    originality report.
+    """Mean of `passage_likeness` over the windows: the shipped stand-in for the similarity of the originality
+    report.
     """
     shares = [likeness.share for likeness in passage_likeness(score, index)]
     return (

@@ -1,5 +1,5 @@
-"""From what a user has (a path, token ids, a dict) to `Score`s, and from a set of pieces to one
-dictionary of results.
+"""From what a user has (a path, token ids, a dict) to `Score`s, and from a set of pieces to one dictionary of
+results.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def as_score(piece: Any, key: str | None = None, form: str | None = None) -> Sco
     Args:
         piece (`Score`, `dict`, path, sequence of token ids, or the JSON text of a dict or of ids): the piece.
         key (`str`, *optional*), form (`str`, *optional*): what it is meant to be, instead of what it
-        declares.
+            declares.
 
     Raises:
         PredictionError: if it is none of these.

@@ -30,7 +30,7 @@ def draw(views: Sequence[View]) -> Any:
 
     Args:
         views (sequence of `View`): at least one piece; the first one's form and length choose the movements
-        of Bach.
+            of Bach.
     """
     from matplotlib.figure import Figure
 

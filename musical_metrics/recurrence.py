@@ -24,8 +24,8 @@ _DEGREES = {
 
 
 def degrees(pitches: np.ndarray, key: Key | None) -> np.ndarray:
-    """Steps of the key's scale from its tonic at MIDI 0 upwards; a chromatic note shares the degree that
-    it alters. C major without a key.
+    """Steps of the key's scale from its tonic at MIDI 0 upwards; a chromatic note shares the degree that it
+    alters. C major without a key.
     """
     tonic, mode = (key.pitch_class, key.mode) if key else (0, "major")
     octave, place = np.divmod(pitches - tonic, 12)

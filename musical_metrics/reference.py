@@ -44,8 +44,10 @@ class Table:
 
     Args:
         ids (sequence of `str`), forms (sequence of `str`), numbers (sequence of `int`), splits (sequence of
-        `str`): of the movements. names (sequence of `str`): of the metrics. values (dict of arrays of shape
-        `(movements, metrics)`): by length (`"128"`, ..., `"whole"`); NaN where a metric has no value.
+            `str`): of the movements.
+        names (sequence of `str`): of the metrics.
+        values (dict of arrays of shape `(movements, metrics)`): by length (`"128"`, ..., `"whole"`); NaN
+            where a metric has no value.
     """
 
     def __init__(
@@ -115,8 +117,8 @@ class Table:
 
 
 def length_class(notes: int) -> str:
-    """Which of Bach's lengths a piece is measured against: the nearest opening by ratio, or whole
-    movements from 725 notes up.
+    """Which of Bach's lengths a piece is measured against: the nearest opening by ratio, or whole movements
+    from 725 notes up.
     """
     longer = [length for length in LENGTHS if notes < length * 2**0.5]
     return str(longer[0]) if longer else WHOLE

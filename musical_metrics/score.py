@@ -44,8 +44,9 @@ class Judged:
         low, median, high (`float` or `None`), n (`int`): Bach's band (5 %, 50 %, 95 % of n movements).
         typicality (`float` or `None`): `2^(-d^2)`, 1 at Bach's median.
         outside (`bool`): whether the value lies outside the band by more than a tenth of the metric's
-        resolution. distance (`float` or `None`): d, cut. scored (`bool`): whether it enters the musical
-        score.
+            resolution.
+        distance (`float` or `None`): d, cut.
+        scored (`bool`): whether it enters the musical score.
     """
 
     value: float | None
@@ -65,11 +66,12 @@ class MusicalScore:
     """What `musical_score` found.
 
     Attributes:
-        value (`float` or `None`): 0 to 100; reason (`str` or `None`): why there is none.
+        value (`float` or `None`): 0 to 100;
+        reason (`str` or `None`): why there is none.
         metrics (dict of `str` to `Judged`): every metric of the catalogue, in its order.
         families (dict of `str` to `float`): u of each scored family that has a value; below 1 is within Bach.
         weakest (`str` or `None`): what lets the piece down most, in words; `None` where every family is
-        within Bach.
+            within Bach.
         voicing (`str`): on what voices the metrics ran: `"as in the score"` or `"inferred"`.
         compared_with (`str`): which movements the bands come from.
         notes (`int`): length of the piece.
@@ -199,10 +201,10 @@ def musical_score(score: Score | View, measures: Mapping[str, Measure] | None = 
 
     Args:
         score (`Score` or `View`): any; its form (prelude or fugue), if it has one, chooses the movements to
-        compare with. It should
-            have the key that it is meant to be in: without one, what needs a key is left out.
+            compare with. It should have the key that it is meant to be in: without one, what needs a key is
+            left out.
         measures (mapping of `str` to `Measure`, *optional*): what `measure_all` found, if that is done
-        already.
+            already.
     """
     view = as_view(score)
     form, notes = view.score.form, len(view.array)

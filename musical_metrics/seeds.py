@@ -25,7 +25,7 @@ def entropy(values: np.ndarray, correct: bool = False) -> float:
     Args:
         values (integer array): at least one.
         correct (`bool`): add the Miller-Madow correction `(K - 1) / (2 N ln 2)` for small samples (Miller
-        1955).
+            1955).
     """
     counts = np.unique(values, return_counts=True)[1]
     p = counts / counts.sum()
@@ -41,7 +41,8 @@ def out_of_key_ratio(score: Score | View, by_duration: bool = False) -> Measure:
 
     Args:
         score (`Score` or `View`): with a key; it is never estimated, because that would hide the error being
-        measured. by_duration (`bool`): weights `w` are durations instead of 1.
+            measured.
+        by_duration (`bool`): weights `w` are durations instead of 1.
     """
     view = as_view(score)
     score = view.score
@@ -59,8 +60,8 @@ def out_of_key_ratio(score: Score | View, by_duration: bool = False) -> Measure:
 
 
 def interval_entropy(score: Score | View, correct: bool = False) -> Measure:
-    """Entropy in bits of the signed semitone intervals between notes that follow each other in a voice,
-    rests excluded.
+    """Entropy in bits of the signed semitone intervals between notes that follow each other in a voice, rests
+    excluded.
     """
     intervals = as_view(score).intervals
     return Measure(entropy(intervals, correct)) if len(intervals) else nothing(NO_STEPS)
@@ -72,7 +73,7 @@ def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
     Args:
         score (`Score` or `View`): ties already merged, as in every `Score`.
         normalised (`bool`): divided by `log2 K` for the K durations that occur, so between 0 and 1; 0 when K
-        is 1.
+            is 1.
     """
     durations = as_view(score).array[:, DURATION]
     if not len(durations):
@@ -83,8 +84,8 @@ def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
 
 
 def phrase_starts(view: View) -> np.ndarray:
-    """Rows of `lines` at which a phrase begins: the first of each voice, and those after a rest of at
-    least an eighth.
+    """Rows of `lines` at which a phrase begins: the first of each voice, and those after a rest of at least
+    an eighth.
     """
     joined = np.zeros(len(view.lines), dtype=bool)
     joined[view.steps + 1] = True
@@ -140,7 +141,7 @@ def parallels(score: Score | View, interval: int = 7, sampled: bool = False) -> 
         score (`Score` or `View`): with two voices at least.
         interval (`int`): semitones modulo 12.
         sampled (`bool`): the structural form: the sonorities on the quarter beats, held notes included,
-        whatever lies between.
+            whatever lies between.
     """
     view = as_view(score)
     if len(view.voices) < 2:

@@ -14,8 +14,8 @@ GRID = 6  # ticks: bars are compared on a grid of sixteenths
 
 
 def bar_contents(view: View) -> np.ndarray:
-    """A number for each bar such that bars with the same notes (place, pitch, duration; voices ignored)
-    share it; -1 where silent.
+    """A number for each bar such that bars with the same notes (place, pitch, duration; voices ignored) share
+    it; -1 where silent.
     """
     bars = len(view.bar_lines) - 1
     contents = np.full(bars, -1, dtype=np.int64)
@@ -42,8 +42,8 @@ def repeated_bars(score: Score | View) -> Measure:
 
 
 def longest_loop(score: Score | View) -> Measure:
-    """Bars that the longest loop goes on repeating: the longest run of bars each equal to the one 1, 2,
-    ... or 8 bars before.
+    """Bars that the longest loop goes on repeating: the longest run of bars each equal to the one 1, 2, ...
+    or 8 bars before.
     """
     contents = bar_contents(as_view(score))
     if (contents >= 0).sum() < 2:

@@ -24,13 +24,13 @@ class View:
 
     Args:
         score (`Score`): any score. If its voices are not lines (all notes of a keyboard piece in one voice,
-        say), they are
-            inferred by `tokenization.infer_voices`.
+            say), they are inferred by `tokenization.infer_voices`.
 
     Attributes:
         array (integer array of shape `(n, 4)`): the notes, with the voices that the metrics use.
         voicing (`str`): where those come from: `"as in the score"` or `"inferred"` (here, or by the reader of
-        the file). key_estimated (`bool`): whether the reader had to guess the key.
+            the file).
+        key_estimated (`bool`): whether the reader had to guess the key.
     """
 
     def __init__(self, score: Score):
@@ -59,8 +59,8 @@ class View:
 
     @cached_property
     def steps(self) -> np.ndarray:
-        """Indices `i` such that notes `i` and `i + 1` of `lines` follow each other in a voice with no
-        rest between.
+        """Indices `i` such that notes `i` and `i + 1` of `lines` follow each other in a voice with no rest
+        between.
         """
         ends = self.lines[:-1, ONSET] + self.lines[:-1, DURATION]
         return np.flatnonzero(self.same_voice & (self.lines[1:, ONSET] - ends < REST))
@@ -120,8 +120,8 @@ class View:
 
     @cached_property
     def next_pitches(self) -> np.ndarray:
-        """Pitch of the note that follows the one sounding, in each voice at each onset, `SILENT` where
-        none does: `(t, v)`.
+        """Pitch of the note that follows the one sounding, in each voice at each onset, `SILENT` where none
+        does: `(t, v)`.
         """
         follows = (self.rows != SILENT) & self.has_next[self.rows]
         return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), PITCH], SILENT)
@@ -151,8 +151,8 @@ class View:
 
     @cached_property
     def strong_beats(self) -> np.ndarray:
-        """Ticks of the strong beats: every bar line, and the half bar where the bar is a whole note or
-        longer and even.
+        """Ticks of the strong beats: every bar line, and the half bar where the bar is a whole note or longer
+        and even.
         """
         beats = [self.bar_lines[:-1]]
         ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]

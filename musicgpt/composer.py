@@ -57,8 +57,7 @@ class Composer:
 
         Args:
             name_or_path (`str` or path, *optional*): a folder that `save_pretrained` wrote, or a name on the
-            Hub; the shipped model
-                when not given.
+                Hub; the shipped model when not given.
             device (`str`, *optional*): such as `"cuda"`; the CPU when not given.
 
         Raises:
@@ -82,12 +81,12 @@ class Composer:
         Args:
             settings (`Settings`, *optional*): what they are asked to be.
             num (`int`): how many; piece k has the seed `settings.seed + k` and is the piece that this seed
-            makes alone. prompt (`Score`, *optional*): a beginning to continue in its own key, meter and
-            tempo. Its notes stay as they are; the
-                first new note comes after its last onset.
+                makes alone.
+            prompt (`Score`, *optional*): a beginning to continue in its own key, meter and tempo. Its notes
+                stay as they are; the first new note comes after its last onset.
             prompt_bars (`int`, *optional*): keep only this many of the prompt's first bars.
             progress (callable, *optional*): called after every token with how many tokens are done and how
-            many there may be.
+                many there may be.
 
         Returns:
             list of `Composition`: `num` of them.
@@ -129,8 +128,8 @@ class Composer:
 
         Args:
             settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*):
-            as for `compose`. stop (`threading.Event`, *optional*): set it to end the piece after the current
-            token.
+                as for `compose`.
+            stop (`threading.Event`, *optional*): set it to end the piece after the current token.
 
         Returns:
             `Stream`: iterate over it for the new notes, in the piece's key; afterwards it has the
@@ -215,9 +214,11 @@ class Stream:
     Attributes:
         settings (`Settings`): as asked, with the seed.
         prompt (`Score`): the notes that are there before the first new one; without notes when there is no
-        prompt. composition (`Composition` or `None`): the piece, once the iteration has ended; `None` before.
-        num_tokens (`int`): tokens made so far. max_new_tokens (`int`): how many there can be, or, where no
-        length was asked for, about how many there will be.
+            prompt.
+        composition (`Composition` or `None`): the piece, once the iteration has ended; `None` before.
+        num_tokens (`int`): tokens made so far.
+        max_new_tokens (`int`): how many there can be, or, where no length was asked for, about how many there
+            will be.
     """
 
     def __init__(self, composer: Composer, settings: Settings, task: Task, stop: Event):

@@ -1,5 +1,5 @@
-"""`Composition`: a finished piece with everything that is needed to make it again, and the names that it
-goes by.
+"""`Composition`: a finished piece with everything that is needed to make it again, and the names that it goes
+by.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Composition:
 
     Attributes:
         score (`Score`): the piece in the key that was asked for; with a prompt, the prompt's notes as they
-        were, then the new ones. ids (list of `int`): what the model read and wrote, in C major / A minor; of
-        a long prompt only the part that it read. settings (`Settings`): as asked, with the seed that makes
-        this very piece. seed (`int`): that seed. num_prompt_notes (`int`): how many of the first notes of
-        `score` are the prompt's; 0 without a prompt. seconds (`float`): time the model took; pieces made
-        together share it equally. finished (`bool`): whether the piece came to its end; not if it was
-        stopped.
+            were, then the new ones.
+        ids (list of `int`): what the model read and wrote, in C major / A minor; of a long prompt only the
+            part that it read.
+        settings (`Settings`): as asked, with the seed that makes this very piece.
+        seed (`int`): that seed.
+        num_prompt_notes (`int`): how many of the first notes of `score` are the prompt's; 0 without a prompt.
+        seconds (`float`): time the model took; pieces made together share it equally.
+        finished (`bool`): whether the piece came to its end; not if it was stopped.
     """
 
     score: Score
@@ -104,8 +106,10 @@ class Composition:
         Args:
             folder (`str` or path): where to; made if it is not there.
             formats (tuple of `str`): some of `"mid"`, `"musicxml"`, `"png"`, and `"pdf"`, which needs the
-            extra `pdf`. paper (`str`): of the PDF: `"a4"` or `"us-letter"`. flat (`bool`): whether all notes
-            of the MIDI file are equally loud, instead of as `musicgpt.dynamics` has them.
+                extra `pdf`.
+            paper (`str`): of the PDF: `"a4"` or `"us-letter"`.
+            flat (`bool`): whether all notes of the MIDI file are equally loud, instead of as
+                `musicgpt.dynamics` has them.
 
         Returns:
             list of `Path`: the files written, named `file_stem()` with the format's ending.

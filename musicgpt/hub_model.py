@@ -25,7 +25,8 @@ def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: boo
     Args:
         out (`Path`): where.
         checkpoint (`Path`, *optional*): a folder that `save_pretrained` wrote; the shipped model when not
-        given. overwrite (`bool`): write into a folder that holds other files, too, which stay.
+            given.
+        overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Returns:
         `out`.
@@ -47,8 +48,8 @@ def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: boo
 
 
 def _add_processor(folder: Path) -> None:
-    """Processor and both tokenizers, with their code: `tokenizer.json` beside `vocab.json`, and the fast
-    one the first in `auto_map`.
+    """Processor and both tokenizers, with their code: `tokenizer.json` beside `vocab.json`, and the fast one
+    the first in `auto_map`.
     """
     from tokenization import MusicGPTProcessor, MusicGPTTokenizerFast
 

@@ -34,7 +34,7 @@ def write_png(score: Score, path: str | os.PathLike, num_prompt_notes: int = 0) 
         score (`Score`): the piece; needs at least one note.
         path (`str` or path): where the PNG goes; written whole or not at all.
         num_prompt_notes (`int`): this many of the first notes (in the score's order) are drawn paler, with a
-        line where they end.
+            line where they end.
 
     Returns:
         `Path`: the path written.

@@ -29,7 +29,8 @@ class Task:
         shift (`int`): ticks from the tokens' count to the piece's.
         transposition (`int`): semitones from C major / A minor to the piece's key.
         score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key,
-        meter and form. max_new_tokens (`int`): what is asked for, or what the model's context leaves.
+            meter and form.
+        max_new_tokens (`int`): what is asked for, or what the model's context leaves.
     """
 
     ids: list[int]

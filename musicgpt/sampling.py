@@ -99,8 +99,10 @@ class StopAndReport(StoppingCriteria):
 
     Args:
         stop (`threading.Event`, *optional*): set it from anywhere to end the generation after the current
-        token. report (callable, *optional*): called with how many tokens each row has so far, the prompt not
-        counted. prompt_length (`int`): tokens of the prompt.
+            token.
+        report (callable, *optional*): called with how many tokens each row has so far, the prompt not
+            counted.
+        prompt_length (`int`): tokens of the prompt.
     """
 
     def __init__(self, stop: Event | None, report: Callable[[int], None] | None, prompt_length: int):

@@ -28,8 +28,7 @@ class Settings:
 
     Args:
         key (`str`, *optional*): `"d minor"`, `"Eb major"`, ...; C major, or A minor where the mood is a minor
-        one. With a prompt:
-            the key that the prompt is in, for files that do not say it or say it wrongly.
+            one. With a prompt: the key that the prompt is in, for files that do not say it or say it wrongly.
         form (`str`, *optional*): `"prelude"` or `"fugue"`; not asked for by default.
         meter (`str`, *optional*): one of the 12 meters of the vocabulary, such as `"3/4"`; 4/4 by default.
         voices (`int`, *optional*): 2 to 5; not asked for by default.
@@ -37,24 +36,24 @@ class Settings:
         mood (`str`, *optional*): a name from `musicgpt.moods.MOODS`; what is given beside it wins.
         temperature (`float`, *optional*): above 0, at most 5; 1.0 by default.
         rhythm_temperature (`float`, *optional*): that in place of `temperature` for durations and steps in
-        time; 1.05 times it by default: a
-            little warmer, as a model that goes on as it began has too few kinds of rhythm.
+            time; 1.05 times it by default: a little warmer, as a model that goes on as it began has too few
+            kinds of rhythm.
         top_k (`int`, *optional*): sample among the k likeliest tokens; 0 (default): among all.
         top_p (`float`, *optional*): sample among the likeliest tokens that hold this much probability, above
-        0 and at most 1; 0.95. rhythm_top_p (`float`, *optional*): that in place of `top_p` for durations and
-        steps in time; 1.0 by default: a cut leaves out the rare
-            ones first, and the rhythm becomes monotonous.
+            0 and at most 1; 0.95.
+        rhythm_top_p (`float`, *optional*): that in place of `top_p` for durations and steps in time; 1.0 by
+            default: a cut leaves out the rare ones first, and the rhythm becomes monotonous.
         min_p (`float`, *optional*): leave out tokens less likely than this share of the likeliest, 0 to below
-        1; 0.0 by default. max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece
-        closes before they are used up. When not
-            given, it has as many bars as Bach's movements do (`musicgpt.rules.tonal_plan`) and ends with a
-            cadence.
+            1; 0.0 by default.
+        max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they
+            are used up. When not given, it has as many bars as Bach's movements do
+            (`musicgpt.rules.tonal_plan`) and ends with a cadence.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before
-        `min_notes` notes, unless
-            `max_new_tokens` are used up; 16 bars and 200 notes by default, a prompt's counted.
+            `min_notes` notes, unless `max_new_tokens` are used up; 16 bars and 200 notes by default, a
+            prompt's counted.
         min_notes (`int`, *optional*): see `min_bars`.
         seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give
-        the same piece.
+            the same piece.
 
     Raises:
         SettingsError: (a `MusicGPTError`) naming the value that cannot be used.

@@ -18,8 +18,8 @@ from .studio import Studio, View, Wish, sentence
 
 
 def add_api(studio: Studio, controls: Controls) -> None:
-    """Add `/compose`, `/perform` and `/assess` to the page that is being built; none of them is visible
-    on it.
+    """Add `/compose`, `/perform` and `/assess` to the page that is being built; none of them is visible on
+    it.
     """
     api = Api(studio)
     with gr.Group(visible=False):
@@ -173,8 +173,8 @@ class Api:
 
 
 def visitor_of(request: gr.Request | None) -> str:
-    """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts
-    the proxy's headers.
+    """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts the
+    proxy's headers.
     """
     return request.client.host if request is not None and request.client else ""
 

@@ -99,7 +99,8 @@ def synthesise(score: Score, instrument: str = "piano") -> Sound:
 
     Args:
         score (`Score`): with at least one note; without a tempo it is played at the tempo that `midi_bytes`
-        writes. instrument (`str`): a name in `INSTRUMENTS`.
+            writes.
+        instrument (`str`): a name in `INSTRUMENTS`.
 
     Raises:
         MusicGPTError: if there is nothing to play, the instrument is unknown or the piece is too long.

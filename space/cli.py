@@ -77,8 +77,8 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
-    """Serve what `build` returned until interrupted, then end the processes beside the server and remove
-    all files.
+    """Serve what `build` returned until interrupted, then end the processes beside the server and remove all
+    files.
     """
     from starlette.middleware import Middleware
 

@@ -69,7 +69,8 @@ def assemble(out: Path, repo: str | None = None, model: str | None = None, overw
         out (`Path`): where; it appears whole or not at all, and an earlier export is replaced.
         repo (`str`, *optional*): `USER/NAME` of the Space, for the example in its README.
         model (`str`, *optional*): name of a model on the Hub to load; the shipped weights are copied when not
-        given. overwrite (`bool`): write into a folder that holds other files, too, which stay.
+            given.
+        overwrite (`bool`): write into a folder that holds other files, too, which stay.
 
     Raises:
         MusicGPTError: without `overwrite` if the folder holds anything but an earlier export, or if there are

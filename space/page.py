@@ -213,8 +213,8 @@ class Page:
         return gr.update(choices=labels, value=take.chosen, visible=True)
 
     def _run(self, views: Iterator[View], session: Session, instrument: str) -> Iterator[dict[Any, Any]]:
-        """Views as updates; an error as one sentence above the roll and in a corner, with the last good
-        piece still there.
+        """Views as updates; an error as one sentence above the roll and in a corner, with the last good piece
+        still there.
         """
         try:
             last_state = None

@@ -1,5 +1,5 @@
-"""The work that a process beside the server does for a finished piece; every function here is called
-through `Workers.run`.
+"""The work that a process beside the server does for a finished piece; every function here is called through
+`Workers.run`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ UPLOAD_SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl")
 
 
 def load_libraries() -> None:
-    """Import what the other functions need and touch their data, so that the first visitor does not wait
-    for it.
+    """Import what the other functions need and touch their data, so that the first visitor does not wait for
+    it.
     """
     import matplotlib.figure  # noqa: F401  the others are imported by what is called here
 

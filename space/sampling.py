@@ -67,7 +67,7 @@ def sample(settings: Settings, prompt: Score | None, prompt_bars: int | None, st
         settings (`Settings`): with a seed.
         prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue.
         stop (`FileFlag`): when it is set the piece ends after the current token. All arguments can be sent to
-        another process.
+            another process.
 
     Raises:
         MusicGPTError: if settings or prompt cannot be used.

@@ -1,5 +1,5 @@
-"""What the server remembers of one visitor: the pieces made so far, the flag that stops the present one,
-a folder for the files.
+"""What the server remembers of one visitor: the pieces made so far, the flag that stops the present one, a
+folder for the files.
 """
 
 from __future__ import annotations
@@ -64,11 +64,10 @@ class Folders:
 
     Args:
         base (`Path`, *optional*): where; a new temporary folder when not given, and the folders of servers
-        that were killed are
-            removed then. It is removed by `close`.
+            that were killed are removed then. It is removed by `close`.
         visitor_bytes (`int`): how much one visitor's files may take; beyond it the oldest go. They are made
-        again when needed. all_bytes (`int`): how much all files may take, uploads included; beyond it the
-        oldest go.
+            again when needed.
+        all_bytes (`int`): how much all files may take, uploads included; beyond it the oldest go.
 
     Attributes:
         base (`Path`): as given.
@@ -100,8 +99,8 @@ class Folders:
         return path
 
     def new(self, visitor: str = "") -> Path:
-        """A new folder with 128 random bits in its name: to know an address in it is the permission to
-        read it.
+        """A new folder with 128 random bits in its name: to know an address in it is the permission to read
+        it.
         """
         path = self.root / secrets.token_hex(16)
         path.mkdir(mode=0o700)
@@ -186,8 +185,8 @@ def _shrink(folders: Iterable[Path], most: int) -> None:
 
 
 def _hold(path: Path) -> IO[str] | None:
-    """Lock a file as long as this process lives, however it ends; `None` where another one holds it or
-    none can be locked.
+    """Lock a file as long as this process lives, however it ends; `None` where another one holds it or none
+    can be locked.
     """
     if fcntl is None:
         return None

@@ -40,8 +40,9 @@ class Wish:
         settings (`Settings`): without a seed one is drawn.
         candidates (`int`): 1 to 4; candidate k has the seed plus k.
         prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue, and how many of its
-        bars to keep. instrument (`str`): who plays it. layout (`str`): `"wide"` or `"narrow"`, how the score
-        is engraved.
+            bars to keep.
+        instrument (`str`): who plays it.
+        layout (`str`): `"wide"` or `"narrow"`, how the score is engraved.
     """
 
     settings: Settings
@@ -60,7 +61,8 @@ class View:
         roll (`dict`): see `roll.roll_value`.
         files (`dict`): suffix (`pdf`, `mid`, `musicxml`, `png`, `mp3`) to path.
         engraving (`dict`, *optional*), figures (`dict`, *optional*): see `engraving.engrave` and
-        `report.assess`. busy (`bool`): whether more is to come.
+            `report.assess`.
+        busy (`bool`): whether more is to come.
     """
 
     roll: dict[str, Any]
@@ -90,8 +92,8 @@ def clock(seconds: float) -> str:
 
 
 def sentence(error: Exception) -> str:
-    """What a visitor is told of an error: always something. What nobody foresaw goes into the server's
-    log with its place.
+    """What a visitor is told of an error: always something. What nobody foresaw goes into the server's log
+    with its place.
     """
     if isinstance(error, MusicGPTError) and str(error):
         text = str(error)
@@ -127,7 +129,7 @@ class Studio:
         model (`str`, *optional*): folder or Hub name of the model; the shipped one when not given.
         device (`str`, *optional*): such as `"cuda"`.
         folders (`Folders`, *optional*), workers (`Workers`, *optional*), turns (`Turns`, *optional*): made
-        when not given.
+            when not given.
 
     Attributes:
         calls (`Calls`): what page and API ask before they serve anybody.

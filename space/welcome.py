@@ -1,5 +1,5 @@
-"""The piece that is on the page when it opens: composed by the shipped model, kept as notes, performed
-when the server starts.
+"""The piece that is on the page when it opens: composed by the shipped model, kept as notes, performed when
+the server starts.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Welcome:
         self._made = self._studio.in_background(work)
 
     def wait(self, seconds: float) -> bool:
-        """Whether everything is made, or cannot be, after waiting at most so long; what is missing then
-        is made for each visitor.
+        """Whether everything is made, or cannot be, after waiting at most so long; what is missing then is
+        made for each visitor.
         """
         if self._made is None:
             return True

@@ -1,5 +1,5 @@
-"""Processes beside the server: synthesis, engraving and the reading of uploads hold the interpreter's
-lock or may crash.
+"""Processes beside the server: synthesis, engraving and the reading of uploads hold the interpreter's lock or
+may crash.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Workers:
 
     Args:
         processes (`int`): how many; two serve the two halves of a finished piece (sound; score, picture and
-        figures) at once.
+            figures) at once.
 
     Attributes:
         processes (`int`): as given.

@@ -1,5 +1,5 @@
-"""The code blocks of the README, in order, for the test that runs them in the suite and the walk that
-runs them in a fresh clone.
+"""The code blocks of the README, in order, for the test that runs them in the suite and the walk that runs
+them in a fresh clone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _BLOCK = re.compile(
 
 
 class Block(NamedTuple):
-    """One code block: its language, its text, what the comment before it says, and the output that is
-    shown below it.
+    """One code block: its language, its text, what the comment before it says, and the output that is shown
+    below it.
     """
 
     language: str

@@ -4,10 +4,9 @@ tokenization.choose_values FOLDER`.
 `FOLDER` holds a `catalogue.csv` with the columns `note_table` and `split`, and the note tables it names.
 
 Durations: dynamic programming finds the k values for which the fewest notes change and, among those, the sum
-    of the changes is
-least (one-dimensional k-medians with a price for every note that is changed at all). Steps lose nothing,
-since several TIME tokens add up: the choice is the set that spells the corpus in the fewest tokens, grown
-greedily from the steps that must be there.
+of the changes is least (one-dimensional k-medians with a price for every note that is changed at all). Steps
+lose nothing, since several TIME tokens add up: the choice is the set that spells the corpus in the fewest
+tokens, grown greedily from the steps that must be there.
 """
 
 from __future__ import annotations
@@ -90,8 +89,8 @@ def best_durations(counts: Counter, size: int) -> tuple[int, ...]:
 
 
 def spelled_tokens(counts: Counter, values: tuple[int, ...], longest: int = 400) -> float:
-    """TIME tokens needed for all steps; infinite if one cannot be written in `MAX_TIME_TOKENS`. Steps
-    beyond `longest` do not count.
+    """TIME tokens needed for all steps; infinite if one cannot be written in `MAX_TIME_TOKENS`. Steps beyond
+    `longest` do not count.
     """
     fewest = np.full(longest + 1, MAX_TIME_TOKENS + 1)
     fewest[0] = 0
@@ -106,8 +105,8 @@ def spelled_tokens(counts: Counter, values: tuple[int, ...], longest: int = 400)
 
 
 def best_steps(counts: Counter, size: int) -> tuple[int, ...]:
-    """The `size` steps that spell the corpus in the fewest tokens, found greedily; 0, 1 and the longest
-    are always there.
+    """The `size` steps that spell the corpus in the fewest tokens, found greedily; 0, 1 and the longest are
+    always there.
     """
     chosen: tuple[int, ...] = (0, 1, 6, 24, 96)
     candidates = sorted(step for step in counts if step <= 96)

@@ -193,8 +193,8 @@ def _name(ids: np.ndarray, i: int) -> str:
 
 
 def _wrong_by_place(ids: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """What pairs of tokens cannot show, shape `(tokens,)`: the place of METER and `<eos>`, and the length
-    of a run of TIMEs.
+    """What pairs of tokens cannot show, shape `(tokens,)`: the place of METER and `<eos>`, and the length of
+    a run of TIMEs.
     """
     after_note = np.cumsum(kinds == _NOTE) > 0
     meter_before = np.append(False, kinds[:-1] == _METER)
@@ -215,11 +215,9 @@ def decode(ids: Sequence[int] | np.ndarray, strict: bool = True) -> Decoded:
 
     Args:
         ids (sequence of `int`): one piece, with or without padding around it. What follows `<eos>` is
-        ignored; a last note that is
-            not finished is dropped.
+            ignored; a last note that is not finished is dropped.
         strict (`bool`): raise on the first illegal token; otherwise skip to the next legal note, count what
-        was dropped and say so
-            in the score's `notices`.
+            was dropped and say so in the score's `notices`.
 
     Raises:
         TokenError: with `strict`, naming the first illegal token and its position.
@@ -335,8 +333,8 @@ def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
         `type`: tokens that may not follow the one before (a first token that is not `<bos>` and ids outside
         the vocabulary among them); `time`: steps written as no `Score` is (a 0 among others, more than four
         in a row) and notes struck together that do not stand from the highest voice and pitch down;
-        `duplicate`: notes that repeat onset, voice and pitch of another; `tokens`: how many were looked at;
-        `share`: the sum of the three by `tokens`, 0.0 for no tokens.
+        `duplicate`: notes that repeat onset, voice and pitch of another;
+        `tokens`: how many were looked at; `share`: the sum of the three by `tokens`, 0.0 for no tokens.
     """
     ids = np.asarray(ids, dtype=np.int64)
     start, end = _trim(ids)

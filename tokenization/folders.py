@@ -119,7 +119,7 @@ def replacing_folder(out: Path, kind: str, overwrite: bool = False) -> Iterator[
 
     Args:
         out (`Path`), kind (`str`), overwrite (`bool`): as for `check_folder`, which is asked before and
-        after.
+            after.
 
     Yields:
         `Path`: the folder to fill, beside `out`.

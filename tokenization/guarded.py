@@ -56,8 +56,7 @@ class Limits:
     Attributes:
         seconds (`float`): by the clock.
         cpu_seconds (`int`): of processor time, all threads together; less than `seconds`, so that what works
-        too long
-            and what hangs can be told apart.
+            too long and what hangs can be told apart.
         megabytes (`int`): of address space beyond what the process has when the work begins.
     """
 
@@ -189,7 +188,7 @@ class GuardedProcess:
 
         Raises:
             MemoryLimitError, TimeLimitError, WorkerDiedError, WorkerHungError: naming the limit; the process
-            is gone then.
+                is gone then.
             Exception: whatever `work` raises; the process goes on.
         """
         try:

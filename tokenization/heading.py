@@ -42,8 +42,8 @@ def title_of(score: Score) -> str:
 
 
 def subtitle_of(score: Score) -> str:
-    """What was given, the seed and the program with its version, as far as `Score.info` has them; `""` if
-    it has none.
+    """What was given, the seed and the program with its version, as far as `Score.info` has them; `""` if it
+    has none.
     """
     info = score.info
     words = []
@@ -76,7 +76,7 @@ def read_facts(told: Mapping[str, str], declared: Key | None) -> Told:
     Args:
         told (mapping of `str` to `str`): as `facts` wrote them, or anything.
         declared (`Key`, *optional*): the key of the file's notation. A fact that contradicts it is older than
-        the notes, and gives way.
+            the notes, and gives way.
     """
     form, tempo_class = told.get("form"), told.get("tempo-class")
     try:

@@ -45,8 +45,7 @@ class Key(NamedTuple):
 
         Args:
             text (`str` or `Key`): `"d minor"`, `"Eb major"`, `"F# minor"`, `"c-sharp minor"`, `"Bbm"`, `"C"`.
-            A lower-case
-                tonic without a mode means minor, as in harmony textbooks.
+                A lower-case tonic without a mode means minor, as in harmony textbooks.
 
         Raises:
             ScoreError: if the text names no key.

@@ -1,5 +1,5 @@
-"""Finding the key of a piece from its notes, after Krumhansl and Schmuckler, with the profiles of
-Albrecht and Shanahan.
+"""Finding the key of a piece from its notes, after Krumhansl and Schmuckler, with the profiles of Albrecht
+and Shanahan.
 """
 
 from __future__ import annotations

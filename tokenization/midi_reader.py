@@ -340,8 +340,8 @@ def _declared_key(found: MidiEvents, first: float) -> Key | None:
 
 
 def _tempo(found: MidiEvents, first: float) -> float | None:
-    """Quarter notes a minute when the music begins; `None` where the file does not say: a later tempo
-    holds only from there on.
+    """Quarter notes a minute when the music begins; `None` where the file does not say: a later tempo holds
+    only from there on.
     """
     tempo = _in_force([tempo for tempo in found.tempos if tempo[2] > 0], first)
     return round(60e6 / tempo[2], 3) if tempo else None

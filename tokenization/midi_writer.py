@@ -60,8 +60,8 @@ def midi_bytes(score: Score, velocities: Sequence[int] | np.ndarray | None = Non
     Args:
         score (`Score`): the piece.
         velocities (integers of shape `(notes,)`, *optional*): how loud each note of `score.array` is, 1 to
-        127 (`musicgpt.dynamics`); all 72
-            when not given. Of notes that `sounding` merges the loudest holds.
+            127 (`musicgpt.dynamics`); all 72 when not given. Of notes that `sounding` merges the loudest
+            holds.
 
     Raises:
         ScoreError: if they are not as many as the notes, or one lies outside 1 to 127.

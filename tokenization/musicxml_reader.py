@@ -354,8 +354,8 @@ def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fract
 
 
 def _sounding_fifths(fifths: int, transposition: int) -> int:
-    """The key signature that sounds where a transposing instrument reads `fifths`: seven fifths a
-    semitone, twelve make a circle.
+    """The key signature that sounds where a transposing instrument reads `fifths`: seven fifths a semitone,
+    twelve make a circle.
     """
     if transposition % 12 == 0:
         return fifths

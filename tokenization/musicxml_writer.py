@@ -1,5 +1,5 @@
-"""Writer of MusicXML 4.0: a keyboard part on two staves, ready for MuseScore, verovio or any other
-notation program.
+"""Writer of MusicXML 4.0: a keyboard part on two staves, ready for MuseScore, verovio or any other notation
+program.
 """
 
 from __future__ import annotations
@@ -248,8 +248,8 @@ class _BarWriter:
         return lacks
 
     def _silence(self, bar: Bar, staff: int) -> str:
-        """A staff without notes. Only a whole bar gets the rest of a whole bar: readers give that rest
-        the length that the meter says.
+        """A staff without notes. Only a whole bar gets the rest of a whole bar: readers give that rest the
+        length that the meter says.
         """
         voice, length = self.resting[staff], bar.end - bar.start
         if length == bar.meter.bar_ticks:
@@ -288,8 +288,8 @@ class _BarWriter:
         return signs
 
     def _stems(self, lane: Lane) -> list[str]:
-        """The stems of a lane that has its staff for itself: of each beam's notes the one farthest from
-        the middle line decides, and in the middle down.
+        """The stems of a lane that has its staff for itself: of each beam's notes the one farthest from the
+        middle line decides, and in the middle down.
         """
         stems: list[str] = []
         for group in beam_groups(lane.symbols):

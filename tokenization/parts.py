@@ -34,12 +34,12 @@ class RawScore:
         onsets, durations, pitches (sequences of `int`): one entry a note.
         labels (sequence of hashables): the track, voice name or layer of each note.
         are_parts (`bool` or `None`): whether the labels name parts (`True`), layers of the notation
-        (`False`), or whether the
-            notes have to tell (`None`).
+            (`False`), or whether the notes have to tell (`None`).
         staves (sequence of hashables, *optional*): the staff of each note, where the file says it.
         voices (sequence of `int`, *optional*): the voices, where the file is known to hold true ones.
         key_is_sure (`bool`): whether the key is what somebody meant, and not what a program writes where
-        nobody said it. told (`Told`): what else the file tells of the piece.
+            nobody said it.
+        told (`Told`): what else the file tells of the piece.
     """
 
     onsets: Sequence[int] | NDArray[np.int64]
@@ -190,7 +190,7 @@ def part_voices(
         labels (sequence of hashables): one a note.
         are_parts (`bool` or `None`): see `RawScore`.
         staves (sequence of hashables, *optional*): one a note; where the labels are not parts, each staff is
-        then a voice.
+            then a voice.
 
     Returns:
         The voices, `int64` of shape `(notes,)`, and a notice in words, empty when the labels were taken as

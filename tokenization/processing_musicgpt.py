@@ -1,5 +1,5 @@
-"""`MusicGPTProcessor`: scores and MIDI to what the model takes, and what the model writes back to scores
-and MIDI.
+"""`MusicGPTProcessor`: scores and MIDI to what the model takes, and what the model writes back to scores and
+MIDI.
 """
 
 from __future__ import annotations
@@ -49,13 +49,14 @@ class MusicGPTProcessor(ProcessorMixin):
 
         Args:
             scores (`bytes`, path, `Score`, or a list of them): the bytes of a MIDI file, a score file, a
-            score. text (`str` or list of `str`, *optional*): tokens as text, in place of scores; goes to the
-            tokenizer with all that is said here. key, form (`str`, *optional*): as for `read_score`, of every
-            piece. bars (`int`, *optional*): only the first so many bars, a pickup counted. add_eos (`bool`):
-            end with `<eos>`, as for training; without it the ids are a prompt. padding (`bool` or `str`),
-            padding_side (`str`), return_tensors (`str`, *optional*): as for every tokenizer. Prompts of one
-            batch
-                are padded on the left.
+                score.
+            text (`str` or list of `str`, *optional*): tokens as text, in place of scores; goes to the
+                tokenizer with all that is said here.
+            key, form (`str`, *optional*): as for `read_score`, of every piece.
+            bars (`int`, *optional*): only the first so many bars, a pickup counted.
+            add_eos (`bool`): end with `<eos>`, as for training; without it the ids are a prompt.
+            padding (`bool` or `str`), padding_side (`str`), return_tensors (`str`, *optional*): as for every
+                tokenizer. Prompts of one batch are padded on the left.
             kwargs: what `tokenizer.pad` takes besides, such as `max_length` of `padding="max_length"`; for
                 text, what the tokenizer takes.
 

@@ -87,9 +87,8 @@ def read_score(
         key (`Key` or `str`, *optional*): the key; else the declared one, else an estimate.
         form (`str`, *optional*): `"prelude"` or `"fugue"`.
         staff_voices (`bool`): where the notation has layers in place of parts (most preludes), each staff,
-        that is each hand, is one voice,
-            which may then hold chords; by default voices are separated there. MIDI has no staves and is read
-            as always.
+            that is each hand, is one voice, which may then hold chords; by default voices are separated
+            there. MIDI has no staves and is read as always.
 
     Raises:
         ScoreReadError: if the file is missing, too large, or no such score.

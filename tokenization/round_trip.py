@@ -3,10 +3,9 @@ docs/tokenizer.md]`.
 
 Every piece is read, encoded, decoded, checked to be exactly its quantised score, and compared note by note
 with what was read. Where one voice has the same pitch twice at one onset (two stems on one note head), the
-tokens hold one note, with the longest
-duration: such notes are counted as doubled, and the shares are of the notes that remain.
-`FOLDER` holds a `catalogue.csv` with the column `note_table` (and `tonic`, `mode`, `kind` where known) and
-the tables it names.
+tokens hold one note, with the longest duration: such notes are counted as doubled, and the shares are of the
+notes that remain. `FOLDER` holds a `catalogue.csv` with the column `note_table` (and `tonic`, `mode`, `kind`
+where known) and the tables it names.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _COLUMNS = ("onset", "pitch", "voice", "duration")
 
 
 def pieces(folder: Path) -> Iterator[Score]:
-    """The pieces of a catalogue that are there, in their declared keys where the catalogue knows tonic
-    and mode.
+    """The pieces of a catalogue that are there, in their declared keys where the catalogue knows tonic and
+    mode.
     """
     with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

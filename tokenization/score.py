@@ -134,16 +134,19 @@ class Score:
 
     Args:
         notes (sequence of `Note`, or integer array of shape `(notes, 4)`): in any order; kept sorted by
-        onset, voice, falling pitch. meters (sequence of `Meter`, *optional*): the first at onset 0; 4/4 when
-        not given. key (`Key` or `str`, *optional*): the key of the pitches *as they stand here*. tempo
-        (`float`, *optional*): quarter notes a minute. tempo_class (`str`, *optional*): `"slow"`, `"moderate"`
-        or `"fast"`. form (`str`, *optional*): `"prelude"` or `"fugue"`. title (`str`, *optional*), source
-        (`str`, *optional*): for people; not compared. transposition (`int`): semitones that were added to the
-        original pitches to arrive at these; not compared. original_key (`Key`, *optional*): the key before
-        that transposition; not compared. notices (sequence of `str`): what the reader left out or changed, in
-        words; not compared. info (mapping of `str` to `str`, *optional*): further facts by name, such as
-        `composer` and `seed`; not compared. Files hold them
-            (`tokenization.heading`), tokens do not.
+            onset, voice, falling pitch.
+        meters (sequence of `Meter`, *optional*): the first at onset 0; 4/4 when not given.
+        key (`Key` or `str`, *optional*): the key of the pitches *as they stand here*.
+        tempo (`float`, *optional*): quarter notes a minute.
+        tempo_class (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`.
+        form (`str`, *optional*): `"prelude"` or `"fugue"`.
+        title (`str`, *optional*), source (`str`, *optional*): for people; not compared.
+        transposition (`int`): semitones that were added to the original pitches to arrive at these; not
+            compared.
+        original_key (`Key`, *optional*): the key before that transposition; not compared.
+        notices (sequence of `str`): what the reader left out or changed, in words; not compared.
+        info (mapping of `str` to `str`, *optional*): further facts by name, such as `composer` and `seed`;
+            not compared. Files hold them (`tokenization.heading`), tokens do not.
 
     Raises:
         ScoreError: naming the value that is out of range.
@@ -299,8 +302,8 @@ class Score:
         return self.replace(notes=array, key=key, transposition=total, original_key=original)
 
     def normalised(self) -> Score:
-        """A copy in C major or A minor, moved by the nearest interval (-6 to +5 semitones); as it is when
-        no key is known.
+        """A copy in C major or A minor, moved by the nearest interval (-6 to +5 semitones); as it is when no
+        key is known.
         """
         if self.key is None:
             return self
@@ -342,8 +345,8 @@ class Score:
     # --------------------------------------------------------------------------------------
 
     def pace(self) -> float:
-        """Onsets a second at the declared tempo, or at 80 quarter notes a minute when none is declared;
-        0.0 without notes.
+        """Onsets a second at the declared tempo, or at 80 quarter notes a minute when none is declared; 0.0
+        without notes.
         """
         if not len(self):
             return 0.0
@@ -475,8 +478,8 @@ def _shorten_silences(array: np.ndarray) -> tuple[np.ndarray, int]:
 def _quantise_meters(
     meters: Sequence[Meter], array: np.ndarray, moved: np.ndarray | None = None
 ) -> tuple[tuple[Meter, ...], int]:
-    """Meters that have a token, each from the onset of the first note at or after it (that note's onset
-    in `moved`).
+    """Meters that have a token, each from the onset of the first note at or after it (that note's onset in
+    `moved`).
     """
     kept: list[Meter] = []
     replaced = 0

@@ -58,14 +58,14 @@ class ScoreTokens:
 
     @property
     def added_to_text(self) -> list[str]:
-        """What text gets besides its own tokens. It is saved under this name: transformers does not save
-        the two flags.
+        """What text gets besides its own tokens. It is saved under this name: transformers does not save the
+        two flags.
         """
         return [name for name in ("bos", "eos") if getattr(self, f"add_{name}_token")]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """As in transformers; an id outside the vocabulary is `<unk>`, for which its two kinds of
-        tokenizer have two answers.
+        """As in transformers; an id outside the vocabulary is `<unk>`, for which its two kinds of tokenizer
+        have two answers.
         """
         return super().convert_ids_to_tokens(self._known(ids), skip_special_tokens)  # type: ignore[misc]
 
@@ -100,13 +100,11 @@ class ScoreTokens:
 
         Args:
             ids (`list[int]`, array or tensor of shape `(tokens,)`): one piece, with or without padding. What
-            follows `<eos>` is
-                ignored, and so is a last note that is not finished.
+                follows `<eos>` is ignored, and so is a last note that is not finished.
             strict (`bool`): refuse an illegal token; otherwise skip to the next legal note and say in the
-            score's `notices` what
-                was dropped.
+                score's `notices` what was dropped.
             key (`Key` or `str`, *optional*): transpose the score to this key. A piece without a MODE token
-            takes its mode.
+                takes its mode.
 
         Raises:
             TokenError: with `strict`, naming the first illegal token and its position.
@@ -121,8 +119,8 @@ class ScoreTokens:
         return score.in_key(key)
 
     def decode_with_report(self, ids: Any, strict: bool = False) -> Decoded:
-        """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports
-        them in words.
+        """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports them
+        in words.
         """
         return decode(as_ids(ids), strict=strict)
 
@@ -139,10 +137,12 @@ class ScoreTokens:
 
         Args:
             key (`Key` or `str`, *optional*): gives the mode; the key itself is applied when decoding
-            (`decode_score(ids, key=key)`). mode (`str`, *optional*): `"major"` or `"minor"`, where no key is
-            asked for. form (`str`, *optional*): `"prelude"` or `"fugue"`. meter (`str`, *optional*): one of
-            the 12 meters, such as `"3/4"`. voices (`int`, *optional*): 2 to 5. tempo (`str`, *optional*):
-            `"slow"`, `"moderate"` or `"fast"`.
+                (`decode_score(ids, key=key)`).
+            mode (`str`, *optional*): `"major"` or `"minor"`, where no key is asked for.
+            form (`str`, *optional*): `"prelude"` or `"fugue"`.
+            meter (`str`, *optional*): one of the 12 meters, such as `"3/4"`.
+            voices (`int`, *optional*): 2 to 5.
+            tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`.
 
         Raises:
             ScoreError: for a value without a token, or a mode that contradicts the key.

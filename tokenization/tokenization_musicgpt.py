@@ -58,7 +58,7 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
         add_bos_token (`bool`, *optional*): put `<bos>` before text; yes where nothing is said.
         add_eos_token (`bool`, *optional*): put `<eos>` behind text; no where nothing is said.
         added_to_text (list of `str`, *optional*): what of the two a saved tokenizer adds, `"bos"` and
-        `"eos"`.
+            `"eos"`.
 
     Raises:
         ScoreError: if `vocab_file` holds another vocabulary.

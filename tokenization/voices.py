@@ -39,8 +39,8 @@ _END = 8 * TICKS_PER_QUARTER
 
 @lru_cache(maxsize=64)
 def _states(voices: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ways to give `cells` simultaneous notes (highest first) to `voices` voices: voices `(ways,
-    cells)` and prices `(ways,)`.
+    """The ways to give `cells` simultaneous notes (highest first) to `voices` voices: voices `(ways, cells)`
+    and prices `(ways,)`.
     """
     ways, prices = [], []
     for chosen in combinations(range(voices), cells):
@@ -87,8 +87,8 @@ def _count_voices(array: np.ndarray, slices: list[tuple[int, list[int]]]) -> int
 
 
 def _cells(notes: list[int], voices: int, rows: list[list[int]]) -> list[list[int]]:
-    """The sounding notes as at most `voices` groups: chords are formed of the neighbours that fit best
-    into one voice.
+    """The sounding notes as at most `voices` groups: chords are formed of the neighbours that fit best into
+    one voice.
     """
     if len(notes) > _LARGEST_CHORD:  # a cluster that no hand plays: shared out evenly
         return [notes[i * len(notes) // voices : (i + 1) * len(notes) // voices] for i in range(voices)]
@@ -110,7 +110,8 @@ def infer_voices(array: np.ndarray, num_voices: int | None = None) -> np.ndarray
 
     Args:
         array (integer array of shape `(notes, 4)`): onset, duration, pitch, voice, in any order; the voice
-        column is ignored. num_voices (`int`, *optional*): how many parts, 1 to 5; counted when not given.
+            column is ignored.
+        num_voices (`int`, *optional*): how many parts, 1 to 5; counted when not given.
 
     Returns:
         The voices, `int64` of shape `(notes,)`, in the order of `array`. Where more notes sound than there

@@ -39,8 +39,8 @@ def _train(words: list[str]) -> int:
 
 
 def with_recipe(words: Sequence[str]) -> list[str]:
-    """Going on from a checkpoint without naming a recipe means fine-tuning: few pieces, gentle steps,
-    early stopping.
+    """Going on from a checkpoint without naming a recipe means fine-tuning: few pieces, gentle steps, early
+    stopping.
     """
     names = {word.split("=")[0].replace("-", "_") for word in words if word.startswith("--")}
     if "__init_from" in names and "__config" not in names:

@@ -63,8 +63,8 @@ class DataArguments:
     scores: str | None = None
     """Folder of scores, or `music21` for music21's own corpus, built on the fly into a cache."""
     builder_config: Literal["preludes", "fugues", "wtc", "wtc-plus"] | None = None
-    """Configuration of the data set builder for `scores`; when not given, `wtc` for the project's own
-    data without `extra`, else `wtc-plus`.
+    """Configuration of the data set builder for `scores`; when not given, `wtc` for the project's own data
+    without `extra`, else `wtc-plus`.
     """
     form: Literal["all", "prelude", "fugue"] = "all"
     """Keep only pieces of this form; validation too."""
@@ -101,8 +101,8 @@ class DataArguments:
     begin_share: float = 0.0
     """Probability that the first crop of a piece is moved to the piece's beginning."""
     predict_prefix: bool = True
-    """Learn to predict the prefix and, at the beginning of a piece, the first TIME too; both stay outside
-    the published loss.
+    """Learn to predict the prefix and, at the beginning of a piece, the first TIME too; both stay outside the
+    published loss.
     """
 
 
@@ -115,8 +115,8 @@ class ModelArguments:
     config_overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of the model's config that differ from its default, such as `{hidden_size: 128}`."""
     init_from: str | None = None
-    """Begin with the weights of this checkpoint folder or Hub id; `shipped` is the one that comes with
-    the project.
+    """Begin with the weights of this checkpoint folder or Hub id; `shipped` is the one that comes with the
+    project.
     """
     teachers: list[str] = field(default_factory=list)
     """Checkpoints (folders, runs' folders, Hub ids) whose mean the model learns beside the data; see
@@ -139,16 +139,16 @@ class FitArguments:
     batch_size: int = 8
     """Rows a step over all processes."""
     micro_batch_size: int | None = None
-    """Rows a forward pass and process; fewer than the process's share means accumulation. The result does
-    not change.
+    """Rows a forward pass and process; fewer than the process's share means accumulation. The result does not
+    change.
     """
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon`: Muon (training/muon.py) for the matrices inside the blocks, AdamW for the rest."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
     matrix_learning_rate: float | None = None
-    """Peak learning rate of Muon (its updates are scaled to the size of AdamW's); `learning_rate` when
-    not given.
+    """Peak learning rate of Muon (its updates are scaled to the size of AdamW's); `learning_rate` when not
+    given.
     """
     weight_decay: float = 0.1
     """Decoupled weight decay of matrices; vectors (biases, norms) have none."""

@@ -29,8 +29,8 @@ class Stage:
     share: float = 1.0
     """Probability that a piece is changed at all; the other fields say what may then happen to it."""
     transpose: int = 0
-    """Largest transposition in semitones, up or down. It breaks the normalised key; see
-    `mode_of_transposed` for what the prefix then says.
+    """Largest transposition in semitones, up or down. It breaks the normalised key; see `mode_of_transposed`
+    for what the prefix then says.
     """
     transpose_share: float = 0.5
     """Probability that a piece is transposed at all."""
@@ -42,8 +42,8 @@ class Stage:
     TEMPO token, and no other token moves.
     """
     rescale: float = 0.0
-    """Probability that all note values are doubled or halved, where the tokens have a meter for it and
-    nearly every value.
+    """Probability that all note values are doubled or halved, where the tokens have a meter for it and nearly
+    every value.
     """
     drop_voice: float = 0.0
     """Probability that one voice of at least three is left out; VOICES then says so."""

@@ -30,8 +30,9 @@ def average(out: Path, sources: Sequence[str], prefix_scale: float = 1.0) -> Pat
     Args:
         out: a new folder.
         sources (sequence of `str`): runs (their best model by loss) or folders of models; the last one must
-        be a run. prefix_scale (`float`): multiplies the embeddings of what the prefix asks for, so that
-        pieces obey it more; the loss says what that costs.
+            be a run.
+        prefix_scale (`float`): multiplies the embeddings of what the prefix asks for, so that pieces obey it
+            more; the loss says what that costs.
 
     Raises:
         TrainingError: for fewer than two sources, other shapes, or a folder that is there.

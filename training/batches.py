@@ -42,9 +42,10 @@ class Batch:
     Attributes:
         input_ids (`int64`): padded at the right.
         position_ids (`int64`): position within the segment; begins again at 0 with every segment of a packed
-        row. attention_mask (`int64`): 1 where there is a token. targets (`int64`): the token itself where it
-        is to be predicted, else -100. Not shifted. terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens
-        of the published loss, else -1.
+            row.
+        attention_mask (`int64`): 1 where there is a token.
+        targets (`int64`): the token itself where it is to be predicted, else -100. Not shifted.
+        terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens of the published loss, else -1.
     """
 
     input_ids: np.ndarray
@@ -99,8 +100,8 @@ def plan_epoch(
 
 
 def _times(piece: Piece, seed: int, epoch: int, number: int) -> int:
-    """How often this epoch takes a piece, so that over the epochs it comes to `Piece.times` each; where
-    they begin to count is drawn.
+    """How often this epoch takes a piece, so that over the epochs it comes to `Piece.times` each; where they
+    begin to count is drawn.
     """
     begin = np.random.default_rng([seed, number, _SHUFFLE]).random()
     return int(begin + (epoch + 1) * piece.times) - int(begin + epoch * piece.times)
@@ -150,8 +151,8 @@ def prefix_of(score: Score, start: int, has_mode: bool) -> list[int]:
 
 
 def pack(segments: Sequence[Segment], length: int) -> list[Row]:
-    """Segments put together into rows of at most `length` tokens: each goes into the first of the 32
-    newest rows that has room.
+    """Segments put together into rows of at most `length` tokens: each goes into the first of the 32 newest
+    rows that has room.
     """
     rows: list[Row] = []
     room: list[int] = []

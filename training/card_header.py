@@ -1,5 +1,5 @@
-"""The head of a model card: what the Hub reads (licence, base model, data set, figures), made with its
-own library and read back by it.
+"""The head of a model card: what the Hub reads (licence, base model, data set, figures), made with its own
+library and read back by it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def lineage_of(init_from: str | None) -> Lineage:
 
     Args:
         init_from (`str`, *optional*): as in a recipe: `shipped`, a folder, a run's folder, or a name on the
-        Hub.
+            Hub.
     """
     from dataset_builder.identity import OPEN_LICENCE
     from modeling_musicgpt import shipped_checkpoint
@@ -54,8 +54,8 @@ def lineage_of(init_from: str | None) -> Lineage:
 
 
 def _lineage_of_card(card: Path) -> Lineage:
-    """What the card of a model on this machine says of its own base; the model itself where it is an
-    export of the shipped one.
+    """What the card of a model on this machine says of its own base; the model itself where it is an export
+    of the shipped one.
     """
     from huggingface_hub import metadata_load
 
@@ -65,8 +65,8 @@ def _lineage_of_card(card: Path) -> Lineage:
 
 
 def licence_of(data: dict[str, Any] | None, lineage: Lineage) -> str | None:
-    """The licence of a model: its base model's where that asks for the same (share alike), else that of
-    open sources, else nothing is said.
+    """The licence of a model: its base model's where that asks for the same (share alike), else that of open
+    sources, else nothing is said.
     """
     from dataset_builder.identity import OPEN_LICENCE
 

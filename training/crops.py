@@ -1,5 +1,5 @@
-"""Cutting pieces into token sequences that begin at a note, know where in the bar they begin, and carry
-the prefix.
+"""Cutting pieces into token sequences that begin at a note, know where in the bar they begin, and carry the
+prefix.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ class Piece:
         name (`str`): its id in the data set.
         score (`Score`): quantised, in C major or A minor.
         unit (`str`): what a split never divides and the bootstrap draws: the key number, or the piece itself
-        where there is none. tempo (`float` or `None`): quarter notes a minute that its source declares. times
-        (`float`): how often an epoch takes it.
+            where there is none.
+        tempo (`float` or `None`): quarter notes a minute that its source declares.
+        times (`float`): how often an epoch takes it.
     """
 
     name: str
@@ -66,8 +67,8 @@ class Segment:
 
     Attributes:
         ids (`np.ndarray` of `int64`, shape `(tokens,)`): `<bos>`, prefix, first TIME, notes, and `<eos>` if
-        the piece ends here. predicted (`np.ndarray` of `bool`, shape `(tokens,)`): which of them the model is
-        to predict.
+            the piece ends here.
+        predicted (`np.ndarray` of `bool`, shape `(tokens,)`): which of them the model is to predict.
     """
 
     ids: np.ndarray
@@ -166,8 +167,8 @@ def notes_in(length: int) -> int:
 
 
 def tokens_by_note(score: Score) -> np.ndarray:
-    """How many tokens each note of a quantised score takes, with those of the step after it and of a
-    change of meter, shape `(notes,)`.
+    """How many tokens each note of a quantised score takes, with those of the step after it and of a change
+    of meter, shape `(notes,)`.
     """
     body = encode_body(score)
     note = np.cumsum(TYPE_OF_ID[body] == _NOTE) - 1

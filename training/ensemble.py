@@ -1,5 +1,5 @@
-"""Several models as one, whose probabilities are the mean of theirs: measured by `training.validate`,
-learnt from by `--teachers`.
+"""Several models as one, whose probabilities are the mean of theirs: measured by `training.validate`, learnt
+from by `--teachers`.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Ensemble(nn.Module):
         return cls(models)
 
     def forward(self, **inputs: Any) -> CausalLMOutput:
-        """`logits` of shape `(rows, length, vocab)`: the logarithm of the mean of the models'
-        probabilities, float32.
+        """`logits` of shape `(rows, length, vocab)`: the logarithm of the mean of the models' probabilities,
+        float32.
         """
         log_p = torch.stack(
             [torch.log_softmax(model(**inputs).logits.float(), dim=-1) for model in self.models]

@@ -10,8 +10,8 @@ class TrainingError(MusicGPTError):
 
 
 class ArgumentsError(TrainingError):
-    """Arguments that are unknown, of the wrong type, out of range or contradict each other; the text
-    names them.
+    """Arguments that are unknown, of the wrong type, out of range or contradict each other; the text names
+    them.
     """
 
 

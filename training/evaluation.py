@@ -107,7 +107,7 @@ def evaluate(
         progress (`bool`): show a bar.
         autocast (*optional*): makes a context manager for the forward pass; fp32 when not given.
         share (`tuple`): `(process, processes)`: only every so many-th batch is done here; the others' sums
-        stay 0.
+            stay 0.
     """
     import contextlib
 

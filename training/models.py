@@ -111,8 +111,8 @@ def load_model(name: str, **fields: Any) -> PreTrainedModel:
 
 
 def resolve(name: str) -> str:
-    """Where a model's files are: `shipped`, a folder with a config, or a run's folder (its best model,
-    else its last checkpoint).
+    """Where a model's files are: `shipped`, a folder with a config, or a run's folder (its best model, else
+    its last checkpoint).
     """
     if name == "shipped":
         from modeling_musicgpt import shipped_checkpoint
@@ -133,8 +133,8 @@ def resolve(name: str) -> str:
 
 
 def context_of(name: str, model: PreTrainedModel) -> int:
-    """Tokens a validation window: what the model was trained and validated with if its folder says so,
-    else all that it can hold.
+    """Tokens a validation window: what the model was trained and validated with if its folder says so, else
+    all that it can hold.
     """
     import json
 

@@ -52,8 +52,8 @@ class Muon(torch.optim.Muon):
 def orthogonalised(
     matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Tensor:
-    """The nearest orthogonal matrices, roughly, of `(n, rows, columns)`: singular values between about
-    0.7 and 1.2, by the quintic iteration.
+    """The nearest orthogonal matrices, roughly, of `(n, rows, columns)`: singular values between about 0.7
+    and 1.2, by the quintic iteration.
     """
     a, b, c = coefficients
     tall = matrices.size(-2) > matrices.size(-1)

@@ -30,8 +30,11 @@ class MusicalResult:
 
     Attributes:
         score (`float`): mean musical score of the pieces, 0 to 100; a piece without a score (too short to
-        judge) counts 0. scores (list of `float`): each piece's. values (list of `dict`): each piece's
-        metrics. pieces (list of `Score`): the pieces. seeds (list of `int`): their seeds.
+            judge) counts 0.
+        scores (list of `float`): each piece's.
+        values (list of `dict`): each piece's metrics.
+        pieces (list of `Score`): the pieces.
+        seeds (list of `int`): their seeds.
     """
 
     score: float
@@ -207,8 +210,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def loss_score(nats_per_note: float, unigram: float) -> float:
-    """The validation loss on a scale of 0 to 100: 0 is what counting tokens gives (`unigram`, of the
-    train split), 100 no surprise at all.
+    """The validation loss on a scale of 0 to 100: 0 is what counting tokens gives (`unigram`, of the train
+    split), 100 no surprise at all.
     """
     return max(0.0, 100.0 * (1.0 - nats_per_note / unigram))
 

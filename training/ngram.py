@@ -24,8 +24,8 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class _Counts:
-    """Sorted keys of contexts with their count and number of continuations, and of contexts with a token
-    with their count.
+    """Sorted keys of contexts with their count and number of continuations, and of contexts with a token with
+    their count.
     """
 
     contexts: np.ndarray
@@ -73,7 +73,7 @@ class NGram:
     Args:
         order (`int`): longest gram counted, at least 1; a context has `order - 1` tokens.
         transpositions (sequence of `int`): semitones by which every training piece is also counted; `(0,)`
-        for none.
+            for none.
     """
 
     def __init__(self, order: int, transpositions: Sequence[int] = (0,)):

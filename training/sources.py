@@ -93,8 +93,8 @@ def read_rows(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
 
 
 def to_piece(row: dict[str, Any], times: float = 1.0) -> Piece:
-    """A row as a quantised piece that an epoch takes `times` times. Its unit is the key number where it
-    has one.
+    """A row as a quantised piece that an epoch takes `times` times. Its unit is the key number where it has
+    one.
     """
     from dataset_builder import score_of_row
 
@@ -104,8 +104,8 @@ def to_piece(row: dict[str, Any], times: float = 1.0) -> Piece:
 
 
 def extra_of(data: DataArguments) -> list[str]:
-    """Which further pieces are taken when the arguments do not say: all of a folder of scores that
-    somebody names.
+    """Which further pieces are taken when the arguments do not say: all of a folder of scores that somebody
+    names.
     """
     return data.extra if data.extra is not None else (["all"] if data.scores else [])
 
@@ -117,8 +117,8 @@ def names_of(work: str | None) -> set[str]:
 
 
 def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
-    """Whether a row is among those that the arguments ask for. `beside_wtc`: the data holds the WTC, to
-    which others are additions.
+    """Whether a row is among those that the arguments ask for. `beside_wtc`: the data holds the WTC, to which
+    others are additions.
     """
     if data.form != "all" and row.get("kind") != data.form:
         # The further pieces have no form; they come along when they are asked for.
@@ -130,8 +130,8 @@ def wanted(row: dict[str, Any], data: DataArguments, beside_wtc: bool) -> bool:
 
 
 def times_of(row: dict[str, Any], data: DataArguments) -> float:
-    """How often an epoch takes a piece: what `times` says of its work, else of the group of its work,
-    else of `all`, else once.
+    """How often an epoch takes a piece: what `times` says of its work, else of the group of its work, else of
+    `all`, else once.
     """
     work = row.get("work") or ""
     names = [work, *sorted(names_of(work) - {work, "all"}), "all"]
@@ -202,8 +202,8 @@ def load_pieces(
 def hold_out(
     rows: Sequence[dict[str, Any]], share: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Train and validation rows of a data set without a validation split: a share of the pieces, chosen
-    by the hash of their ids.
+    """Train and validation rows of a data set without a validation split: a share of the pieces, chosen by
+    the hash of their ids.
     """
     if len(rows) < 2 or share == 0:
         return list(rows), []

@@ -45,7 +45,7 @@ class Trainer:
     Args:
         arguments (`Arguments`): what it is told.
         pieces (`dict`, *optional*): pieces of `train` and `validation`; loaded as the arguments say when not
-        given.
+            given.
 
     Attributes:
         step, epoch, batch (`int`): steps done, epochs done, steps done of the present epoch.
@@ -304,8 +304,8 @@ class Trainer:
                 bar.update()
 
     def train_step(self, rows: list[Row], progress: float) -> None:
-        """One step: gradients over this process's rows, a step of every optimiser, a line of the log when
-        it is due.
+        """One step: gradients over this process's rows, a step of every optimiser, a line of the log when it
+        is due.
         """
         import torch
 
@@ -338,8 +338,8 @@ class Trainer:
             self._log_step(float(norm), factor, tokens / (time.perf_counter() - began))
 
     def _backward(self, rows: list[Row], targets: int) -> np.ndarray:
-        """Gradients of the mean loss over all processes' targets; this process's sums of loss, targets,
-        terms and notes.
+        """Gradients of the mean loss over all processes' targets; this process's sums of loss, targets, terms
+        and notes.
         """
         import torch
 
@@ -368,8 +368,8 @@ class Trainer:
         return sums.cpu().numpy()
 
     def _learnt(self, logits: Any, losses: Any, tensors: dict[str, Any]) -> Any:
-        """The losses whose gradient is taken: those of the data, or mixed with the teachers' or with an
-        even spread.
+        """The losses whose gradient is taken: those of the data, or mixed with the teachers' or with an even
+        spread.
         """
         import torch
 
@@ -782,8 +782,8 @@ class Trainer:
 
     @contextlib.contextmanager
     def _on_signals(self) -> Iterator[None]:
-        """While training, SIGINT and SIGTERM ask for a checkpoint and an orderly end after the present
-        step; a second one ends at once.
+        """While training, SIGINT and SIGTERM ask for a checkpoint and an orderly end after the present step;
+        a second one ends at once.
         """
         numbers = (signal.SIGINT, signal.SIGTERM)
 

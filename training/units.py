@@ -1,5 +1,5 @@
-"""The published units: nats and bits a note, their four terms, pooled and by piece, with bootstrap
-intervals over key numbers.
+"""The published units: nats and bits a note, their four terms, pooled and by piece, with bootstrap intervals
+over key numbers.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ class PieceLoss:
         notes, tokens (`int`): how many notes and how many of their tokens were counted.
         quarters (`float`): from the first onset to the end.
         nats, masked (`np.ndarray` of shape `(4,)`): sums for NOTE, VOICE, DUR and TIME, over all tokens and
-        renormalised over the legal
-            ones.
+            renormalised over the legal ones.
     """
 
     name: str
@@ -44,9 +43,10 @@ class Figures:
 
     Attributes:
         nats_per_note, bits_per_note, nats_per_token, bits_per_quarter: pooled, that is, sums over all pieces
-        divided by their counts. terms (`dict`): nats a note by type; they add up to `nats_per_note`. interval
-        (`tuple`): 95 % of `nats_per_note` over resampled key numbers. piece_mean, piece_median: of the
-        pieces' own nats a note.
+            divided by their counts.
+        terms (`dict`): nats a note by type; they add up to `nats_per_note`.
+        interval (`tuple`): 95 % of `nats_per_note` over resampled key numbers.
+        piece_mean, piece_median: of the pieces' own nats a note.
     """
 
     nats_per_note: float

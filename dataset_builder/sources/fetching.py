@@ -32,8 +32,8 @@ _PASSING = (408, 416, 425, 429)
 
 @dataclass
 class _Failure(Exception):
-    """Why an attempt failed; `final` where another one cannot do better, `anew` where what came must not
-    be kept.
+    """Why an attempt failed; `final` where another one cannot do better, `anew` where what came must not be
+    kept.
     """
 
     reason: str
@@ -53,7 +53,7 @@ def fetch(url: str, sha256: str, target: Path, name: str, deadline: float = DEAD
         target (`Path`): where it is kept, in a folder that exists.
         name (`str`): what it is called in messages.
         deadline (`float`): seconds after which it is given up, whatever the server does; 0: it is not asked
-        for.
+            for.
 
     Raises:
         DownloadError: naming the file, what went wrong and after how many attempts.

@@ -61,8 +61,8 @@ def compilers() -> list[list[str]]:
 
 
 def zig(target: str | None = None) -> list[str]:
-    """The command of the `ziglang` package. On Linux it builds for glibc 2.17, which every distribution
-    in use has.
+    """The command of the `ziglang` package. On Linux it builds for glibc 2.17, which every distribution in
+    use has.
     """
     if target is None and sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         target = f"{machine()}-linux-gnu.2.17"

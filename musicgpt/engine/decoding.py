@@ -286,8 +286,8 @@ class Decoding:
             self.rows.feed(keep=1, learns=bool(learns))
 
     def _run_fused(self) -> int:
-        """Everything in the engine; out of it for more noise, and after each pass if someone listens.
-        Returns the length.
+        """Everything in the engine; out of it for more noise, and after each pass if someone listens. Returns
+        the length.
         """
         rows, library = self.rows, self.rows.library
         noise = Noise(self.max_length - self.start if self.sample else 1, rows.rows, rows.vocab)
@@ -325,8 +325,8 @@ class Decoding:
             raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
 
     def _report(self, column: int) -> int:
-        """Shows the columns that all rows have reached to criteria and streamer, from `column` on;
-        returns the first not shown.
+        """Shows the columns that all rows have reached to criteria and streamer, from `column` on; returns
+        the first not shown.
         """
         length, done = self.rows.batch.length, self.rows.batch.done
         while column < (length.max() if done.all() else length[done == 0].min()) and not self.finished.all():

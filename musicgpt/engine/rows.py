@@ -36,12 +36,11 @@ class Rows:
 
     Attributes:
         state (`numpy.ndarray` of shape `(rows,)`): records of where each row stands after its tokens;
-        `state["ticks"]` is `(rows,)`,
-            `state["pitch"]` `(rows, 8)`, by voice. Names are explained in `src/engine.hpp`. A view: it
-            changes with `step`.
+            `state["ticks"]` is `(rows,)`, `state["pitch"]` `(rows, 8)`, by voice. Names are explained in
+            `src/engine.hpp`. A view: it changes with `step`.
         ids (`numpy.ndarray` of shape `(rows, max_length)`): the tokens, as far as `length`; -1 at the
-        padding. A view. length (`numpy.ndarray` of shape `(rows,)`): tokens in each row, padding among them.
-        A view.
+            padding. A view.
+        length (`numpy.ndarray` of shape `(rows,)`): tokens in each row, padding among them. A view.
 
     Raises:
         EngineError: if the engine cannot run here, or does not take this model.
@@ -155,7 +154,7 @@ class Rows:
 
         Args:
             tokens (`numpy.ndarray` of integers, `(rows,)` or `(rows, new)`): not longer than the room that is
-            left.
+                left.
 
         Returns:
             `numpy.ndarray` of shape `(rows, vocab)`, float32: the logits after the last of them.
@@ -182,7 +181,7 @@ class Rows:
 
         Args:
             lengths (`int` or `numpy.ndarray` of shape `(rows,)`): tokens that stay, padding among them, in
-            each row.
+                each row.
         """
         lengths = np.broadcast_to(np.asarray(lengths), (self.rows,))
         if (

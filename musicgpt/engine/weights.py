@@ -32,8 +32,8 @@ _BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
 
 
 def code_of(model: Any, name: str) -> ModuleType:
-    """A module of the package that the model's class comes from: the installed one, or one that was
-    loaded from a folder or the Hub.
+    """A module of the package that the model's class comes from: the installed one, or one that was loaded
+    from a folder or the Hub.
     """
     return import_module(f"{type(model).__module__.rpartition('.')[0]}.{name}")
 
@@ -82,8 +82,8 @@ def check(model: Any, library: Library) -> None:
 
 
 class _Weight(NamedTuple):
-    """A weight as it must be: its shape, and whether it is a matrix, which is stored in blocks, in
-    float16 where that loses nothing.
+    """A weight as it must be: its shape, and whether it is a matrix, which is stored in blocks, in float16
+    where that loses nothing.
     """
 
     name: str
@@ -93,8 +93,8 @@ class _Weight(NamedTuple):
 
 
 def _weights(model: Any) -> list[_Weight]:
-    """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What
-    it leaves out is missing.
+    """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What it
+    leaves out is missing.
     """
     config, base, state = model.config, model.model, code_of(model, "musical_state_musicgpt")
     musical, hidden = base.musical_embedding, config.hidden_size

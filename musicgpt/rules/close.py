@@ -122,8 +122,8 @@ class Cadence:
         return self._before_chord()
 
     def _before_chord(self) -> list[np.ndarray]:
-        """A step, not beyond the bar line and not past the dominant; a note of the dominant, and low ones
-        its root until it was there.
+        """A step, not beyond the bar line and not past the dominant; a note of the dominant, and low ones its
+        root until it was there.
         """
         now, root = self.now, DOMINANT[self.mode][0]
         if self.kind == _DUR:
@@ -150,8 +150,8 @@ class Cadence:
         return any(self.ends[voice] < self.line for voice in self.voices)
 
     def _missing(self) -> list[int]:
-        """Pitch classes of which one is still to sound under the dominant: its root; the leading note or
-        the note above the tonic.
+        """Pitch classes of which one is still to sound under the dominant: its root; the leading note or the
+        note above the tonic.
         """
         sounds = self.notes[:, ONSET] + self.notes[:, DURATION] > self.dominant_from
         heard = set((self.notes[sounds, PITCH] % 12).tolist())

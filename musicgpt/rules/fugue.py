@@ -151,8 +151,8 @@ class Plan:
         return self.subject is None and self.kind == _TIME
 
     def _boundary(self) -> int:
-        """The tick, whole bars after the first note, at which the subject may end next: when its last
-        note has ended.
+        """The tick, whole bars after the first note, at which the subject may end next: when its last note
+        has ended.
         """
         last = self.written[-1] if self.written else Note(self.first, 1, 0, 0)
         return self.first - (self.first - last.onset - last.duration) // self.bar * self.bar  # rounded up
@@ -196,8 +196,8 @@ class Plan:
             self.next = Entry(at, voice, self.subject.statement(at, voice, pitches))
 
     def _answer(self) -> tuple[int, list[int]] | None:
-        """The next voice of the exposition, above or below those that have entered, and its pitches: by
-        turns dominant and tonic.
+        """The next voice of the exposition, above or below those that have entered, and its pitches: by turns
+        dominant and tonic.
         """
         assert self.subject is not None
         transposed = dominant if len(self.registers) % 2 else tonic
@@ -245,8 +245,8 @@ class Plan:
             self._go_on(steps, below)
 
     def _go_on(self, steps: np.ndarray, below: list[int]) -> None:
-        """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below`
-        are the voices that may still strike now.
+        """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below` are
+        the voices that may still strike now.
         """
         now = self.tick
         ends = {voice: self.ends[voice] - now for voice in self._free() if self._has_entered(voice)}
@@ -274,8 +274,8 @@ class Plan:
             steps[(left < 0) | _IS_AWKWARD[np.clip(left, 0, len(_IS_AWKWARD) - 1)]] = FORBIDDEN
 
     def _pitch(self, bias: np.ndarray) -> None:
-        """The note of the plan, or first one of a voice above it; or a further step, where the first one
-        was not enough.
+        """The note of the plan, or first one of a voice above it; or a further step, where the first one was
+        not enough.
         """
         due = self.due
         self._limit(bias[BLOCK["TIME"]])
@@ -296,8 +296,8 @@ class Plan:
             bias[BLOCK["NOTE"]][(apart > NEAR) & (apart > own)] = FORBIDDEN
 
     def _above(self, due: Note) -> list[int]:
-        """The voices above that of a note of the plan that may still strike with it; notes are written
-        from the highest voice down.
+        """The voices above that of a note of the plan that may still strike with it; notes are written from
+        the highest voice down.
         """
         struck = [note.voice for note in self.written[-MAX_VOICES:] if note.onset == self.tick]
         return [v for v in range(max(struck, default=-1) + 1, due.voice) if self._has_entered(v)]
@@ -317,8 +317,8 @@ class Plan:
         voices[[v for v in range(MAX_VOICES) if v not in allowed]] = FORBIDDEN
 
     def _free(self) -> list[int]:
-        """The voices that may strike what they like; those that have not entered wait for their turn, if
-        they will get one.
+        """The voices that may strike what they like; those that have not entered wait for their turn, if they
+        will get one.
         """
         entered = [v for v in range(MAX_VOICES) if self._has_entered(v)]
         is_planned = self.subject is None or self.next or len(self.registers) == self.voices

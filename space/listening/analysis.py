@@ -1,5 +1,5 @@
-"""What listeners' answers say: how often Bach was found, whether that is less than would matter, by whom,
-and what they liked.
+"""What listeners' answers say: how often Bach was found, whether that is less than would matter, by whom, and
+what they liked.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ def mixed_model(answers: Answers) -> dict[str, float]:
 
 
 def analyse(answers: Answers) -> dict[str, Any]:
-    """Everything that the report tells; `equivalent` if the upper 95 % bound over listeners and pieces
-    lies below `BOUND`.
+    """Everything that the report tells; `equivalent` if the upper 95 % bound over listeners and pieces lies
+    below `BOUND`.
     """
     right, listener = answers.right.astype(float), answers.listener
     low, high, bound = resampled_mean(right, listener, answers.item, (0.025, 0.975, 0.95))

@@ -133,8 +133,8 @@ def _drawn(
 def _clip(
     source: str, name: str, score: Score, seconds: tuple[float, float] | None, rng: np.random.Generator
 ) -> Clip:
-    """An excerpt of whole bars, or the piece, at the tempo that its surface has: no source declares one
-    that could tell it.
+    """An excerpt of whole bars, or the piece, at the tempo that its surface has: no source declares one that
+    could tell it.
     """
     score = score.replace(tempo=None, tempo_class=None).with_tempo_class()
     score = score.replace(tempo=TEMPO_QPM[score.tempo_class or "moderate"], title="", info={})

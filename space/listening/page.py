@@ -1,5 +1,5 @@
-"""The page and its key: sound inside one HTML file, the truth in a JSON file of its own, so that nobody
-who listens holds it.
+"""The page and its key: sound inside one HTML file, the truth in a JSON file of its own, so that nobody who
+listens holds it.
 """
 
 from __future__ import annotations

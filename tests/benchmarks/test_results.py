@@ -1,5 +1,5 @@
-"""The results page: what it measures on made-up pieces, and that nothing that was measured is lost on the
-way to the text.
+"""The results page: what it measures on made-up pieces, and that nothing that was measured is lost on the way
+to the text.
 """
 
 from __future__ import annotations

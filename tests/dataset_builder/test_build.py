@@ -253,8 +253,8 @@ def test_streaming_and_the_tokenizer(corpus, tmp_path):
 
 
 def test_the_builder_by_itself(corpus, tmp_path, new_score, new_table):
-    """As any builder of `datasets` is used, with its cache: new content is built again, the same content
-    is not.
+    """As any builder of `datasets` is used, with its cache: new content is built again, the same content is
+    not.
     """
 
     def make() -> WTCDataset:

@@ -52,8 +52,8 @@ def test_inferred_voices_are_counted():
 @settings(max_examples=60, deadline=None)
 @given(notes_strategy)
 def test_note_stages_leave_what_an_instrument_can_play(notes):
-    """After the stages no voice has a pitch twice at once, nothing is longer than before, and a second
-    pass changes nothing.
+    """After the stages no voice has a pitch twice at once, nothing is longer than before, and a second pass
+    changes nothing.
     """
     score = Score(notes)
     single, dropped = drop_duplicates(score)

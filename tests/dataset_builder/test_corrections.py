@@ -1,5 +1,5 @@
-"""Faults of known tables are mended while they are there, and only then. The tables here are made up;
-only their faults are those of the real ones.
+"""Faults of known tables are mended while they are there, and only then. The tables here are made up; only
+their faults are those of the real ones.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ HEAD = "onset_q\tdur_q\tmidi\tvoice\tbar\tbar_pos_q\ttime_signature"
 
 @pytest.fixture
 def new_piece(tmp_path):
-    """Writes rows (onset, duration, pitch, voice, bar, place in the bar, meter) as the table of a piece
-    with that id.
+    """Writes rows (onset, duration, pitch, voice, bar, place in the bar, meter) as the table of a piece with
+    that id.
     """
 
     def write(identifier: str, rows: list[tuple]) -> Piece:

@@ -69,8 +69,8 @@ def test_declared_keys_are_kept_and_tokens_decode(collection, processed):
 
 
 def test_the_rule_for_undeclared_modes_finds_the_declared_ones(collection):
-    """On all pieces whose mode is known: given the tonic alone, or that of the relative major, the rule
-    must find the key.
+    """On all pieces whose mode is known: given the tonic alone, or that of the relative major, the rule must
+    find the key.
     """
     for piece in (piece for piece in collection.pieces if piece.mode):
         key = Key(piece.tonic, piece.mode)

@@ -1,5 +1,5 @@
-"""A new virtual environment in a folder of its own, and commands run in it: what the scripts beside this
-file share.
+"""A new virtual environment in a folder of its own, and commands run in it: what the scripts beside this file
+share.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Environment:
 
     Args:
         folder (`Path`): where; must not exist yet. The environment is `folder/venv`, caches of the Hub go
-        into `folder/hf`.
+            into `folder/hf`.
     """
 
     def __init__(self, folder: Path):
@@ -81,8 +81,8 @@ class Environment:
         return len(list(self.folder.glob("venv/lib/python*/site-packages/*.dist-info")))
 
     def variables(self, **more: str) -> dict[str, str]:
-        """The variables of a command in this environment: nothing of the project's own, and no call to
-        the Hub.
+        """The variables of a command in this environment: nothing of the project's own, and no call to the
+        Hub.
         """
         kept = {k: v for k, v in os.environ.items() if k not in HIDDEN}
         kept.update(

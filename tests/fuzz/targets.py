@@ -127,8 +127,8 @@ def check_file(suffix: str, data: bytes) -> str:
 
 
 def check_ids(data: bytes) -> str:
-    """Token ids, a byte each, from 8 below the vocabulary on: legal ones spell a score that is spelt by
-    them again.
+    """Token ids, a byte each, from 8 below the vocabulary on: legal ones spell a score that is spelt by them
+    again.
     """
     import numpy as np
 

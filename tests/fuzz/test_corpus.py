@@ -1,5 +1,5 @@
-"""What the fuzzer or a reviewer once found stays mended, and damaged inputs do no harm within the
-ceilings; without Atheris.
+"""What the fuzzer or a reviewer once found stays mended, and damaged inputs do no harm within the ceilings;
+without Atheris.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ def tiny_model(seed: int = 0, **changes) -> MusicGPTForCausalLM:
 
 
 def legal_ids(length: int, seed: int = 0, meter_changes: bool = True) -> list[int]:
-    """The beginning of a random piece, by the model's own grammar: prefix, pickup, notes in several
-    voices, changes of meter.
+    """The beginning of a random piece, by the model's own grammar: prefix, pickup, notes in several voices,
+    changes of meter.
     """
     from modeling_musicgpt.grammar_musicgpt import STATE, Grammar
 

@@ -35,8 +35,8 @@ def _ways() -> list[str]:
 
 @pytest.mark.parametrize("name", _ways())
 def test_no_way_of_using_it_raises_and_all_music_is_right(found, name):
-    """What is deterministic is the reference, all rows are legal and of the length asked for, differences
-    are those of rounding.
+    """What is deterministic is the reference, all rows are legal and of the length asked for, differences are
+    those of rounding.
     """
     got, reference = found[name], found["reference"]
     assert "raised" not in got, got

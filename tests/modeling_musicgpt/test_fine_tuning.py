@@ -1,5 +1,5 @@
-"""The trainers that people use, unmodified, for a few steps each: weights move, and the model still
-composes legally.
+"""The trainers that people use, unmodified, for a few steps each: weights move, and the model still composes
+legally.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Metre, voices and motifs of the model against a reader that goes token by token through the vocabulary
-of the tokenizer.
+"""Metre, voices and motifs of the model against a reader that goes token by token through the vocabulary of
+the tokenizer.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class Reader:
         return pitches, remaining, elapsed
 
     def rhythm(self, voice: int) -> int:
-        """Of the notes before the one that begins: three durations, the place in the quarter, and how
-        long ago the last began.
+        """Of the notes before the one that begins: three durations, the place in the quarter, and how long
+        ago the last began.
         """
         notes = self.notes[voice]
         durations = [notes[-k][2] if len(notes) >= k else 0 for k in (1, 2, 3)]

@@ -1,5 +1,5 @@
-"""The shipped model in eight bits, by each library that people use for it: logits near those of float32,
-and the same grammar.
+"""The shipped model in eight bits, by each library that people use for it: logits near those of float32, and
+the same grammar.
 """
 
 from __future__ import annotations

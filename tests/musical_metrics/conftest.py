@@ -14,8 +14,8 @@ Melody = list[tuple[int, int, int]]
 
 @pytest.fixture(scope="session")
 def voices() -> Callable[..., Score]:
-    """`voices([(onset, duration, pitch), ...], ...)`: a score of lines, the highest first, times in ticks
-    (24 a quarter).
+    """`voices([(onset, duration, pitch), ...], ...)`: a score of lines, the highest first, times in ticks (24
+    a quarter).
     """
 
     def make(*lines: Melody, **fields) -> Score:

@@ -1,5 +1,5 @@
-"""Originality: copies are found through transposition and change of tempo, with the right place;
-strangers are not.
+"""Originality: copies are found through transposition and change of tempo, with the right place; strangers
+are not.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The shipped reference: light, quick, and what its command makes of the corpus; the score tells Bach
-from noise.
+"""The shipped reference: light, quick, and what its command makes of the corpus; the score tells Bach from
+noise.
 """
 
 from __future__ import annotations

@@ -175,8 +175,8 @@ def test_two_sample_test_sees_a_difference_and_no_difference():
 
 
 def test_groups_stay_in_one_fold():
-    """A piece and its fake share noise that only leaks if they are split; with groups the classifier
-    cannot use it.
+    """A piece and its fake share noise that only leaks if they are split; with groups the classifier cannot
+    use it.
     """
     rng = np.random.default_rng(1)
     folds = compare._folds([f"g{i // 4}" for i in range(40)], 40, 6, rng)

@@ -136,8 +136,8 @@ def test_sampled_fifths_see_what_ornaments_hide(voices, line):
 
 
 def test_parallels_agree_with_music21(voices, line):
-    """Over white keys (where seven semitones are always a perfect fifth), antiparallels apart, which
-    music21 counts too.
+    """Over white keys (where seven semitones are always a perfect fifth), antiparallels apart, which music21
+    counts too.
     """
     m21 = pytest.importorskip("music21")
     low, high = [48, 50, 53], [60, 62, 65, 67]

@@ -12,8 +12,8 @@ from tokenization.score import Meter, Note, Score
 
 @pytest.fixture(scope="session")
 def wandering() -> Callable[..., Score]:
-    """`wandering(seed, notes)`: three voices that go their own ways, with rests, held notes and now and
-    then a chord.
+    """`wandering(seed, notes)`: three voices that go their own ways, with rests, held notes and now and then
+    a chord.
     """
 
     def make(seed: int, notes: int = 60) -> Score:

@@ -17,8 +17,8 @@ SUBJECT = [(0, 60), (12, 62), (24, 63), (36, 67), (48, 65), (60, 63), (72, 62), 
 
 @pytest.fixture
 def fugue() -> Score:
-    """Two voices: the subject, its answer a fifth higher over free notes, and the subject again in the
-    lower voice two bars later.
+    """Two voices: the subject, its answer a fifth higher over free notes, and the subject again in the lower
+    voice two bars later.
     """
     lower = (
         [(t, 12, p, 1) for t, p in SUBJECT]

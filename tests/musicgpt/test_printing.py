@@ -1,5 +1,5 @@
-"""The score to print: every system once and whole, pages filled, notes and texts as vectors, the same
-bytes every time.
+"""The score to print: every system once and whole, pages filled, notes and texts as vectors, the same bytes
+every time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The sound: right pitches at the right times, audible, with an end that dies away, in formats that can
-be read again.
+"""The sound: right pitches at the right times, audible, with an end that dies away, in formats that can be
+read again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The page in a real browser: composing, hearing, downloading, stopping, uploading, two visitors,
-keyboard, telephone, dark.
+"""The page in a real browser: composing, hearing, downloading, stopping, uploading, two visitors, keyboard,
+telephone, dark.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def begin(page: sync_api.Page, tokens: int = 96, button: str = "#compose") -> No
 
 
 def begun(page: sync_api.Page, before: str) -> None:
-    """Wait until the line above the roll is another one; a short piece is ready sooner than a state could
-    be seen.
+    """Wait until the line above the roll is another one; a short piece is ready sooner than a state could be
+    seen.
     """
     page.wait_for_function("line => document.querySelector('.mg-status').innerText !== line", arg=before)
 

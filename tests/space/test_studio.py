@@ -1,5 +1,5 @@
-"""From a wish to a finished piece, without a page: growth, files, stopping, candidates, continuing,
-several visitors.
+"""From a wish to a finished piece, without a page: growth, files, stopping, candidates, continuing, several
+visitors.
 """
 
 from __future__ import annotations

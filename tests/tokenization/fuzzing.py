@@ -73,8 +73,8 @@ def _packed(text: bytes) -> bytes:
 
 
 def _running_status(score: Score) -> bytes:
-    """The notes as a file of type 0 that is not ours: one track, running status, a drum, two instruments,
-    a pickup bar, late events.
+    """The notes as a file of type 0 that is not ours: one track, running status, a drum, two instruments, a
+    pickup bar, late events.
     """
     edges = [(t, p, v) for o, d, p, _ in score.array.tolist() for t, v in ((o, 64), (o + d, 0))]
     body = b"\0\xff\x58\x04\1\2\x18\x08\0\xff\x59\2\xff\1\0\xff\x51\3\x0c\0\0\0\xc0\0\0\xc1\x49\0\x99\x24\x40\x10\x89\x24\0\0\x90\x30\x40"
@@ -87,8 +87,8 @@ def _running_status(score: Score) -> bytes:
 
 
 def _foreign_xml() -> bytes:
-    """Two parts as other programs write them: transposition, graces, cues, chords, drums, ties over
-    voices, a meter inside a measure.
+    """Two parts as other programs write them: transposition, graces, cues, chords, drums, ties over voices, a
+    meter inside a measure.
     """
 
     def note(step: str, octave: int, ticks: int, voice: int, before: str = "", after: str = "") -> str:
@@ -126,8 +126,8 @@ def _foreign_xml() -> bytes:
 
 
 def seeds() -> list[tuple[str, bytes]]:
-    """Whole files to damage: ending and bytes. Half of them are as other programs write them, so that
-    voices are inferred.
+    """Whole files to damage: ending and bytes. Half of them are as other programs write them, so that voices
+    are inferred.
     """
     files: list[tuple[str, bytes]] = []
     for seed, notes in enumerate((16, 40, 96)):

@@ -68,8 +68,8 @@ def musescore_complaints(program: str, score: Score, folder: Path) -> list[str]:
 
 
 def _notes(score: Score) -> Counter:
-    """Onset from the first note, duration and pitch: where the first bar line stands is left open, as it
-    is for a short first bar.
+    """Onset from the first note, duration and pitch: where the first bar line stands is left open, as it is
+    for a short first bar.
     """
     array = score.array[:, :3] - [score.array[0, 0], 0, 0]
     return Counter(map(tuple, array.tolist()))

@@ -1,5 +1,5 @@
-"""What a MusicXML file may be before anything of it is read: bombs and oddities are refused by name, at
-no cost of memory.
+"""What a MusicXML file may be before anything of it is read: bombs and oddities are refused by name, at no
+cost of memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Score files read: what is merged, left out and counted; damaged files; other readers beside ours;
-voices and keys found.
+"""Score files read: what is merged, left out and counted; damaged files; other readers beside ours; voices
+and keys found.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What the tests of training share: made-up pieces, a data set built from them, and arguments for a run
-of seconds.
+"""What the tests of training share: made-up pieces, a data set built from them, and arguments for a run of
+seconds.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def random_score(
     meters: tuple[str, ...] = ("3/4",),
     form: str | None = "fugue",
 ) -> Score:
-    """A random walk in each voice on an eighth grid, with a pickup and, with several meters, a change in
-    the middle.
+    """A random walk in each voice on an eighth grid, with a pickup and, with several meters, a change in the
+    middle.
     """
     from tokenization.vocabulary import bar_ticks, parse_meter
 

@@ -1,5 +1,5 @@
-"""The head of a model card: what the Hub reads, held to its own library, and what a model inherits from
-the one it began with.
+"""The head of a model card: what the Hub reads, held to its own library, and what a model inherits from the
+one it began with.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ WTC, SONGS = data_of(("wtc1p01", "buschke"), ("inv01", "mutopia")), data_of(("so
 
 
 def read(text: str, folder: Path) -> dict:
-    """The metadata as the Hub's library reads it, after it has been written and read by `ModelCardData`
-    with all results.
+    """The metadata as the Hub's library reads it, after it has been written and read by `ModelCardData` with
+    all results.
     """
     path = folder / "README.md"
     path.write_text(f"{text}\n\n# A model\n", encoding="utf-8")

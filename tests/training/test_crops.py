@@ -286,8 +286,8 @@ def test_an_epoch_is_the_same_again_and_covers_every_piece(packing):
 
 @pytest.mark.parametrize(("kept", "share"), [("kept", 1.0), ("left out", 2 / 7)])
 def test_the_mode_of_a_transposed_piece(kept, share):
-    """Of seven transpositions by -3 to 3 one is none, and one piece in six stays as it is for another
-    reason: about 2 in 7 keep their MODE.
+    """Of seven transpositions by -3 to 3 one is none, and one piece in six stays as it is for another reason:
+    about 2 in 7 keep their MODE.
     """
     data = DataArguments(length=128, condition_dropout=0.0, mode_of_transposed=kept)
     plan = plan_epoch(make_pieces(60), data, Stage(transpose=3, transpose_share=5 / 6), 0, 0, 4)

@@ -99,8 +99,8 @@ def test_a_student_comes_nearer_to_its_teachers(teachers, tmp_path: Path):
 
 
 def _distance(trainer: Trainer) -> float:
-    """Kullback-Leibler divergence of the student from its teachers, nats a token, over one epoch of the
-    run's own rows.
+    """Kullback-Leibler divergence of the student from its teachers, nats a token, over one epoch of the run's
+    own rows.
     """
     from training.augmentation import Stage
 

@@ -1,5 +1,5 @@
-"""Whole runs of a tiny model: killed and resumed, on two processes, stopped by SIGTERM, with a full disk
-and a damaged checkpoint.
+"""Whole runs of a tiny model: killed and resumed, on two processes, stopped by SIGTERM, with a full disk and
+a damaged checkpoint.
 """
 
 from __future__ import annotations
@@ -277,8 +277,8 @@ def test_every_file_of_a_checkpoint_is_verified(tmp_path):
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
-    """A limit on the size of files stands in for the full disk: the system refuses to write, whatever
-    library writes.
+    """A limit on the size of files stands in for the full disk: the system refuses to write, whatever library
+    writes.
     """
     resource = pytest.importorskip("resource")
     folder = tmp_path / "checkpoints"

@@ -52,9 +52,10 @@ def pitch_contexts(
 
     Args:
         one, two (arrays of shape `(n,)`): symbols of the voice's last interval and of the one before it,
-        `NO_INTERVAL` where there is none. low, high (arrays of shape `(n,)`): how the voice's last pitch
-        stands to the lowest and the highest note known to sound, modulo 12; `NOBODY`. beat (array of shape
-        `(n,)`): see `beat_strength`.
+            `NO_INTERVAL` where there is none.
+        low, high (arrays of shape `(n,)`): how the voice's last pitch stands to the lowest and the highest
+            note known to sound, modulo 12; `NOBODY`.
+        beat (array of shape `(n,)`): see `beat_strength`.
     """
     c1 = one * 3 + beat
     c2 = one * 13 + low
@@ -68,8 +69,8 @@ class NGram:
 
     Args:
         tables (sequence of `(contexts, sizes, symbols, counts)`): for each level the contexts in rising
-        order, how many symbols
-            follow each, and, context by context, the symbols in rising order and how often each was seen.
+            order, how many symbols follow each, and, context by context, the symbols in rising order and how
+            often each was seen.
         alphabet (`int`): number of symbols, for the uniform distribution below the shortest context.
     """
 

@@ -29,7 +29,7 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
 
     Args:
         pitches, onsets (integer arrays of shape `(..., STEPS + 1)`): of the notes, in rising order of the
-        onsets.
+            onsets.
 
     Returns:
         hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
@@ -46,8 +46,8 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
 
 
 def time_ratios(onsets: np.ndarray) -> np.ndarray:
-    """Time to the next note against the time before it, in twelfths of an octave, of notes `(...,
-    notes)`: `(..., notes - 1)`, first 0.
+    """Time to the next note against the time before it, in twelfths of an octave, of notes `(..., notes)`:
+    `(..., notes - 1)`, first 0.
     """
     log = np.log2(np.maximum(np.diff(onsets), 1))
     ratios = np.zeros(log.shape, dtype=np.int64)

@@ -1,5 +1,5 @@
-"""The engine and imitation: it expects what the tracker expects, and a model with the imitation head
-gives the stock loop's tokens.
+"""The engine and imitation: it expects what the tracker expects, and a model with the imitation head gives
+the stock loop's tokens.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .test_rows import assert_close, wanted_logits
 
 
 def with_head(**changes) -> MusicGPTForCausalLM:
-    """Random weights, a liking for few tokens, so that they come again, and an imitation head that
-    decides many of them.
+    """Random weights, a liking for few tokens, so that they come again, and an imitation head that decides
+    many of them.
     """
     model = make_model(**changes)
     liked = {

@@ -1,5 +1,5 @@
-"""`Rows` token by token: state, expectation and logits are those of the model on the whole sequence; rows
-are cropped, reordered, repeated.
+"""`Rows` token by token: state, expectation and logits are those of the model on the whole sequence; rows are
+cropped, reordered, repeated.
 """
 
 from __future__ import annotations

@@ -137,8 +137,8 @@ def after_subject(notes: str) -> tuple[Plan, State]:
     ("step", "durations"), [(72, {2, 3, 4, 6, 8, 9, 12, 15, 16, 18}), (84, {2, 3, 4, 6}), (90, None)]
 )
 def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durations):
-    """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth
-    earlier, and is at least a sixteenth where that is little.
+    """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth earlier,
+    and is at least a sixteenth where that is little.
     """
     plan, piece = after_subject(
         "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 "
@@ -157,8 +157,8 @@ def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durati
 
 
 def test_voices_go_on():
-    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over,
-    and whether one falls silent.
+    """Two voices after the subject: what a step costs depends on whether a voice is free when it is over, and
+    whether one falls silent.
     """
     plan, piece = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_48")
     bias = bias_of(plan, piece)
@@ -189,8 +189,8 @@ def test_a_note_of_the_plan_is_never_untimely():
 
 
 def test_a_statement_that_was_missed_is_given_up():
-    """Another processor may step past a note of the plan: what is left of the statement would come at
-    wrong times.
+    """Another processor may step past a note of the plan: what is left of the statement would come at wrong
+    times.
     """
     plan, piece = after_subject("NOTE_72 VOICE_0 DUR_96")
     plan.now = [Note(24, 24, 60, 1), Note(48, 24, 62, 1)]

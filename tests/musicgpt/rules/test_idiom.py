@@ -62,8 +62,8 @@ def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, se
 
 
 def test_the_shipped_expert_prefers_the_resolution_of_a_leading_note():
-    """Under a held C the soprano has gone A, B: it likes C better than the C sharp and the A sharp beside
-    it.
+    """Under a held C the soprano has gone A, B: it likes C better than the C sharp and the A sharp
+    beside it.
     """
     piece = State()
     score = Score(
@@ -87,8 +87,8 @@ def test_a_lower_voice_that_struck_first_is_not_known_yet():
 
 
 def test_a_voice_has_what_its_idiom_says():
-    """After a step up of the upper voice: of each VOICE token, and of a pitch that only this voice is
-    near to.
+    """After a step up of the upper voice: of each VOICE token, and of a pitch that only this voice is near
+    to.
     """
     text = "NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_40 VOICE_1 DUR_96 TIME_24 NOTE_69 VOICE_0 DUR_24 TIME_24"
     rule, (model_weight, weight) = Idiom(brief(form="fugue", voices=2)), IN_FUGUES

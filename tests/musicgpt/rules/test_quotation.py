@@ -57,8 +57,8 @@ def test_a_note_is_too_much_where_the_metric_would_say_so(library):
 
 
 def follow(score: Score, index: Index, prompt: int = 0, earlier: tuple = ()) -> int:
-    """Notes of a voice taken one after another as long as they are not refused; the number at which the
-    first one is.
+    """Notes of a voice taken one after another as long as they are not refused; the number at which the first
+    one is.
     """
     ids = list(encode(score))
     begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
