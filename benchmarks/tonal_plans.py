@@ -104,11 +104,11 @@ def named(key: int) -> str:
 
 
 def counts(movements: Sequence[Movement]) -> dict[str, object]:
-    """What `musicgpt.rules.tonal_plan` draws from, by form and mode: how often a key follows another (`steps`,
-    home is the empty step's source), how many bars the first, the inner and the last sections hold, and, by
-    form and meter, how many bars movements have.
+    """What `musicgpt.rules.tonal_plan` draws from, by form and mode: how often a key follows another
+    (`steps`), how many bars the first, the inner and the last sections hold, and, by form and meter, how many
+    bars movements have.
     """
-    steps: dict[str, Counter[str]] = defaultdict(Counter)
+    steps: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
     lengths: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     bars: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for movement in movements:
@@ -119,13 +119,16 @@ def counts(movements: Sequence[Movement]) -> dict[str, object]:
             sum(length for _, length in plan)
         )
         for (key, _), (after, _) in zip(plan, plan[1:], strict=False):
-            steps[kind][f"{key} {after}"] += 1
+            steps[kind][str(key)][str(after)] += 1
         places = ["first", *["inner"] * (len(plan) - 2), "last"] if len(plan) > 1 else []
         for place, (_, length) in zip(places, plan, strict=False):
             lengths[kind][place].append(length)
     return {
         "chords": chord_counts(movements),
-        "steps": {kind: dict(sorted(found.items())) for kind, found in sorted(steps.items())},
+        "steps": {
+            kind: {key: dict(sorted(found.items())) for key, found in sorted(keys.items())}
+            for kind, keys in sorted(steps.items())
+        },
         "lengths": {
             kind: {place: sorted(found) for place, found in sorted(places.items())}
             for kind, places in sorted(lengths.items())

@@ -112,11 +112,11 @@ class Plan:
 
     def _next_key(self, key: int) -> int:
         """A key after another, as often as in Bach; home where he never left from it."""
-        degree = 2 * ((key - self.home) % 12) + key // 12
-        ways = {int(pair.split()[1]): n for pair, n in self.steps.items() if int(pair.split()[0]) == degree}
+        ways = self.steps.get(str(2 * ((key - self.home) % 12) + key // 12))
         if not ways:
             return self.home
-        chosen = int(self.rng.choice(list(ways), p=np.array(list(ways.values())) / sum(ways.values())))
+        counts = np.array(list(ways.values()))
+        chosen = int(self.rng.choice(list(ways), p=counts / counts.sum()))
         return (chosen // 2 + self.home) % 12 + 12 * (chosen % 2)
 
     def _inside(self, section: Section) -> list[int]:
