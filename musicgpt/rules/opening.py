@@ -18,6 +18,9 @@ from .takers import PITCHES
 CHORD = 1.5
 # In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
 GAIN, FIRST_BARS = 0.9, 4
+# A fugue's first voice, alone, loses so many nats for a pitch that it has just had: with the gain of the triad's
+# notes it would stay on one.
+REPEATED = 0.5
 
 
 class Opening(Rule):
@@ -47,6 +50,10 @@ class Opening(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         notes = added[:, BLOCK["NOTE"]]
         notes[home] = np.where(self.chord, GAIN, -GAIN)
+        alone = home & (self.brief.form == "fugue") & ((state.onset >= 0).sum(axis=1) == 1)
+        notes[alone & (state.bar_position % 24 > 0)] = 0  # between beats a subject moves freely
+        for row in np.flatnonzero(alone).tolist():
+            notes[row] -= REPEATED * (state.note_pitch[row] == PITCHES)
         notes[first] = np.where(self.begins, 0, FORBIDDEN)
         if self.brief.form != "fugue":
             notes[early] += np.where(self.chord, 0, -CHORD)
