@@ -18,8 +18,8 @@ from .takers import PITCHES
 CHORD = 1.5
 # In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
 GAIN, FIRST_BARS = 0.9, 4
-# A fugue's first voice, alone, loses so many nats for a pitch that it has just had: with the gain of the triad's
-# notes it would stay on one.
+# A fugue's first voice, alone, loses so many nats for a pitch that it has just had: with the gain of the
+# notes of the triad it would stay on one.
 REPEATED = 0.5
 
 
