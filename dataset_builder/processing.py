@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -65,18 +66,31 @@ def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
         yield from map(process, pieces)
         return
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method)) as pool:
+    # Small chunks keep all busy to the end.
+    size = max(1, min(8, len(pieces) // (4 * workers)))
+    with ProcessPoolExecutor(workers, multiprocessing.get_context(method), _leave_interrupts) as pool:
+        # Not `map`: interrupted, it cancels what waits, and a pool that breaks then ends in a traceback.
+        waiting = [pool.submit(_process_some, pieces[i : i + size]) for i in range(0, len(pieces), size)]
         try:
-            # Small chunks keep all busy to the end; `map` gives the results in the order of the pieces.
-            yield from pool.map(process, pieces, chunksize=max(1, min(8, len(pieces) // (4 * workers))))
+            for future in waiting:
+                yield from future.result()
         except BrokenProcessPool as error:
             raise DatasetError(
                 "A worker process died, probably out of memory; build again with --num-proc 1."
             ) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, GeneratorExit):
             for worker in multiprocessing.active_children():
                 worker.terminate()  # else leaving the pool waits for what they are at
             raise
+
+
+def _process_some(pieces: Sequence[Piece]) -> list[Outcome]:
+    return [process(piece) for piece in pieces]
+
+
+def _leave_interrupts() -> None:
+    """A terminal sends its interrupt to workers too; the builder ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def process_all(
