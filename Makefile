@@ -5,6 +5,7 @@
 #   make demo     the web page (Space)      make bench   the benchmarks of speed
 #   make docs     the documentation site    make clean   remove what can be made again
 #   make fuzz     100,000 damaged inputs
+#   make reproduce  from the corpus to the shipped weights (hours; goes on where it was ended)
 #   make locks    hashes of what an install brings     make sbom   a list of it (CycloneDX)
 #   make coverage the suite once, in one process, with what it did not reach
 
@@ -19,7 +20,7 @@ PLAIN := $(VENV)/.installed
 SPACE := $(VENV)/.installed-space
 DEV := $(VENV)/.installed-dev
 
-.PHONY: generate test fuzz coverage demo lint types locks sbom validate bench results docs clean
+.PHONY: generate test fuzz coverage demo lint types locks sbom validate reproduce bench results docs clean
 .DELETE_ON_ERROR:
 
 generate: $(PLAIN)
@@ -61,6 +62,10 @@ sbom:
 # The validation loss of the shipped model in nats a note; needs the corpus in ../shared/data.
 validate: $(DEV)
 	$(BIN)/python -m training.validate --checkpoint shipped --split validation
+
+# From the corpus in ../shared/data to files like the shipped ones, in runs/reproduce; the same command goes on after an end of any kind.
+reproduce: $(DEV)
+	$(BIN)/python -m training.reproduce $(ARGS)
 
 # Damaged and hostile inputs for everything that strangers' bytes reach, guided by coverage, with ceilings on memory and time.
 fuzz: $(DEV)

@@ -136,6 +136,8 @@ class FitArguments:
     """Passes over the train split; the schedule spans them."""
     max_steps: int | None = None
     """Stop after so many steps; the schedule then spans these."""
+    stop_after: int | None = None
+    """End the run after so many epochs, while the schedule goes on spanning `epochs`."""
     batch_size: int = 8
     """Rows a step over all processes."""
     micro_batch_size: int | None = None

@@ -9,11 +9,14 @@ Models that were trained on from the same weights often lie in one basin, and th
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from .checkpoints import write_folder
 from .errors import TrainingError
 from .models import load_model, resolve
 from .run_log import read_log
@@ -23,29 +26,55 @@ from .validate import add_data_arguments, data_arguments, write_json
 _PREFIX = "model.musical_embedding.wish.weight"
 
 
-def average(out: Path, sources: Sequence[str], prefix_scale: float = 1.0) -> Path:
-    """Write the mean of the sources' weights to `out/best-loss`, with the last source's log and arguments
-    beside it, so that `out` is a run.
+def average(
+    out: Path,
+    sources: Sequence[str],
+    prefix_scale: float = 1.0,
+    fields: dict[str, Any] | None = None,
+    run: str | os.PathLike | None = None,
+) -> Path:
+    """Write the mean of the sources' weights to `out/best-loss`, with a run's log and arguments beside it, so
+    that `out` is a run.
 
     Args:
         out: a new folder.
-        sources (sequence of `str`): runs (their best model by loss) or folders of models; the last one must
-            be a run.
+        sources (sequence of `str`): runs (their best model by loss) or folders of models.
         prefix_scale (`float`): multiplies the embeddings of what the prefix asks for, so that pieces obey it
             more; the loss says what that costs.
+        fields (`dict`, *optional*): of the config, in place of the sources'. Weights that this adds begin at
+            zero.
+        run (*optional*): the run whose log and arguments are taken; the last source when not given.
 
     Raises:
-        TrainingError: for fewer than two sources, other shapes, or a folder that is there.
+        TrainingError: for fewer than two sources, other shapes, a folder that is there, or a field of the
+            config that adds weights which do not begin at zero.
     """
     if len(sources) < 2:
         raise TrainingError(f"An average takes two models at least, not {len(sources)}.")
     if out.exists():
         raise TrainingError(f"{out} is there already: give a new folder.")
-    run = Path(sources[-1])
+    run = Path(run or sources[-1])
     read_log(run)  # an error where there is none
     folders = [
         Path(s) / "best-loss" if (Path(s) / "best-loss").is_dir() else Path(resolve(s)) for s in sources
     ]
+    model = _mean_of(folders)
+    if prefix_scale != 1:
+        _scale_prefix(model, prefix_scale, folders[0])
+    if fields:
+        model = _with_fields(model, fields)
+
+    def fill(folder: Path) -> None:
+        model.save_pretrained(folder / "best-loss")
+        for name in ("log.jsonl", "training_arguments.json", "data.json"):
+            if (run / name).is_file():
+                shutil.copy(run / name, folder / name)
+
+    write_folder(out, fill)
+    return out / "best-loss"
+
+
+def _mean_of(folders: Sequence[Path]) -> Any:
     models = [load_model(str(folder)) for folder in folders]
     weights = [model.state_dict() for model in models]
     for folder, other in zip(folders, weights, strict=True):
@@ -58,19 +87,33 @@ def average(out: Path, sources: Sequence[str], prefix_scale: float = 1.0) -> Pat
         k: sum(w[k] for w in weights) / len(weights) if weights[0][k].is_floating_point() else weights[0][k]
         for k in weights[0]
     }
-    if prefix_scale != 1:
-        if _PREFIX not in mean:
-            raise TrainingError(
-                f"A prefix_scale of {prefix_scale} needs models with prefix_encoding: {folders[0]} has no"
-                f" {_PREFIX}."
-            )
-        mean[_PREFIX] = mean[_PREFIX] * prefix_scale
     models[0].load_state_dict(mean)
-    models[0].save_pretrained(out / "best-loss")
-    for name in ("log.jsonl", "training_arguments.json", "data.json"):
-        if (run / name).is_file():
-            shutil.copy(run / name, out / name)
-    return out / "best-loss"
+    return models[0]
+
+
+def _scale_prefix(model: Any, scale: float, folder: Path) -> None:
+    import torch
+
+    weights = dict(model.named_parameters())
+    if _PREFIX not in weights:
+        raise TrainingError(
+            f"A prefix_scale of {scale} needs models with prefix_encoding: {folder} has no {_PREFIX}."
+        )
+    with torch.no_grad():
+        weights[_PREFIX].mul_(scale)
+
+
+def _with_fields(model: Any, fields: dict[str, Any]) -> Any:
+    """The model under a config with other fields."""
+    config = type(model.config).from_dict({**model.config.to_dict(), **fields})
+    grown = type(model)(config)
+    missing, strange = grown.load_state_dict(model.state_dict(), strict=False)
+    values = grown.state_dict()
+    if wrong := strange or [name for name in missing if bool(values[name].any())]:
+        raise TrainingError(
+            f"The fields {fields} change more than weights that begin at zero: {wrong[0]} is not among those."
+        )
+    return grown
 
 
 def add_figures(folder: Path, report: Report) -> None:

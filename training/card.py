@@ -18,7 +18,7 @@ from .arguments import Arguments, DataArguments
 from .card_header import SHIPPED_NAME, Lineage, header, lineage_of
 from .crops import TERMS
 from .errors import TrainingError
-from .run_log import DATA, read_log
+from .run_log import DATA, MADE, read_log
 from .units import BITS
 
 # Of the arguments, what a reader of the card wants to know.
@@ -118,6 +118,7 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
         )
     figures_file = run / f"best-{best}" / "figures.json"
     figures = json.loads(figures_file.read_text(encoding="utf-8")) if figures_file.is_file() else {}
+    made = json.loads((run / MADE).read_text(encoding="utf-8")) if (run / MADE).is_file() else None
     name = name or run.resolve().name
     lineage = (
         Lineage(data["base"], data["base_licence"]) if data else lineage_of(arguments["model"]["init_from"])
@@ -128,7 +129,7 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
         f"# {name}\n\n{introduction(arguments['model']['model'], data, lineage)}",
         USE if arguments["model"]["model"] == "musicgpt" else "",
         _data_section(data),
-        _recipe_section(arguments, entries, figures),
+        _recipe_section(arguments, entries, figures, made),
         _results_section(figures, entries, best),
         _musical_section(figures),
         _memory_section(run, figures) if of_bach or lineage.base == SHIPPED_NAME else "",
@@ -249,18 +250,35 @@ def _data_section(data: dict[str, Any] | None) -> str:
     return text + ("\n\n" + "\n".join(lines) if lines else "")
 
 
-def _recipe_section(arguments: dict[str, Any], entries: list[dict[str, Any]], figures: dict[str, Any]) -> str:
+def _recipe_section(
+    arguments: dict[str, Any],
+    entries: list[dict[str, Any]],
+    figures: dict[str, Any],
+    made: dict[str, Any] | None,
+) -> str:
     rows = [
         (name, json.dumps(arguments[group][name]))
         for group, names in _TOLD.items()
         for name in names
-        if arguments[group].get(name) not in (None, [], {})
+        # of a model made in steps, these say with what each training began, by folders of one machine
+        if arguments[group].get(name) not in (None, [], {}) and not (made and name == "init_from")
     ]
     steps = max((entry["step"] for entry in entries), default=0)
-    saved = (
-        f"The run took {steps:,} steps; this model is that of step {figures.get('step', steps):,} (epoch"
-        f" {figures.get('epoch', '?')})."
-    )
+    if made:
+        saved = "\n".join(
+            [
+                "Made by `python -m training.reproduce`, in these steps:\n",
+                *(f"* `{name}`: {told}" for name, told in made["steps"].items()),
+                "\nSHA-256 of what it was made of: "
+                + ", ".join(f"{what} `{digest}`" for what, digest in made["fingerprints"].items())
+                + ".\n\nArguments of the last training:",
+            ]
+        )
+    else:
+        saved = (
+            f"The run took {steps:,} steps; this model is that of step {figures.get('step', steps):,} (epoch"
+            f" {figures.get('epoch', '?')})."
+        )
     return "## Recipe\n\n" + saved + "\n\n" + _table(("argument", "value"), rows)
 
 

@@ -25,6 +25,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "model.dropout": (0, 0.95),
     "fit.epochs": (1, None),
     "fit.max_steps": (1, None),
+    "fit.stop_after": (1, None),
     "fit.batch_size": (1, None),
     "fit.micro_batch_size": (1, None),
     "fit.learning_rate": (0, 10),

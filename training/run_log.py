@@ -12,6 +12,8 @@ from .errors import TrainingError
 LOG = "log.jsonl"
 # What the run was trained on, for its card.
 DATA = "data.json"
+# By which steps it came about, where it was made in several (`training.reproduce`).
+MADE = "made.json"
 
 
 def read_log(run: str | os.PathLike) -> list[dict[str, Any]]:

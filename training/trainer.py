@@ -264,9 +264,11 @@ class Trainer:
         return bool(self.arguments.fit.max_steps) and self.step >= (self.arguments.fit.max_steps or 0)
 
     def _enough(self) -> bool:
-        evaluation = self.arguments.evaluation
-        return self._steps_over() or (
-            evaluation.stop_on != "none" and self.best["since"] >= evaluation.patience
+        evaluation, stop_after = self.arguments.evaluation, self.arguments.fit.stop_after
+        return (
+            self._steps_over()
+            or (stop_after is not None and self.epoch >= stop_after)
+            or (evaluation.stop_on != "none" and self.best["since"] >= evaluation.patience)
         )
 
     def _progress(self, done: int, steps: int) -> float:
@@ -694,7 +696,7 @@ class Trainer:
             CheckpointError: naming the argument that differs.
         """
         now = self._own_arguments()
-        free = {"fit": {"micro_batch_size"}, "model": {"gradient_checkpointing"}}
+        free = {"fit": {"micro_batch_size", "stop_after"}, "model": {"gradient_checkpointing"}}
         for group in ("data", "model", "fit", "augmentation"):
             for name, value in before[group].items():
                 if name not in free.get(group, set()) and name in now[group] and now[group][name] != value:
