@@ -54,7 +54,8 @@ def whole(plan: Path, score_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
 def weights(work: Reproduction, step: str = SHIP) -> dict[str, torch.Tensor]:
     folder = work.out / step
-    return load_file((folder if step == SHIP else folder / "best-loss") / "model.safetensors")
+    file = (folder if step == SHIP else folder / "best-loss") / "model.safetensors"
+    return {name: value.clone() for name, value in load_file(file).items()}  # not a view of the file
 
 
 def test_the_shipped_file_is_the_mean_that_the_plan_asks_for(whole):
