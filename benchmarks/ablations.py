@@ -52,6 +52,7 @@ SCRATCH = {
     "attention-token": _model(relative_attention="token"),
     "attention-time": _model(relative_attention="time"),
     "attention-none": _model(relative_attention="none"),
+    "attention-learned": _model(relative_attention="learned"),
     "bar-none": _model(bar_encoding="none"),
     "bar-position": _model(bar_encoding="position"),
     "bar-index": _model(bar_encoding="bar"),

@@ -64,6 +64,9 @@ _DURATIONS = (
 )
 _TIME_STEPS = (0, 1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 27, 30, 32, 36, 42, 48, 54, 60, 72, 96)
 _METER_TICKS = (48, 72, 96, 96, 144, 144, 36, 72, 108, 144, 36, 72)
+# The types of token whose logits may have a scale of their own, and between what it lies.
+SCALED_TYPES = ("NOTE", "VOICE", "DUR", "TIME")
+_SCALES = (0.1, 10.0)
 # The longest duration, step in time and bar, in ticks: tables of the model end there.
 _MAX_TICKS = 1024
 _TOP_PITCH = 127
@@ -115,9 +118,10 @@ class MusicGPTConfig(PreTrainedConfig):
         attention_dropout (`float`, *optional*, defaults to 0.0): dropout on the attention weights.
         initializer_range (`float`, *optional*, defaults to 0.02): standard deviation of the initial weights.
         layer_norm_eps (`float`, *optional*, defaults to 1e-05): epsilon of the layer norms.
-        relative_attention (`str`, *optional*, defaults to `"time_and_token"`): what the rotary position
-            encoding measures: `"time"` (ticks), `"token"` (places in the sequence), `"time_and_token"` (a
-            part of each head's channels for each) or `"none"`.
+        relative_attention (`str`, *optional*, defaults to `"time_and_token"`): how attention knows of
+            distances. By rotary position encoding, of `"time"` (ticks), `"token"` (places in the sequence) or
+            `"time_and_token"` (a part of each head's channels for each); by embeddings that are `"learned"`,
+            of both; or `"none"`.
         bar_encoding (`str`, *optional*, defaults to `"position"`): what is embedded of the metrical state:
             `"position"` (tick in the bar), `"bar"` (index of the bar modulo `bar_period`), `"both"` or
             `"none"`.
@@ -132,6 +136,9 @@ class MusicGPTConfig(PreTrainedConfig):
             interval from each voice's last pitch.
         imitation_head (`bool`, *optional*, defaults to `True`): add to the logits of NOTE, DUR and TIME a
             term for what imitation leads one to expect.
+        logit_scale (`dict[str, float]`, *optional*): what the logits of NOTE, VOICE, DUR and TIME tokens are
+            multiplied by, by type; 1 where a type is not named. Below 1 the model is less sure. Fitted by
+            `training.calibrate`.
         max_voices (`int`, *optional*, defaults to 5): number of VOICE tokens.
         token_blocks (`dict[str, tuple[int, int]]`, *optional*): first id and number of ids of every block of
             the vocabulary.
@@ -173,7 +180,9 @@ class MusicGPTConfig(PreTrainedConfig):
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
     tie_word_embeddings: bool = True
-    relative_attention: str = _one_of("time_and_token", ("time", "token", "time_and_token", "none"))
+    relative_attention: str = _one_of(
+        "time_and_token", ("time", "token", "time_and_token", "learned", "none")
+    )
     bar_encoding: str = _one_of("position", ("position", "bar", "both", "none"))
     bar_period: int = _within(32, 1, 1024)
     voice_encoding: bool = True
@@ -181,6 +190,7 @@ class MusicGPTConfig(PreTrainedConfig):
     num_motifs: int = _within(3571, 0, 1_000_000)
     melodic_head: bool = True
     imitation_head: bool = True
+    logit_scale: dict | None = None
     max_voices: int = _within(5, 1, 64)
     token_blocks: dict | None = None
     lowest_pitch: int = _within(28, 0, _TOP_PITCH)
@@ -229,6 +239,31 @@ class MusicGPTConfig(PreTrainedConfig):
                 f"hidden_size ({self.hidden_size}) must be an even multiple of num_attention_heads"
                 f" ({self.num_attention_heads}): rotary position encoding turns pairs of channels."
             )
+
+    def validate_logit_scale(self):
+        """Part of the `@strict` validation: refuses types without a scale, and scales out of range, by
+        name.
+        """
+        for name, scale in (self.logit_scale or {}).items():
+            if name not in SCALED_TYPES:
+                raise ValueError(f"logit_scale names {name!r}; it must be of {', '.join(SCALED_TYPES)}.")
+            number = isinstance(scale, (int, float)) and not isinstance(scale, bool)
+            if not (number and _SCALES[0] <= scale <= _SCALES[1]):
+                raise ValueError(
+                    f"logit_scale of {name} is {scale!r}; it must be a number from {_SCALES[0]} to"
+                    f" {_SCALES[1]}."
+                )
+
+    def logit_scales(self) -> list[float] | None:
+        """The scale of every token, `vocab_size` long; `None` where all are 1."""
+        if not self.logit_scale:
+            return None
+        scales = [1.0] * self.vocab_size
+        for name, scale in self.logit_scale.items():
+            first, count = self.token_blocks[name]
+            for token in range(first, min(first + count, self.vocab_size)):
+                scales[token] = float(scale)
+        return scales
 
     def validate_vocabulary(self):
         """Part of the `@strict` validation: refuses a vocabulary whose parts do not fit, by name."""

@@ -62,6 +62,12 @@ VOICE_CHANNELS = (32, 16, 8)
 # of 4/4).
 TOKEN_WAVELENGTHS = (2 * math.pi, 2048.0)
 TICK_WAVELENGTHS = (12.0, 2304.0)
+# Where learned distances begin a new embedding: in tokens, each up to 64 and then 64 more up to the longest
+# context; in ticks, every second up to a bar of 4/4, every eighth note up to 8 bars, 24 more up to 24 bars.
+TOKEN_DISTANCES = (*range(64), *(round(64 * 64 ** (i / 64)) for i in range(64)))
+TICK_DISTANCES = (*range(0, 96, 2), *range(96, 768, 12), *(round(768 * 3 ** (i / 24)) for i in range(24)))
+# Digits of 7 bits, which every floating-point type holds, of a place in the sequence and of a tick.
+PLACE_DIGITS, TICK_DIGITS = 3, 4
 
 
 @gives_cache
@@ -105,11 +111,10 @@ class MusicGPTRotaryEmbedding(nn.Module):
     def __init__(self, config: MusicGPTConfig):
         super().__init__()
         pairs = config.head_dim // 2
-        token_share = {"time": 0.0, "token": 1.0, "none": 0.0, "time_and_token": 0.375}[
-            config.relative_attention
-        ]
+        shares = {"time": (0.0, 1.0), "token": (1.0, 0.0), "time_and_token": (0.375, 0.625)}
+        token_share, tick_share = shares.get(config.relative_attention, (0.0, 0.0))
         self.token_pairs = round(pairs * token_share)
-        self.tick_pairs = 0 if config.relative_attention == "none" else pairs - self.token_pairs
+        self.tick_pairs = pairs - self.token_pairs if tick_share else 0
         self.pairs = pairs
 
         self._known_frequencies: dict[torch.device, torch.Tensor] = {}
@@ -163,6 +168,73 @@ def apply_rotary_pos_emb(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) 
     return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
 
 
+class MusicGPTRelativePositions(nn.Module):
+    """Learned relative positions: each query scores a key by an embedding of their distance besides (Shaw et
+    al. 2018, "Self-Attention with Relative Position Representations", eq. 4, for keys, which they found to be
+    enough). Here there are two, of the distance in tokens and of that in musical time, in buckets.
+
+    Where a key stands is kept in channels behind its own, and goes with it through every cache.
+    """
+
+    def __init__(self, config: MusicGPTConfig):
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.token = nn.Embedding(len(TOKEN_DISTANCES), config.hidden_size)
+        self.time = nn.Embedding(len(TICK_DISTANCES), config.hidden_size)
+
+    @staticmethod
+    def mark(key: torch.Tensor, places: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Keys `(B, heads, L, head_dim)` with the digits of their places and ticks behind them."""
+        digits = [
+            (number.clamp(min=0) >> (7 * digit)) & 127
+            for number, count in zip(places, (PLACE_DIGITS, TICK_DIGITS), strict=True)
+            for digit in range(count)
+        ]
+        marks = torch.stack(torch.broadcast_tensors(*digits), dim=-1)  # (B, L, digits)
+        marks = marks[:, None].expand(key.shape[0], key.shape[1], -1, -1)
+        return torch.cat((key, marks.to(key.dtype)), dim=-1)
+
+    def forward(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        places: tuple[torch.Tensor, torch.Tensor],
+        attention_mask: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            query (`torch.Tensor` of shape `(B, heads, L, head_dim)`): scaled.
+            key (`torch.Tensor` of shape `(B, heads, K, head_dim + digits)`): as `mark` gave them.
+            places (`tuple[torch.LongTensor, torch.LongTensor]`): places in the sequence, `(B or 1, L)`, and
+                ticks, `(B, L)`, of the queries.
+            attention_mask (`torch.Tensor` of shape `(B or 1, 1, L, K)`, *optional*): what may be seen is true
+                or 0. Without one a query sees the keys up to its own, the last query that of the last key.
+
+        Returns:
+            the keys as they were before `mark`, and what is to be added to the scores, `(B, heads, L, K)`.
+        """
+        key, marks = key[..., : self.head_dim], key[:, 0, :, self.head_dim :].long()  # (B, K, digits)
+        added = query.new_zeros(())
+        tables = (self.token, TOKEN_DISTANCES), (self.time, TICK_DISTANCES)
+        for (table, edges), here, digits in zip(
+            tables, places, marks.split((PLACE_DIGITS, TICK_DIGITS), dim=-1), strict=True
+        ):
+            there = sum(digits[..., i] << (7 * i) for i in range(digits.shape[-1]))  # (B, K)
+            distance = (here[..., None] - there[:, None]).clamp(min=0)  # (B, L, K)
+            bucket = torch.bucketize(distance, distance.new_tensor(edges), right=True) - 1
+            by_bucket = table.weight.view(len(edges), -1, self.head_dim).permute(1, 2, 0)
+            scores = query @ by_bucket.to(query.dtype)  # (B, heads, L, buckets)
+            added = added + scores.gather(-1, bucket[:, None].expand(-1, scores.shape[1], -1, -1))
+        if attention_mask is None:
+            length, seen = added.shape[-2:]
+            attention_mask = torch.ones(length, seen, dtype=torch.bool, device=added.device).tril(
+                seen - length
+            )
+        if attention_mask.dtype == torch.bool:
+            return key, added.masked_fill(~attention_mask, torch.finfo(added.dtype).min)
+        return key, (added + attention_mask).clamp(min=torch.finfo(added.dtype).min)
+
+
 def eager_attention_forward(
     module: nn.Module,
     query: torch.Tensor,
@@ -202,17 +274,20 @@ class MusicGPTAttention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj._adds_to_residual = True
+        if config.relative_attention == "learned":
+            self.relative = MusicGPTRelativePositions(config)
 
     def forward(
         self,
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        places: tuple[torch.Tensor, torch.Tensor],
         attention_mask: torch.Tensor | None = None,
         cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """`hidden_states` of shape `(B, L, hidden)` -> the same shape, and the weights if the implementation
-        gives them.
+        gives them. `places` are those in the sequence, `(B or 1, L)`, and in musical time, `(B, L)`.
         """
         input_shape = hidden_states.shape[:-1]
         hidden_shape = (*input_shape, -1, self.head_dim)
@@ -220,9 +295,15 @@ class MusicGPTAttention(nn.Module):
         query = self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        query, key = (apply_rotary_pos_emb(x, *position_embeddings) for x in (query, key))
+        is_learned = self.config.relative_attention == "learned"
+        if is_learned:
+            key = self.relative.mark(key, places)
+        else:
+            query, key = (apply_rotary_pos_emb(x, *position_embeddings) for x in (query, key))
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
+        if is_learned:
+            key, attention_mask = self.relative(query * self.scaling, key, places, attention_mask)
 
         attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
@@ -275,6 +356,7 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
         hidden_states: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+        places: tuple[torch.Tensor, torch.Tensor] | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> torch.Tensor:
         """`(B, L, hidden)` -> `(B, L, hidden)`; the cache comes by its name in transformers."""
@@ -282,6 +364,7 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
         attended, _ = self.self_attn(
             self.input_layernorm(hidden_states),
             position_embeddings=position_embeddings,
+            places=places,
             attention_mask=attention_mask,
             cache=cache,
             **kwargs,
@@ -484,6 +567,14 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         if state is None:
             state = self.musical_state(history).at(new if cache is not None else slice(None))
 
+        if (
+            self.config.relative_attention == "learned"
+            and self.config._attn_implementation == "flex_attention"
+        ):
+            raise ValueError(
+                "relative_attention='learned' adds to every score, which flex_attention's masks cannot: use"
+                " set_attn_implementation('sdpa') or 'eager'."
+            )
         causal_mask = create_causal_mask(
             config=self.config,
             inputs_embeds=inputs_embeds,
@@ -498,6 +589,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
                 hidden_states,
                 attention_mask=causal_mask,
                 position_embeddings=position_embeddings,
+                places=(position_ids, state.ticks),
                 **{CACHE_NAME: cache},  # by the name at which gradient checkpointing looks
                 **kwargs,
             )
@@ -602,6 +694,8 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
             logits = self.melodic_head(hidden_states, outputs.voice_pitch[:, keep], logits)
         if hasattr(self, "imitation_head") and outputs.expectation is not None:
             logits = self.imitation_head(hidden_states, outputs.expectation[:, keep], logits)
+        if self.config.logit_scale:
+            logits = logits * logits.new_tensor(self.config.logit_scales())
 
         loss = None
         if labels is not None:

@@ -109,30 +109,45 @@ def evaluate(
         share (`tuple`): `(process, processes)`: only every so many-th batch is done here; the others' sums
             stay 0.
     """
+    results = [PieceLoss(p.name, p.unit, quarters=_quarters(p)) for p in pieces]
+    for batch, ids, logits in passes(model, pieces, context, tokens_a_batch, progress, autocast, share):
+        _add(results, batch, ids, logits)
+    return results
+
+
+def passes(
+    model: Any,
+    pieces: Sequence[Piece],
+    context: int | None = None,
+    tokens_a_batch: int = 8192,
+    progress: bool = False,
+    autocast: Callable[[], Any] | None = None,
+    share: tuple[int, int] = (0, 1),
+) -> Iterator[tuple[list[Window], torch.Tensor, torch.Tensor]]:
+    """The forward passes of `evaluate`, whose arguments these are: windows, their ids `(rows, length)`, and
+    the logits `(rows, length, vocab)` in float32 on the CPU.
+    """
     import contextlib
 
     import torch
     from tqdm import tqdm
 
     context = context or int(model.config.max_position_embeddings)
-    results = [PieceLoss(p.name, p.unit, quarters=_quarters(p)) for p in pieces]
     todo = [window for number, piece in enumerate(pieces) for window in windows(piece, number, context)]
     todo.sort(key=lambda window: -len(window.ids))
     batches = list(_batches(todo, tokens_a_batch))[share[0] :: share[1]]
     device = next(model.parameters()).device
     training = model.training
     model.eval()
-    with torch.no_grad():
-        for batch in tqdm(batches, desc="evaluating", disable=not progress, leave=False):
-            ids = torch.full((len(batch), len(batch[0].ids)), PAD_ID, dtype=torch.int64)
-            for row, window in enumerate(batch):
-                ids[row, : len(window.ids)] = torch.from_numpy(window.ids)
-            with autocast() if autocast else contextlib.nullcontext():
-                # Padding stands at the right, where a causal model cannot see it: no mask is needed.
-                logits = model(input_ids=ids.to(device)).logits
-            _add(results, batch, ids, logits.float().cpu())
+    for batch in tqdm(batches, desc="evaluating", disable=not progress, leave=False):
+        ids = torch.full((len(batch), len(batch[0].ids)), PAD_ID, dtype=torch.int64)
+        for row, window in enumerate(batch):
+            ids[row, : len(window.ids)] = torch.from_numpy(window.ids)
+        with torch.no_grad(), autocast() if autocast else contextlib.nullcontext():
+            # Padding stands at the right, where a causal model cannot see it: no mask is needed.
+            logits = model(input_ids=ids.to(device)).logits
+        yield batch, ids, logits.float().cpu()
     model.train(training)
-    return results
 
 
 def evaluate_report(

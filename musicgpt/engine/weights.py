@@ -52,6 +52,8 @@ def check(model: Any, library: Library) -> None:
             raise EngineError(f"the configuration has {name}={value}")
     if not config.is_musical or config.bos_token_id is None or config.hidden_act != "gelu":
         raise EngineError("the configuration is not one of a musical model with GELU and a <bos>")
+    if config.relative_attention == "learned":
+        raise EngineError("the configuration has relative_attention='learned', which the kernels do not know")
     heads = config.num_attention_heads
     for name, value in (
         ("head_dim", config.hidden_size // heads if heads > 0 else 0),
@@ -292,12 +294,13 @@ def model_struct(model: Any, library: Library) -> Struct:
     }
     channels = code_of(model, "modeling_musicgpt").VOICE_CHANNELS
     meanings, token_of = _meanings(model, library.sizes["LONGEST"])
-    first = config.token_blocks
+    first, scales = config.token_blocks, config.logit_scales()
     struct = library.struct(
         "Model",
         **arrays,
         **missing,
         frequencies=_frequencies(model),
+        logit_scales=None if scales is None else np.asarray(scales, dtype=np.float32),
         layers=np.concatenate([layer.words for layer in layers]),
         meanings=meanings,
         token_of=token_of,

@@ -15,9 +15,9 @@ from tests.modeling_musicgpt.conftest import legal_ids, tiny_model
 IDS = torch.tensor([legal_ids(64, seed=1), legal_ids(64, seed=2), legal_ids(64, seed=3)])
 
 
-@pytest.fixture(scope="module")
-def model():
-    return tiny_model(seed=3).double()
+@pytest.fixture(scope="module", params=["time_and_token", "learned"])
+def model(request):
+    return tiny_model(seed=3, relative_attention=request.param).double()
 
 
 def close(got: torch.Tensor, wanted: torch.Tensor) -> None:

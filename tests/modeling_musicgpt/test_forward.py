@@ -9,7 +9,13 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
-from modeling_musicgpt.modeling_musicgpt import MusicGPTRotaryEmbedding, apply_rotary_pos_emb
+from modeling_musicgpt.modeling_musicgpt import (
+    TICK_DISTANCES,
+    TOKEN_DISTANCES,
+    MusicGPTRelativePositions,
+    MusicGPTRotaryEmbedding,
+    apply_rotary_pos_emb,
+)
 from tests.modeling_musicgpt.conftest import TINY, legal_ids, tiny_model
 
 
@@ -27,6 +33,26 @@ def _turned(x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
         torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angles), angles)[:, None]
     )
     return torch.cat((turned.real, turned.imag), dim=-1)
+
+
+def _with_distances(
+    q: torch.Tensor, k: torch.Tensor, places: torch.Tensor, ticks: torch.Tensor, tables: list[torch.Tensor]
+) -> torch.Tensor:
+    """Scores `(heads, L, L)` of Shaw et al. 2018, one pair at a time: a query times the key and the
+    embeddings of both distances.
+    """
+    length, heads, dim = q.shape
+    scores = q.new_zeros(heads, length, length)
+    for i in range(length):
+        for j in range(i + 1):
+            key = k[j].clone()
+            for times, edges, table in zip(
+                (places, ticks), (TOKEN_DISTANCES, TICK_DISTANCES), tables, strict=True
+            ):
+                distance = int(times[i] - times[j])
+                key += table[sum(edge <= distance for edge in edges) - 1].view(heads, dim)
+            scores[:, i, j] = (q[i] * key).sum(-1)
+    return scores
 
 
 def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Tensor:
@@ -69,7 +95,11 @@ def reference_logits(model: MusicGPTForCausalLM, ids: torch.Tensor) -> torch.Ten
         layer = f"model.layers.{i}"
         h = norm(x, f"{layer}.input_layernorm")
         q, k, v = ((h @ w[f"{layer}.self_attn.{n}_proj.weight"].T).view(length, heads, dim) for n in "qkv")
-        scores = torch.einsum("qhd,khd->hqk", _turned(q, turns), _turned(k, turns)) / math.sqrt(dim)
+        if config.relative_attention == "learned":
+            tables = [w[f"{layer}.self_attn.relative.{n}.weight"] for n in ("token", "time")]
+            scores = _with_distances(q, k, torch.arange(length), state.ticks[0], tables) / math.sqrt(dim)
+        else:
+            scores = torch.einsum("qhd,khd->hqk", _turned(q, turns), _turned(k, turns)) / math.sqrt(dim)
         weights = scores.masked_fill(future, -math.inf).softmax(-1)
         x = (
             x
@@ -123,12 +153,16 @@ def imitated(
     return logits
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_agrees_with_the_forward_written_out(tied):
+@pytest.mark.parametrize(
+    ("tied", "relative"), [(True, "time_and_token"), (False, "time_and_token"), (True, "learned")]
+)
+def test_agrees_with_the_forward_written_out(tied, relative):
     """Attention scale, relative offsets, untied weights, the melodic and the imitation head are each in
     it.
     """
-    model = tiny_model(seed=5, tie_word_embeddings=tied, bar_encoding="both").double()
+    model = tiny_model(
+        seed=5, tie_word_embeddings=tied, bar_encoding="both", relative_attention=relative
+    ).double()
     assert (model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()) == tied
     ids = torch.tensor([legal_ids(90, seed=6)])
     expected = reference_logits(model, ids)
@@ -164,8 +198,42 @@ def test_each_kind_of_distance_ignores_the_other(kind):
     assert torch.equal(torch.stack(rotary(places, ticks + 3, torch.float32)), here) == (kind != "time")
 
 
-def test_what_comes_later_changes_nothing():
-    model = tiny_model(seed=1).double()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_learned_distances_are_exact_wherever_a_piece_stands(dtype):
+    """Places and ticks go through the cache as channels of the keys, in every type of number."""
+    torch.manual_seed(0)
+    relative = MusicGPTRelativePositions(MusicGPTConfig(**TINY, relative_attention="learned")).double()
+    query, key = torch.randn(2, 1, 2, 20, 16, dtype=torch.double)
+    places, ticks = torch.arange(20)[None], torch.randint(0, 90, (1, 20)).cumsum(1)
+
+    def added(places: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
+        marked = relative.mark(key.to(dtype), (places, ticks))
+        back, scores = relative(query, marked.double(), (places, ticks), None)
+        assert marked.dtype == dtype and torch.equal(back, key.to(dtype).double())
+        return scores.tril()
+
+    here = added(places, ticks)
+    assert torch.equal(added(places + 60_000, ticks), here)
+    assert torch.equal(added(places, ticks + 200_000_000), here)
+    assert not torch.equal(added(places * 2, ticks), here)
+    assert not torch.equal(added(places, ticks * 2), here)
+
+
+def test_learned_positions_learn_and_refuse_what_cannot_have_them():
+    model = tiny_model(relative_attention="learned").train()
+    ids = torch.tensor([legal_ids(60, seed=4)])
+    model(ids, labels=ids).loss.backward()
+    for layer in model.model.layers:
+        for table in (layer.self_attn.relative.token, layer.self_attn.relative.time):
+            assert table.weight.grad.abs().sum(1).count_nonzero() > 5
+    model.set_attn_implementation("flex_attention")
+    with pytest.raises(ValueError, match=r"'learned' adds .* use set_attn_implementation\('sdpa'\)"):
+        model(ids)
+
+
+@pytest.mark.parametrize("relative", ["time_and_token", "learned"])
+def test_what_comes_later_changes_nothing(relative):
+    model = tiny_model(seed=1, relative_attention=relative).double()
     torch.manual_seed(2)
     ids = torch.randint(0, 150, (2, 50))
     changed = ids.clone()
@@ -201,10 +269,11 @@ def test_half_precision_is_near(tiny, dtype):
     assert (logits.float().softmax(-1) - full).abs().max() < (0.02 if dtype == torch.float16 else 0.15)
 
 
-def test_eager_sdpa_and_flex_agree(tiny):
+@pytest.mark.parametrize("relative", ["time_and_token", "learned"])
+def test_eager_and_sdpa_agree(relative):
     ids = torch.tensor([legal_ids(70, seed=3)])
     mask = torch.ones_like(ids)
-    model = tiny_model()
+    model = tiny_model(relative_attention=relative)
     logits = {}
     for name in ("eager", "sdpa"):
         model.set_attn_implementation(name)
@@ -225,6 +294,26 @@ def test_gradient_checkpointing_changes_no_gradient():
         gradients[kind] = torch.cat([p.grad.flatten() for p in model.parameters()])
     for kind in (True, False):
         torch.testing.assert_close(gradients[kind], gradients[None], atol=1e-6, rtol=1e-5)
+
+
+def test_a_scale_of_the_logits_is_that_of_their_type(tiny):
+    """By type of token, in all ways of running: the whole, step by step, compiled, with other vocabularies."""
+    scale = {"NOTE": 0.8, "TIME": 1.3}
+    model = tiny_model(logit_scale=scale)
+    ids = torch.tensor([legal_ids(50, seed=5)])
+    factors = torch.ones(150)
+    factors[27:91], factors[128:150] = 0.8, 1.3
+    wanted = tiny(ids).logits * factors
+    torch.testing.assert_close(model(ids).logits, wanted)
+    first = model(ids[:, :30], use_cache=True)
+    rest = model(ids[:, 30:], past_key_values=first.past_key_values)
+    torch.testing.assert_close(torch.cat((first.logits, rest.logits), dim=1), wanted, atol=1e-5, rtol=1e-5)
+    assert MusicGPTConfig(**TINY).logit_scales() is None
+    model.resize_token_embeddings(153)
+    torch.testing.assert_close(model(ids).logits[..., :150], wanted)
+    for wrong in ({"NOTES": 1.0}, {"NOTE": 0.0}, {"NOTE": math.nan}, {"DUR": "1"}, {"DUR": True}):
+        with pytest.raises((StrictDataclassError, ValueError), match="logit_scale"):
+            MusicGPTConfig(logit_scale=wrong)
 
 
 def test_logits_to_keep_and_labels(tiny):

@@ -58,7 +58,7 @@ typedef const void any;
 #define MODEL_FIELDS(X) \
   X(f32*, tokens) X(f32*, bar_positions) X(f32*, bars) X(f32*, voice_pitches) X(f32*, voice_remainings) X(f32*, voice_elapseds) \
   X(any*, voice_proj) X(f32*, intervals) X(f32*, motifs) X(f32*, wishes) X(f32*, frequencies) X(f32*, norm) X(f32*, bias) X(any*, head) \
-  X(any*, melodic) X(any*, imitation) X(f32*, imitation_bias) X(i64*, layers) X(i64*, meanings) X(i64*, token_of) X(i64, half) X(f64, epsilon) \
+  X(any*, melodic) X(any*, imitation) X(f32*, imitation_bias) X(f32*, logit_scales) X(i64*, layers) X(i64*, meanings) X(i64*, token_of) X(i64, half) X(f64, epsilon) \
   X(i64, hidden) X(i64, inner) X(i64, num_layers) X(i64, heads) X(i64, dim) X(i64, vocab) X(i64, voices) X(i64, token_pairs) X(i64, bar_period) \
   X(i64, pitch_channels) X(i64, remaining_channels) X(i64, elapsed_channels) X(i64, voice_input) X(i64, num_motifs) X(i64, bos) X(i64, silent) \
   X(i64, bar_ticks) X(i64, first_note) X(i64, num_notes) X(i64, first_duration) X(i64, num_durations) X(i64, first_time) X(i64, lowest_pitch)

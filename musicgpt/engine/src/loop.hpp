@@ -25,6 +25,7 @@ static void row_logits(const Model& m, const Rules& r, Work& w, const Batch& b, 
   if (m.melodic && (!masked || r.legal[s.grammar * m.vocab + m.first_note])) melodic_logits(m, w, place, logits);
   if (m.imitation) imitation_logits(m, w, place, log_of(b, row), logits);
   copy(logits, out, m.vocab);
+  if (m.logit_scales) for (i64 i = 0; i < m.vocab; i++) out[i] *= m.logit_scales[i];
 }
 
 static void head(const Model& m, Work& w, i64 first, i64 count) {

@@ -70,6 +70,15 @@ class TestSameTokens:
         for seed in range(2):
             both(model, torch.tensor([PROMPT]), seed, max_new_tokens=64, **arguments)
 
+    def test_with_a_scale_of_the_logits(self, model):
+        scaled = make_model(logit_scale={"NOTE": 0.6, "VOICE": 0.8, "DUR": 1.3, "TIME": 1.2})
+        ids = torch.tensor([PROMPT])
+        sampling = {"do_sample": True, "top_k": 50, "top_p": 0.95, "max_new_tokens": 64}
+        assert any(
+            not torch.equal(both(scaled, ids, seed, **sampling), both(model, ids, seed, **sampling))
+            for seed in range(3)
+        )
+
     def test_many_seeds(self, model):
         ids = torch.tensor([PROMPT])
         ends = {
@@ -288,6 +297,9 @@ class TestFallingThrough:
             change(model)
             model.generate(ids, max_new_tokens=2, do_sample=False)
             assert because in model.usual_decoding_because, because
+        learned = make_model(relative_attention="learned")
+        learned.generate(ids, max_new_tokens=2, do_sample=False)
+        assert "relative_attention='learned'" in learned.usual_decoding_because
 
     def test_mask_with_holes_and_inputs_embeds(self, model):
         ids = torch.tensor([[*PROMPT, 128, 40]])

@@ -69,6 +69,7 @@ class TestSteps:
             {"imitation_head": False},
             {"num_attention_heads": 4},
             {"tie_word_embeddings": False},
+            {"logit_scale": {"NOTE": 0.7, "DUR": 1.4}},
             {"hidden_size": 80, "num_attention_heads": 5},
             {"hidden_size": 96, "num_attention_heads": 3},
             {"hidden_size": 128, "num_attention_heads": 8, "intermediate_size": 112},
