@@ -208,7 +208,8 @@ class MusicGPTRelativePositions(nn.Module):
             places (`tuple[torch.LongTensor, torch.LongTensor]`): places in the sequence, `(B or 1, L)`, and
                 ticks, `(B, L)`, of the queries.
             attention_mask (`torch.Tensor` of shape `(B or 1, 1, L, K)`, *optional*): what may be seen is true
-                or 0. Without one a query sees the keys up to its own, the last query that of the last key.
+                or 0. Without one a single query sees every key, and the first of several the first key, as
+                in `torch.nn.functional.scaled_dot_product_attention`.
 
         Returns:
             the keys as they were before `mark`, and what is to be added to the scores, `(B, heads, L, K)`.
@@ -227,9 +228,9 @@ class MusicGPTRelativePositions(nn.Module):
             added = added + scores.gather(-1, bucket[:, None].expand(-1, scores.shape[1], -1, -1))
         if attention_mask is None:
             length, seen = added.shape[-2:]
-            attention_mask = torch.ones(length, seen, dtype=torch.bool, device=added.device).tril(
-                seen - length
-            )
+            if length == 1:
+                return key, added
+            attention_mask = torch.ones(length, seen, dtype=torch.bool, device=added.device).tril()
         if attention_mask.dtype == torch.bool:
             return key, added.masked_fill(~attention_mask, torch.finfo(added.dtype).min)
         return key, (added + attention_mask).clamp(min=torch.finfo(added.dtype).min)

@@ -89,16 +89,17 @@ def fit(places: Places) -> np.ndarray:
     Raises:
         TrainingError: if it lies outside 0.25 to 4: such a model is not calibrated but broken.
     """
-    inside = places.logits[:, None, :] * _TYPES  # (tokens, 4, vocab): derivatives of the scaled logits
-    came = np.take_along_axis(inside, places.target[:, None, None], axis=2)[..., 0]
+    # A type's own logits are the derivatives of the scaled ones by its scale; those of two types never meet.
+    chosen = places.logits[np.arange(len(places.target)), places.target]
+    came = _TYPES[:, places.target].T * chosen[:, None]  # (tokens, 4)
     scale, loss = np.ones(len(TERMS)), places.losses(np.ones(len(TERMS))).mean()
     for _ in range(_ROUNDS):
         scaled = places.logits * (scale @ _TYPES + ~_TYPES.any(axis=0))
         p = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
-        mean = np.einsum("ntv,nv->nt", inside, p)
+        mean = (places.logits * p) @ _TYPES.T  # (tokens, 4)
         gradient = (mean - came).mean(axis=0)
-        second = np.einsum("ntv,nsv,nv->ts", inside, inside, p, optimize=True) - mean.T @ mean
+        second = np.diag(((places.logits**2 * p) @ _TYPES.T).sum(axis=0)) - mean.T @ mean
         step = np.linalg.solve(second / len(p) + 1e-12 * np.eye(len(TERMS)), gradient)
         while (new := places.losses(scale - step).mean()) > loss and np.abs(step).max() > _NEAR:
             step /= 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +25,31 @@ _TINY_MODEL = {
     "num_motifs": 31,
     "max_position_embeddings": 256,
 }
-_FIELDS = {"train": {"name", "train", "from"}, "mean": {"name", "mean", "config", "prefix_scale"}}
+_FIELDS = {
+    "train": {"name", "train", "from"},
+    "mean": {"name", "mean", "config", "prefix_scale"},
+    "calibrate": {"name", "calibrate"},
+}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: a training where it has a recipe, else a mean.
+    """One step.
 
     Attributes:
         name (`str`): also that of its folder.
+        kind (`str`): `"train"`, `"mean"` or `"calibrate"`.
         recipe (`str` or `None`): of a training, the path of its recipe.
         begins (`str` or `None`): of a training, the step whose weights it begins with; random ones if `None`.
         last_epoch (`int`): of a training, the last epoch that a mean takes.
-        of (tuple of `(str, int | None)`): of a mean, steps, and the epoch of those that train.
+        of (tuple of `(str, int | None)`): of a mean, steps, and the epoch of those that train; the one mean
+            that is calibrated.
         fields (`dict`): of a mean, fields of its config that differ from those of its sources.
         prefix_scale (`float`): of a mean, see `training.average`.
     """
 
     name: str
+    kind: str
     recipe: str | None = None
     begins: str | None = None
     last_epoch: int = 0
@@ -60,6 +67,8 @@ class Step:
         if self.recipe:
             begins = self.begins or "random weights"
             return f"trains by {Path(self.recipe).name} to epoch {self.last_epoch}, from {begins}"
+        if self.kind == "calibrate":
+            return f"fits the scale of the logits of {self.of[0][0]} by type of token (training.calibrate)"
         names = ", ".join(name if epoch is None else f"{name} after epoch {epoch}" for name, epoch in self.of)
         louder = f", prefix embeddings times {self.prefix_scale}" if self.prefix_scale != 1 else ""
         changed = f", with {self.fields}" if self.fields else ""
@@ -114,27 +123,27 @@ def read_plan(path: Path = PLAN) -> list[Step]:
         for name, epoch in step.of:
             last[name] = max(last.get(name, 0), epoch or 0)
     steps = [
-        Step(step.name, step.recipe, step.begins, last.get(step.name, 0)) if step.recipe else step
-        for step in steps
+        replace(step, last_epoch=last.get(step.name, 0)) if step.kind == "train" else step for step in steps
     ]
     _check(steps, path)
     return steps
 
 
 def _step(values: dict[str, Any], folder: Path) -> Step:
-    kind = "train" if "train" in values else "mean"
+    kind = next((kind for kind in _FIELDS if kind in values), "mean")
     if strange := values.keys() - _FIELDS[kind]:
         raise ValueError(f"the step {values.get('name')!r} has the unknown field {sorted(strange)[0]!r}")
     name = str(values["name"])
     if kind == "train":
-        return Step(name, str(folder / values["train"]), values.get("from"))
+        return Step(name, kind, recipe=str(folder / values["train"]), begins=values.get("from"))
+    if kind == "calibrate":
+        return Step(name, kind, of=((values["calibrate"], None),))
     of = tuple(
         (source.partition("@")[0], int(source.partition("@")[2]) if "@" in source else None)
         for source in values["mean"]
     )
-    return Step(
-        name, of=of, fields=values.get("config") or {}, prefix_scale=float(values.get("prefix_scale", 1.0))
-    )
+    scale = float(values.get("prefix_scale", 1.0))
+    return Step(name, kind, of=of, fields=values.get("config") or {}, prefix_scale=scale)
 
 
 def _check(steps: Sequence[Step], path: Path) -> None:
@@ -145,17 +154,19 @@ def _check(steps: Sequence[Step], path: Path) -> None:
             wrong = "its name is taken, or is not of letters and digits"
         elif missing := [name for name in step.sources if name not in seen]:
             wrong = f"it needs {missing[0]!r}, which no earlier step is"
-        elif step.recipe and not step.last_epoch:
+        elif step.kind == "train" and not step.last_epoch:
             wrong = "no mean takes an epoch of it"
-        elif step.begins and seen[step.begins].recipe:
+        elif step.begins and seen[step.begins].kind == "train":
             wrong = f"it begins with {step.begins!r}, which is no mean"
-        elif bad := [name for name, epoch in step.of if bool(seen[name].recipe) != bool(epoch)]:
+        elif bad := [name for name, epoch in step.of if (seen[name].kind == "train") != bool(epoch)]:
             wrong = f"of {bad[0]!r} an epoch is named exactly where it is a training"
         if wrong:
             raise TrainingError(f"The plan {path}: step {step.name!r} is wrong: {wrong}.")
         seen[step.name] = step
-    if not steps or steps[-1].recipe:
-        raise TrainingError(f"The plan {path} must end with a mean, which is what is shipped.")
+    if not steps or steps[-1].kind == "train":
+        raise TrainingError(
+            f"The plan {path} must end with a mean or its calibration, which is what is shipped."
+        )
 
 
 __all__ = ["PLAN", "Step", "read_plan"]

@@ -24,7 +24,7 @@ from .record import RECORD, Record, code_fingerprint, data_fingerprint, fingerpr
 from .run_log import MADE, read_log
 from .validate import write_json
 
-MODEL = "model.safetensors"
+MODEL, CONFIG = "model.safetensors", "config.json"
 SHIP = "shipped"
 
 
@@ -77,7 +77,7 @@ class Reproduction:
             pieces = self._pieces()
             self._check_data(pieces)
             for step in self.steps:
-                self._step(step)
+                self._step(step, pieces["validation"])
             self._ship(pieces["validation"])
         except KeyboardInterrupt as error:
             error.add_note(f"What is whole stands in {self.out}; the same command goes on from there.")
@@ -121,14 +121,14 @@ class Reproduction:
     def _inputs(self, step: Step) -> str:
         """Fingerprint of what a step is made of, besides the code."""
         made_of = self.record.sums(step.sources)
-        if not step.recipe:
+        if step.kind != "train":
             return fingerprint(step, made_of)
         values = step.arguments(Path("data"), Path("out"), Path("begin") if step.begins else None, self.scale)
         # how long it goes on is the plan's to say, and may become more
         values.fit.stop_after = None
         return fingerprint(values.to_dict(), self.record.values["data"]["fingerprint"], made_of)
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: Step, pieces: list[Any]) -> None:
         inputs, known = self._inputs(step), self.record.steps.get(step.name)
         if known and known["inputs"] != inputs:
             raise TrainingError(
@@ -140,11 +140,16 @@ class Reproduction:
                 self._say(f"step {step.name}: made by another version of the code, and kept")
             return
         self._say(f"step {step.name}: {step.told()}")
-        self._train(step, inputs) if step.recipe else self._mean(step, inputs)
+        if step.kind == "train":
+            self._train(step, inputs)
+        elif step.kind == "mean":
+            self._mean(step, inputs)
+        else:
+            self._calibrate(step, inputs, pieces)
 
     def _reaches(self, step: Step) -> bool:
         """Whether a training that is whole went as far as the plan wants."""
-        return not step.recipe or f"epoch {step.last_epoch}" in self.record.steps[step.name]["outputs"]
+        return step.kind != "train" or f"epoch {step.last_epoch}" in self.record.steps[step.name]["outputs"]
 
     def _train(self, step: Step, inputs: str) -> None:
         from .trainer import Trainer
@@ -184,6 +189,35 @@ class Reproduction:
             run=self.out / step.of[-1][0],
         )
         self.record.finish(step.name, {"mean": folder / MODEL}, self.out)
+
+    def _calibrate(self, step: Step, inputs: str, pieces: list[Any]) -> None:
+        """The mean again, with a scale of its logits in the config."""
+        from .calibrate import calibrate, collect, write_scale
+        from .models import load_model
+
+        [(name, _)] = step.of
+        self.record.begin(step.name, inputs)
+        source = self.record.output(name, "mean", self.out)
+        shutil.rmtree(self.out / step.name, ignore_errors=True)
+
+        def fill(folder: Path) -> None:
+            shutil.copytree(source.parent, folder, dirs_exist_ok=True)
+
+        checkpoints.write_folder(self.out / step.name, fill)
+        target = self.out / step.name / source.name
+        figures: dict[str, float] = {}
+        try:
+            found = calibrate(collect(load_model(str(source)), pieces, progress=True), pieces)
+            write_scale(target, found.scale)
+            figures = {"before": float(found.before.sum()), "after": float(found.after.sum())}
+            self._say(found.told())
+        except TrainingError as error:
+            if self.scale == "full":
+                raise
+            self._say(f"step {step.name}: left as it is, at this scale: {error}")
+        self.record.finish(
+            step.name, {"mean": target / MODEL, "config": target / CONFIG}, self.out, figures=figures
+        )
 
     # -- the end
 

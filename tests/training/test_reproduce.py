@@ -20,13 +20,14 @@ from training.plan import read_plan
 from training.reproduce import SHIP, Reproduction, card_figure, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# Two trainings and two means, one of them with a table that begins at zero: all kinds of steps.
+# All kinds of steps; of the means one has a table that begins at zero.
 PLAN = """
 steps:
   - {name: "1", train: a.yaml}
   - {name: begin, mean: ["1@1", "1@3"], config: {prefix_encoding: true}}
   - {name: "2", train: b.yaml, from: begin}
   - {name: last, mean: [begin, "2@2"], prefix_scale: 1.5}
+  - {name: sure, calibrate: last}
 """
 RECIPE = """
 run: {seed: 3, threads: 1, cpu: true, mixed_precision: "no"}
@@ -68,6 +69,8 @@ def test_the_shipped_file_is_the_mean_that_the_plan_asks_for(whole):
     for name, value in last.items():
         louder = 1.5 if name.endswith("wish.weight") else 1.0
         torch.testing.assert_close(value, (begin[name] + of_two[name]) / 2 * louder)
+    sure = weights(whole, "sure")
+    assert all(torch.equal(value, last[name]) for name, value in sure.items())
     assert not begin["model.musical_embedding.wish.weight"].any()
     assert last["model.musical_embedding.wish.weight"].any()
     shipped = weights(whole)
