@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenization.analysis.ngram import TABLES, Models
+from tokenization.analysis.ngram import Models
 from tokenization.analysis.windows import Index, Piece
 from tokenization.midi_writer import write_whole
 from tokenization.score import Score
+from tokenization.tables import TABLES
 
 from .catalogue import NAMES, measure_all
 from .corpus import Movement, read_corpus

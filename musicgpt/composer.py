@@ -10,7 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from tokenization.score import Note, Score
-from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TEMPO_QPM
+from tokenization.vocabulary import EOS_ID, PAD_ID, TEMPO_QPM
 
 from .composition import Composition, titled
 from .prompts import Task, continuation, new_piece, no_new_note
@@ -159,26 +159,14 @@ class Composer:
     ) -> list[list[int]]:
         """The new tokens of each row, up to and including `<eos>`."""
         import torch
-        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+        from transformers import StoppingCriteriaList
 
-        from .rules import Brief, RuleProcessor, build
-        from .rules.asked import Asked
-        from .sampling import SeededSampling, StopAndReport
+        from .generate import compose_ids
+        from .rules import Brief
+        from .sampling import Sampling, SeededSampling, StopAndReport
 
         device, wanted, rows = self.model.device, settings.resolved(), len(seeds)
         ids = torch.tensor([task.ids] * rows, dtype=torch.long, device=device)  # (rows, prompt)
-        config = GenerationConfig(
-            max_new_tokens=task.max_new_tokens,
-            # The sampling is in SeededSampling; what a checkpoint's generation config says of it must not
-            # come on top.
-            do_sample=False,
-            temperature=1.0,
-            top_p=1.0,
-            top_k=50,
-            bos_token_id=BOS_ID,
-            eos_token_id=EOS_ID,
-            pad_token_id=PAD_ID,
-        )
         brief = Brief(
             rows,
             seeds=seeds,
@@ -192,16 +180,13 @@ class Composer:
             ends=wanted.ends_when_long_enough,
             prompt=State.after(task.ids),
         )
-        rules = build([Asked, *self.rules], brief)
-        # A rule that ends pieces with a cadence does so in time: the model's own, which ends them at a bar
-        # line when another bar would not fit, would be before it.
-        config.end_at_bar = not any(hasattr(rule, "closing") for rule in rules)
-        processor = RuleProcessor(rules, State.after(task.ids, rows), SeededSampling(wanted, seeds))
-        output = self.model.generate(
+        sampling = Sampling.like(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p)
+        output = compose_ids(
+            self.model.generate,
             ids,
-            attention_mask=torch.ones_like(ids),
-            generation_config=config,
-            logits_processor=LogitsProcessorList([processor]),
+            brief,
+            self.rules,
+            SeededSampling(sampling, seeds),
             stopping_criteria=StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])]),
             streamer=streamer,
         )

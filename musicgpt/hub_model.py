@@ -11,11 +11,31 @@ from pathlib import Path
 from tokenization.errors import MusicGPTError
 from tokenization.folders import replacing_folder
 
+from .hub_code import TABLES, Joined
+
 AUTO_MAP = {
     "AutoConfig": "configuration_musicgpt.MusicGPTConfig",
     "AutoModel": "modeling_musicgpt.MusicGPTModel",
     "AutoModelForCausalLM": "modeling_musicgpt.MusicGPTForCausalLM",
 }
+# `musicgpt.rules` as it stands there: it has no modules to import by their names.
+_CHOSEN = '''"""The rules by name, the most important first."""
+
+from __future__ import annotations
+
+from tokenization.errors import MusicGPTError
+{imports}
+
+RULES = {{{rules}}}
+
+
+def chosen(rules):
+    """A list of names, classes and functions as classes and functions; `True`: all."""
+    asked = list(RULES) if rules is True else list(rules)
+    if unknown := [item for item in asked if isinstance(item, str) and item not in RULES]:
+        raise MusicGPTError(f"Unknown rule {{unknown[0]!r}}: the rules are {{', '.join(RULES)}}.")
+    return [RULES[item] if isinstance(item, str) else item for item in asked]
+'''
 _SKIPPED = ("*.py", "__pycache__", ".*")
 
 
@@ -44,6 +64,7 @@ def write_model_folder(out: Path, checkpoint: Path | None = None, overwrite: boo
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*_SKIPPED), dirs_exist_ok=True)
         _add_processor(folder)
         _add_model_code(folder)
+        _add_composer(folder)
     return out
 
 
@@ -72,3 +93,35 @@ def _add_model_code(folder: Path) -> None:
     config = folder / "config.json"
     data = {**json.loads(config.read_text(encoding="utf-8")), "auto_map": AUTO_MAP}
     config.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _add_composer(folder: Path) -> None:
+    """`custom_generate/`: `generate()` by the composer's rules."""
+    from .rules import DEFAULT
+
+    classes = {name: name.title().replace("_", "") for name in DEFAULT}
+    chosen = _CHOSEN.format(
+        imports="\n".join(f"from musicgpt.rules.{name} import {kind}" for name, kind in classes.items()),
+        rules=", ".join(f"{name!r}: {kind}" for name, kind in classes.items()),
+    )
+    joined = Joined("musicgpt.generate", _composer_file, _ABOUT, {"musicgpt.rules": chosen})
+    target = folder / "custom_generate"
+    target.mkdir(exist_ok=True)
+    for name, text in joined.files().items():
+        (target / name).write_text(text, encoding="utf-8")
+
+
+_ABOUT = {
+    "generate": "`generate()` by the composer's rules: what is asked for, and how it is sampled.",
+    "rules": "The composer's rules: each adds to the logits of the next token what it likes and dislikes.",
+    "music": "Where pieces stand after each token, and what the rules look up: tokens, n-gram, index.",
+}
+
+
+def _composer_file(module: str) -> str:
+    """The file of `custom_generate` in which a module stands."""
+    if module.startswith("musicgpt.rules"):
+        return "rules"
+    if module in ("musicgpt.generate", "musicgpt.sampling", "musicgpt.defaults"):
+        return "generate"
+    return "tables" if module == TABLES else "music"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Event
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from transformers import StoppingCriteria
 from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import TYPE_INDEX, TYPES, VOCAB_SIZE
 
-from .settings import Resolved
+from .defaults import MIN_P, RHYTHM_TOP_P, RHYTHM_WARMTH, TEMPERATURE, TOP_K, TOP_P
 from .state import State
 
 # Whether the next token is one of rhythm, by the type of the last one (the last place: no token yet): DUR and
@@ -27,6 +28,32 @@ _IS_RHYTHM[[TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]]] = True
 _DRAWS = 512
 
 
+class Sampling(NamedTuple):
+    """How tokens are sampled: temperature and what is cut off; some of it for rhythm (durations and steps in
+    time) on its own.
+    """
+
+    temperature: float
+    rhythm_temperature: float
+    top_k: int
+    top_p: float
+    rhythm_top_p: float
+    min_p: float
+
+    @classmethod
+    def like(cls, config: Any, temperature: float | None, top_p: float | None) -> Sampling:
+        """As a generation config or settings say, and these two for rhythm; `None`: the defaults."""
+        warmth = TEMPERATURE if config.temperature is None else config.temperature
+        return cls(
+            warmth,
+            RHYTHM_WARMTH * warmth if temperature is None else temperature,
+            TOP_K if config.top_k is None else config.top_k,
+            TOP_P if config.top_p is None else config.top_p,
+            RHYTHM_TOP_P if top_p is None else top_p,
+            MIN_P if config.min_p is None else config.min_p,
+        )
+
+
 class SeededSampling:
     """Temperature, top-k, top-p, min-p and Gumbel noise, so that the largest score is a sample.
 
@@ -35,11 +62,11 @@ class SeededSampling:
     generator a row.
 
     Args:
-        wanted (`Resolved`): temperature, rhythm_temperature, top_k, top_p, rhythm_top_p, min_p.
+        wanted (`Sampling`): temperature, rhythm_temperature, top_k, top_p, rhythm_top_p, min_p.
         seeds (sequence of `int`): one a row.
     """
 
-    def __init__(self, wanted: Resolved, seeds: Sequence[int]):
+    def __init__(self, wanted: Sampling, seeds: Sequence[int]):
         # The noise is drawn on the CPU, so that a seed means the same on every device.
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.noise, self.used = np.zeros((len(seeds), 0, VOCAB_SIZE), dtype=np.float32), 0

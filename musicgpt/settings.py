@@ -10,12 +10,20 @@ from tokenization.errors import MusicGPTError
 from tokenization.key import Key, normal_key
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
+from .defaults import (
+    MIN_BARS,
+    MIN_NOTES,
+    MIN_P,
+    RHYTHM_TOP_P,
+    RHYTHM_WARMTH,
+    TEMPERATURE,
+    TOP_K,
+    TOP_P,
+)
 from .moods import find_mood
 
 MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
-# Temperature of durations and steps in time, where none is asked for, as a multiple of the other one.
-RHYTHM_WARMTH = 1.05
 
 
 class SettingsError(MusicGPTError):
@@ -100,7 +108,7 @@ class Settings:
         """The settings with mood and defaults filled in."""
         mood = find_mood(self.mood) if self.mood else None
         key = Key.parse(self.key) if self.key else normal_key(mood.mode if mood else "major")
-        temperature = _first(self.temperature, mood and mood.temperature, 1.0)
+        temperature = _first(self.temperature, mood and mood.temperature, TEMPERATURE)
         return Resolved(
             key=key,
             form=self.form,
@@ -109,14 +117,14 @@ class Settings:
             tempo=self.tempo or (mood.tempo if mood else None),
             temperature=temperature,
             rhythm_temperature=_first(self.rhythm_temperature, RHYTHM_WARMTH * temperature),
-            top_k=_first(self.top_k, 0),
-            top_p=_first(self.top_p, mood and mood.top_p, 0.95),
-            rhythm_top_p=_first(self.rhythm_top_p, 1.0),
-            min_p=_first(self.min_p, 0.0),
+            top_k=_first(self.top_k, TOP_K),
+            top_p=_first(self.top_p, mood and mood.top_p, TOP_P),
+            rhythm_top_p=_first(self.rhythm_top_p, RHYTHM_TOP_P),
+            min_p=_first(self.min_p, MIN_P),
             max_new_tokens=_first(self.max_new_tokens, MAX_NEW_TOKENS),
             ends_when_long_enough=self.max_new_tokens is None,
-            min_bars=_first(self.min_bars, 16),
-            min_notes=_first(self.min_notes, 200),
+            min_bars=_first(self.min_bars, MIN_BARS),
+            min_notes=_first(self.min_notes, MIN_NOTES),
         )
 
     def with_seed(self, seed: int) -> Settings:

@@ -76,10 +76,14 @@ class State:
         state = cls()
         for token in prompt:
             state.feed(np.array([token]))
-        for name, value in vars(state).items():
-            if isinstance(value, np.ndarray):
-                setattr(state, name, np.repeat(value, rows, axis=0))
-        state._every = np.arange(rows)
+        return state.repeated(rows)
+
+    def repeated(self, rows: int) -> State:
+        """A state of its own that has each row so many times."""
+        state = State(0)
+        for name, value in vars(self).items():
+            setattr(state, name, np.repeat(value, rows, axis=0) if isinstance(value, np.ndarray) else value)
+        state._every = np.arange(len(state.kind))
         return state
 
     @property

@@ -15,6 +15,7 @@ import numpy as np
 
 from .errors import ScoreError
 from .key import Key, normal_key
+from .note import DURATION, ONSET, PITCH, VOICE, Note
 from .vocabulary import (
     DURATIONS,
     FORMS,
@@ -31,22 +32,11 @@ from .vocabulary import (
     parse_meter,
 )
 
-ONSET, DURATION, PITCH, VOICE = range(4)  # columns of `Score.array`
-
 # Paces (onsets a second) at which slow ends and fast begins: the terciles of the train split of the WTC at
 # NOMINAL_QPM.
 PACE_LIMITS = (4.5, 5.23)
 NOMINAL_QPM = 80.0
 FACT_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")  # what an entry of `Score.info` may be called
-
-
-class Note(NamedTuple):
-    """One note: onset and duration in ticks (24 a quarter), MIDI pitch, voice (0 = the highest part)."""
-
-    onset: int
-    duration: int
-    pitch: int
-    voice: int
 
 
 class Meter(NamedTuple):

@@ -186,12 +186,12 @@ name = "USER/NAME"
 processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
 model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True)
 ids = torch.tensor([processor.tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
-output = model.generate(ids, max_new_tokens=1000, do_sample=True)
+output = model.generate(ids, seed=7)  # by the composer's rules, to its end; rules=False: the model alone
 with open("fugue.mid", "wb") as file:
     file.write(processor.decode_midi(output[0], key="d minor"))
 ```
 
-With the project installed, which adds rules of counterpoint and form, MIDI, MusicXML and pictures:
+With the project installed, which is faster and writes MIDI, MusicXML and pictures:
 
 ```python
 from musicgpt import Composer, Settings

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from tokenization.tables import read_table
 
 from ..state import State
 from .base import BLOCK, Brief, Rule
@@ -50,7 +51,7 @@ class Section(NamedTuple):
 @cache
 def tables() -> dict[str, Any]:
     """The counts of the train split."""
-    return json.loads((Path(__file__).parent / "tonal_plans.json").read_text(encoding="utf-8"))
+    return json.loads(read_table(__file__, "tonal_plans.json"))
 
 
 def _costs() -> np.ndarray:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from musical_metrics import originality
 from musical_metrics.view import View
 from tokenization.analysis import windows
-from tokenization.analysis.ngram import TABLES
 from tokenization.analysis.windows import Index, Piece, shipped_index
 from tokenization.score import DURATION, ONSET, PITCH, Score
+from tokenization.tables import TABLES
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from musical_metrics.compare import auc, bach_scores, row_measures
 from musical_metrics.corpus import read_corpus
 from musical_metrics.reference import DATA, WHOLE, Table, table
 from musical_metrics.score import score_of, yardstick
-from tokenization.analysis.ngram import TABLES
+from tokenization.tables import TABLES
 
 
 def test_importing_is_light():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from musicgpt import Settings
+from musicgpt.defaults import RHYTHM_WARMTH
 from musicgpt.sampling import SeededSampling
-from musicgpt.settings import RHYTHM_WARMTH
 from musicgpt.state import State
 from tokenization.vocabulary import TOKEN_TO_ID
 

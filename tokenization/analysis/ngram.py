@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 
-TABLES = Path(__file__).parent / "tables"
+from ..tables import read_table
+
 MAX_INTERVAL = 13  # larger leaps share a class with it
 NO_INTERVAL = 2 * MAX_INTERVAL + 1
 INTERVALS = NO_INTERVAL + 1
@@ -147,7 +148,7 @@ class Models(NamedTuple):
 @lru_cache(maxsize=1)
 def shipped_ngrams() -> Models:
     """The n-gram of the train split."""
-    with np.load(TABLES / "ngram.npz", allow_pickle=False) as arrays:
+    with np.load(BytesIO(read_table(__file__, "tables/ngram.npz")), allow_pickle=False) as arrays:
         loaded = dict(arrays)
     return Models(
         NGram.from_arrays(loaded, "pitch", NO_INTERVAL), NGram.from_arrays(loaded, "rhythm", NO_TIME)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 
-from .ngram import TABLES
+from ..tables import read_table
 
 STEPS = 8  # intervals in a hashed window, so nine notes
 KEPT = 5  # one window in five is in the index
@@ -97,9 +98,9 @@ class Index:
 @lru_cache(maxsize=1)
 def shipped_index() -> Index:
     """The index of the train split."""
-    with np.load(TABLES / "index.npz", allow_pickle=False) as arrays:
+    with np.load(BytesIO(read_table(__file__, "tables/index.npz")), allow_pickle=False) as arrays:
         loaded = dict(arrays)
-    pieces = json.loads((TABLES / "pieces.json").read_text(encoding="utf-8"))
+    pieces = json.loads(read_table(__file__, "tables/pieces.json"))
     return Index(loaded["hashes"], loaded["pieces"], loaded["bars"], [Piece(*piece) for piece in pieces])
 
 

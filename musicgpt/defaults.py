@@ -1,0 +1,7 @@
+"""What holds where nothing is asked for."""
+
+TEMPERATURE, TOP_P, MIN_P, TOP_K = 1.0, 0.95, 0.0, 0
+# Temperature of durations and steps in time as a multiple of the other one, and their own `top_p`.
+RHYTHM_WARMTH, RHYTHM_TOP_P = 1.05, 1.0
+# A piece does not end before it has so many.
+MIN_BARS, MIN_NOTES = 16, 200

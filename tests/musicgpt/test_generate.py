@@ -1,0 +1,84 @@
+"""What the exported folder composes by itself is what `Composer` composes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from musicgpt import Composer, Settings
+from musicgpt.hub_model import write_model_folder
+from tests.musicgpt.cli.test_export import run_alone
+
+NEW = 120
+FUGUE = Settings(key="a minor", form="fugue", meter="4/4", voices=3, seed=7, max_new_tokens=NEW)
+PRELUDE = Settings(key="C major", form="prelude", meter="3/4", seed=3, max_new_tokens=NEW, top_p=0.9)
+# Without the project: what `from_pretrained` loads, and a model that is given the folder as `custom_generate`.
+SCRIPT = """
+import json, sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained("model", trust_remote_code=True)
+model = AutoModelForCausalLM.from_pretrained("model", trust_remote_code=True)
+fugue = torch.tensor([tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
+prelude = torch.tensor([tokenizer.prefix(mode="major", form="prelude", meter="3/4")])
+found = {"fugue": model.generate(fugue, max_new_tokens=120, seed=7, num_return_sequences=2).tolist()}
+own = model.generate
+del model.generate
+given = {"custom_generate": "model", "trust_remote_code": True}
+found["prelude"] = model.generate(prelude, max_new_tokens=120, top_p=0.9, seed=3, **given).tolist()
+beginning = torch.tensor([found["prelude"][0][:52]])
+found["continued"] = own(beginning, max_new_tokens=60, seed=5).tolist()
+batch = {"input_ids": [fugue[0].tolist(), prelude[0].tolist()]}
+rows = tokenizer.pad(batch, return_tensors="pt", padding_side="left")
+found["padded"] = own(**rows, max_new_tokens=40, seed=7).tolist()
+alone = [own(ids, max_new_tokens=40, seed=seed).tolist()[0] for ids, seed in ((fugue, 7), (prelude, 8))]
+width = rows["input_ids"].shape[1]
+found["alone"] = [[0] * (width - ids.shape[1]) + row for ids, row in zip((fugue, prelude), alone)]
+torch.manual_seed(2)
+found["model"] = own(prelude, max_new_tokens=40, rules=False).tolist()
+torch.manual_seed(2)
+found["stock"] = type(model).generate(model, prelude, max_new_tokens=40).tolist()
+try:
+    own(fugue, rules=["no such rule"])
+except ValueError as error:
+    found["error"] = str(error)
+found["ours"] = sorted(name for name in sys.modules if name.split(".")[0] in ("musicgpt", "tokenization"))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory) -> dict:
+    folder = write_model_folder(tmp_path_factory.mktemp("hub") / "model")
+    return json.loads(run_alone(SCRIPT, folder.parent).splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Composer:
+    return Composer.from_pretrained()
+
+
+def _without_padding(row: list[int]) -> list[int]:
+    return [token for token in row if token]
+
+
+def test_the_folder_composes_what_the_composer_does(found, shipped):
+    assert found["ours"] == []
+    pieces = shipped.compose(FUGUE, num=2)
+    assert [_without_padding(row) for row in found["fugue"]] == [piece.ids for piece in pieces]
+    assert found["prelude"] == [shipped.compose(PRELUDE)[0].ids]
+
+
+def test_a_row_is_what_it_is_alone(found):
+    width = len(found["padded"][0])
+    assert found["padded"] == [row + [0] * (width - len(row)) for row in found["alone"]]
+
+
+def test_a_beginning_is_continued(found):
+    [row] = found["continued"]
+    assert row[:52] == found["prelude"][0][:52] and 52 < len(row) <= 112
+
+
+def test_without_rules_it_is_the_models_own(found):
+    assert found["model"] == found["stock"] != found["prelude"]
+    assert "no such rule" in found["error"] and "counterpoint" in found["error"]
