@@ -31,6 +31,17 @@ def _stock(method: Callable, reason: str) -> Callable:
     return decode
 
 
+def _without_ends(criteria, cache):
+    """Criteria for the stock loop. One that makes rows go on as others is told of the cache, and then no row
+    ends by itself: the loop would not go on with it.
+    """
+    holding = [criterion for criterion in criteria if hasattr(criterion, "hold")]
+    for criterion in holding:
+        criterion.hold(cache=cache)
+    ends = [criterion for criterion in criteria if not (holding and hasattr(criterion, "eos_token_id"))]
+    return type(criteria)(ends)
+
+
 class FastDecodingMixin(GenerationMixin):
     """Greedy decoding and sampling by the engine where it can.
 
@@ -79,6 +90,7 @@ class FastDecodingMixin(GenerationMixin):
             )
         if decoding is not None:
             return decoding.run()
+        stopping_criteria = _without_ends(stopping_criteria, model_kwargs.get(CACHE_NAME))
         return super()._sample(
             input_ids,
             logits_processor,

@@ -15,6 +15,9 @@ _HOME_OF = {
     "Composer": "composer",
     "Stream": "composer",
     "Composition": "composition",
+    "Given": "given",
+    "GivenError": "given",
+    "parse_melody": "given",
     "Settings": "settings",
     "SettingsError": "settings",
     "MOODS": "moods",
@@ -24,6 +27,7 @@ __all__ = [*_HOME_OF, "__version__"]
 if TYPE_CHECKING:
     from .composer import Composer, Stream
     from .composition import Composition
+    from .given import Given, GivenError, parse_melody
     from .moods import MOODS
     from .settings import Settings, SettingsError
 

@@ -6,13 +6,16 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from tokenization.score import Note, Score
 from tokenization.vocabulary import EOS_ID, PAD_ID, TEMPO_QPM
 
-from .composition import Composition, titled
+from .around import around_given, is_subject
+from .composition import CONTINUED, Composition, titled
+from .given import PARTS, Given, Melody
 from .prompts import Task, continuation, new_piece, no_new_note
 from .rules import chosen
 from .settings import Settings, SettingsError
@@ -26,6 +29,12 @@ BATCH = 16
 MAX_PIECES = 1000
 # What a piece of no asked length takes, for the progress bar.
 TYPICAL_TOKENS = 1800
+# Voices of a fugue on a given subject for which no number was asked.
+FUGUE_VOICES = 3
+# Rows that compose between given notes, where no number was asked (docs/given.md has the table).
+PARTICLES = 16
+# Settings that say what a whole piece is to be, which a revised one is already.
+_OF_WHOLE_PIECES = ("key", "meter", "voices", "form", "max_new_tokens", "min_bars", "min_notes", "seed")
 
 
 class Composer:
@@ -75,6 +84,10 @@ class Composer:
         prompt: Score | None = None,
         prompt_bars: int | None = None,
         progress: Callable[[int, int], None] | None = None,
+        given: Given | None = None,
+        subject: Melody | None = None,
+        melody: Melody | None = None,
+        part: str = "soprano",
     ) -> list[Composition]:
         """Compose pieces.
 
@@ -83,10 +96,16 @@ class Composer:
             num (`int`): how many; piece k has the seed `settings.seed + k` and is the piece that this seed
                 makes alone.
             prompt (`Score`, *optional*): a beginning to continue in its own key, meter and tempo. Its notes
-                stay as they are; the first new note comes after its last onset.
+                stay as they are; the first new note comes after its last onset. One voice alone becomes the
+                subject of a fugue where a fugue is asked for.
             prompt_bars (`int`, *optional*): keep only this many of the prompt's first bars.
             progress (callable, *optional*): called after every token with how many tokens are done and how
                 many there may be.
+            given (`Given`, *optional*): notes that stay, and where others may be written beside them.
+            subject (`Score`, `str` or path, *optional*): the subject of a fugue: one voice, a file, or text
+                such as `"C5/8 B4/16 C5/16 G4/8 Ab4/8"` (`musicgpt.given.parse_melody`).
+            melody (`Score`, `str` or path, *optional*): one voice of the piece, which is as long as it.
+            part (`str`): which voice `melody` is: `"soprano"`, `"alto"`, `"tenor"` or `"bass"`.
 
         Returns:
             list of `Composition`: `num` of them.
@@ -97,13 +116,18 @@ class Composer:
         settings = _seeded(settings)
         if not 1 <= num <= MAX_PIECES:
             raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
-        task = self._task(settings, prompt, prompt_bars)
+        if is_subject(settings, prompt, prompt_bars):
+            prompt, subject = None, prompt
+        given = self._given(settings, given, subject, melody, part, prompt)
+        settings, task = self._task(settings, prompt, prompt_bars, given)
         assert settings.seed is not None
         seeds = [settings.seed + k for k in range(num)]
         expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []
-        for start in range(0, num, BATCH):
-            part = seeds[start : start + BATCH]
+        particles = _particles(settings, task)
+        batch = BATCH if particles == 1 else 1
+        for start in range(0, num, batch):
+            part = seeds[start : start + batch]
             begun = time.perf_counter()
 
             def report(tokens: int, done: int = start) -> None:
@@ -123,12 +147,17 @@ class Composer:
         prompt: Score | None = None,
         prompt_bars: int | None = None,
         stop: Event | None = None,
+        given: Given | None = None,
+        subject: Melody | None = None,
+        melody: Melody | None = None,
+        part: str = "soprano",
     ) -> Stream:
         """Compose one piece and hand out its notes while it is being made.
 
         Args:
-            settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*):
-                as for `compose`.
+            settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*),
+                given (`Given`, *optional*), subject, melody (`Score`, `str` or path, *optional*), part
+                (`str`): as for `compose`.
             stop (`threading.Event`, *optional*): set it to end the piece after the current token.
 
         Returns:
@@ -139,14 +168,101 @@ class Composer:
             MusicGPTError: if a setting or the prompt cannot be used.
         """
         settings = _seeded(settings)
-        return Stream(self, settings, self._task(settings, prompt, prompt_bars), stop or Event())
+        if is_subject(settings, prompt, prompt_bars):
+            prompt, subject = None, prompt
+        given = self._given(settings, given, subject, melody, part, prompt)
+        settings, task = self._task(settings, prompt, prompt_bars, given)
+        return Stream(self, settings, task, stop or Event())
 
-    def _task(self, settings: Settings, prompt: Score | None, prompt_bars: int | None) -> Task:
-        if prompt is None:
-            if prompt_bars is not None:
-                raise SettingsError("prompt_bars was given without a prompt.")
-            return new_piece(settings.resolved(), self.context)
-        return continuation(settings, prompt, prompt_bars, self.context)
+    def revise(
+        self,
+        piece: Composition | Score,
+        bars: tuple[int, int],
+        voices: Sequence[int] | None = None,
+        seed: int | None = None,
+        settings: Settings | None = None,
+    ) -> Composition:
+        """Compose some bars of a piece anew, between what stands before, beside and after them.
+
+        Args:
+            piece (`Composition` or `Score`): it.
+            bars (pair of `int`): the first and the last, as in print: bar 1 is the first whole one, an upbeat
+                is bar 0.
+            voices (sequence of `int`, *optional*): 0 is the highest; all when not given.
+            seed (`int`, *optional*): drawn at random when not given.
+            settings (`Settings`, *optional*): how to sample; those of a `Composition` when not given.
+
+        Returns:
+            `Composition`: the piece, whole, with the new bars.
+
+        Raises:
+            GivenError: for bars or voices that are not there.
+        """
+        score = piece if isinstance(piece, Score) else piece.score
+        if settings is None and not isinstance(piece, Score):
+            settings = replace(piece.settings, **dict.fromkeys(_OF_WHOLE_PIECES))
+        settings = replace(settings or Settings(), seed=seed)
+        return self.compose(settings, given=Given.around(score, bars, voices))[0]
+
+    def harmonize(
+        self,
+        melody: Melody,
+        part: str = "soprano",
+        voices: int = 4,
+        settings: Settings | None = None,
+    ) -> Composition:
+        """Compose the other voices to a melody.
+
+        Args:
+            melody (`Score`, `str` or path), part (`str`): as for `compose`.
+            voices (`int`): of the piece.
+            settings (`Settings`, *optional*): seed, key, and how to sample.
+
+        Returns:
+            `Composition`: all voices.
+
+        Raises:
+            GivenError: for what is no melody, or a part that is not there.
+        """
+        settings = replace(settings or Settings(), voices=voices)
+        return self.compose(settings, melody=melody, part=part)[0]
+
+    @staticmethod
+    def _given(
+        settings: Settings,
+        given: Given | None,
+        subject: Melody | None,
+        melody: Melody | None,
+        part: str,
+        prompt: Score | None,
+    ) -> Given | None:
+        """What is to stay, from the arguments of `compose`."""
+        named = {"given": given, "subject": subject, "melody": melody, "prompt": prompt}
+        names = [name for name, value in named.items() if value is not None]
+        if len(names) > 1:
+            raise SettingsError(f"{' and '.join(names)} were given: give one of them.")
+        if subject is not None:
+            if settings.form == "prelude":
+                raise SettingsError("A prelude has no subject: leave the form out, or ask for a fugue.")
+            return Given.subject(subject, settings.voices or FUGUE_VOICES, settings.meter)
+        if melody is not None:
+            return Given.melody(melody, part, settings.voices or len(PARTS), settings.meter)
+        return given
+
+    def _task(
+        self, settings: Settings, prompt: Score | None, prompt_bars: int | None, given: Given | None
+    ) -> tuple[Settings, Task]:
+        """What one call of the model needs, and the settings with what was given filled in."""
+        if prompt is None and prompt_bars is not None:
+            raise SettingsError("prompt_bars was given without a prompt.")
+        if given is not None:
+            task = around_given(settings, given, self.context)
+            form, key = task.score.form, str(task.score.key)
+            voices = given.voices if given.voices > 1 else None
+            return replace(settings, form=form, key=key, voices=voices), task
+        if prompt is not None:
+            return settings, continuation(settings, prompt, prompt_bars, self.context)
+        return settings, new_piece(settings.resolved(), self.context)
 
     def _generate(
         self,
@@ -155,16 +271,22 @@ class Composer:
         seeds: list[int],
         stop: Event | None = None,
         report: Callable[[int], None] | None = None,
-        streamer: Any = None,
+        put: Callable[[int], None] | None = None,
     ) -> list[list[int]]:
-        """The new tokens of each row, up to and including `<eos>`."""
+        """The new tokens of each piece, up to and including `<eos>`; of one piece `put` is given each of them
+        as soon as it is known.
+        """
         import torch
         from transformers import StoppingCriteriaList
 
         from .generate import compose_ids
+        from .particles import Particles, particle_seeds
         from .rules import Brief
         from .sampling import Sampling, SeededSampling, StopAndReport
 
+        if (particles := _particles(settings, task)) > 1:
+            [seed] = seeds
+            seeds = particle_seeds(seed, particles)
         device, wanted, rows = self.model.device, settings.resolved(), len(seeds)
         ids = torch.tensor([task.ids] * rows, dtype=torch.long, device=device)  # (rows, prompt)
         brief = Brief(
@@ -179,18 +301,30 @@ class Composer:
             max_new_tokens=task.max_new_tokens,
             ends=wanted.ends_when_long_enough,
             prompt=State.after(task.ids),
+            frame=task.frame,
         )
-        sampling = Sampling.like(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p)
+        sampling = SeededSampling(
+            Sampling.like(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p), seeds
+        )
+        criteria = StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])])
+        swarm = Particles(rows, seeds[0], ids.shape[1], sampling.temperature, put) if particles > 1 else None
         output = compose_ids(
             self.model.generate,
             ids,
             brief,
             self.rules,
-            SeededSampling(sampling, seeds),
-            stopping_criteria=StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])]),
-            streamer=streamer,
+            sampling,
+            particles=swarm,
+            stopping_criteria=criteria,
+            streamer=_Streamer(put) if put is not None and swarm is None else None,
         )
-        return [_until_end(row) for row in output[:, ids.shape[1] :].tolist()]
+        found = [_until_end(row) for row in output[:, ids.shape[1] :].tolist()]
+        if swarm is None:
+            return found
+        chosen = found[swarm.choose()]
+        for token in chosen[swarm.shown - ids.shape[1] :] if put else ():
+            put(token)  # type: ignore[misc]
+        return [chosen]
 
 
 class Stream:
@@ -237,7 +371,7 @@ class Stream:
         try:
             while isinstance(item := self._tokens.get(), int):
                 self.num_tokens += 1
-                yield from (self._task.placed(note) for note in state.read([item]))
+                yield from self._task.new_notes(state.read([item]))
         except GeneratorExit:
             self.stop.set()
             raise
@@ -254,7 +388,7 @@ class Stream:
                 self.settings,
                 [self.settings.seed],
                 stop=self.stop,
-                streamer=_Streamer(self._tokens.put),
+                put=self._tokens.put,
             )
             self._tokens.put(rows)
         except BaseException as error:  # handed over to the thread that iterates
@@ -283,6 +417,12 @@ def _seeded(settings: Settings | None) -> Settings:
     return settings if settings.seed is not None else settings.with_seed(secrets.randbelow(2**31))
 
 
+def _particles(settings: Settings, task: Task) -> int:
+    """How many rows make a piece together."""
+    is_within = task.frame is not None and task.frame.is_bounded
+    return settings.particles or (PARTICLES if is_within else 1)
+
+
 def _expected_tokens(settings: Settings, task: Task) -> int:
     return (
         min(task.max_new_tokens, TYPICAL_TOKENS) if settings.max_new_tokens is None else task.max_new_tokens
@@ -295,7 +435,7 @@ def _until_end(tokens: list[int]) -> list[int]:
 
 def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -> Composition:
     """The piece: the prompt's notes as they were, then the new ones."""
-    notes = [task.placed(note) for note in State.after(task.ids).read(tokens)]
+    notes = task.new_notes(State.after(task.ids).read(tokens))
     ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
     if not notes and ended:
         raise SettingsError(no_new_note(task, settings))
@@ -304,12 +444,15 @@ def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -
         score = score.with_tempo_class()
         score = score.replace(tempo=TEMPO_QPM[score.tempo_class or "moderate"])
     assert settings.seed is not None
+    work = CONTINUED if task.given is None else task.given.work
     return Composition(
-        score=titled(score, settings, len(task.score)),
+        score=titled(score, settings, len(task.score), work),
         ids=[*task.ids, *tokens],
         settings=settings,
         seed=settings.seed,
         num_prompt_notes=len(task.score),
         seconds=seconds,
         finished=bool(tokens) and tokens[-1] == EOS_ID,
+        given=frozenset(task.score.notes) if task.given else frozenset(),
+        work=work,
     )

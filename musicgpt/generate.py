@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
@@ -24,6 +24,7 @@ from .defaults import MIN_BARS, MIN_NOTES
 from .rules import chosen
 from .rules.asked import Asked
 from .rules.base import Brief, RuleProcessor, build
+from .rules.given import KeepGiven
 from .sampling import Sampling, SeededSampling
 from .state import State
 
@@ -124,6 +125,7 @@ def compose_ids(
     sample: Callable,
     config: GenerationConfig | None = None,
     processors: Iterable[Any] = (),
+    particles: Any = None,
     **arguments: Any,
 ) -> Any:
     """Pieces from one prompt, by rules.
@@ -138,26 +140,33 @@ def compose_ids(
         config (`GenerationConfig`, *optional*): for what else `generate()` does; how it samples does not
             count.
         processors (list): logits processors that come before the rules.
+        particles (`Particles`, *optional*): makes of all rows one piece (`musicgpt/particles.py`).
         arguments: of `generate()`.
 
     Returns:
         What `generate()` returns.
     """
-    built = build([Asked, *rules], brief)
+    built = build([KeepGiven, Asked, *rules], brief)
+    keeper = built.pop(0) if brief.frame is not None else None
     config = GenerationConfig() if config is None else copy.deepcopy(config)
     config.max_new_tokens, config.max_length = brief.max_new_tokens, None
     config.bos_token_id, config.eos_token_id, config.pad_token_id = BOS_ID, EOS_ID, PAD_ID
     # The sampling is in `sample`; what a generation config says of it must not come on top.
     config.do_sample, config.temperature, config.top_p, config.top_k, config.min_p = False, 1.0, 1.0, 50, None
     # A rule that ends pieces with a cadence does so in time: the model's own, which ends them at a bar line
-    # when another bar would not fit, would be before it.
-    config.end_at_bar = not any(hasattr(rule, "closing") for rule in built)
-    state = brief.prompt.repeated(brief.rows)
+    # when another bar would not fit, would be before it. Nor does it end one that ends where what is given
+    # says.
+    config.end_at_bar = not (brief.is_bounded or any(hasattr(rule, "closing") for rule in built))
+    processor = RuleProcessor(built, brief.prompt.repeated(brief.rows), sample, keeper)
+    if particles is not None:
+        particles.steer(processor)
+        criteria = [*arguments.get("stopping_criteria", ()), particles]
+        arguments["stopping_criteria"] = StoppingCriteriaList(criteria)
     return generate(
         ids,
         attention_mask=torch.ones_like(ids),
         generation_config=config,
-        logits_processor=LogitsProcessorList([*processors, RuleProcessor(built, state, sample)]),
+        logits_processor=LogitsProcessorList([*processors, processor]),
         **arguments,
     )
 

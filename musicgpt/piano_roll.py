@@ -27,20 +27,20 @@ _SYSTEM_TICKS = 24 * 4 * 8  # about eight bars of 4/4 a system
 _MAX_SYSTEMS = 24
 
 
-def write_png(score: Score, path: str | os.PathLike, num_prompt_notes: int = 0) -> Path:
+def write_png(score: Score, path: str | os.PathLike, given: int | np.ndarray = 0) -> Path:
     """Draw a score as a piano roll, wrapped into systems of about eight bars.
 
     Args:
         score (`Score`): the piece; needs at least one note.
         path (`str` or path): where the PNG goes; written whole or not at all.
-        num_prompt_notes (`int`): this many of the first notes (in the score's order) are drawn paler, with a
-            line where they end.
+        given (`int`, or bool array of shape `(notes,)`): this many of the first notes (in the score's order),
+            or these, are drawn paler; with a line where they end, if they are the first.
 
     Returns:
         `Path`: the path written.
     """
     path = Path(path)
-    figure = draw(score, num_prompt_notes)
+    figure = draw(score, given)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # Without the entry Software the file holds no version number, so equal pictures are equal files.
@@ -63,8 +63,9 @@ def _texts(score: Score) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def draw(score: Score, num_prompt_notes: int = 0) -> Figure:
+def draw(score: Score, given: int | np.ndarray = 0) -> Figure:
     """The picture that `write_png` writes, as a matplotlib figure."""
+    given = np.arange(len(score)) < given if isinstance(given, int) else given  # (notes,)
     from matplotlib.figure import Figure
 
     systems = _systems(score)
@@ -84,8 +85,8 @@ def draw(score: Score, num_prompt_notes: int = 0) -> Figure:
     width = max(stop - start for start, stop in systems)
     for row, (start, stop) in enumerate(systems):
         axes = figure.add_subplot(grid[row])
-        _draw_system(axes, score, start, stop, width, (low, high), num_prompt_notes)
-    _draw_heading(figure, score, num_prompt_notes, height)
+        _draw_system(axes, score, start, stop, width, (low, high), given)
+    _draw_heading(figure, score, int(given.sum()), height)
     return figure
 
 
@@ -108,7 +109,7 @@ def _draw_system(
     stop: int,
     width: int,
     pitches: tuple[int, int],
-    num_prompt_notes: int,
+    given: np.ndarray,
 ) -> None:
     low, high = pitches
     axes.set_xlim(start, start + width)
@@ -130,7 +131,7 @@ def _draw_system(
             axes.text(
                 line + 3, high + 0.8, str(number + 1), fontsize=7.5, color=_INK, alpha=0.65, va="bottom"
             )
-    _draw_notes(axes, score, start, stop, num_prompt_notes)
+    _draw_notes(axes, score, start, stop, given)
     octaves = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0]
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves], fontsize=7.5, color=_INK)
     axes.set_xticks([])
@@ -139,19 +140,18 @@ def _draw_system(
         spine.set_visible(False)
 
 
-def _draw_notes(axes: Axes, score: Score, start: int, stop: int, num_prompt_notes: int) -> None:
+def _draw_notes(axes: Axes, score: Score, start: int, stop: int, given: np.ndarray) -> None:
     """The bars of the notes that sound in `start <= tick < stop`; a note over the edge is drawn in both
     systems.
     """
     from matplotlib.collections import PolyCollection
 
     array = score.array
-    prompt = np.arange(len(array)) < num_prompt_notes  # (notes,)
     sounding = (array[:, ONSET] < stop) & (array[:, ONSET] + array[:, DURATION] > start)
     # From the lowest voice to the highest, so that the highest lies on top where two share a pitch.
     for voice in reversed(range(len(VOICE_COLOURS))):
-        for is_prompt in (True, False):
-            rows = array[sounding & (array[:, VOICE] == voice) & (prompt == is_prompt)]
+        for is_given in (True, False):
+            rows = array[sounding & (array[:, VOICE] == voice) & (given == is_given)]
             if not len(rows):
                 continue
             left = np.maximum(rows[:, ONSET], start) + 0.6
@@ -166,17 +166,18 @@ def _draw_notes(axes: Axes, score: Score, start: int, stop: int, num_prompt_note
                     facecolors=VOICE_COLOURS[voice],
                     edgecolors="white",
                     linewidths=0.4,
-                    alpha=0.38 if is_prompt else 0.95,
+                    alpha=0.38 if is_given else 0.95,
                     zorder=5,
                 )
             )
-    if 0 < num_prompt_notes < len(array):
-        end = int(array[num_prompt_notes, ONSET])
+    number = int(given.sum())
+    if 0 < number < len(array) and given[:number].all():
+        end = int(array[number, ONSET])
         if start <= end < stop:
             axes.axvline(end, color=_INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=6)
 
 
-def _draw_heading(figure: Figure, score: Score, num_prompt_notes: int, height: float) -> None:
+def _draw_heading(figure: Figure, score: Score, number: int, height: float) -> None:
     from matplotlib.patches import Patch
 
     words = [
@@ -186,8 +187,8 @@ def _draw_heading(figure: Figure, score: Score, num_prompt_notes: int, height: f
         f"{score.num_bars} bars",
         subtitle_of(score),
     ]
-    if num_prompt_notes:
-        words.append(f"paler: the {num_prompt_notes} notes of the prompt")
+    if number:
+        words.append(f"paler: the {number} given notes")
     figure.text(
         0.045,
         1 - 0.3 / height,

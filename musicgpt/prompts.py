@@ -15,6 +15,8 @@ from tokenization.vocabulary import (
     VALUE_OF_ID,
 )
 
+from .frame import Frame
+from .given import Given
 from .settings import Resolved, Settings, SettingsError
 
 TOKENS_A_NOTE = 4
@@ -31,6 +33,8 @@ class Task:
         score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key,
             meter and form.
         max_new_tokens (`int`): what is asked for, or what the model's context leaves.
+        given (`Given`, *optional*): what the piece will have, in the notes of `score` too; `frame` (`Frame`):
+            that, as the tokens count it.
     """
 
     ids: list[int]
@@ -38,12 +42,26 @@ class Task:
     transposition: int
     score: Score
     max_new_tokens: int
+    given: Given | None = None
+    frame: Frame | None = None
 
     @property
     def mode(self) -> str:
         """The mode of the piece."""
         assert self.score.key is not None
         return self.score.key.mode
+
+    def new_notes(self, notes: list[Note]) -> list[Note]:
+        """Those of the notes of the tokens that are not given, at their places in the piece."""
+        frame = self.frame
+        if frame is not None:
+            notes = [
+                note
+                for note in notes
+                if not frame.is_given(note.onset, note.pitch, note.voice)
+                and frame.has_room(note.onset, note.duration, note.voice)
+            ]
+        return [self.placed(note) for note in notes]
 
     def placed(self, note: Note) -> Note:
         """A note as the tokens have it, at its place in the piece and in the piece's key."""
@@ -150,14 +168,14 @@ def _last_bars(prompt: Score, room: int) -> Score:
     for line in prompt.bar_lines():
         if line < earliest or line > onsets[-1]:
             continue
-        part = _from_bar(prompt, int(line))
+        part = from_bar(prompt, int(line))
         if len(encode(part)) <= room:
             return part
     line = int(prompt.bar_lines()[np.searchsorted(prompt.bar_lines(), onsets[-1], side="right") - 1])
-    return _from_bar(prompt, line)
+    return from_bar(prompt, line)
 
 
-def _from_bar(prompt: Score, line: int) -> Score:
+def from_bar(prompt: Score, line: int) -> Score:
     """The notes from a bar line on, counted from it."""
     array = prompt.array[prompt.array[:, ONSET] >= line].copy()
     array[:, ONSET] -= line

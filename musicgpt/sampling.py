@@ -87,7 +87,7 @@ class SeededSampling:
                 "The model gives no numbers: its weights are damaged, or too large for their type."
             )
         is_rhythm = _IS_RHYTHM[state.kind].astype(np.intp)  # (rows,)
-        scores = (scores - highest) / self.heat[is_rhythm, None]
+        scores = (scores - highest) / self.temperature(state)
         if self.top_k:
             kth = -np.partition(-scores, self.top_k - 1, axis=1)[:, self.top_k - 1, None]
             scores = np.where(scores < kth, -np.inf, scores)
@@ -97,6 +97,10 @@ class SeededSampling:
         if self.min_p > 0:
             scores = np.where(scores < np.log(self.min_p), -np.inf, scores)
         return scores + self._draw()
+
+    def temperature(self, state: State) -> np.ndarray:
+        """What divides the scores of each row, `(rows, 1)`."""
+        return self.heat[_IS_RHYTHM[state.kind].astype(np.intp), None]
 
     def _draw(self) -> np.ndarray:
         """The noise of one step, `(rows, vocab_size)`."""

@@ -24,6 +24,7 @@ from .moods import find_mood
 
 MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
+MAX_PARTICLES = 32
 
 
 class SettingsError(MusicGPTError):
@@ -60,6 +61,9 @@ class Settings:
             `min_notes` notes, unless `max_new_tokens` are used up; 16 bars and 200 notes by default, a
             prompt's counted.
         min_notes (`int`, *optional*): see `min_bars`.
+        particles (`int`, *optional*): rows that compose the piece together, 1 to 32, weighed by how likely
+            what is given is in each (`musicgpt.particles`); 16 for what is composed between given notes,
+            else 1.
         seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give
             the same piece.
 
@@ -82,6 +86,7 @@ class Settings:
     max_new_tokens: int | None = None
     min_bars: int | None = None
     min_notes: int | None = None
+    particles: int | None = None
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +107,7 @@ class Settings:
         _check_range("max_new_tokens", self.max_new_tokens, 8, MAX_NEW_TOKENS, whole=True)
         _check_range("min_bars", self.min_bars, 0, 1000, whole=True)
         _check_range("min_notes", self.min_notes, 0, 1000, whole=True)
+        _check_range("particles", self.particles, 1, MAX_PARTICLES, whole=True)
         _check_range("seed", self.seed, 0, MAX_SEED, whole=True)
 
     def resolved(self) -> Resolved:

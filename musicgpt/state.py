@@ -81,10 +81,16 @@ class State:
     def repeated(self, rows: int) -> State:
         """A state of its own that has each row so many times."""
         state = State(0)
-        for name, value in vars(self).items():
-            setattr(state, name, np.repeat(value, rows, axis=0) if isinstance(value, np.ndarray) else value)
-        state._every = np.arange(len(state.kind))
+        vars(state).update(vars(self))
+        state.select(np.repeat(np.arange(self.rows), rows))
         return state
+
+    def select(self, rows: np.ndarray) -> None:
+        """Makes these of its rows, `(n,)`, its rows: reorders, selects and repeats."""
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray):
+                setattr(self, name, value[rows])
+        self._every = np.arange(len(rows))
 
     @property
     def rows(self) -> int:

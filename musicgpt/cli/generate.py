@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tokenization.heading import subtitle_of, title_of
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 if TYPE_CHECKING:
+    from musicgpt.composer import Composer
     from musicgpt.composition import Composition
 
 DESCRIPTION = (
@@ -29,6 +31,8 @@ examples:
   musicgpt generate --out out
   musicgpt generate --key "d minor" --form fugue --voices 3 --meter 4/4 --seed 7 --out out
   musicgpt generate --mood melancholy --num 4 --out out
+  musicgpt generate --subject "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/4" --voices 3 --out out
+  musicgpt generate --subject subject.mid --seed 7 --out out
   musicgpt generate --prompt beginning.musicxml --prompt-bars 4 --out out
   musicgpt generate --seed 7 --out out --pdf
   musicgpt generate --seed 7 --out out --json
@@ -58,6 +62,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     music.add_argument(
         "--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt"
     )
+    music.add_argument(
+        "--subject",
+        metavar="FILE|TEXT",
+        help="the subject of a fugue: a score of one voice, or notes such as C5/8 (name, octave, value)",
+    )
+    add_sampling(parser)
+    parser.add_argument(
+        "--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1"
+    )
+    add_output(parser)
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say how tokens are drawn."""
     how = parser.add_argument_group("how to sample")
     how.add_argument("--temperature", type=float, help="above 0, at most 5; default 1.0")
     how.add_argument(
@@ -91,8 +109,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, help="the same settings and seed give the same files; default random"
     )
     how.add_argument(
-        "--num", type=int, default=1, help="how many pieces; piece k has the seed plus k; default 1"
+        "--particles",
+        type=int,
+        help="rows that compose one piece together, 1 to 32; default 16 between given notes, else 1",
     )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the model and the files."""
     parser.add_argument(
         "--model", metavar="DIR", help="a folder that save_pretrained wrote; default the shipped model"
     )
@@ -115,19 +139,50 @@ def settings_from(args: argparse.Namespace) -> Settings:
     Raises:
         MusicGPTError: naming the option that cannot be used.
     """
-    return Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    return Settings(**{field.name: getattr(args, field.name, None) for field in fields(Settings)})
 
 
 def run(args: argparse.Namespace) -> int:
     """Compose, write and report."""
-    begun = time.perf_counter()
     settings = settings_from(args)  # checked before the seconds that loading a model takes
     if args.num < 1:
         raise SettingsError(f"--num is {args.num}; it must be at least 1.")
+    prompt, subject = _read_prompt(args), None
+    if args.subject is not None:
+        from musicgpt.given import as_melody
+
+        subject = as_melody(args.subject, settings.meter)
+
+    def make(composer: Composer, progress: Any) -> list[Composition]:
+        return composer.compose(
+            settings,
+            num=args.num,
+            prompt=prompt,
+            prompt_bars=args.prompt_bars,
+            progress=progress,
+            subject=subject,
+        )
+
+    return compose_and_write(args, make, args.num)
+
+
+def compose_and_write(
+    args: argparse.Namespace, make: Callable[[Composer, Any], list[Composition]], num: int = 1
+) -> int:
+    """Load the model, compose, write the files and report.
+
+    Args:
+        args (`Namespace`): with the options of `add_output`.
+        make (callable): from the composer and what to tell of the progress to the pieces.
+        num (`int`): how many pieces it makes.
+
+    Returns:
+        0.
+    """
+    begun = time.perf_counter()
     formats = (*FORMATS, "pdf") if args.pdf else FORMATS
     for package in ("typst", "verovio") if args.pdf else ():
         require(package)
-    prompt = _read_prompt(args)
     import torch
 
     from musicgpt.composer import Composer
@@ -137,9 +192,7 @@ def run(args: argparse.Namespace) -> int:
     reports: list[dict[str, Any]] = []
     try:
         with _Progress(quiet=args.json) as progress:
-            pieces = composer.compose(
-                settings, num=args.num, prompt=prompt, prompt_bars=args.prompt_bars, progress=progress
-            )
+            pieces = make(composer, progress)
         for piece in pieces:
             paths = piece.write(args.out, formats, args.paper, args.flat)
             reports.append(_report(piece, paths))
@@ -147,7 +200,7 @@ def run(args: argparse.Namespace) -> int:
                 print(_describe(piece, paths))
     except KeyboardInterrupt as error:
         whole = (
-            f"{len(reports)} of {args.num} pieces are whole in {args.out}."
+            f"{len(reports)} of {num} pieces are whole in {args.out}."
             if reports
             else "no piece was written; that begins when all are composed."
         )

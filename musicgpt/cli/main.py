@@ -19,6 +19,8 @@ from musicgpt.version import __version__
 # Name -> (module, one line of help). The modules are imported only when they are asked for.
 SUBCOMMANDS = {
     "generate": ("generate", "compose pieces: MIDI, MusicXML and a piano roll of each"),
+    "harmonize": ("harmonize", "compose the other voices to a melody"),
+    "revise": ("revise", "compose some bars of a piece anew"),
     "evaluate": ("evaluate", "measure pieces against Bach: metrics, score and nearest passage"),
     "listening-test": ("listening_test", "write a blind listening test as one page, and analyse the answers"),
     "demo": ("demo", "open the web page in which to compose, see and hear"),

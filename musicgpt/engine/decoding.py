@@ -135,6 +135,14 @@ class Decoding:
             for _, _, work in self.rows.parts
         }
         self.guesses = self.rows.library.sizes["GUESSES"] if count == 1 or self.fused else 0
+        for criterion in self.others:
+            if hasattr(criterion, "hold"):  # it makes rows go on as others (`musicgpt.particles`)
+                criterion.hold(engine=self)
+
+    def copy_rows(self, sources: np.ndarray, targets: np.ndarray) -> None:
+        """Makes target rows, `(n,)`, go on as the source rows, `(n,)`; no row is both."""
+        self.rows.copy(sources, targets)
+        self.finished[targets] = self.finished[sources]
 
     # The processors
 

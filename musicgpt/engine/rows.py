@@ -213,17 +213,25 @@ class Rows:
         ):
             raise EngineError(f"rows must be numbers from 0 to {self.rows - 1}, not {rows}")
         old, new = self.batch, _batch(self.library, self.m, len(index), self.max_length)
-        used = -(-int(old.cached.max()) // _KEYS) * _KEYS
-        for name in _BY_ROWS:
-            source, target = getattr(old, name), getattr(new, name)
-            if name == "keys":
-                target[:, :, :, : used // _KEYS] = source[index, :, :, : used // _KEYS]
-            elif name == "values":
-                target[:, :, :, :used] = source[index, :, :, :used]
-            else:
-                target[:] = source[index]
+        _copy(old, index, new, slice(None))
         self.batch = new
         self._divide()
+
+    def copy(self, sources: np.ndarray, targets: np.ndarray) -> None:
+        """Makes rows, `(n,)`, the same as others, `(n,)`, in place; no row is both source and target."""
+        _copy(self.batch, sources, self.batch, targets)
+
+
+def _copy(old: Struct, sources: Any, new: Struct, targets: Any) -> None:
+    """Copies rows of a batch into rows of another or the same one."""
+    used = -(-int(old.cached.max()) // _KEYS) * _KEYS
+    room = {"keys": used // _KEYS, "values": used}  # of the caches only what is in use
+    for name in _BY_ROWS:
+        source, target = getattr(old, name), getattr(new, name)
+        if name in room:
+            target[targets, :, :, : room[name]] = source[sources, :, :, : room[name]]
+        else:
+            target[targets] = source[sources]
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

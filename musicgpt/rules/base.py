@@ -7,6 +7,7 @@ leave nothing in a row has no say in that row.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +18,13 @@ from transformers import LogitsProcessor
 
 from tokenization.vocabulary import OFFSET, TYPE_INDEX, TYPE_OF_ID, TYPES, VOCAB_SIZE
 
+from ..frame import Frame
 from ..state import State
 
 FORBIDDEN = -np.inf
+# What is given comes although `generate()` forbids it, as if it were so many nats less likely than the
+# likeliest.
+UNHEARD_OF = 20.0
 # The tokens of each type.
 BLOCK = {
     name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum()))
@@ -41,6 +46,7 @@ class Brief:
         max_new_tokens (`int`): how many there can be.
         ends (`bool`): whether a piece ends when it is long enough, because no length was asked for.
         prompt (`State`): one row, after the tokens that the model is given.
+        frame (`Frame`, *optional*): what is given of the piece and stays.
         earlier (list): the rules that stand before in the list.
     """
 
@@ -55,12 +61,18 @@ class Brief:
     max_new_tokens: int = 4096
     ends: bool = True
     prompt: State = field(default_factory=State)
+    frame: Frame | None = None
     earlier: list[Any] = field(default_factory=list)
 
     @property
     def is_continuation(self) -> bool:
         """Whether the prompt has notes."""
         return bool(self.prompt.num_notes[0])
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the piece ends where what is given says, and not where a plan does."""
+        return self.frame is not None and self.frame.is_bounded
 
     def ask(self, question: str) -> Callable[[], Any] | None:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is
@@ -77,9 +89,12 @@ class Rule:
     Attributes:
         after (tuple of `str`): the types of tokens after which it has something to say; empty: all. Elsewhere
             it is not called, and what it says of rows that stand elsewhere does not count.
+        memory (tuple of `str`): the attributes that hold something of each row: arrays and lists with a place
+            for each, and dicts by row, or by tuples that begin with the row.
     """
 
     after: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
 
     def __init__(self, brief: Brief):
         self.brief = brief
@@ -102,6 +117,41 @@ class Rule:
             nothing.
         """
         raise NotImplementedError
+
+    def select(self, rows: np.ndarray) -> None:
+        """Makes these of its rows, `(brief.rows,)`, its rows: each goes on with what the other remembers.
+        What a row has in `memory` may know its number as `row`.
+        """
+        for name in self.memory:
+            value = getattr(self, name, None)
+            if isinstance(value, np.ndarray):
+                setattr(self, name, value[rows])
+            elif isinstance(value, list):
+                setattr(self, name, [_own(value[old], old, row) for row, old in enumerate(rows.tolist())])
+            elif isinstance(value, dict):
+                setattr(self, name, _selected(value, rows.tolist()))
+
+
+def _own(value: Any, old: int, row: int) -> Any:
+    """What the row `old` remembers as the row `row` does."""
+    if old == row:
+        return value
+    value = copy.deepcopy(value)
+    if hasattr(value, "row"):
+        value.row = row
+    return value
+
+
+def _selected(values: dict, rows: list[int]) -> dict:
+    """A dict by row, or by tuples that begin with one, for these rows."""
+    found = {}
+    for row, old in enumerate(rows):
+        for key, value in values.items():
+            if isinstance(key, tuple) and key[0] == old:
+                found[(row, *key[1:])] = _own(value, old, row)
+            elif key == old:
+                found[row] = _own(value, old, row)
+    return found
 
 
 def rule(*after: str) -> Callable[[Callable], Callable]:
@@ -141,22 +191,50 @@ class RuleProcessor(LogitsProcessor):
         state (`State`): of the pieces, after their prompt. The processor goes on with it.
         sample (callable, *optional*): from state and scores `(rows, vocab_size)` to scores of which the
             largest of a row is its next token.
+        keeper (`KeepGiven`, *optional*): its `allowed` says from the state which tokens may come at all, bool
+            of shape `(rows, vocab_size)`. It goes before all rules, but these see the scores as if it were
+            not there.
+        weigh (callable, *optional*): told of each step the state, the scores with what all rules say, and
+            what is allowed of them.
     """
 
-    def __init__(self, rules: Sequence[Any], state: State, sample: Callable | None = None):
-        self.state, self.sample = state, sample
+    def __init__(
+        self,
+        rules: Sequence[Any],
+        state: State,
+        sample: Callable | None = None,
+        keeper: Any = None,
+        weigh: Callable[[State, np.ndarray, np.ndarray], None] | None = None,
+    ):
+        self.state, self.sample, self.keeper, self.weigh = state, sample, keeper, weigh
+        self._may = np.ones((1, VOCAB_SIZE), dtype=bool)
         self.rules = []
         for item in rules:
             heard = np.zeros(len(TYPES) + 1, dtype=bool)  # the last is that of rows without a token
             heard[[TYPE_INDEX[name] for name in getattr(item, "after", ())]] = True
             self.rules.append((item, None if not heard.any() else heard))
 
+    def select(self, rows: np.ndarray) -> None:
+        """Makes these of the rows, `(rows,)`, the rows: state and rules go on with what they remember."""
+        self.state.select(rows)
+        for item in (self.keeper, *(item for item, _ in self.rules)):
+            if isinstance(item, Rule):
+                item.select(rows)
+
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
         self.state.follow(input_ids.cpu().numpy())
         values = scores.detach().to("cpu", torch.float32).numpy()
+        if self.keeper is not None:
+            self._may = self.keeper.allowed(self.state)
+            values = _with_a_way(values, self._may)
         for item, heard in self.rules:
             values = self._apply(item, heard, values)
+        if self.keeper is not None:
+            if self.weigh is not None:
+                # How a piece ends is no choice of its own.
+                self.weigh(self.state, values, self._may | self.keeper.is_end[:, None])
+            values = np.where(self._may, values, FORBIDDEN)
         if self.sample is not None:
             values = self.sample(self.state, values)
         return torch.from_numpy(np.ascontiguousarray(values)).to(scores.device, scores.dtype)
@@ -170,10 +248,20 @@ class RuleProcessor(LogitsProcessor):
         if added is None:
             return values
         then = (values + added).astype(np.float32, copy=False)
-        left = then.max(axis=1) > FORBIDDEN
+        left = np.where(self._may, then, FORBIDDEN).max(axis=1) > FORBIDDEN
         if here is not None:
             left &= here
         return then if left.all() else np.where(left[:, None], then, values)
+
+
+def _with_a_way(values: np.ndarray, may: np.ndarray) -> np.ndarray:
+    """Scores of which no row has -inf for everything that may come: such tokens are only very unlikely."""
+    stuck = np.where(may, values, FORBIDDEN).max(axis=1, keepdims=True) == FORBIDDEN
+    return (
+        np.where(stuck & may, values.max(axis=1, keepdims=True) - UNHEARD_OF, values)
+        if stuck.any()
+        else values
+    )
 
 
 __all__ = ["BLOCK", "FORBIDDEN", "VOCAB_SIZE", "Brief", "Rule", "RuleProcessor", "build", "rule"]

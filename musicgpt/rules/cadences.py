@@ -126,6 +126,8 @@ class Moment:
 class Cadences(Rule):
     """Says what a cadence is made of in the bars before the lines of the plan (`tonal_plan.py`)."""
 
+    memory = ("bars", "moments", "rngs")
+
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")

@@ -201,6 +201,8 @@ class Close(Rule):
     tokens are used up. The model may end one before only where it stands on the tonic.
     """
 
+    memory = ("bars", "cadences")
+
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.bars = np.repeat(brief.prompt.bar, brief.rows)  # when last looked at
@@ -210,8 +212,8 @@ class Close(Rule):
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
-        """Only where there is room for a close."""
-        return brief.max_new_tokens >= LEAST_TOKENS
+        """Only where there is room for a close, and what is given does not say where the piece ends."""
+        return brief.max_new_tokens >= LEAST_TOKENS and not brief.is_bounded
 
     def closing(self) -> np.ndarray:
         """Which pieces are about to end, bool of shape `(rows,)`."""

@@ -51,6 +51,7 @@ class Counterpoint(Rule):
     """
 
     after = ("TIME", "NOTE", "DUR")
+    memory = ("known", "order")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)

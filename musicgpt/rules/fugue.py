@@ -97,6 +97,20 @@ class Plan:
         """The note of the plan that is to be struck now."""
         return self.now[0] if self.now and self.now[0].onset == self.tick else None
 
+    def take(self, notes: list[Note], bar: int) -> None:
+        """Begin with a subject that is given.
+
+        Args:
+            notes (list of `Note`): at least two, of one voice; `bar` (`int`): ticks of a bar.
+        """
+        first, end = notes[0].onset, notes[-1].onset + notes[-1].duration
+        length = (first - end) // bar * -bar  # whole bars
+        self.subject = Subject(notes, first, length, self.mode)
+        self.registers[notes[0].voice] = self.subject.mean
+        self.now = list(notes)
+        self.bar = bar
+        self._schedule(first)
+
     def stop(self) -> None:
         """No more statements: the piece is about to end."""
         self.now, self.next = [], None
@@ -349,25 +363,35 @@ class Fugue(Rule):
     """Gives fugues their plan."""
 
     after = ("DUR", "TIME", "NOTE", "VOICE")
+    memory = ("plans", "_due")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.closing = brief.ask("closing")
-        keys = brief.ask("key_plans")
+        self.keys = brief.ask("key_plans")
         self.plans = [
-            Plan(
-                brief.voices or VOICES,
-                brief.mode,
-                (lambda bar, row=row: keys()[row].at(bar).key) if keys else None,  # type: ignore[misc]
-            )
-            for row in range(brief.rows)
+            Plan(brief.voices or VOICES, brief.mode, self._key_of(row)) for row in range(brief.rows)
         ]
+        if brief.frame is not None:
+            for plan in self.plans:
+                plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], _bar_of(brief))
         self._due = np.full((brief.rows, 3), NO_PITCH)
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
         """Only to fugues from their first note on."""
-        return brief.form == "fugue" and not brief.is_continuation
+        return brief.form == "fugue" and not brief.is_continuation and not brief.is_bounded
+
+    def _key_of(self, row: int) -> Callable[[int], int] | None:
+        """What says in which key a bar of a piece is."""
+        keys = self.keys
+        return (lambda bar: keys()[row].at(bar).key) if keys else None
+
+    def select(self, rows: np.ndarray) -> None:
+        """As of every rule; and the keys of a plan are those of its row."""
+        super().select(rows)
+        for row, plan in enumerate(self.plans):
+            plan.key_at = self._key_of(row)
 
     def due(self) -> np.ndarray:
         """Of each row pitch, voice and duration of the note of the plan that is to be struck now, `(rows,
@@ -396,6 +420,10 @@ class Fugue(Rule):
 
 def _least_notes(bars: int) -> int:
     return LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]
+
+
+def _bar_of(brief: Brief) -> int:
+    return int(brief.prompt.bar_ticks[0])
 
 
 def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:

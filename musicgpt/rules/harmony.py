@@ -52,6 +52,7 @@ class Harmony(Rule):
     """Draws the chords and prices notes off them."""
 
     after = ("TIME",)
+    memory = ("rngs", "units", "degrees", "keys")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)

@@ -93,6 +93,7 @@ class Idiom(Rule):
     """Weighs the model's scores of notes and the expert's opinion of them; and of the voice for a note."""
 
     after = ("TIME", "NOTE")
+    memory = ("known",)
 
     def __init__(self, brief: Brief, expert: Expert | None = None):
         super().__init__(brief)

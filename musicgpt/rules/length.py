@@ -18,6 +18,11 @@ class Length(Rule):
 
     after = ("TIME",)
 
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Where what is given does not say how long the piece is."""
+        return not brief.is_bounded
+
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.not_the_end = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)

@@ -30,6 +30,7 @@ class Quotation(Rule):
     """
 
     after = ("DUR", "TIME")
+    memory = ("first", "heard", "began")
 
     def __init__(self, brief: Brief, index: Index | None = None):
         super().__init__(brief)

@@ -133,6 +133,7 @@ class TonalPlan(Rule):
     """Keeps each section in its key. Others ask it for `plans` and for `target_bars`."""
 
     after = ("TIME",)
+    memory = ("looked", "keys", "wanted", "_plans")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
@@ -144,7 +145,7 @@ class TonalPlan(Rule):
     @classmethod
     def applies(cls, brief: Brief) -> bool:
         """A continuation goes on in its own keys."""
-        return brief.form is not None and not brief.is_continuation
+        return brief.form is not None and not brief.is_continuation and not brief.is_bounded
 
     def _plan(self, row: int) -> Plan:
         rng = np.random.default_rng((self.brief.seeds[row], 1))

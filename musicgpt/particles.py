@@ -1,0 +1,218 @@
+"""Sequential Monte Carlo: rows that compose one piece together, weighed by what is given.
+
+The piece is a sample of the posterior `p(tokens | what is given)`, where `p` is model and rules. Each
+row, a particle, samples from `p` restricted to the tokens that keep what is given, and its weight is
+multiplied by the probability that `p` leaves to these (Lew et al., Sequential Monte Carlo Steering of Large
+Language Models, 2023; Loula et al., Syntactic and Semantic Control of Large Language Models via Sequential
+Monte Carlo, 2025, arXiv 2504.13139). Where weights have become unequal the particles are drawn anew, by
+systematic resampling (Kitagawa, J. Comput. Graph. Stat. 5, 1996).
+
+Particles write more or fewer tokens a bar, so that at one step they stand at different beats. They are
+compared at the latest beat that all have reached: a particle is drawn by its weight there, and what it has
+been multiplied by since goes on with it. (Drawing by scores `a` and dividing weights by `a` leaves a sample
+properly weighted: Liu, Monte Carlo Strategies in Scientific Computing, 2001, section 2.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from transformers import StoppingCriteria
+
+from tokenization.vocabulary import TYPE_INDEX
+
+from .state import State
+
+# Ticks from one place of comparison to the next: a beat.
+BEAT = 24
+# Particles are drawn anew when their effective number falls below this share.
+EFFECTIVE = 0.5
+_SPECIAL = TYPE_INDEX["SPECIAL"]
+
+
+class Rows(Protocol):
+    """What decodes the particles: it can make one of its rows go on as another."""
+
+    def copy_rows(self, sources: np.ndarray, targets: np.ndarray) -> None:
+        """Each target row becomes the source row at the same place; no row is both."""
+
+
+def particle_seeds(seed: int, particles: int) -> list[int]:
+    """Seeds of the particles of a piece: the first has the piece's own, so that one particle is free
+    composing.
+    """
+    words = np.random.SeedSequence((seed, particles)).generate_state(particles, np.uint64) >> 2
+    return [seed, *words[1:].tolist()]
+
+
+def log_mean(log_weights: np.ndarray) -> float:
+    """Logarithm of the mean of weights, `(n,)`."""
+    highest = log_weights.max()
+    return float(highest + np.log(np.exp(log_weights - highest).mean()))
+
+
+def normalised(log_weights: np.ndarray) -> np.ndarray:
+    """Weights that sum to 1, `(n,)`."""
+    weights = np.exp(log_weights - log_weights.max())
+    return weights / weights.sum()
+
+
+def effective_sample_size(weights: np.ndarray) -> float:
+    """`1 / sum(w^2)` of normalised weights (Kong, Liu and Wong, JASA 89, 1994)."""
+    return float(1 / np.square(weights).sum())
+
+
+def systematic(weights: np.ndarray, uniform: float) -> np.ndarray:
+    """Systematic resampling: how often each of `n` particles is drawn.
+
+    Args:
+        weights (array of shape `(n,)`): they sum to 1.
+        uniform (`float`): one draw from 0 to below 1.
+
+    Returns:
+        integers of shape `(n,)` that sum to `n`; each is `n * weights` on average, and less than 1 away.
+    """
+    number = len(weights)
+    edges = np.minimum(np.cumsum(weights) * number, number)
+    edges[-1] = number
+    points = np.ceil(edges - uniform).astype(np.int64)  # points u, u + 1, ... that lie below each edge
+    return np.diff(np.maximum(points, 0), prepend=0)
+
+
+def in_place(counts: np.ndarray) -> np.ndarray:
+    """For how often each particle is drawn: the particle that each becomes, `(n,)`. Who is drawn stays where
+    it is, so that as few as possible are copied.
+    """
+    ancestors = np.arange(len(counts))
+    spare = np.repeat(ancestors, np.maximum(counts - 1, 0))
+    ancestors[counts == 0] = spare
+    return ancestors
+
+
+class Particles(StoppingCriteria):
+    """The particles of one piece. `generate()` calls it after every token; it never ends the piece but where
+    all particles have ended.
+
+    Args:
+        rows (`int`): how many.
+        seed (`int`): of the drawing.
+        prompt_length (`int`): tokens of the prompt.
+        temperature (callable): from the state to what divides the scores of each row, `(rows, 1)`.
+        put (callable, *optional*): given each token that all particles have in common, once.
+
+    Attributes:
+        log_weights (array of shape `(rows,)`): of the particles, unnormalised. `log_mean` of them estimates
+            the logarithm of the probability of what is given.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        seed: int,
+        prompt_length: int,
+        temperature: Callable[[State], np.ndarray],
+        put: Callable[[int], None] | None = None,
+    ):
+        self.rng = np.random.default_rng((seed, 4))
+        self.temperature, self.put = temperature, put
+        self.select: Callable[[np.ndarray], None] = lambda ancestors: None
+        self.log_weights = np.zeros(rows)
+        self.marks = np.zeros((rows, 64))  # the weight with which each came to each beat
+        self.beats = np.zeros(rows, dtype=np.int64)  # how many each has come to
+        self.ended = np.zeros(rows, dtype=bool)
+        self.compared, self.shown, self.drawings = 0, prompt_length, 0
+        self.engine: Rows | None = None
+        self.cache: Any = None
+
+    def steer(self, processor: Any) -> None:
+        """Weighs what a `RuleProcessor` says, and has its state and rules follow the drawings."""
+        processor.weigh, self.select = self.weigh, processor.select
+
+    def hold(self, engine: Rows | None = None, cache: Any = None) -> None:
+        """What is copied when particles are drawn: the rows of the engine, or the stock loop's cache."""
+        self.engine, self.cache = engine, cache
+
+    def weigh(self, state: State, scores: np.ndarray, may: np.ndarray) -> None:
+        """Multiplies the weights by the probability of what may come next.
+
+        Args:
+            state (`State`): where the particles stand.
+            scores (array of shape `(rows, vocab_size)`): of the model and all rules.
+            may (bool of the same shape): what keeps what is given.
+        """
+        self.ended = (state.kind == _SPECIAL) & (state.num_notes > 0)
+        self._mark(state.ticks // BEAT)
+        scores = (scores - scores.max(axis=1, keepdims=True)) / self.temperature(state)
+        chances = np.exp(scores, dtype=np.float64)
+        kept = np.where(may, chances, 0).sum(axis=1) / chances.sum(axis=1)
+        live = ~self.ended
+        self.log_weights[live] += np.log(np.maximum(kept[live], 1e-12))
+
+    def _mark(self, beats: np.ndarray) -> None:
+        """Remembers the weights at beats that have been reached now."""
+        while beats.max() >= self.marks.shape[1]:
+            self.marks = np.concatenate([self.marks, np.zeros_like(self.marks)], axis=1)
+        for row in np.flatnonzero((beats > self.beats) & ~self.ended).tolist():
+            self.marks[row, self.beats[row] + 1 : beats[row] + 1] = self.log_weights[row]
+            self.beats[row] = beats[row]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        live = ~self.ended
+        if live.any() and self.beats[live].min() > self.compared:
+            self.compared = int(self.beats[live].min())
+            self._draw(input_ids)
+        if self.put is not None:
+            ids = input_ids[:, self.shown :]
+            for column in range(ids.shape[1]):
+                if not bool((ids[:, column] == ids[0, column]).all()):
+                    break
+                self.put(int(ids[0, column]))
+                self.shown += 1
+        return torch.full((len(self.ended),), bool(self.ended.all()), device=input_ids.device)
+
+    def _draw(self, input_ids: torch.Tensor) -> None:
+        """Draws the particles anew, if their weights at the beat that all have reached are too unequal. One
+        that has ended before stays as it is.
+        """
+        group = np.flatnonzero(self.beats >= self.compared)
+        at = self.marks[group, self.compared]
+        weights = normalised(at)
+        if len(group) < 2 or effective_sample_size(weights) >= EFFECTIVE * len(group):
+            return
+        ancestors = np.arange(len(self.log_weights))
+        ancestors[group] = group[in_place(systematic(weights, self.rng.random()))]
+        self.drawings += 1
+        scores = np.zeros(len(ancestors))
+        scores[group] = at - log_mean(at)
+        self.log_weights = (self.log_weights - scores)[ancestors]
+        self.marks = (self.marks - scores[:, None])[ancestors]
+        self.beats, self.ended = self.beats[ancestors], self.ended[ancestors]
+        self.select(ancestors)
+        self._copy(ancestors, input_ids)
+
+    def _copy(self, ancestors: np.ndarray, input_ids: torch.Tensor) -> None:
+        if self.engine is not None:
+            targets = np.flatnonzero(ancestors != np.arange(len(ancestors)))
+            self.engine.copy_rows(ancestors[targets], targets)
+        if self.cache is not None:
+            self.cache.batch_select_indices(torch.from_numpy(ancestors).to(input_ids.device))
+        rows = torch.from_numpy(ancestors).to(input_ids.device)
+        input_ids.copy_(input_ids[rows])  # the loop's own tensor: it goes on with what stands in it
+
+    def choose(self) -> int:
+        """The particle that becomes the piece, drawn by weight."""
+        return int(self.rng.choice(len(self.log_weights), p=normalised(self.log_weights)))
+
+
+__all__ = [
+    "Particles",
+    "effective_sample_size",
+    "in_place",
+    "log_mean",
+    "normalised",
+    "particle_seeds",
+    "systematic",
+]
