@@ -137,7 +137,7 @@ def measure(piece: Piece) -> Measured:
         edition_heads=edition_heads,
         misnamed=misnamed(piece.score, piece.names),
         misnamed_without_key=misnamed(piece.score.replace(key=None), piece.names, turned=True),
-        on_other_staff=None if piece.edition is None else int((deal(piece.score) != piece.staves).sum()),
+        on_other_staff=None if piece.edition is None else int((deal(piece.score)[0] != piece.staves).sum()),
         faults=page_faults(piece.score, text),
     )
 

@@ -14,7 +14,7 @@ from tokenization import Score, read_score_bytes
 from tokenization.sounding import sounding
 
 _LETTERS = "CDEFGAB"
-_LINES = {1: (30, 38), 2: (18, 26)}  # steps above C0 of the lowest and highest line: E4 to F5, G2 to A3
+_LINES = {"G": (30, 38), "F": (18, 26)}  # steps above C0 of the lowest and highest line: E4 to F5, G2 to A3
 _MOST_LEDGER_LINES = 3
 # Half the height of a rest in steps; those of a half note and more lie on a line.
 _REST_HEIGHTS = {"quarter": 3, "eighth": 2, "16th": 3, "32nd": 4, "64th": 5}
@@ -51,14 +51,18 @@ class _Mark:
 def page_faults(score: Score, text: str) -> Faults:
     """Count the faults of a score's MusicXML (`musicxml_text(score)`)."""
     found = Faults()
+    clefs: dict[int, str] = {}
     for measure in ElementTree.fromstring(text).iter("measure"):
+        for clef in measure.iterfind("attributes/clef"):
+            clefs[int(clef.get("number") or 1)] = clef.findtext("sign") or ""
         staves: dict[int, list[_Mark]] = defaultdict(list)
-        for staff, mark in _marks(measure):
+        for staff, mark in _marks(measure, clefs):
             staves[staff].append(mark)
         heads = {staff: [m for m in staves[staff] if not m.rest] for staff in (1, 2)}
         for staff in (1, 2):
             found.illegible += sum(
-                _ledger_lines(m.step, staff) > _MOST_LEDGER_LINES and not _ledger_lines(m.step, 3 - staff)
+                _ledger_lines(m.step, clefs[staff]) > _MOST_LEDGER_LINES
+                and not _ledger_lines(m.step, clefs[3 - staff])
                 for m in heads[staff]
             )
             found.idle += not heads[staff] and _most_at_once(heads[3 - staff]) >= _CROWD
@@ -68,7 +72,7 @@ def page_faults(score: Score, text: str) -> Faults:
     return found
 
 
-def _marks(measure: ElementTree.Element) -> Iterator[tuple[int, _Mark]]:
+def _marks(measure: ElementTree.Element, clefs: dict[int, str]) -> Iterator[tuple[int, _Mark]]:
     """Staff and place of all heads and printed rests of a measure."""
     now = start = 0
     for element in measure:
@@ -86,7 +90,9 @@ def _marks(measure: ElementTree.Element) -> Iterator[tuple[int, _Mark]]:
                 yield staff, _Mark(start, start + ticks, _step(pitch, ""))
             elif rest is not None and element.get("print-object") != "no":
                 place = (
-                    sum(_LINES[staff]) // 2 if rest.find("display-step") is None else _step(rest, "display-")
+                    sum(_LINES[clefs[staff]]) // 2
+                    if rest.find("display-step") is None
+                    else _step(rest, "display-")
                 )
                 yield staff, _Mark(start, start + ticks, place, element.findtext("type") or "whole")
 
@@ -96,8 +102,8 @@ def _step(element: ElementTree.Element, prefix: str) -> int:
     return 7 * int(element.findtext(f"{prefix}octave") or 0) + _LETTERS.index(letter)
 
 
-def _ledger_lines(step: int, staff: int) -> int:
-    low, high = _LINES[staff]
+def _ledger_lines(step: int, clef: str) -> int:
+    low, high = _LINES[clef]
     return max(0, (low - step) // 2, (step - high) // 2)
 
 

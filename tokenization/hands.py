@@ -12,16 +12,16 @@ chosen on the preludes of Book I (docs/LOG.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
+from .clefs import LEDGER, LOWER, UPPER, Clefs, ledger_lines
 from .note_values import grid
 from .score import DURATION, ONSET, PITCH, VOICE, Score
 from .spelling import spell, step_of
 
-UPPER, LOWER = 1, 2  # the staves
 LANES = 4  # voices a staff, as notation programs have them
 _NEVER = 1e6
 
@@ -32,7 +32,7 @@ class Costs:
 
     stretch: float = 0.8  # a semitone of a hand's span beyond an octave
     out_of_reach: float = 2.0  # a semitone beyond a tenth
-    ledger: float = 0.35  # of a note: its ledger lines, squared
+    ledger: float = LEDGER  # of a note: its ledger lines, squared
     illegible: float = 40.0  # a note needs more than three, and none on the other staff
     change: float = 3.0  # a voice goes to the other hand between two notes that follow each other
     change_after_rest: float = 0.6  # the same after a rest
@@ -51,14 +51,6 @@ _MOST_STATES = 24  # that are followed at a time
 _MARGIN = 15.0  # and no dearer than the cheapest by more than this
 _OCTAVE, _TENTH = 12, 16
 _MOST_LEDGER_LINES = 3
-# Steps above C0 of the lowest and the highest line: E4 to F5, G2 to A3.
-_LINES = {UPPER: (30, 38), LOWER: (18, 26)}
-
-
-def ledger_lines(step: int, staff: int) -> int:
-    """How many ledger lines a note needs that many diatonic steps above C0."""
-    low, high = _LINES[staff]
-    return max(0, (low - step) // 2, (step - high) // 2)
 
 
 @dataclass
@@ -92,14 +84,26 @@ class _State:
     upper: int
 
 
-def deal(score: Score, costs: Costs = COSTS) -> np.ndarray:
-    """The staff (`UPPER` or `LOWER`) of every note, in the order of `score.array`, `int64` of shape
-    `(notes,)`."""
-    staves = np.full(len(score), UPPER, dtype=np.int64)
+def deal(score: Score, costs: Costs = COSTS) -> tuple[np.ndarray, Clefs]:
+    """Hands and clefs.
+
+    Returns:
+        The staff (`UPPER` or `LOWER`) of every note, in the order of `score.array`, `int64` of shape
+        `(notes,)`, and the clefs of the bars. What the hands would do if ledger lines hardly mattered says
+        where a clef changes.
+    """
+    if not len(score):
+        return np.zeros(0, dtype=np.int64), Clefs(score)
     moments = _moments(score)
-    if not moments:
-        return staves
-    dealer = _Dealer(score, costs)
+    at_ease = replace(costs, ledger=costs.ledger / 10, illegible=0.0)
+    free = _staves(_Dealer(score, at_ease, Clefs(score)), moments)
+    staves = _staves(_Dealer(score, costs, Clefs(score, free)), moments)
+    return staves, Clefs(score, staves)
+
+
+def _staves(dealer: _Dealer, moments: list[_Moment]) -> np.ndarray:
+    """The cheapest way of dealing."""
+    staves = np.full(len(dealer.pitches), UPPER, dtype=np.int64)
     states = [_State(0.0, (), (0,) * dealer.num_voices, None, 0)]
     for moment in moments:
         states = dealer.step(states, moment)
@@ -132,11 +136,12 @@ def _moments(score: Score) -> list[_Moment]:
 class _Dealer:
     """Prices the ways of dealing."""
 
-    def __init__(self, score: Score, costs: Costs):
-        self.costs = costs
+    def __init__(self, score: Score, costs: Costs, clefs: Clefs):
+        self.costs, self.clefs = costs, clefs
         rows = score.array.tolist()
         self.pitches = [row[PITCH] for row in rows]
         self.steps = [step_of(name) for name in spell(score)]
+        self.bars = [clefs.bar_of(row[ONSET]) for row in rows]
         names = sorted({row[VOICE] for row in rows})
         self.num_voices = len(names)
         self.voices = [names.index(row[VOICE]) for row in rows]
@@ -149,9 +154,9 @@ class _Dealer:
     def _note_price(self, i: int, staff: int) -> float:
         """Of a note on a staff: ledger lines, and how far its voice is from that hand."""
         costs, voice, last = self.costs, self.voices[i], self.num_voices - 1
-        lines = ledger_lines(self.steps[i], staff)
+        lines = self._ledger_lines(i, staff)
         price = costs.ledger * lines * lines
-        if lines > _MOST_LEDGER_LINES and not ledger_lines(self.steps[i], UPPER + LOWER - staff):
+        if lines > _MOST_LEDGER_LINES and not self._ledger_lines(i, UPPER + LOWER - staff):
             price += costs.illegible
         if last > 0 and voice in (0, last):  # a staff has no room for all voices of more than `LANES`
             outer = costs.outer if self.num_voices <= LANES else _NEVER
@@ -159,6 +164,9 @@ class _Dealer:
         elif 2 * voice != last:
             price += costs.inner * (staff != (UPPER if 2 * voice < last else LOWER))
         return price
+
+    def _ledger_lines(self, i: int, staff: int) -> int:
+        return ledger_lines(self.steps[i], self.clefs.of(staff, self.bars[i]))
 
     def step(self, states: list[_State], moment: _Moment) -> list[_State]:
         """The cheapest states after the notes that begin now."""

@@ -8,13 +8,14 @@ import os
 from xml.sax.saxutils import escape
 
 from .beams import beam_groups
+from .clefs import CLEFS, USUAL, middle_line
 from .errors import ScoreError
 from .heading import COMPOSER, facts, subtitle_of, title_of
 from .midi_writer import write_whole
 from .musicxml_reader import OUR_SOFTWARE
 from .notation import Bar, Lane, Symbol, rests, write_bars
 from .note_values import grid
-from .rests import MIDDLE_LINES, rest_place
+from .rests import rest_place
 from .score import PITCH, Score
 from .sounding import sounding
 from .spelling import signature_of, spell, step_of
@@ -101,7 +102,8 @@ def musicxml_text(score: Score) -> str:
             "  <measure"
             f' number="{i + (bars[0].start == 0)}"{" implicit=" + chr(34) + "yes" + chr(34) if pickup else ""}>\n'
         )
-        text.append(_attributes(score, bar, i == 0, fifths if abs(fifths) <= 7 else 0))
+        clefs = bars[i - 1].clefs if i else {}
+        text.append(_attributes(score, bar, clefs, fifths if abs(fifths) <= 7 else 0))
         text.append(writer.write(bar))
         if i == len(bars) - 1:
             text.append('   <barline location="right"><bar-style>light-heavy</bar-style></barline>\n')
@@ -141,18 +143,27 @@ def _clean(text: str) -> str:
     )
 
 
-def _attributes(score: Score, bar: Bar, first: bool, fifths: int) -> str:
-    """Divisions, key, meter, staves and clefs where they begin; the meter alone where it changes."""
+def _attributes(score: Score, bar: Bar, clefs: dict[int, str], fifths: int) -> str:
+    """Divisions, key, meter, staves and clefs where they begin; meter and clefs alone where they change.
+
+    Args:
+        clefs (dict): of the staves in the bar before; empty in the first.
+    """
     meter = bar.meter.numerator, bar.meter.denominator
     symbol = f' symbol="{_METER_SIGNS[meter]}"' if meter in _METER_SIGNS else ""
     time = f"<time{symbol}><beats>{meter[0]}</beats><beat-type>{meter[1]}</beat-type></time>"
-    if not first:
-        return f"   <attributes>{time}</attributes>\n" if bar.new_meter else ""
+    signs = "".join(
+        f'<clef number="{staff}"><sign>{clef}</sign><line>{CLEFS[clef]}</line></clef>'
+        for staff, clef in bar.clefs.items()
+        if clefs.get(staff) != clef
+    )
+    if clefs:
+        changed = time * bar.new_meter + signs
+        return f"   <attributes>{changed}</attributes>\n" if changed else ""
     mode = f"<mode>{score.key.mode}</mode>" if score.key is not None else ""
     text = (
-        f"   <attributes><divisions>{TICKS_PER_QUARTER}</divisions><key><fifths>{fifths}</fifths>{mode}</key>{time}<staves>2</staves><clef"
-        ' number="1"><sign>G</sign><line>2</line></clef><clef'
-        ' number="2"><sign>F</sign><line>4</line></clef></attributes>\n'
+        f"   <attributes><divisions>{TICKS_PER_QUARTER}</divisions><key><fifths>{fifths}</fifths>{mode}</key>"
+        f"{time}<staves>2</staves>{signs}</attributes>\n"
     )
     if score.tempo:
         unit, dotted, quarters = _BEATS.get(grid(bar.meter).beat, _BEATS[TICKS_PER_QUARTER])
@@ -185,10 +196,11 @@ class _BarWriter:
             staff for bar in bars for staff in (1, 2) if sum(lane.staff == staff for lane in bar.lanes) > 1
         }
         self.introduced: set[int] = set()
+        self.clefs = dict(USUAL)
 
     def write(self, bar: Bar) -> str:
         """All lanes of a bar, one after the other; a staff without notes gets a rest of a whole bar."""
-        length = bar.end - bar.start
+        length, self.clefs = bar.end - bar.start, bar.clefs
         parts = [_Part(lane.staff, lane) for lane in bar.lanes]
         staves = {lane.staff for lane in bar.lanes}
         parts += [
@@ -293,7 +305,8 @@ class _BarWriter:
         """
         stems: list[str] = []
         for group in beam_groups(lane.symbols):
-            steps = [self._step(i) - MIDDLE_LINES[lane.staff] for symbol in group for i in symbol.notes]
+            middle = middle_line(self.clefs[lane.staff])
+            steps = [self._step(i) - middle for symbol in group for i in symbol.notes]
             stems += ["up" if steps and max(steps) + min(steps) < 0 else "down"] * len(group)
         return stems
 
@@ -317,7 +330,8 @@ class _BarWriter:
 
         if symbol.notes or not symbol.shown:
             return "<rest/>"
-        place = rest_place(staff, symbol.value, steps(above), steps(below))
+        middle = middle_line(self.clefs[staff])
+        place = rest_place(middle, symbol.value, steps(above), steps(below))
         if place is None:
             return "<rest/>"
         return f"<rest><display-step>{_LETTERS[place % 7]}</display-step><display-octave>{place // 7}</display-octave></rest>"

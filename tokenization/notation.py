@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 from .beams import beam, mark_tuplets
-from .hands import LANES, LOWER, UPPER, deal
+from .clefs import LOWER, UPPER, Clefs
+from .hands import LANES, deal
 from .note_values import PLAIN, TRIPLET, grid, pieces, triplet_windows
 from .rests import Event, LaneName, Segment, with_rests
 from .score import DURATION, ONSET, VOICE, Meter, Score
@@ -62,13 +63,14 @@ class Lane:
 
 @dataclass
 class Bar:
-    """A bar: where it begins and ends (ticks of the score), the meter if it changes here, its lanes from the
-    top."""
+    """A bar: where it begins and ends (ticks of the score), the meter if it changes here, the clef of each
+    staff, its lanes from the top."""
 
     start: int
     end: int
     meter: Meter
     new_meter: bool
+    clefs: dict[int, str]
     lanes: list[Lane]
 
     @property
@@ -85,17 +87,17 @@ def write_bars(score: Score) -> list[Bar]:
     Notation programs know `LANES` voices a staff, for a whole piece. Where a staff would need more, the
     further lanes that are least used are closed, and what they held is cut into tied chords.
     """
-    staves = deal(score)
+    staves, clefs = deal(score)
     closed = {LaneName(voice, LANES, staff) for voice in range(MAX_VOICES) for staff in (UPPER, LOWER)}
     while True:
         lanes = _lanes(score, staves, closed)
         surplus = _surplus(lanes)
         if not surplus:
-            return _lay_out(score, lanes)
+            return _lay_out(score, lanes, clefs)
         closed |= surplus
 
 
-def _lay_out(score: Score, lanes: dict[LaneName, list[Event]]) -> list[Bar]:
+def _lay_out(score: Score, lanes: dict[LaneName, list[Event]], clefs: Clefs) -> list[Bar]:
     """The bars with their lanes."""
     lines = score.bar_lines().tolist()
     starts = [_first_start(score), *lines[1:-1]]
@@ -104,7 +106,8 @@ def _lay_out(score: Score, lanes: dict[LaneName, list[Event]]) -> list[Bar]:
     for i, (start, end) in enumerate(zip(starts, lines[1:], strict=True)):
         new = i == 0 or lines[i] in changes
         meter = changes.get(lines[i], meter)
-        bars.append(Bar(start, end, meter, new, []))
+        of_staves = {staff: clefs.of(staff, i) for staff in (UPPER, LOWER)}
+        bars.append(Bar(start, end, meter, new, of_staves, []))
     for bar, events in zip(bars, _in_bars(bars, lanes), strict=True):
         limits = {voice: _rest_limits(score, bar, voice) for voice in {name.voice for name in events}}
         for name, segments in sorted(with_rests(events, bar.end - bar.start, limits).items()):

@@ -139,8 +139,6 @@ def _segments(events: list[Event], rests: list[Span], length: int) -> list[Segme
     return sorted(filled)
 
 
-# Diatonic steps above C0 of the middle line of each staff (B4 and D3).
-MIDDLE_LINES = {1: 34, 2: 22}
 # How far, in steps, the middle of a rest keeps from the heads below and from those above it. Half rests and
 # longer are flat, and verovio draws them a line higher than told; those of 32nds have three flags and more.
 _DISTANCES = {"whole": (3, 5), "half": (3, 5), "32nd": (6, 6), "64th": (6, 6)}
@@ -148,19 +146,18 @@ _USUAL = (4, 4)
 _LOWEST, _HIGHEST = 0, 69  # the octaves that MusicXML knows
 
 
-def rest_place(staff: int, value: str, above: list[int], below: list[int]) -> int | None:
+def rest_place(middle: int, value: str, above: list[int], below: list[int]) -> int | None:
     """Where a rest stands beside other voices, in diatonic steps above C0: out of the way of their heads, on
     a line of the staff or in its raster.
 
     Args:
-        staff (`int`): 1 or 2.
+        middle (`int`): the middle line of the staff, in the same steps.
         value (`str`): its written value, as MusicXML names it.
         above, below (lists of `int`): steps of the heads that sound meanwhile in the voices above and below.
 
     Returns:
         The step; `None`, the middle of the staff, where nothing sounds beside it.
     """
-    middle = MIDDLE_LINES[staff]
     from_below, from_above = _DISTANCES.get(value, _USUAL)
     if above and len(above) >= len(below):
         place = min(middle - 2, min(above) - from_above)

@@ -10,7 +10,8 @@ import numpy as np
 
 from tests.tokenization.samples import random_score
 from tokenization import Score, musicxml_text, read_score_bytes
-from tokenization.hands import LOWER, UPPER, deal, ledger_lines
+from tokenization.clefs import LOWER, UPPER, ledger_lines, middle_line
+from tokenization.hands import deal
 from tokenization.notation import write_bars
 from tokenization.rests import LaneName, rest_place, with_rests
 from tokenization.sounding import sounding
@@ -38,7 +39,7 @@ WANDERING = Score(
 
 
 def staves_of(score: Score, voice: int) -> list[int]:
-    return deal(score)[score.array[:, 3] == voice].tolist()
+    return deal(score)[0][score.array[:, 3] == voice].tolist()
 
 
 def test_an_inner_voice_goes_from_hand_to_hand_inside_a_bar_and_back():
@@ -84,9 +85,9 @@ def test_no_staff_has_a_gap_in_any_score():
 def test_what_a_hand_cannot_reach_goes_to_the_other():
     # The third voice lies 22 semitones below the first; in the next, 19 above the lowest.
     wide = Score([(0, 96, 79, 0), (0, 96, 72, 1), (0, 96, 57, 2), (0, 96, 41, 3)], key="C major")
-    assert deal(wide).tolist() == [UPPER, UPPER, LOWER, LOWER]
+    assert deal(wide)[0].tolist() == [UPPER, UPPER, LOWER, LOWER]
     close = Score([(0, 96, 64, 0), (0, 96, 60, 1), (0, 96, 55, 2), (0, 96, 36, 3)], key="C major")
-    assert deal(close).tolist() == [UPPER, UPPER, UPPER, LOWER]
+    assert deal(close)[0].tolist() == [UPPER, UPPER, UPPER, LOWER]
 
 
 def test_a_lone_tenor_in_the_treble_stands_on_the_upper_staff():
@@ -117,17 +118,45 @@ def test_five_voices_leave_no_staff_empty_and_outer_ones_keep_their_hand():
 
 def test_ledger_lines_are_counted_and_more_than_three_are_not_written_where_the_other_staff_needs_none():
     # C4, D4, G5, A5, A3, F3; C4, B3, F2, E2, C2, G4, A4: steps above C0.
-    assert [ledger_lines(step, UPPER) for step in (28, 29, 39, 40, 26, 24)] == [1, 0, 0, 1, 2, 3]
-    assert [ledger_lines(step, LOWER) for step in (28, 27, 17, 16, 14, 32, 33)] == [1, 0, 0, 1, 2, 3, 3]
+    assert [ledger_lines(step, "G") for step in (28, 29, 39, 40, 26, 24)] == [1, 0, 0, 1, 2, 3]
+    assert [ledger_lines(step, "F") for step in (28, 27, 17, 16, 14, 32, 33)] == [1, 0, 0, 1, 2, 3, 3]
     # The name counts: G flat 4 has three of them above the bass staff, as G has, F sharp 4 as F.
     for key, lines in (("Db", 3), ("D", 2)):
         [name] = spell(Score([(0, 24, 66, 0)], key=key))
-        assert ledger_lines(step_of(name), LOWER) == lines
+        assert ledger_lines(step_of(name), "F") == lines
     # The left hand cannot reach both, but four ledger lines under the treble staff are worse.
-    assert deal(Score([(0, 96, 48, 0), (0, 96, 25, 1)], key="C major")).tolist() == [LOWER, LOWER]
-    # Both voices lie below the treble staff.
-    low = Score(steady((24, (52, 50, 48, 45)), (24, (45, 43, 41, 38))), key="C major")
-    assert set(deal(low).tolist()) == {LOWER}
+    assert deal(Score([(0, 96, 48, 0), (0, 96, 25, 1)], key="C major"))[0].tolist() == [LOWER, LOWER]
+
+
+# Two voices: from the third to the sixth bar both play as low as a left hand does.
+HIGH, LOW = (76, 74, 72, 74), (52, 50, 48, 47)
+DESCENT = Score(
+    steady((24, 2 * HIGH + 4 * LOW + 2 * HIGH), (24, 8 * (45, 43, 40, 38))),
+    key="C major",
+)
+
+
+def test_a_clef_changes_where_a_hand_stays_low_and_changes_back():
+    bars = write_bars(DESCENT)
+    assert [bar.clefs[UPPER] for bar in bars] == list("GGFFFFGG")
+    assert {bar.clefs[LOWER] for bar in bars} == {"F"}
+    assert staves_of(DESCENT, 0) == [UPPER] * 32 and staves_of(DESCENT, 1) == [LOWER] * 32
+    measures = list(ElementTree.fromstring(musicxml_text(DESCENT)).iter("measure"))
+    changes = {
+        i: [(c.get("number"), c.findtext("sign"), c.findtext("line")) for c in measure.iter("clef")]
+        for i, measure in enumerate(measures)
+        if measure.find("attributes/clef") is not None
+    }
+    assert changes == {0: [("1", "G", "2"), ("2", "F", "4")], 2: [("1", "F", "4")], 6: [("1", "G", "2")]}
+    again = read_score_bytes(musicxml_text(DESCENT).encode(), ".musicxml", key="C")
+    assert np.array_equal(again.array, DESCENT.array)
+
+
+def test_one_low_bar_is_not_worth_a_clef():
+    short = Score(steady((24, 3 * HIGH + LOW + 3 * HIGH), (24, 7 * (45, 43, 40, 38))), key="C major")
+    assert {bar.clefs[UPPER] for bar in write_bars(short)} == {"G"}
+    # Both voices of that bar lie below the treble staff.
+    assert staves_of(short, 0) == [UPPER] * 12 + [LOWER] * 4 + [UPPER] * 12
 
 
 def test_a_hand_is_not_idle_while_the_other_holds_two_voices():
@@ -135,11 +164,11 @@ def test_a_hand_is_not_idle_while_the_other_holds_two_voices():
 
 
 def test_a_score_without_notes_and_one_of_a_single_voice():
-    assert deal(Score([])).tolist() == []
-    assert deal(Score(steady((24, (72, 74, 76, 77))))).tolist() == [UPPER] * 4
-    assert deal(Score(steady((24, (43, 45, 41, 40))))).tolist() == [LOWER] * 4
+    assert deal(Score([]))[0].tolist() == []
+    assert deal(Score(steady((24, (72, 74, 76, 77)))))[0].tolist() == [UPPER] * 4
+    assert deal(Score(steady((24, (43, 45, 41, 40)))))[0].tolist() == [LOWER] * 4
     # no ledger line above, two below
-    assert deal(Score(steady((24, (62, 64, 65, 64))))).tolist() == [UPPER] * 4
+    assert deal(Score(steady((24, (62, 64, 65, 64)))))[0].tolist() == [UPPER] * 4
 
 
 def test_rests_of_a_voice_stand_where_it_goes_on_and_long_silences_are_left_out():
@@ -196,18 +225,19 @@ def test_rests_with_no_room_are_left_out_and_shared_ones_printed_once():
 
 
 def test_rests_keep_clear_of_the_heads_beside_them():
-    assert rest_place(1, "quarter", [], []) is None
-    assert rest_place(1, "quarter", above=[36], below=[]) == 32
-    assert rest_place(1, "quarter", above=[33], below=[]) == 28  # under a low upper voice
-    assert rest_place(1, "half", above=[], below=[38]) == 42
+    middle = {UPPER: middle_line("G"), LOWER: middle_line("F")}
+    assert rest_place(middle[UPPER], "quarter", [], []) is None
+    assert rest_place(middle[UPPER], "quarter", above=[36], below=[]) == 32
+    assert rest_place(middle[UPPER], "quarter", above=[33], below=[]) == 28  # under a low upper voice
+    assert rest_place(middle[UPPER], "half", above=[], below=[38]) == 42
     assert (
-        rest_place(1, "half", above=[33], below=[]) == 28
-        and rest_place(1, "half", above=[29], below=[]) == 24
+        rest_place(middle[UPPER], "half", above=[33], below=[]) == 28
+        and rest_place(middle[UPPER], "half", above=[29], below=[]) == 24
     )
-    assert rest_place(2, "16th", above=[], below=[10]) == 24
+    assert rest_place(middle[LOWER], "16th", above=[], below=[10]) == 24
     assert (
-        rest_place(2, "32nd", above=[], below=[22]) == 28
-        and rest_place(2, "16th", above=[], below=[22]) == 26
+        rest_place(middle[LOWER], "32nd", above=[], below=[22]) == 28
+        and rest_place(middle[LOWER], "16th", above=[], below=[22]) == 26
     )
 
 
