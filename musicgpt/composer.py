@@ -299,6 +299,7 @@ class Composer:
             min_bars=wanted.min_bars,
             min_notes=wanted.min_notes,
             max_new_tokens=task.max_new_tokens,
+            transposition=task.transposition,
             ends=wanted.ends_when_long_enough,
             prompt=State.after(task.ids),
             frame=task.frame,

@@ -16,7 +16,15 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor
 
-from tokenization.vocabulary import OFFSET, TYPE_INDEX, TYPE_OF_ID, TYPES, VOCAB_SIZE
+from tokenization.vocabulary import (
+    OFFSET,
+    PITCH_MAX,
+    PITCH_MIN,
+    TYPE_INDEX,
+    TYPE_OF_ID,
+    TYPES,
+    VOCAB_SIZE,
+)
 
 from ..frame import Frame
 from ..state import State
@@ -25,6 +33,8 @@ FORBIDDEN = -np.inf
 # What is given comes although `generate()` forbids it, as if it were so many nats less likely than the
 # likeliest.
 UNHEARD_OF = 20.0
+# C2 and C6.
+LOWEST, HIGHEST = 36, 84
 # The tokens of each type.
 BLOCK = {
     name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum()))
@@ -44,6 +54,7 @@ class Brief:
         form, voices (`str`, `int` or `None`): as asked.
         min_bars, min_notes (`int`): a piece does not end before it has so many.
         max_new_tokens (`int`): how many there can be.
+        transposition (`int`): semitones from the tokens' pitches to those that sound.
         ends (`bool`): whether a piece ends when it is long enough, because no length was asked for.
         prompt (`State`): one row, after the tokens that the model is given.
         frame (`Frame`, *optional*): what is given of the piece and stays.
@@ -59,6 +70,7 @@ class Brief:
     min_bars: int = 0
     min_notes: int = 0
     max_new_tokens: int = 4096
+    transposition: int = 0
     ends: bool = True
     prompt: State = field(default_factory=State)
     frame: Frame | None = None
@@ -73,6 +85,13 @@ class Brief:
     def is_bounded(self) -> bool:
         """Whether the piece ends where what is given says, and not where a plan does."""
         return self.frame is not None and self.frame.is_bounded
+
+    @property
+    def keyboard(self) -> tuple[int, int]:
+        """The lowest and the highest pitch of the tokens that sound between C2 and C6, the keyboard of the
+        Well-Tempered Clavier.
+        """
+        return max(PITCH_MIN, LOWEST - self.transposition), min(PITCH_MAX, HIGHEST - self.transposition)
 
     def ask(self, question: str) -> Callable[[], Any] | None:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is

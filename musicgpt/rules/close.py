@@ -13,7 +13,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH
-from tokenization.vocabulary import EOS_ID, NEAREST_DURATION, OFFSET, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import (
+    EOS_ID,
+    NEAREST_DURATION,
+    OFFSET,
+    PITCH_MIN,
+    TYPE_INDEX,
+    TYPE_OF_ID,
+    VALUE_OF_ID,
+)
 
 from ..state import NO_PITCH, State
 from .base import FORBIDDEN, VOCAB_SIZE, Brief, Rule
@@ -59,19 +67,6 @@ def _of_classes(classes: Sequence[int]) -> np.ndarray:
     return ~_IS["NOTE"] | np.isin(_PITCH % 12, classes)
 
 
-def stands_on_tonic(state: State, mode: str) -> np.ndarray:
-    """Whether the notes that sound at the last onset are those of the tonic triad, over the tonic: where a
-    piece may end of itself; bool of shape `(rows,)`.
-    """
-    sounds = (state.pitch != NO_PITCH) & (state.end > state.onset.max(axis=1, keepdims=True))
-    lowest = np.where(sounds, state.pitch, 999).min(axis=1)
-    return (
-        (lowest < 999)
-        & (lowest % 12 == TONIC[mode])
-        & (np.isin(state.pitch % 12, TRIAD[mode]) | ~sounds).all(1)
-    )
-
-
 class Cadence:
     """The cadence of one piece: what may come next from the bar before the final chord on.
 
@@ -80,10 +75,11 @@ class Cadence:
             the final chord with the next bar.
         row (`int`): which it is.
         mode (`str`): `"major"` or `"minor"`.
+        lowest (`int`): pitch of the final chord.
     """
 
-    def __init__(self, state: State, row: int, mode: str):
-        self.row, self.mode = row, mode
+    def __init__(self, state: State, row: int, mode: str, lowest: int = PITCH_MIN):
+        self.row, self.mode, self.lowest = row, mode, lowest
         self._look(state)
         begun = self.now - int(state.bar_position[row])
         self.line = begun + self.bar
@@ -180,7 +176,7 @@ class Cadence:
         """A note of the triad, in the bass the tonic, below the voice above and with room for those below,
         not far from where the voice was.
         """
-        lowest, below = 33 if self.mode == "minor" else 36, len(left) - 1
+        lowest, below = self.lowest + (TONIC[self.mode] - self.lowest) % 12, len(left) - 1
         # Of the triad there is a note at least every five semitones.
         room: np.ndarray = (lowest + 5 * below <= _PITCH) & (
             (self.written[-1] > _PITCH) if self.written else True
@@ -198,7 +194,7 @@ class Cadence:
 
 class Close(Rule):
     """Ends pieces with a cadence: those of no asked length when they are long enough, the others before their
-    tokens are used up. The model may end one before only where it stands on the tonic.
+    tokens are used up. The model ends none itself.
     """
 
     memory = ("bars", "cadences")
@@ -224,20 +220,19 @@ class Close(Rule):
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         if (state.bar > self.bars).any():
             for row in np.flatnonzero((state.bar > self.bars) & self._is_time(state)).tolist():
-                self.cadences.setdefault(row, Cadence(state, row, self.brief.mode))
+                self.cadences.setdefault(row, self._cadence(state, row))
             self.bars = state.bar.copy()
         if self._left(state) <= CHORD_TOKENS + HURRY + 1:  # a bar with more tokens than any before
             for row in range(state.rows):
-                self.cadences.setdefault(row, Cadence(state, row, self.brief.mode))
-        may_end = scores[:, EOS_ID] > FORBIDDEN
-        early = may_end & ~stands_on_tonic(state, self.brief.mode) if may_end.any() else may_end
-        if not self.cadences and not early.any():
-            return None
+                self.cadences.setdefault(row, self._cadence(state, row))
         added = np.zeros(scores.shape, dtype=np.float32)
-        added[early, EOS_ID] = FORBIDDEN
+        added[:, EOS_ID] = FORBIDDEN
         for row, cadence in self.cadences.items():
             added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state)))
         return added
+
+    def _cadence(self, state: State, row: int) -> Cadence:
+        return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])
 
     def _left(self, state: State) -> int:
         """How many tokens there may still be."""
@@ -269,4 +264,4 @@ def _forbid(scores: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
     return np.where(possible, 0.0, FORBIDDEN)
 
 
-__all__ = ["Cadence", "Close", "stands_on_tonic"]
+__all__ = ["Cadence", "Close"]

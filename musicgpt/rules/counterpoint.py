@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.score import PITCH
 from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
 from ..state import NEVER, NO_PITCH, State
@@ -20,6 +21,7 @@ from .takers import PITCHES, is_out_of_order, takers
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
 CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED, SOUNDING = 6.0, 12.0, 6.0, 1.0, 12.0, 6.0
+AGAIN = 4.0  # for a pitch that the voice has had twice running
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP, REST = 12, 24  # semitones, ticks
 # Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by
@@ -106,7 +108,9 @@ class Counterpoint(Rule):
         fugue = float(self.is_fugue)
         sounds, struck = end > now[:, None], onset == now[:, None]
         recent = (now[:, None] - end < REST) & (pitch != NO_PITCH)
-        own = (REPEATED * _SAME[pitch] + fugue * LEAP * _LEAPT[pitch]) * recent[..., None]
+        again = (pitch == state.line[at, :v, -2, PITCH]) & (pitch == state.line[at, :v, -1, PITCH])
+        stays = np.where(again, AGAIN, REPEATED)[..., None]
+        own = (stays * _SAME[pitch] + fugue * LEAP * _LEAPT[pitch]) * recent[..., None]
         own += (SOUNDING * fugue * sounds)[..., None]
         # Other voices, and where those were before that have just moved: none goes past them.
         moved = struck & sounds & (before != NO_PITCH)

@@ -28,7 +28,11 @@ from tokenization.vocabulary import (
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .subject import HIGHEST, LOWEST, Subject, dominant, in_key, tonic
+from .companions import Countersubject, stretto
+from .keys import HOME
+from .replay import in_order
+from .subject import FIFTH, FOURTH, HIGHEST, LOWEST, Subject, dominant, in_key, tonic
+from .tonal_plan import Plan as KeyPlan
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
 LEAST_NOTES = (14, 10, 8, 6)
@@ -37,6 +41,11 @@ LEAST_NOTES = (14, 10, 8, 6)
 CODETTA = 1
 EPISODES = (4, 3, 5, 3)
 MIDDLE_KEYS = {"major": (21, 5, 0, 7), "minor": (0, 14, 21, 16)}
+# Chance that a statement has the countersubject against it, and how many notes that must have.
+RETURNS, LEAST_NOTES_AGAINST = 0.75, 4
+# From this share of the piece on statements come in stretto; none ends later than so many bars before the
+# end.
+LATE, BEFORE_CLOSE = 0.6, 2
 # A voice rests so many ticks before it states the subject again, and begins no note for which less than so
 # many are left: an eighth's rest would end its phrase, and less than a sixteenth is no note of the piece's
 # rhythm.
@@ -46,6 +55,9 @@ VOICES = 3
 # The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run
 # up a scale to the end of the keyboard.
 LEAP, RANGE = 12, 14
+# ... and after a leap another one loses so many nats, half as many where it turns elsewhere: subjects are no
+# broken chords. In the WTC 4 % of a subject's steps go on with a leap in one direction, in ours 21 % did.
+CHORD, STEP = 2.5, 2
 # Divides the logits of the subject's NOTE tokens, which will be heard many times.
 SUBJECT_TEMPERATURE = 0.8
 # A subject's duration loses so many nats where it has been that of so many notes running.
@@ -63,16 +75,30 @@ _STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 # For ticks left until a note of the plan: whether they may not be left, because no TIME token is as long, or
 # no note as short. The last one stands for all that are longer.
 _IS_AWKWARD = np.array([left == 1 or left not in (0, *TIME_STEPS) for left in range(12)] + [False])
+# A tick after every piece's end.
+FAR = 2**40
 # A finite number far below every score.
 _LOW = -1e9
 
 
 class Entry(NamedTuple):
-    """A statement that is to come, and the notes that it will have."""
+    """A statement that is to come, in which key, and the notes that it and what goes with it will have, in
+    their order.
+    """
 
     at: int
-    voice: int
+    key: int
+    statement: list[Note]
     notes: list[Note]
+
+    def begins(self, voice: int) -> int:
+        """The tick of a voice's first note in it; long after it where there is none."""
+        return next((note.onset for note in self.notes if note.voice == voice), FAR)
+
+    @property
+    def end(self) -> int:
+        """The tick at which its last note ends."""
+        return max(note.onset + note.duration for note in self.notes)
 
 
 class Plan:
@@ -81,15 +107,21 @@ class Plan:
     Args:
         voices (`int`): how many it will have.
         mode (`str`): `"major"` or `"minor"`.
+        keys (callable, *optional*): gives the tonal plan.
+        seed (`int`): of the piece.
     """
 
-    def __init__(self, voices: int, mode: str, key_at: Callable[[int], int] | None = None):
-        self.voices, self.mode, self.key_at = voices, mode, key_at
+    def __init__(self, voices: int, mode: str, keys: Callable[[], KeyPlan] | None = None, seed: int = 0):
+        self.voices, self.mode, self.keys = voices, mode, keys
+        self.rng = np.random.default_rng((seed, 6))
         self.subject: Subject | None = None
+        self.countersubject: Countersubject | None = None
+        self.answered: Entry | None = None  # the first answer, until its countersubject is known
         self.now: list[Note] = []  # what is left of the statement that goes on
         self.next: Entry | None = None
         self.registers: dict[int, float] = {}  # mean pitch of each voice's statement, the latest last
         self.middle = 0
+        self.episodes: list[tuple[int, int]] = []  # ticks at which they begin and end
         self.written: list[Note] = []
 
     @property
@@ -110,6 +142,16 @@ class Plan:
         self.now = list(notes)
         self.bar = bar
         self._schedule(first)
+
+    @property
+    def free(self) -> tuple[int, int, int]:
+        """Ticks from which and until which nothing is stated, and the place in the bar at which statements
+        begin.
+        """
+        if self.subject is None:
+            return FAR, FAR, 0
+        begins = max((note.onset + note.duration for note in self.now), default=0)
+        return begins, self.next.at if self.next else FAR, self.subject.start % self.bar
 
     def stop(self) -> None:
         """No more statements: the piece is about to end."""
@@ -139,7 +181,11 @@ class Plan:
             entry, self.next = self.next, None
             if entry.at == self.tick:
                 self.now = list(entry.notes)
+            if len(self.registers) == 2 and self.countersubject is None:
+                self.answered = entry
             self._schedule(entry.at)
+        if self.answered and self.subject and self.tick >= self.answered.at + self.subject.length:
+            self._hear_countersubject(self.answered)
 
     def _look(self, state: State, row: int) -> None:
         """Where the piece stands, as numbers and lists of voices."""
@@ -197,35 +243,79 @@ class Plan:
         """Decide on the statement after the one at the tick `last`."""
         assert self.subject is not None
         at = last + self.subject.length
+        others = dict(self.registers)
         if len(self.registers) < self.voices:
             at += CODETTA * self.bar * (len(self.registers) == 2)
             found = self._answer()
         else:
+            begins = at
             at += EPISODES[self.middle % len(EPISODES)] * self.bar
             found = self._return(at)
+            self.episodes.append((begins, at))
         if found:
-            voice, pitches = found
+            voice, key, pitches = found
             self.registers.pop(voice, None)  # the latest stands last
             self.registers[voice] = sum(pitches) / len(pitches)
-            self.next = Entry(at, voice, self.subject.statement(at, voice, pitches))
+            statement = self.subject.statement(at, voice, pitches)
+            self.next = Entry(at, key, statement, statement)
+            self._accompany(others)
 
-    def _answer(self) -> tuple[int, list[int]] | None:
-        """The next voice of the exposition, above or below those that have entered, and its pitches: by turns
-        dominant and tonic.
+    def _accompany(self, registers: dict[int, float]) -> None:
+        """Put something against the next statement: near the end the subject in stretto, else the
+        countersubject.
+        """
+        entry = self.next
+        if entry is None or self.subject is None:
+            return
+        others = {v: mean for v, mean in registers.items() if v != entry.statement[0].voice}
+        added = None
+        if self._is_late(entry.at):
+            keys = [entry.key, _fifth(entry.key, FIFTH), _fifth(entry.key, FOURTH)]
+            added = stretto(
+                self.subject, entry.statement, keys, self.bar // 4 if self.bar > 36 else 12, others
+            )
+        if added is None and self.countersubject and self.rng.random() < RETURNS:
+            added = self.countersubject.against(entry.statement, entry.key, others)
+        if added:
+            self.next = entry._replace(notes=sorted([*entry.statement, *added], key=in_order))
+
+    def _is_late(self, at: int) -> bool:
+        """Whether so much of the piece is over that statements come in stretto."""
+        return bool(self.keys) and at >= LATE * self.keys().bars * self.bar  # type: ignore[misc]
+
+    def _hear_countersubject(self, answer: Entry) -> None:
+        """Keep what the first voice has played against the answer, and put it against what comes next."""
+        assert self.subject is not None
+        self.answered, end = None, answer.at + self.subject.length
+        others = {note.voice for note in self.written} - {answer.statement[0].voice}
+        notes = [
+            note._replace(duration=min(note.duration, end - note.onset))
+            for note in self.written
+            if note.voice in others and answer.at <= note.onset < end
+        ]
+        if len(notes) < LEAST_NOTES_AGAINST or len({note.voice for note in notes}) != 1:
+            return
+        self.countersubject = Countersubject(notes, answer.statement, answer.key)
+        self._accompany(self.registers)
+
+    def _answer(self) -> tuple[int, int, list[int]] | None:
+        """The next voice of the exposition, above or below those that have entered, its key and pitches: by
+        turns dominant and tonic.
         """
         assert self.subject is not None
         transposed = dominant if len(self.registers) % 2 else tonic
+        key = _fifth(HOME[self.mode], FIFTH) if len(self.registers) % 2 else HOME[self.mode]
         top, bottom = min(self.registers), max(self.registers)
         ways = [(top - 1, self.registers[top] + 6), (bottom + 1, self.registers[bottom] - 6)]
         if sum(self.subject.pitches) % 2:
             ways.reverse()
         found = [
-            (v, pitches)
+            (v, key, pitches)
             for v, mean in ways
             if 0 <= v < self.voices and (pitches := self.subject.near(transposed, mean))
         ]
         # Where the keyboard ends, rather a voice in another's place than none.
-        apart = [one for one in found if self._is_between(one[0], sum(one[1]) / len(one[1]))]
+        apart = [one for one in found if self._is_between(one[0], sum(one[2]) / len(one[2]))]
         return next(iter(apart or found), None)
 
     def _is_between(self, voice: int, mean: float) -> bool:
@@ -234,14 +324,20 @@ class Plan:
             (other < voice) == (theirs > mean) and theirs != mean for other, theirs in self.registers.items()
         )
 
-    def _return(self, at: int) -> tuple[int, list[int]] | None:
+    def _return(self, at: int) -> tuple[int, int, list[int]] | None:
         """A statement of the middle, in the voice that has waited longest."""
         assert self.subject is not None
-        voice = next(iter(self.registers))
-        key = self.key_at(at // self.bar) if self.key_at else MIDDLE_KEYS[self.mode][self.middle % 4]
-        pitches = self.subject.near(in_key(key), self.registers[voice])
+        key = MIDDLE_KEYS[self.mode][self.middle % 4]
+        if self.keys:
+            plan = self.keys()
+            key = plan.at(at // self.bar).key
+            if at + self.subject.length > (plan.bars - BEFORE_CLOSE) * self.bar:
+                return None
         self.middle += 1
-        return (voice, pitches) if pitches else None
+        for voice, mean in self.registers.items():
+            if pitches := self.subject.near(in_key(key), mean):
+                return voice, key, pitches
+        return None
 
     # What may come next
 
@@ -257,6 +353,7 @@ class Plan:
             if not below:
                 steps[0] = FORBIDDEN  # TIME_0: no voice is left below
             self._go_on(steps, below)
+            self._only_planned(bias)
 
     def _go_on(self, steps: np.ndarray, below: list[int]) -> None:
         """Steps to where no voice is free yet are less likely, and steps that leave one silent; `below` are
@@ -275,6 +372,14 @@ class Plan:
 
     def _has_entered(self, voice: int) -> bool:
         return self.pitches[voice] != NO_PITCH
+
+    def _only_planned(self, bias: np.ndarray) -> None:
+        """Where every voice that has entered is the plan's, nothing comes before its next note."""
+        if self.now and not self.due and not self._free():
+            bias[BLOCK["NOTE"]] = FORBIDDEN
+            left = self.now[0].onset - self.tick
+            longest = _STEPS[left >= _STEPS].max()
+            bias[BLOCK["TIME"]][longest != _STEPS] = FORBIDDEN
 
     def _limit(self, steps: np.ndarray) -> None:
         limits = [self.now[0].onset] if self.now else []
@@ -298,23 +403,38 @@ class Plan:
                 pitches = [note.pitch for note in self.written]
                 low = max(self.pitch - LEAP, max(pitches) - RANGE, LOWEST)
                 high = min(self.pitch + LEAP, min(pitches) + RANGE, HIGHEST)
+                bias[BLOCK["NOTE"]] -= self._broken_chord()
                 _only(bias, "NOTE", min(low, high) - PITCH_MIN, max(low, high) - PITCH_MIN)
         elif due:
             place = due.pitch - PITCH_MIN
             _only(bias, "NOTE", place, PITCH_MAX - PITCH_MIN if self._above(due) else place)
-        elif (reserved := self._reserved()) is not None and self._has_entered(reserved):
-            # A note that only this voice would take must not be given to another one.
-            own = np.abs(_PITCHES - self.pitches[reserved])
-            others = [p for v, p in enumerate(self.pitches) if v != reserved and p != NO_PITCH]
+        elif reserved := [v for v in self._reserved() if self._has_entered(v)]:
+            # A note that only these voices would take must not be given to another one.
+            own = np.abs(_PITCHES[:, None] - [self.pitches[v] for v in reserved]).min(axis=1)
+            others = [p for v, p in enumerate(self.pitches) if v not in reserved and p != NO_PITCH]
             apart = np.abs(_PITCHES[:, None] - others).min(axis=1) if others else np.zeros(len(_PITCHES))
             bias[BLOCK["NOTE"]][(apart > NEAR) & (apart > own)] = FORBIDDEN
+            self._only_planned(bias)
+
+    def _broken_chord(self) -> np.ndarray:
+        """Nats against a leap of the subject after a leap, most where it goes on as that one or back to
+        where it came from, `(pitches,)`.
+        """
+        now, before = self.written[-1].pitch, self.written[max(0, len(self.written) - 2)].pitch
+        leaps, moved = _PITCHES - now, now - before
+        if abs(moved) <= STEP:
+            return np.zeros(len(_PITCHES))
+        goes_on = (leaps * moved > 0) | (before == _PITCHES)
+        return CHORD * (np.abs(leaps) > STEP) * np.where(goes_on, 1.0, 0.5)
 
     def _above(self, due: Note) -> list[int]:
         """The voices above that of a note of the plan that may still strike with it; notes are written from
         the highest voice down.
         """
         struck = [note.voice for note in self.written[-MAX_VOICES:] if note.onset == self.tick]
-        return [v for v in range(max(struck, default=-1) + 1, due.voice) if self._has_entered(v)]
+        reserved = self._reserved()
+        between = range(max(struck, default=-1) + 1, due.voice)
+        return [v for v in between if self._has_entered(v) and v not in reserved]
 
     def _voice(self, bias: np.ndarray) -> None:
         """The plan's note for the plan's voice, all others for others; no voice enters without the
@@ -336,13 +456,16 @@ class Plan:
         """
         entered = [v for v in range(MAX_VOICES) if self._has_entered(v)]
         is_planned = self.subject is None or self.next or len(self.registers) == self.voices
-        return [v for v in (entered if is_planned else range(self.voices)) if v != self._reserved()]
+        reserved = self._reserved()
+        return [v for v in (entered if is_planned else range(self.voices)) if v not in reserved]
 
-    def _reserved(self) -> int | None:
-        """The voice that states the subject, or rests a moment before it does."""
-        if self.now:
-            return self.now[0].voice
-        return self.next.voice if self.next and self.next.at - BREATH - ROOM < self.tick else None
+    def _reserved(self) -> set[int]:
+        """The voices that have notes of the plan to play, or rest a moment before they do."""
+        found = {note.voice for note in self.now}
+        for note in self.next.notes if self.next else ():
+            if note.onset - BREATH - ROOM < self.tick:
+                found.add(note.voice)
+        return found
 
     def _duration(self, bias: np.ndarray) -> None:
         """That of the plan's note; a voice that is to state the subject has ended before."""
@@ -350,8 +473,8 @@ class Plan:
         if due and (self.pitch, self.voice) == (due.pitch, due.voice):
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)
-        elif self.next and self.next.voice == self.voice:
-            bias[BLOCK["DUR"]][self.tick + _DURATIONS > self.next.at - BREATH] = FORBIDDEN
+        elif self.next and (begins := self.next.begins(self.voice)) < FAR:
+            bias[BLOCK["DUR"]][self.tick + _DURATIONS > begins - BREATH] = FORBIDDEN
         elif self.subject is None:
             bias[BLOCK["DUR"]][self._room() < _DURATIONS] = FORBIDDEN
             latest = {note.duration for note in self.written[-ALIKE:]}
@@ -370,7 +493,8 @@ class Fugue(Rule):
         self.closing = brief.ask("closing")
         self.keys = brief.ask("key_plans")
         self.plans = [
-            Plan(brief.voices or VOICES, brief.mode, self._key_of(row)) for row in range(brief.rows)
+            Plan(brief.voices or VOICES, brief.mode, self._keys_of(row), brief.seeds[row])
+            for row in range(brief.rows)
         ]
         if brief.frame is not None:
             for plan in self.plans:
@@ -382,22 +506,32 @@ class Fugue(Rule):
         """Only to fugues from their first note on."""
         return brief.form == "fugue" and not brief.is_continuation and not brief.is_bounded
 
-    def _key_of(self, row: int) -> Callable[[int], int] | None:
-        """What says in which key a bar of a piece is."""
+    def _keys_of(self, row: int) -> Callable[[], KeyPlan] | None:
+        """What gives the tonal plan of a piece."""
         keys = self.keys
-        return (lambda bar: keys()[row].at(bar).key) if keys else None
+        return (lambda: keys()[row]) if keys else None
 
     def select(self, rows: np.ndarray) -> None:
         """As of every rule; and the keys of a plan are those of its row."""
         super().select(rows)
         for row, plan in enumerate(self.plans):
-            plan.key_at = self._key_of(row)
+            plan.keys = self._keys_of(row)
 
     def due(self) -> np.ndarray:
         """Of each row pitch, voice and duration of the note of the plan that is to be struck now, `(rows,
         3)`; `NO_PITCH` where there is none.
         """
         return self._due
+
+    def free(self) -> list[tuple[int, int, int]]:
+        """Of each piece ticks from which and until which nothing is stated, and the place in the bar at which
+        statements begin.
+        """
+        return [plan.free for plan in self.plans]
+
+    def episodes(self) -> list[list[tuple[int, int]]]:
+        """Of each piece the ticks at which its episodes begin and end, the one to come last."""
+        return [plan.episodes for plan in self.plans]
 
     def stated(self) -> list[list[Note]]:
         """The notes of each piece's statement that goes on, and of the next."""
@@ -416,6 +550,11 @@ class Fugue(Rule):
             note = plan.due
             self._due[row] = (note.pitch, note.voice, note.duration) if note else NO_PITCH
         return added
+
+
+def _fifth(key: int, semitones: int) -> int:
+    """The key of the same mode so many semitones higher."""
+    return (key + semitones) % 12 + key // 12 * 12
 
 
 def _least_notes(bars: int) -> int:

@@ -1,7 +1,8 @@
 """The subject of a fugue and its statements: the answer in the dominant, and the subject in related keys.
 
 Pitches are those of the tokens: C major or A minor. An answer is real, a fifth higher or a fourth lower, but
-for the notes of the dominant that the subject begins with: the tonic answers them, as in a tonal answer.
+for the notes of the dominant in the head, which is what the subject has of tonic and dominant alone at its
+beginning: the tonic answers them, as in a tonal answer.
 """
 
 from __future__ import annotations
@@ -62,10 +63,9 @@ def tonic(pitches: Sequence[int], mode: str) -> list[int]:
 
 def dominant(pitches: Sequence[int], mode: str) -> list[int]:
     """The answer."""
-    head = next(
-        (i for i, pitch in enumerate(pitches) if pitch % 12 != triad(HOME[mode], DOMINANT)[0]), len(pitches)
-    )
-    return [pitch + (FOURTH if i < head else FIFTH) for i, pitch in enumerate(pitches)]
+    one, five = TONIC[mode], triad(HOME[mode], DOMINANT)[0]
+    head = next((i for i, pitch in enumerate(pitches) if pitch % 12 not in (one, five)), len(pitches))
+    return [pitch + (FOURTH if i < head and pitch % 12 == five else FIFTH) for i, pitch in enumerate(pitches)]
 
 
 def in_key(key: int) -> Transposed:

@@ -137,14 +137,10 @@ def test_the_dominant_has_its_root_and_its_third_or_fifth():
     assert "TIME_24" in open_to(held + "NOTE_77 VOICE_0 DUR_24")
 
 
-@pytest.mark.parametrize(
-    ("chord", "may_end"), [((76, 67, 48), True), ((76, 67, 52), False), ((76, 65, 48), False)]
-)
-def test_the_model_ends_a_piece_itself_only_on_the_tonic(chord, may_end):
-    score = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate(chord))])
-    state = State.after(encode(score)[:-1].tolist())
-    scores = said(Close(brief(max_new_tokens=1000)), state)
-    assert bool(scores[0, EOS_ID] > -np.inf) == may_end
+def test_the_model_ends_no_piece_itself_not_even_on_the_tonic():
+    chord = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate((76, 67, 48)))])
+    state = State.after(encode(chord)[:-1].tolist())
+    assert said(Close(brief(max_new_tokens=1000)), state)[0, EOS_ID] == -np.inf
 
 
 def test_a_short_piece_is_left_alone():

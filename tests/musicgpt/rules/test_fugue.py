@@ -28,6 +28,7 @@ SUBJECT = (67, 64, 60, 62, 64, 65, 67, 69, 67, 65, 64, 62)  # eighths in C major
 def test_answers():
     assert dominant(SUBJECT, "major") == [72, *(pitch + 7 for pitch in SUBJECT[1:])]  # only the head is tonal
     assert dominant([64, 64, 69, 68], "minor") == [69, 69, 76, 75]
+    assert dominant([60, 67, 64, 67], "major") == [67, 72, 71, 74]  # tonic and dominant change places
     assert tonic(SUBJECT, "major") == list(SUBJECT)
     assert in_key(5)([60, 66], "major") == [65, 71]
     assert in_key(21)([60, 64, 67, 71, 72], "major") == [69, 72, 76, 80, 81]  # B C becomes G sharp A
@@ -144,7 +145,8 @@ def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durati
         "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 "
         + ("" if step == 72 else f"NOTE_60 VOICE_1 DUR_6 TIME_{step - 72}")
     )
-    plan.next = Entry(96, 0, plan.subject.statement(96, 0, [72, 74]))
+    statement = plan.subject.statement(96, 0, [72, 74])
+    plan.next = Entry(96, 0, statement, statement)
     feed(piece, "NOTE_74")
     bias = bias_of(plan, piece)
     assert (bias[TOKEN_TO_ID["VOICE_0"]] == 0) == (durations is not None)
@@ -259,10 +261,14 @@ def test_statements_of_the_middle_are_in_the_key_that_the_plan_has_there():
         def at(self, bar):
             return SimpleNamespace(key=21 if bar >= 6 else 0)
 
+        bars = 40
+
     rule = Fugue(brief(Keys(), form="fugue", voices=2))
     plan = rule.plans[0]
     plan.subject = Subject([Note(0, 24, 60, 0), Note(24, 24, 64, 0), Note(48, 48, 67, 0)], 0, 96, "major")
     plan.registers, plan.bar = {1: 55.0, 0: 64.0}, 96
     for at, classes in ((3 * 96, [0, 4, 7]), (8 * 96, [9, 0, 4])):
-        voice, pitches = plan._return(at)
-        assert voice == 1 and [pitch % 12 for pitch in pitches] == classes
+        voice, key, pitches = plan._return(at)
+        assert (voice, key) == (1, classes[0] + 12 * (at > 600)) and [
+            pitch % 12 for pitch in pitches
+        ] == classes

@@ -1,0 +1,97 @@
+"""What two hands can play on the keyboard of the Well-Tempered Clavier, C2 to C6.
+
+No note lies beyond it in the key that sounds, no hand strikes more than a tenth, no hand is empty for long.
+In Bach's preludes the left hand is without a note for at most a bar in three of four, in his fugues, of which
+the exposition is left out here, for four.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.score import ONSET, PITCH
+from tokenization.vocabulary import TYPE_INDEX
+
+from ..state import NO_PITCH, State
+from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .takers import PITCHES
+
+# Semitones that a hand spans; nats against what it could not hold while other notes sound on.
+TENTH, HELD = 16, 1.0
+# C4: below it the left hand plays, from it on the right one. Bars that a hand rests before notes in it gain,
+# nats for each further bar, and at most so many.
+MIDDLE, REST, GAIN, LARGEST_GAIN = 60, 1.0, 1.5, 6.0
+# Nats against two notes nearer than a fourth where the higher one lies below C3.
+MUDDY, DEEP, FOURTH = 2.0, 48, 5
+# As many notes as may be struck together.
+_LAST = 8
+_TIME = TYPE_INDEX["TIME"]
+
+
+class Keyboard(Rule):
+    """Keeps to the keyboard, to spans, and to both hands."""
+
+    after = ("TIME",)
+    memory = ("heard",)
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        low, high = brief.keyboard
+        self.beyond = np.where((low > PITCHES) | (high < PITCHES), FORBIDDEN, 0.0).astype(np.float32)
+        self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
+        self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
+        self.is_low = self.middle > PITCHES
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
+        added = np.zeros(scores.shape, dtype=np.float32)
+        notes = added[:, BLOCK["NOTE"]]
+        notes += self.beyond
+        sounds = (state.end > state.ticks[:, None]) & (state.pitch != NO_PITCH)
+        notes += self._hands(state)
+        struck = self._struck(state)
+        notes[_is_wide(struck)] = FORBIDDEN
+        held = np.where(sounds, state.pitch, NO_PITCH)
+        notes -= HELD * _is_wide(held)
+        near = np.abs(PITCHES - held[..., None])
+        deep = (np.maximum(PITCHES, held[..., None]) < self.deep) & (near > 0) & (near < FOURTH)
+        notes -= MUDDY * (deep & sounds[..., None]).any(axis=1)
+        return added
+
+    def _hands(self, state: State) -> np.ndarray:
+        """What notes gain that fill an empty hand, `(rows, pitches)`."""
+        here = state.kind == _TIME  # others are in the middle of a note
+        low, ends = state.pitch < self.middle, np.minimum(state.end, state.ticks[:, None])
+        for hand, own in enumerate((low, ~low)):
+            latest = np.where(own & (state.pitch != NO_PITCH), ends, 0).max(axis=1)
+            self.heard[here, hand] = np.maximum(self.heard[here, hand], latest[here])
+        if self.brief.form == "fugue":
+            entered = (state.pitch != NO_PITCH).sum(axis=1) >= (self.brief.voices or 2)
+            self.heard[here & ~entered] = state.ticks[here & ~entered, None]
+        bars = (state.ticks[:, None] - self.heard) / state.bar_ticks[:, None] - REST
+        gain = np.clip(GAIN * bars, 0, LARGEST_GAIN)
+        return np.where(self.is_low, gain[:, :1], gain[:, 1:])
+
+    @staticmethod
+    def _struck(state: State) -> np.ndarray:
+        """The pitches of the notes that begin now, `(rows, up to 8)`; `NO_PITCH` for none."""
+        places = state.num_notes[:, None] - 1 - np.arange(_LAST)
+        notes = state.notes[np.arange(state.rows)[:, None], np.maximum(places, 0)]
+        now = (places >= 0) & (notes[..., ONSET] == state.ticks[:, None])
+        return np.where(now, notes[..., PITCH], NO_PITCH)
+
+
+def _is_wide(together: np.ndarray) -> np.ndarray:
+    """With which pitches notes would need a hand wider than a tenth, bool of shape `(rows, pitches)`;
+    `together` holds pitches, `(rows, n)`. Two hands can hold notes of which each is within a tenth of the
+    highest or of the lowest.
+    """
+    known = together != NO_PITCH
+    high = np.maximum(np.where(known, together, -999).max(axis=1)[:, None], PITCHES)[:, None]
+    low = np.minimum(np.where(known, together, 999).min(axis=1)[:, None], PITCHES)[:, None]
+    notes = np.where(known[..., None], together[..., None], high)  # (rows, n, pitches)
+    others = ((notes < high - TENTH) & (notes > low + TENTH)).any(axis=1)
+    own = (high[:, 0] - TENTH > PITCHES) & (low[:, 0] + TENTH < PITCHES)
+    return others | own
+
+
+__all__ = ["Keyboard"]

@@ -1,0 +1,200 @@
+"""Passages that come again, moved along a scale: which notes they have, and how the tokens are led to write
+them.
+
+`sequences.py` and `returns.py` say when. Pitches are those of the tokens: C major or A minor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tokenization.score import Note
+from tokenization.vocabulary import DURATIONS, NEAREST_DURATION, PITCH_MIN, TIME_STEPS, TYPE_INDEX
+
+from ..state import State
+from .base import BLOCK, FORBIDDEN
+
+_MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
+# Degrees of minor that are raised on the way to the tonic: the sixth and the seventh, from 0.
+_RAISED = (5, 6)
+_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
+_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
+PERFECT = (0, 7)
+_DISSONANT = (1, 2, 6, 10, 11)
+
+
+def scale_of(key: int) -> tuple[int, ...]:
+    """Semitones above the tonic of a key, 0 to 11 major from C, 12 to 23 natural minor."""
+    return _MINOR if key >= 12 else _MAJOR
+
+
+def moved(pitches: Sequence[int], key: int, to_key: int, steps: int = 0) -> list[int]:
+    """A line on other degrees, or on the same ones of another key.
+
+    Args:
+        pitches (sequence of `int`): of one voice, in time.
+        key, to_key (`int`): whose degrees they are, and whose they become; the tonic of the second is taken
+            at or above that of the first.
+        steps (`int`): of the scale, up.
+
+    A note that alters a degree alters the new one, too. Minor's raised sixth and seventh are raised where
+    they come from a key of the same mode unmoved; else the seventh is raised where it rises to the tonic.
+    """
+    found = []
+    is_same = steps == 0 and (key >= 12) == (to_key >= 12)
+    for i, pitch in enumerate(pitches):
+        degree, altered = degree_of(pitch, key)
+        octave, place = divmod(degree + steps, 7)
+        if not is_same:
+            altered = 0 if key >= 12 and degree % 7 in _RAISED and altered > 0 else altered
+            if to_key >= 12 and place == 6 and i + 1 < len(pitches):
+                altered = int(degree_of(pitches[i + 1], key)[0] == degree + 1)
+        found.append(to_key % 12 + 12 * octave + scale_of(to_key)[place] + altered)
+    return found
+
+
+def degree_of(pitch: int, key: int) -> tuple[int, int]:
+    """Steps of the key's scale from its tonic at MIDI 0 to 11, and semitones by which the pitch is above that
+    step: 0 or 1.
+    """
+    octave, above = divmod(pitch - key % 12, 12)
+    scale = scale_of(key)
+    place = max(i for i, step in enumerate(scale) if step <= above)
+    return 7 * octave + place, above - scale[place]
+
+
+def passage(notes: Iterable[Note], ticks: int, key: int, to_key: int, steps: int = 0, octaves: int = 0):
+    """Notes, later by so many ticks and moved as `moved` moves the line of each voice; sorted as tokens
+    are.
+    """
+    lines: dict[int, list[Note]] = {}
+    for note in sorted(notes, key=in_order):
+        lines.setdefault(note.voice, []).append(note)
+    found = []
+    for line in lines.values():
+        pitches = moved([note.pitch for note in line], key, to_key, steps)
+        found += [
+            note._replace(onset=note.onset + ticks, pitch=pitch + 12 * octaves)
+            for note, pitch in zip(line, pitches, strict=True)
+        ]
+    return sorted(found, key=in_order)
+
+
+def in_order(note: Note) -> tuple[int, int, int]:
+    """The order in which the tokens have notes: in time, from the highest voice down."""
+    return note.onset, note.voice, -note.pitch
+
+
+def faults(notes: Sequence[Note]) -> int:
+    """How many parallel fifths and octaves, and sharp dissonances struck together, the notes have."""
+    count = 0
+    sounding: dict[int, Note] = {}
+    by_time: dict[int, list[Note]] = {}
+    for note in notes:
+        by_time.setdefault(note.onset, []).append(note)
+    for onset in sorted(by_time):
+        before = {v: n for v, n in sounding.items() if n.onset + n.duration >= onset}
+        struck = {note.voice: note for note in by_time[onset]}
+        sounding.update(struck)
+        voices = sorted(struck)
+        for i, a in enumerate(voices):
+            for b in voices[i + 1 :]:
+                interval = (struck[a].pitch - struck[b].pitch) % 12
+                count += interval in (1, 11)
+                if interval in PERFECT and a in before and b in before:
+                    same = (before[a].pitch - before[b].pitch) % 12 == interval
+                    count += (
+                        same and before[a].pitch != struck[a].pitch and before[b].pitch != struck[b].pitch
+                    )
+    return count
+
+
+def harshness(notes: Sequence[Note]) -> float:
+    """Share of the pairs of notes struck together that are dissonant; 0 where there is none."""
+    by_time: dict[int, list[int]] = {}
+    for note in notes:
+        by_time.setdefault(note.onset, []).append(note.pitch)
+    intervals = [abs(a - b) % 12 for p in by_time.values() for i, a in enumerate(p) for b in p[i + 1 :]]
+    return sum(interval in _DISSONANT for interval in intervals) / max(1, len(intervals))
+
+
+class Replay:
+    """Notes that are to come, all of them in their order and nothing else, from the first one's onset on.
+
+    Args:
+        notes (sequence of `Note`): at least one, sorted by `in_order`.
+    """
+
+    def __init__(self, notes: Sequence[Note]):
+        self.left = list(notes)
+        self.begins = self.left[0].onset
+        self.first: dict[int, int] = {}  # of each voice its first onset
+        for note in notes:
+            self.first.setdefault(note.voice, note.onset)
+
+    def follow(self, state: State, row: int) -> bool:
+        """Take note of what was written; whether anything is left, and possible."""
+        now = int(state.ticks[row])
+        if self.left and state.kind[row] == _DUR and now == self.left[0].onset:
+            last = state.notes[row, state.num_notes[row] - 1].tolist()
+            if (last[0], last[2], last[3]) == (now, self.left[0].pitch, self.left[0].voice):
+                self.left.pop(0)
+        return bool(self.left) and now <= self.left[0].onset
+
+    def add(self, state: State, row: int, added: np.ndarray) -> None:
+        """Adds to the logits of the row's next token, `(vocab_size,)`, after `follow`."""
+        now, kind, note = int(state.ticks[row]), state.kind[row], self.left[0]
+        if now < self.begins:
+            limit_steps(added, now, self.begins)
+            if kind == _VOICE and (end := self.first.get(int(state.note_voice[row]))) is not None:
+                limit_durations(added, now, end)
+        elif kind == _DUR or (kind == _TIME and now < note.onset):
+            only(added, "TIME", _longest_step(note.onset - now))
+        elif kind == _TIME:
+            only(added, "NOTE", note.pitch - PITCH_MIN)
+        elif kind == _NOTE and state.note_pitch[row] == note.pitch:
+            only(added, "VOICE", note.voice)
+        elif kind == _VOICE and state.note_voice[row] == note.voice:
+            only(added, "DUR", int(NEAREST_DURATION[note.duration]))
+
+
+def limit_steps(added: np.ndarray, now: int, line: int) -> None:
+    """No step past a tick."""
+    added[BLOCK["TIME"]][now + _STEPS > line] = FORBIDDEN
+
+
+def limit_durations(added: np.ndarray, now: int, end: int) -> None:
+    """No note that sounds past a tick."""
+    added[BLOCK["DUR"]][(now + _DURATIONS > end) & (_DURATIONS.min() < _DURATIONS)] = FORBIDDEN
+
+
+def only(added: np.ndarray, kind: str, place: int) -> None:
+    """Of all tokens this one of its type."""
+    block = np.full(BLOCK[kind].stop - BLOCK[kind].start, FORBIDDEN, dtype=np.float32)
+    block[place] = added[BLOCK[kind]][place]
+    added[:] = FORBIDDEN
+    added[BLOCK[kind]] = block
+
+
+def _longest_step(ticks: int) -> int:
+    """Place of the longest step that is not longer."""
+    possible = np.flatnonzero(ticks >= _STEPS)
+    return int(possible[_STEPS[possible].argmax()])
+
+
+__all__ = [
+    "PERFECT",
+    "Replay",
+    "degree_of",
+    "faults",
+    "harshness",
+    "in_order",
+    "limit_durations",
+    "limit_steps",
+    "moved",
+    "only",
+    "passage",
+    "scale_of",
+]

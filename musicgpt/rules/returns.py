@@ -1,0 +1,141 @@
+"""Returns: the first bars of a prelude come again later on, in another key and at home; an episode of a fugue
+comes again in the keys of a later one.
+
+Bach's preludes state their opening again where a new key has been reached, and often where home has
+(Ledbetter, *Bach's Well-tempered Clavier*, 2002): 18 % of the patterns of seven steps come back more than
+eight bars away (`docs/metrics.md`). The notes are those of the opening, on the same degrees of the new key.
+Of the fugues' patterns 25 % do; subject and countersubject return by the fugue's own plan (`fugue.py`), and
+episodes that are transpositions of earlier ones are what Bach's are in most fugues of the first book.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.score import ONSET, Note
+from tokenization.vocabulary import TYPE_INDEX
+
+from ..state import State
+from .base import VOCAB_SIZE, Brief, Rule
+from .replay import Replay, passage
+
+# Chances of a return with a new key and with home, of an episode, and of each number of bars of the opening
+# that return.
+AWAY, AT_HOME, EPISODE, BARS = 0.5, 0.7, 0.6, {2: 0.4, 3: 0.35, 4: 0.25}
+# Bars between the opening and its return, between two returns, and that are left after one.
+FAR, APART, LEFT = 9, 6, 3
+# Notes that the opening must have in a bar.
+LEAST_NOTES = 4
+FOREVER = 2**40
+_TIME = TYPE_INDEX["TIME"]
+
+
+class Returns(Rule):
+    """Chooses where the opening returns, and writes it."""
+
+    memory = ("rngs", "looked", "latest", "replays")
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
+        self.rngs = [np.random.default_rng((seed, 5)) for seed in brief.seeds]
+        self.looked, self.latest = np.full(brief.rows, -1), np.full(brief.rows, -APART)
+        self.replays: list[Replay | None] = [None] * brief.rows
+
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Where a rule before has a plan."""
+        return brief.ask("key_plans") is not None
+
+    def free(self) -> list[tuple[int, int, int]]:
+        """Of each piece ticks from which and until which it plans no notes, and the place in the bar at which
+        its phrases begin.
+        """
+        return [
+            (replay.left[-1].onset + 1, replay.begins, 0) if replay and replay.left else (0, 2**40, 0)
+            for replay in self.replays
+        ]
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)
+        added = None
+        for row in range(state.rows):
+            if closing[row]:
+                self.replays[row] = None
+                continue
+            if state.bar[row] != self.looked[row] and state.kind[row] == _TIME:
+                self.looked[row] = state.bar[row]
+                if self.replays[row] is None:
+                    self._look(state, row)
+            replay = self.replays[row]
+            if replay and not replay.follow(state, row):
+                self.replays[row] = replay = None
+            if replay:
+                added = np.zeros((state.rows, VOCAB_SIZE), dtype=np.float32) if added is None else added
+                replay.add(state, row, added[row])
+        return added
+
+    def _look(self, state: State, row: int) -> None:
+        """Whether something returns next."""
+        episodes = self.brief.ask("episodes")
+        if episodes:
+            self._episode(state, row, episodes()[row])
+        else:
+            self._opening(state, row)
+
+    def _opening(self, state: State, row: int) -> None:
+        """Whether the opening returns with the next bar, where a section begins."""
+        assert self.key_plans is not None
+        plan, bar, ticks = self.key_plans()[row], int(state.bar[row]) + 1, int(state.bar_ticks[row])
+        section = plan.at(bar)
+        if section.first != bar:
+            return
+        rng = self.rngs[row]
+        wanted = rng.random() < (AT_HOME if section.key == plan.home else AWAY)
+        bars = int(rng.choice(list(BARS), p=list(BARS.values())))
+        bars = min(bars, section.end - bar, plan.bars - LEFT - bar, bar - FAR)
+        if not wanted or bars < 1 or bar - self.latest[row] < APART:
+            return
+        if self._begin(state, row, (0, bars * ticks), bar * ticks, FOREVER):
+            self.latest[row] = bar
+            plan.cadences = [c for c in plan.cadences if not bar < c <= bar + bars]
+
+    def _episode(self, state: State, row: int, episodes: list[tuple[int, int]]) -> None:
+        """Whether the next episode of a fugue is an earlier one."""
+        ticks = int(state.bar_ticks[row])
+        if len(episodes) < 2 or episodes[-1][0] <= state.ticks[row] or len(episodes) == self.latest[row]:
+            return
+        self.latest[row] = len(episodes)
+        begin, end = episodes[-1]
+        known = [one for one in episodes[:-1] if begin - one[0] >= FAR * ticks]
+        rng = self.rngs[row]
+        if rng.random() >= EPISODE or not known:
+            return
+        source = known[int(rng.integers(len(known)))]
+        length = min(end - begin, source[1] - source[0]) // ticks * ticks
+        self._begin(state, row, (source[0], source[0] + length), begin, end)
+
+    def _begin(self, state: State, row: int, source: tuple[int, int], at: int, end: int) -> bool:
+        """Let a passage return at a tick on the degrees of its key there, nearest to where it was; not where
+        it has too few notes or does not fit on the keyboard. No note lasts beyond `end`.
+        """
+        assert self.key_plans is not None
+        plan, ticks = self.key_plans()[row], int(state.bar_ticks[row])
+        array = state.notes[row, : state.num_notes[row]]
+        array = array[(array[:, ONSET] >= source[0]) & (array[:, ONSET] < source[1])]
+        if len(array) < max(1, LEAST_NOTES * (source[1] - source[0]) // ticks):
+            return False
+        key, to_key = plan.at(source[0] // ticks).key, plan.at(at // ticks).key
+        notes = [Note(*note) for note in array.tolist()]
+        low, high = self.brief.keyboard
+        for octaves in sorted((-1, 0, 1), key=lambda k: abs(12 * k + to_key % 12 - key % 12)):
+            moved = passage(notes, at - source[0], key, to_key, octaves=octaves)
+            if min(note.pitch for note in moved) >= low and max(note.pitch for note in moved) <= high:
+                self.replays[row] = Replay(
+                    [note._replace(duration=min(note.duration, end - note.onset)) for note in moved]
+                )
+                return True
+        return False
+
+
+__all__ = ["Returns"]

@@ -1,0 +1,89 @@
+"""Countersubjects return and subjects come in stretto where that sounds well."""
+
+from __future__ import annotations
+
+import pytest
+
+from musical_metrics.fugue import countersubject_returns, stretti
+from musicgpt import Composer, Settings
+from musicgpt.rules.companions import HARSHEST, Countersubject, clash, crossed, stretto
+from musicgpt.rules.fugue import Entry, Plan
+from musicgpt.rules.replay import faults
+from musicgpt.rules.subject import Subject
+from tokenization.score import Note
+
+
+def line(voice: int, pitches, ticks: int = 24, at: int = 0) -> list[Note]:
+    return [Note(at + ticks * i, ticks, pitch, voice) for i, pitch in enumerate(pitches)]
+
+
+ANSWER = line(1, (67, 69, 71, 72))
+AGAINST = line(0, (76, 77, 74, 76))
+
+
+def test_clashes_and_crossings_are_shares_of_time():
+    assert clash(line(0, (72, 74)), line(1, (60, 60))) == 0.5
+    assert clash(line(0, (72,)), line(1, (60,), at=24)) == 0.0
+    assert crossed(line(0, (60, 72)), line(1, (62, 62))) == 0.5
+
+
+@pytest.mark.parametrize("key", [0, 21, 5])
+def test_a_countersubject_returns_in_the_other_voices_place(key):
+    own = Countersubject(AGAINST, ANSWER, 7)
+    shift = (key % 12 - 7) % 12
+    statement = line(
+        0, [note.pitch + shift - (key >= 12 and i == 2) for i, note in enumerate(ANSWER)], at=960
+    )
+    notes = own.against(statement, key, {0: 72.0, 1: 60.0, 2: 50.0})
+    assert notes is not None
+    assert {note.voice for note in notes} <= {1, 2} and [note.onset for note in notes] == [
+        960,
+        984,
+        1008,
+        1032,
+    ]
+    assert not faults([*statement, *notes]) and clash(statement, notes) <= HARSHEST
+    assert all(low.pitch < high.pitch for low, high in zip(notes, statement, strict=True))
+    changed = sum(
+        (a.pitch - b.pitch - shift) % 12 not in (0, 1, 11) for a, b in zip(notes, AGAINST, strict=True)
+    )
+    assert changed <= 1
+
+
+def test_a_countersubject_that_only_clashes_does_not_return():
+    own = Countersubject(line(0, (68, 70, 72, 73)), ANSWER, 7)
+    assert own.against(line(1, (67, 69, 71, 72), at=960), 7, {0: 68.5}) is None
+
+
+def test_a_subject_comes_in_stretto_where_it_can():
+    scale = Subject(line(0, (72, 71, 69, 67, 69, 71, 72, 76)), 0, 192, "major")
+    statement = scale.statement(0, 0, scale.pitches)
+    second = stretto(scale, statement, (0, 7, 5), 24, {0: 72.0, 1: 60.0})
+    assert second is not None and {note.voice for note in second} == {1}
+    assert 0 < second[0].onset < 168 and not faults([*statement, *second])
+    stays = Subject(line(0, (72, 73, 72, 73, 72, 73, 72, 73)), 0, 192, "major")
+    assert stretto(stays, stays.statement(0, 0, stays.pitches), (0,), 24, {1: 60.0}) is None
+
+
+def test_what_goes_with_a_statement_is_known_before_it_begins():
+    plan = Plan(3, "major")
+    plan.subject = Subject(line(1, (60, 62, 64, 65)), 0, 96, "major")
+    plan.bar, plan.registers = 96, {0: 76.0, 1: 67.0, 2: 50.0}
+    plan.written = [*ANSWER, *AGAINST]
+    later = line(2, (48, 50, 52, 53), at=192)
+    plan.next = Entry(192, 0, later, later)
+    plan.rng = type("Always", (), {"random": lambda self: 0.0})()
+    plan._hear_countersubject(Entry(0, 7, ANSWER, ANSWER))
+    assert plan.countersubject is not None and len(plan.next.notes) == 8
+    assert plan.next.begins(2) == 192 and plan.next.end == 288
+    plan.now = list(plan.next.notes)
+    plan.tick = 192
+    assert plan._reserved() == {note.voice for note in plan.next.notes}
+
+
+def test_composed_fugues_have_both():
+    composer = Composer.from_pretrained()
+    pieces = composer.compose(Settings(form="fugue", voices=3, seed=3, max_new_tokens=2000), num=4)
+    scores = [piece.score for piece in pieces]
+    assert sum(stretti(score).value for score in scores) >= 1
+    assert max(countersubject_returns(score).value or 0 for score in scores) > 0.2

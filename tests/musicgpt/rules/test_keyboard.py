@@ -1,0 +1,61 @@
+"""What two hands can play."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from musicgpt.rules.base import FORBIDDEN
+from musicgpt.rules.keyboard import Keyboard
+from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
+
+from .cases import brief, said, state
+
+
+def notes(found: np.ndarray) -> np.ndarray:
+    return found[0, TOKEN_TO_ID["NOTE_28"] : TOKEN_TO_ID["NOTE_91"] + 1]
+
+
+def possible(found: np.ndarray) -> list[int]:
+    return (PITCH_MIN + np.flatnonzero(notes(found) > FORBIDDEN)).tolist()
+
+
+@pytest.mark.parametrize("transposition", [-6, -1, 0, 5])
+def test_no_note_sounds_beyond_the_keyboard(transposition):
+    found = possible(said(Keyboard(brief(transposition=transposition)), state("")))
+    assert min(found) + transposition == max(36, 28 + transposition)
+    assert max(found) + transposition == 84
+
+
+def test_no_hand_strikes_more_than_a_tenth():
+    struck = (
+        "NOTE_79 VOICE_0 DUR_24 TIME_0 NOTE_62 VOICE_1 DUR_24 TIME_0"  # the second one is the left hand's
+    )
+    found = possible(said(Keyboard(brief()), state(struck)))
+    assert [p for p in found if p < 62] == list(range(46, 62)) and 45 not in found
+    assert set(range(63, 79)) <= set(found)
+    three = said(Keyboard(brief()), state(struck + " NOTE_50 VOICE_2 DUR_24 TIME_24"))
+    assert min(possible(three)) == 36  # later all is free again
+
+
+def test_an_empty_hand_is_filled():
+    bar = "NOTE_72 VOICE_0 DUR_48 TIME_48 NOTE_74 VOICE_0 DUR_48 TIME_48 "
+    rule = Keyboard(brief(form="prelude"))
+    gain = []
+    for bars in range(1, 5):
+        found = notes(said(rule, state(bar * bars)))
+        gain.append(found[55 - PITCH_MIN] - found[72 - PITCH_MIN])
+    assert gain[0] <= 0.0 < gain[2] < gain[3]
+    alone = notes(said(Keyboard(brief(form="fugue", voices=3)), state(bar * 4)))
+    assert alone[55 - PITCH_MIN] <= 0
+
+
+def test_rows_do_not_hear_each_other():
+    both = state("NOTE_72 VOICE_0 DUR_48 TIME_48 NOTE_50", rows=2)
+    both.feed(np.array([TOKEN_TO_ID["VOICE_1"]] * 2))
+    both.feed(np.array([TOKEN_TO_ID["DUR_24"]] * 2))
+    rule = Keyboard(brief(rows=2, seeds=[0, 1], form="prelude"))
+    both.kind[1] = 0  # the second row stands elsewhere
+    both.kind[0] = -1
+    rule(both, np.zeros((2, 150)))
+    assert (rule.heard == 0).all()

@@ -1,0 +1,161 @@
+"""What comes again: lines on other degrees, tokens that write them, sequences, returns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from musical_metrics.recurrence import bars_in_sequence
+from musicgpt.rules.base import FORBIDDEN
+from musicgpt.rules.replay import Replay, degree_of, faults, harshness, moved, passage
+from musicgpt.rules.returns import Returns
+from musicgpt.rules.sequences import Model, Sequences
+from musicgpt.rules.tonal_plan import Plan
+from musicgpt.state import State
+from tokenization.score import Meter, Note, Score
+from tokenization.vocabulary import TYPE_OF_ID, TYPES
+
+from .cases import brief, ids, said, state
+
+KINDS = {"TIME": "NOTE", "NOTE": "VOICE", "VOICE": "DUR", "DUR": "TIME"}
+# A bar of 4/4: eighths over quarters.
+FIGURE = "".join(
+    f"NOTE_{high} VOICE_0 DUR_12 TIME_0 NOTE_{low} VOICE_1 DUR_24 TIME_12 NOTE_{then} VOICE_0 DUR_12 TIME_12 "
+    for high, low, then in ((72, 48, 76), (79, 52, 77), (76, 55, 74), (72, 57, 72))
+)
+
+
+class Planned:
+    """An earlier rule with a plan of twenty bars in A minor or C major, then ten in G major."""
+
+    after = ()
+
+    def __init__(self, key: int = 0):
+        self.plan = Plan("prelude", "minor" if key >= 12 else "major", 40, np.random.default_rng(0))
+        first = self.plan.sections[0]._replace(key=key, first=0, end=20)
+        self.plan.sections = [first, first._replace(key=7, first=20, end=40)]
+        self.plan.cadences, self.plan.home = [40], key
+
+    def key_plans(self):
+        return [self.plan]
+
+
+def played(rule, piece: State, until: int, rng: np.random.Generator) -> list[Note]:
+    """What comes until a tick when every token is drawn among those that the rule does not forbid."""
+    kind = TYPES[piece.kind[0]]
+    while piece.ticks[0] < until:
+        scores = said(rule, piece)[0]
+        kind = KINDS[kind]
+        left = [t for t in range(150) if TYPES[TYPE_OF_ID[t]] == kind and scores[t] > FORBIDDEN]
+        if kind == "NOTE" and TYPES[TYPE_OF_ID[int(scores.argmax())]] == "TIME":  # one more step
+            left = [t for t in range(150) if scores[t] > FORBIDDEN]
+        piece.feed(np.array([rng.choice(left)]))
+        kind = TYPES[piece.kind[0]]
+    return [Note(*note) for note in piece.notes[0, : piece.num_notes[0]].tolist() if note[0] < until]
+
+
+def test_a_line_moves_along_its_scale_and_to_other_keys():
+    assert moved([60, 64, 67, 66], 0, 0, -1) == [59, 62, 65, 65]  # E with a sharp sounds as F
+    assert moved([60, 64, 71], 0, 7) == [67, 71, 78]
+    assert moved([69, 68, 69], 21, 21) == [69, 68, 69]  # the leading note stays
+    assert moved([69, 68, 69], 21, 21, 1) == [71, 69, 71]  # but is none on another degree
+    assert moved([71, 72, 67], 0, 21) == [80, 81, 76]  # and comes where a line rises to the tonic
+    assert degree_of(73, 0) == (42, 1) and degree_of(55, 7) == (28, 0)
+
+
+def test_parallels_and_dissonances_are_counted():
+    def chords(*pairs):
+        return [
+            Note(24 * i, 24, pitch, voice) for i, pair in enumerate(pairs) for voice, pitch in enumerate(pair)
+        ]
+
+    assert faults(chords((67, 60), (69, 62))) == 1  # fifths
+    assert faults(chords((67, 60), (69, 60))) == 0 == faults(chords((76, 60), (77, 62)))
+    assert faults(chords((61, 60), (71, 60))) == 2
+    assert harshness(chords((62, 60), (67, 60))) == 0.5
+
+
+def test_a_replay_writes_its_notes_whatever_is_drawn():
+    notes = passage([Note(0, 30, 72, 0), Note(0, 48, 48, 1), Note(35, 12, 74, 0)], 100, 0, 0)
+    for seed in range(8):
+        piece = State.after(ids("NOTE_60 VOICE_0 DUR_12"))
+
+        class Rule:
+            replay = Replay(notes)
+
+            def __call__(self, state, scores):
+                added = np.zeros_like(scores)
+                if self.replay.follow(state, 0):
+                    self.replay.add(state, 0, added[0])
+                return added
+
+        found = played(Rule(), piece, 150, np.random.default_rng(seed))
+        again = [note for note in found if note.onset >= 100][: len(notes)]  # then all is free
+        assert again == notes
+        assert all(
+            note.onset + note.duration <= max(100, note.onset + 2)  # the shortest one is always possible
+            for note in found
+            if note.onset < 100 and note.voice < 2
+        )
+
+
+@pytest.mark.parametrize("key", [0, 21])
+def test_links_follow_a_model(key):
+    rule = Sequences(brief(Planned(key), form="prelude", seeds=[1]))
+    piece = state(FIGURE)
+    assert piece.ticks[0] == 96
+    rule.models[0], rule.looked[0] = Model(0, 96, 2, 2**40), 1
+    notes = played(rule, piece, 288, np.random.default_rng(0))
+    assert bars_in_sequence(Score(notes, meters=[Meter(0, 4, 4)])).value == 1
+    bars = [[note for note in notes if note.onset // 96 == k] for k in range(3)]
+    assert len(bars[0]) == len(bars[1]) == len(bars[2])
+    assert bars[1][0].pitch != bars[0][0].pitch
+
+
+def test_a_model_that_is_not_fit_has_no_links():
+    rule = Sequences(brief(Planned(), form="prelude", seeds=[1]))
+    same = state("NOTE_72 VOICE_0 DUR_12 TIME_12 " * 8)
+    rule.models[0], rule.looked[0] = Model(0, 96, 2, 2**40), 1
+    assert not said(rule, same).any()
+    held = state("NOTE_48 VOICE_1 DUR_192 TIME_96 " + FIGURE.replace("VOICE_1", "VOICE_0"))
+    rule.models[0], rule.looked[0] = Model(96, 192, 2, 2**40), 2
+    assert not said(rule, held).any()
+
+
+def test_no_sequence_runs_into_a_cadence_or_a_statement():
+    rule = Sequences(brief(Planned(), form="prelude", seeds=[1]))
+    rule.chance = 1.0
+    plan = rule.key_plans()[0]
+    for cadence, fits in ((4, False), (6, True)):
+        plan.cadences = [cadence]
+        rule.models[0], rule.looked[0] = None, -1
+        said(rule, state(FIGURE * 2))
+        assert (rule.models[0] is not None) == fits
+        if fits:
+            assert (
+                rule.models[0].end + rule.models[0].links * (rule.models[0].end - 192) <= (cadence - 1) * 96
+            )
+    rule.models[0], rule.looked[0] = None, -1
+    rule.brief.earlier.append(type("Busy", (), {"free": lambda self: [(0, 300, 0)]})())
+    said(rule, state(FIGURE * 2))
+    assert rule.models[0] is None or rule.models[0].limit == 300
+
+
+def test_the_opening_returns_in_the_new_key():
+    rule = Returns(brief(Planned(), form="prelude", seeds=[1]))
+    rule.rngs[0] = type("Always", (), {"random": lambda self: 0.0, "choice": lambda self, *a, **k: 2})()
+    piece = state(FIGURE * 19)
+    said(rule, piece)
+    assert rule.returning(0, 20)
+    notes = played(rule, piece, 22 * 96, np.random.default_rng(0))
+    opening = [note for note in notes if note.onset < 2 * 96]
+    again = [note for note in notes if note.onset >= 20 * 96][: len(opening)]
+    assert [note._replace(onset=note.onset - 20 * 96, pitch=0) for note in again] == [
+        note._replace(pitch=0) for note in opening
+    ]
+    assert {a.pitch - b.pitch for a, b in zip(again, opening, strict=True)} <= {7, -5}
+
+
+def test_a_fugue_and_a_piece_without_a_plan_have_no_returns():
+    assert not Returns.applies(brief(Planned(), form="fugue"))
+    assert not Returns.applies(brief(form="prelude")) and not Sequences.applies(brief(form="prelude"))
