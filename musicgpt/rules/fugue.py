@@ -144,7 +144,7 @@ class Plan:
         self._schedule(first)
 
     @property
-    def free(self) -> tuple[int, int, int]:
+    def gap(self) -> tuple[int, int, int]:
         """Ticks from which and until which nothing is stated, and the place in the bar at which statements
         begin.
         """
@@ -523,11 +523,11 @@ class Fugue(Rule):
         """
         return self._due
 
-    def free(self) -> list[tuple[int, int, int]]:
+    def gaps(self) -> list[tuple[int, int, int]]:
         """Of each piece ticks from which and until which nothing is stated, and the place in the bar at which
         statements begin.
         """
-        return [plan.free for plan in self.plans]
+        return [plan.gap for plan in self.plans]
 
     def episodes(self) -> list[list[tuple[int, int]]]:
         """Of each piece the ticks at which its episodes begin and end, the one to come last."""

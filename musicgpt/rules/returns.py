@@ -47,7 +47,7 @@ class Returns(Rule):
         """Where a rule before has a plan."""
         return brief.ask("key_plans") is not None
 
-    def free(self) -> list[tuple[int, int, int]]:
+    def gaps(self) -> list[tuple[int, int, int]]:
         """Of each piece ticks from which and until which it plans no notes, and the place in the bar at which
         its phrases begin.
         """

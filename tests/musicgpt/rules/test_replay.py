@@ -136,7 +136,7 @@ def test_no_sequence_runs_into_a_cadence_or_a_statement():
                 rule.models[0].end + rule.models[0].links * (rule.models[0].end - 192) <= (cadence - 1) * 96
             )
     rule.models[0], rule.looked[0] = None, -1
-    rule.brief.earlier.append(type("Busy", (), {"free": lambda self: [(0, 300, 0)]})())
+    rule.brief.earlier.append(type("Busy", (), {"gaps": lambda self: [(0, 300, 0)]})())
     said(rule, state(FIGURE * 2))
     assert rule.models[0] is None or rule.models[0].limit == 300
 
@@ -146,7 +146,6 @@ def test_the_opening_returns_in_the_new_key():
     rule.rngs[0] = type("Always", (), {"random": lambda self: 0.0, "choice": lambda self, *a, **k: 2})()
     piece = state(FIGURE * 19)
     said(rule, piece)
-    assert rule.returning(0, 20)
     notes = played(rule, piece, 22 * 96, np.random.default_rng(0))
     opening = [note for note in notes if note.onset < 2 * 96]
     again = [note for note in notes if note.onset >= 20 * 96][: len(opening)]
@@ -156,6 +155,26 @@ def test_the_opening_returns_in_the_new_key():
     assert {a.pitch - b.pitch for a, b in zip(again, opening, strict=True)} <= {7, -5}
 
 
-def test_a_fugue_and_a_piece_without_a_plan_have_no_returns():
-    assert not Returns.applies(brief(Planned(), form="fugue"))
+def test_an_episode_of_a_fugue_returns_in_the_key_of_a_later_one():
+    class Fugue:
+        def episodes(self):
+            return [[(96, 3 * 96), (20 * 96, 22 * 96 - 24)]]
+
+        def gaps(self):
+            return [(0, 20 * 96, 12)]
+
+    given = brief(Planned(), form="fugue", seeds=[1])
+    rule = Returns(given)
+    given.earlier.append(Fugue())
+    rule.rngs[0] = type("Always", (), {"random": lambda self: 0.0, "integers": lambda self, *a: 0})()
+    piece = state(FIGURE * 19)
+    notes = played(rule, piece, 21 * 96, np.random.default_rng(0))
+    source = [note for note in notes if 96 <= note.onset < 2 * 96]  # whole bars of the shorter one
+    again = [note for note in notes if note.onset >= 20 * 96][: len(source)]
+    assert {(a.onset - b.onset, a.pitch - b.pitch) for a, b in zip(again, source, strict=True)} == {
+        (19 * 96, -5)
+    }
+
+
+def test_a_piece_without_a_plan_has_no_returns_and_no_sequences():
     assert not Returns.applies(brief(form="prelude")) and not Sequences.applies(brief(form="prelude"))
