@@ -11,14 +11,14 @@ from __future__ import annotations
 import ast
 import base64
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from textwrap import fill
 from typing import NamedTuple
 
 from tokenization.errors import MusicGPTError
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("tokenization", "modeling_musicgpt", "musicgpt")
 TABLES = "tokenization.tables"
 _TABLES = '''"""Tables of the train split, for the rules, as text: transformers copies no other files."""
 
@@ -49,6 +49,7 @@ class Module:
 
     Args:
         name (`str`): such as `"musicgpt.rules.close"`.
+        packages (sequence of `str`): those that count as ours.
         source (`str`, *optional*): its text; that of its file when not given.
 
     Attributes:
@@ -56,10 +57,10 @@ class Module:
         defined (list of `str`): what it defines.
     """
 
-    def __init__(self, name: str, source: str | None = None):
+    def __init__(self, name: str, packages: Sequence[str], source: str | None = None):
         path = ROOT.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        self.name, self.is_package = name, path.name == "__init__.py"
+        self.name, self.packages, self.is_package = name, packages, path.name == "__init__.py"
         self.source = path.read_text(encoding="utf-8") if source is None else source
         self.tree = ast.parse(self.source)
         self.unused = [node for node in self.tree.body if _is_for_types(node)]
@@ -85,7 +86,7 @@ class Module:
         package = self.name.split(".") if self.is_package else self.name.split(".")[:-1]
         base = package[: len(package) - node.level + 1] if node.level else []
         name = ".".join([*base, *([node.module] if node.module else [])])
-        return name if name.split(".")[0] in OURS else None
+        return name if name.split(".")[0] in self.packages else None
 
     def foreign(self) -> list[ast.stmt]:
         """Its imports from elsewhere, those inside functions left out."""
@@ -146,10 +147,11 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 class Joined:
-    """An entry module and what it needs of ours, as files.
+    """Some modules and what they need of ours, as files.
 
     Args:
-        entry (`str`): a module.
+        entries (sequence of `str`): the modules.
+        packages (sequence of `str`): those whose modules are joined; what else they import stays.
         place (callable): from the name of a module to that of its file, without `.py`.
         about (dict): a docstring for each file.
         given (dict, *optional*): the text of modules that take the place of ours, by name.
@@ -157,21 +159,30 @@ class Joined:
 
     def __init__(
         self,
-        entry: str,
+        entries: Sequence[str],
+        packages: Sequence[str],
         place: Callable[[str], str],
         about: Mapping[str, str],
         given: Mapping[str, str] | None = None,
     ):
-        self.given, self.about = dict(given or {}), about
+        self.given, self.about, self.packages = dict(given or {}), about, packages
         self.modules: dict[str, Module] = {}  # those that others need first
         self._loaded: dict[str, Module] = {}
-        self._visit(entry)
+        for entry in entries:
+            self._visit(entry)
         self.place = {name: place(name) for name in self.modules}
         self.final = self._names()
 
+    def write(self, folder: Path) -> None:
+        """Write the files into a folder."""
+        folder.mkdir(exist_ok=True)
+        for name, text in self.files().items():
+            (folder / name).write_text(text, encoding="utf-8")
+
     def files(self) -> dict[str, str]:
         """The text of each file by its name."""
-        texts = {file: self._text(file) for file in dict.fromkeys(self.place.values()) if file in self.about}
+        places = dict.fromkeys(place for name, place in self.place.items() if name != TABLES)
+        texts = {file: self._text(file) for file in places}
         found = {name: module for module in self.modules.values() for name in module.tables()}
         if found:
             entries = [
@@ -183,7 +194,7 @@ class Joined:
 
     def _load(self, name: str) -> Module:
         if name not in self._loaded:
-            self._loaded[name] = Module(name, self.given.get(name))
+            self._loaded[name] = Module(name, self.packages, self.given.get(name))
         return self._loaded[name]
 
     def _origin(self, found: Defined) -> Defined:
@@ -255,7 +266,8 @@ def _with(module: str, name: str) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     """Names as an import lists them."""
-    return "(\n" + "".join(f"    {name},\n" for name in sorted(names)) + ")"
+    inside = {"initial_indent": "    ", "subsequent_indent": "    ", "break_on_hyphens": False}
+    return f"(\n{fill(', '.join(sorted(names)), 106, **inside)},\n)"
 
 
 def _foreign(inside: Iterable[Module]) -> str:

@@ -79,17 +79,17 @@ def _add_processor(folder: Path) -> None:
     for leftover in ("is_local", "local_files_only"):  # how it was loaded, which transformers would save
         tokenizer.init_kwargs.pop(leftover, None)
     MusicGPTProcessor(tokenizer).save_pretrained(folder)
+    for copied in folder.glob("*.py"):
+        copied.unlink()
+    entries = [f"tokenization.{name}_musicgpt" for name in ("processing", "tokenization")]
+    entries += ["tokenization.tokenization_musicgpt_fast"]
+    Joined(entries, ["tokenization"], _tokenizer_file, _ABOUT).write(folder)
 
 
 def _add_model_code(folder: Path) -> None:
-    """The model's file and everything that it imports from its package, flat as the Hub's loader wants it."""
-    from transformers.dynamic_module_utils import get_relative_import_files
-
-    import modeling_musicgpt.modeling_musicgpt as model_file
-
-    assert model_file.__file__ is not None
-    for name in (model_file.__file__, *get_relative_import_files(model_file.__file__)):
-        shutil.copy2(name, folder / Path(name).name)
+    """The model's file and everything that it imports from its package."""
+    entries = ["modeling_musicgpt.modeling_musicgpt"]
+    Joined(entries, ["modeling_musicgpt"], model_file, _ABOUT).write(folder)
     config = folder / "config.json"
     data = {**json.loads(config.read_text(encoding="utf-8")), "auto_map": AUTO_MAP}
     config.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -104,18 +104,26 @@ def _add_composer(folder: Path) -> None:
         imports="\n".join(f"from musicgpt.rules.{name} import {kind}" for name, kind in classes.items()),
         rules=", ".join(f"{name!r}: {kind}" for name, kind in classes.items()),
     )
-    joined = Joined("musicgpt.generate", _composer_file, _ABOUT, {"musicgpt.rules": chosen})
-    target = folder / "custom_generate"
-    target.mkdir(exist_ok=True)
-    for name, text in joined.files().items():
-        (target / name).write_text(text, encoding="utf-8")
+    joined = Joined(
+        ["musicgpt.generate"],
+        ["musicgpt", "tokenization"],
+        _composer_file,
+        _ABOUT,
+        {"musicgpt.rules": chosen},
+    )
+    joined.write(folder / "custom_generate")
 
 
-_ABOUT = {
-    "generate": "`generate()` by the composer's rules: what is asked for, and how it is sampled.",
-    "rules": "The composer's rules: each adds to the logits of the next token what it likes and dislikes.",
-    "music": "Where pieces stand after each token, and what the rules look up: tokens, n-gram, index.",
-}
+def model_file(module: str) -> str:
+    """The file in which a module of the model stands."""
+    stem = module.rpartition(".")[2]
+    return _MODEL_FILES.get(stem, stem)
+
+
+def _tokenizer_file(module: str) -> str:
+    """The file in which a module of the tokenizers stands."""
+    stem = module.rpartition(".")[2]
+    return stem if stem.startswith(("tokenization", "processing")) else "scores_musicgpt"
 
 
 def _composer_file(module: str) -> str:
@@ -125,3 +133,24 @@ def _composer_file(module: str) -> str:
     if module in ("musicgpt.generate", "musicgpt.sampling", "musicgpt.defaults"):
         return "generate"
     return "tables" if module == TABLES else "music"
+
+
+_MODEL_FILES = {
+    **dict.fromkeys(("stepping_musicgpt", "imitation_musicgpt", "cache_musicgpt"), "musical_state_musicgpt"),
+    **dict.fromkeys(("repetition_musicgpt", "bar_end_musicgpt"), "grammar_musicgpt"),
+    **dict.fromkeys(("engine_musicgpt", "streaming_musicgpt"), "generation_musicgpt"),
+}
+_ABOUT = {
+    "configuration_musicgpt": "The configuration.",
+    "modeling_musicgpt": "The model: its forward pass.",
+    "musical_state_musicgpt": "What is derived from tokens, whole sequences and step by step.",
+    "grammar_musicgpt": "What `generate()` allows: the grammar, repetition, the end at a bar line.",
+    "generation_musicgpt": "`generate()`: its arguments, its streamers, and the engine where it is there.",
+    "tokenization_musicgpt": "The tokenizer in plain Python.",
+    "tokenization_musicgpt_fast": "The tokenizer of the `tokenizers` library.",
+    "processing_musicgpt": "Scores to what the model takes, and what it writes to scores and MIDI.",
+    "scores_musicgpt": "Scores, the vocabulary, scores as tokens and back, and the writer of MIDI.",
+    "generate": "`generate()` by the composer's rules: what is asked for, and how it is sampled.",
+    "rules": "The composer's rules: each says which next tokens it likes and dislikes.",
+    "music": "Where pieces stand after each token, and what the rules look up: tokens, n-gram, index.",
+}

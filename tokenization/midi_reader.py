@@ -11,6 +11,7 @@ import numpy as np
 from .errors import ScoreReadError
 from .heading import read_facts
 from .key import Key
+from .midi_writer import FACT_MARK, VOICES_MARK
 from .parts import MAX_NOTES, RawScore, is_layer, merge_meters, note_rounding, plural
 from .score import Meter
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
@@ -20,8 +21,6 @@ _DRUMS = 9  # channel ten
 _KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))
 _MAX_EVENTS = 500_000
 _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
-FACT_MARK = "MusicGPT: "  # begins the text events of files that `midi_writer` wrote
-VOICES_MARK = f"{FACT_MARK}channels are voices".encode()
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 
 

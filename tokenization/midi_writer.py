@@ -11,12 +11,13 @@ import numpy as np
 
 from .errors import ScoreError
 from .heading import facts, title_of
-from .midi_reader import FACT_MARK, VOICES_MARK
 from .score import NOMINAL_QPM, VOICE, Score
 from .sounding import sounding
 from .vocabulary import TICKS_PER_QUARTER
 
 PPQ = 480  # ticks a quarter note in the file
+FACT_MARK = "MusicGPT: "  # begins the text events of files of ours
+VOICES_MARK = f"{FACT_MARK}channels are voices".encode()
 _SCALE = PPQ // TICKS_PER_QUARTER
 _VELOCITY = 72
 _PROGRAM = 0  # acoustic grand piano

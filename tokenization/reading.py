@@ -12,33 +12,19 @@ from .key import C_MAJOR, Key
 from .parts import RawScore, build_score, check_size
 from .score import Score
 
-SUFFIXES = (".mid", ".midi", ".musicxml", ".xml", ".mxl", ".tsv")
+_READERS = {
+    **dict.fromkeys((".mid", ".midi"), ("midi_reader", "read_midi")),
+    **dict.fromkeys((".musicxml", ".xml", ".mxl"), ("musicxml_reader", "read_musicxml")),
+    ".tsv": ("note_table", "read_note_table"),
+}
+SUFFIXES = tuple(_READERS)
 SURE = 0.1  # confidence of an estimated key that overrules a declared C major
 
 
 def _reader(suffix: str) -> Callable[[bytes], RawScore]:
-    """The reader for a file name's ending; each is imported only when it is needed.
-
-    Raises:
-        ScoreReadError: in a model's folder on the Hub, for all but MIDI.
-    """
-    if suffix in (".mid", ".midi"):
-        from .midi_reader import read_midi
-
-        return read_midi
-    module, function = (
-        ("note_table", "read_note_table") if suffix == ".tsv" else ("musicxml_reader", "read_musicxml")
-    )
-    try:
-        # By name: what `from` imports would be copied into a model's folder.
-        return getattr(import_module(f".{module}", __package__), function)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__package__}.{module}":
-            raise
-        raise ScoreReadError(
-            f"A file that ends in {suffix!r} is read only where MusicGPT is installed; the code in a model's"
-            " folder reads MIDI alone."
-        ) from error
+    """The reader for a file name's ending; each is imported only when it is needed."""
+    module, function = _READERS[suffix]
+    return getattr(import_module(f".{module}", __package__), function)
 
 
 def read_score_bytes(

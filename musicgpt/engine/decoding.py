@@ -26,9 +26,9 @@ from transformers.generation.logits_process import (
 from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria
 from transformers.utils.output_capturing import capture_outputs
 
-from .library import EngineError, Struct, load
+from .library import EngineError, Struct, code_of, load
 from .rows import Rows, rules_struct
-from .weights import check, code_of
+from .weights import check, package_of
 
 # Steps for which noise is drawn at a time.
 NOISE_STEPS = 32
@@ -181,7 +181,7 @@ class Decoding:
 
     def _code(self, processor: str) -> Any:
         return code_of(
-            self.model,
+            package_of(self.model),
             {"G": "grammar_musicgpt", "B": "bar_end_musicgpt", "R": "repetition_musicgpt"}[processor[0]],
         )
 

@@ -10,7 +10,9 @@ import ctypes
 import os
 import re
 import threading
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -160,12 +162,10 @@ class Library:
         Raises:
             EngineError: if one differs.
         """
-        from importlib import import_module
-
         state, imitation, closing = (
-            import_module(f"{package}.{n}_musicgpt") for n in ("musical_state", "imitation", "bar_end")
+            code_of(package, f"{n}_musicgpt") for n in ("musical_state", "imitation", "bar_end")
         )
-        (short, short_limit), (long, long_limit) = import_module(f"{package}.repetition_musicgpt").WINDOWS
+        (short, short_limit), (long, long_limit) = code_of(package, "repetition_musicgpt").WINDOWS
         theirs = {
             "DURATION_BASE": state.DURATION_BASE,
             "INTERVAL_BASE": state.INTERVAL_BASE,
@@ -187,6 +187,20 @@ class Library:
             range(imitation.OFFSETS[0], imitation.OFFSETS[-1] + 1)
         ):
             raise EngineError("the model's code looks for other agreements than the engine")
+
+
+def code_of(package: str, name: str) -> ModuleType:
+    """A module of the model's code: of the installed package, or the file of an exported folder in which it
+    stands.
+    """
+    try:
+        return import_module(f"{package}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{package}.{name}":
+            raise
+        from ..hub_model import model_file
+
+        return import_module(f"{package}.{model_file(name)}")
 
 
 _lock = threading.Lock()

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from .library import EngineError, Library, Struct, load
-from .weights import code_of, model_struct
+from .library import EngineError, Library, Struct, code_of, load
+from .weights import model_struct, package_of
 
 # Fewer rows are not worth a thread of their own.
 ROWS_A_THREAD = 2
@@ -60,7 +60,7 @@ class Rows:
 
     def __init__(self, model: Any, rows: int, max_length: int, threads: int | None = None):
         self.library = load()
-        self.library.check_constants(type(model).__module__.rpartition(".")[0])
+        self.library.check_constants(package_of(model))
         if not 1 <= rows <= _MOST_ROWS or not 1 <= max_length <= _MOST_TOKENS:
             raise EngineError(
                 f"{rows} rows of {max_length} tokens: there can be {_MOST_ROWS} of {_MOST_TOKENS}"
@@ -69,7 +69,7 @@ class Rows:
         self.vocab, self.max_length, self.config = self.m.vocab, max_length, model.config
         grammar = getattr(model, "grammar", None)
         self.rules = rules_struct(
-            self.library, code_of(model, "grammar_musicgpt"), self.m, max_length, grammar
+            self.library, code_of(package_of(model), "grammar_musicgpt"), self.m, max_length, grammar
         )
         self.batch = _batch(self.library, self.m, rows, max_length)
         self.threads = max(1, threads or torch.get_num_threads())

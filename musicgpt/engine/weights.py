@@ -4,8 +4,6 @@ tokens, all of them checked.
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -13,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .library import EngineError, Library, Struct
+from .library import EngineError, Library, Struct, code_of
 
 # Sizes beyond these are no model of ours: memory and times stay within 64 bits with much to spare.
 _MOST = {
@@ -31,11 +29,11 @@ _TOP_PITCH = (
 _BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
 
 
-def code_of(model: Any, name: str) -> ModuleType:
-    """A module of the package that the model's class comes from: the installed one, or one that was loaded
-    from a folder or the Hub.
+def package_of(model: Any) -> str:
+    """The package that the model's class comes from: the installed one, or one that was loaded from a folder
+    or the Hub.
     """
-    return import_module(f"{type(model).__module__.rpartition('.')[0]}.{name}")
+    return type(model).__module__.rpartition(".")[0]
 
 
 def check(model: Any, library: Library) -> None:
@@ -98,9 +96,9 @@ def _weights(model: Any) -> list[_Weight]:
     """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What it
     leaves out is missing.
     """
-    config, base, state = model.config, model.model, code_of(model, "musical_state_musicgpt")
+    config, base, state = model.config, model.model, code_of(package_of(model), "musical_state_musicgpt")
     musical, hidden = base.musical_embedding, config.hidden_size
-    pitches, remainings, elapseds = code_of(model, "modeling_musicgpt").VOICE_CHANNELS
+    pitches, remainings, elapseds = code_of(package_of(model), "modeling_musicgpt").VOICE_CHANNELS
     weights = [
         _Weight("tokens", [base.embed_tokens.weight], (config.vocab_size, hidden), False),
         _Weight("norm", [base.norm.weight], (hidden,), False),
@@ -139,7 +137,7 @@ def _weights(model: Any) -> list[_Weight]:
             )
         )
     if hasattr(model, "imitation_head"):
-        scores = code_of(model, "imitation_musicgpt").NUM_SCORES
+        scores = code_of(package_of(model), "imitation_musicgpt").NUM_SCORES
         weight, bias = model.imitation_head.weight_and_bias()
         weights += [
             _Weight("imitation", [weight], (scores, hidden), True),
@@ -292,7 +290,7 @@ def model_struct(model: Any, library: Library) -> Struct:
     missing = {
         name: None for name in (*names, "melodic", "imitation", "imitation_bias") if name not in arrays
     }
-    channels = code_of(model, "modeling_musicgpt").VOICE_CHANNELS
+    channels = code_of(package_of(model), "modeling_musicgpt").VOICE_CHANNELS
     meanings, token_of = _meanings(model, library.sizes["LONGEST"])
     first, scales = config.token_blocks, config.logit_scales()
     struct = library.struct(
@@ -340,4 +338,4 @@ def _frequencies(model: Any) -> np.ndarray:
     return every.contiguous().numpy()
 
 
-__all__ = ["check", "code_of", "model_struct", "silent_token"]
+__all__ = ["check", "model_struct", "package_of", "silent_token"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from musicgpt import Composer, Settings
 from musicgpt.hub_model import write_model_folder
 from tests.musicgpt.cli.test_export import run_alone
+from tokenization import prefix_ids
 
 NEW = 120
 FUGUE = Settings(key="a minor", form="fugue", meter="4/4", voices=3, seed=7, max_new_tokens=NEW)
@@ -48,9 +52,8 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> dict:
-    folder = write_model_folder(tmp_path_factory.mktemp("hub") / "model")
-    return json.loads(run_alone(SCRIPT, folder.parent).splitlines()[-1])
+def folder(tmp_path_factory) -> Path:
+    return write_model_folder(tmp_path_factory.mktemp("hub") / "model")
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +65,32 @@ def _without_padding(row: list[int]) -> list[int]:
     return [token for token in row if token]
 
 
-def test_the_folder_composes_what_the_composer_does(found, shipped):
+def test_the_folder_composes_what_the_composer_does(folder, shipped):
+    """One process finds it all out: it takes some time to begin."""
+    found = json.loads(run_alone(SCRIPT, folder.parent).splitlines()[-1])
     assert found["ours"] == []
     pieces = shipped.compose(FUGUE, num=2)
     assert [_without_padding(row) for row in found["fugue"]] == [piece.ids for piece in pieces]
     assert found["prelude"] == [shipped.compose(PRELUDE)[0].ids]
-
-
-def test_a_row_is_what_it_is_alone(found):
+    # A row is what it is alone, a beginning is continued.
     width = len(found["padded"][0])
     assert found["padded"] == [row + [0] * (width - len(row)) for row in found["alone"]]
-
-
-def test_a_beginning_is_continued(found):
     [row] = found["continued"]
     assert row[:52] == found["prelude"][0][:52] and 52 < len(row) <= 112
-
-
-def test_without_rules_it_is_the_models_own(found):
+    # Without rules it is the model's own.
     assert found["model"] == found["stock"] != found["prelude"]
     assert "no such rule" in found["error"] and "counterpoint" in found["error"]
+
+
+def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monkeypatch, tmp_path):
+    from transformers import dynamic_module_utils
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    kind = dynamic_module_utils.get_class_from_dynamic_module("modeling_musicgpt.MusicGPTForCausalLM", folder)
+    model = kind.from_pretrained(folder)
+    ids = torch.tensor([prefix_ids("minor", "fugue", "4/4", 3)])
+    given = {"custom_generate": str(folder), "trust_remote_code": True}
+    [row] = model.generate(ids, max_new_tokens=NEW, seed=7, **given).tolist()
+    assert kind.__module__.startswith("transformers_modules.") and model.usual_decoding_because is None
+    assert row == shipped.compose(FUGUE)[0].ids

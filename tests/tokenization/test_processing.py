@@ -18,8 +18,8 @@ from tokenization import (
     ScoreReadError,
     TokenError,
     midi_bytes,
+    processing_musicgpt,
     read_score,
-    reading,
     write_midi,
     write_musicxml,
 )
@@ -114,16 +114,15 @@ def test_what_is_no_piece_is_refused(tmp_path: Path):
         PROCESSOR(tmp_path / "nothing.mid")
 
 
-def test_without_the_package_s_readers_only_midi_is_read(files: Path, monkeypatch):
+def test_without_the_package_s_readers_no_file_is_read(files: Path, monkeypatch):
     def missing(name: str, package: str):
         raise ModuleNotFoundError(f"No module named {package}{name}", name=f"{package}{name}")
 
-    monkeypatch.setattr(reading, "import_module", missing)
-    assert PROCESSOR(files / "piece.mid")["input_ids"]
-    (files / "piece.tsv").write_text("onset_q\n")
-    for name in ("piece.musicxml", "piece.tsv"):
-        with pytest.raises(ScoreReadError, match=r"only where MusicGPT is installed; .* MIDI alone\.$"):
-            PROCESSOR(files / name)
+    monkeypatch.setattr(processing_musicgpt, "import_module", missing)
+    assert PROCESSOR(PIECE)["input_ids"]
+    for source in (files / "piece.musicxml", files / "piece.mid", (files / "piece.mid").read_bytes()):
+        with pytest.raises(ScoreReadError, match=r"where MusicGPT is installed; .* tokens alone\.$"):
+            PROCESSOR(source)
 
 
 def test_the_auto_classes_know_the_shipped_folder(tmp_path: Path):

@@ -69,17 +69,17 @@ offsets = tokenizer("MODE_minor NOTE_60", return_offsets_mapping=True)["offset_m
 assert offsets == [(0, 0), (0, 10), (11, 18)], offsets
 processor = AutoProcessor.from_pretrained("model", trust_remote_code=True)
 midi = processor.decode_midi(output, key="d minor")
-again = processor.read(midi)
-assert again.array.tolist() == score.array.tolist() and again == processor.decode_score(output, key="d minor").replace(tempo=again.tempo), again
-inputs = processor([midi, again.replace(notes=again.array[:2])], return_tensors="pt")
+assert midi.startswith(b"MThd") and len(midi) > 4 * len(score)
+inputs = processor([score, score.replace(notes=score.array[:2])], return_tensors="pt")
 assert inputs["attention_mask"][:, -1].all() and not inputs["attention_mask"][1, 0], inputs
 assert model.generate(**inputs, max_new_tokens=8).shape == (2, inputs["input_ids"].shape[1] + 8)
-try:
-    processor("score.musicxml")
-except ValueError as error:
-    assert "where MusicGPT is installed" in str(error), error
-else:
-    raise SystemExit("MusicXML was read")
+for file in ("score.musicxml", midi):
+    try:
+        processor(file)
+    except ValueError as error:
+        assert "where MusicGPT is installed" in str(error), error
+    else:
+        raise SystemExit("a file was read")
 from transformers import pipeline
 pipe = pipeline("text-generation", model="model", trust_remote_code=True)
 text = pipe("MODE_minor METER_3/4 ", max_new_tokens=40, do_sample=True)[0]["generated_text"]
@@ -90,16 +90,11 @@ processor.save_pretrained("again")
 again = AutoModelForCausalLM.from_pretrained("again", trust_remote_code=True)
 assert torch.equal(again(ids).logits, model(ids).logits)
 assert AutoTokenizer.from_pretrained("again", trust_remote_code=True).decode_score(output).notes == tokenizer.decode_score(output).notes
-assert AutoProcessor.from_pretrained("again", trust_remote_code=True)(midi)["input_ids"] == processor(midi)["input_ids"]
+assert AutoProcessor.from_pretrained("again", trust_remote_code=True)(score)["input_ids"] == processor(score)["input_ids"]
 print("notes:", len(score))
 """
     (out.parent / "score.musicxml").write_text("<score-partwise/>")
-    left_out = [
-        path.name
-        for path in out.glob("*.py")
-        if "musicxml" in path.name or path.stem in ("notation", "note_table", "folders")
-    ]
-    assert not left_out, left_out
+    assert len(list(out.rglob("*.py"))) <= 14
     names = json.loads((out / "tokenizer_config.json").read_text())["auto_map"]["AutoTokenizer"]
     assert names == [
         "tokenization_musicgpt.MusicGPTTokenizer",
