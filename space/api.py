@@ -12,7 +12,8 @@ import gradio as gr
 from tokenization import MusicGPTError, Score
 
 from . import rendering
-from .controls import Controls, wish_from
+from .audio import INSTRUMENTS
+from .controls import MOST_PROMPT_BARS, Controls, wish_from
 from .session import Candidate, Session
 from .studio import Studio, View, Wish, sentence
 
@@ -27,21 +28,23 @@ def add_api(studio: Studio, controls: Controls) -> None:
         facts = gr.JSON(label="facts")
         seed = gr.Number(None, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
         upload = gr.File(label="Prompt", file_types=list(rendering.UPLOAD_SUFFIXES), value=None)
+        prompt_bars = gr.Slider(1, MOST_PROMPT_BARS, value=4, step=1, label="Bars of it to keep")
         needed = gr.File(label="Score", file_types=list(rendering.UPLOAD_SUFFIXES))
+        instrument = gr.Radio(list(INSTRUMENTS), value="piano", label="Played on")
         kind = gr.Radio(list(rendering.SOUND_FORMATS), value="mp3", label="Sound format")
         button = gr.Button()
     asked = [
         *controls.musical(),
         *controls.sampling()[:-1],
         seed,
-        controls.instrument,
+        instrument,
         kind,
         upload,
-        controls.prompt_bars,
+        prompt_bars,
     ]
     shared: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
     button.click(api.compose, asked, [*outputs, facts], api_name="compose", **shared)
-    button.click(api.perform, [needed, controls.instrument, kind], outputs, api_name="perform", **shared)
+    button.click(api.perform, [needed, instrument, kind], outputs, api_name="perform", **shared)
     button.click(api.assess, [needed], [facts], api_name="assess", **shared)
 
 

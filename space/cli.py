@@ -82,6 +82,7 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
     """
     from starlette.middleware import Middleware
 
+    from .assets import asset_routes
     from .health import health_route
     from .page import launch_options
     from .quota import UploadQuota
@@ -99,7 +100,10 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
             share=given.share,
             mcp_server=given.mcp,
             prevent_thread_lock=True,
-            app_kwargs={"routes": [health_route(studio)], "middleware": [Middleware(UploadQuota)]},
+            app_kwargs={
+                "routes": [health_route(studio), *asset_routes()],
+                "middleware": [Middleware(UploadQuota)],
+            },
             **launch_options(studio),
         )
         # the model is loaded once the page can be opened; who presses the button sooner waits for it

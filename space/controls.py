@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 from musicgpt import MOODS, Settings
 from musicgpt.settings import SettingsError
@@ -13,8 +14,9 @@ from tokenization.key import KEY_NAMES
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 from .audio import INSTRUMENTS
-from .rendering import MAX_UPLOAD_BYTES, SOUND_FORMATS, UPLOAD_SUFFIXES
+from .rendering import SOUND_FORMATS
 from .studio import MOST_CANDIDATES, Wish
+from .words import say
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -130,6 +132,39 @@ def settings_from(
     )
 
 
+def query_of(values: dict[str, Any]) -> str:
+    """The query of an address that asks for the same piece, without its seed.
+
+    Args:
+        values (`dict`): by the names of the controls.
+    """
+    asked = {n: v for n, v in values.items() if n in (*MUSICAL, *SAMPLING[:-1]) and v not in (None, "", ANY)}
+    return urlencode(
+        {name: f"{value:g}" if isinstance(value, float) else value for name, value in asked.items()}
+    )
+
+
+def values_from_query(query: str) -> dict[str, Any]:
+    """What the query of an address asks for, by the names of the controls; other names in it are left alone.
+
+    Raises:
+        SettingsError: for a number that is none.
+    """
+    found = {name: value for name, value in parse_qsl(query.lstrip("?")) if name in (*MUSICAL, *SAMPLING)}
+    values: dict[str, Any] = {name: found.get(name, ANY) for name in MUSICAL}
+    for name in SAMPLING:
+        if name in found:
+            values[name] = _number(name, found[name])
+    return values
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text) if name in ("temperature", "top_p") else int(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a number, not {text[:40]!r}.") from error
+
+
 def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, prompt_bars: Any) -> Wish:
     """What a call of `/compose` asks for, checked before anything is done for it.
 
@@ -160,10 +195,10 @@ class Controls:
     """The Gradio components, by name."""
 
     key: gr.Dropdown
-    form: gr.Radio
+    form: gr.Dropdown
     meter: gr.Dropdown
-    voices: gr.Radio
-    tempo: gr.Radio
+    voices: gr.Dropdown
+    tempo: gr.Dropdown
     mood: gr.Dropdown
     temperature: gr.Slider
     top_k: gr.Slider
@@ -172,9 +207,6 @@ class Controls:
     seed: gr.Number
     random_seed: gr.Checkbox
     candidates: gr.Slider
-    instrument: gr.Radio
-    upload: gr.File
-    prompt_bars: gr.Slider
 
     def musical(self) -> list[Any]:
         """The musical controls in the order of `MUSICAL`."""
@@ -185,84 +217,59 @@ class Controls:
         return [getattr(self, name) for name in SAMPLING]
 
 
-def build_controls() -> Controls:
-    """Lay the controls out in the column that is open; they stand in the order in which they are read."""
+def build_musical() -> dict[str, gr.Dropdown]:
+    """The row that says what the piece is to be; narrow: on a telephone, too, it stands above the roll."""
     import gradio as gr
 
-    with gr.Group():
-        with gr.Row():
-            key = gr.Dropdown([ANY, *KEY_NAMES], value="C minor", label="Key", min_width=110)
-            meter = gr.Dropdown([ANY, *METERS], value="4/4", label="Meter", min_width=90)
-        mood = gr.Dropdown(
-            [ANY, *((f"{name}: {mood.description}", name) for name, mood in MOODS.items())],
-            value=ANY,
-            label="Mood",
+    moods = [(f"{name}: {mood.description}", name) for name, mood in MOODS.items()]
+    choices: dict[str, tuple[list[Any], str]] = {
+        "form": ([ANY, *FORMS], "fugue"),
+        "key": ([ANY, *KEY_NAMES], "C minor"),
+        "meter": ([ANY, *METERS], "4/4"),
+        "voices": ([ANY, "2", "3", "4", "5"], "3"),
+        "tempo": ([ANY, *TEMPO_CLASSES], "moderate"),
+        "mood": ([ANY, *moods], ANY),
+    }
+    with gr.Row(elem_id="controls"):
+        return {
+            name: gr.Dropdown(options, value=value, label=say(name), min_width=96, filterable=False)
+            for name, (options, value) in choices.items()
+        }
+
+
+def build_sampling() -> dict[str, Any]:
+    """What few visitors need: how many pieces, the seed, how boldly is sampled."""
+    import gradio as gr
+
+    made: dict[str, Any] = {}
+    with gr.Row():
+        made["candidates"] = gr.Slider(
+            1, MOST_CANDIDATES, value=1, step=1, label=say("candidates"), info=say("candidates-info")
         )
-        form = gr.Radio([ANY, *FORMS], value="fugue", label="Form")
-        voices = gr.Radio([ANY, "2", "3", "4", "5"], value="3", label="Voices")
-        tempo = gr.Radio([ANY, *TEMPO_CLASSES], value="moderate", label="Tempo")
-        instrument = gr.Radio(list(INSTRUMENTS), value="piano", label="Played on")
-    with gr.Group():
-        max_tokens = gr.Slider(
+        made["max_tokens"] = gr.Slider(
             64,
             4000,
             value=1000,
             step=4,
-            label="Max tokens",
-            info="The longest it may get; four tokens are one note.",
+            label=say("max-tokens"),
+            info=say("max-tokens-info"),
         )
-        candidates = gr.Slider(
-            1, MOST_CANDIDATES, value=1, step=1, label="Candidates", info="Pieces to choose from."
+    with gr.Row():
+        made["seed"] = gr.Number(
+            value=0, label=say("seed"), precision=0, minimum=0, maximum=2**31 - 1, min_width=120
         )
-        with gr.Row():
-            seed = gr.Number(value=0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1, min_width=120)
-            random_seed = gr.Checkbox(True, label="New seed every time", min_width=120)
-    with gr.Accordion("Sampling: bolder or safer", open=False):
-        temperature = gr.Slider(
-            0.1, 2.0, value=1.0, step=0.05, label="Temperature", info="Above 1 bolder, below safer."
+        made["random_seed"] = gr.Checkbox(True, label=say("random-seed"), min_width=120)
+    with gr.Row():
+        made["temperature"] = gr.Slider(
+            0.1, 2.0, value=1.0, step=0.05, label=say("temperature"), info=say("temperature-info")
         )
-        top_k = gr.Slider(
-            0, 150, value=0, step=1, label="Top-K", info="Choose among the k likeliest tokens; 0: all."
-        )
-        top_p = gr.Slider(
+        made["top_k"] = gr.Slider(0, 150, value=0, step=1, label=say("top-k"), info=say("top-k-info"))
+        made["top_p"] = gr.Slider(
             0.05,
             1.0,
             value=0.95,
             step=0.01,
-            label="Top-P",
-            info="Choose among the likeliest that hold this probability.",
+            label=say("top-p"),
+            info=say("top-p-info"),
         )
-    with gr.Accordion("Continue a piece of your own", open=False) as accordion:
-        upload = gr.File(
-            label=f"MIDI or MusicXML, up to {MAX_UPLOAD_BYTES // 2**20} MB",
-            file_types=list(UPLOAD_SUFFIXES),
-            elem_id="upload",
-            height=120,
-        )
-        prompt_bars = gr.Slider(
-            1,
-            MOST_PROMPT_BARS,
-            value=4,
-            step=1,
-            label="Bars of it to keep",
-            info="The piece goes on after them.",
-        )
-    del accordion
-    return Controls(
-        key,
-        form,
-        meter,
-        voices,
-        tempo,
-        mood,
-        temperature,
-        top_k,
-        top_p,
-        max_tokens,
-        seed,
-        random_seed,
-        candidates,
-        instrument,
-        upload,
-        prompt_bars,
-    )
+    return made

@@ -26,7 +26,8 @@ def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
 
     Returns:
         `dict`: `pages`, a list of SVG texts drawn in `currentColor`; `times`, a list of `[quarter notes from
-        the start, ids of the notes that begin]` in rising order.
+        the start, ids of the notes that begin]` in rising order; `notes`, a list of `[id, quarter notes from
+        the start, MIDI pitch]` of all notes that begin.
 
     Raises:
         MusicGPTError: if verovio cannot read the text.
@@ -58,4 +59,9 @@ def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
         for page in range(1, toolkit.getPageCount() + 1)
     ]
     times = [[entry["qstamp"], entry["on"]] for entry in toolkit.renderToTimemap({}) if entry.get("on")]
-    return {"pages": pages, "times": times}
+    notes = [
+        [name, quarter, toolkit.getMIDIValuesForElement(name).get("pitch")]
+        for quarter, names in times
+        for name in names
+    ]
+    return {"pages": pages, "times": times, "notes": notes}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from musicgpt import Composer, Composition, Settings
+from musicgpt.given import Given
 from tokenization import Note, Score
 
 # At most so many pictures of the growing roll a second are sent; a browser draws one in 25 to 40 ms.
@@ -45,7 +46,9 @@ def load(name_or_path: str | None = None, device: str | None = None) -> None:
         _composer.compose(Settings(max_new_tokens=8, seed=0))
 
 
-def _seconds_on_gpu(settings: Settings, prompt: Score | None, prompt_bars: int | None, stop: Any) -> int:
+def _seconds_on_gpu(
+    settings: Settings, prompt: Score | None, prompt_bars: int | None, stop: Any, given: Given | None = None
+) -> int:
     """What ZeroGPU is asked for: about 100 tokens a second and a margin; a short request is served sooner."""
     return 10 + (settings.resolved().max_new_tokens // 100)
 
@@ -60,7 +63,9 @@ def _on_gpu(function: Callable) -> Callable:
 
 
 @_on_gpu
-def sample(settings: Settings, prompt: Score | None, prompt_bars: int | None, stop: Any) -> Iterator[Growth]:
+def sample(
+    settings: Settings, prompt: Score | None, prompt_bars: int | None, stop: Any, given: Given | None = None
+) -> Iterator[Growth]:
     """Compose one piece.
 
     Args:
@@ -68,12 +73,13 @@ def sample(settings: Settings, prompt: Score | None, prompt_bars: int | None, st
         prompt (`Score`, *optional*), prompt_bars (`int`, *optional*): what to continue.
         stop (`FileFlag`): when it is set the piece ends after the current token. All arguments can be sent to
             another process.
+        given (`Given`, *optional*): notes that stay, and where others may be written.
 
     Raises:
         MusicGPTError: if settings or prompt cannot be used.
     """
     assert _composer is not None, "load() comes first"
-    stream = _composer.stream(settings, prompt=prompt, prompt_bars=prompt_bars, stop=stop)
+    stream = _composer.stream(settings, prompt=prompt, prompt_bars=prompt_bars, stop=stop, given=given)
     fresh: list[Note] = []
     sent = 0.0
     for note in stream:

@@ -32,8 +32,8 @@ PREFIX = "musicgpt-space-"
 LOCK = "server.lock"
 # A lock younger than this may belong to a server that has not taken it yet.
 STARTING_SECONDS = 60.0
-# How many takes a visitor can go back.
-HISTORY = 20
+# Of so many takes engravings and figures are kept; those of older ones are made again when they come back.
+KEPT_MADE = 6
 
 
 class FileFlag:
@@ -245,6 +245,9 @@ class Candidate:
         seconds (`float`): what the model took.
         ended (`str`): `"the model"`, `"the limit"` or `"you"`: who ended it.
         take (`str`): a name for it on the page.
+        kin (`str`, *optional*): the take that it was changed from, bar by bar the same piece.
+        locked (set of rows): notes that stay when bars are composed anew: onset, duration, pitch, voice.
+        link (`str`, *optional*): query of the page's address that makes it again, if settings and seed do.
         made (`dict`): results that were worked out already: files, engravings and figures.
     """
 
@@ -255,15 +258,21 @@ class Candidate:
     seconds: float = 0.0
     ended: str = "the model"
     take: str = field(default_factory=lambda: secrets.token_hex(8))
+    kin: str | None = None
+    locked: frozenset[tuple[int, int, int, int]] = frozenset()
+    link: str | None = None
     made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass
 class Take:
-    """What one press of the button made: one to four candidates, of which one is chosen."""
+    """What one press of the button made: one to four candidates, of which one is chosen. `shipped`: it is the
+    piece that everybody finds.
+    """
 
     candidates: list[Candidate]
     chosen: int = 0
+    shipped: bool = False
 
     @property
     def candidate(self) -> Candidate:
@@ -277,12 +286,16 @@ class Session:
 
     Attributes:
         takes (list of `Take`): oldest first; the last one is on the page.
+        undone (list of `Take`): what was undone, the first of them last.
+        instrument (`str`): on which the pieces are played.
         visitor (`str`): the visitor's address, for the quotas; sessions of one address share them.
         layout (`str`): how wide the visitor's page is, `"wide"` or `"narrow"`.
         running (`bool`): whether something is being composed.
     """
 
     takes: list[Take] = field(default_factory=list)
+    undone: list[Take] = field(default_factory=list)
+    instrument: str = "piano"
     visitor: str = ""
     layout: str = "wide"
     running: bool = False
@@ -316,14 +329,26 @@ class Session:
             self._stop.set()
 
     def add(self, take: Take) -> None:
-        """Put a take on the page; the oldest is forgotten beyond `HISTORY`."""
-        self.takes = [*self.takes, take][-HISTORY:]
+        """Put a take on the page; what was undone before is forgotten."""
+        self.takes, self.undone = [*self.takes, take], []
+        for old in self.takes[:-KEPT_MADE]:
+            for candidate in old.candidates:
+                candidate.made.clear()
 
     def undo(self) -> bool:
         """Go back to the take before; whether there was one."""
         if len(self.takes) < 2:
             return False
+        self.undone = [*self.undone, self.takes[-1]]
         self.takes = self.takes[:-1]
+        return True
+
+    def redo(self) -> bool:
+        """Go on to the take that was undone last; whether there was one."""
+        if not self.undone:
+            return False
+        self.takes = [*self.takes, self.undone[-1]]
+        self.undone = self.undone[:-1]
         return True
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from musicgpt import Settings
+from musicgpt.given import Given
 from musicgpt.printing import can_print
 from tokenization import MusicGPTError, Score
 from tokenization.heading import title_of
@@ -43,6 +44,9 @@ class Wish:
             bars to keep.
         instrument (`str`): who plays it.
         layout (`str`): `"wide"` or `"narrow"`, how the score is engraved.
+        given (`Given`, *optional*): notes that stay, and where others may be written; not with a prompt.
+        kin (`str`, *optional*), locked (set of rows), link (`str`, *optional*): for the `Candidate`; the
+            link without its seed.
     """
 
     settings: Settings
@@ -51,6 +55,10 @@ class Wish:
     prompt_bars: int | None = None
     instrument: str = "piano"
     layout: str = "wide"
+    given: Given | None = None
+    kin: str | None = None
+    locked: frozenset[tuple[int, int, int, int]] = frozenset()
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,15 +78,6 @@ class View:
     engraving: dict[str, Any] | None = None
     figures: dict[str, Any] | None = None
     busy: bool = True
-
-
-def address(path: str) -> str:
-    """Where the browser finds a file, relative to the page (so that it also works behind a proxy's
-    prefix).
-    """
-    from urllib.parse import quote
-
-    return f"gradio_api/file={quote(path)}"
 
 
 def plural(count: int, what: str) -> str:
@@ -258,15 +257,15 @@ class Studio:
         kept = bars - 1 if candidate.ended == "the model" and bars > 2 else bars
         return replace(wish, settings=settings, prompt=score.replace(source=None), prompt_bars=kept)
 
-    def _wait(self, in_front: Any, stop: FileFlag, take: str) -> Iterator[View]:
+    def _wait(self, in_front: Any, stop: FileFlag, take: str, wish: Wish) -> Iterator[View]:
         """Views of the queue until it is our turn, the model is there, or the visitor gives up."""
-        yield self.waiting_view(take, "Composing…")
+        yield self.waiting_view(take, "Composing…", wish)
         while not stop.is_set():
             places = in_front(0.2)
             if places == 0 and self._loaded.wait(0.2):
                 break
             what = plural(places, "visitor") + " in front of you" if places else "the model is being loaded"
-            yield self.waiting_view(take, f"Waiting: {what}…")
+            yield self.waiting_view(take, f"Waiting: {what}…", wish)
             # What is shown changes slowly; waking five times a second is for the stop flag and our turn only.
             until = time.monotonic() + 1.0
             while (
@@ -279,38 +278,54 @@ class Studio:
             raise MusicGPTError(f"The model could not be loaded: {self._load_error}") from self._load_error
 
     @staticmethod
-    def waiting_view(take: str, message: str) -> View:
-        """An empty roll and a line that says what is waited for."""
-        return View(roll_value(None, take=take, state="waiting", message=message), {})
+    def waiting_view(take: str, message: str, wish: Wish) -> View:
+        """A roll with what is given, and a line that says what is waited for."""
+        score = wish.given.score if wish.given else None
+        roll = roll_value(
+            score, take=take, state="waiting", message=message, kin=wish.kin, locked=_given_notes(wish.given)
+        )
+        return View(roll, {})
 
     def _compose_one(self, wish: Wish, stop: FileFlag, label: str) -> Generator[View, None, Candidate | None]:
         """Sample one candidate; returns it, or `None` when it was stopped before its first note."""
         take = secrets.token_hex(8)
         with self.turns.waiting() as in_front:
-            yield from self._wait(in_front, stop, take)
+            yield from self._wait(in_front, stop, take, wish)
             if stop.is_set():
                 return None
             from . import sampling  # imports torch, which the loading thread has done by now
 
             notes: list[Any] = []
-            for growth in sampling.sample(wish.settings, wish.prompt, wish.prompt_bars, stop):
+            for growth in sampling.sample(
+                wish.settings, wish.prompt, wish.prompt_bars, stop, given=wish.given
+            ):
                 notes += growth.notes
                 made = growth.composition
                 score = made.score if made else growth.base.replace(notes=[*growth.base.notes, *notes])
-                yield self._growing_view(
-                    score, take, len(growth.base), growth.tokens, growth.most_tokens, label
-                )
+                yield self._growing_view(score, take, wish, growth, label)
             self.pieces += 1  # still in our turn: nobody else counts
         assert made is not None
         if not made.num_new_notes:
             return None
         ended = "the model" if made.finished else "you" if stop.is_set() else "the limit"
         stem = made.file_stem()
-        return Candidate(made.score, stem, made.num_prompt_notes, made.seed, made.seconds, ended, take)
+        return Candidate(
+            made.score,
+            stem,
+            0 if wish.given else made.num_prompt_notes,
+            made.seed,
+            made.seconds,
+            ended,
+            take,
+            kin=wish.kin,
+            locked=wish.locked if wish.kin else _given_notes(wish.given),
+            link=f"{wish.link}&seed={made.seed}" if wish.link else None,
+        )
 
     @staticmethod
-    def _growing_view(score: Score, take: str, given: int, tokens: int, most: int, label: str) -> View:
-        part = min(1.0, tokens / max(1, most))
+    def _growing_view(score: Score, take: str, wish: Wish, growth: Any, label: str) -> View:
+        most = growth.most_tokens
+        part = min(1.0, growth.tokens / max(1, most))
         bars = score.num_bars if len(score) else 0
         message = (
             f"Composing{label}: {plural(len(score), 'note')}, {plural(bars, 'bar')} · {part:.0%} of {most:,}"
@@ -318,7 +333,14 @@ class Studio:
         )
         return View(
             roll_value(
-                score, take=take, state="running", message=message, num_prompt_notes=given, progress=part
+                score,
+                take=take,
+                state="running",
+                message=message,
+                num_prompt_notes=0 if wish.given else len(growth.base),
+                progress=part,
+                kin=wish.kin,
+                locked=wish.locked if wish.kin else _given_notes(wish.given),
             ),
             {},
         )
@@ -400,7 +422,10 @@ class Studio:
             state="finishing" if busy else "done",
             message=describe(candidate) + (" · writing score and sound…" if busy else ""),
             num_prompt_notes=candidate.num_prompt_notes,
-            audio=address(sound) if sound else None,
+            kin=candidate.kin,
+            loud=True,
+            locked=candidate.locked,
+            link=candidate.link,
         )
         engraving = made.get(("engraving", layout))
         if engraving is not None:
@@ -417,10 +442,29 @@ class Studio:
         return self.workers.run(rendering.read_upload, str(path), limits=rendering.UPLOAD_LIMITS)
 
 
+def _given_notes(given: Given | None) -> frozenset[tuple[int, int, int, int]]:
+    """The rows of what was given."""
+    return frozenset(map(tuple, given.score.array.tolist())) if given is not None else frozenset()
+
+
 def page_engraving(candidate: Candidate, engraving: dict[str, Any]) -> dict[str, Any]:
-    """An engraving for the page: times in the piece's ticks, which also count the silence before a pickup."""
+    """An engraving for the page: with the piece's title, times in its ticks, which also count the silence
+    before a pickup, and the voice of each note in place of its pitch.
+    """
     bar = candidate.score.meters[0].bar_ticks
     # MusicXML begins with the pickup, the piece with the bar line before it.
     offset = bar - candidate.score.pickup if candidate.score.pickup else 0
     times = [[round(quarter * 24 + offset), ids] for quarter, ids in engraving["times"]]
-    return {"take": candidate.take, "pages": engraving["pages"], "times": times}
+    voices = {(onset, pitch): voice for onset, _, pitch, voice in candidate.score.array.tolist()}
+    notes = [
+        [name, tick, voices[tick, pitch]]
+        for name, quarter, pitch in engraving["notes"]
+        if (tick := round(quarter * 24 + offset), pitch) in voices
+    ]
+    return {
+        "take": candidate.take,
+        "title": title_of(candidate.score),
+        "pages": engraving["pages"],
+        "times": times,
+        "notes": notes,
+    }

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,56 @@ def _wait_for(process: subprocess.Popen, log: Path) -> str:
         time.sleep(0.2)
     process.kill()
     pytest.fail(f"the server did not start:\n{log.read_text()}")
+
+
+# Milliseconds; two cores may be busy with other tests.
+PATIENCE = 120_000
+
+
+def finished(page: Any) -> str:
+    """Wait until a whole piece with score and sound is on the page; its line above the roll."""
+    page.wait_for_selector(".mg-roll[data-state=done]")
+    page.wait_for_selector("#score svg")
+    page.wait_for_selector("a.mg-file:text-is('Sound (MP3)')")
+    return page.inner_text(".mg-status")
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """One headless Chromium for all tests."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
+    """Opens the page as a new visitor; afterwards: no error in the console, no request to another host."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_page(query: str = "", wait: bool = True, **options: Any) -> Any:
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options}
+        )
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on("request", lambda r: troubles.append(f"request: {r.url}") if foreign(r.url) else None)
+        page.goto(server + "/" + query)
+        if wait:
+            finished(page)
+        return page
+
+    def foreign(url: str) -> bool:
+        return not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []

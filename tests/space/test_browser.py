@@ -5,7 +5,6 @@ telephone, dark.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,74 +12,34 @@ import pytest
 from musicgpt.printing import can_print
 from tokenization import read_score, write_midi
 
-from .conftest import make_score
+from .conftest import finished, make_score
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-PATIENCE = 120_000  # milliseconds; two cores may be busy with other tests
 
-# Loudest sample of what the audio element plays, decoded by the browser itself.
+# Loudest sample of the file that can be taken home, decoded by the browser itself.
 LOUDEST = """async () => {
-  const data = await (await fetch(document.querySelector("audio").src)).arrayBuffer();
+  const data = await (await fetch([...document.querySelectorAll("a.mg-file")].find((link) => link.download.endsWith(".mp3")).href)).arrayBuffer();
   const sound = await new OfflineAudioContext(2, 48000, 48000).decodeAudioData(data);
   const samples = sound.getChannelData(0);
   return [samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0), sound.duration];
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[sync_api.Browser]:
-    """One headless Chromium for all tests."""
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: sync_api.Browser, server: str) -> Iterator[Callable[..., sync_api.Page]]:
-    """Opens the page as a new visitor; afterwards: no error in the console, no request to another host."""
-    troubles: list[str] = []
-    contexts = []
-
-    def open_page(query: str = "", **options) -> sync_api.Page:
-        context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **options}
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
-        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("request", lambda r: troubles.append(f"request: {r.url}") if foreign(r.url) else None)
-        page.goto(server + "/" + query)
-        finished(page)
-        return page
-
-    def foreign(url: str) -> bool:
-        return not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
-
-
-def finished(page: sync_api.Page) -> str:
-    """Wait until a whole piece with score and sound is on the page; its line above the roll."""
-    page.wait_for_selector(".mg-roll[data-state=done]")
-    page.wait_for_selector("#score svg")
-    page.wait_for_selector("audio[src]")
-    return page.inner_text(".mg-status")
-
-
 def begin(page: sync_api.Page, tokens: int = 96, button: str = "#compose") -> None:
     """Ask for a short piece and wait until it has begun."""
     before = page.inner_text(".mg-status")
-    page.get_by_label("number input for Max tokens").fill(str(tokens))
-    page.get_by_label("number input for Max tokens").press("Tab")
+    ask_for(page, tokens)
     page.click(button)
     begun(page, before)
+
+
+def ask_for(page: sync_api.Page, tokens: int) -> None:
+    """Set the length; the box is among the further controls."""
+    box = page.get_by_label("number input for Max tokens")
+    if not box.is_visible():
+        page.get_by_role("button", name="More: candidates, seed, sampling").click()
+    box.fill(str(tokens))
+    box.press("Tab")
 
 
 def begun(page: sync_api.Page, before: str) -> None:
@@ -129,11 +88,11 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
 
     loudest, seconds = page.evaluate(LOUDEST)
     assert loudest > 0.3
-    page.evaluate("document.querySelector('audio').play()")
-    page.wait_for_function("document.querySelector('audio').currentTime > 0.5")
+    page.click(".mg-play")
+    page.wait_for_function("musicgpt.player.position > 16 && musicgpt.synth.level() > 0.01")
     page.wait_for_function("!document.querySelector('.mg-line').hidden")
     page.wait_for_selector("#score .mg-sounding")
-    page.evaluate("document.querySelector('audio').pause()")
+    page.click(".mg-play")
 
     files = {
         label: download(page, label, tmp_path)
@@ -155,8 +114,8 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
     assert "Nearest Bach passage:" in page.inner_text("#report")
 
     box = page.locator(".mg-canvas").bounding_box()
-    page.mouse.click(box["x"] + 60, box["y"] + 100)
-    assert page.evaluate("document.querySelector('audio').currentTime") > 0
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 4)
+    assert page.evaluate("musicgpt.player.position") > 24
 
 
 def test_hover_names_the_note_and_zoom_widens_the_roll(visit):
@@ -173,7 +132,7 @@ def test_hover_names_the_note_and_zoom_widens_the_roll(visit):
     width = page.locator(".mg-spacer").bounding_box()["width"]
     page.get_by_label("Zoom in").click()
     assert page.locator(".mg-spacer").bounding_box()["width"] > 1.2 * width
-    page.get_by_label("Show the whole piece").click()
+    page.get_by_role("button", name="Whole piece").click()
     assert page.locator(".mg-spacer").bounding_box()["width"] == pytest.approx(width, rel=0.01)
 
 
@@ -187,48 +146,44 @@ def test_stop_then_continue_then_undo(visit):
     begin(page, 64, "#continue")
     continued = finished(page)
     assert continued != stopped
-    assert "paler" in page.inner_text(".mg-legend")
+    assert page.locator(".mg-pale").is_visible()
     page.click("#undo")
     page.wait_for_function("line => document.querySelector('.mg-status').innerText === line", arg=stopped)
-    assert "paler" not in page.inner_text(".mg-legend")
+    assert page.locator(".mg-pale").is_hidden()
 
 
 def test_upload_good_and_bad(visit, tmp_path):
     page = visit()
-    page.get_by_role("button", name="Continue a piece of your own").click()
+    page.click(".mg-own summary")
+    assert "composing freely" in page.inner_text(".mg-mode-says")
     (tmp_path / "bad.mid").write_bytes(b"MThd nonsense")
-    page.set_input_files("#upload input[type=file]", tmp_path / "bad.mid")
-    # By its label: the table writes name and extension apart, and the whole name stands there only for a
-    # moment, while the file is sent.
-    page.wait_for_selector("#upload [aria-label='bad.mid']")
-    page.click("#compose")
-    page.wait_for_selector(".mg-roll[data-state=error]")
-    assert page.inner_text(".mg-status").startswith("bad.mid cannot be used")
+    page.set_input_files(".mg-own-file", tmp_path / "bad.mid")
+    page.wait_for_function(
+        "document.querySelector('.mg-mode-says').innerText.startsWith('bad.mid cannot be used')"
+    )
+    assert page.locator("[data-make=continue]").is_disabled()
     assert page.locator("a.mg-file").count() == 4 + can_print(), "the piece before is still there"
-    page.get_by_label("Remove this file").or_(
-        page.locator("#upload button[aria-label='Clear']")
-    ).first.click()
-    page.wait_for_selector("#upload [aria-label='bad.mid']", state="detached")
     given = make_score(bars=3, key="A minor")
     write_midi(given, tmp_path / "good.mid")
-    page.set_input_files("#upload input[type=file]", tmp_path / "good.mid")
-    page.wait_for_selector("#upload [aria-label='good.mid']")
-    page.get_by_label("number input for Bars of it to keep").fill("2")
-    page.get_by_label("number input for Bars of it to keep").press("Tab")
-    begin(page, 160)  # room for the two bars and new notes
+    page.set_input_files(".mg-own-file", tmp_path / "good.mid")
+    page.wait_for_function("document.querySelector('.mg-mode-says').innerText.includes('A minor')")
+    page.wait_for_function("document.querySelector('#controls input').value !== undefined")
+    page.fill(".mg-keep", "2")
+    begin(page, 160, "[data-make=continue]")  # room for the two bars and new notes
     line = finished(page)
     assert "in A minor" in line
     path = download(page, "MusicXML", tmp_path)
     assert path.name.startswith("good_continued")
     assert read_score(path).first_bars(2).array.tolist() == given.first_bars(2).array.tolist()
+    page.click(".mg-leave")
+    assert "composing freely" in page.inner_text(".mg-mode-says")
 
 
 def test_two_visitors_at_once_keep_their_own(visit, tmp_path):
     pages = [visit(), visit()]
     opening = pages[0].inner_text(".mg-status")
     for page, preset in zip(pages, ("Prelude in C major", "Two voices, E minor"), strict=True):
-        page.get_by_label("number input for Max tokens").fill("120")
-        page.get_by_label("number input for Max tokens").press("Tab")
+        ask_for(page, 120)
         page.get_by_role("button", name=preset).click()
     for page in pages:
         begun(page, opening)
@@ -237,13 +192,14 @@ def test_two_visitors_at_once_keep_their_own(visit, tmp_path):
         score = read_score(download(page, "MusicXML", tmp_path))
         assert str(score.key) == key
         assert f"{len(score)} notes" in page.inner_text(".mg-status")
-    addresses = [page.get_attribute("audio", "src").rsplit("/", 1)[0] for page in pages]
+    addresses = [page.get_attribute("a.mg-file[download$=mp3]", "href").rsplit("/", 1)[0] for page in pages]
     assert addresses[0] != addresses[1]
 
 
 def test_keyboard_alone_is_enough(visit):
     page = visit()
-    page.get_by_label("number input for Max tokens").fill("64")
+    ask_for(page, 64)
+    page.focus("body")
 
     def tab_to(selector: str) -> None:
         for _ in range(120):
@@ -264,9 +220,10 @@ def test_keyboard_alone_is_enough(visit):
     # The roll is laid out anew on every key; a piece of few bars is narrower than the frame until it has
     # grown enough.
     page.wait_for_function("width => document.querySelector('.mg-spacer').offsetWidth > width", arg=width)
-    page.keyboard.press("Space")
-    page.wait_for_function("!document.querySelector('audio').paused")
-    page.keyboard.press("Space")
+    # It has been played since its first notes; the space bar stops and starts it.
+    for playing in ("!musicgpt.player.playing", "musicgpt.player.playing"):
+        page.keyboard.press("Space")
+        page.wait_for_function(playing)
     tab_to("a.mg-file")
     with page.expect_download():
         page.keyboard.press("Enter")
@@ -275,8 +232,9 @@ def test_keyboard_alone_is_enough(visit):
 def test_telephone_in_the_dark(visit):
     page = visit("?__theme=dark", viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    # The roll stands above the controls, and the engraving has the telephone's width.
-    assert page.locator("#stage").bounding_box()["y"] < page.locator("#controls").bounding_box()["y"]
+    # The controls and the button stand above the fold, and the engraving has the telephone's width.
+    assert page.locator("#compose").bounding_box()["y"] < 500
+    assert page.locator("#controls").bounding_box()["y"] < page.locator("#stage").bounding_box()["y"]
     svg = page.locator("#score svg").first
     assert svg.bounding_box()["width"] == pytest.approx(
         float(svg.get_attribute("viewBox").split()[2]), rel=0.35

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from space.session import HISTORY, KEPT_SECONDS, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
+from space.session import KEPT_MADE, KEPT_SECONDS, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
 from space.turns import BusyError, Calls, Turns
 from space.workers import Workers
 from tokenization import MusicGPTError, Score, guarded
@@ -218,16 +218,25 @@ def test_stop_reaches_only_the_present_run(tmp_path):
     session.stop()
 
 
-def test_undo_goes_back_take_by_take():
+def test_undo_and_redo_go_take_by_take_without_limit():
     session = Session()
-    takes = [Take([Candidate(Score([(0, 24, 60 + i % 12, 0)]), f"{i}")]) for i in range(HISTORY + 5)]
+    takes = [Take([Candidate(Score([(0, 24, 60 + i % 12, 0)]), f"{i}")]) for i in range(40)]
     for take in takes:
+        take.candidate.made["figures"] = {}
         session.add(take)
-    assert len(session.takes) == HISTORY
-    assert session.current is takes[-1].candidate
+    # Engravings and figures of old takes are made again when they are needed.
+    assert ["figures" in take.candidate.made for take in takes] == [False] * (40 - KEPT_MADE) + [
+        True
+    ] * KEPT_MADE
     while session.undo():
         pass
-    assert session.takes == [takes[5]]
+    assert session.takes == [takes[0]]
+    while session.redo():
+        pass
+    assert session.takes == takes
+    session.undo()
+    session.add(takes[0])
+    assert not session.redo(), "what was undone is forgotten when something new is made"
 
 
 def test_error_of_turns_is_for_visitors():

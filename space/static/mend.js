@@ -1,0 +1,12 @@
+// Two things of Gradio's own that the keyboard and readers of screens stumble over.
+
+export function mend() {
+  const work = () => {
+    // A list of choices that scrolls would take the focus and vanish with it.
+    document.querySelectorAll("ul[role=listbox]:not([tabindex])").forEach((list) => { list.tabIndex = -1; });
+    // The word stands beside the picture already.
+    document.querySelectorAll("footer img:not([alt=''])").forEach((image) => { image.alt = ""; });
+  };
+  new MutationObserver(work).observe(document.body, { childList: true, subtree: true });
+  work();
+}

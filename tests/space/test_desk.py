@@ -1,0 +1,248 @@
+"""The page as an instrument, in a real browser: playing, selecting, changing, music of one's own, links."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from .conftest import finished
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+NOTES = "musicgpt.piece.notes"
+SUBJECT = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/8 G4/8"
+
+
+def changed(page: Any, act: Any) -> str:
+    """Do something that puts another piece on the page, and wait until it is whole; its line above the roll."""
+    take = page.evaluate("musicgpt.pieces.now.take")
+    act()
+    page.wait_for_function("take => musicgpt.pieces.now.take !== take", arg=take)
+    return finished(page)
+
+
+def choose(page: Any, first: int, last: int) -> None:
+    """Select bars by their numbers."""
+    for box, bar in ((".mg-from", first), (".mg-to", last)):
+        page.fill(box, str(bar))
+        page.press(box, "Tab")
+
+
+def rows(page: Any) -> set[tuple[int, ...]]:
+    """The notes that are shown."""
+    return {tuple(note) for note in page.evaluate(NOTES)}
+
+
+def test_it_sounds_at_once_while_it_is_composed(visit):
+    page = visit()
+    # From the first notes on the page to the first sound; what the model takes before them, the machine decides.
+    page.evaluate("""() => {
+      const look = setInterval(() => {
+        const { state, notes } = musicgpt.pieces.now;
+        if (state !== "running" || !notes.length) return;
+        window.came ??= performance.now();
+        if (musicgpt.synth.level() < 0.01) return;
+        window.waited = performance.now() - window.came;
+        clearInterval(look);
+      }, 5);
+    }""")
+    page.wait_for_function("musicgpt.synth.node")
+    page.click("#compose")
+    page.wait_for_function("window.waited")
+    assert page.evaluate("musicgpt.pieces.now.state") == "running"
+    assert page.evaluate("window.waited") < 1500
+    finished(page)
+    assert page.evaluate("musicgpt.player.playing"), "it plays on when it is whole"
+
+
+def test_the_player_loops_counts_in_changes_speed_instrument_and_voices(visit):
+    page = visit()
+    choose(page, 3, 3)
+    page.click("[data-do=loop]")
+    page.click("[data-do=count]")
+    page.fill(".mg-speed", "150")
+    page.click(".mg-play")
+    page.wait_for_function("musicgpt.player.playing")
+    # A bar of clicks first: the clock stands still at the start of the loop.
+    assert page.evaluate("musicgpt.player.position") == pytest.approx(192, abs=1)
+    page.wait_for_function("musicgpt.player.position > 250")
+    struck = page.evaluate("musicgpt.synth.struck")
+    page.select_option(".mg-instrument", "organ")
+    page.wait_for_function("musicgpt.player.position < 230")  # round again, and never stopped
+    assert page.evaluate("musicgpt.player.playing")
+    page.wait_for_function("before => musicgpt.synth.struck > before + 2", arg=struck)
+    assert page.evaluate("musicgpt.player.position") < 289
+    for voice in page.evaluate("musicgpt.voices"):
+        page.click(f".mg-voice >> nth={voice} >> button >> nth=0")
+    page.wait_for_function("musicgpt.synth.level() < 0.004")
+    page.click(".mg-voice >> nth=1 >> button >> nth=0")
+    page.wait_for_function("musicgpt.synth.level() > 0.01")
+    page.click(".mg-play")
+    page.wait_for_selector("a.mg-file[download*=organ]")  # the file to take home follows
+
+
+@pytest.mark.parametrize("pointer", ["mouse", "touch", "keyboard"])
+def test_bars_are_selected_in_roll_and_score(visit, pointer):
+    page = visit(has_touch=pointer == "touch")
+    bars = page.evaluate("musicgpt.bars")
+    chosen = "[musicgpt.selection.from, musicgpt.selection.to]"
+    if pointer == "keyboard":
+        page.focus(".mg-canvas")
+        for _ in range(3):
+            page.keyboard.press("Shift+ArrowRight")
+        assert page.evaluate(chosen) == [1, 3]
+        page.keyboard.press("1")
+        assert 0 not in page.evaluate("[...musicgpt.selection.voices]")
+        page.focus(".mg-score")
+        page.keyboard.press("Shift+ArrowRight")
+        assert page.evaluate(chosen) == [1, 4]
+        page.keyboard.press("Escape")
+        assert page.evaluate("musicgpt.selection") is None
+        return
+    box = page.locator(".mg-ruler").bounding_box()
+    at = [box["x"] + box["width"] * (bar - 0.5) / bars for bar in (2, 4)]
+    if pointer == "mouse":
+        page.mouse.move(at[0], box["y"] + 10)
+        page.mouse.down()
+        page.mouse.move(at[1], box["y"] + 10, steps=3)
+        page.mouse.up()
+        assert page.evaluate(chosen) == [2, 4]
+    else:
+        page.touchscreen.tap(at[1], box["y"] + 10)
+        assert page.evaluate(chosen) == [4, 4]
+    assert page.locator(".mg-marks div").count() == (3 if pointer == "mouse" else 1)
+    page.click(".mg-pick")
+    for bar in (1, 2):
+        place = page.locator("#score .measure").nth(bar).bounding_box()
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        page.mouse.click(x, y) if pointer == "mouse" else page.touchscreen.tap(x, y)
+    assert page.evaluate(chosen) == [2, 3]
+
+
+def test_recompose_compare_undo_redo_and_what_is_locked(visit):
+    page = visit()
+    before = rows(page)
+    choose(page, 4, 6)
+    page.uncheck(".mg-choice-voices input >> nth=0")
+    changed(page, lambda: page.click("[data-choose=revise]"))
+    after = rows(page)
+    different = before ^ after
+    assert different
+    assert {note[3] for note in different} <= {1, 2}
+    assert {note[0] // 96 + 1 for note in different} <= {4, 5, 6}
+    assert page.evaluate("[musicgpt.selection.from, musicgpt.selection.to]") == [4, 6], (
+        "it can be tried again"
+    )
+
+    page.wait_for_function("musicgpt.player.playing && musicgpt.player.position > 8")
+    page.click("[data-choose=compare]")
+    assert rows(page) == before
+    assert page.evaluate("musicgpt.player.playing && musicgpt.player.position") > 8, (
+        "it plays on where it was"
+    )
+    page.click("[data-choose=compare]")
+    assert rows(page) == after
+    page.click(".mg-play")
+
+    changed(page, lambda: page.click("#undo"))
+    assert rows(page) == before
+    changed(page, lambda: page.click("#redo"))
+    assert rows(page) == after
+
+    page.click("[data-choose=lock]")
+    page.wait_for_function("musicgpt.piece.locked.length > 0")
+    finished(page)
+    page.click("[data-choose=revise]")
+    page.wait_for_selector(".mg-roll[data-state=error]")
+    assert "All that is selected is locked" in page.inner_text(".mg-status")
+    page.click("[data-choose=lock]")
+    page.wait_for_function("musicgpt.piece.locked.length === 0")
+
+
+def test_notes_are_moved_and_deleted_by_mouse_keyboard_and_buttons(visit):
+    page = visit()
+    first, *others = page.evaluate(NOTES)
+    page.focus(".mg-canvas")
+    page.keyboard.press("n")
+    page.keyboard.press("ArrowUp")
+    changed(page, lambda: page.keyboard.press("ArrowUp"))
+    moved = [first[0], first[1], first[2] + 2, first[3]]
+    assert page.evaluate(NOTES) == [moved, *others]
+    assert page.evaluate("musicgpt.piece.locked") == [0], "what was touched stays"
+
+    def drag() -> None:
+        [x, y, row] = page.evaluate("""() => {
+          const canvas = document.querySelector(".mg-canvas"), box = canvas.getBoundingClientRect();
+          const pitches = musicgpt.piece.notes.map((note) => note[2]), low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 2;
+          const row = (box.height - 26) / (high - low + 1), note = musicgpt.piece.notes[0];
+          const end = musicgpt.lines[musicgpt.lines.length - 1], inner = canvas.clientWidth - 36;
+          return [box.left + 36 + (note[0] + note[1] / 2) * inner / end, box.top + 26 + (high - note[2] + 0.5) * row, row];
+        }""")
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x, y - 3 * row, steps=4)
+        page.mouse.up()
+
+    changed(page, drag)
+    assert page.evaluate(NOTES)[0] == [first[0], first[1], first[2] + 5, first[3]]
+    page.focus(".mg-canvas")
+    page.keyboard.press("n")
+    changed(page, lambda: page.click("[data-move=delete]"))
+    assert page.evaluate(NOTES) == others
+    changed(page, lambda: page.click("#undo"))
+    changed(page, lambda: page.click("#undo"))
+    changed(page, lambda: page.click("#undo"))
+    assert page.evaluate(NOTES) == [first, *others]
+
+
+def test_own_music_becomes_a_fugue_and_is_harmonised(visit):
+    page = visit()
+    page.click(".mg-own summary")
+    assert "composing freely" in page.inner_text(".mg-mode-says")
+    page.focus(".mg-piano")
+    page.keyboard.type("asd")
+    page.keyboard.press("Backspace")
+    assert page.input_value(".mg-text") == "C4/8 D4/8"
+    page.click(".mg-piano button[aria-label=E4]")
+    assert page.input_value(".mg-text") == "C4/8 D4/8 E4/8"
+    page.fill(".mg-text", SUBJECT + " H4")
+    assert "“H4” is no note" in page.inner_text(".mg-mode-says")
+    page.fill(".mg-text", SUBJECT)
+    assert "your music, 10 notes" in page.inner_text(".mg-mode-says")
+    for make, name in (("fugue", "Fugue"), ("harmonise", "Piece")):
+        line = changed(page, lambda make=make: page.click(f"[data-make={make}]"))
+        assert line.startswith(f"{name} in C minor")
+        assert len(page.evaluate("musicgpt.piece.locked")) == 10
+        given = sorted(rows(page))
+        pitches = [72, 71, 72, 67, 68, 72, 71, 72, 74, 67]
+        locked = page.evaluate("musicgpt.piece.locked.map((i) => musicgpt.piece.notes[i][2])")
+        assert locked == pitches
+        assert len(given) > 10
+    page.click(".mg-leave")
+    assert "composing freely" in page.inner_text(".mg-mode-says")
+
+
+def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visit):
+    page = visit()
+    changed(page, lambda: page.get_by_role("button", name="Two voices, E minor").click())
+    notes, address = page.evaluate(NOTES), page.url
+    assert "key=E+minor" in address
+    seed = re.search(r"seed (\d+)", page.inner_text(".mg-status"))[1]
+    assert address.endswith(f"seed={seed}")
+    page.focus(".mg-canvas")
+    page.keyboard.press("n")
+    changed(page, lambda: page.keyboard.press("Delete"))
+    assert "seed=" not in page.url, "a changed piece has no link"
+    fewer = page.evaluate(NOTES)
+    assert len(fewer) == len(notes) - 1
+    page.reload()
+    finished(page)
+    assert page.evaluate(NOTES) == fewer
+
+    other = visit("?" + address.split("?", 1)[1], wait=False)
+    other.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
+    finished(other)
+    assert other.evaluate(NOTES) == notes
+    assert other.get_by_label("Key", exact=True).input_value() == "E minor"

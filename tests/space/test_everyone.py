@@ -1,0 +1,86 @@
+"""The page for everybody: axe without a violation, the order of the Tab key, words for the score, Spanish, paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import finished
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.mark.parametrize("theme, width", [("light", 1280), ("dark", 390)])
+def test_axe_finds_nothing(visit, theme, width):
+    page = visit(f"?__theme={theme}", viewport={"width": width, "height": 900})
+    for part in (".mg-own summary", ".mg-reading summary"):
+        page.click(part)
+    page.get_by_role("button", name="More: candidates, seed, sampling").click()
+    page.get_by_label("number input for Max tokens").wait_for()
+    page.focus(".mg-canvas")
+    page.keyboard.press("n")
+    page.evaluate(AXE.read_text("utf-8"))
+    for tab in ("Score", "Beside Bach"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(400)  # colours change slowly
+        found = page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
+        assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found["violations"]] == []
+
+
+def test_tab_goes_through_the_page_in_reading_order_and_is_seen(visit):
+    page = visit()
+    seen = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate("""() => {
+              const one = document.activeElement, box = one.getBoundingClientRect(), style = getComputedStyle(one);
+              return [one.tagName, one.id || one.getAttribute("aria-label") || one.className, box.top + scrollY,
+                style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 || one.tagName === "INPUT"];
+            }""")
+        )
+        if seen[-1][0] == "SUMMARY" and "words" in page.evaluate("document.activeElement.innerText"):
+            break
+    else:
+        pytest.fail(f"the Tab key does not come to the score: {seen}")
+    names = [name for _, name, _, _ in seen]
+    assert names[:6] == ["Form", "Key", "Meter", "Voices", "Tempo", "Mood"]
+    assert "BODY" not in [tag for tag, *_ in seen]
+    assert all(visible for *_, visible in seen), seen
+    tops = [top for _, _, top, _ in seen]
+    assert all(b > a - 60 for a, b in zip(tops, tops[1:], strict=False)), "it never jumps back up the page"
+
+
+def test_the_score_can_be_read_in_words_and_printed_alone(visit):
+    page = visit()
+    page.click(".mg-reading summary")
+    text = page.inner_text(".mg-reading-text")
+    assert text.count("Bar ") == page.evaluate("musicgpt.bars")
+    notes = page.evaluate("musicgpt.piece.notes.length")
+    assert text.count(" on ") == notes
+    assert "Voice 2: C4 quarter on 1, G4 quarter on 2" in text
+    page.emulate_media(media="print")
+    assert page.locator("#score svg").first.is_visible()
+    for other in ("#head", "#compose", "#controls", "#own", "#roll", "#files", "#more", "#foot", ".mg-print"):
+        assert page.locator(other).is_hidden(), other
+    assert page.get_by_role("tab", name="Beside Bach").is_hidden()
+    assert page.locator(".mg-score").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+    assert page.inner_text(".mg-title").startswith("Fugue in C minor")
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_spanish_and_reduced_motion(visit):
+    page = visit(locale="es-ES", reduced_motion="reduce")
+    assert page.inner_text("#compose") == "Componer"
+    assert page.locator(".mg-play").inner_text().endswith("Tocar")
+    assert page.get_by_label("Tonalidad", exact=True).count() == 1
+    assert "composición libre" in page.inner_text(".mg-mode-says")
+    assert (
+        page.locator(".mg-progress > div").evaluate("e => parseFloat(getComputedStyle(e).transitionDuration)")
+        < 0.01
+    )
+    finished(page)
