@@ -1,0 +1,398 @@
+"""What is given stays: does it, how well does the rest fit, and what does it cost.
+
+    python -m benchmarks.given subjects [--pieces 20] [--source ../shared/data/wtc]
+    python -m benchmarks.given masks [--pieces 500] [--source ../shared/data/wtc]
+    python -m benchmarks.given seams [--pieces 24] [--particles 1,4,8,16,32] [--source ../shared/data/wtc]
+    python -m benchmarks.given chorales [--pieces 24] [--particles 1,16] [--source ../shared/data/bach_chorales]
+
+`subjects`: fugues on subjects of the train split's fugues and on those of `benchmarks/subjects.txt`: do all
+voices enter with it, is the first answer that of the rule, and is that Bach's. `masks`: random bars of random
+voices of pieces composed anew by one particle: is every given note there, and nothing beside. `seams`: two
+bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
+that with the given notes around it, for several numbers of particles and for Bach's own notes. `chorales`:
+the soprano given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
+
+OWN = Path(__file__).with_name("subjects.txt")
+# A statement has so much of the subject's steps.
+MATCH = 0.7
+
+
+# -- subjects
+
+
+class Case(NamedTuple):
+    """A subject, and with Bach's own the answer, as MIDI pitches."""
+
+    name: str
+    melody: Score
+    voices: int
+    answer: list[int] | None
+
+
+def own_subjects() -> Iterator[Case]:
+    """Those of this project."""
+    from musicgpt import parse_melody
+
+    lines = [line for line in OWN.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    for i, line in enumerate(lines):
+        key, meter, text = (part.strip() for part in line.split("|", 2))
+        yield Case(f"own {i + 1}", parse_melody(text, meter).replace(key=key), 3 + i % 2, None)
+
+
+def bach_subjects(source: Path) -> Iterator[Case]:
+    """What the first voice of the train split's fugues plays alone, and how the second one answers."""
+    from musical_metrics.corpus import read_corpus
+    from musical_metrics.fugue import find_subject
+    from musical_metrics.view import View
+
+    for movement in read_corpus(source):
+        view = View(movement.score)
+        if movement.split != "train" or movement.score.form != "fugue":
+            continue
+        if isinstance(find_subject(view), str):
+            continue
+        array = movement.score.array
+        order = np.argsort([array[array[:, VOICE] == v, ONSET][0] for v in view.voices], kind="stable")
+        first, second = (array[array[:, VOICE] == view.voices[v]] for v in order[:2])
+        alone = first[first[:, ONSET] < second[0, ONSET]]
+        melody = movement.score.replace(notes=alone, meters=movement.score.meters[:1])
+        answer = second[: len(alone), PITCH].tolist()
+        yield Case(movement.id, melody, min(5, max(2, movement.score.num_voices)), answer)
+
+
+def entries_of(score: Score, notes: np.ndarray) -> dict[int, bool]:
+    """Of each voice whether it enters with the subject, `(n, 4)`: its rhythm, and steps that differ by two
+    semitones at most.
+    """
+    steps = np.diff(notes[:, [ONSET, PITCH]], axis=0)
+    found = {}
+    for voice in np.unique(score.array[:, VOICE]).tolist():
+        line = score.array[score.array[:, VOICE] == voice][: len(notes)]
+        own = np.diff(line[:, [ONSET, PITCH]], axis=0)
+        same = len(own) == len(steps) and (own[:, 0] == steps[:, 0]) & (np.abs(own[:, 1] - steps[:, 1]) <= 2)
+        found[voice] = bool(np.mean(same) >= MATCH)
+    return found
+
+
+def subjects(composer: Any, given: argparse.Namespace) -> None:
+    """The table of subjects."""
+    from musicgpt import Given, Settings
+    from musicgpt.rules.subject import dominant
+
+    rows = []
+    cases = [*list(bach_subjects(given.source))[: given.pieces], *list(own_subjects())[: given.pieces]]
+    for seed, case in enumerate(cases):
+        settings = Settings(voices=case.voices, seed=seed, max_new_tokens=1500)
+        [piece] = composer.compose(settings, subject=case.melody)
+        stays = Given.subject(case.melody, case.voices).score
+        notes = stays.array
+        entered = entries_of(piece.score, notes)
+        shift = piece.score.key.transposition_to_normal()
+        wanted = np.array(dominant((notes[:, PITCH] + shift).tolist(), piece.score.key.mode)) - shift
+        answer = first_answer(piece.score, notes)
+        right = len(answer) == len(wanted) and ((answer - wanted) % 12 == 0).all()
+        as_bach = None
+        if case.answer is not None and len(case.answer) == len(wanted):
+            as_bach = float(((np.array(case.answer) - wanted) % 12 == 0).mean())
+        kept = {tuple(n) for n in stays.notes} <= {tuple(n) for n in piece.score.notes}
+        rows.append((len(entered) == case.voices and all(entered.values()), right, kept, as_bach))
+        print(f"{case.name}: entered {entered}, answer {right}, kept {kept}, as Bach {as_bach}", flush=True)
+    shares = np.array([row[:3] for row in rows], dtype=float).mean(axis=0)
+    print(
+        f"{len(rows)} subjects: all voices enter {shares[0]:.3f}, answers right {shares[1]:.3f}, kept {shares[2]:.3f}"
+    )
+    bach = [row[3] for row in rows if row[3] is not None]
+    print(
+        f"of {len(bach)} of Bach's answers the rule's is the same note for note in {np.mean(np.array(bach) == 1):.3f},"
+    )
+    print(f"in nine notes of ten {np.mean(np.array(bach) >= 0.9):.3f}; notes alike {np.mean(bach):.3f}")
+
+
+def first_answer(score: Score, notes: np.ndarray) -> np.ndarray:
+    """The pitches of the second voice that enters, as many as the subject, `(n, 4)`, has."""
+    array = score.array
+    starts = {v: array[array[:, VOICE] == v, ONSET][0] for v in np.unique(array[:, VOICE]).tolist()}
+    later = sorted((at, v) for v, at in starts.items() if v != notes[0, VOICE])
+    if not later:
+        return np.zeros(0)
+    return array[array[:, VOICE] == later[0][1], PITCH][: len(notes)]
+
+
+# -- masks and seams
+
+
+def movements(source: Path, split: str | None = None) -> list[Score]:
+    """The movements of a folder, or those of one split."""
+    from musical_metrics.corpus import read_corpus
+
+    return [m.score for m in read_corpus(source) if split in (None, m.split)]
+
+
+def random_given(score: Score, rng: np.random.Generator) -> Any:
+    """A piece, or eight bars of it, without one to three random regions."""
+    from musicgpt.given import Given, Region, has_chords
+
+    lines, voices = score.bar_lines(), np.unique(score.array[:, VOICE])
+    regions = []
+    begin = int(rng.integers(0, max(1, len(lines) - 9)))
+    for _ in range(int(rng.integers(1, 4))):
+        first = min(len(lines) - 2, begin + int(rng.integers(0, 6)))
+        last = min(len(lines) - 1, first + int(rng.integers(1, 3)))
+        chosen = rng.choice(voices, size=int(rng.integers(1, len(voices) + 1)), replace=False)
+        regions.append(Region(int(lines[first]), int(lines[last]), tuple(sorted(chosen.tolist()))))
+    stays = ~inside(score.array, regions)
+    return Given(
+        score.replace(notes=score.array[stays]),
+        tuple(regions),
+        int(voices.max()) + 1,
+        one_by_one=not has_chords(score),
+        work="revised",
+    )
+
+
+def inside(array: np.ndarray, regions: list) -> np.ndarray:
+    """Which notes, `(n, 4)`, begin in a region."""
+    found = np.zeros(len(array), dtype=bool)
+    for start, end, voices in regions:
+        onsets = array[:, ONSET]
+        found |= (onsets >= start) & (onsets < end) & np.isin(array[:, VOICE], voices)
+    return found
+
+
+def faults(piece: Any, given: Any) -> int:
+    """Given notes that are missing, and new notes where none may be."""
+    notes, stays = piece.score.notes, set(given.score.notes)
+    missing = len(stays - set(notes)) + len(given.score) - sum(note in stays for note in notes)
+    new = np.array([note for note in notes if note not in stays]).reshape(-1, 4)
+    wrong = int((~inside(new, given.regions)).sum()) if len(new) else 0
+    for onset, duration, _, voice in new.tolist():
+        own = given.score.array[given.score.array[:, VOICE] == voice]
+        over = (own[:, ONSET] < onset + duration) & (own[:, ONSET] + own[:, DURATION] > onset)
+        wrong += int(over.any())
+    return missing + wrong
+
+
+def masks(composer: Any, given: argparse.Namespace) -> None:
+    """Faults over random masks."""
+    from musicgpt import GivenError, Settings
+    from musicgpt.settings import SettingsError
+
+    scores, rng = movements(given.source), np.random.default_rng(0)
+    done = bad = refused = new = 0
+    for seed in range(given.pieces):
+        stays = random_given(scores[seed % len(scores)], rng)
+        try:
+            [piece] = composer.compose(Settings(seed=seed, particles=1), given=stays)
+        except (GivenError, SettingsError) as error:
+            refused += 1
+            print(f"{seed}: {error}", flush=True)
+            continue
+        done, new = done + 1, new + piece.num_new_notes
+        bad += faults(piece, stays)
+    print(f"{done} masks over {len(scores)} movements, {new} new notes, {refused} refused: {bad} faults")
+
+
+def nats(composer: Any, piece: Any, given: Any) -> tuple[float, float, int, int]:
+    """By the model alone: nats of the new notes, of the given notes among and behind them, and how many."""
+    import torch
+
+    from musicgpt.around import around_given
+    from tokenization.vocabulary import EOS_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+
+    task = around_given(piece.settings, given, composer.context)
+    ids = [token for token in piece.ids if token != EOS_ID]
+    with torch.no_grad():
+        logits = composer.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    cost = -logits[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0].numpy()  # of ids[1:]
+    kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
+    ticks = np.cumsum(np.where(kinds == TYPE_INDEX["TIME"], values, 0))
+    sums, counts, run = [0.0, 0.0], [0, 0], 0.0
+    for i in range(len(task.ids), len(ids)):
+        run += float(cost[i - 1])
+        if kinds[i] == TYPE_INDEX["DUR"]:
+            is_given = task.frame.is_given(int(ticks[i]), int(values[i - 2]), int(values[i - 1]))
+            sums[is_given] += run
+            counts[is_given] += 1
+            run = 0.0
+    return sums[0], sums[1], counts[0], counts[1]
+
+
+def original(composer: Any, score: Score, given: Any, settings: Any) -> tuple[float, float, int, int]:
+    """The same of Bach's own notes in the regions."""
+    from musicgpt.around import around_given, as_tokens
+    from musicgpt.composition import Composition
+    from tokenization.codec import encode_body
+    from tokenization.key import normal_key
+
+    task = around_given(settings, given, composer.context)
+    last = int(task.frame.notes[-1, ONSET])
+    array = score.array.copy()
+    array[:, ONSET] -= task.shift
+    array = as_tokens(array[(array[:, ONSET] >= 0) & (array[:, ONSET] <= last)], -task.transposition)
+    later = array[array[:, ONSET] >= given.begins - task.shift]
+    read = Score(array, meters=score.meters[:1], key=normal_key(score.key.mode))
+    body = encode_body(read)[: 4 * len(array)].tolist()
+    ids = [*task.ids, *body[len(body) - 4 * len(later) :]]
+    piece = Composition(score, ids, settings, 0, 0, 0.0, True)
+    return nats(composer, piece, given)
+
+
+def seams(composer: Any, given: argparse.Namespace) -> None:
+    """The table of particles."""
+    from musicgpt import Given, Settings
+    from musicgpt.given import has_chords
+
+    scores, rng = movements(given.source, "validation"), np.random.default_rng(1)
+    scores = [score for score in scores if not has_chords(score) and len(score.meters) == 1]
+    rows: dict[Any, list] = {"Bach": [], **{n: [] for n in given.particles}}
+    for i in range(given.pieces):
+        score = scores[i % len(scores)]
+        first = int(rng.integers(4, score.num_bars - 4))
+        voices = np.unique(score.array[:, VOICE]).tolist()
+        stays = Given.around(score, (first, first + 1), voices if i % 2 else [voices[i // 2 % len(voices)]])
+        settings = Settings(seed=i)
+        rows["Bach"].append((*original(composer, score, stays, settings), 0.0))
+        for number in given.particles:
+            begun = time.process_time()
+            [piece] = composer.compose(Settings(seed=i, particles=number), given=stays)
+            seconds = time.process_time() - begun
+            rows[number].append((*nats(composer, piece, stays), seconds))
+        print(i, {n: [round(v, 1) for v in r[-1]] for n, r in rows.items()}, flush=True)
+    print(
+        "| particles | nats a new note | nats a given note | all | processor seconds |\n| --- | --- | --- | --- | --- |"
+    )
+    for name, found in rows.items():
+        new, old, n, m, seconds = np.array(found).sum(axis=0)
+        cells = (new / n, old / m, (new + old) / (n + m), seconds / len(found))
+        print(f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+
+
+# -- chorales
+
+
+def chorales(composer: Any, given: argparse.Namespace) -> None:
+    """The soprano given: what the other voices are, beside Bach's."""
+    from musicgpt import Settings
+
+    rows: dict[Any, list] = {"Bach": [], **{n: [] for n in given.particles}}
+    for i, (score, fermatas) in enumerate(read_chorales(given.source, given.pieces)):
+        soprano = score.replace(notes=score.array[score.array[:, VOICE] == 0])
+        rows["Bach"].append(judged(score, fermatas))
+        for number in given.particles:
+            settings = Settings(seed=i, particles=number)
+            piece = composer.harmonize(soprano, voices=4, settings=settings)
+            rows[number].append(judged(piece.score, fermatas))
+        print(i, {n: r[-1] for n, r in rows.items()}, flush=True)
+    print(
+        "| | no parallels | parallels a chorale | in range | root position triad at fermatas |\n| --- | --- | --- | --- | --- |"
+    )
+    for name, found in rows.items():
+        table = np.array(found)
+        cells = (
+            (table[:, 0] == 0).mean(),
+            table[:, 0].mean(),
+            table[:, 1].mean(),
+            table[:, 2].sum() / table[:, 3].sum(),
+        )
+        print(f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+
+
+def read_chorales(source: Path, number: int) -> Iterator[tuple[Score, list[int]]]:
+    """Chorales with a key, of four voices, with the onsets of the soprano's fermatas."""
+    import csv
+
+    from tokenization import read_score
+
+    with open(source / "catalogue.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["tonic"] and row["mode"]]
+    for row in rows[:: max(1, len(rows) // number)][:number]:
+        score = read_score(source / row["note_table"], key=f"{row['tonic']} {row['mode']}")
+        with open(source / row["note_table"], encoding="utf-8", newline="") as file:
+            notes = [n for n in csv.DictReader(file, delimiter="\t") if n["voice"] == "soprano"]
+        begins = int(score.array[0, ONSET])
+        at = [begins + round(24 * float(n["onset_q"])) for n in notes if "fermata" in n["ornaments"]]
+        if score.num_voices == 4:
+            yield score, at
+
+
+def judged(score: Score, fermatas: list[int]) -> tuple[int, float, int, int]:
+    """Parallel fifths and octaves; share of notes within the ranges of a choir; fermatas with a triad in root
+    position; fermatas.
+    """
+    from musicgpt.given import PARTS, RANGES
+
+    array = score.array
+    limits = np.array([RANGES[part] for part in PARTS])[array[:, VOICE]]
+    within = (limits[:, 0] <= array[:, PITCH]) & (array[:, PITCH] <= limits[:, 1])
+    triads = 0
+    for tick in fermatas:
+        sounds = array[(array[:, ONSET] <= tick) & (array[:, ONSET] + array[:, DURATION] > tick), PITCH]
+        classes = {int(p - sounds.min()) % 12 for p in sounds}
+        triads += classes in ({0, 4, 7}, {0, 3, 7}, {0, 4}, {0, 3})
+    return parallels(array), float(within.mean()), triads, len(fermatas)
+
+
+def parallels(array: np.ndarray) -> int:
+    """Pairs of voices that both move, from a fifth or octave to another one of the same size."""
+    onsets = np.unique(array[:, ONSET])
+    table = np.full((4, len(onsets)), -1)
+    for onset, duration, pitch, voice in array.tolist():
+        table[voice, (onsets >= onset) & (onsets < onset + duration)] = pitch
+    found = 0
+    for a in range(4):
+        for b in range(a + 1, 4):
+            gap, moved = (table[a] - table[b]) % 12, (np.diff(table[a]) != 0) & (np.diff(table[b]) != 0)
+            sound = (table[[a, b], :-1] >= 0).all(axis=0) & (table[[a, b], 1:] >= 0).all(axis=0)
+            found += int((moved & sound & (gap[1:] == gap[:-1]) & np.isin(gap[1:], (0, 7))).sum())
+    return found
+
+
+WHAT: dict[str, Callable[[Any, argparse.Namespace], None]] = {
+    "subjects": subjects,
+    "masks": masks,
+    "seams": seams,
+    "chorales": chorales,
+}
+
+
+def main() -> None:
+    """The command line."""
+    import torch
+
+    from musicgpt import Composer
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=WHAT)
+    parser.add_argument("--pieces", type=int, default=24, help="how many (default 24)")
+    parser.add_argument(
+        "--particles",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=[1, 16],
+        help="numbers of particles (default 1,16)",
+    )
+    parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")
+    given = parser.parse_args()
+    given.source = given.source or Path(
+        "../shared/data", "bach_chorales" if given.what == "chorales" else "wtc"
+    )
+    torch.set_num_threads(1)
+    WHAT[given.what](Composer.from_pretrained(), given)
+
+
+if __name__ == "__main__":
+    main()
