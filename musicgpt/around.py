@@ -120,7 +120,8 @@ def frame_of(given: Given, origin: int, transposition: int, read: int = 0) -> Fr
     ]
     ranges = np.array(given.ranges or [(PITCH_MIN - transposition, PITCH_MAX - transposition)] * given.voices)
     ranges = np.clip(ranges + transposition, PITCH_MIN, PITCH_MAX)
-    return Frame(notes, room, meters, given.one_by_one, ranges[:, 0], ranges[:, 1])
+    final = _final(array, given, origin) if last == end else None
+    return Frame(notes, room, meters, given.one_by_one, ranges[:, 0], ranges[:, 1], final)
 
 
 def as_tokens(array: np.ndarray, transposition: int) -> np.ndarray:
@@ -136,6 +137,19 @@ def as_tokens(array: np.ndarray, transposition: int) -> np.ndarray:
     same = np.zeros(len(found), dtype=bool)
     same[1:] = (np.diff(found[:, [ONSET, PITCH, VOICE]], axis=0) == 0).all(axis=1)
     return found[~same]
+
+
+def _final(array: np.ndarray, given: Given, origin: int) -> int:
+    """Tick of the last chord of a piece that ends where its last region does: the last onset of a given note
+    that sounds to the end, else the last bar line.
+    """
+    assert given.end is not None
+    end = given.end - origin
+    sounding = array[(array[:, ONSET] + array[:, DURATION] >= end) & (array[:, ONSET] < end), ONSET]
+    if len(sounding):
+        return int(sounding.max())
+    lines = given.score.bar_lines() - origin
+    return int(max(lines[lines < end].max(initial=0), end - _bar_ticks(given, given.end - 1)))
 
 
 def _tail(onsets: np.ndarray, end: int, ticks: int) -> int:

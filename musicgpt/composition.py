@@ -157,7 +157,7 @@ def titled(score: Score, settings: Settings, num_prompt_notes: int, work: str = 
     """A composed piece with its title, and with what makes it again in its `info`.
 
     `info` holds `composer`, `program` (name and version), `seed`, `settings` (JSON of those given, without
-    the seed) and, where notes were given, `given-notes`.
+    the seed) and, where notes were given, `given-notes` and, if they were not just continued, `given-as`.
 
     Args:
         score (`Score`): the piece; where notes were given it has the title and info of these.
@@ -176,7 +176,10 @@ def titled(score: Score, settings: Settings, num_prompt_notes: int, work: str = 
     own = score.info.get(COMPOSER) == GENERATED  # a piece of ours goes on as what it is
     title = describe(score) if own or not score.title else _ending(score.title, _end(work))
     author = author if author == GENERATED else _ending(author, f", {work or CONTINUED} by MusicGPT")
-    return score.replace(title=title, info={COMPOSER: author, "given-notes": str(num_prompt_notes), **info})
+    given = {"given-notes": str(num_prompt_notes)}
+    if work != CONTINUED:
+        given["given-as"] = work or "subject"
+    return score.replace(title=title, info={COMPOSER: author, **given, **info})
 
 
 def _ending(text: str, end: str) -> str:

@@ -23,6 +23,8 @@ class Frame(NamedTuple):
         meters (list of pairs): tick and token of each change of meter to come.
         one_by_one (`bool`): whether a voice strikes one new note after another.
         lowest, highest (`(voices,)`): pitches of new notes.
+        final (`int`, *optional*): tick of the last chord, where notes may be written up to the end of a piece
+            whose end is given.
     """
 
     notes: np.ndarray
@@ -31,11 +33,17 @@ class Frame(NamedTuple):
     one_by_one: bool
     lowest: np.ndarray
     highest: np.ndarray
+    final: int | None = None
+
+    @property
+    def end(self) -> int:
+        """Tick of the end, `NEVER` where there is none."""
+        return int(self.notes[-1, ONSET])
 
     @property
     def is_bounded(self) -> bool:
         """Whether the piece ends where what is given says."""
-        return bool(self.notes[-1, ONSET] < NEVER)
+        return self.end < NEVER
 
     def is_given(self, onset: int, pitch: int, voice: int) -> bool:
         """Whether a note of the tokens is one of those that are given."""

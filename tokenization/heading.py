@@ -48,7 +48,8 @@ def subtitle_of(score: Score) -> str:
     info = score.info
     words = []
     if "given-notes" in info:
-        words.append(f"continues {info['given-notes']} given notes")
+        word = "keeps" if "given-as" in info else "continues"
+        words.append(f"{word} {info['given-notes']} given notes")
     if "seed" in info:
         words.append(f"seed {info['seed']}")
     if "program" in info:

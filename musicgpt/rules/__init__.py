@@ -13,6 +13,7 @@ DEFAULT = (
     "tonal_plan",
     "opening",
     "close",
+    "ending",
     "length",
     "returns",
     "sequences",

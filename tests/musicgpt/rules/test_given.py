@@ -1,0 +1,78 @@
+"""What keeps given notes, and what suits an end that is given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from musicgpt.around import frame_of
+from musicgpt.given import Given, Region
+from musicgpt.rules.ending import Ending
+from musicgpt.rules.given import KeepGiven
+from musicgpt.state import State
+from tokenization import Score
+from tokenization.vocabulary import TOKEN_TO_ID, TOKENS
+
+from .cases import brief, ids, said, state
+
+
+def frame(notes, *regions, **more):
+    given = Given(Score(notes, key="C major"), tuple(Region(*r) for r in regions), 2, **more)
+    return frame_of(given, 0, 0)
+
+
+def allowed(frame, text: str) -> set[str]:
+    """The tokens that may follow, each token of the text having been asked about before."""
+    rule = KeepGiven(brief(frame=frame))
+    tokens, found = ids(text), np.zeros((1, 150), dtype=bool)
+    for length in range(2, len(tokens) + 1):
+        found = rule.allowed(State.after(tokens[:length]))
+    return {TOKENS[i].text for i in np.flatnonzero(found[0])}
+
+
+def notes_in(tokens: set[str]) -> set[str]:
+    return {token for token in tokens if token.startswith(("NOTE", "TIME", "<eos>", "DUR"))}
+
+
+def test_no_step_passes_a_given_note_and_each_leads_to_one():
+    # A note of the lower voice at 0 and at 29, the upper voice free from 24 to 48.
+    one = frame([(0, 24, 48, 1), (29, 19, 50, 1)], (24, 48, (0,)))
+    steps = {t for t in allowed(one, "NOTE_48 VOICE_1 DUR_24") if t.startswith("TIME")}
+    # To where a note may begin, or from where one or more further steps lead to 29; not beyond.
+    assert "TIME_24" in steps and "TIME_27" in steps and "TIME_0" not in steps
+    assert not steps & {"TIME_30", "TIME_32", "TIME_96"}
+    assert "TIME_3" in steps  # 3 + 26 = 3 + 24 + 2
+    then = allowed(one, "NOTE_48 VOICE_1 DUR_24 TIME_24 TIME_4")
+    assert "NOTE_60" in then and "TIME_1" in then and "TIME_2" not in then
+    last = allowed(one, "NOTE_48 VOICE_1 DUR_24 TIME_24 TIME_4 TIME_1")
+    assert "NOTE_50" in last and not any(t.startswith("TIME") for t in last)
+
+
+def test_a_given_note_waits_for_the_voice_above_and_ends_the_piece():
+    one = frame([(0, 24, 48, 1), (24, 24, 50, 1)], (0, 48, (0,)))
+    first = allowed(one, "")
+    assert {"NOTE_48", "NOTE_72"} <= first and not any(t.startswith("TIME") for t in first)
+    assert {t for t in allowed(one, "NOTE_48") if t.startswith("VOICE_")} == {"VOICE_0", "VOICE_1"}
+    assert {t for t in allowed(one, "NOTE_72") if t.startswith("VOICE_")} == {"VOICE_0"}
+    held = allowed(one, "NOTE_72 VOICE_0")
+    assert "DUR_48" in held and "DUR_54" not in held
+    assert notes_in(allowed(one, "NOTE_72 VOICE_0 DUR_48")) >= {"TIME_0"}
+    assert {t for t in allowed(one, "NOTE_72 VOICE_0 DUR_48 TIME_0") if "NOTE" in t} == {"NOTE_48"}
+    text = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1"
+    assert {t for t in allowed(one, text) if "DUR" in t} == {"DUR_24"}
+    text += " DUR_24 TIME_24 NOTE_50 VOICE_1 DUR_24"
+    assert {t for t in allowed(one, text) if "TIME" in t} >= {"TIME_24"}
+    assert "<eos>" in allowed(one, text + " TIME_24") and "NOTE_60" not in allowed(one, text + " TIME_24")
+
+
+def test_the_end_is_a_tonic_that_sounds_to_it():
+    one = frame([(0, 48, 67, 0), (48, 48, 72, 0)], (0, 96, (1,)))
+    assert (one.final, one.end) == (48, 96)
+    rule = Ending(brief(frame=one))
+    at = state("NOTE_67 VOICE_0 DUR_48 TIME_0 NOTE_55 VOICE_1 DUR_48 TIME_48 NOTE_72 VOICE_0 DUR_48 TIME_0")
+    scores = said(rule, at)[0]
+    assert scores[TOKEN_TO_ID["NOTE_48"]] > scores[TOKEN_TO_ID["NOTE_52"]] > scores[TOKEN_TO_ID["NOTE_50"]]
+    at = state(
+        "NOTE_67 VOICE_0 DUR_48 TIME_0 NOTE_55 VOICE_1 DUR_48 TIME_48 NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1"
+    )
+    scores = said(rule, at)[0]
+    assert scores[TOKEN_TO_ID["DUR_48"]] - scores[TOKEN_TO_ID["DUR_24"]] > 4
