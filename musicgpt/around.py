@@ -65,6 +65,7 @@ def around_given(settings: Settings, given: Given, context: int) -> Task:
     earlier = score.array[score.array[:, ONSET] < begins, ONSET]
     frame = frame_of(given, origin, transposition, int(earlier.max(initial=origin)))
     limit = min(wanted.max_new_tokens, context - len(ids))
+    _refuse_too_much(frame, given, limit)
     return Task(ids, origin, -transposition, score, limit, given.with_score(key=key, form=score.form), frame)
 
 
@@ -150,6 +151,23 @@ def _final(array: np.ndarray, given: Given, origin: int) -> int:
         return int(sounding.max())
     lines = given.score.bar_lines() - origin
     return int(max(lines[lines < end].max(initial=0), end - _bar_ticks(given, given.end - 1)))
+
+
+def _refuse_too_much(frame: Frame, given: Given, limit: int) -> None:
+    """Raises where so many tokens would not suffice for the given notes and for one a quarter of each voice
+    of the regions.
+    """
+    if not frame.is_bounded:
+        return
+    quarters = sum(
+        (end - start) * len(voices) // TICKS_PER_QUARTER for start, end, voices in given.regions if end
+    )
+    needed = TOKENS_A_NOTE * (len(frame.notes) + quarters)
+    if needed > limit:
+        raise GivenError(
+            f"This would take {needed} tokens or more, and there is room for {limit}: revise fewer bars, or"
+            " give the melody in parts."
+        )
 
 
 def _tail(onsets: np.ndarray, end: int, ticks: int) -> int:

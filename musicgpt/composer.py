@@ -32,7 +32,7 @@ TYPICAL_TOKENS = 1800
 # Voices of a fugue on a given subject for which no number was asked.
 FUGUE_VOICES = 3
 # Rows that compose between given notes, where no number was asked (docs/given.md has the table).
-PARTICLES = 16
+PARTICLES = 8
 # Settings that say what a whole piece is to be, which a revised one is already.
 _OF_WHOLE_PIECES = ("key", "meter", "voices", "form", "max_new_tokens", "min_bars", "min_notes", "seed")
 
@@ -420,8 +420,9 @@ def _seeded(settings: Settings | None) -> Settings:
 
 def _particles(settings: Settings, task: Task) -> int:
     """How many rows make a piece together."""
-    is_within = task.frame is not None and task.frame.is_bounded
-    return settings.particles or (PARTICLES if is_within else 1)
+    if task.frame is None:
+        return 1  # nothing is given that could be likely or not
+    return settings.particles or (PARTICLES if task.frame.is_bounded else 1)
 
 
 def _expected_tokens(settings: Settings, task: Task) -> int:

@@ -70,6 +70,18 @@ class Given:
     ranges: tuple[tuple[int, int], ...] | None = None
     work: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.regions:
+            raise GivenError("There is no region in which notes may be written: give one or more.")
+        for start, end, voices in self.regions:
+            if start < 0 or (end is not None and end <= start) or not voices:
+                raise GivenError(f"The region from tick {start} to {end} in voices {list(voices)} is empty.")
+            if min(voices) < 0 or max(voices) >= min(self.voices, MAX_VOICES):
+                raise GivenError(
+                    f"A region has the voices {list(voices)}; the piece has {self.voices}, from 0 to at most"
+                    f" {MAX_VOICES - 1}."
+                )
+
     @property
     def begins(self) -> int:
         """Tick from which on the piece is written, note by note; what stands before is read."""

@@ -111,7 +111,7 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--particles",
         type=int,
-        help="rows that compose one piece together, 1 to 32; default 16 between given notes, else 1",
+        help="rows that compose one piece together, 1 to 32; default 8 between given notes, else 1",
     )
 
 
@@ -167,7 +167,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def compose_and_write(
-    args: argparse.Namespace, make: Callable[[Composer, Any], list[Composition]], num: int = 1
+    args: argparse.Namespace,
+    make: Callable[[Composer, Any], list[Composition]],
+    num: int = 1,
+    threads: int = 1,
 ) -> int:
     """Load the model, compose, write the files and report.
 
@@ -175,6 +178,7 @@ def compose_and_write(
         args (`Namespace`): with the options of `add_output`.
         make (callable): from the composer and what to tell of the progress to the pieces.
         num (`int`): how many pieces it makes.
+        threads (`int`): of the model.
 
     Returns:
         0.
@@ -187,7 +191,8 @@ def compose_and_write(
 
     from musicgpt.composer import Composer
 
-    torch.set_num_threads(1)  # a step of so small a model is over before a second thread has begun
+    # A step of so small a model is over before a second thread has begun; but particles are several rows.
+    torch.set_num_threads(threads)
     composer = Composer.from_pretrained(args.model)
     reports: list[dict[str, Any]] = []
     try:

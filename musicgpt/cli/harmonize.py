@@ -49,4 +49,4 @@ def run(args: argparse.Namespace) -> int:
     def make(composer: Composer, progress: Any) -> list[Composition]:
         return composer.compose(settings, melody=melody, part=args.part, progress=progress)
 
-    return compose_and_write(args, make)
+    return compose_and_write(args, make, threads=2)

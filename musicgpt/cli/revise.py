@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     def make(composer: Composer, progress: Any) -> list[Composition]:
         return composer.compose(settings, given=given, progress=progress)
 
-    return compose_and_write(args, make)
+    return compose_and_write(args, make, threads=2)
 
 
 def numbers(text: str, option: str, between: str) -> list[int]:

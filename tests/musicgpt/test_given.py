@@ -182,3 +182,21 @@ def test_what_cannot_stay_is_refused_in_one_sentence(composer: Composer, call, m
         call(composer)
     assert isinstance(caught.value, GivenError) or type(caught.value).__name__ == "SettingsError"
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_too_long_or_has_no_room_is_refused(composer):
+    melody = Score([(24 * i, 24, 60 + i % 9, 0) for i in range(300)], key="C major")
+    with pytest.raises(GivenError, match="there is room for"):
+        composer.harmonize(melody, voices=4)
+    for regions in ((), (Region(24, 24, (0,)),), (Region(0, 24, ()),), (Region(0, 24, (2,)),)):
+        with pytest.raises(GivenError):
+            Given(melody, regions, 2)
+
+
+def test_a_prompt_of_one_voice_is_the_subject_where_a_fugue_is_asked_for(composer):
+    melody = parse_melody(SUBJECT)
+    settings = Settings(form="fugue", voices=3, key="C minor", seed=4)
+    [piece] = composer.compose(settings, prompt=melody)
+    assert piece.ids == composer.compose(settings, subject=melody)[0].ids
+    [continued] = composer.compose(Settings(seed=4, form="prelude", max_new_tokens=100), prompt=melody)
+    assert continued.work == "continued" and not continued.given
