@@ -22,8 +22,8 @@ from dataset_builder import keys
 from dataset_builder.corrections import read_piece
 from dataset_builder.sources import open_source
 from musical_metrics.originality import Runs
-from musical_metrics.structure import Subject, find_subject, subject_matches
-from musical_metrics.view import View
+from tokenization.analysis.subjects import Subject, find_subject, subject_matches
+from tokenization.analysis.view import View
 from tokenization.key import Key
 from tokenization.score import Score
 from training.sources import names_of

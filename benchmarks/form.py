@@ -28,7 +28,7 @@ def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
     there is no value.
     """
     from musical_metrics.catalogue import METRICS
-    from musical_metrics.view import View
+    from tokenization.analysis.view import View
 
     views = [View(score) for score in scores]
     found = {"bars": np.array([len(view.bar_lines) - 1.0 for view in views])}

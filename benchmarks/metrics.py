@@ -39,7 +39,7 @@ def main() -> None:
     """
     from musical_metrics.catalogue import METRICS
     from musical_metrics.score import musical_score
-    from musical_metrics.view import View
+    from tokenization.analysis.view import View
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notes", type=int, default=1000)

@@ -8,7 +8,7 @@ again when they are used up), and nothing else of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,3 +85,69 @@ def alike(scores: Sequence[Score]) -> int:
         array[:, PITCH] -= array[0, PITCH]
         seen.add(array.tobytes())
     return len(scores) - len(seen)
+
+
+def judge(scores: Sequence[Any], form: str) -> dict[str, Any]:
+    """The pieces of one form against held-out Bach.
+
+    Like is compared with like: of both only the first so many notes count, as many as most of the pieces have
+    of the lengths for which Bach's values are there. Only the cadence is that of the whole piece, and so is
+    the musical score, which knows about lengths. `whole_auc` is of whole pieces, `auc_without_pitch_nll`
+    without the one metric whose model the composer hears, too.
+    """
+    from musical_metrics.catalogue import NAMES
+    from musical_metrics.compare import auc, bach_scores, feature_rows, two_sample_auc
+    from musical_metrics.reference import LENGTHS, length_class, table
+    from musical_metrics.score import musical_score
+
+    notes = int(np.median([len(score) for score in scores]))
+    length = max((n for n in LENGTHS if n <= notes), default=min(LENGTHS))
+    whole, ours = (
+        feature_rows(scores),
+        feature_rows([score.replace(notes=score.array[:length]) for score in scores]),
+    )
+    cadence = NAMES.index("final_cadence")
+    ours[:, cadence] = whole[:, cadence]
+    bach, numbers = bach_rows(form, length)
+    unheard = np.where(np.array(NAMES) == "pitch_nll", np.nan, 0.0)  # NaN is left out
+    own = np.array([musical_score(score).value or 0.0 for score in scores])
+    theirs = bach_scores(table(), form, length_class(notes))
+    theirs = theirs[~np.isnan(theirs)]
+    metrics = {name: _spread(ours[:, i], bach[:, i], auc) for i, name in enumerate(NAMES)}
+    return {
+        "pieces": len(scores),
+        "notes": notes,
+        "bach_length": length,
+        "bach_movements": len(bach),
+        "score": {"ours": float(np.median(own)), "bach": float(np.median(theirs))},
+        "two_sample_auc": _over_folds(two_sample_auc, ours, bach, numbers),
+        "auc_without_pitch_nll": _over_folds(two_sample_auc, ours + unheard, bach + unheard, numbers),
+        "whole_auc": _over_folds(two_sample_auc, whole, *bach_rows(form, notes)),
+        "longest_run_whole": int(np.nanmax(whole[:, NAMES.index("longest_run")])),
+        "metrics": {name: value for name, value in metrics.items() if value},
+    }
+
+
+def _over_folds(
+    two_sample_auc: Callable[..., Any], ours: np.ndarray, bach: np.ndarray, numbers: Sequence[int]
+) -> dict[str, float]:
+    values = [two_sample_auc(ours, bach, None, numbers, seed=seed).value for seed in range(5)]
+    return {"mean": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
+
+
+def _spread(ours: np.ndarray, bach: np.ndarray, auc: Callable[..., Any]) -> dict[str, Any] | None:
+    ours, bach = ours[~np.isnan(ours)], bach[~np.isnan(bach)]
+    if not len(ours) or not len(bach):
+        return None
+    quantiles = np.quantile(bach, [0.25, 0.5, 0.75, 0.95])
+    values = dict(zip(("q1", "median", "q3", "p95"), (round(float(q), 4) for q in quantiles), strict=True))
+    own = {
+        "median": round(float(np.median(ours)), 4),
+        "p95": round(float(np.quantile(ours, 0.95)), 4),
+        "mean": round(float(ours.mean()), 4),
+    }
+    return {
+        "ours": {**own, "max": round(float(ours.max()), 4), "n": len(ours)},
+        "bach": {**values, "mean": round(float(bach.mean()), 4), "n": len(bach)},
+        "auc": round(float(auc(ours, bach).value), 3),
+    }

@@ -421,16 +421,49 @@ def syntax_section(syntax: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a Markdown table; of a pair of figures the first is of the preludes, the second of the
+    fugues.
+    """
+    lines = []
+    for row in rows:
+        pairs = [
+            (row["prelude"][name], row["fugue"][name])
+            for name in (
+                "score",
+                "auc",
+                "out_of_key_ratio",
+                "rhythmic_variety",
+                "final_cadence",
+                "longest_run",
+            )
+        ]
+        cells = [f"{a:.{d}f} / {b:.{d}f}" for (a, b), d in zip(pairs, (1, 2, 3, 2, 2, 1), strict=True)]
+        cells.insert(1, f"{row['prelude']['inside']} + {row['fugue']['inside']} of 12")
+        cells.append(f"{row['fugue']['subject_entries']:.2f}")
+        lines.append([", ".join(f"{k} {v}" for k, v in row["sampling"].items()), *cells])
+    head = [
+        "sampling",
+        "musical score",
+        "medians inside",
+        "AUC",
+        "out of key",
+        "rhythmic variety",
+        "full close",
+        "longest run",
+        "entries with the subject",
+    ]
+    return table(head, lines)
+
+
 def sweep_section(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The sampling defaults and what else was tried."""
-    from .sampling_sweep import text
-
     note = (
         f"`python -m benchmarks.sampling_sweep --pieces {rows[0]['pieces']}`, {rows[0]['pieces']} preludes /"
         f" {rows[0]['pieces']} fugues for each setting, other seeds than above; means but for the score's"
         " median."
     )
-    return ["## Sampling", note, text(rows)]
+    return ["## Sampling", note, sweep_table(rows)]
 
 
 def ablation_section(runs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from musical_metrics.corpus import Movement, read_corpus
-from musical_metrics.view import View, as_view
 from musicgpt.rules.harmony import harmonic_unit
 from musicgpt.rules.keys import TRIADS, mode_of
+from tokenization.analysis.view import View, as_view
 from tokenization.midi_writer import write_whole
 from tokenization.score import DURATION, ONSET, PITCH
 

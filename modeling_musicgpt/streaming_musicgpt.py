@@ -8,11 +8,13 @@ from collections.abc import Generator
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from .configuration_musicgpt import MusicGPTConfig
+from .stepping_musicgpt import MusicalState, StepTables
 
 _END = object()
 
@@ -75,21 +77,10 @@ class NoteStreamer(BaseStreamer):
         skip_prompt: bool = True,
         timeout: float | None = None,
     ):
-        blocks = config.token_blocks
-        self._first = {name: first for name, (first, _) in blocks.items()}
-        self._kinds = {
-            i: name for name, (first, count) in blocks.items() for i in range(first, first + count)
-        }
-        self._durations, self._steps, self._lowest = config.durations, config.time_steps, config.lowest_pitch
-        self._bos, self._transposition, self._skip_prompt, self._timeout = (
-            config.bos_token_id,
-            transposition,
-            skip_prompt,
-            timeout,
-        )
+        self._state = MusicalState(StepTables(config), 1)
+        self._transposition, self._skip_prompt, self._timeout = transposition, skip_prompt, timeout
         self._queue: queue.Queue = queue.Queue()
         self._prompt_seen = False
-        self._now = self._pitch = self._voice = 0
 
     def put(self, value: torch.Tensor) -> None:
         """Called by `generate` with the prompt, `(1, length)`, and then with each token, `(1,)`.
@@ -126,20 +117,12 @@ class NoteStreamer(BaseStreamer):
 
     def _read(self, token: int) -> StreamedNote | None:
         """Follow one token; the note that it finishes, if it does."""
-        kind = self._kinds.get(token)
-        if kind is None:
-            self._now = 0 if token == self._bos else self._now
+        state, waits = self._state, bool(self._state.pending[0])
+        state.advance(np.array([token]))
+        onset, duration, pitch, voice = state.notes[0, state.num_notes[0] - 1].tolist()
+        if not waits or not duration:  # the token behind a VOICE was no DUR
             return None
-        value = token - self._first[kind]
-        if kind == "TIME":
-            self._now += self._steps[value]
-        elif kind == "NOTE":
-            self._pitch = self._lowest + value + self._transposition
-        elif kind == "VOICE":
-            self._voice = value
-        elif kind == "DUR":
-            return StreamedNote(self._now, self._durations[value], self._pitch, self._voice)
-        return None
+        return StreamedNote(onset, duration, pitch + self._transposition, voice)
 
 
 def stream_notes(

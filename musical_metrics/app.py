@@ -38,7 +38,7 @@ def measure(files: list[str] | None, key: str, form: str) -> tuple[str, Any, lis
     pieces = load_functions()
     from musical_metrics.plot import draw
     from musical_metrics.tables import name_of, number
-    from musical_metrics.view import View
+    from tokenization.analysis.view import View
     from tokenization.errors import MusicGPTError
 
     if not files:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenization.analysis.ngram import Models
+from tokenization.analysis.view import View
 from tokenization.analysis.windows import Index, Piece
 from tokenization.midi_writer import write_whole
 from tokenization.score import Score
@@ -23,7 +24,6 @@ from .corpus import Movement, read_corpus
 from .ngram import fit
 from .originality import build_index
 from .reference import DATA, LENGTHS, WHOLE, Table
-from .view import View
 
 
 def piece_of(movement: Movement) -> Piece:

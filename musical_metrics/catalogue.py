@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from tokenization.analysis.view import as_view
+
 from . import (
     counterpoint,
     fugue,
@@ -20,7 +22,6 @@ from . import (
     verticals,
 )
 from .measure import Measure, nothing
-from .view import as_view
 
 
 class Metric(NamedTuple):

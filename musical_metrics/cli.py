@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenization.analysis.view import View
 from tokenization.errors import ScoreReadError
 from tokenization.score import Score
 
 from .compare import Comparison, compare
 from .pieces import as_score, describe
 from .tables import comparison_table, name_of, piece_table
-from .view import View
 
 DESCRIPTION = (
     "Measure pieces against Bach: every metric with the band of held-out Bach, one musical score, the nearest"

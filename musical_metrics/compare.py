@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .catalogue import FAMILIES, METRICS, NAMES, measure_all
@@ -19,7 +20,6 @@ from .fakes import markov
 from .measure import Measure, nothing
 from .reference import WHOLE, Table, length_class, table
 from .score import musical_score, score_of, yardstick
-from .view import View, as_view
 
 RIDGE = 1.0
 DRAWS = 2000  # of the bootstrap

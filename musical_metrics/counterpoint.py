@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.analysis.moments import strong_pairs
+from tokenization.analysis.view import SILENT, View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .measure import Measure, nothing, ratio
 from .seeds import NO_NOTES, ONE_VOICE
-from .view import SILENT, View, as_view
 
-# Seconds, sevenths and the tritone, compound forms included; as classes of semitones.
-DISSONANT = np.isin(np.arange(12), (1, 2, 6, 10, 11))
 # The triad on the tonic, semitones above it.
 TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}
 
@@ -47,24 +46,6 @@ def voice_overlap(score: Score | View) -> Measure:
     past = (upper[1:] < lower[:-1]) | (lower[1:] > upper[:-1])
     past &= (upper[1:] >= lower[1:]) & (upper[:-1] >= lower[:-1])
     return ratio((steps & past).sum(), steps.sum(), "no two voices sound together at two onsets running")
-
-
-def strong_pairs(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At the strong beats: rows of `lines` of both notes of each sounding pair `(p, 2)`, whether it is
-    dissonant `(p,)`, and its beat.
-    """
-    rows = view.sounding(view.strong_beats)
-    pitches = view.pitches(rows)
-    pairs, dissonant, beats = [], [], []
-    for a in range(rows.shape[1]):
-        for b in range(a + 1, rows.shape[1]):
-            at = np.flatnonzero((rows[:, a] != SILENT) & (rows[:, b] != SILENT))
-            pairs.append(rows[at][:, [a, b]])
-            dissonant.append(DISSONANT[np.abs(pitches[at, a] - pitches[at, b]) % 12])
-            beats.append(at)
-    if not pairs:
-        return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64)
-    return np.concatenate(pairs), np.concatenate(dissonant), np.concatenate(beats)
 
 
 def strong_dissonance(score: Score | View) -> Measure:
@@ -141,7 +122,6 @@ def final_cadence(score: Score | View) -> Measure:
 
 
 __all__ = [
-    "DISSONANT",
     "bass_and_final",
     "dissonance_treated",
     "final_cadence",

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .measure import Measure, nothing
 from .seeds import NO_NOTES
-from .view import View, as_view
 
 # ticks: an eighth; of the lengths tried (an eighth to a whole note) the one that best tells Bach from Markov
 SLICE = 12

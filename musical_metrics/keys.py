@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.analysis.moments import cadences
+from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .counterpoint import TRIADS, bass_and_final
 from .measure import Measure, nothing
 from .seeds import NO_NOTES
-from .view import View, as_view
 
 NO_KEY = "no key is declared"
 # Probe-tone ratings of Krumhansl and Kessler (Psychological Review 89, 1982) from the tonic upwards.
@@ -24,9 +25,6 @@ NEAR = 48
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 9, 11))
 # Bars at the beginning and at the end in which a cadence is not one of those inside.
 EDGE_BARS = 2
-# Ticks before a cadence in which its dominant sounds: the bass in the last eighth, the leading note in the
-# last quarter.
-_BASS_BEFORE, _CHORD_BEFORE = 12, 24
 
 
 def _profiles() -> np.ndarray:
@@ -95,33 +93,6 @@ def foreign_notes(score: Score | View) -> Measure:
     return Measure(float(1 - inside.mean()))
 
 
-def cadences(view: View) -> np.ndarray:
-    """Ticks of the authentic cadences on strong beats, rising: the bass steps from the fifth of a chord to
-    its root.
-
-    At the beat the bass strikes and all that sounds is a major or minor triad on it, the third included; in
-    the eighth before the lowest note is its fifth degree, and in the quarter before its leading note sounds.
-    Cadences nearer than a half note count once.
-    """
-    array, ends = view.array, view.array[:, ONSET] + view.array[:, DURATION]
-    found: list[int] = []
-    for beat in view.strong_beats.tolist():
-        sounding = (array[:, ONSET] <= beat) & (ends > beat)
-        before = (array[:, ONSET] < beat) & (ends > beat - _BASS_BEFORE)
-        if sounding.sum() < 2 or not before.any() or (found and beat - found[-1] < 48):
-            continue
-        notes = array[sounding]
-        bass = notes[notes[:, PITCH].argmin()]
-        chord = set(((notes[:, PITCH] - bass[PITCH]) % 12).tolist())
-        if bass[ONSET] != beat or not chord & {3, 4} or chord - {0, 3, 4, 7}:
-            continue
-        around = (array[:, ONSET] < beat) & (ends > beat - _CHORD_BEFORE)
-        degrees = (array[around, PITCH] - bass[PITCH]) % 12
-        if (array[before, PITCH].min() - bass[PITCH]) % 12 == 7 and (degrees == 11).any():
-            found.append(beat)
-    return np.array(found, dtype=np.int64)
-
-
 def inner_cadences(score: Score | View) -> Measure:
     """Authentic cadences (`cadences`) in sixteen bars, without those of the first and last two bars."""
     view = as_view(score)
@@ -145,7 +116,6 @@ def final_triad(score: Score | View) -> Measure:
 
 
 __all__ = [
-    "cadences",
     "final_triad",
     "fitting_key",
     "foreign_notes",

@@ -32,11 +32,11 @@ from tokenization.analysis.ngram import (
     pitch_contexts,
     shipped_ngrams,
 )
+from tokenization.analysis.view import SILENT, View, as_view
 from tokenization.score import ONSET, PITCH, VOICE, Score
 
 from .measure import Measure, nothing
 from .seeds import NO_STEPS
-from .view import SILENT, View, as_view
 
 
 def _before(values: np.ndarray, voices: np.ndarray, back: int, none: int) -> np.ndarray:

@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tokenization.analysis.view import View, as_view
 from tokenization.analysis.windows import BARS, STEPS, Index, Piece, shipped_index, time_ratios, window_hashes
 from tokenization.score import ONSET, PITCH, Score
 
 from .measure import Measure, nothing
-from .view import View, as_view
 
 WINDOW, HOP = 16 * 24, 8 * 24  # ticks: 16 beats, every 8 (a beat is a quarter)
 TOO_SHORT = "no voice has nine notes whose window falls in the index"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenization.analysis.view import View
 from tokenization.errors import ScoreError
 from tokenization.score import Score
 from tokenization.vocabulary import VOCAB_SIZE
@@ -17,7 +18,6 @@ from tokenization.vocabulary import VOCAB_SIZE
 from .compare import compare
 from .originality import nearest_passage
 from .score import musical_score
-from .view import View
 
 ACCEPTED = (
     "a piece is the path of a MIDI, MusicXML or note-table file, the token ids of a piece (a list of whole"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .measure import Measure, nothing, ratio
 from .seeds import NO_NOTES
-from .view import View, as_view
 
 TENTH = 16  # semitones of a major tenth
 KEYBOARD = (36, 84)  # C2 and C6, between which most of the Well-Tempered Clavier stays

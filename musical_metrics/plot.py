@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tokenization.analysis.view import View
+
 from .catalogue import METRICS, measure_all
 from .reference import bands, length_class, table
 from .tables import name_of
-from .view import View
 
 REACH = 4.0  # band widths shown on either side; what lies farther stands at the edge
 

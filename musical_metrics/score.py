@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tokenization.analysis.view import View, as_view
 from tokenization.score import Score
 
 from .catalogue import BY_NAME, FAMILIES, NAMES, measure_all
 from .measure import Measure
 from .reference import Band, Table, length_class, table
-from .view import View, as_view
 from .words import WORDS
 
 MIN_COVERAGE = 0.5  # share of the scored metrics with a band that must have a value

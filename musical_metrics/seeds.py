@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.analysis.moments import phrase_starts
+from tokenization.analysis.view import REST, SILENT, View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .measure import Measure, nothing, ratio
-from .view import REST, SILENT, View, as_view
 
 TICKS_PER_QUARTER = 24
 # Pitch classes above the tonic. Minor holds the natural scale and the raised sixth and seventh degrees.
@@ -81,15 +82,6 @@ def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
     kinds = len(np.unique(durations))
     bits = entropy(durations)
     return Measure(bits / float(np.log2(kinds)) if normalised and kinds > 1 else bits)
-
-
-def phrase_starts(view: View) -> np.ndarray:
-    """Rows of `lines` at which a phrase begins: the first of each voice, and those after a rest of at least
-    an eighth.
-    """
-    joined = np.zeros(len(view.lines), dtype=bool)
-    joined[view.steps + 1] = True
-    return np.flatnonzero(~joined)
 
 
 def phrases(score: Score | View) -> tuple[np.ndarray, np.ndarray]:

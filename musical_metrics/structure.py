@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, PITCH, Score
 
 from .measure import Measure, nothing
-from .view import View, as_view
 
 MAX_PERIOD = 8  # bars: the longest unit looked for in a loop
 GRID = 6  # ticks: bars are compared on a grid of sixteenths

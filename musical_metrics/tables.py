@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tokenization.analysis.view import View
 from tokenization.heading import title_of
 from tokenization.score import Score
 
@@ -12,7 +13,6 @@ from .catalogue import METRICS
 from .compare import Comparison
 from .originality import nearest_passage
 from .score import Judged, musical_score
-from .view import View
 
 
 def number(value: float | None) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tokenization.analysis.moments import DISSONANT
+from tokenization.analysis.view import View, as_view
 from tokenization.score import Score
 
-from .counterpoint import DISSONANT
 from .measure import Measure, nothing, ratio
 from .seeds import NO_NOTES, ONE_VOICE
-from .view import View, as_view
 
 # Classes of semitones: the sharpest dissonances, minor second and major seventh with their compounds.
 SEMITONES = (1, 11)

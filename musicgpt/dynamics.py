@@ -8,11 +8,11 @@ small, neither fitted to performances nor tried on listeners.
   voice that is meant to be heard louder (Goebl, "Melody lead in piano performance", J. Acoust. Soc. Am. 110,
   2001), and without that the ear takes the outer voices.
 * A voice that states the subject of the fugue comes forward, as players do it (a convention, for which no
-  measurement is cited here). Statements are those of `musical_metrics.fugue.statements`.
+  measurement is cited here). Statements are those of `tokenization.analysis.subjects.statements`.
 * High-loud and phrase arch of the KTH rules (Friberg, Bresin and Sundberg, "Overview of the KTH rule system
   for musical performance", Advances in Cognitive Psychology 2, 2006): louder as a voice rises, and louder
   towards the middle of its phrase, softer at both ends.
-* Into a cadence (`musical_metrics.keys.cadences`) the music grows.
+* Into a cadence (`tokenization.analysis.moments.cadences`) the music grows.
 * Beats are marked, bar lines more; a dissonance on a strong beat is louder than its resolution by step (a
   rule of the time: Quantz, "Versuch einer Anweisung die Flöte traversiere zu spielen", 1752, chapter 17,
   section 6, grades dissonances by their loudness; C. P. E. Bach's "Versuch" of 1753 has it in its chapter on
@@ -23,11 +23,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from musical_metrics.counterpoint import strong_pairs
-from musical_metrics.fugue import Subject, find_subject, statements
-from musical_metrics.keys import cadences
-from musical_metrics.seeds import phrase_starts
-from musical_metrics.view import View
+from tokenization.analysis.moments import cadences, phrase_starts, strong_pairs
+from tokenization.analysis.subjects import Subject, find_subject, statements
+from tokenization.analysis.view import View
 from tokenization.note_values import grid
 from tokenization.score import DURATION, ONSET, PITCH, Score
 from tokenization.vocabulary import TICKS_PER_QUARTER

@@ -51,6 +51,7 @@ def generate(
     rhythm_top_p: float | None = None,
     min_bars: int = MIN_BARS,
     min_notes: int = MIN_NOTES,
+    transposition: int = 0,
     **arguments: Any,
 ) -> Any:
     """Pieces by the composer's rules where `generate()` samples one token after another. Greedy decoding,
@@ -73,6 +74,8 @@ def generate(
         rhythm_temperature, rhythm_top_p (`float`, *optional*): in place of `temperature` and `top_p` for
             durations and steps in time.
         min_bars, min_notes (`int`): a piece does not end before it has so many.
+        transposition (`int`): semitones from the tokens, in C major or A minor, to the key in which the piece
+            will be heard, so that it stays on the keyboard there.
 
     Returns:
         What `generate()` returns: ids of shape `(rows, length)`, prompts included, padded on the right.
@@ -101,12 +104,20 @@ def generate(
     for prompt, rows in groups.items():
         seeds, room = [seed + row for row in rows], model.config.max_position_embeddings - len(prompt)
         new = room if length is None else min(length(ids.shape[1]), room)
-        limits = {"min_bars": min_bars, "min_notes": min_notes, "max_new_tokens": new, "ends": length is None}
+        brief = _brief(
+            prompt,
+            seeds,
+            min_bars=min_bars,
+            min_notes=min_notes,
+            max_new_tokens=new,
+            ends=length is None,
+            transposition=transposition,
+        )
         made.append(
             compose_ids(
                 own,
                 torch.tensor([prompt] * len(rows), device=ids.device),
-                _brief(prompt, seeds, **limits),
+                brief,
                 chosen(rules),
                 SeededSampling(sampling, seeds),
                 config,

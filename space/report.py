@@ -21,7 +21,7 @@ def assess(score: Score) -> dict[str, Any]:
     from musical_metrics.catalogue import BY_NAME
     from musical_metrics.originality import nearest_passage
     from musical_metrics.score import musical_score
-    from musical_metrics.view import as_view
+    from tokenization.analysis.view import as_view
 
     view = as_view(score)
     judged = musical_score(view)

@@ -103,7 +103,11 @@ ORDER = (
     "space",
     "musicgpt/cli",
 )
-ALLOWED = {"modeling_musicgpt": set(), "space": set(ORDER[:5]) - {"dataset_builder"}}
+ALLOWED = {
+    "modeling_musicgpt": set(),
+    "musicgpt": set(ORDER[:2]),
+    "space": set(ORDER[:5]) - {"dataset_builder"},
+}
 # A report on a model's own pieces has to compose them; nothing that the metrics are loaded with imports it.
 # The model finds the engine where the whole package is installed, and says so where it is not.
 EXCEPTIONS = {("modeling_musicgpt/engine_musicgpt.py", "musicgpt")}
@@ -119,6 +123,55 @@ def test_no_folder_imports_what_stands_right_of_it(package, repo_root):
         for line, top, _ in imports(path):
             if top in ORDER:
                 assert top in allowed or (here, top) in EXCEPTIONS, f"{here}:{line} imports {top}"
+
+
+def imported(path: Path, root: Path, modules: set[str]) -> set[str]:
+    """The modules that a file imports, wherever in it, but for type checkers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    package = path.relative_to(root).parent.parts  # a package's `__init__` counts from the same place
+    found: set[str] = set()
+    for node in set(ast.walk(tree)) - for_types:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1], node.module] if node.level else [node.module]
+            name = ".".join(part for part in base if part)
+            inside = {f"{name}.{alias.name}" for alias in node.names}
+            found |= (inside & modules) or {name}
+    return found & modules
+
+
+def circles(imports: dict[str, set[str]]) -> list[set[str]]:
+    """Groups of modules that need each other: what is left when those that need nothing, or that nothing
+    needs, are taken away again and again.
+    """
+    left = {name: needs - {name} for name, needs in imports.items()}
+    while True:
+        needed = set().union(*left.values())
+        gone = {name for name, needs in left.items() if not needs & left.keys() or name not in needed}
+        if not gone:
+            return [{name, *needs & left.keys()} for name, needs in left.items()]
+        left = {name: needs - gone for name, needs in left.items() if name not in gone}
+
+
+def test_no_modules_import_each_other_in_a_circle(repo_root):
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [{"b", "c"}, {"c", "b"}]
+    paths = {
+        ".".join(path.relative_to(repo_root).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in {*(name.split("/")[0] for name in ORDER), "benchmarks"}
+        for path in (repo_root / package).rglob("*.py")
+    }
+    found = {name: imported(path, repo_root, set(paths)) for name, path in paths.items()}
+    # A package's first file names what stands in it for those outside.
+    found = {name: needs for name, needs in found.items() if paths[name].name != "__init__.py"}
+    assert sum(map(len, found.values())) > 500
+    assert circles(found) == []
 
 
 def test_generating_imports_only_what_a_plain_install_brings(repo_root):

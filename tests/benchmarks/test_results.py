@@ -10,7 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from benchmarks import ablations, results, runs
+from benchmarks import ablations, result_pieces, results, runs
 from benchmarks.ablations import GROUPS
 from benchmarks.result_pieces import alike
 from benchmarks.result_text import card_section, page
@@ -43,7 +43,7 @@ def test_pieces_alike_are_found_in_any_key():
 def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "DOCS", tmp_path)
     judged = {
-        form: results.judge([walk(seed, form=form) for seed in range(8)], form)
+        form: result_pieces.judge([walk(seed, form=form) for seed in range(8)], form)
         for form in ("prelude", "fugue")
     }
     own = judged["fugue"]
@@ -102,7 +102,7 @@ def test_one_auc_is_without_the_metric_that_the_composer_hears(monkeypatch):
         return Measure(0.5)
 
     monkeypatch.setattr("musical_metrics.compare.two_sample_auc", recorded)
-    results.judge([walk(seed, form="fugue") for seed in range(4)], "fugue")
+    result_pieces.judge([walk(seed, form="fugue") for seed in range(4)], "fugue")
     without = [[False, False], [True, True]]
     assert known.count(without) == 5 and known.count([[True, True], [True, True]]) == len(known) - 5
 

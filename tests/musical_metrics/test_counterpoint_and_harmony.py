@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from musical_metrics import counterpoint, harmony
-from musical_metrics.view import View
+from tokenization.analysis.view import View
 
 
 def test_crossing(voices, line):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from musical_metrics.catalogue import NAMES, measure_all
 from musical_metrics.pieces import describe
 from musical_metrics.score import musical_score
-from musical_metrics.view import View
+from tokenization.analysis.view import View
 from tokenization.score import Score
 
 

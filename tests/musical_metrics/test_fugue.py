@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from musical_metrics import fugue
-from musical_metrics.view import View
+from tokenization.analysis.subjects import NOT_A_FUGUE
+from tokenization.analysis.view import View
 
 SUBJECT = [60, 62, 64, 65, 67, 64, 60]
 
@@ -88,4 +89,4 @@ def test_nothing_of_a_fugue_in_a_prelude_or_without_a_subject(voices, line):
     measures = (fugue.entry_density, fugue.stretti, fugue.tonal_answer, fugue.countersubject_returns)
     for measure in measures:
         assert "begin together" in measure(together).reason
-        assert measure(together.replace(form="prelude")) == (None, fugue.NOT_A_FUGUE)
+        assert measure(together.replace(form="prelude")) == (None, NOT_A_FUGUE)

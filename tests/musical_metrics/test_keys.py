@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from musical_metrics import keys
-from musical_metrics.view import View
+from tokenization.analysis.view import View
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from musical_metrics import ngram
-from musical_metrics.view import View
 from tokenization.analysis.ngram import shipped_ngrams
+from tokenization.analysis.view import View
 
 
 def events(symbols: list[int], contexts: list[list[int]]) -> ngram.Events:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musical_metrics import originality
-from musical_metrics.view import View
 from tokenization.analysis import windows
+from tokenization.analysis.view import View
 from tokenization.analysis.windows import Index, Piece, shipped_index
 from tokenization.score import DURATION, ONSET, PITCH, Score
 from tokenization.tables import TABLES

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from musical_metrics import seeds
-from musical_metrics.view import View
+from tokenization.analysis.view import View
 from tokenization.score import Score
 
 C_SCALE = [60, 62, 64, 65, 67, 69, 71, 72]

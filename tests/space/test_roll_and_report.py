@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import pytest
 
 from musical_metrics.pieces import describe
-from musical_metrics.view import View
 from space.report import assess, number, report_html
 from space.roll import roll_value
 from tokenization import Key, Score, midi_bytes, musicxml_text, read_score_bytes
+from tokenization.analysis.view import View
 
 
 def test_roll_value_is_plain_data(score):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from musical_metrics.ngram import pitch_events
-from musical_metrics.view import View
 from musicgpt.rules.idiom import IN_FUGUES, LIMIT, Expert, Idiom
 from musicgpt.state import State
 from tokenization import encode
 from tokenization.analysis.ngram import NO_INTERVAL, NGram
+from tokenization.analysis.view import View
 from tokenization.score import ONSET, Meter, Note, Score
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from musical_metrics.originality import build_index, longest_run
-from musical_metrics.view import View
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.quotation import LONGEST, Quotation
 from musicgpt.state import State
 from tokenization import encode
+from tokenization.analysis.view import View
 from tokenization.analysis.windows import Index, Piece
 from tokenization.score import PITCH, Note, Score
 from tokenization.vocabulary import PITCH_MAX, PITCH_MIN, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID

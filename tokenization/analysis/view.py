@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
+from ..score import DURATION, ONSET, PITCH, VOICE, Score
 
 # A silence of at least this many ticks (an eighth note) within a voice is a rest; a shorter one is
 # articulation.
@@ -181,7 +181,7 @@ def _share_of_chords(array: np.ndarray) -> float:
 
 
 def _with_inferred_voices(array: np.ndarray) -> tuple[np.ndarray, str]:
-    from tokenization.voices import infer_voices
+    from ..voices import infer_voices
 
     changed = array.copy()
     changed[:, VOICE] = infer_voices(array)
