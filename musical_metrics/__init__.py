@@ -19,7 +19,7 @@ _HOME = {
     "measure_all": "catalogue",
     "METRICS": "catalogue",
     "Measure": "measure",
-    "View": "view",
+    "View": "tokenization.analysis.view",
     "bands": "reference",
 }
 
@@ -29,8 +29,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    module = import_module(f"{__name__}.{_HOME[name]}")
-    return getattr(module, name)
+    home = _HOME[name]
+    return getattr(import_module(home if "." in home else f"{__name__}.{home}"), name)
 
 
 __all__ = [*_HOME]

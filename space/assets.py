@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from .roll import STATIC
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
+STATIC = Path(__file__).parent / "static"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

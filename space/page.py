@@ -8,12 +8,13 @@ from typing import Any
 import gradio as gr
 
 from .api import add_api
+from .assets import STATIC
 from .controls import PRESETS, Controls, build_musical, build_sampling, preset_values
 from .events import Events
 from .files import files_html
 from .keep import STORAGE
 from .report import report_html
-from .roll import STATIC, own_component, roll_component, score_component
+from .roll import own_component, roll_component, score_component
 from .session import Session
 from .studio import Studio
 from .welcome import Welcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicgpt.dynamics import velocities
@@ -10,10 +9,11 @@ from tokenization import Score
 from tokenization.score import NOMINAL_QPM
 from tokenization.spelling import name_text, spell
 
+from .assets import STATIC, folder
+
 if TYPE_CHECKING:
     import gradio as gr
 
-STATIC = Path(__file__).parent / "static"
 # States of the roll; the script follows the newest notes while "running", and only there.
 STATES = ("idle", "waiting", "running", "finishing", "done", "error")
 
@@ -72,8 +72,6 @@ OWN_EVENTS = ("own", "give")
 def _component(name: str, value: Any, label: str, events: tuple[str, ...] = ()) -> gr.HTML:
     """A part of the page that a module of `static/` drives."""
     import gradio as gr
-
-    from .assets import folder
 
     named = ", ".join(f'"{event}"' for event in events)
     return gr.HTML(

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .roll import STATIC
+from .assets import STATIC
 
 if TYPE_CHECKING:
     import gradio as gr
