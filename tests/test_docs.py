@@ -57,7 +57,8 @@ def test_the_reference_has_every_public_name(package, repo_root):
         value = getattr(offered, name)
         home = getattr(value, "__module__", None)
         assert name == "__version__" or any(
-            w.startswith(f"{package}.") and (w.endswith(f".{name}") or w == home) for w in written
+            w == home or w == f"{home}.{name}" or (w.startswith(f"{package}.") and w.endswith(f".{name}"))
+            for w in written
         ), name
 
 
