@@ -37,7 +37,7 @@ def musical_generation_config(config: MusicGPTConfig, **changes: Any) -> Generat
         "eos_token_id": config.eos_token_id,
         "pad_token_id": config.pad_token_id,
         "do_sample": True,
-        "temperature": 1.0,
+        "temperature": 0.83,
         "top_k": 0,
         "top_p": 0.95,
         "max_new_tokens": 1024,

@@ -23,12 +23,12 @@ class Mood(NamedTuple):
 
 # Slow and calm moods sample more narrowly (fewer surprises), lively and dark ones more widely.
 MOODS: dict[str, Mood] = {
-    "serene": Mood("major", "slow", 0.85, 0.92, "calm and bright"),
-    "playful": Mood("major", "fast", 1.0, 0.97, "light and quick"),
-    "majestic": Mood("major", "moderate", 0.9, 0.95, "broad and bright"),
-    "melancholy": Mood("minor", "slow", 0.85, 0.92, "calm and dark"),
-    "dramatic": Mood("minor", "fast", 1.0, 0.97, "dark and driving"),
-    "contemplative": Mood("minor", "moderate", 0.9, 0.95, "dark and measured"),
+    "serene": Mood("major", "slow", 0.7, 0.92, "calm and bright"),
+    "playful": Mood("major", "fast", 0.83, 0.97, "light and quick"),
+    "majestic": Mood("major", "moderate", 0.75, 0.95, "broad and bright"),
+    "melancholy": Mood("minor", "slow", 0.7, 0.92, "calm and dark"),
+    "dramatic": Mood("minor", "fast", 0.83, 0.97, "dark and driving"),
+    "contemplative": Mood("minor", "moderate", 0.75, 0.95, "dark and measured"),
 }
 
 

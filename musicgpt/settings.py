@@ -43,7 +43,7 @@ class Settings:
         voices (`int`, *optional*): 2 to 5; not asked for by default.
         tempo (`str`, *optional*): `"slow"`, `"moderate"` or `"fast"`; not asked for by default.
         mood (`str`, *optional*): a name from `musicgpt.moods.MOODS`; what is given beside it wins.
-        temperature (`float`, *optional*): above 0, at most 5; 1.0 by default.
+        temperature (`float`, *optional*): above 0, at most 5; 0.83 by default.
         rhythm_temperature (`float`, *optional*): that in place of `temperature` for durations and steps in
             time; 1.05 times it by default: a little warmer, as a model that goes on as it began has too few
             kinds of rhythm.

@@ -89,7 +89,7 @@ class Api:
             voices: "2", "3", "4", "5" or "any".
             tempo: "slow", "moderate", "fast" or "any".
             mood: "serene", "playful", "majestic", "melancholy", "dramatic", "contemplative" or "any".
-            temperature: Above 1 bolder, below 1 safer.
+            temperature: Higher is bolder, lower safer; 0.83 is usual.
             top_k: Sample among the k likeliest tokens; 0 means all.
             top_p: Sample among the likeliest tokens that hold this probability.
             max_tokens: The longest the piece may get; four tokens are one note.

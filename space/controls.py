@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from musicgpt import MOODS, Settings
+from musicgpt.defaults import TEMPERATURE
 from musicgpt.settings import SettingsError
 from tokenization.errors import MusicGPTError
 from tokenization.key import KEY_NAMES
@@ -261,7 +262,12 @@ def build_sampling() -> dict[str, Any]:
         made["random_seed"] = gr.Checkbox(True, label=say("random-seed"), min_width=120)
     with gr.Row():
         made["temperature"] = gr.Slider(
-            0.1, 2.0, value=1.0, step=0.05, label=say("temperature"), info=say("temperature-info")
+            0.1,
+            2.0,
+            value=TEMPERATURE,
+            step=0.01,
+            label=say("temperature"),
+            info=say("temperature-info"),
         )
         made["top_k"] = gr.Slider(0, 150, value=0, step=1, label=say("top-k"), info=say("top-k-info"))
         made["top_p"] = gr.Slider(

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say how tokens are drawn."""
     how = parser.add_argument_group("how to sample")
-    how.add_argument("--temperature", type=float, help="above 0, at most 5; default 1.0")
+    how.add_argument("--temperature", type=float, help="above 0, at most 5; default 0.83")
     how.add_argument(
         "--rhythm-temperature",
         type=float,
