@@ -16,8 +16,8 @@ DRAWS = 4000
 
 
 def drawn(last: str, **settings) -> np.ndarray:
-    """How often each of four tokens comes after `last`, `(4,)`."""
-    sampling = SeededSampling(Settings(**settings).resolved(), list(range(DRAWS)))
+    """How often each of four tokens comes after `last`, `(4,)`; at temperature 1 unless another is asked for."""
+    sampling = SeededSampling(Settings(**{"temperature": 1.0, **settings}).resolved(), list(range(DRAWS)))
     scores = np.full((DRAWS, 150), -np.inf)
     scores[:, 10:14] = LOGITS
     state = State.after([TOKEN_TO_ID[last]], DRAWS)
