@@ -85,10 +85,12 @@ def tonal_answer(score: Score | View) -> Measure:
     if isinstance(subject, str):
         return nothing(subject)
     entries = np.argsort(view.lines[view.starts[:-1], ONSET], kind="stable")
-    answer = int(view.starts[entries[1]])
+    answer, end = int(view.starts[entries[1]]), int(view.starts[entries[1] + 1])
     if subject_matches(view, subject, np.array([answer]))[0] < SUBJECT_MATCH:
         return nothing("the second voice does not enter with the subject")
     size = min(HEAD, len(subject.steps))
+    if end - answer <= size:
+        return nothing("the second voice breaks off within the subject's first eight steps")
     steps = np.diff(view.lines[answer : answer + size + 1, PITCH])
     return Measure(float((steps != subject.steps[:size, 0]).any()))
 

@@ -68,6 +68,8 @@ def test_answers_real_and_tonal(voices, line):
         )
     none = voices(line(SUBJECT) + free, line([55, 60, 55, 48, 41, 55, 43], start=168), form="fugue")
     assert "does not enter" in fugue.tonal_answer(none).reason
+    cut = voices(line(SUBJECT) + free, line([p - 5 for p in SUBJECT][:-1], start=168), form="fugue")
+    assert "breaks off" in fugue.tonal_answer(cut).reason
 
 
 @pytest.mark.parametrize(
