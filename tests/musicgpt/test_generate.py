@@ -87,6 +87,9 @@ def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monke
 
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path))
     monkeypatch.setattr(sys, "path", [*sys.path])
+    # what another test imported from another folder of modules is not there
+    for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
+        monkeypatch.delitem(sys.modules, name)
     kind = dynamic_module_utils.get_class_from_dynamic_module("modeling_musicgpt.MusicGPTForCausalLM", folder)
     model = kind.from_pretrained(folder)
     ids = torch.tensor([prefix_ids("minor", "fugue", "4/4", 3)])
