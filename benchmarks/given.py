@@ -10,7 +10,7 @@ voices enter with it, is the first answer that of the rule, and is that Bach's. 
 voices of pieces composed anew by one particle: is every given note there, and nothing beside. `seams`: two
 bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
 that with the given notes around it, for several numbers of particles and for Bach's own notes. `chorales`:
-the soprano given.
+the soprano given, with its fermatas.
 """
 
 from __future__ import annotations
@@ -293,7 +293,7 @@ def chorales(composer: Any, given: argparse.Namespace) -> None:
         rows["Bach"].append(judged(score, fermatas))
         for number in given.particles:
             settings = Settings(seed=i, particles=number)
-            piece = composer.harmonize(soprano, voices=4, settings=settings)
+            piece = composer.harmonize(soprano, voices=4, settings=settings, phrases=fermatas[:-1])
             rows[number].append(judged(piece.score, fermatas))
         print(i, {n: r[-1] for n, r in rows.items()}, flush=True)
     print(

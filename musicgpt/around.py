@@ -122,7 +122,8 @@ def frame_of(given: Given, origin: int, transposition: int, read: int = 0) -> Fr
     ranges = np.array(given.ranges or [(PITCH_MIN - transposition, PITCH_MAX - transposition)] * given.voices)
     ranges = np.clip(ranges + transposition, PITCH_MIN, PITCH_MAX)
     final = _final(array, given, origin) if last == end else None
-    return Frame(notes, room, meters, given.one_by_one, ranges[:, 0], ranges[:, 1], final)
+    phrases = tuple(tick - origin for tick in given.phrases)
+    return Frame(notes, room, meters, given.one_by_one, ranges[:, 0], ranges[:, 1], final, phrases)
 
 
 def as_tokens(array: np.ndarray, transposition: int) -> np.ndarray:

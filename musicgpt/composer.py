@@ -210,6 +210,7 @@ class Composer:
         part: str = "soprano",
         voices: int = 4,
         settings: Settings | None = None,
+        phrases: Sequence[int] | None = None,
     ) -> Composition:
         """Compose the other voices to a melody.
 
@@ -217,6 +218,8 @@ class Composer:
             melody (`Score`, `str` or path), part (`str`): as for `compose`.
             voices (`int`): of the piece.
             settings (`Settings`, *optional*): seed, key, and how to sample.
+            phrases (sequence of `int`, *optional*): onsets, in ticks, of the notes with which phrases end;
+                the long notes when not given.
 
         Returns:
             `Composition`: all voices.
@@ -224,8 +227,9 @@ class Composer:
         Raises:
             GivenError: for what is no melody, or a part that is not there.
         """
-        settings = replace(settings or Settings(), voices=voices)
-        return self.compose(settings, melody=melody, part=part)[0]
+        settings = settings or Settings()
+        given = Given.melody(melody, part, voices, settings.meter, phrases)
+        return self.compose(settings, given=given)[0]
 
     @staticmethod
     def _given(

@@ -25,6 +25,7 @@ class Frame(NamedTuple):
         lowest, highest (`(voices,)`): pitches of new notes.
         final (`int`, *optional*): tick of the last chord, where notes may be written up to the end of a piece
             whose end is given.
+        phrases (tuple of `int`): ticks of the chords with which phrases end.
     """
 
     notes: np.ndarray
@@ -34,6 +35,7 @@ class Frame(NamedTuple):
     lowest: np.ndarray
     highest: np.ndarray
     final: int | None = None
+    phrases: tuple[int, ...] = ()
 
     @property
     def end(self) -> int:

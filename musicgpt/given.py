@@ -60,6 +60,7 @@ class Given:
         one_by_one (`bool`): whether a voice strikes new notes one after another only, without chords.
         ranges (tuple of pairs, *optional*): lowest and highest MIDI pitch of new notes, for each voice.
         work (`str`): what is done to the piece: behind its title.
+        phrases (tuple of `int`): ticks at which the last chords of phrases begin.
     """
 
     score: Score
@@ -69,6 +70,7 @@ class Given:
     one_by_one: bool = True
     ranges: tuple[tuple[int, int], ...] | None = None
     work: str = ""
+    phrases: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.regions:
@@ -124,6 +126,7 @@ class Given:
         part: str = "soprano",
         voices: int = 4,
         meter: str | None = None,
+        phrases: Sequence[int] | None = None,
     ) -> Given:
         """A melody as one voice of a piece that is as long as it.
 
@@ -132,6 +135,8 @@ class Given:
             part (`str`): `"soprano"`, `"alto"`, `"tenor"` or `"bass"`.
             voices (`int`): of the piece, 2 to 5.
             meter (`str`, *optional*): of a melody that is text.
+            phrases (sequence of `int`, *optional*): onsets, in ticks, of the notes with which phrases end, as
+                fermatas of a chorale say; the long notes when not given.
 
         Raises:
             GivenError: if it is no melody, or there is no such part.
@@ -142,7 +147,8 @@ class Given:
         others = tuple(v for v in range(voices) if v != voice)
         region = Region(int(score.array[0, ONSET]), score.end, others)
         ranges = tuple(RANGES[name] for name in PARTS) if voices == len(PARTS) else None
-        return cls(score, (region,), voices, ranges=ranges, work="harmonized")
+        phrases = long_notes(score.array) if phrases is None else phrases
+        return cls(score, (region,), voices, ranges=ranges, work="harmonized", phrases=tuple(phrases))
 
     @classmethod
     def around(cls, score: Score, bars: tuple[int, int], voices: Sequence[int] | None = None) -> Given:
@@ -273,6 +279,12 @@ def bar_span(score: Score, bars: tuple[int, int]) -> tuple[int, int]:
     if not lowest <= first <= last <= highest:
         raise GivenError(f"Bars {first} to {last} are not there: the piece has bars {lowest} to {highest}.")
     return int(lines[first - zero]), int(lines[last - zero + 1])
+
+
+def long_notes(array: np.ndarray) -> list[int]:
+    """Onsets of the notes of a melody, `(n, 4)`, that are twice as long as most and stand before others."""
+    usual = np.median(array[:, DURATION])
+    return array[:-1][array[:-1, DURATION] >= 2 * usual, ONSET].tolist()
 
 
 def has_chords(score: Score) -> bool:

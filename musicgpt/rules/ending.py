@@ -1,60 +1,112 @@
-"""How a piece ends whose end is given in part: with a cadence into its last notes, which sound to the end.
+"""How the phrases of a melody that is given end, and a piece whose end is given in part: with cadences.
 
-Where a melody is given, or some voices of the last bars, the end is not the rule's to choose (`close.py`): it
-says only what suits it, dominant and tonic of the piece's key, as a cadence inside does (`cadences.py`).
+Where the end of a phrase is given it is not for a plan to choose. The rule says only what suits it: a triad
+of the key that holds the melody's note, in root position, and before it its dominant, as in a cadence inside
+a piece (`cadences.py`). Which triad is the best by the melody: its last note is in the triad, those before are
+in the dominant (Piston, *Harmony*, 1941, on harmonizing a given part).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from tokenization.note import DURATION, ONSET, PITCH, VOICE
 from tokenization.vocabulary import DURATIONS, TYPE_INDEX
 
 from ..state import State
 from .base import BLOCK, Brief, Rule
 from .cadences import Moment
-from .keys import HOME, last_beat, triad
+from .keys import DOMINANT, HOME, dominant_seventh, last_beat, triad
 from .takers import PITCHES
 
 # Nats against a note off the tonic triad behind the last onset, and against one that ends before the end.
 OFF, SHORT = 3.0, 8.0
-# The cadence is heard so many ticks before its dominant.
+# A cadence is heard so many ticks before its dominant.
 BEFORE = 48
+# Triads with which a phrase may end, as the keys whose tonic they are, and how much each is liked; and what
+# it costs that a note does not belong to the chord that it is to sound in.
+TRIADS = {
+    "major": {0: 1.0, 7: 0.7, 21: 0.4, 14: 0.2, 5: 0.1},
+    "minor": {21: 1.0, 0: 0.7, 4: 0.6, 14: 0.2, 5: 0.1},
+}
+FOREIGN, FOREIGN_BEFORE = 5.0, 0.8
+# ... and that a phrase ends on the dominant, which has no dominant of its own before it.
+HALF = 0.4
 _DURATIONS = np.array(DURATIONS)
 _VOICE, _TIME = TYPE_INDEX["VOICE"], TYPE_INDEX["TIME"]
 
 
+def is_half(mode: str, key: int) -> bool:
+    """Whether the triad of a key is the dominant of the piece's, with which a phrase ends half."""
+    return key == triad(HOME[mode], DOMINANT)[0]
+
+
+def phrase_key(mode: str, last: Sequence[int], before: Sequence[int], in_bass: bool) -> int:
+    """The key in which a phrase ends.
+
+    Args:
+        mode (`str`): of the piece.
+        last (sequence of `int`): pitches that are given where it ends; `before`: those on the beat before.
+        in_bass (`bool`): whether it is the lowest voice that is given: then it has the roots.
+    """
+
+    def cost(key: int) -> float:
+        chord = triad(key)[:1] if in_bass else triad(key)
+        price = FOREIGN * sum(pitch % 12 not in chord for pitch in last) - TRIADS[mode][key]
+        if is_half(mode, key):
+            return price + HALF
+        dominant = dominant_seventh(key)
+        return price + FOREIGN_BEFORE * sum(pitch % 12 not in dominant for pitch in before)
+
+    return min(TRIADS[mode], key=cost)
+
+
 class Ending(Rule):
-    """Prices what does not suit the end that is given."""
+    """Prices what does not suit the ends that are given."""
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        assert brief.frame is not None and brief.frame.final is not None
-        self.line, self.end = brief.frame.final, brief.frame.end
-        key = HOME[brief.mode]
-        self.chord = np.isin(PITCHES % 12, triad(key))
-        bar = int(brief.prompt.bar_ticks[0])
-        self.moment = Moment(self.line, self.line - last_beat(bar), key, deceptive=False)
+        frame = brief.frame
+        assert frame is not None
+        self.end, self.final = frame.end, frame.final
+        self.chord = np.isin(PITCHES % 12, triad(HOME[brief.mode]))
+        self.beat = last_beat(int(brief.prompt.bar_ticks[0]))
+        lines = [*frame.phrases, *([frame.final] if frame.final is not None else [])]
+        self.moments = [self._moment(line) for line in sorted(set(lines))]
+        self.lines = np.array([moment.line for moment in self.moments])
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
-        """Where notes may be written up to the end of a piece whose end is given."""
-        return brief.frame is not None and brief.frame.final is not None
+        """Where ends of phrases are given, or notes may be written up to the end of a piece."""
+        return brief.frame is not None and (brief.frame.final is not None or bool(brief.frame.phrases))
+
+    def _moment(self, line: int) -> Moment:
+        """The cadence with which a phrase ends at a tick; the last is in the piece's key."""
+        frame, mode = self.brief.frame, self.brief.mode
+        assert frame is not None
+        notes = frame.notes[:-1]
+        ends = notes[:, ONSET] + notes[:, DURATION]
+        at = notes[(notes[:, ONSET] <= line) & (ends > line)]
+        before = notes[(notes[:, ONSET] < line) & (ends > line - self.beat)]
+        in_bass = bool(len(at)) and int(at[-1, VOICE]) == len(frame.lowest) - 1
+        key = phrase_key(mode, at[:, PITCH].tolist(), before[:, PITCH].tolist(), in_bass)
+        key = HOME[mode] if line == self.final else key
+        return Moment(line, line if is_half(mode, key) else line - self.beat, key, deceptive=False)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        near = np.flatnonzero(state.ticks >= self.moment.begin - BEFORE)
-        if not near.size:
-            return None
+        places = np.searchsorted(self.lines, state.ticks)  # the first line at or behind where a piece stands
         added = np.zeros(scores.shape, dtype=np.float32)
-        for row in near.tolist():
-            now, kind = int(state.ticks[row]), state.kind[row]
-            if now <= self.line:
-                self.moment.add(state, row, added[row])
-            elif kind == _TIME:
+        for row, (place, now) in enumerate(zip(places.tolist(), state.ticks.tolist(), strict=True)):
+            if place < len(self.moments):
+                if now >= self.moments[place].begin - BEFORE:
+                    self.moments[place].add(state, row, added[row])
+            elif self.final is not None and state.kind[row] == _TIME:
                 added[row, BLOCK["NOTE"]] = np.where(self.chord, 0, -OFF)
-            if now >= self.line and kind == _VOICE:
+            if self.final is not None and now >= self.final and state.kind[row] == _VOICE:
                 added[row, BLOCK["DUR"]] = -SHORT * (now + _DURATIONS != self.end)
-        return added
+        return added if added.any() else None
 
 
-__all__ = ["Ending"]
+__all__ = ["Ending", "phrase_key"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from musicgpt.around import frame_of
 from musicgpt.given import Given, Region
-from musicgpt.rules.ending import Ending
+from musicgpt.rules.ending import Ending, phrase_key
 from musicgpt.rules.given import KeepGiven
 from musicgpt.state import State
 from tokenization import Score
@@ -76,3 +76,22 @@ def test_the_end_is_a_tonic_that_sounds_to_it():
     )
     scores = said(rule, at)[0]
     assert scores[TOKEN_TO_ID["DUR_48"]] - scores[TOKEN_TO_ID["DUR_24"]] > 4
+
+
+def test_a_phrase_ends_in_a_key_that_holds_its_last_note():
+    # In C major: on C the tonic, on D the dominant, on A after G# would be A minor.
+    assert phrase_key("major", [72], [71], False) == 0
+    assert phrase_key("major", [74], [76], False) == 7
+    assert phrase_key("major", [69], [68], False) == 21
+    assert phrase_key("minor", [76], [74], False) == 21  # D is the seventh of its dominant
+    assert phrase_key("minor", [67], [65], False) == 0
+    assert phrase_key("minor", [68], [69], False) == 4  # the leading note: a half cadence
+    assert phrase_key("major", [43], [45], True) == 7 and phrase_key("major", [48], [43], True) == 0
+    one = frame(
+        [(0, 24, 71, 0), (24, 24, 72, 0), (48, 24, 74, 0), (72, 24, 72, 0)], (0, 96, (1,)), phrases=(24,)
+    )
+    rule = Ending(brief(frame=one))
+    assert rule.lines.tolist() == [24, 72]
+    at = state("NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_55 VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0")
+    scores = said(rule, at)[0]
+    assert scores[TOKEN_TO_ID["NOTE_48"]] > scores[TOKEN_TO_ID["NOTE_50"]] + 4
