@@ -4,10 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from musicgpt.state import State
+from modeling_musicgpt import Grammar, MusicGPTConfig
+from modeling_musicgpt.stepping_musicgpt import MusicalState, StepTables
+from musicgpt.state import NO_PITCH, State
 from tokenization import Meter, Score, decode, encode
 from tokenization.score import ONSET
-from tokenization.vocabulary import TOKEN_TO_ID
+from tokenization.vocabulary import BOS_ID, EOS_ID, PITCH_MIN, TOKEN_TO_ID
 
 
 @st.composite
@@ -102,3 +104,39 @@ def test_a_note_that_stands_twice_is_read_once():
     ]
     notes = State().read([TOKEN_TO_ID[name] for name in names])
     assert [tuple(note) for note in notes] == [(0, 12, 60, 0), (0, 12, 60, 1), (12, 12, 60, 0)]
+
+
+def _walk(seed: int, length: int = 160) -> list[int]:
+    """Random legal ids."""
+    grammar, rng, ids = Grammar(MusicGPTConfig()), np.random.default_rng(seed), [BOS_ID]
+    state = StepTables(MusicGPTConfig(), grammar.step_tables.next_state)
+    place = int(state.next_state[0, BOS_ID])
+    while len(ids) < length:
+        legal = np.flatnonzero(grammar.legal[place].numpy())
+        legal = legal[legal != EOS_ID]
+        ids.append(int(rng.choice(legal)))
+        place = int(state.next_state[place, ids[-1]])
+    return ids
+
+
+def test_the_states_of_rules_and_of_the_model_say_the_same():
+    """Token by token, over random legal ids: what both know has one meaning."""
+    rows = np.array([_walk(seed) for seed in range(6)])
+    rules, model = State(len(rows)), MusicalState(StepTables(MusicGPTConfig()), len(rows))
+    for tokens in rows.T:
+        rules.feed(tokens)
+        model.advance(tokens)
+        for name in ("ticks", "bar_position", "bar_ticks"):
+            np.testing.assert_array_equal(getattr(rules, name), getattr(model, name), name)
+        # The model has a note from its VOICE on, the rules from its DUR on.
+        whole = np.flatnonzero(model.pending == 0)
+        np.testing.assert_array_equal(rules.num_notes[whole], model.num_notes[whole])
+        for row in whole:
+            number = rules.num_notes[row]
+            np.testing.assert_array_equal(rules.notes[row, :number], model.notes[row, :number])
+            begun = model.voice_pitch[row] > 0
+            np.testing.assert_array_equal(rules.pitch[row] != NO_PITCH, begun)
+            for name in ("onset", "end"):
+                ours, theirs = getattr(rules, name)[row], getattr(model, name)[row]
+                np.testing.assert_array_equal(ours[begun], theirs[begun], name)
+            assert (rules.pitch[row, begun] == model.voice_pitch[row, begun] + PITCH_MIN - 1).all()
