@@ -34,7 +34,17 @@ FUGUE_VOICES = 3
 # Rows that compose between given notes, where no number was asked (docs/given.md has the table).
 PARTICLES = 8
 # Settings that say what a whole piece is to be, which a revised one is already.
-_OF_WHOLE_PIECES = ("key", "meter", "voices", "form", "max_new_tokens", "min_bars", "min_notes", "seed")
+_OF_WHOLE_PIECES = (
+    "key",
+    "meter",
+    "voices",
+    "form",
+    "max_new_tokens",
+    "bars",
+    "min_bars",
+    "min_notes",
+    "seed",
+)
 
 
 class Composer:
@@ -300,6 +310,7 @@ class Composer:
             mode=task.mode,
             form=wanted.form,
             voices=wanted.voices,
+            bars=wanted.bars,
             min_bars=wanted.min_bars,
             min_notes=wanted.min_notes,
             max_new_tokens=task.max_new_tokens,

@@ -33,8 +33,9 @@ _SHORT = {
     "rhythm_top_p": "rhythm-topp",
     "min_p": "minp",
     "max_new_tokens": "max",
-    "min_bars": "bars",
-    "min_notes": "notes",
+    "bars": "bars",
+    "min_bars": "min-bars",
+    "min_notes": "min-notes",
     "seed": "seed",
 }
 

@@ -57,6 +57,8 @@ class Settings:
         max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they
             are used up. When not given, it has as many bars as Bach's movements do
             (`musicgpt.rules.tonal_plan`) and ends with a cadence.
+        bars (`int`, *optional*): how many the piece is to have, a prompt's counted, 4 to 200; met within one
+            bar where the tokens are enough for them.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before
             `min_notes` notes, unless `max_new_tokens` are used up; 16 bars and 200 notes by default, a
             prompt's counted.
@@ -84,6 +86,7 @@ class Settings:
     rhythm_top_p: float | None = None
     min_p: float | None = None
     max_new_tokens: int | None = None
+    bars: int | None = None
     min_bars: int | None = None
     min_notes: int | None = None
     particles: int | None = None
@@ -105,6 +108,7 @@ class Settings:
         _check_range("rhythm_top_p", self.rhythm_top_p, 0, 1, low_open=True)
         _check_range("min_p", self.min_p, 0, 1, high_open=True)
         _check_range("max_new_tokens", self.max_new_tokens, 8, MAX_NEW_TOKENS, whole=True)
+        _check_range("bars", self.bars, 4, 200, whole=True)
         _check_range("min_bars", self.min_bars, 0, 1000, whole=True)
         _check_range("min_notes", self.min_notes, 0, 1000, whole=True)
         _check_range("particles", self.particles, 1, MAX_PARTICLES, whole=True)
@@ -128,9 +132,10 @@ class Settings:
             rhythm_top_p=_first(self.rhythm_top_p, RHYTHM_TOP_P),
             min_p=_first(self.min_p, MIN_P),
             max_new_tokens=_first(self.max_new_tokens, MAX_NEW_TOKENS),
-            ends_when_long_enough=self.max_new_tokens is None,
-            min_bars=_first(self.min_bars, MIN_BARS),
-            min_notes=_first(self.min_notes, MIN_NOTES),
+            ends_when_long_enough=self.max_new_tokens is None or self.bars is not None,
+            bars=self.bars,
+            min_bars=_first(self.min_bars, 0 if self.bars else MIN_BARS),
+            min_notes=_first(self.min_notes, 0 if self.bars else MIN_NOTES),
         )
 
     def with_seed(self, seed: int) -> Settings:
@@ -172,6 +177,7 @@ class Resolved:
     min_p: float
     max_new_tokens: int
     ends_when_long_enough: bool
+    bars: int | None
     min_bars: int
     min_notes: int
 

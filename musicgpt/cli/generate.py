@@ -99,10 +99,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "--max-new-tokens",
         type=int,
         help=(
-            "four tokens a note; ends with the last bar that fits; default: as long as it takes for 16 bars"
-            " or more"
+            "four tokens a note; closes before they are used up; default: what as many bars as Bach's take"
         ),
     )
+    how.add_argument("--bars", type=int, help="so many bars, 4 to 200; default as many as Bach's have")
     how.add_argument("--min-bars", type=int, help="do not end before so many bars; default 16")
     how.add_argument("--min-notes", type=int, help="do not end before so many notes; default 200")
     how.add_argument(

@@ -52,6 +52,7 @@ class Brief:
         meter (`str` or `None`): such as `"6/8"`, as asked.
         mode (`str`): `"major"` or `"minor"`: pitches are those of the tokens, in C major or A minor.
         form, voices (`str`, `int` or `None`): as asked.
+        bars (`int`, *optional*): how many the piece is to have.
         min_bars, min_notes (`int`): a piece does not end before it has so many.
         max_new_tokens (`int`): how many there can be.
         transposition (`int`): semitones from the tokens' pitches to those that sound.
@@ -67,6 +68,7 @@ class Brief:
     meter: str | None = None
     form: str | None = None
     voices: int | None = None
+    bars: int | None = None
     min_bars: int = 0
     min_notes: int = 0
     max_new_tokens: int = 4096

@@ -247,6 +247,8 @@ class Close(Rule):
         bars, notes = state.bar + 1, state.num_notes
         asked = (bars >= self.brief.min_bars) & (notes >= self.brief.min_notes)
         bars, notes = bars - self.read[0], notes - self.read[1]
+        if self.brief.bars is not None:
+            return full | (asked & (state.bar + 2 >= self.brief.bars))
         if self.target is not None:
             return full | (self.brief.ends & asked & (state.bar + 2 >= self.target()))
         long = (bars >= SHORTEST[0]) & (notes >= SHORTEST[1]) & ((bars >= ENOUGH[0]) | (notes >= ENOUGH[1]))

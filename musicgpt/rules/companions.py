@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 
 from tokenization.score import Note
 
+from .base import HIGHEST, LOWEST
 from .replay import faults, moved
-from .subject import HIGHEST, LOWEST, OCTAVE, Subject, in_key
+from .subject import OCTAVE, Subject, in_key
 
 # How much of the time a countersubject may clash with the statement, and a stretto.
 HARSHEST, STRETTO = 0.3, 0.25
@@ -60,9 +61,17 @@ class Countersubject:
         notes (sequence of `Note`): of one voice.
         statement (sequence of `Note`): what they were set against.
         key (`int`): in which that was, 0 to 11 major from C, 12 to 23 minor.
+        keyboard (pair of `int`): the lowest and the highest pitch.
     """
 
-    def __init__(self, notes: Sequence[Note], statement: Sequence[Note], key: int):
+    def __init__(
+        self,
+        notes: Sequence[Note],
+        statement: Sequence[Note],
+        key: int,
+        keyboard: tuple[int, int] = (LOWEST, HIGHEST),
+    ):
+        self.keyboard = keyboard
         self.notes, self.at, self.key = list(notes), statement[0].onset, key
 
     def against(self, statement: Sequence[Note], key: int, registers: dict[int, float]) -> list[Note] | None:
@@ -82,7 +91,7 @@ class Countersubject:
         for voice, mean in registers.items():
             for octaves in range(-4, 5) if voice != statement[0].voice else ():
                 own = [pitch + OCTAVE * octaves for pitch in pitches]
-                if min(own) < LOWEST or max(own) > HIGHEST:
+                if min(own) < self.keyboard[0] or max(own) > self.keyboard[1]:
                     continue
                 notes = [
                     note._replace(onset=note.onset + shift, pitch=pitch, voice=voice)

@@ -27,11 +27,11 @@ from tokenization.vocabulary import (
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .base import BLOCK, FORBIDDEN, HIGHEST, LOWEST, Brief, Rule
 from .companions import Countersubject, stretto
 from .keys import HOME
 from .replay import in_order
-from .subject import FIFTH, FOURTH, HIGHEST, LOWEST, Subject, dominant, in_key, tonic
+from .subject import FIFTH, FOURTH, Subject, dominant, in_key, tonic
 from .tonal_plan import Plan as KeyPlan
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
@@ -58,6 +58,8 @@ LEAP, RANGE = 12, 14
 # ... and after a leap another one loses so many nats, half as many where it turns elsewhere: subjects are no
 # broken chords. In the WTC 4 % of a subject's steps go on with a leap in one direction, in ours 21 % did.
 CHORD, STEP = 2.5, 2
+# ... and a figure that has come twice does not go on for a third time.
+THIRD_TIME = 3.0
 # Divides the logits of the subject's NOTE tokens, which will be heard many times.
 SUBJECT_TEMPERATURE = 0.8
 # A subject's duration loses so many nats where it has been that of so many notes running.
@@ -109,10 +111,18 @@ class Plan:
         mode (`str`): `"major"` or `"minor"`.
         keys (callable, *optional*): gives the tonal plan.
         seed (`int`): of the piece.
+        keyboard (pair of `int`): the lowest and the highest pitch.
     """
 
-    def __init__(self, voices: int, mode: str, keys: Callable[[], KeyPlan] | None = None, seed: int = 0):
-        self.voices, self.mode, self.keys = voices, mode, keys
+    def __init__(
+        self,
+        voices: int,
+        mode: str,
+        keys: Callable[[], KeyPlan] | None = None,
+        seed: int = 0,
+        keyboard: tuple[int, int] = (LOWEST, HIGHEST),
+    ):
+        self.voices, self.mode, self.keys, self.keyboard = voices, mode, keys, keyboard
         self.rng = np.random.default_rng((seed, 6))
         self.subject: Subject | None = None
         self.countersubject: Countersubject | None = None
@@ -137,7 +147,7 @@ class Plan:
         """
         first, end = notes[0].onset, notes[-1].onset + notes[-1].duration
         length = (first - end) // bar * -bar  # whole bars
-        self.subject = Subject(notes, first, length, self.mode)
+        self.subject = Subject(notes, first, length, self.mode, self.keyboard)
         self.registers[notes[0].voice] = self.subject.mean
         self.now = list(notes)
         self.bar = bar
@@ -233,7 +243,7 @@ class Plan:
         bars = (self.tick - self.first) // self.bar
         if len(notes) < _least_notes(bars):
             return
-        self.subject = Subject(notes, self.first, self.tick - self.first, self.mode)
+        self.subject = Subject(notes, self.first, self.tick - self.first, self.mode, self.keyboard)
         self.registers[notes[0].voice] = self.subject.mean
         self._schedule(self.tick - self.subject.length)
 
@@ -295,7 +305,7 @@ class Plan:
         ]
         if len(notes) < LEAST_NOTES_AGAINST or len({note.voice for note in notes}) != 1:
             return
-        self.countersubject = Countersubject(notes, answer.statement, answer.key)
+        self.countersubject = Countersubject(notes, answer.statement, answer.key, self.keyboard)
         self._accompany(self.registers)
 
     def _answer(self) -> tuple[int, int, list[int]] | None:
@@ -401,9 +411,9 @@ class Plan:
         if self.subject is None:
             if self.written:
                 pitches = [note.pitch for note in self.written]
-                low = max(self.pitch - LEAP, max(pitches) - RANGE, LOWEST)
-                high = min(self.pitch + LEAP, min(pitches) + RANGE, HIGHEST)
-                bias[BLOCK["NOTE"]] -= self._broken_chord()
+                low = max(self.pitch - LEAP, max(pitches) - RANGE, self.keyboard[0])
+                high = min(self.pitch + LEAP, min(pitches) + RANGE, self.keyboard[1])
+                bias[BLOCK["NOTE"]] -= self._broken_chord() + self._third_time()
                 _only(bias, "NOTE", min(low, high) - PITCH_MIN, max(low, high) - PITCH_MIN)
         elif due:
             place = due.pitch - PITCH_MIN
@@ -426,6 +436,16 @@ class Plan:
             return np.zeros(len(_PITCHES))
         goes_on = (leaps * moved > 0) | (before == _PITCHES)
         return CHORD * (np.abs(leaps) > STEP) * np.where(goes_on, 1.0, 0.5)
+
+    def _third_time(self) -> np.ndarray:
+        """Nats against the note with which the subject would go on repeating what it has repeated,
+        `(pitches,)`.
+        """
+        pitches = [note.pitch for note in self.written]
+        goes_on = {
+            pitches[-k] for k in range(2, 9) if len(pitches) >= 2 * k and pitches[-k:] == pitches[-2 * k : -k]
+        }
+        return THIRD_TIME * np.isin(_PITCHES, list(goes_on))
 
     def _above(self, due: Note) -> list[int]:
         """The voices above that of a note of the plan that may still strike with it; notes are written from
@@ -493,7 +513,7 @@ class Fugue(Rule):
         self.closing = brief.ask("closing")
         self.keys = brief.ask("key_plans")
         self.plans = [
-            Plan(brief.voices or VOICES, brief.mode, self._keys_of(row), brief.seeds[row])
+            Plan(brief.voices or VOICES, brief.mode, self._keys_of(row), brief.seeds[row], brief.keyboard)
             for row in range(brief.rows)
         ]
         if brief.frame is not None:

@@ -10,33 +10,36 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.score import ONSET, PITCH
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import MAX_VOICES, OFFSET, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
 from .takers import PITCHES
 
-# Semitones that a hand spans; nats against what it could not hold while other notes sound on.
-TENTH, HELD = 16, 1.0
+# Semitones that a hand spans; nats against what it could not strike together, and hold while other notes
+# sound on. It is not forbidden: where the order of voices leaves nothing else, a wide chord is less bad than
+# a wrong one.
+TENTH, STRUCK, HELD = 16, 12.0, 1.0
 # C4: below it the left hand plays, from it on the right one. Bars that a hand rests before notes in it gain,
 # nats for each further bar, and at most so many.
-MIDDLE, REST, GAIN, LARGEST_GAIN = 60, 1.0, 1.5, 6.0
+MIDDLE, REST, GAIN, LARGEST_GAIN = 60, 0.75, 2.0, 6.0
 # Nats against two notes nearer than a fourth where the higher one lies below C3.
 MUDDY, DEEP, FOURTH = 2.0, 48, 5
 # As many notes as may be struck together.
 _LAST = 8
-_TIME = TYPE_INDEX["TIME"]
+_DUR, _TIME = TYPE_INDEX["DUR"], TYPE_INDEX["TIME"]
 
 
 class Keyboard(Rule):
     """Keeps to the keyboard, to spans, and to both hands."""
 
-    after = ("TIME",)
+    after = ("TIME", "DUR")
     memory = ("heard",)
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
         low, high = brief.keyboard
+        self.low = low
         self.beyond = np.where((low > PITCHES) | (high < PITCHES), FORBIDDEN, 0.0).astype(np.float32)
         self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
         self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
@@ -44,12 +47,15 @@ class Keyboard(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
+        # The lowest key is struck: together with it there is none for the lowest voice.
+        full = (state.note_pitch <= self.low) & (state.note_voice == (self.brief.voices or MAX_VOICES) - 1)
+        added[full & (state.kind == _DUR), OFFSET["TIME"]] = FORBIDDEN  # TIME_0
         notes = added[:, BLOCK["NOTE"]]
         notes += self.beyond
         sounds = (state.end > state.ticks[:, None]) & (state.pitch != NO_PITCH)
         notes += self._hands(state)
         struck = self._struck(state)
-        notes[_is_wide(struck)] = FORBIDDEN
+        notes -= STRUCK * _is_wide(struck)
         held = np.where(sounds, state.pitch, NO_PITCH)
         notes -= HELD * _is_wide(held)
         near = np.abs(PITCHES - held[..., None])

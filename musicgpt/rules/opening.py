@@ -17,7 +17,8 @@ from .takers import PITCHES
 # Nats for a note of the tonic triad on a beat of a prelude's first bar, and against others.
 CHORD = 1.5
 # In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
-GAIN, FIRST_BARS = 0.9, 4
+# In fugues it is more: their first voices are alone.
+GAIN, IN_FUGUES, FIRST_BARS = 0.7, 1.0, 4
 # A fugue's first voice, alone, loses so many nats for a pitch that it has just had: with the gain of the
 # notes of the triad it would stay on one.
 REPEATED = 0.5
@@ -32,6 +33,7 @@ class Opening(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         root, third, fifth = triad(HOME[brief.mode])
+        self.gain = IN_FUGUES if brief.form == "fugue" else GAIN
         self.begins = np.isin(PITCHES % 12, (root, fifth))
         self.chord = np.isin(PITCHES % 12, (root, third, fifth))
 
@@ -49,7 +51,7 @@ class Opening(Rule):
             return None
         added = np.zeros(scores.shape, dtype=np.float32)
         notes = added[:, BLOCK["NOTE"]]
-        notes[home] = np.where(self.chord, GAIN, -GAIN)
+        notes[home] = np.where(self.chord, self.gain, -self.gain)
         alone = home & (self.brief.form == "fugue") & ((state.onset >= 0).sum(axis=1) == 1)
         notes[alone & (state.bar_position % 24 > 0)] = 0  # between beats a subject moves freely
         for row in np.flatnonzero(alone).tolist():

@@ -1,5 +1,5 @@
-"""Returns: the first bars of a prelude come again later on, in another key and at home; an episode of a fugue
-comes again in the keys of a later one.
+"""Returns: the first bars of a prelude come again later on in another key, and what was there in other keys
+comes again at home; an episode of a fugue comes again in the keys of a later one.
 
 Bach's preludes state their opening again where a new key has been reached, and often where home has
 (Ledbetter, *Bach's Well-tempered Clavier*, 2002): 18 % of the patterns of seven steps come back more than
@@ -19,11 +19,13 @@ from ..state import State
 from .base import VOCAB_SIZE, Brief, Rule
 from .replay import Replay, passage
 
-# Chances of a return with a new key and with home, of an episode, and of each number of bars of the opening
-# that return.
-AWAY, AT_HOME, EPISODE, BARS = 0.5, 0.7, 0.6, {2: 0.4, 3: 0.35, 4: 0.25}
+# Chances of a return of the opening with a new key, of what was there in another key at home, of the opening
+# at home, where it would be a repetition, of an episode, and of each number of bars that return.
+AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.4, 0.5, {2: 0.3, 3: 0.35, 4: 0.35}
 # Bars between the opening and its return, between two returns, and that are left after one.
-FAR, APART, LEFT = 9, 6, 3
+FAR, APART, LEFT = 9, 10, 3
+# In long preludes one bar in so many returns.
+LONG = 10
 # Notes that the opening must have in a bar.
 LEAST_NOTES = 4
 FOREVER = 2**40
@@ -33,13 +35,14 @@ _TIME = TYPE_INDEX["TIME"]
 class Returns(Rule):
     """Chooses where the opening returns, and writes it."""
 
-    memory = ("rngs", "looked", "latest", "replays")
+    memory = ("rngs", "looked", "latest", "replays", "returned")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.rngs = [np.random.default_rng((seed, 5)) for seed in brief.seeds]
         self.looked, self.latest = np.full(brief.rows, -1), np.full(brief.rows, -APART)
+        self.returned: list[list[tuple[int, int]]] = [[] for _ in range(brief.rows)]  # bars of returns
         self.replays: list[Replay | None] = [None] * brief.rows
 
     @classmethod
@@ -90,15 +93,35 @@ class Returns(Rule):
         section = plan.at(bar)
         if section.first != bar:
             return
-        rng = self.rngs[row]
-        wanted = rng.random() < (AT_HOME if section.key == plan.home else AWAY)
+        rng, is_home = self.rngs[row], section.key == plan.home
+        begin, end = self._from_away(row, bar) if is_home else (0, section.end - bar)
+        chance = AWAY if not is_home else FROM_AWAY if begin else AT_HOME
+        wanted = rng.random() < chance
         bars = int(rng.choice(list(BARS), p=list(BARS.values())))
-        bars = min(bars, section.end - bar, plan.bars - LEFT - bar, bar - FAR)
-        if not wanted or bars < 1 or bar - self.latest[row] < APART:
+        bars = max(bars, plan.bars // LONG)
+        bars = min(bars, end - begin, section.end - bar, plan.bars - LEFT - bar)
+        if not wanted or bars < 1 or bar - begin < FAR or bar - self.latest[row] < APART:
             return
-        if self._begin(state, row, (0, bars * ticks), bar * ticks, FOREVER):
+        if self._begin(state, row, (begin * ticks, (begin + bars) * ticks), bar * ticks, FOREVER):
             self.latest[row] = bar
+            self.returned[row] = [*self.returned[row], (bar, bar + bars)]
             plan.cadences = [c for c in plan.cadences if not bar < c <= bar + bars]
+
+    def _from_away(self, row: int, bar: int) -> tuple[int, int]:
+        """Bars of a section in another key that can come again at home, where the opening has not returned in
+        them; those of the opening, `(0, bar)`, where there are none.
+        """
+        assert self.key_plans is not None
+        plan = self.key_plans()[row]
+        for section in plan.sections:
+            if section.key == plan.home or section.first > bar - FAR:
+                continue
+            begin = max(
+                [section.first, *(end for first, end in self.returned[row] if first == section.first)]
+            )
+            if section.end - begin >= min(BARS):
+                return begin, section.end
+        return 0, bar
 
     def _episode(self, state: State, row: int, episodes: list[tuple[int, int]]) -> None:
         """Whether the next episode of a fugue is an earlier one."""

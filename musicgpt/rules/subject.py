@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tokenization.score import Note
 
+from .base import HIGHEST, LOWEST
 from .keys import DOMINANT, HOME, TONIC, triad
 
-# No statement goes beyond C2 and C6.
-LOWEST, HIGHEST = 36, 84
 FIFTH, FOURTH, OCTAVE = 7, 5, 12
 # Semitones above the tonic of notes that minor has lower than major, and how much; and the other way round.
 _LOWERED, _RAISED = {4: 1, 9: 1}, {3: 1, 8: 1, 10: 1}
@@ -29,9 +28,18 @@ class Subject:
         start (`int`): tick from which its times are counted; a statement at a tick begins that of its bar.
         length (`int`): ticks from one statement to the next.
         mode (`str`): `"major"` or `"minor"`.
+        keyboard (pair of `int`): the lowest and the highest pitch of its statements; C2 to C6 by default.
     """
 
-    def __init__(self, notes: Sequence[Note], start: int, length: int, mode: str):
+    def __init__(
+        self,
+        notes: Sequence[Note],
+        start: int,
+        length: int,
+        mode: str,
+        keyboard: tuple[int, int] = (LOWEST, HIGHEST),
+    ):
+        self.keyboard = keyboard
         self.notes, self.start, self.length, self.mode = list(notes), start, length, mode
         self.pitches = [note.pitch for note in notes]
         self.mean = sum(self.pitches) / len(self.pitches)
@@ -47,7 +55,8 @@ class Subject:
         """The subject as `transposed` gives it, in the octave whose mean pitch is nearest to `mean` and
         within the keyboard of the WTC.
         """
-        found = [p for p in self._octaves(transposed) if min(p) >= LOWEST and max(p) <= HIGHEST]
+        low, high = self.keyboard
+        found = [p for p in self._octaves(transposed) if min(p) >= low and max(p) <= high]
         return min(found, key=lambda p: abs(sum(p) / len(p) - mean), default=None)
 
     def _octaves(self, transposed: Transposed) -> Iterator[list[int]]:

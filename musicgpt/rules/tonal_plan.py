@@ -25,6 +25,8 @@ from .takers import PITCHES
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
 FOREIGN, NATURAL_SEVENTH, RAISED_SIXTH = 1.2, 0.4, 0.6
+# These by form.
+IN_FUGUES, ELSEWHERE = 0.6, 0.15
 # The first and the last section hold at most this share of the piece.
 LARGEST_SHARE = 0.4
 # A section of fewer bars than this before the return is not begun.
@@ -38,6 +40,8 @@ CADENCE_EVERY = (4, 8)
 # Bars of an exposition for each voice.
 EXPOSITION = 2
 FEWEST_BARS, MOST_BARS = 20, 72
+# A piece of no asked form goes as these do.
+UNASKED = "prelude"
 
 
 class Section(NamedTuple):
@@ -137,6 +141,7 @@ class TonalPlan(Rule):
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
+        self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         self.is_asked = not brief.ends  # the length is the user's, in tokens
         self.looked = np.full(brief.rows, -1)
         self._plans = [self._plan(row) for row in range(brief.rows)]
@@ -145,17 +150,16 @@ class TonalPlan(Rule):
     @classmethod
     def applies(cls, brief: Brief) -> bool:
         """A continuation goes on in its own keys."""
-        return brief.form is not None and not brief.is_continuation and not brief.is_bounded
+        return not brief.is_continuation and not brief.is_bounded
 
     def _plan(self, row: int) -> Plan:
         rng = np.random.default_rng((self.brief.seeds[row], 1))
-        form = self.brief.form
-        assert form is not None
+        form = self.brief.form or UNASKED
         by_meter = tables()["bars"][form]
         known = by_meter.get(self.brief.meter or "") or [
             bars for found in by_meter.values() for bars in found
         ]
-        bars = int(np.clip(rng.choice(known), FEWEST_BARS, MOST_BARS))
+        bars = self.brief.bars or int(np.clip(rng.choice(known), FEWEST_BARS, MOST_BARS))
         if self.is_asked:
             bars = max(4, self.brief.max_new_tokens // TOKENS_A_BAR)
         # An exposition is at home.
@@ -177,7 +181,7 @@ class TonalPlan(Rule):
                 [plan.at(bar).key for plan, bar in zip(self._plans, state.bar.tolist(), strict=True)]
             )
         added = np.zeros(scores.shape, dtype=np.float32)
-        added[:, BLOCK["NOTE"]] = _COSTS[self.keys]
+        added[:, BLOCK["NOTE"]] = self.weight * _COSTS[self.keys]
         return added
 
     def _measure(self, state: State) -> None:

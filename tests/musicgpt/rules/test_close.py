@@ -137,6 +137,14 @@ def test_the_dominant_has_its_root_and_its_third_or_fifth():
     assert "TIME_24" in open_to(held + "NOTE_77 VOICE_0 DUR_24")
 
 
+@pytest.mark.parametrize(("bars", "meter"), [(8, "4/4"), (21, "3/8")])
+def test_a_piece_has_the_bars_that_were_asked_for(bars, meter):
+    for ids in write(5, meter, batch=2, bars=bars):
+        score = decode(ids).score
+        ends_well(ids, score)
+        assert score.array[-1, ONSET] == (bars - 1) * score.meters[0].bar_ticks
+
+
 def test_the_model_ends_no_piece_itself_not_even_on_the_tonic():
     chord = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate((76, 67, 48)))])
     state = State.after(encode(chord)[:-1].tolist())
