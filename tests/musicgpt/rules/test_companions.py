@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from musical_metrics.fugue import countersubject_returns, stretti
-from musicgpt import Composer, Settings
 from musicgpt.rules.companions import HARSHEST, Countersubject, clash, crossed, stretto
 from musicgpt.rules.fugue import Entry, Plan
 from musicgpt.rules.replay import faults
@@ -81,9 +81,12 @@ def test_what_goes_with_a_statement_is_known_before_it_begins():
     assert plan._reserved() == {note.voice for note in plan.next.notes}
 
 
-def test_composed_fugues_have_both():
-    composer = Composer.from_pretrained()
-    pieces = composer.compose(Settings(form="fugue", voices=3, seed=3, max_new_tokens=2000), num=4)
-    scores = [piece.score for piece in pieces]
-    assert sum(stretti(score).value for score in scores) >= 1
-    assert max(countersubject_returns(score).value or 0 for score in scores) > 0.2
+def test_late_statements_come_in_stretto():
+    for at, late in ((10 * 96, False), (30 * 96, True)):
+        plan = Plan(2, "major", lambda: SimpleNamespace(bars=40))
+        plan.subject = Subject(line(0, (72, 71, 69, 67, 69, 71, 72, 76)), 0, 192, "major")
+        plan.bar = 96
+        statement = plan.subject.statement(at, 0, plan.subject.pitches)
+        plan.next = Entry(at, 0, statement, statement)
+        plan._accompany({0: 72.0, 1: 60.0})
+        assert ({note.voice for note in plan.next.notes} == {0, 1}) == late
