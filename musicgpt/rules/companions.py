@@ -18,7 +18,7 @@ from .replay import faults, moved
 from .subject import OCTAVE, Subject, in_key
 
 # How much of the time a countersubject may clash with the statement, and a stretto.
-HARSHEST, STRETTO = 0.3, 0.25
+HARSHEST, STRETTO = 0.3, 0.3
 # Weights of the intervals by semitones modulo 12: a fourth and a tritone are no sharp dissonance.
 _CLASHES = (0.0, 1.0, 1.0, 0.0, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0, 1.0, 1.0)
 # One in so many notes of a countersubject may be changed, where that makes it so much better.

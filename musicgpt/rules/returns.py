@@ -21,9 +21,9 @@ from .replay import Replay, passage
 
 # Chances of a return of the opening with a new key, of what was there in another key at home, of the opening
 # at home, where it would be a repetition, of an episode, and of each number of bars that return.
-AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.4, 0.5, {2: 0.3, 3: 0.35, 4: 0.35}
+AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.55, 0.5, {2: 0.3, 3: 0.35, 4: 0.35}
 # Bars between the opening and its return, between two returns, and that are left after one.
-FAR, APART, LEFT = 9, 10, 3
+FAR, APART, LEFT = 9, 7, 3
 # In long preludes one bar in so many returns.
 LONG = 10
 # Notes that the opening must have in a bar.
