@@ -377,7 +377,7 @@ def test_packing_changes_nothing_but_the_rows():
     from training.crops import cut_prefix, cut_segment
     from training.losses import token_losses
     from training.models import build_model
-    from training.trainer import refuse_leaks
+    from training.run_setup import refuse_leaks
 
     from .conftest import TINY
 
@@ -403,7 +403,7 @@ def test_packing_changes_nothing_but_the_rows():
 
 
 def test_a_model_that_leaks_is_refused():
-    from training.trainer import refuse_leaks
+    from training.run_setup import refuse_leaks
 
     class Leaky(torch.nn.Module):
         def forward(self, input_ids, **_):
