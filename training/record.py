@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def data_fingerprint(pieces: dict[str, Sequence[Piece]]) -> str:
+def data_fingerprint(pieces: Mapping[str, Sequence[Piece]]) -> str:
     """SHA-256 of all that training and validation take from the pieces of each split."""
     return fingerprint(
         {split: sorted(piece.fingerprint() for piece in part) for split, part in pieces.items()}
