@@ -305,7 +305,7 @@ def summary(values: dict[str, Any]) -> str:
     )
     lines.append(f"the files made here: {nats:.4f} nats a note on validation{beside}")
     if values["scale"] != "full":
-        lines.append("a test of the way, at a scale at which nothing is learnt: the figures mean nothing")
+        lines.append("a test of the way, at a scale at which little is learnt: the figures mean nothing")
     return "\n".join(lines)
 
 
@@ -331,7 +331,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--scale",
         default="full",
         choices=("full", "tiny"),
-        help="tiny: a small model and four pieces, the whole way in a minute (default: full)",
+        help="tiny: a small model and four pieces, the whole way in minutes (default: full)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and what is whole")
     return parser
