@@ -45,7 +45,7 @@ MIDDLE_KEYS = {"major": (21, 5, 0, 7), "minor": (0, 14, 21, 16)}
 RETURNS, LEAST_NOTES_AGAINST = 0.75, 4
 # From this share of the piece on statements come in stretto; none ends later than so many bars before the
 # end.
-LATE, BEFORE_CLOSE = 0.5, 2
+LATE, BEFORE_CLOSE = 0.6, 2
 # A voice rests so many ticks before it states the subject again, and begins no note for which less than so
 # many are left: an eighth's rest would end its phrase, and less than a sixteenth is no note of the piece's
 # rhythm.

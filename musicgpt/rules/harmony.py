@@ -22,7 +22,7 @@ from .tonal_plan import tables
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
 BEGINS, ON_BEAT, BETWEEN = 2.6, 1.8, 0.7
 # These by form: preludes are freer.
-IN_FUGUES, ELSEWHERE = 1.3, 0.65
+IN_FUGUES, ELSEWHERE = 1.4, 0.65
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
 # a statement's notes.
 HELD, STATED = 1.0, 1.0

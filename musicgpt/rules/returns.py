@@ -21,11 +21,11 @@ from .replay import Replay, passage
 
 # Chances of a return of the opening with a new key, of what was there in another key at home, of the opening
 # at home, where it would be a repetition, of an episode, and of each number of bars that return.
-AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.55, 0.5, {2: 0.3, 3: 0.35, 4: 0.35}
+AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.55, 0.5, {2: 0.2, 3: 0.4, 4: 0.4}
 # Bars between the opening and its return, between two returns, and that are left after one.
-FAR, APART, LEFT = 9, 7, 3
+FAR, APART, LEFT = 9, 6, 3
 # In long preludes one bar in so many returns.
-LONG = 10
+LONG = 9
 # Notes that the opening must have in a bar.
 LEAST_NOTES = 4
 FOREVER = 2**40
