@@ -25,7 +25,10 @@ TENTH, STRUCK, HELD = 16, 12.0, 1.0
 MIDDLE, REST, GAIN, LARGEST_GAIN = 60, 0.75, 2.0, 6.0
 # Nats against two notes nearer than a fourth where the higher one lies below C3.
 MUDDY, DEEP, FOURTH = 2.0, 48, 5
-# As many notes as may be struck together.
+# No more notes are struck together than there are voices and one, or these and one. The model may strike a
+# cluster of nine with a lowest voice that has begun to play chords.
+FEWEST = 4
+# As many notes are looked at.
 _LAST = 8
 _DUR, _TIME = TYPE_INDEX["DUR"], TYPE_INDEX["TIME"]
 
@@ -50,11 +53,13 @@ class Keyboard(Rule):
         # The lowest key is struck: together with it there is none for the lowest voice.
         full = (state.note_pitch <= self.low) & (state.note_voice == (self.brief.voices or MAX_VOICES) - 1)
         added[full & (state.kind == _DUR), OFFSET["TIME"]] = FORBIDDEN  # TIME_0
+        struck = self._struck(state)
+        many = (struck != NO_PITCH).sum(axis=1) >= max(FEWEST, self.brief.voices or 0) + 1
+        added[many & (state.kind == _DUR), OFFSET["TIME"]] -= STRUCK
         notes = added[:, BLOCK["NOTE"]]
         notes += self.beyond
         sounds = (state.end > state.ticks[:, None]) & (state.pitch != NO_PITCH)
         notes += self._hands(state)
-        struck = self._struck(state)
         notes -= STRUCK * _is_wide(struck)
         held = np.where(sounds, state.pitch, NO_PITCH)
         notes -= HELD * _is_wide(held)

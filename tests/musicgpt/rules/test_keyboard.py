@@ -33,6 +33,13 @@ def test_nothing_is_struck_below_the_lowest_key():
         assert (found[0, TOKEN_TO_ID["TIME_0"]] > FORBIDDEN) == free
 
 
+def test_no_clusters():
+    notes = [f"NOTE_{pitch} VOICE_1 DUR_24" for pitch in (72, 67, 64, 60, 55)]
+    for number, free in ((4, True), (5, False)):
+        found = said(Keyboard(brief(voices=2)), state(" TIME_0 ".join(notes[:number])))
+        assert (found[0, TOKEN_TO_ID["TIME_0"]] == 0) == free
+
+
 def test_no_hand_strikes_more_than_a_tenth():
     struck = (
         "NOTE_79 VOICE_0 DUR_24 TIME_0 NOTE_62 VOICE_1 DUR_24 TIME_0"  # the second one is the left hand's
