@@ -36,7 +36,7 @@ class Set:
 
     Attributes:
         rows (`(pieces, metrics)`): NaN for no value. forms (list), notes (list of `int`): of the pieces.
-        groups (list): key number of Bach's movements and the fakes made of them, else a name of its own.
+        groups (list): key number of Bach's movements and the null models made of them, else a name of its own.
     """
 
     rows: np.ndarray
@@ -79,10 +79,10 @@ def measured(file: Path, pieces: Sequence[tuple[Any, Any]], measure: Callable[[A
 
 
 def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
-    """All sets by name; Bach's rows and the fakes' with an n-gram and an index that have not seen their key
+    """All sets by name; Bach's rows and the null models' with an n-gram and an index that have not seen their key
     number.
     """
-    from musical_metrics import fakes
+    from musical_metrics import null_models
     from musical_metrics.build_reference import HeldOut
     from musical_metrics.compare import feature_rows
     from musical_metrics.corpus import read_corpus
@@ -106,7 +106,7 @@ def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
         found[name] = measured(file, pieces, lambda s, _: feature_rows([s])[0])
     held_out = HeldOut(movements)
     for name in FAKES:
-        made = [(getattr(fakes, name)(m.score, i), m.number) for i, m in enumerate(movements)]
+        made = [(getattr(null_models, name)(m.score, i), m.number) for i, m in enumerate(movements)]
         found[name] = measured(
             sets / f"rows_{name}.json", made, lambda s, n: np.array(held_out.values(s, n), dtype=float)
         )
@@ -118,7 +118,7 @@ def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
 
 
 def by_families(one: Set) -> tuple[np.ndarray, np.ndarray]:
-    """The musical score of each piece, and u of its families, `(pieces, families)`; Bach and the fakes are
+    """The musical score of each piece, and u of its families, `(pieces, families)`; Bach and the null models are
     measured by other key numbers.
     """
     from musical_metrics.catalogue import FAMILIES

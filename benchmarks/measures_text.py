@@ -217,7 +217,7 @@ Made by `python -m benchmarks.null_models --out SETS` (composes; about five seco
 
 **A metric never stands alone.** Beside each value stand held-out Bach, other works of Bach, and music that must lose: the model of {nats:.1f} nats a note that `benchmarks.null_models` trains for a few dozen steps, with all rules of the composer and without; each voice's own first-order Markov chain; each voice's pitches in random order (rhythm and voices kept in both). More is not better: the aim is Bach's value.
 
-**Held out** means: each of the 87 movements of train and validation, and the fakes made of it, is measured with an n-gram and an originality index that have not seen its key number (prelude and fugue, both books), and judged by the other key numbers. The test split is not touched. The composer's pieces are asked for what Bach's movements are, default settings, seeds in order, none left out.
+**Held out** means: each of the 87 movements of train and validation, and the null models made of it, is measured with an n-gram and an originality index that have not seen its key number (prelude and fugue, both books), and judged by the other key numbers. The test split is not touched. The composer's pieces are asked for what Bach's movements are, default settings, seeds in order, none left out.
 
 ## The musical score
 

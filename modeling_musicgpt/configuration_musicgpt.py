@@ -104,7 +104,7 @@ class MusicGPTConfig(PreTrainedConfig):
 
     Args:
         vocab_size (`int`, *optional*, defaults to 150): number of tokens. With fewer than the musical
-            vocabulary needs the model runs as a plain transformer: it derives no metre, no voices and no
+            vocabulary needs the model runs as a plain transformer: it derives no meter, no voices and no
             grammar.
         hidden_size (`int`, *optional*, defaults to 256): width of the residual stream.
         intermediate_size (`int`, *optional*, defaults to 1024): width of the feed-forward layers.

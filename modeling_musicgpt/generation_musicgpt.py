@@ -205,7 +205,7 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         """Not supported: raises `NotImplementedError`."""
         raise NotImplementedError(
             "MusicGPT does not run in continuous batching (`generate_batch`, `cache_implementation='paged'`):"
-            " its paged cache keeps no token ids, from which metre and voices are derived. Use generate()"
+            " its paged cache keeps no token ids, from which meter and voices are derived. Use generate()"
             " with a left-padded batch."
         )
 

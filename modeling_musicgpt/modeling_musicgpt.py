@@ -1,5 +1,5 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""PyTorch MusicGPT model: the whole forward pass in this file, the derivation of metre and voices in
+"""PyTorch MusicGPT model: the whole forward pass in this file, the derivation of meter and voices in
 `musical_state_musicgpt.py`.
 
 Notable features: pre-norm blocks, tied output, rotary relative attention over musical time and token distance
@@ -375,7 +375,7 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
 
 
 class MusicGPTMusicalEmbedding(nn.Module):
-    """Embeds the `MusicalFeatures`: metre, voices and melodic interval, summed into the token embedding."""
+    """Embeds the `MusicalFeatures`: meter, voices and melodic interval, summed into the token embedding."""
 
     def __init__(self, config: MusicGPTConfig):
         super().__init__()
@@ -493,7 +493,7 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
                 init.copy_(getattr(module, name), table)
 
     def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
-        """As in transformers. New tokens mean nothing to metre, voices and grammar; a vocabulary cut below
+        """As in transformers. New tokens mean nothing to meter, voices and grammar; a vocabulary cut below
         the musical blocks makes the model a plain transformer, without melodic head.
         """
         embeddings = super().resize_token_embeddings(*args, **kwargs)
@@ -502,7 +502,7 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
                 module.rebuild()
         if hasattr(self, "melodic_head") and not self.config.is_musical:
             logger.warning(
-                f"With {self.config.vocab_size} tokens the vocabulary lacks musical ones: no metre, voices"
+                f"With {self.config.vocab_size} tokens the vocabulary lacks musical ones: no meter, voices"
                 " and grammar any more, and the melodic head is dropped."
             )
             del self.melodic_head
@@ -615,8 +615,8 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
     def nearest_tokens(self, inputs_embeds: torch.Tensor) -> torch.LongTensor:
         """The ids whose embeddings lie nearest to `inputs_embeds`, `(B, L, hidden)` -> `(B, L)`.
 
-        Metre and voices are derived from ids: embeddings that are rows of the table give exactly what their
-        ids give; others (soft prompts) are heard, as far as metre and voices go, as the nearest token.
+        Meter and voices are derived from ids: embeddings that are rows of the table give exactly what their
+        ids give; others (soft prompts) are heard, as far as meter and voices go, as the nearest token.
         """
         table = self.embed_tokens.weight.float()
         scores = inputs_embeds.float() @ table.T - table.square().sum(dim=1) / 2  # (B, L, vocab)

@@ -1,5 +1,5 @@
 # Copyright 2026 the MusicGPT authors. Licensed under the Apache License, Version 2.0.
-"""Where in the music each token stands: metre and voices, derived from the token ids alone.
+"""Where in the music each token stands: meter and voices, derived from the token ids alone.
 
 Everything here is integer arithmetic on whole sequences (running sums and running maxima), causal by
 construction: row `i` depends on tokens `0..i` only, so a cached step that knows the earlier ids gets what the
@@ -38,8 +38,8 @@ WISHES = ("MODE", "FORM", "VOICES", "TEMPO")
 GAP_FAR, NO_MATCH = 1024, 99
 
 
-class Metre(NamedTuple):
-    """Time and metre after each token, integer tensors of shape `(batch, length)`."""
+class Meter(NamedTuple):
+    """Time and meter after each token, integer tensors of shape `(batch, length)`."""
 
     ticks: torch.Tensor  # since the beginning of the piece
     bar_position: torch.Tensor  # tick in the bar
@@ -136,8 +136,8 @@ class MusicalStateTracker(nn.Module):
                 each other.
         """
         ids, start = self._begun(ids)
-        metre = self.metre(ids)
-        ticks = metre.ticks
+        meter = self.meter(ids)
+        ticks = meter.ticks
         # (B, L) of the token before: at VOICE tokens the note's
         pitch = nn.functional.pad(self.pitch[ids], (1, 0))[:, :-1]
         voice = torch.where(pitch > 0, self.voice[ids], 0)  # a VOICE without a NOTE before it says nothing
@@ -145,12 +145,12 @@ class MusicalStateTracker(nn.Module):
         voices = self._voices(ids, ticks, start, voice, pitch, last)
         motif = torch.zeros_like(ids)
         if self.config.num_motifs:
-            motif = self._motif(ids, ticks, metre.bar_position, start, voice, pitch, last)
+            motif = self._motif(ids, ticks, meter.bar_position, start, voice, pitch, last)
         expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
         if self.config.imitation_head and self.config.is_musical:
             expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
         return MusicalFeatures(
-            ticks, metre.bar_position, metre.bar, *voices, motif, self._wishes(ids, start), expectation
+            ticks, meter.bar_position, meter.bar, *voices, motif, self._wishes(ids, start), expectation
         )
 
     def _wishes(self, ids, start) -> torch.Tensor:
@@ -171,8 +171,8 @@ class MusicalStateTracker(nn.Module):
         return ids, last_place(ids == (-1 if bos is None else bos))  # without one no piece has a beginning
 
     @torch.no_grad()
-    def metre(self, ids: torch.Tensor) -> Metre:
-        """Only the metre of `forward`, from ids of shape `(batch, length)`; a METER token begins a bar."""
+    def meter(self, ids: torch.Tensor) -> Meter:
+        """Only the meter of `forward`, from ids of shape `(batch, length)`; a METER token begins a bar."""
         ids, start = self._begun(ids)
         ticks = self.step[ids].cumsum(dim=1)
         ticks = ticks - _at(ticks, start)
@@ -182,7 +182,7 @@ class MusicalStateTracker(nn.Module):
         meter = meter.clamp(min=0)
         length = torch.where(known, length.gather(1, meter), self.config.default_bar_ticks)
         since = ticks - torch.where(known, ticks.gather(1, meter), 0)
-        return Metre(ticks, (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length, length)
+        return Meter(ticks, (since % length).clamp(max=NUM_BAR_POSITIONS - 1), since // length, length)
 
     def _last_of_voice(self, voice) -> torch.Tensor:
         """The last VOICE token of each voice up to each place, -1 if none: `(B, L, V)`."""

@@ -152,7 +152,7 @@ class MusicalState:
     Attributes:
         length (`int`): tokens that each row has.
         ids (array of shape `(rows, length)`): these tokens.
-        ticks, bar_position, bar, bar_ticks (`(rows,)`): see `Metre`.
+        ticks, bar_position, bar, bar_ticks (`(rows,)`): see `Meter`.
         kind (`(rows,)`): what the last token is.
         grammar (`(rows,)`): the state of the `Grammar`.
         bar_begin, bar_sizes (`(rows,)`, `(rows, BARS_LOOKED_AT)`): the place at which the bar began, and how

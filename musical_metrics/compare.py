@@ -16,8 +16,8 @@ from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .catalogue import FAMILIES, METRICS, NAMES, measure_all
 from .distances import distances
-from .fakes import markov
 from .measure import Measure, nothing
+from .null_models import markov
 from .reference import WHOLE, Table, length_class, table
 from .score import musical_score, score_of, yardstick
 
@@ -119,7 +119,8 @@ def two_sample_auc(
     Args:
         ours, theirs (arrays of shape `(n, metrics)`): from `feature_rows`.
         our_groups, their_groups (sequences, *optional*): what must stay in one fold, such as key numbers, or
-            the piece that a fake is made of; use the same labels in both sets where they belong together.
+            the piece that a null model is made of; use the same labels in both sets where they belong
+            together.
         folds (`int`), seed (`int`): how the groups are dealt out.
         columns (bool array `(metrics,)`, *optional*): which metrics it sees; the scored ones when not given.
     """

@@ -68,8 +68,8 @@ def test_pieces_end_at_a_bar_line_within_the_budget(tiny, budget, meter):
     quiet = LogitsProcessorList([_Unlikely(EOS_ID)])
     output = tiny.generate(**batch, do_sample=True, max_new_tokens=budget, logits_processor=quiet)
     assert output.shape[1] <= width + budget
-    metre = tiny.model.musical_state.metre(output)
-    for row, positions in zip(output.tolist(), metre.bar_position.tolist(), strict=True):
+    meter = tiny.model.musical_state.meter(output)
+    for row, positions in zip(output.tolist(), meter.bar_position.tolist(), strict=True):
         assert first_error(row) is None
         assert EOS_ID in row
         end = row.index(EOS_ID)

@@ -1,4 +1,4 @@
-"""Metre, voices and motifs of the model against a reader that goes token by token through the vocabulary of
+"""Meter, voices and motifs of the model against a reader that goes token by token through the vocabulary of
 the tokenizer.
 """
 

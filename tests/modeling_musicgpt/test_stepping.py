@@ -61,11 +61,11 @@ def agree(got: MusicalFeatures, wanted: MusicalFeatures) -> None:
 @pytest.mark.parametrize("kind", ["legal", "illegal", "noisy", "padded", "packed", "repetitive"])
 def test_is_that_of_the_whole_sequence(kind, seed):
     ids = rows(kind, seed)
-    wanted, metre = TRACKER(ids), TRACKER.metre(ids)
+    wanted, meter = TRACKER(ids), TRACKER.meter(ids)
     state, values = MusicalState(TABLES, 3), []
     for chunk in ids.split([1, 40, 1, 58, 100], dim=1):
         values.append(state.read(chunk.numpy()))
-        assert (state.bar_ticks == metre.bar_ticks[:, state.length - 1].numpy()).all()
+        assert (state.bar_ticks == meter.bar_ticks[:, state.length - 1].numpy()).all()
     agree(state.features(torch.cat(values, dim=1)), wanted)
     assert (wanted.expectation > 0).any() or kind == "illegal"
 

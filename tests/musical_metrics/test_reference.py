@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from musical_metrics import build_reference, fakes
+from musical_metrics import build_reference, null_models
 from musical_metrics.compare import auc, bach_scores, row_measures
 from musical_metrics.corpus import read_corpus
 from musical_metrics.reference import DATA, WHOLE, Table, table
@@ -74,7 +74,7 @@ def test_the_score_tells_bach_from_noise_on_held_out_movements(movements):
     held_out, bach = build_reference.HeldOut(movements), table()
     found = []
     for i, movement in enumerate(movements[::3]):
-        row = np.array(held_out.values(fakes.markov(movement.score, i), movement.number))
+        row = np.array(held_out.values(null_models.markov(movement.score, i), movement.number))
         by = yardstick(bach, movement.score.form, WHOLE, [movement.number])
         found.append(score_of(row_measures(row), by).value)
     own = np.concatenate([x[~np.isnan(x)] for x in (bach_scores(bach, f) for f in ("prelude", "fugue"))])

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from musical_metrics import catalogue, compare, distances, fakes
+from musical_metrics import catalogue, compare, distances, null_models
 from musical_metrics.measure import Measure
 from musical_metrics.reference import Band, Table, length_class, table
 from musical_metrics.score import (
@@ -105,7 +105,7 @@ def test_the_table_round_trips_and_leaves_key_numbers_out():
     )
 
 
-def test_chorales_by_bach_score_above_their_fakes():
+def test_chorales_by_bach_score_above_their_null_models():
     """Not the Well-Tempered Clavier, not seen by anything here, and still nearer to it than their own
     shuffled and Markov versions.
     """
@@ -121,34 +121,34 @@ def test_chorales_by_bach_score_above_their_fakes():
         ]
         chorale = Score(rows, key=str(parts[0].analyze("key")))
         real.append(musical_score(chorale).value)
-        shuffled.append(musical_score(fakes.shuffled(chorale, seed)).value)
-        markov.append(musical_score(fakes.markov(chorale, seed)).value)
+        shuffled.append(musical_score(null_models.shuffled(chorale, seed)).value)
+        markov.append(musical_score(null_models.markov(chorale, seed)).value)
     assert compare.auc(np.array(real), np.array(shuffled)).value == 1
     assert compare.auc(np.array(real), np.array(markov)).value >= 0.9
 
 
-# -- fakes
+# -- null models
 # ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fake", [fakes.shuffled, fakes.markov])
-def test_fakes_keep_rhythm_and_range(wander, fake):
+@pytest.mark.parametrize("null_model", [null_models.shuffled, null_models.markov])
+def test_null_models_keep_rhythm_and_range(wander, null_model):
     piece = wander(1)
-    made = fake(piece, 3)
-    assert made == fake(piece, 3)
+    made = null_model(piece, 3)
+    assert made == null_model(piece, 3)
     assert made != piece
     for voice in range(3):
         ours, theirs = (s.array[s.array[:, 3] == voice] for s in (made, piece))
         assert np.array_equal(ours[:, :2], theirs[:, :2])
         assert set(ours[:, PITCH]) <= set(theirs[:, PITCH])
-    if fake is fakes.shuffled:
+    if null_model is null_models.shuffled:
         assert sorted(made.array[:, PITCH]) == sorted(piece.array[:, PITCH])
 
 
 def test_markov_steps_are_steps_of_the_piece(wander):
     piece = wander(2, 200, voices=1)
     pairs = set(zip(piece.array[:, PITCH].tolist(), piece.array[1:, PITCH].tolist(), strict=False))
-    made = fakes.markov(piece, 0).array[:, PITCH].tolist()
+    made = null_models.markov(piece, 0).array[:, PITCH].tolist()
     last = int(piece.array[-1, PITCH])
     assert all(pair in pairs or pair[0] == last for pair in zip(made, made[1:], strict=False))
 
@@ -175,7 +175,7 @@ def test_two_sample_test_sees_a_difference_and_no_difference():
 
 
 def test_groups_stay_in_one_fold():
-    """A piece and its fake share noise that only leaks if they are split; with groups the classifier cannot
+    """A piece and its null model share noise that only leaks if they are split; with groups the classifier cannot
     use it.
     """
     rng = np.random.default_rng(1)
