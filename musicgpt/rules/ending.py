@@ -2,8 +2,8 @@
 
 Where the end of a phrase is given it is not for a plan to choose. The rule says only what suits it: a triad
 of the key that holds the melody's note, in root position, and before it its dominant, as in a cadence inside
-a piece (`cadences.py`). Which triad is the best by the melody: its last note is in the triad, those before
-are in the dominant (Piston, *Harmony*, 1941, on harmonizing a given part).
+a piece (`cadences.py`). The melody says which triad: its last note is in it, those before are in its dominant
+(Piston, *Harmony*, 1941, on harmonizing a given part).
 """
 
 from __future__ import annotations
