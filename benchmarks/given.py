@@ -252,7 +252,7 @@ def original(composer: Any, score: Score, given: Any, settings: Any) -> tuple[fl
 
 def seams(composer: Any, given: argparse.Namespace) -> None:
     """The table of particles."""
-    from musicgpt import Given, Settings
+    from musicgpt import Given, Settings, SettingsError
     from musicgpt.given import has_chords
 
     scores, rng = movements(given.source, "validation"), np.random.default_rng(1)
@@ -267,10 +267,14 @@ def seams(composer: Any, given: argparse.Namespace) -> None:
         rows["Bach"].append((*original(composer, score, stays, settings), 0.0))
         for number in given.particles:
             begun = time.process_time()
-            [piece] = composer.compose(Settings(seed=i, particles=number), given=stays)
+            try:
+                [piece] = composer.compose(Settings(seed=i, particles=number), given=stays)
+            except SettingsError:  # it rests throughout
+                print(f"{i}: nothing was written by {number}", flush=True)
+                continue
             seconds = time.process_time() - begun
             rows[number].append((*nats(composer, piece, stays), seconds))
-        print(i, {n: [round(v, 1) for v in r[-1]] for n, r in rows.items()}, flush=True)
+        print(i, {n: [round(v, 1) for v in r[-1]] for n, r in rows.items() if r}, flush=True)
     print(
         "| particles | nats a new note | nats a given note | all | processor seconds |\n| --- | --- | --- | --- | --- |"
     )

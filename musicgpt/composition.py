@@ -36,6 +36,7 @@ _SHORT = {
     "bars": "bars",
     "min_bars": "min-bars",
     "min_notes": "min-notes",
+    "particles": "particles",
     "seed": "seed",
 }
 

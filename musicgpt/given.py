@@ -282,9 +282,9 @@ def bar_span(score: Score, bars: tuple[int, int]) -> tuple[int, int]:
 
 
 def long_notes(array: np.ndarray) -> list[int]:
-    """Onsets of the notes of a melody, `(n, 4)`, that are twice as long as most and stand before others."""
-    usual = np.median(array[:, DURATION])
-    return array[:-1][array[:-1, DURATION] >= 2 * usual, ONSET].tolist()
+    """Onsets of the notes of a melody, `(n, 4)`, twice as long as most, before a shorter one."""
+    is_long = array[:, DURATION] >= 2 * np.median(array[:, DURATION])
+    return array[:-1][is_long[:-1] & ~is_long[1:], ONSET].tolist()
 
 
 def has_chords(score: Score) -> bool:

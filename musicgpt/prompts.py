@@ -111,6 +111,11 @@ def no_new_note(task: Task, settings: Settings) -> str:
 
     The model ends a piece at the bar line after which there is no room for one more bar like the last ones.
     """
+    if task.given is not None:
+        return (
+            "The model left every place empty in which it may write. Try another seed, or give it more bars"
+            " or voices."
+        )
     if not len(task.score):
         return "The model ended the piece without a note. Try another seed, or give it more tokens."
     from modeling_musicgpt.bar_end_musicgpt import BARS_LOOKED_AT  # brings torch

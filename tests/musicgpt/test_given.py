@@ -117,6 +117,14 @@ def test_a_melody_gets_its_other_voices(composer):
     assert composer.harmonize(melody, voices=4, settings=Settings(seed=1)).score.num_voices == 4
 
 
+def test_phrases_end_at_long_notes_or_where_it_is_said():
+    melody = "C5/4 D5 E5 C5 | D5/2 C5 | E5/4 E5 D5 D5 | C5/1"
+    assert Given.melody(melody).phrases == (
+        144,
+    )  # the second of the two halves; the end has a cadence anyway
+    assert Given.melody(melody, phrases=[72, 96]).phrases == (72, 96)
+
+
 def test_a_subject_is_stated_answered_and_kept(composer):
     given = Given.subject(SUBJECT, voices=3)
     [piece] = composer.compose(Settings(seed=4, voices=3), subject=SUBJECT)

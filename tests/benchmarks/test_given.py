@@ -1,0 +1,38 @@
+"""What the benchmark of given notes counts."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from benchmarks.given import faults, own_subjects, parallels
+from musicgpt.given import Given, Region
+from tokenization import Score
+
+
+def test_faults_are_missing_notes_and_notes_where_none_may_be():
+    given = Given(Score([(0, 24, 60, 0), (24, 24, 62, 0)]), (Region(0, 48, (1,)),), 2)
+
+    def of(*rows):
+        return faults(SimpleNamespace(score=Score(rows)), given)
+
+    good = [(0, 24, 60, 0), (24, 24, 62, 0)]
+    assert of(*good, (0, 24, 50, 1)) == 0
+    assert of(good[0]) == 2  # one is missing, in the set and in the count
+    assert of(*good, (48, 24, 50, 1)) == 1  # behind the region
+    assert of(*good, (0, 24, 50, 0)) == 2  # in the other voice, where a given note sounds
+
+
+def test_parallels_are_of_fifths_and_octaves_that_move():
+    fifths = [(0, 24, 67, 0), (0, 24, 60, 1), (24, 24, 69, 0), (24, 24, 62, 1)]
+    assert parallels(np.array(fifths)) == 1
+    assert parallels(np.array([(0, 24, 67, 0), (0, 24, 60, 1), (24, 24, 67, 0), (24, 24, 60, 1)])) == 0
+    assert parallels(np.array([(0, 24, 64, 0), (0, 24, 60, 1), (24, 24, 65, 0), (24, 24, 62, 1)])) == 0
+
+
+def test_our_subjects_are_melodies():
+    cases = list(own_subjects())
+    assert len(cases) >= 30 and len({case.name for case in cases}) == len(cases)
+    for case in cases:
+        assert Given.subject(case.melody, case.voices).is_subject
