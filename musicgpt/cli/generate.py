@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     music.add_argument(
         "--prompt-bars", type=int, metavar="N", help="keep only the first N bars of the prompt"
     )
+    music.add_argument("--bars", type=int, help="so many bars, 4 to 200; default as many as Bach's have")
     music.add_argument(
         "--subject",
         metavar="FILE|TEXT",
@@ -102,7 +103,6 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
             "four tokens a note; closes before they are used up; default: what as many bars as Bach's take"
         ),
     )
-    how.add_argument("--bars", type=int, help="so many bars, 4 to 200; default as many as Bach's have")
     how.add_argument("--min-bars", type=int, help="do not end before so many bars; default 16")
     how.add_argument("--min-notes", type=int, help="do not end before so many notes; default 200")
     how.add_argument(

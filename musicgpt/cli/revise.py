@@ -26,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("file", metavar="FILE", help="a score: .mid, .musicxml, .mxl or a note table")
     parser.add_argument(
-        "--bars", required=True, help="first and last, such as 9-12, or one bar; an upbeat is bar 0"
+        "--bars",
+        dest="span",
+        required=True,
+        help="first and last, such as 9-12, or one bar; an upbeat is bar 0",
     )
     parser.add_argument(
         "--voices", dest="chosen", help="such as 2 or 1,3, counted from the highest; default all of them"
@@ -41,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from tokenization import read_score
 
     settings = settings_from(args)
-    bars, voices = numbers(args.bars, "--bars", "-"), None
+    bars, voices = numbers(args.span, "--bars", "-"), None
     if args.chosen is not None:
         voices = [number - 1 for number in numbers(args.chosen, "--voices", ",")]
     given = Given.around(read_score(args.file, key=args.key), (bars[0], bars[-1]), voices)
