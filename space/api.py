@@ -2,50 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from musicgpt.given import PARTS, Given
 from tokenization import MusicGPTError, Score
+from tokenization.vocabulary import MAX_VOICES
 
 from . import rendering
 from .audio import INSTRUMENTS
-from .controls import MOST_PROMPT_BARS, Controls, wish_from
+from .controls import MOST_PROMPT_BARS, build_musical, build_sampling, whole_number, wish_from
+from .own import own_wish
 from .session import Candidate, Session
 from .studio import Studio, View, Wish, sentence
 
 
-def add_api(studio: Studio, controls: Controls) -> None:
-    """Add `/compose`, `/perform` and `/assess` to the page that is being built; none of them is visible on
-    it.
-    """
+def add_api(studio: Studio) -> None:
+    """Add the endpoints to the page that is being built; none of them is visible on it."""
     api = Api(studio)
+    suffixes = list(rendering.UPLOAD_SUFFIXES)
     with gr.Group(visible=False):
         outputs = [gr.File(label=name) for name in ("midi", "musicxml", "picture", "sound")]
         facts = gr.JSON(label="facts")
-        seed = gr.Number(None, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
-        upload = gr.File(label="Prompt", file_types=list(rendering.UPLOAD_SUFFIXES), value=None)
-        prompt_bars = gr.Slider(1, MOST_PROMPT_BARS, value=4, step=1, label="Bars of it to keep")
-        needed = gr.File(label="Score", file_types=list(rendering.UPLOAD_SUFFIXES))
-        instrument = gr.Radio(list(INSTRUMENTS), value="piano", label="Played on")
-        kind = gr.Radio(list(rendering.SOUND_FORMATS), value="mp3", label="Sound format")
+        musical, sampling = build_musical(label=str), build_sampling(label=str)
+        seed = gr.Number(None, label="seed", precision=0, minimum=0, maximum=2**31 - 1)
+        subject, melody = gr.Textbox("", label="subject"), gr.Textbox("", label="melody")
+        needed, optional = (gr.File(label="score", file_types=suffixes, value=None) for _ in range(2))
+        part = gr.Radio(list(PARTS), value="soprano", label="part")
+        kept = gr.Slider(1, MOST_PROMPT_BARS, value=4, step=1, label="bars")
+        first, last = (gr.Number(1, label=name, precision=0) for name in ("first_bar", "last_bar"))
+        which = gr.Textbox("", label="voices")
+        instrument = gr.Radio(list(INSTRUMENTS), value="piano", label="instrument")
+        kind = gr.Radio(list(rendering.SOUND_FORMATS), value="mp3", label="sound_format")
         button = gr.Button()
-    asked = [
-        *controls.musical(),
-        *controls.sampling()[:-1],
-        seed,
-        instrument,
-        kind,
-        upload,
-        prompt_bars,
-    ]
+    tonal = [musical[name] for name in ("voices", "key", "meter", "tempo")]
+    bold = [sampling["temperature"], sampling["top_k"], sampling["top_p"]]
+    played, made = [seed, instrument, kind], [*outputs, facts]
     shared: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
-    button.click(api.compose, asked, [*outputs, facts], api_name="compose", **shared)
-    button.click(api.perform, [needed, instrument, kind], outputs, api_name="perform", **shared)
-    button.click(api.assess, [needed], [facts], api_name="assess", **shared)
+
+    def endpoint(work: Any, takes: list[Any], gives: list[Any]) -> None:
+        button.click(work, takes, gives, api_name=work.__name__.removesuffix("_piece"), **shared)
+
+    endpoint(api.compose, [*musical.values(), *bold, sampling["max_tokens"], subject, *played], made)
+    endpoint(
+        api.continue_piece, [needed, kept, musical["tempo"], *bold, sampling["max_tokens"], *played], made
+    )
+    endpoint(
+        api.harmonize,
+        [melody, part, *tonal, *bold, optional, *played],
+        made,
+    )
+    endpoint(api.revise, [needed, first, last, which, *bold, *played], made)
+    endpoint(api.perform, [needed, instrument, kind], outputs)
+    endpoint(api.assess, [needed], [facts])
 
 
 class Api:
@@ -61,8 +75,8 @@ class Api:
 
     def compose(
         self,
-        key: str,
         form: str,
+        key: str,
         meter: str,
         voices: str,
         tempo: str,
@@ -71,21 +85,18 @@ class Api:
         top_k: int,
         top_p: float,
         max_tokens: int,
+        subject: str = "",
         seed: int | None = None,
         instrument: str = "piano",
         sound_format: str = "mp3",
-        prompt: str | None = None,
-        prompt_bars: int = 4,
         request: gr.Request | None = None,
     ) -> Iterator[tuple[Any, ...]]:
-        """Compose a keyboard piece in the style of Bach's Well-Tempered Clavier, or continue a given one.
+        """Compose a piece in the style of Bach's Well-Tempered Clavier, on a subject if there is one.
 
         Args:
-            key: Such as "C minor" or "Eb major"; "any" leaves it open. With a prompt: ignored, the prompt's
-                key holds.
             form: "prelude", "fugue" or "any".
-            meter: Such as "4/4" or "6/8"; "any" leaves it open. With a prompt: ignored, the prompt's meter
-                holds.
+            key: Such as "C minor" or "Eb major"; "any" leaves it open.
+            meter: Such as "4/4" or "6/8"; "any" leaves it open.
             voices: "2", "3", "4", "5" or "any".
             tempo: "slow", "moderate", "fast" or "any".
             mood: "serene", "playful", "majestic", "melancholy", "dramatic", "contemplative" or "any".
@@ -93,32 +104,175 @@ class Api:
             top_k: Sample among the k likeliest tokens; 0 means all.
             top_p: Sample among the likeliest tokens that hold this probability.
             max_tokens: The longest the piece may get; four tokens are one note.
+            subject: The subject of a fugue as text, such as "C5/8 B4/16 C5/16 G4/8 Ab4/8": names with octave
+                (middle C is C4) and value (8 is an eighth, a dot lengthens it, r/4 is a rest). Empty: the
+                piece has one of its own.
             seed: The same settings and seed give the same piece; left out, one is drawn.
             instrument: "piano", "harpsichord" or "organ".
             sound_format: "mp3" or "wav".
-            prompt: A MIDI or MusicXML file to continue.
-            prompt_bars: How many bars of it to keep.
 
         Returns:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes,
             bars, figures).
         """
-        values: tuple[Any, ...] = (
-            key,
-            form,
-            meter,
-            voices,
-            tempo,
-            mood,
-            temperature,
-            top_k,
-            top_p,
-            max_tokens,
-            seed,
+        asked = {"form": form, "key": key, "meter": meter, "voices": voices, "tempo": tempo, "mood": mood}
+        asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "max_tokens": max_tokens}
+        yield from self._made(
+            {**asked, "seed": seed},
+            instrument,
+            sound_format,
+            request,
+            lambda wish: own_wish(wish, "fugue", text=subject) if subject else wish,
         )
+
+    def continue_piece(
+        self,
+        score: str | None,
+        bars: int,
+        tempo: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        max_tokens: int,
+        seed: int | None = None,
+        instrument: str = "piano",
+        sound_format: str = "mp3",
+        request: gr.Request | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Continue a piece after its first bars, in its own key and meter; the bars kept stay note for note.
+
+        Args:
+            score: A MIDI or MusicXML file.
+            bars: How many of its bars to keep.
+            tempo: "slow", "moderate", "fast" or "any".
+            temperature: Above 1 bolder, below 1 safer.
+            top_k: Sample among the k likeliest tokens; 0 means all.
+            top_p: Sample among the likeliest tokens that hold this probability.
+            max_tokens: The most that is added; four tokens are one note.
+            seed: The same file, settings and seed give the same piece; left out, one is drawn.
+            instrument: "piano", "harpsichord" or "organ".
+            sound_format: "mp3" or "wav".
+
+        Returns:
+            The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it.
+        """
+        asked = {"tempo": tempo, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+        yield from self._made(
+            {**asked, "max_tokens": max_tokens, "seed": seed},
+            instrument,
+            sound_format,
+            request,
+            lambda wish: own_wish(wish, "continue", score=self._read(score), bars=bars),
+        )
+
+    def harmonize(
+        self,
+        melody: str,
+        part: str,
+        voices: str,
+        key: str,
+        meter: str,
+        tempo: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        score: str | None = None,
+        seed: int | None = None,
+        instrument: str = "piano",
+        sound_format: str = "mp3",
+        request: gr.Request | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Compose the other voices to a melody, which stays note for note.
+
+        Args:
+            melody: As text, such as "C5/4 D5/4 E5/2": names with octave (middle C is C4) and value.
+            part: Which voice the melody is: "soprano", "alto", "tenor" or "bass".
+            voices: How many there are to be: "2", "3", "4", "5"; "any" is 4.
+            key: Such as "C minor"; "any" leaves it to the melody.
+            meter: Of a melody that is text.
+            tempo: "slow", "moderate", "fast" or "any".
+            temperature: Above 1 bolder, below 1 safer.
+            top_k: Sample among the k likeliest tokens; 0 means all.
+            top_p: Sample among the likeliest tokens that hold this probability.
+            score: In place of the text: a MIDI or MusicXML file with one voice, in its own key and meter.
+            seed: The same melody, settings and seed give the same voices; left out, one is drawn.
+            instrument: "piano", "harpsichord" or "organ".
+            sound_format: "mp3" or "wav".
+
+        Returns:
+            The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it.
+        """
+        asked = {"voices": voices, "key": key, "meter": meter, "tempo": tempo}
+        asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        yield from self._made(
+            {**asked, "seed": seed},
+            instrument,
+            sound_format,
+            request,
+            lambda wish: own_wish(
+                wish,
+                "harmonise",
+                text=melody,
+                score=self._read(score) if score else None,
+                part=part,
+            ),
+        )
+
+    def revise(
+        self,
+        score: str | None,
+        first_bar: int,
+        last_bar: int,
+        voices: str,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        seed: int | None = None,
+        instrument: str = "piano",
+        sound_format: str = "mp3",
+        request: gr.Request | None = None,
+    ) -> Iterator[tuple[Any, ...]]:
+        """Compose some bars of some voices of a piece anew; everything else stays note for note.
+
+        Args:
+            score: A MIDI or MusicXML file.
+            first_bar: The first bar, as in print: 1 is the first whole one, an upbeat is 0.
+            last_bar: The last bar, included.
+            voices: Numbers of voices, 1 the highest, such as "1" or "2,3"; empty means all.
+            temperature: Above 1 bolder, below 1 safer.
+            top_k: Sample among the k likeliest tokens; 0 means all.
+            top_p: Sample among the likeliest tokens that hold this probability.
+            seed: The same file, bars and seed give the same piece; left out, one is drawn.
+            instrument: "piano", "harpsichord" or "organ".
+            sound_format: "mp3" or "wav".
+
+        Returns:
+            The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it.
+        """
+
+        def wish_of(wish: Wish) -> Wish:
+            bars = [
+                whole_number(name, bar) for name, bar in (("first_bar", first_bar), ("last_bar", last_bar))
+            ]
+            if None in bars:
+                raise MusicGPTError("first_bar and last_bar are needed: which bars are to be composed anew.")
+            given = Given.around(self._read(score), (bars[0], bars[1]), _voice_numbers(voices))  # type: ignore[arg-type]
+            return replace(wish, given=given)
+
+        asked = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        yield from self._made(asked, instrument, sound_format, request, wish_of)
+
+    def _made(
+        self,
+        asked: dict[str, Any],
+        instrument: Any,
+        sound_format: Any,
+        request: gr.Request | None,
+        wish_of: Callable[[Wish], Wish],
+    ) -> Iterator[tuple[Any, ...]]:
+        """Compose what `wish_of` makes of the settings, then the files and facts."""
         with _call(self._studio, request) as session:
-            wish = wish_from(values, instrument, sound_format, prompt_bars)
-            wish = self._studio.with_upload(wish, prompt, wish.prompt_bars)
+            wish = wish_of(wish_from(asked, instrument, sound_format))
             for _ in self._studio.compose(wish, session):
                 # Gradio ends a generator whose caller has gone, and only a generator: so this one yields
                 # while it works.
@@ -175,6 +329,18 @@ class Api:
         return self._studio.workers.run(rendering.sound_file, score, instrument, folder, stem, kind)
 
 
+def _voice_numbers(text: Any) -> list[int] | None:
+    """`"2,3"` as `[1, 2]`; `None` for nothing.
+
+    Raises:
+        MusicGPTError: if they are no numbers.
+    """
+    words = str(text or "").replace(",", " ").split()
+    if not all(word.isdecimal() and 1 <= int(word) <= MAX_VOICES for word in words):
+        raise MusicGPTError(f"voices is {str(text)[:40]!r}; write numbers from 1, the highest, such as 2,3.")
+    return [int(word) - 1 for word in words] or None
+
+
 def visitor_of(request: gr.Request | None) -> str:
     """The address that a request comes from. Behind a proxy it is the caller's only where uvicorn trusts the
     proxy's headers.
@@ -204,7 +370,7 @@ def _facts(candidate: Candidate, wish: Wish, view: View) -> dict[str, Any]:
         "seed": candidate.seed,
         "settings": wish.settings.with_seed(candidate.seed).to_dict(),
         "notes": len(candidate.score),
-        "prompt_notes": candidate.num_prompt_notes,
+        "given_notes": candidate.num_prompt_notes or len(candidate.locked),
         "bars": candidate.score.num_bars,
         "key": str(candidate.score.key) if candidate.score.key else None,
         "ended_by": candidate.ended,

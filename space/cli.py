@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 # Nothing heavy is imported here: `--help` is to be quick, and the processes beside the server import their
@@ -28,8 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
     parser.add_argument(
         "--mcp",
-        action="store_true",
-        help="also serve the endpoints as tools for MCP clients (needs gradio[mcp])",
+        action=argparse.BooleanOptionalAction,
+        default=find_spec("mcp") is not None,
+        help="also serve the endpoints as tools for MCP clients; default: if gradio[mcp] is installed",
     )
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's servers")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
@@ -166,17 +167,17 @@ def _number(name: str, text: str) -> float:
         raise SettingsError(f"{name} must be a number, not {text[:40]!r}.") from error
 
 
-def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, prompt_bars: Any) -> Wish:
-    """What a call of `/compose` asks for, checked before anything is done for it.
+def wish_from(asked: dict[str, Any], instrument: Any, sound_format: Any) -> Wish:
+    """What a call of an endpoint asks for, checked before anything is done for it.
 
     Args:
-        values: those of `MUSICAL` and `SAMPLING`, in their order.
-        instrument, sound_format, prompt_bars: as given; nobody has looked at them yet.
+        asked (`dict`): values by the names of `MUSICAL` and `SAMPLING`; what is left out is open.
+        instrument, sound_format: as given; nobody has looked at them yet.
 
     Raises:
         MusicGPTError: naming the value that cannot be used.
     """
-    settings = settings_from(**dict(zip((*MUSICAL, *SAMPLING), values, strict=True)))
+    settings = settings_from(**asked)
     for what, value, choices in (
         ("instrument", instrument, tuple(INSTRUMENTS)),
         ("sound format", sound_format, SOUND_FORMATS),
@@ -185,10 +186,7 @@ def wish_from(values: tuple[Any, ...], instrument: Any, sound_format: Any, promp
             raise MusicGPTError(
                 f"Unknown {what} {str(value)[:40]!r}: it must be one of {', '.join(choices)}."
             )
-    bars = whole_number("prompt_bars", prompt_bars)
-    if bars is None or not 1 <= bars <= MOST_PROMPT_BARS:
-        raise MusicGPTError(f"prompt_bars is {bars}; it must be 1 to {MOST_PROMPT_BARS}.")
-    return Wish(settings, instrument=instrument, prompt_bars=bars)
+    return Wish(settings, instrument=instrument)
 
 
 @dataclass
@@ -218,8 +216,10 @@ class Controls:
         return [getattr(self, name) for name in SAMPLING]
 
 
-def build_musical() -> dict[str, gr.Dropdown]:
-    """The row that says what the piece is to be; narrow: on a telephone, too, it stands above the roll."""
+def build_musical(label: Callable[[str], Any] = say) -> dict[str, gr.Dropdown]:
+    """The row that says what the piece is to be; narrow: on a telephone, too, it stands above the roll.
+    `label` makes a label of a name.
+    """
     import gradio as gr
 
     moods = [(f"{name}: {mood.description}", name) for name, mood in MOODS.items()]
@@ -233,49 +233,49 @@ def build_musical() -> dict[str, gr.Dropdown]:
     }
     with gr.Row(elem_id="controls"):
         return {
-            name: gr.Dropdown(options, value=value, label=say(name), min_width=96, filterable=False)
+            name: gr.Dropdown(options, value=value, label=label(name), min_width=96, filterable=False)
             for name, (options, value) in choices.items()
         }
 
 
-def build_sampling() -> dict[str, Any]:
+def build_sampling(label: Callable[[str], Any] = say) -> dict[str, Any]:
     """What few visitors need: how many pieces, the seed, how boldly is sampled."""
     import gradio as gr
 
     made: dict[str, Any] = {}
     with gr.Row():
         made["candidates"] = gr.Slider(
-            1, MOST_CANDIDATES, value=1, step=1, label=say("candidates"), info=say("candidates-info")
+            1, MOST_CANDIDATES, value=1, step=1, label=label("candidates"), info=label("candidates-info")
         )
         made["max_tokens"] = gr.Slider(
             64,
             4000,
             value=1000,
             step=4,
-            label=say("max-tokens"),
-            info=say("max-tokens-info"),
+            label=label("max-tokens"),
+            info=label("max-tokens-info"),
         )
     with gr.Row():
         made["seed"] = gr.Number(
-            value=0, label=say("seed"), precision=0, minimum=0, maximum=2**31 - 1, min_width=120
+            value=0, label=label("seed"), precision=0, minimum=0, maximum=2**31 - 1, min_width=120
         )
-        made["random_seed"] = gr.Checkbox(True, label=say("random-seed"), min_width=120)
+        made["random_seed"] = gr.Checkbox(True, label=label("random-seed"), min_width=120)
     with gr.Row():
         made["temperature"] = gr.Slider(
             0.1,
             2.0,
             value=TEMPERATURE,
             step=0.01,
-            label=say("temperature"),
-            info=say("temperature-info"),
+            label=label("temperature"),
+            info=label("temperature-info"),
         )
-        made["top_k"] = gr.Slider(0, 150, value=0, step=1, label=say("top-k"), info=say("top-k-info"))
+        made["top_k"] = gr.Slider(0, 150, value=0, step=1, label=label("top-k"), info=label("top-k-info"))
         made["top_p"] = gr.Slider(
             0.05,
             1.0,
             value=0.95,
             step=0.01,
-            label=say("top-p"),
-            info=say("top-p-info"),
+            label=label("top-p"),
+            info=label("top-p-info"),
         )
     return made

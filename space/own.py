@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from musicgpt.given import Given, parse_melody
+from musicgpt.composer import FUGUE_VOICES
+from musicgpt.given import PARTS, Given, parse_melody
 from tokenization import MusicGPTError, Score
 
 from .controls import MOST_PROMPT_BARS
@@ -21,10 +22,8 @@ class OwnMusicError(MusicGPTError):
     """Music that a visitor gave and that cannot be used; the text says what to do."""
 
 
-def _score_of(studio: Studio, wish: Wish, text: Any, file: Any) -> Score:
-    """The notes that were given, from a file or from text."""
-    if file:
-        return read_own(studio, file)
+def _score_of(wish: Wish, text: Any) -> Score:
+    """The notes that were given as text."""
     text = str(text or "")
     if len(text) > LONGEST_TEXT:
         raise OwnMusicError(f"The text has {len(text):,} characters; at most {LONGEST_TEXT:,} are read.")
@@ -63,33 +62,46 @@ def summary(score: Score, name: str) -> str:
     return f"{name}: {', '.join(filter(None, parts))}"
 
 
-def wish_with_own(studio: Studio, wish: Wish, data: Any) -> Wish:
-    """The wish to make something of the visitor's own music. Its notes stay; of a file, key and meter hold.
+def own_wish(
+    wish: Wish,
+    what: str,
+    text: Any = None,
+    score: Score | None = None,
+    bars: Any = None,
+    part: str = "soprano",
+) -> Wish:
+    """The wish to make something of somebody's own music. Its notes stay; of a score, key and meter hold.
 
     Args:
-        studio (`Studio`): reads files.
-        wish (`Wish`): from the controls.
-        data (`dict`): `what` (one of `MAKES`), `text` or `file`, `bars` of it to keep, `part`.
+        wish (`Wish`): the other settings.
+        what (`str`): one of `MAKES`.
+        text (`str`, *optional*), score (`Score`, *optional*): the music, as text for `parse_melody` or read.
+        bars (`int`, *optional*): how many of them to keep when it is continued.
+        part (`str`): which voice it is when it is harmonised.
 
     Raises:
         MusicGPTError: one sentence on what is wrong with the music.
     """
-    if not isinstance(data, dict) or data.get("what") not in MAKES:
+    if what not in MAKES:
         raise OwnMusicError(f"It is not said what to make: it must be one of {', '.join(MAKES)}.")
-    score = _score_of(studio, wish, data.get("text"), data.get("file"))
-    settings = wish.settings
-    if data.get("file"):
-        settings = replace(settings, key=None, meter=None)
+    settings = wish.settings if score is None else replace(wish.settings, key=None, meter=None)
+    score = _score_of(wish, text) if score is None else score
     wish = replace(wish, settings=settings, link=None)
-    if data["what"] == "continue":
-        bars = data.get("bars")
+    if what == "continue":
         bars = min(max(1, bars), MOST_PROMPT_BARS) if isinstance(bars, int) else MOST_PROMPT_BARS
-        return replace(
-            wish, settings=replace(settings, meter=None), prompt=score, prompt_bars=min(bars, score.num_bars)
-        )
-    if data["what"] == "fugue":
-        given = Given.subject(score, settings.voices or 3, settings.meter)
-        return replace(wish, settings=replace(settings, form=None), given=given)
-    voices = max(settings.voices or 4, 2)
-    given = Given.melody(score, str(data.get("part") or "soprano"), voices, settings.meter)
+        settings = replace(settings, meter=None)
+        return replace(wish, settings=settings, prompt=score, prompt_bars=min(bars, score.num_bars))
+    if what == "fugue":
+        given = Given.subject(score, settings.voices or FUGUE_VOICES, settings.meter)
+    else:
+        given = Given.melody(score, part, settings.voices or len(PARTS), settings.meter)
     return replace(wish, settings=replace(settings, form=None), given=given)
+
+
+def wish_with_own(studio: Studio, wish: Wish, data: Any) -> Wish:
+    """The same from what the page sends: `what`, `text` or `file`, `bars`, `part`."""
+    if not isinstance(data, dict):
+        raise OwnMusicError(f"It is not said what to make: it must be one of {', '.join(MAKES)}.")
+    score = read_own(studio, data["file"]) if data.get("file") else None
+    part = str(data.get("part") or "soprano")
+    return own_wish(wish, str(data.get("what")), data.get("text"), score, data.get("bars"), part)

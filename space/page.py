@@ -89,7 +89,7 @@ class Page:
             self.controls = Controls(**musical, **more)
             gr.Markdown(say("foot"), elem_id="foot")
             self._wire(blocks, presets)
-            add_api(self.studio, self.controls)
+            add_api(self.studio)
         return blocks
 
     def _build_stage(self) -> None:
@@ -162,6 +162,7 @@ def launch_options(studio: Studio) -> dict[str, Any]:
         "max_file_size": "2mb",
         "max_threads": 120,
         "ssr_mode": False,
+        "show_error": True,  # Gradio's own refusals have a text, too
         "i18n": translations(),
         "pwa": True,
         "footer_links": ["api", "settings"],

@@ -230,17 +230,6 @@ class Studio:
             raise MusicGPTError("Stopped before the first note.")
         return candidates
 
-    def with_upload(self, wish: Wish, path: str | None, bars: int | None) -> Wish:
-        """The wish to continue a visitor's file; as it is when there is none. Key and meter are the file's.
-
-        Raises:
-            MusicGPTError: one sentence on what is wrong with the file.
-        """
-        if not path:
-            return replace(wish, prompt_bars=None)
-        settings = replace(wish.settings, key=None, meter=None)
-        return replace(wish, settings=settings, prompt=self.read_upload(path), prompt_bars=bars)
-
     @staticmethod
     def with_current(wish: Wish, session: Session) -> Wish:
         """The wish to go on from the end of the session's piece. One that the model ended is taken up before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import urllib.error
@@ -15,7 +16,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from tokenization import read_score, write_midi
+from tokenization import read_score, write_midi, write_musicxml
 
 from .conftest import make_score
 
@@ -65,7 +66,7 @@ def test_health_and_an_abandoned_call(server, client):
     with ask(
         server,
         "compose",
-        ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 1, "piano", "mp3", None, 4],
+        ["fugue", "C minor", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, "", 1, "piano", "mp3"],
     ) as answer:
         assert answer.readline() == b"event: generating\n"
     while (now := health(server))["waiting"]:
@@ -75,13 +76,18 @@ def test_health_and_an_abandoned_call(server, client):
 
 def test_endpoints_have_names_for_what_goes_in_and_comes_out(client):
     endpoints = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/compose", "/perform", "/assess"}
-    compose = endpoints["/compose"]
-    inputs = [p["parameter_name"] for p in compose["parameters"]]
-    assert inputs[:6] == ["key", "form", "meter", "voices", "tempo", "mood"]
-    assert {"temperature", "top_k", "top_p", "max_tokens", "seed", "prompt", "prompt_bars"} < set(inputs)
-    assert all(p["parameter_has_default"] for p in compose["parameters"])
-    assert [r["label"] for r in compose["returns"]] == ["midi", "musicxml", "picture", "sound", "facts"]
+    composing = {"/compose", "/continue", "/harmonize", "/revise"}
+    assert set(endpoints) == composing | {"/perform", "/assess"}
+    inputs = {name: [p["parameter_name"] for p in endpoints[name]["parameters"]] for name in endpoints}
+    assert inputs["/compose"][:6] == ["form", "key", "meter", "voices", "tempo", "mood"]
+    assert {"temperature", "top_k", "top_p", "max_tokens", "subject", "seed"} < set(inputs["/compose"])
+    assert inputs["/continue"][:2] == ["score", "bars"]
+    assert inputs["/harmonize"][:3] == ["melody", "part", "voices"]
+    assert inputs["/revise"][:4] == ["score", "first_bar", "last_bar", "voices"]
+    assert all(p["parameter_has_default"] for p in endpoints["/compose"]["parameters"])
+    for name in composing:
+        returns = [r["label"] for r in endpoints[name]["returns"]]
+        assert returns == ["midi", "musicxml", "picture", "sound", "facts"]
 
 
 def test_compose_is_reproducible_and_facts_tell_the_truth(client):
@@ -113,11 +119,11 @@ def test_prompt_is_continued_and_every_client_gets_its_own(server, client, tmp_p
     def call(seed: int) -> None:
         own = client if seed == 1 else Client(server, verbose=False, download_files=str(tmp_path / "second"))
         prompt = (
-            {"prompt": handle_file(tmp_path / "own.mid"), "prompt_bars": 2}
+            {"score": handle_file(tmp_path / "own.mid"), "bars": 2, "api_name": "/continue"}
             if seed == 1
-            else {"key": "G major"}
+            else {"key": "G major", "api_name": "/compose"}
         )
-        results[seed] = own.predict(**prompt, seed=seed, max_tokens=80, api_name="/compose")
+        results[seed] = own.predict(**prompt, seed=seed, max_tokens=80)
 
     threads = [threading.Thread(target=call, args=(seed,)) for seed in (1, 2)]
     for thread in threads:
@@ -125,10 +131,58 @@ def test_prompt_is_continued_and_every_client_gets_its_own(server, client, tmp_p
     for thread in threads:
         thread.join(120)
     facts = results[1][4]
-    assert facts["prompt_notes"] == len(given.first_bars(2))
+    assert facts["given_notes"] == len(given.first_bars(2))
     assert facts["key"] == "C minor"
     assert read_score(results[1][1]).first_bars(2).array.tolist() == given.first_bars(2).array.tolist()
-    assert (results[2][4]["key"], results[2][4]["prompt_notes"], results[2][4]["seed"]) == ("G major", 0, 2)
+    assert (results[2][4]["key"], results[2][4]["given_notes"], results[2][4]["seed"]) == ("G major", 0, 2)
+
+
+def test_a_subject_a_melody_and_the_bars_around_stay(client, tmp_path):
+    subject = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/4"
+    common = {"seed": 3, "instrument": "organ"}
+    *_, facts = client.predict(subject=subject, max_tokens=240, **common, api_name="/compose")
+    assert facts["given_notes"] == 9
+    _, musicxml, *_ = client.predict(
+        melody="C5/4 D5/4 Eb5/4 D5/4 C5/1",
+        part="soprano",
+        voices="4",
+        key="C minor",
+        **common,
+        api_name="/harmonize",
+    )
+    harmonized = read_score(musicxml)
+    top = harmonized.array[harmonized.array[:, 3] == 0]
+    assert top[:, 2].tolist() == [72, 74, 75, 74, 72]
+    assert harmonized.num_voices == 4
+    score = make_score()
+    write_musicxml(score, tmp_path / "own.musicxml")
+    _, musicxml, *_, facts = client.predict(
+        handle_file(tmp_path / "own.musicxml"), 2, 3, "1,2", **common, api_name="/revise"
+    )
+    before, after = (set(map(tuple, s.array.tolist())) for s in (score, read_score(musicxml)))
+    assert before ^ after
+    assert all(96 <= onset < 288 and voice < 2 for onset, _, _, voice in before ^ after)
+
+
+@pytest.mark.parametrize(
+    "endpoint, data, says",
+    [
+        ("compose", ["sonata", *["any"] * 5, 1.0, 0, 0.95, 80, "", 1, "piano", "mp3"], "sonata is not in"),
+        ("compose", ["fugue", *["any"] * 5, 1.0, 0, 0.95, 80, "H5", 1, "piano", "mp3"], "H5.* is no note"),
+        ("compose", ["fugue"], "enough input"),
+        ("revise", [None, 1, 2, "", 1.0, 0, 0.95, 1, "piano", "mp3"], "No file was given"),
+        ("continue", [None, 4, "any", 1.0, 0, 0.95, 80, 1, "piano", "mp3"], "No file was given"),
+        ("harmonize", ["", "soprano", *["any"] * 4, 1.0, 0, 0.95, None, 1, "piano", "mp3"], "no notes yet"),
+        ("assess", [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}], "."),
+    ],
+)
+def test_every_error_has_a_text(server, endpoint, data, says):
+    with ask(server, endpoint, data) as answer:
+        events = answer.read().decode().split("\n\n")
+    error = next(event for event in events if event.startswith("event: error"))
+    text = json.loads(error.split("data: ", 1)[1])["error"]
+    assert text
+    assert re.search(says, text)
 
 
 def test_perform_and_assess(client, tmp_path):

@@ -16,6 +16,7 @@ from musicgpt import Settings
 from musicgpt.printing import can_print
 from space import rendering, sampling
 from space.api import Api
+from space.own import own_wish
 from space.session import Session
 from space.studio import Studio, Wish
 from tokenization import MusicGPTError, Score, read_score, write_midi
@@ -139,9 +140,8 @@ def test_continuing_keeps_every_given_note(studio, repo_root):
     assert session.undo()
     assert session.current is given
     upload = str(repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid")
-    wish = studio.with_upload(
-        Wish(Settings(key="F major", meter="3/4", max_new_tokens=80, seed=2)), upload, 2
-    )
+    asked = Wish(Settings(key="F major", meter="3/4", max_new_tokens=80, seed=2))
+    wish = own_wish(asked, "continue", score=studio.read_upload(upload), bars=2)
     *_, view = studio.compose(wish, session)
     assert (str(session.current.score.key), session.current.score.meters[0].name) == ("D minor", "4/4")
     assert view.roll["prompt"] == session.current.num_prompt_notes == len(wish.prompt.first_bars(2))
@@ -183,7 +183,7 @@ def test_a_bad_file_gives_one_friendly_sentence(studio, tmp_path, name, data, sa
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(MusicGPTError, match=says) as error:
-        studio.with_upload(Wish(SETTINGS), str(path), 4)
+        studio.read_upload(str(path))
     text = str(error.value)
     assert str(tmp_path) not in text
     assert "\n" not in text
@@ -205,7 +205,7 @@ def test_an_upload_has_limits_of_its_own(studio, tmp_path, monkeypatch):
         studio.read_upload(str(path))
 
 
-ASKED = ("D minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, 5)
+ASKED = ("fugue", "D minor", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, "", 5)
 
 
 def test_the_server_survives_the_death_of_all_its_processes(studio):

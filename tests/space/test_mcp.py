@@ -1,0 +1,41 @@
+"""The endpoints as tools, asked by a real MCP client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+pytest.importorskip("mcp", reason="gradio[mcp] is not installed")
+
+
+def test_an_assistant_finds_the_tools_and_composes(server):
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk():
+        async with (
+            streamablehttp_client(f"{server}/gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            asked = {"key": "E minor", "voices": "2", "max_tokens": 80, "seed": 4}
+            made = await session.call_tool("compose", asked)
+            wrong = await session.call_tool("compose", {"subject": "C5/8 H5/8"})
+            return tools, made, wrong
+
+    tools, made, wrong = asyncio.run(talk())
+    assert set(tools) == {"compose", "continue_piece", "harmonize", "revise", "perform", "assess"}
+    compose = tools["compose"]
+    assert compose.description.startswith("Compose a piece in the style of Bach")
+    properties = compose.inputSchema["properties"]
+    assert properties["form"]["enum"] == ["any", "prelude", "fugue"]
+    assert all(value.get("description") for value in properties.values())
+    assert not made.isError
+    text = " ".join(part.text for part in made.content if part.type == "text")
+    assert "E minor" in text
+    assert "seed" in text
+    assert wrong.isError
+    assert "'H5/8' is no note" in json.dumps([part.model_dump(mode="json") for part in wrong.content])
