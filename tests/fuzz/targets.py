@@ -80,9 +80,9 @@ NAMES = (
     "seed",
     "instrument",
     "sound_format",
-    "prompt_bars",
+    "subject",
 )
-USUAL = ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 1000, 7, "piano", "mp3", 4]
+USUAL = ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 1000, 7, "piano", "mp3", "C5/8 D5"]
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,11 @@ def check_ids(data: bytes) -> str:
 def check_api(data: bytes) -> str:
     """The arguments of `/compose` as JSON: a wish that the composer can resolve, or one named error."""
     from space.controls import MUSICAL, SAMPLING, wish_from
+    from space.own import own_wish
     from space.studio import LONGEST_MESSAGE, sentence
     from tokenization.errors import MusicGPTError
 
-    assert (*MUSICAL, *SAMPLING, "instrument", "sound_format", "prompt_bars") == NAMES
+    assert (*MUSICAL, *SAMPLING, "instrument", "sound_format", "subject") == NAMES
     try:
         values = json.loads(data)
     except (ValueError, RecursionError):
@@ -170,7 +171,10 @@ def check_api(data: bytes) -> str:
     if not isinstance(values, list) or len(values) != len(NAMES):
         return "other arguments"
     try:
-        wish = wish_from(tuple(values[:11]), *values[11:])
+        asked = dict(zip(NAMES, values, strict=True))
+        subject, played = asked.pop("subject"), [asked.pop(name) for name in ("instrument", "sound_format")]
+        wish = wish_from(asked, *played)
+        wish = own_wish(wish, "fugue", text=subject) if subject else wish
     except MusicGPTError as error:
         one_sentence(ValueError(sentence(error)), LONGEST_MESSAGE + 1)
         return "refused"

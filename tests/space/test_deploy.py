@@ -18,16 +18,27 @@ from tokenization import MusicGPTError
 # Imports what a visitor's request needs and tells from where each of our packages came.
 PROBE = """
 import json, sys
+from dataclasses import replace
 import musical_metrics
 import space.page, space.api, space.rendering, space.welcome
 from space.studio import Studio
 from space.session import Session
 from space.studio import Wish
+from space.own import own_wish
 from musicgpt import Settings
+from musicgpt.given import Given, parse_melody
 if __name__ == "__main__":
     studio = Studio()
     studio.load()
-    *_, view = studio.compose(Wish(Settings(max_new_tokens=40, seed=1)), Session())
+    session, wish = Session(), Wish(Settings(max_new_tokens=40, seed=1))
+    tune = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/4"
+    around = Given.around(parse_melody(tune + " r/1 " + tune), (2, 2))
+    free = replace(wish, settings=Settings(seed=1))
+    for one in (own_wish(wish, "continue", text=tune), own_wish(free, "harmonise", text=tune),
+                own_wish(replace(wish, settings=Settings(max_new_tokens=120, seed=1)), "fugue", text=tune),
+                replace(free, given=around), wish):
+        *_, view = studio.compose(one, session)
+        assert set(view.files) >= {"mid", "musicxml", "png", "mp3"}, view.files
     names = ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt", "space")
     print(json.dumps([sys.modules[name].__file__ for name in names] + [sorted(view.files)]))
     studio.close()
@@ -43,7 +54,7 @@ def folder(tmp_path_factory) -> Path:
 def test_header_and_files_are_what_spaces_read(folder):
     head = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
     assert head["sdk"] == "gradio"
-    assert f"gradio=={head['sdk_version']}" in (folder / "requirements.txt").read_text()
+    assert f"gradio[mcp]=={head['sdk_version']}" in (folder / "requirements.txt").read_text()
     assert (folder / head["app_file"]).is_file()
     assert len(head["short_description"]) <= 60
     assert float(head["python_version"]) >= 3.11
@@ -60,7 +71,7 @@ def test_versions_are_the_tested_ones(folder, repo_root):
         for line in (repo_root / "constraints.txt").read_text().splitlines()
     }
     wanted = [
-        line.lower().replace("_", "-")
+        line.lower().replace("_", "-").replace("[mcp]", "")  # the extra's own are not in our environment
         for line in (folder / "requirements.txt").read_text().splitlines()
         if line and line[0] != "#"
     ]
