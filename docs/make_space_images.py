@@ -53,35 +53,62 @@ def wait_for_server(seconds: float = 60) -> None:
             time.sleep(0.5)
 
 
+SUBJECT = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/8 G4/8"
+
+
 def take_pictures(browser: Browser) -> None:
-    """All five."""
-    page = visit(browser, 1000, 900)
-    shot(page, "light", full=True)
+    """All seven."""
+    shot(visit(browser, 1000, 900), "light", full=True)
     shot(visit(browser, 1000, 900, "?__theme=dark"), "dark", full=True)
     shot(visit(browser, 390, 844), "narrow", full=True)
+    selected(visit(browser, 1000, 900))
+    own(visit(browser, 1000, 900))
+    running(visit(browser, 1000, 640))
 
-    page = visit(browser, 900, 689)
-    page.get_by_label("number input for Max tokens").fill("1600")
-    page.get_by_label("number input for Max tokens").press("Tab")
-    # the controls stay in front of it at this width
-    page.get_by_role("button", name=PRESET).evaluate("button => button.click()")
+    page = visit(browser, 800, 900)
+    page.get_by_role("tab", name="Beside Bach").click()
+    page.wait_for_timeout(1500)
+    shot(page, "report", full=True)
+
+
+def selected(page: Page) -> None:
+    """Bars 4 to 6 of two voices, while they are heard."""
+    for box, bar in ((".mg-from", "4"), (".mg-to", "6")):
+        page.fill(box, bar)
+        page.press(box, "Tab")
+    page.uncheck(".mg-choice-voices input >> nth=0")
+    page.click("[data-do=loop]")
+    page.click(".mg-play")
+    page.wait_for_function("musicgpt.player.position > 400")
+    page.locator(".mg-roll").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 330)
+    page.wait_for_timeout(400)
+    shot(page, "selected")
+
+
+def own(page: Page) -> None:
+    """A subject that was typed."""
+    page.click(".mg-own summary")
+    page.fill(".mg-text", SUBJECT)
+    page.wait_for_timeout(400)
+    shot(page, "own")
+
+
+def running(page: Page) -> None:
+    """Notes arrive and are heard."""
+    page.get_by_role("button", name=PRESET).click()
     page.wait_for_function(
-        "/Composing: [2-9]\\d+ notes/.test(document.querySelector('.mg-status').innerText)"
+        "/Composing: [1-9]\\d\\d notes/.test(document.querySelector('.mg-status').innerText)"
     )
     page.locator(".mg-roll").scroll_into_view_if_needed()
     shot(page, "running")
-
-    page = visit(browser, 800, 900)
-    page.get_by_role("tab", name="Beside Bach").evaluate("tab => tab.click()")
-    page.wait_for_timeout(1500)
-    shot(page, "report", full=True)
 
 
 def visit(browser: Browser, width: int, height: int, query: str = "") -> Page:
     """The page with its opening piece finished."""
     page = browser.new_context(viewport={"width": width, "height": height}).new_page()
     page.goto(f"{ADDRESS}/{query}")
-    for selector in (".mg-roll[data-state=done]", "#score svg", "audio[src]"):
+    for selector in (".mg-roll[data-state=done]", "#score svg", "a.mg-file[download$=mp3]"):
         page.wait_for_selector(selector)
     page.wait_for_timeout(500)
     return page
