@@ -115,7 +115,8 @@ class Api:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes,
             bars, figures).
         """
-        asked = {"form": form, "key": key, "meter": meter, "voices": voices, "tempo": tempo, "mood": mood}
+        asked = {"form": form, "key": key, "meter": meter, "voices": voices}
+        asked |= {"tempo": tempo, "mood": mood}
         asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "max_tokens": max_tokens}
         yield from self._made(
             {**asked, "seed": seed},

@@ -59,7 +59,9 @@ class Page:
         """The page with all its events."""
         # Uploaded files that Gradio keeps are removed within two hours; what the studio makes is swept by
         # itself.
-        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as blocks:
+        with gr.Blocks(
+            title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200), fill_width=True
+        ) as blocks:
             self.session = gr.State(Session(), time_to_live=6 * 3600, delete_callback=Session.close)
             self.kept = gr.BrowserState([], storage_key=STORAGE, secret=STORAGE)
             self.layout = gr.Textbox("wide", visible=False)
@@ -73,7 +75,7 @@ class Page:
                 self.stop = gr.Button(
                     say("stop"), variant="stop", interactive=False, elem_id="stop", min_width=70
                 )
-                self.continue_ = gr.Button(say("continue"), elem_id="continue", min_width=130)
+                self.continue_ = gr.Button(say("continue"), elem_id="continue", min_width=150)
                 self.undo = gr.Button(say("undo"), interactive=False, elem_id="undo", min_width=70)
                 self.redo = gr.Button(say("redo"), interactive=False, elem_id="redo", min_width=70)
             with gr.Row(elem_id="presets"):

@@ -14,7 +14,8 @@ def assess(score: Score) -> dict[str, Any]:
     """Measure a piece.
 
     Returns:
-        `dict` of plain data: `value` (0 to 100 or `None`), `reason`, `compared_with`, `nearest` (a sentence)
+        `dict` of plain data: `value` (0 to 100 or `None`), `reason`, `compared_with`, `nearest` (a sentence),
+        `passage` (where it is: `bar` as in print, `voice` from 0, `notes`; `None` without one),
         and `metrics`, a list of dicts with `name`, `title`, `unit`, `value`, `reason`, `low`, `median`,
         `high`, `outside` and `scored`.
     """
@@ -24,7 +25,7 @@ def assess(score: Score) -> dict[str, Any]:
     from tokenization.analysis.view import as_view
 
     view = as_view(score)
-    judged = musical_score(view)
+    judged, nearest = musical_score(view), nearest_passage(view)
     rows = []
     for name, entry in judged.metrics.items():
         row = {
@@ -41,7 +42,10 @@ def assess(score: Score) -> dict[str, Any]:
         "value": judged.value,
         "reason": judged.reason,
         "compared_with": judged.compared_with,
-        "nearest": f"Nearest Bach passage: {nearest_passage(view)}.",
+        "nearest": f"Nearest Bach passage: {nearest}.",
+        "passage": None
+        if isinstance(nearest, str)
+        else {"bar": nearest.own_bar, "voice": nearest.voice, "notes": nearest.notes},
         "metrics": rows,
     }
 
@@ -91,6 +95,14 @@ def _row(row: dict[str, Any]) -> str:
     )
 
 
+def _passage_button(passage: dict[str, int] | None) -> str:
+    """What shows and plays the passage in the piece (`static/passage.js`)."""
+    if passage is None:
+        return ""
+    data = " ".join(f'data-{name}="{value}"' for name, value in passage.items())
+    return f'<button type="button" class="mg-passage" {data}>Show and play it here</button>'
+
+
 def report_html(figures: dict[str, Any] | None) -> str:
     """`assess`'s figures as HTML; an invitation when there are none."""
     if figures is None:
@@ -108,7 +120,7 @@ def report_html(figures: dict[str, Any] | None) -> str:
         f'<div class="mg mg-report"><p class="mg-head">Likeness to held-out Bach: {head} '
         f"<small>compared with {escape(figures['compared_with'])}; too regular counts like too"
         " wild</small></p>"
-        f'<p class="mg-nearest">{escape(figures["nearest"])}</p>'
+        f'<p class="mg-nearest">{escape(figures["nearest"])} {_passage_button(figures["passage"])}</p>'
         f"<table><thead>{title}</thead><tbody>{''.join(map(_row, scored))}</tbody></table>"
         "<details><summary>More figures, which do not count in the number"
         f" above</summary><table><tbody>{more}</tbody></table></details></div>"

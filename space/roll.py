@@ -53,6 +53,7 @@ def roll_value(
         "message": message,
         "notes": rows,
         "meters": [list(meter) for meter in score.meters] if score else [[0, 4, 4]],
+        "first": 0 if score and score.pickup else 1,  # number of the first bar in print
         "qpm": (score.tempo if score else None) or NOMINAL_QPM,
         "names": [name_text(name) for name in spell(score)] if score else [],  # as the score writes them
         "prompt": num_prompt_notes,

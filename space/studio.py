@@ -358,6 +358,7 @@ class Studio:
                 jobs.discard(job)
             if jobs:
                 yield self.view(candidate, instrument, layout, busy=True)
+        self._judge_others(session.takes[-1])
         yield self.view(candidate, instrument, layout, busy=False)
 
     def _missing(self, candidate: Candidate, folder: Path, instrument: str, layout: str) -> set[Future]:
@@ -397,6 +398,12 @@ class Studio:
         if "figures" not in made:
             start(lambda: {"figures": self.workers.run(rendering.assess, score)})
         return jobs
+
+    def _judge_others(self, take: Take) -> None:
+        """Work out the figures of the candidates that are not shown: their likeness helps to choose."""
+        for candidate in take.candidates:
+            if "figures" not in candidate.made:
+                candidate.made["figures"] = self.workers.run(rendering.assess, candidate.score)
 
     def view(self, candidate: Candidate, instrument: str, layout: str, busy: bool) -> View:
         """A finished piece as far as it is made."""

@@ -24,22 +24,23 @@ export function mountChoice(element, { revise, lock }) {
   function show() {
     showVoices();
     const chosen = desk.selection, idle = desk.piece && ["done", "error"].includes(desk.piece.state) && desk.showing === "now";
-    for (const input of [from, to]) input.max = Math.max(1, desk.bars);
-    from.value = chosen ? chosen.from : "";
-    to.value = chosen ? chosen.to : "";
+    for (const input of [from, to]) [input.min, input.max] = [desk.printed(1), desk.printed(Math.max(1, desk.bars))];
+    from.value = chosen ? desk.printed(chosen.from) : "";
+    to.value = chosen ? desk.printed(chosen.to) : "";
     boxes.forEach(([voice, , box]) => { box.checked = Boolean(chosen) && chosen.voices.has(voice); });
     button("revise").disabled = !chosen || !idle;
     button("lock").disabled = !chosen || !idle;
     button("clear").disabled = !chosen;
     button("compare").disabled = !desk.pieces.before;
     button("compare").setAttribute("aria-pressed", String(desk.showing === "before"));
-    const text = chosen ? say(chosen.from === chosen.to ? "chosen-bar" : "chosen-bars", { from: chosen.from, to: chosen.to }) : say("choose-how");
+    const text = chosen ? say(chosen.from === chosen.to ? "chosen-bar" : "chosen-bars", { from: desk.printed(chosen.from), to: desk.printed(chosen.to) }) : say("choose-how");
     if (says.textContent !== text) says.textContent = text;
   }
 
   const numbers = () => {
     if (!from.value && !to.value) return desk.select(null);
-    return desk.select({ from: Number(from.value || to.value), to: Number(to.value || from.value), voices: desk.selection && desk.selection.voices });
+    const [first, last] = [from.value || to.value, to.value || from.value].map((number) => Number(number) - desk.printed(1) + 1);
+    return desk.select({ from: first, to: last, voices: desk.selection && desk.selection.voices });
   };
   [from, to].forEach((input) => input.addEventListener("change", numbers));
   button("clear").addEventListener("click", () => desk.select(null));

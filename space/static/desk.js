@@ -94,6 +94,9 @@ class Desk extends EventTarget {
     this.select({ ...chosen, voices });
   }
 
+  // The number of a bar as the score prints it: an upbeat is bar 0.
+  printed(bar) { return bar - 1 + (this.piece ? this.piece.first : 1); }
+
   barOf(tick) { return barAt(this.lines, tick); }
 
   toggleVoice(set, voice) {

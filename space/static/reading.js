@@ -13,7 +13,7 @@ export function inWords(piece, lines) {
   const parts = [];
   for (let bar = 0; bar + 1 < lines.length; bar += 1) {
     const heading = document.createElement("h2"), list = document.createElement("ul");
-    heading.textContent = say("bar", { bar: bar + 1 });
+    heading.textContent = say("bar", { bar: bar + piece.first });
     for (let voice = 0; voice < 5; voice += 1) {
       const phrases = [];
       piece.notes.forEach(([onset, duration, , whose], i) => {

@@ -6,6 +6,7 @@ import { NoteEditor } from "./edit.js";
 import { mountTransport } from "./transport.js";
 import { mountLink } from "./link.js";
 import { mend } from "./mend.js";
+import { listenForPassage } from "./passage.js";
 import { loaded, say, translate } from "./words.js";
 
 const GUTTER = 36;              // pixels for the names of the octaves
@@ -114,7 +115,7 @@ class Roll {
       pen.fillRect(Math.round(at), TOP - 6, 1, height);
       if (i + 1 < this.lines.length && at > free) {
         pen.fillStyle = this.colour("--mg-ink");
-        pen.fillText(String(i + 1), at + 3, 15);
+        pen.fillText(String(desk.printed(i + 1)), at + 3, 15);
         free = at + 22;
       }
     }
@@ -222,7 +223,7 @@ class Roll {
   describe(index) {
     const [onset, duration, , voice] = this.piece.notes[index], number = desk.barOf(onset);
     const beat = (onset - this.lines[number - 1]) / 24 + 1, quarters = Number((duration / 24).toFixed(2));
-    return say(quarters === 1 ? "note-one" : "note-is", { name: this.piece.names[index], bar: number, beat: Number(beat.toFixed(2)), quarters, voice: voice + 1 });
+    return say(quarters === 1 ? "note-one" : "note-is", { name: this.piece.names[index], bar: desk.printed(number), beat: Number(beat.toFixed(2)), quarters, voice: voice + 1 });
   }
 
   hover(event) {
@@ -316,6 +317,7 @@ export async function mount(element, props, watch, trigger) {
   mountChoice(element, { revise: (asked) => trigger("revise", asked), lock: (asked) => trigger("lock", asked) });
   mountLink(element);
   mend();
+  listenForPassage();
   const receive = () => {
     const value = typeof props.value === "string" ? (props.value ? JSON.parse(props.value) : null) : props.value;
     if (value) desk.receive(value);

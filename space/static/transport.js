@@ -27,7 +27,7 @@ export function mountTransport(element, { chooseInstrument }) {
 
   function show() {
     const seconds = (tick) => tick / player.rate, playing = player.playing;
-    const text = `${clock(seconds(player.position))} / ${clock(seconds(player.last || 0))} · ${say("bar", { bar: desk.barOf(player.position) })}`;
+    const text = `${clock(seconds(player.position))} / ${clock(seconds(player.last || 0))} · ${say("bar", { bar: desk.printed(desk.barOf(player.position)) })}`;
     if (time.textContent !== text) time.textContent = text;
     const play = button("play");
     if (play.getAttribute("aria-pressed") !== String(playing)) {

@@ -82,7 +82,22 @@ NAMES = (
     "sound_format",
     "subject",
 )
-USUAL = ["C minor", "fugue", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 1000, 7, "piano", "mp3", "C5/8 D5"]
+USUAL = [
+    "C minor",
+    "fugue",
+    "4/4",
+    "3",
+    "moderate",
+    "any",
+    1.0,
+    0,
+    0.95,
+    1000,
+    7,
+    "piano",
+    "mp3",
+    "C5/8 D5",
+]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def test_axe_finds_nothing(visit, theme, width):
     page.get_by_label("number input for Max tokens").wait_for()
     page.focus(".mg-canvas")
     page.keyboard.press("n")
+    page.click(".mg-play")
     page.evaluate(AXE.read_text("utf-8"))
     for tab in ("Score", "Beside Bach"):
         page.get_by_role("tab", name=tab).click()
@@ -71,6 +73,27 @@ def test_the_score_can_be_read_in_words_and_printed_alone(visit):
     assert page.locator(".mg-score").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
     assert page.inner_text(".mg-title").startswith("Fugue in C minor")
     assert page.pdf().startswith(b"%PDF")
+
+
+def test_an_installed_page_and_nothing_from_elsewhere(visit, server):
+    page = visit()  # fails on any request to another host
+    manifest = page.evaluate("document.querySelector('link[rel=manifest]').href")
+    assert manifest.startswith(server)
+    assert page.evaluate(
+        "async (address) => (await (await fetch(address)).json()).name", manifest
+    ).startswith("MusicGPT")
+
+
+def test_the_passage_of_the_report_is_shown_and_played_in_the_piece(visit):
+    page = visit()
+    page.get_by_role("tab", name="Beside Bach").click()
+    named = re.search(r"(\d+) notes of .* \(here bar (\d+), voice (\d)\)", page.inner_text(".mg-nearest"))
+    notes, bar, voice = map(int, named.groups())
+    page.click(".mg-passage")
+    page.wait_for_function("musicgpt.player.playing && musicgpt.player.looping")
+    chosen = page.evaluate("[musicgpt.selection.from, [...musicgpt.selection.voices]]")
+    assert chosen == [bar, [voice - 1]]
+    assert page.evaluate("musicgpt.piece.notes.filter((note) => musicgpt.selected(note)).length") >= notes
 
 
 def test_spanish_and_reduced_motion(visit):
