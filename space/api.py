@@ -77,6 +77,7 @@ class Api:
         self,
         form: str,
         key: str,
+        bars: str,
         meter: str,
         voices: str,
         tempo: str,
@@ -96,6 +97,7 @@ class Api:
         Args:
             form: "prelude", "fugue" or "any".
             key: Such as "C minor" or "Eb major"; "any" leaves it open.
+            bars: How many, such as "16"; "any" leaves it open.
             meter: Such as "4/4" or "6/8"; "any" leaves it open.
             voices: "2", "3", "4", "5" or "any".
             tempo: "slow", "moderate", "fast" or "any".
@@ -103,7 +105,7 @@ class Api:
             temperature: Higher is bolder, lower safer; 0.83 is usual.
             top_k: Sample among the k likeliest tokens; 0 means all.
             top_p: Sample among the likeliest tokens that hold this probability.
-            max_tokens: The longest the piece may get; four tokens are one note.
+            max_tokens: The longest the piece may get where no bars are asked for; four tokens are one note.
             subject: The subject of a fugue as text, such as "C5/8 B4/16 C5/16 G4/8 Ab4/8": names with octave
                 (middle C is C4) and value (8 is an eighth, a dot lengthens it, r/4 is a rest). Empty: the
                 piece has one of its own.
@@ -115,7 +117,7 @@ class Api:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes,
             bars, figures).
         """
-        asked = {"form": form, "key": key, "meter": meter, "voices": voices}
+        asked = {"form": form, "key": key, "bars": bars, "meter": meter, "voices": voices}
         asked |= {"tempo": tempo, "mood": mood}
         asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "max_tokens": max_tokens}
         yield from self._made(

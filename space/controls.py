@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 ANY = "any"
 # Names of the musical and of the sampling controls, in the order of the page and of the API.
-MUSICAL = ("key", "form", "meter", "voices", "tempo", "mood")
+MUSICAL = ("key", "form", "bars", "meter", "voices", "tempo", "mood")
 SAMPLING = ("temperature", "top_k", "top_p", "max_tokens", "seed")
 MOST_PROMPT_BARS = 32
+LENGTHS = ("8", "12", "16", "24", "32", "48")  # bars
 
 # Each fills the musical controls; what it does not name is set to "any".
 PRESETS: dict[str, dict[str, str]] = {
@@ -94,6 +95,7 @@ def whole_number(name: str, value: Any) -> int | None:
 def settings_from(
     key: str = ANY,
     form: str = ANY,
+    bars: str = ANY,
     meter: str = ANY,
     voices: str = ANY,
     tempo: str = ANY,
@@ -107,8 +109,9 @@ def settings_from(
     """What the controls say, as `Settings`.
 
     Args:
-        key, form, meter, voices, tempo, mood (`str`): as chosen; `"any"` leaves it open.
-        temperature, top_k, top_p, max_tokens, seed (numbers, *optional*): as set.
+        key, form, bars, meter, voices, tempo, mood (`str`): as chosen; `"any"` leaves it open.
+        temperature, top_k, top_p, max_tokens, seed (numbers, *optional*): as set; tokens count only where no
+            number of bars is asked for.
 
     Raises:
         MusicGPTError: naming the value that cannot be used.
@@ -119,6 +122,7 @@ def settings_from(
             raise SettingsError(f"{name} must be a word, not {str(value)[:40]}.")
         return None if value in (None, "", ANY) else value
 
+    length = whole_number("bars", chosen("bars", bars))
     return Settings(
         key=chosen("key", key),
         form=chosen("form", form),
@@ -129,7 +133,8 @@ def settings_from(
         temperature=temperature,
         top_k=whole_number("top_k", top_k),
         top_p=top_p,
-        max_new_tokens=whole_number("max_tokens", max_tokens),
+        bars=length,
+        max_new_tokens=None if length else whole_number("max_tokens", max_tokens),
         seed=whole_number("seed", seed),
     )
 
@@ -195,6 +200,7 @@ class Controls:
 
     key: gr.Dropdown
     form: gr.Dropdown
+    bars: gr.Dropdown
     meter: gr.Dropdown
     voices: gr.Dropdown
     tempo: gr.Dropdown
@@ -226,6 +232,7 @@ def build_musical(label: Callable[[str], Any] = say) -> dict[str, gr.Dropdown]:
     choices: dict[str, tuple[list[Any], str]] = {
         "form": ([ANY, *FORMS], "fugue"),
         "key": ([ANY, *KEY_NAMES], "C minor"),
+        "bars": ([ANY, *LENGTHS], ANY),
         "meter": ([ANY, *METERS], "4/4"),
         "voices": ([ANY, "2", "3", "4", "5"], "3"),
         "tempo": ([ANY, *TEMPO_CLASSES], "moderate"),

@@ -69,6 +69,7 @@ NASTY: tuple[Any, ...] = (
 NAMES = (
     "key",
     "form",
+    "bars",
     "meter",
     "voices",
     "tempo",
@@ -85,6 +86,7 @@ NAMES = (
 USUAL = [
     "C minor",
     "fugue",
+    "any",
     "4/4",
     "3",
     "moderate",

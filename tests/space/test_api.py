@@ -66,7 +66,7 @@ def test_health_and_an_abandoned_call(server, client):
     with ask(
         server,
         "compose",
-        ["fugue", "C minor", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, "", 1, "piano", "mp3"],
+        ["fugue", "C minor", "any", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, "", 1, "piano", "mp3"],
     ) as answer:
         assert answer.readline() == b"event: generating\n"
     while (now := health(server))["waiting"]:
@@ -79,7 +79,7 @@ def test_endpoints_have_names_for_what_goes_in_and_comes_out(client):
     composing = {"/compose", "/continue", "/harmonize", "/revise"}
     assert set(endpoints) == composing | {"/perform", "/assess"}
     inputs = {name: [p["parameter_name"] for p in endpoints[name]["parameters"]] for name in endpoints}
-    assert inputs["/compose"][:6] == ["form", "key", "meter", "voices", "tempo", "mood"]
+    assert inputs["/compose"][:7] == ["form", "key", "bars", "meter", "voices", "tempo", "mood"]
     assert {"temperature", "top_k", "top_p", "max_tokens", "subject", "seed"} < set(inputs["/compose"])
     assert inputs["/continue"][:2] == ["score", "bars"]
     assert inputs["/harmonize"][:3] == ["melody", "part", "voices"]
@@ -167,8 +167,8 @@ def test_a_subject_a_melody_and_the_bars_around_stay(client, tmp_path):
 @pytest.mark.parametrize(
     "endpoint, data, says",
     [
-        ("compose", ["sonata", *["any"] * 5, 1.0, 0, 0.95, 80, "", 1, "piano", "mp3"], "sonata is not in"),
-        ("compose", ["fugue", *["any"] * 5, 1.0, 0, 0.95, 80, "H5", 1, "piano", "mp3"], "H5.* is no note"),
+        ("compose", ["sonata", *["any"] * 6, 1.0, 0, 0.95, 80, "", 1, "piano", "mp3"], "sonata is not in"),
+        ("compose", ["fugue", *["any"] * 6, 1.0, 0, 0.95, 80, "H5", 1, "piano", "mp3"], "H5.* is no note"),
         ("compose", ["fugue"], "enough input"),
         ("revise", [None, 1, 2, "", 1.0, 0, 0.95, 1, "piano", "mp3"], "No file was given"),
         ("continue", [None, 4, "any", 1.0, 0, 0.95, 80, 1, "piano", "mp3"], "No file was given"),

@@ -246,3 +246,11 @@ def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visi
     finished(other)
     assert other.evaluate(NOTES) == notes
     assert other.get_by_label("Key", exact=True).input_value() == "E minor"
+
+
+def test_a_piece_has_as_many_bars_as_are_asked_for(visit):
+    page = visit("?form=fugue&key=G+minor&voices=2&bars=8&seed=3", wait=False)
+    page.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
+    finished(page)
+    assert page.evaluate("musicgpt.bars") == pytest.approx(8, abs=1)
+    assert page.get_by_role("combobox", name="Bars").input_value() == "8"

@@ -50,7 +50,7 @@ def test_tab_goes_through_the_page_in_reading_order_and_is_seen(visit):
     else:
         pytest.fail(f"the Tab key does not come to the score: {seen}")
     names = [name for _, name, _, _ in seen]
-    assert names[:6] == ["Form", "Key", "Meter", "Voices", "Tempo", "Mood"]
+    assert names[:7] == ["Form", "Key", "Bars", "Meter", "Voices", "Tempo", "Mood"]
     assert "BODY" not in [tag for tag, *_ in seen]
     assert all(visible for *_, visible in seen), seen
     tops = [top for _, _, top, _ in seen]

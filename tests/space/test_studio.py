@@ -205,7 +205,7 @@ def test_an_upload_has_limits_of_its_own(studio, tmp_path, monkeypatch):
         studio.read_upload(str(path))
 
 
-ASKED = ("fugue", "D minor", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, "", 5)
+ASKED = ("fugue", "D minor", "any", "4/4", "3", "moderate", "any", 1.0, 0, 0.95, 4000, "", 5)
 
 
 def test_the_server_survives_the_death_of_all_its_processes(studio):
@@ -235,7 +235,7 @@ def test_no_failure_is_without_a_message(studio, monkeypatch, caplog, error):
 
     monkeypatch.setattr(studio.workers, "run", fail)
     with pytest.raises(gr.Error, match=rf"Something went wrong on the server \({type(error).__name__}\)"):
-        list(Api(studio).compose(*ASKED[:9], 40))
+        list(Api(studio).compose(*ASKED[:10], 40))
     assert "in fail" in caplog.text  # the place is in the server's log
 
 
