@@ -73,6 +73,8 @@ export class Player extends EventTarget {
     const bounds = this.bounds();
     if (bounds && (this.tick < bounds[0] || this.tick >= bounds[1])) [this.tick] = bounds;
     if (!this.growing && this.tick >= this.last) this.tick = bounds ? bounds[0] : 0;
+    // Nobody waits for the rest before the first note, unless it is counted.
+    if (!bounds && !this.countIn && this.piece.notes.length) this.tick = Math.max(this.tick, this.piece.notes[0][0]);
     this.start(this.tick, this.countIn ? this.count() : 0);
     this.timer = setInterval(() => this.look(), EVERY);
     this.look();
