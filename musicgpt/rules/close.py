@@ -36,6 +36,9 @@ ENOUGH = (23, 400)
 LEAST_TOKENS = 256
 # Tokens of a final chord, and a few to spare; and no bar is taken to have fewer tokens than this.
 CHORD_TOKENS, SHORTEST_BAR = 24, 24
+# The cadence begins where fewer than so many of the largest of the last bars would fit: at 3 a quarter of a
+# budget stays unused, at 2 one cadence in fifteen comes in a hurry (docs/LOG.md).
+BARS_LEFT = 2.4
 # With so many tokens more than the chord needs no other note is begun before it.
 HURRY = 8
 # The chord before the end and that of the end; the last third of minor may be raised.
@@ -243,7 +246,7 @@ class Close(Rule):
         left = self._left(state)
         # As the model's own rule measures bars, which ends a piece that has no room for another one.
         longest = np.maximum(state.bar_tokens.max(axis=1), SHORTEST_BAR)
-        full = left < 3 * longest + CHORD_TOKENS
+        full = left < BARS_LEFT * longest + CHORD_TOKENS
         bars, notes = state.bar + 1, state.num_notes
         asked = (bars >= self.brief.min_bars) & (notes >= self.brief.min_notes)
         bars, notes = bars - self.read[0], notes - self.read[1]
