@@ -137,17 +137,17 @@ class Composer:
         particles = _particles(settings, task)
         batch = BATCH if particles == 1 else 1
         for start in range(0, num, batch):
-            part = seeds[start : start + batch]
+            some = seeds[start : start + batch]
             begun = time.perf_counter()
 
             def report(tokens: int, done: int = start) -> None:
                 if progress:
-                    progress(done * expected + min(tokens, expected) * len(part), num * expected)  # noqa: B023
+                    progress(done * expected + min(tokens, expected) * len(some), num * expected)  # noqa: B023
 
-            rows = self._generate(task, settings, part, report=report)
-            seconds = (time.perf_counter() - begun) / len(part)
+            rows = self._generate(task, settings, some, report=report)
+            seconds = (time.perf_counter() - begun) / len(some)
             pieces += [
-                _finish(task, settings.with_seed(s), row, seconds) for s, row in zip(part, rows, strict=True)
+                _finish(task, settings.with_seed(s), row, seconds) for s, row in zip(some, rows, strict=True)
             ]
         return pieces
 

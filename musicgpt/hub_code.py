@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from textwrap import fill
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tokenization.errors import MusicGPTError
 
@@ -266,7 +266,11 @@ def _with(module: str, name: str) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     """Names as an import lists them."""
-    inside = {"initial_indent": "    ", "subsequent_indent": "    ", "break_on_hyphens": False}
+    inside: dict[str, Any] = {
+        "initial_indent": "    ",
+        "subsequent_indent": "    ",
+        "break_on_hyphens": False,
+    }
     return f"(\n{fill(', '.join(sorted(names)), 106, **inside)},\n)"
 
 

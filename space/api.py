@@ -117,7 +117,7 @@ class Api:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it (seed, notes,
             bars, figures).
         """
-        asked = {"form": form, "key": key, "bars": bars, "meter": meter, "voices": voices}
+        asked: dict[str, Any] = {"form": form, "key": key, "bars": bars, "meter": meter, "voices": voices}
         asked |= {"tempo": tempo, "mood": mood}
         asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "max_tokens": max_tokens}
         yield from self._made(
@@ -205,7 +205,7 @@ class Api:
         Returns:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it.
         """
-        asked = {"voices": voices, "key": key, "meter": meter, "tempo": tempo}
+        asked: dict[str, Any] = {"voices": voices, "key": key, "meter": meter, "tempo": tempo}
         asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         yield from self._made(
             {**asked, "seed": seed},

@@ -268,7 +268,8 @@ class Events:
 
     def on_own(self, session: Session, event: gr.EventData) -> dict[Any, Any]:
         """Read a file of the visitor's: say what is in it; key and meter follow it."""
-        parts, file = self.parts, event._data.get("file") if isinstance(event._data, dict) else None
+        told = event._data if isinstance(event._data, dict) else {}
+        parts, file = self.parts, told.get("file") or {}
         try:
             with self.studio.calls.of(session.visitor):
                 score = read_own(self.studio, file)

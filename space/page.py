@@ -69,7 +69,7 @@ class Page:
             with gr.Column(elem_id="head"):
                 gr.Markdown("# MusicGPT")
                 gr.Markdown(say("head"))
-            musical = build_musical()
+            musical: dict[str, Any] = build_musical()
             with gr.Row(elem_id="actions"):
                 self.compose = gr.Button(say("compose"), variant="primary", elem_id="compose", min_width=110)
                 self.stop = gr.Button(

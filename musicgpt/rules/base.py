@@ -165,7 +165,7 @@ def _own(value: Any, old: int, row: int) -> Any:
 
 def _selected(values: dict, rows: list[int]) -> dict:
     """A dict by row, or by tuples that begin with one, for these rows."""
-    found = {}
+    found: dict[Any, Any] = {}
     for row, old in enumerate(rows):
         for key, value in values.items():
             if isinstance(key, tuple) and key[0] == old:
