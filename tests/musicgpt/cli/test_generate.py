@@ -116,13 +116,9 @@ def test_a_file_is_continued_and_its_notes_stay(generate, kind):
     assert Path(piece["files"]["mid"]).name.startswith("start_continued_")
 
 
-def _four_bars() -> None:
-    write_midi(
-        Score(
-            [*((12 * i, 12, 62 + i % 7, 0) for i in range(31)), (383, 12, 62, 0)], key="D minor", form="fugue"
-        ),
-        "start.mid",
-    )
+def _four_bars(form: str = "prelude") -> None:
+    notes = [*((12 * i, 12, 62 + i % 7, 0) for i in range(31)), (383, 12, 62, 0)]
+    write_midi(Score(notes, key="D minor", form=form), "start.mid")
 
 
 def _text_file() -> None:
@@ -150,6 +146,11 @@ def _midi_without_notes() -> None:
         (None, ("--prompt", "nothing.mid"), "nothing.mid"),
         (None, ("--prompt", "."), "directory"),
         (_four_bars, ("--prompt", "start.mid", "--max-new-tokens", "24"), "Give at least 72"),
+        (
+            lambda: _four_bars("fugue"),
+            ("--prompt", "start.mid", "--max-new-tokens", "24"),
+            "takes 128 of the 24 tokens",
+        ),
         (None, ("--top-p", "2"), "top_p is 2"),
         (None, ("--key", "H major"), "H major"),
         (None, ("--meter", "7/8"), "7/8"),
