@@ -115,8 +115,8 @@ def no_new_note(task: Task, settings: Settings) -> str:
         taken = 4 * len(task.given.score)
         if task.given.is_subject and settings.max_new_tokens < 2 * taken:
             return (
-                f"The subject takes {taken} of the {settings.max_new_tokens} tokens, so no answer has room. Give at"
-                f" least {2 * taken}, or a shorter subject."
+                f"The subject takes {taken} of the {settings.max_new_tokens} tokens, so no answer has room."
+                f" Give at least {2 * taken}, or a shorter subject."
             )
         return (
             "The model left every place empty in which it may write. Try another seed, or give it more bars"
