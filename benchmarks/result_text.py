@@ -22,6 +22,20 @@ SEED_METRICS = (
 TERMS = ("NOTE", "VOICE", "DUR", "TIME")
 
 
+def measured_section(results: Mapping[str, Any]) -> str:
+    """When each part was measured; those without a day are of the first release."""
+    days = results.get("measured", {})
+    told = [f"{part} on {day}" for part, day in days.items() if part in results]
+    older = [part for part in results if part not in (*days, "measured")]
+    text = f"Measured: {', '.join(told)}." if told else ""
+    if older:
+        text += (
+            f" **Of the weights and rules of 0.1.0, and not measured anew yet: {', '.join(older)}.** What stands"
+            " there is no longer what is shipped."
+        )
+    return text.strip()
+
+
 def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     """The page, of the parts that are there."""
     parts = [
@@ -32,6 +46,7 @@ def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
             " anything here; validation is key numbers 11 and 14, eight movements, and it chose among"
             " epochs."
         ),
+        measured_section(results),
     ]
     if "losses" in results:
         parts += loss_section(results["losses"], runs)

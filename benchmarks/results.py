@@ -240,6 +240,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for part in parts:
         begun = time.perf_counter()
         results[part] = PARTS[part](model, given)
+        results.setdefault("measured", {})[part] = time.strftime("%Y-%m-%d")
         print(f"{part}: {time.perf_counter() - begun:.0f} s", flush=True)
         write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
     write_whole(DOCS / "results.md", page(results, kept_runs()).encode())
