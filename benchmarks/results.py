@@ -244,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{part}: {time.perf_counter() - begun:.0f} s", flush=True)
         write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
     write_whole(DOCS / "results.md", page(results, kept_runs()).encode())
-    if "pieces" in results and not given.model:
+    if "pieces" in results.get("measured", {}) and not given.model:  # else they are of other weights
         update_card(ROOT / "modeling_musicgpt" / "checkpoint" / "README.md", card_section(results["pieces"]))
     print(DOCS / "results.md")
 
