@@ -21,6 +21,7 @@ _LINES = {"G": (30, 38), "F": (18, 26)}
 LEDGER = 0.35  # the price of a note: its ledger lines, squared
 _CHANGE = 12.0  # of a change of clef
 _UNUSUAL = 2.0  # of a bar with another clef than the staff's own
+_LOST = 5.0  # of a note that needs no ledger line with the staff's own clef and two or more with another
 _NEVER = 1e6  # an empty bar keeps what was there, the first one the staff's own
 
 
@@ -57,8 +58,7 @@ class Clefs:
         for staff in USUAL:
             prices = np.zeros((self.num_bars, len(CLEFS)))
             for i in np.flatnonzero(staves == staff):
-                price = [LEDGER * ledger_lines(steps[i], clef) ** 2 for clef in CLEFS]
-                prices[first[i] : last[i]] += price
+                prices[first[i] : last[i]] += _prices(steps[i], USUAL[staff])
             self._of[staff] = _cheapest(prices, USUAL[staff])
 
     def of(self, staff: int, bar: int) -> str:
@@ -68,6 +68,13 @@ class Clefs:
     def bar_of(self, onset: int) -> int:
         """The bar, counted from zero, in which a tick lies."""
         return int(np.searchsorted(self.starts, onset, side="right")) - 1
+
+
+def _prices(step: int, usual: str) -> list[float]:
+    """What a note costs with each clef."""
+    lines = [ledger_lines(step, clef) for clef in CLEFS]
+    lost = not ledger_lines(step, usual)
+    return [LEDGER * count**2 + _LOST * (lost and count > 1) for count in lines]
 
 
 def _cheapest(prices: np.ndarray, usual: str) -> list[str]:
