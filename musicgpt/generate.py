@@ -69,8 +69,7 @@ def generate(
         model (`MusicGPTForCausalLM`): given by transformers.
         rules (list or `bool`): what steers the pieces, the most important first: names, classes and
             functions; `True`: all of the composer's; `False`: none, and all is the model's own.
-        seed (`int`, *optional*): row k has the seed `seed + k` and is the piece that this seed makes alone;
-            drawn from torch's generator when not given.
+        seed (`int`, *optional*): row k is the piece that `seed + k` makes alone; drawn by torch if not given.
         rhythm_temperature, rhythm_top_p (`float`, *optional*): in place of `temperature` and `top_p` for
             durations and steps in time.
         min_bars, min_notes (`int`): a piece does not end before it has so many.
@@ -93,38 +92,22 @@ def generate(
     for name in [name for name in arguments if hasattr(config, name)]:
         setattr(config, name, arguments.pop(name))
     sampling = Sampling.like(config, rhythm_temperature, rhythm_top_p)
-    ids, mask = _rows(
-        ids, arguments.pop("attention_mask", None), config.num_return_sequences or 1, model.device
-    )
+    mask = arguments.pop("attention_mask", None)
+    ids, mask = _rows(ids, mask, config.num_return_sequences or 1, model.device)
     config.num_return_sequences = 1
-    groups = _groups(ids, mask)
-    _check_groups(len(groups), arguments.get("streamer") is not None or config.return_dict_in_generate)
+    groups = _groups(ids, mask, arguments.get("streamer") is not None or config.return_dict_in_generate)
     seed = int(torch.randint(2**31, ())) if seed is None else seed
-    made = []
-    for prompt, rows in groups.items():
+
+    def compose_group(prompt: tuple[int, ...], rows: list[int]) -> Any:
         seeds, room = [seed + row for row in rows], model.config.max_position_embeddings - len(prompt)
         new = room if length is None else min(length(ids.shape[1]), room)
-        brief = _brief(
-            prompt,
-            seeds,
-            min_bars=min_bars,
-            min_notes=min_notes,
-            max_new_tokens=new,
-            ends=length is None,
-            transposition=transposition,
-        )
-        made.append(
-            compose_ids(
-                own,
-                torch.tensor([prompt] * len(rows), device=ids.device),
-                brief,
-                chosen(rules),
-                SeededSampling(sampling, seeds),
-                config,
-                logits_processor or (),
-                **arguments,
-            )
-        )
+        limits = {"min_bars": min_bars, "min_notes": min_notes, "max_new_tokens": new, "ends": length is None}
+        brief = _brief(prompt, seeds, transposition=transposition, **limits)
+        start, sample = torch.tensor([prompt] * len(rows), device=ids.device), SeededSampling(sampling, seeds)
+        processors = logits_processor or ()
+        return compose_ids(own, start, brief, chosen(rules), sample, config, processors, **arguments)
+
+    made = [compose_group(prompt, rows) for prompt, rows in groups.items()]
     return made[0] if config.return_dict_in_generate else _together(ids, groups, made)
 
 
@@ -221,20 +204,17 @@ def _rows(
     return ids.repeat_interleave(times, dim=0), mask.repeat_interleave(times, dim=0)
 
 
-def _groups(ids: torch.Tensor, mask: torch.Tensor) -> dict[tuple[int, ...], list[int]]:
-    """The prompts without padding, and the rows that have each."""
+def _groups(ids: torch.Tensor, mask: torch.Tensor, whole: bool) -> dict[tuple[int, ...], list[int]]:
+    """The prompts without padding, and the rows that have each; `whole`: there may be but one."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for row, (tokens, kept) in enumerate(zip(ids, mask, strict=True)):
         groups.setdefault(tuple(tokens[kept].tolist()), []).append(row)
-    return groups
-
-
-def _check_groups(number: int, whole: bool) -> None:
-    if number > 1 and whole:
+    if len(groups) > 1 and whole:
         raise MusicGPTError(
-            f"The rows have {number} different prompts; with a streamer or return_dict_in_generate they must"
-            " be the same: call generate() once for each."
+            f"The rows have {len(groups)} different prompts; with a streamer or return_dict_in_generate they"
+            " must be the same: call generate() once for each."
         )
+    return groups
 
 
 def _brief(prompt: Sequence[int], seeds: list[int], **more: Any) -> Brief:

@@ -113,9 +113,9 @@ def no_new_note(task: Task, settings: Settings) -> str:
     """
     if task.given is not None:
         taken = 4 * len(task.given.score)
-        if task.given.is_subject and settings.max_new_tokens < 2 * taken:
+        if task.given.is_subject and task.max_new_tokens < 2 * taken:
             return (
-                f"The subject takes {taken} of the {settings.max_new_tokens} tokens, so no answer has room."
+                f"The subject takes {taken} of the {task.max_new_tokens} tokens, so no answer has room."
                 f" Give at least {2 * taken}, or a shorter subject."
             )
         return (

@@ -13,6 +13,7 @@ from musicgpt import Composer, Settings
 from musicgpt.hub_model import write_model_folder
 from tests.musicgpt.cli.test_export import run_alone
 from tokenization import prefix_ids
+from tokenization.errors import MusicGPTError
 
 NEW = 120
 FUGUE = Settings(key="a minor", form="fugue", meter="4/4", voices=3, seed=7, max_new_tokens=NEW)
@@ -97,3 +98,11 @@ def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monke
     [row] = model.generate(ids, max_new_tokens=NEW, seed=7, **given).tolist()
     assert kind.__module__.startswith("transformers_modules.") and model.usual_decoding_because is None
     assert row == shipped.compose(FUGUE)[0].ids
+
+
+def test_rows_with_different_prompts_give_ids_alone(composer):
+    from musicgpt.generate import generate
+
+    ids = torch.tensor([prefix_ids(mode=mode, meter="4/4") for mode in ("major", "minor")])
+    with pytest.raises(MusicGPTError, match="2 different prompts"):
+        generate(ids, model=composer.model, do_sample=True, max_new_tokens=8, return_dict_in_generate=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.tokenization.samples import random_score
 from tokenization import Score, musicxml_text, read_score_bytes
-from tokenization.clefs import LOWER, UPPER, ledger_lines, middle_line
+from tokenization.clefs import LOWER, UPPER, Clefs, ledger_lines, middle_line
 from tokenization.hands import deal
 from tokenization.notation import write_bars
 from tokenization.rests import LaneName, rest_place, with_rests
@@ -150,6 +150,14 @@ def test_a_clef_changes_where_a_hand_stays_low_and_changes_back():
     assert changes == {0: [("1", "G", "2"), ("2", "F", "4")], 2: [("1", "F", "4")], 6: [("1", "G", "2")]}
     again = read_score_bytes(musicxml_text(DESCENT).encode(), ".musicxml", key="C")
     assert np.array_equal(again.array, DESCENT.array)
+
+
+def test_a_clef_leaves_no_melody_on_ledger_lines():
+    both = Score(steady((48, 16 * (67,)), (24, 32 * (52,))), key="C major")
+    upper = np.full(len(both), UPPER)
+    assert {Clefs(both, upper).of(UPPER, bar) for bar in range(8)} == {"G"}
+    low = both.replace(notes=[note for note in both.notes if note.voice == 1])
+    assert {Clefs(low, upper[: len(low)]).of(UPPER, bar) for bar in range(8)} == {"F"}
 
 
 def test_one_low_bar_is_not_worth_a_clef():
