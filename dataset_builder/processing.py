@@ -69,9 +69,9 @@ def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
     # Small chunks keep all busy to the end.
     size = max(1, min(8, len(pieces) // (4 * workers)))
     with ProcessPoolExecutor(workers, multiprocessing.get_context(method), _leave_interrupts) as pool:
-        # Not `map`: interrupted, it cancels what waits, and a pool that breaks then ends in a traceback.
-        waiting = [pool.submit(_process_some, pieces[i : i + size]) for i in range(0, len(pieces), size)]
         try:
+            # Not `map`: interrupted, it cancels what waits, and a pool that breaks then ends in a traceback.
+            waiting = [pool.submit(_process_some, pieces[i : i + size]) for i in range(0, len(pieces), size)]
             for future in waiting:
                 yield from future.result()
         except BrokenProcessPool as error:
@@ -80,7 +80,7 @@ def _outcomes(pieces: Sequence[Piece], num_proc: int) -> Iterator[Outcome]:
             ) from error
         except (KeyboardInterrupt, GeneratorExit):
             for worker in multiprocessing.active_children():
-                worker.terminate()  # else leaving the pool waits for what they are at
+                worker.kill()  # else leaving the pool waits for what they are at, and for what waits
             raise
 
 

@@ -87,8 +87,9 @@ def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monke
     from transformers import dynamic_module_utils
 
     monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path))
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    # what another test imported from another folder of modules is not there
+    # what another test imported from another folder of modules is not there, nor is that folder
+    others = [path for path in sys.path if not (Path(path) / "transformers_modules").is_dir()]
+    monkeypatch.setattr(sys, "path", others)
     for name in [name for name in sys.modules if name.split(".")[0] == "transformers_modules"]:
         monkeypatch.delitem(sys.modules, name)
     kind = dynamic_module_utils.get_class_from_dynamic_module("modeling_musicgpt.MusicGPTForCausalLM", folder)

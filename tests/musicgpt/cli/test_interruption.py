@@ -82,8 +82,25 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+# The same, interrupted while pieces are still being handed out.
+SLOW_HANDING_OUT = (
+    """
+import time
+from concurrent.futures import ProcessPoolExecutor
+submit = ProcessPoolExecutor.submit
+def late(*arguments):
+    future = submit(*arguments)
+    time.sleep(2)
+    return future
+ProcessPoolExecutor.submit = late
+"""
+    + SLOW_BUILD
+)
+
+
+@pytest.mark.parametrize("script", [SLOW_BUILD, SLOW_HANDING_OUT], ids=["waiting", "handing_out"])
 @SIGNALS
-def test_build_dataset_ends_its_workers_and_leaves_nothing(number, tmp_path, repo_root):
+def test_build_dataset_ends_its_workers_and_leaves_nothing(number, script, tmp_path, repo_root):
     from tokenization import Note, Score, write_midi
 
     (tmp_path / "scores").mkdir()
@@ -95,7 +112,7 @@ def test_build_dataset_ends_its_workers_and_leaves_nothing(number, tmp_path, rep
     command = [
         sys.executable,
         "-c",
-        SLOW_BUILD,
+        script,
         "--source",
         str(tmp_path / "scores"),
         "--out",
