@@ -21,6 +21,13 @@ def test_the_version_stands_in_one_place_and_the_other_files_agree(repo_root):
     assert f"\n## {__version__} " in (repo_root / "CHANGELOG.md").read_text()
 
 
+def test_the_log_is_indexed(repo_root):
+    index = (repo_root / "docs" / "LOG.md").read_text()
+    months = sorted((repo_root / "docs" / "log").glob("*.md"))
+    titles = [title for month in months for title in re.findall(r"(?m)^## (.+)$", month.read_text())]
+    assert re.findall(r"(?m)^\* \[(.+)\]\(log/", index) == titles
+
+
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
