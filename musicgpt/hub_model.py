@@ -118,6 +118,8 @@ def _add_composer(folder: Path) -> None:
 def _tokenizer_file(module: str) -> str:
     """The file in which a module of the tokenizers stands."""
     stem = module.rpartition(".")[2]
+    if stem in _READING:
+        return "reading_musicgpt"
     return stem if stem.startswith(("tokenization", "processing")) else "scores_musicgpt"
 
 
@@ -130,6 +132,7 @@ def _composer_file(module: str) -> str:
     return "tables" if module == TABLES else "music"
 
 
+_READING = ("reading", "midi_reader", "parts", "voices", "key_finding")
 _ABOUT = {
     "configuration_musicgpt": "The configuration.",
     "modeling_musicgpt": "The model: its forward pass.",
@@ -140,6 +143,7 @@ _ABOUT = {
     "tokenization_musicgpt_fast": "The tokenizer of the `tokenizers` library.",
     "processing_musicgpt": "Scores to what the model takes, and what it writes to scores and MIDI.",
     "scores_musicgpt": "Scores, the vocabulary, scores as tokens and back, and the writer of MIDI.",
+    "reading_musicgpt": "The reader of MIDI: its notes, their voices, the key.",
     "generate": "`generate()` by the composer's rules: what is asked for, and how it is sampled.",
     "rules": "The composer's rules: each says which next tokens it likes and dislikes.",
     "music": "Where pieces stand after each token, and what the rules look up: tokens, n-gram, index.",

@@ -5,15 +5,14 @@ MIDI.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from transformers import BatchFeature, ProcessorMixin
 
-from .errors import ScoreError, ScoreReadError
+from .errors import ScoreError
 from .key import Key
 from .midi_writer import midi_bytes
+from .reading import read_score, read_score_bytes
 from .score import Score
 
 
@@ -108,12 +107,12 @@ class MusicGPTProcessor(ProcessorMixin):
         and form that are named.
 
         Raises:
-            ScoreReadError: if it cannot be read.
+            ScoreReadError: if it cannot be read; in a model's folder also for a file that is no MIDI.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return _reader("read_score_bytes")(bytes(source), ".mid", key=key, form=form)
+            return read_score_bytes(bytes(source), ".mid", key=key, form=form)
         if isinstance(source, (str, os.PathLike)):
-            return _reader("read_score")(source, key=key, form=form)
+            return read_score(source, key=key, form=form)
         if not hasattr(source, "quantised"):
             raise ScoreError(
                 "A piece is given as the bytes of a MIDI file, a path or a Score, not as"
@@ -142,24 +141,6 @@ class MusicGPTProcessor(ProcessorMixin):
         if not len(score):
             raise ScoreError("The ids spell no notes: there is nothing to write.")
         return midi_bytes(score)
-
-
-def _reader(name: str) -> Callable[..., Score]:
-    """A function of `reading.py`.
-
-    Raises:
-        ScoreReadError: in a model's folder on the Hub, which has no readers.
-    """
-    try:
-        # By name: what `from` imports would be copied into a model's folder.
-        return getattr(import_module(".reading", __package__), name)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__package__}.reading":
-            raise
-        raise ScoreReadError(
-            "Score files are read where MusicGPT is installed; the code in a model's folder takes scores and"
-            " tokens alone."
-        ) from error
 
 
 MusicGPTProcessor.register_for_auto_class("AutoProcessor")

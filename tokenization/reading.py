@@ -9,22 +9,38 @@ from pathlib import Path
 
 from .errors import ScoreReadError
 from .key import C_MAJOR, Key
+from .key_finding import estimate_key
+from .midi_reader import read_midi
 from .parts import RawScore, build_score, check_size
 from .score import Score
 
-_READERS = {
-    **dict.fromkeys((".mid", ".midi"), ("midi_reader", "read_midi")),
+# What is imported only when it is needed, by name: it stays out of a model's folder on the Hub.
+_LATER = {
     **dict.fromkeys((".musicxml", ".xml", ".mxl"), ("musicxml_reader", "read_musicxml")),
     ".tsv": ("note_table", "read_note_table"),
 }
-SUFFIXES = tuple(_READERS)
+SUFFIXES = (".mid", ".midi", *_LATER)
 SURE = 0.1  # confidence of an estimated key that overrules a declared C major
 
 
 def _reader(suffix: str) -> Callable[[bytes], RawScore]:
-    """The reader for a file name's ending; each is imported only when it is needed."""
-    module, function = _READERS[suffix]
-    return getattr(import_module(f".{module}", __package__), function)
+    """The reader for a file name's ending.
+
+    Raises:
+        ScoreReadError: in a model's folder, which reads MIDI alone.
+    """
+    if suffix not in _LATER:
+        return read_midi
+    module, function = _LATER[suffix]
+    try:
+        return getattr(import_module(f".{module}", __package__), function)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}.{module}":
+            raise
+        raise ScoreReadError(
+            f"Files that end in {suffix} are read where the package musicgpt-wtc is installed; the code in a"
+            " model's folder reads MIDI alone."
+        ) from error
 
 
 def read_score_bytes(
@@ -103,8 +119,6 @@ def settle_key(score: Score, declared: Key | None, asked: Key | str | None) -> S
     """
     if asked is not None or (declared is not None and declared != C_MAJOR):
         return score
-    from .key_finding import estimate_key
-
     key, confidence = estimate_key(score)
     if declared is not None and (key == declared or confidence < SURE):
         return score

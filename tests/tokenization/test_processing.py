@@ -18,8 +18,8 @@ from tokenization import (
     ScoreReadError,
     TokenError,
     midi_bytes,
-    processing_musicgpt,
     read_score,
+    reading,
     write_midi,
     write_musicxml,
 )
@@ -114,15 +114,14 @@ def test_what_is_no_piece_is_refused(tmp_path: Path):
         PROCESSOR(tmp_path / "nothing.mid")
 
 
-def test_without_the_package_s_readers_no_file_is_read(files: Path, monkeypatch):
+def test_in_a_folder_of_the_hub_midi_alone_is_read(files: Path, monkeypatch):
     def missing(name: str, package: str):
         raise ModuleNotFoundError(f"No module named {package}{name}", name=f"{package}{name}")
 
-    monkeypatch.setattr(processing_musicgpt, "import_module", missing)
-    assert PROCESSOR(PIECE)["input_ids"]
-    for source in (files / "piece.musicxml", files / "piece.mid", (files / "piece.mid").read_bytes()):
-        with pytest.raises(ScoreReadError, match=r"where MusicGPT is installed; .* tokens alone\.$"):
-            PROCESSOR(source)
+    monkeypatch.setattr(reading, "import_module", missing)
+    assert PROCESSOR(files / "piece.mid") == PROCESSOR((files / "piece.mid").read_bytes()) == PROCESSOR(PIECE)
+    with pytest.raises(ScoreReadError, match=r"end in \.musicxml .* reads MIDI alone\.$"):
+        PROCESSOR(files / "piece.musicxml")
 
 
 def test_the_auto_classes_know_the_shipped_folder(tmp_path: Path):

@@ -73,13 +73,16 @@ assert midi.startswith(b"MThd") and len(midi) > 4 * len(score)
 inputs = processor([score, score.replace(notes=score.array[:2])], return_tensors="pt")
 assert inputs["attention_mask"][:, -1].all() and not inputs["attention_mask"][1, 0], inputs
 assert model.generate(**inputs, max_new_tokens=8).shape == (2, inputs["input_ids"].shape[1] + 8)
-for file in ("score.musicxml", midi):
-    try:
-        processor(file)
-    except ValueError as error:
-        assert "where MusicGPT is installed" in str(error), error
-    else:
-        raise SystemExit("a file was read")
+open("score.mid", "wb").write(midi)
+for source in (midi, "score.mid"):
+    assert processor.read(source).notes == score.notes
+    assert processor(source)["input_ids"] == processor(score)["input_ids"]
+try:
+    processor("score.musicxml")
+except ValueError as error:
+    assert "is installed; the code in a model's folder reads MIDI alone" in str(error), error
+else:
+    raise SystemExit("MusicXML was read")
 from transformers import pipeline
 pipe = pipeline("text-generation", model="model", trust_remote_code=True)
 text = pipe("MODE_minor METER_3/4 ", max_new_tokens=40, do_sample=True)[0]["generated_text"]
