@@ -14,6 +14,7 @@ reordering, repeating and selecting as its keys and values.
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from functools import lru_cache, wraps
@@ -55,6 +56,16 @@ def with_cache_as(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {**others, name: next(iter(given.values()))} if given else others
 
 
+def warn_of_old_name(arguments: dict[str, Any]) -> None:
+    """Says, as transformers' own models do, that a cache came under a name that the installed version has
+    given up.
+    """
+    for name in CACHE_NAMES[: CACHE_NAMES.index(CACHE_NAME)]:  # the oldest stands first
+        if arguments.get(name) is not None and not torch.compiler.is_compiling():
+            said = f"`{name}` is deprecated: transformers calls it `{CACHE_NAME}`. Pass it by that name."
+            warnings.warn(said, FutureWarning, stacklevel=4)
+
+
 def takes_cache(method: Callable, name: str = "cache") -> Callable:
     """Lets a method whose cache is its argument `name` be given it under any name. Its signature shows the
     name that transformers uses.
@@ -62,6 +73,7 @@ def takes_cache(method: Callable, name: str = "cache") -> Callable:
 
     @wraps(method)
     def wrapper(self, *args, **kwargs):
+        warn_of_old_name(kwargs)
         return method(self, *args, **with_cache_as(name, kwargs))
 
     signature = inspect.signature(method)

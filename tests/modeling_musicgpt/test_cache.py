@@ -34,7 +34,7 @@ def test_by_hand_in_pieces(model, chunks, kind):
     }[kind]()
     parts = []
     for chunk in IDS.split(chunks, dim=1):
-        output = model(chunk, past_key_values=cache, use_cache=True)
+        output = model(chunk, cache=cache, use_cache=True)
         cache = output.past_key_values
         parts.append(output.logits)
     close(torch.cat(parts, dim=1), model(IDS).logits)
@@ -43,10 +43,10 @@ def test_by_hand_in_pieces(model, chunks, kind):
 def test_embeddings_in_pieces(model):
     embeds = model.get_input_embeddings()(IDS)
     first = model(inputs_embeds=embeds[:, :40], use_cache=True)
-    second = model(inputs_embeds=embeds[:, 40:], past_key_values=first.past_key_values)
+    second = model(inputs_embeds=embeds[:, 40:], cache=first.past_key_values)
     close(torch.cat((first.logits, second.logits), dim=1), model(IDS).logits)
     third = model(inputs_embeds=embeds[:, :40], use_cache=True).past_key_values
-    close(model(IDS[:, 40:], past_key_values=third).logits, second.logits)  # ids after embeddings
+    close(model(IDS[:, 40:], cache=third).logits, second.logits)  # ids after embeddings
 
 
 def test_cropped_and_continued_otherwise(model):
@@ -54,9 +54,9 @@ def test_cropped_and_continued_otherwise(model):
     other[:, 30:] = IDS.roll(1, dims=0)[:, 30:]
     cache = model(IDS, use_cache=True).past_key_values
     cache.crop(-34)
-    close(model(other[:, 30:], past_key_values=cache).logits, model(other).logits[:, 30:])
+    close(model(other[:, 30:], cache=cache).logits, model(other).logits[:, 30:])
     cache.crop(-10)
-    close(model(other[:, 54:], past_key_values=cache).logits, model(other).logits[:, 54:])
+    close(model(other[:, 54:], cache=cache).logits, model(other).logits[:, 54:])
 
 
 def test_reordered_repeated_and_selected(model):
@@ -64,39 +64,37 @@ def test_reordered_repeated_and_selected(model):
     cache = model(IDS[:, :50], use_cache=True).past_key_values
     cache.reorder_cache(order)
     rows = torch.cat((IDS[order][:, :50], IDS[:, 50:]), dim=1)
-    close(model(IDS[:, 50:], past_key_values=cache).logits, model(rows).logits[:, 50:])
+    close(model(IDS[:, 50:], cache=cache).logits, model(rows).logits[:, 50:])
 
     cache = model(IDS[:, :50], use_cache=True).past_key_values
     cache.batch_repeat_interleave(2)
     rows = IDS.repeat_interleave(2, dim=0)
-    close(model(rows[:, 50:], past_key_values=cache).logits, model(rows).logits[:, 50:])
+    close(model(rows[:, 50:], cache=cache).logits, model(rows).logits[:, 50:])
 
     cache = model(IDS[:, :50], use_cache=True).past_key_values
     cache.batch_select_indices(torch.tensor([2, 1]))
-    close(model(IDS[[2, 1], 50:], past_key_values=cache).logits, model(IDS[[2, 1]]).logits[:, 50:])
+    close(model(IDS[[2, 1], 50:], cache=cache).logits, model(IDS[[2, 1]]).logits[:, 50:])
 
 
 @torch.no_grad()
 def test_a_copied_cache_goes_on_alone(model):
     cache = model(IDS[:, :40], use_cache=True).past_key_values
-    model(IDS[:, 40:50], past_key_values=cache)
+    model(IDS[:, 40:50], cache=cache)
     copied = copy.deepcopy(cache)
     other = torch.cat((IDS[:, :50], IDS.roll(1, dims=0)[:, 50:]), dim=1)
     for place in range(50, 64):
         now = slice(place, place + 1)
-        close(model(IDS[:, now], past_key_values=cache).logits, model(IDS[:, : place + 1]).logits[:, -1:])
-        close(
-            model(other[:, now], past_key_values=copied).logits, model(other[:, : place + 1]).logits[:, -1:]
-        )
+        close(model(IDS[:, now], cache=cache).logits, model(IDS[:, : place + 1]).logits[:, -1:])
+        close(model(other[:, now], cache=copied).logits, model(other[:, : place + 1]).logits[:, -1:])
 
 
 def test_a_static_cache_is_used_again(model):
     cache = StaticCache(config=model.config, max_cache_len=80)
-    model(IDS[:, :20], past_key_values=cache)
+    model(IDS[:, :20], cache=cache)
     cache.reset()
     other = IDS.roll(1, dims=0)
-    first = model(other[:, :20], past_key_values=cache).logits
-    close(torch.cat((first, model(other[:, 20:], past_key_values=cache).logits), dim=1), model(other).logits)
+    first = model(other[:, :20], cache=cache).logits
+    close(torch.cat((first, model(other[:, 20:], cache=cache).logits), dim=1), model(other).logits)
 
 
 def test_left_padding(model):
@@ -111,7 +109,7 @@ def test_left_padding(model):
         padded[:, 40:],
         attention_mask=mask,
         position_ids=_positions(mask)[:, 40:],
-        past_key_values=cached.past_key_values,
+        cache=cached.past_key_values,
     )
     logits = torch.cat((cached.logits, rest.logits), dim=1)
     for i, pad in enumerate(pads):
@@ -151,7 +149,7 @@ def test_a_cache_without_ids_is_refused(model):
     for i, layer in enumerate(cache.layers):
         foreign.update(layer.keys, layer.values, i)
     with pytest.raises(ValueError, match="holds 10 tokens but not their ids"):
-        model(IDS[:, 10:], past_key_values=foreign)
+        model(IDS[:, 10:], cache=foreign)
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:
@@ -194,7 +192,7 @@ def test_small_vocabularies_run_as_plain_transformers():
     )
     ids = torch.randint(0, 99, (2, 30))
     first = model(ids[:, :20], use_cache=True)
-    close(model(ids[:, 20:], past_key_values=first.past_key_values).logits, model(ids).logits[:, 20:])
+    close(model(ids[:, 20:], cache=first.past_key_values).logits, model(ids).logits[:, 20:])
 
 
 @pytest.mark.parametrize("name", [*CACHE_NAMES, "whatever_it_will_be_called"])
@@ -207,6 +205,15 @@ def test_the_cache_is_known_by_its_type_and_by_both_names(model, name):
     inputs = model.prepare_inputs_for_generation(IDS, next_sequence_length=24, **{name: base.cache})
     assert inputs[CACHE_NAME] is base.cache
     assert set(inputs) == {CACHE_NAME, "input_ids"}
+
+
+def test_a_name_that_transformers_gave_up_is_deprecated(model, recwarn):
+    for name in CACHE_NAMES:
+        model(IDS[:, :4], **{name: DynamicCache()})
+        said = [str(w.message) for w in recwarn if w.category is FutureWarning]
+        given_up = CACHE_NAMES.index(name) < CACHE_NAMES.index(CACHE_NAME)
+        assert any(f"`{name}` is deprecated" in text for text in said) == given_up, (name, said)
+        recwarn.clear()
 
 
 def test_generate_goes_on_from_a_cache_under_either_name(model):

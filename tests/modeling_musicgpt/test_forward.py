@@ -306,7 +306,7 @@ def test_a_scale_of_the_logits_is_that_of_their_type(tiny):
     wanted = tiny(ids).logits * factors
     torch.testing.assert_close(model(ids).logits, wanted)
     first = model(ids[:, :30], use_cache=True)
-    rest = model(ids[:, 30:], past_key_values=first.past_key_values)
+    rest = model(ids[:, 30:], cache=first.past_key_values)
     torch.testing.assert_close(torch.cat((first.logits, rest.logits), dim=1), wanted, atol=1e-5, rtol=1e-5)
     assert MusicGPTConfig(**TINY).logit_scales() is None
     model.resize_token_embeddings(153)
