@@ -25,7 +25,7 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 TINY = {
     "hidden_size": 32,
@@ -276,42 +276,45 @@ def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
     Returns:
         how often which outcome; the findings; the largest memory of a process in MB.
     """
+    from tqdm import tqdm
+
     outcomes: Counter = Counter()
     findings: list[str] = []
     peak, last = 0, first + cases
-    while first < last:
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.fuzz_models",
-            "--worker",
-            "--first",
-            str(first),
-            "--cases",
-            str(last - first),
-        ]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for line in _lines(process):
-            word, number, *rest = line.split(" ", 2)
-            if word == "peak":
-                peak = max(peak, int(number))
-                continue
-            first = int(number) + (word == "end")
-            if word == "end":
-                outcomes[rest[0].split()[0]] += 1
-                if rest[0].startswith("traceback"):
-                    findings.append(f"{number}: {rest[0].strip()}")
-        if process.wait() != 0:
-            errors = process.stderr.read() if process.stderr else ""
-            name = (
-                signal.Signals(-process.returncode).name
-                if process.returncode < 0
-                else f"code {process.returncode}"
-            )
-            outcomes["died"] += 1
-            findings.append(f"{first}: {name} {errors.strip().splitlines()[-3:]}")
-            first += 1
+    with tqdm(total=cases, desc="cases", disable=None) as bar, tempfile.TemporaryFile("w+") as errors:
+        while first < last:
+            errors.truncate(errors.seek(0))
+            process = _worker(first, last - first, errors)
+            for line in _lines(process):
+                word, number, *rest = line.split(" ", 2)
+                if word == "peak":
+                    peak = max(peak, int(number))
+                    continue
+                first = int(number) + (word == "end")
+                if word == "end":
+                    bar.update()
+                    outcomes[rest[0].split()[0]] += 1
+                    if rest[0].startswith("traceback"):
+                        findings.append(f"{number}: {rest[0].strip()}")
+            if process.wait() != 0:
+                errors.seek(0)
+                outcomes["died"] += 1
+                findings.append(f"{first}: {_end(process)} {errors.read().strip().splitlines()[-3:]}")
+                first += 1
+                bar.update()
     return outcomes, findings, peak
+
+
+def _worker(first: int, cases: int, errors: TextIO) -> subprocess.Popen[str]:
+    """A process for these cases; what it says of errors goes into a file, since nobody empties a pipe."""
+    command = [sys.executable, "-m", "benchmarks.fuzz_models", "--worker"]
+    command += ["--first", str(first), "--cases", str(cases)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+
+
+def _end(process: subprocess.Popen[str]) -> str:
+    code = process.returncode
+    return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
 def _lines(process: subprocess.Popen) -> Any:
