@@ -1,17 +1,18 @@
 """Who scores what: every metric and the musical score for Bach, other Bach, the composer, and null models.
 
-    python -m benchmarks.null_models --out SETS [--pieces 16]
-    python -m benchmarks.measures --sets SETS [--source ../shared/data]
+    python -m benchmarks.measures --sets SETS [--pieces 8] [--source ../shared/data]
 
-The first composes. The second measures (rows are kept beside the pieces, so each is measured once; a minute and a
-half of one core the first time, seconds after that) and writes `docs/metrics.md`, its picture, and Bach's values in
-the card of `musical_metrics`. The text around the figures stands in `measures_text.py`.
+composes what SETS lacks (`benchmarks.null_models`), measures (rows are kept beside the pieces, so each is
+measured once) and writes `docs/metrics.md`, its picture, and Bach's values in the card of `musical_metrics`. The
+text around the figures stands in `measures_text.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 BACH = "bach"
-FAKES = ("markov", "shuffled")
+FAKES = ("markov", "markov_with_rhythm", "shuffled")
+OPENING = 256  # notes of each piece that the shipped model is asked for
 
 
 @dataclass
@@ -37,12 +39,14 @@ class Set:
     Attributes:
         rows (`(pieces, metrics)`): NaN for no value. forms (list), notes (list of `int`): of the pieces.
         groups (list): key number of Bach's movements and the null models made of them, else a name of its own.
+        nats (`(pieces,)`): what a note of the opening costs the shipped model; NaN for what it was trained on.
     """
 
     rows: np.ndarray
     forms: list[str | None]
     notes: list[int]
     groups: list[Any]
+    nats: np.ndarray
 
 
 def composed(folder: Path) -> Iterator[tuple[str, list[Score]]]:
@@ -58,76 +62,102 @@ def composed(folder: Path) -> Iterator[tuple[str, list[Score]]]:
             yield name, [Score.from_dict(row) for row in rows]
 
 
-def measured(file: Path, pieces: Sequence[tuple[Any, Any]], measure: Callable[[Any, Any], np.ndarray]) -> Set:
-    """The rows of pieces, from `file` where they are there.
+class Rows:
+    """What was measured of pieces, kept in a file: by fingerprint of the piece and its group."""
 
-    Args:
-        pieces (sequence of `(Score, group)`): see `Set.groups`.
-        measure (callable): from a score and its group to a row.
-    """
-    from musical_metrics.catalogue import NAMES
-    from tokenization.midi_writer import write_whole
+    def __init__(self, file: Path, names: Sequence[str]):
+        self.file, self.names = file, list(names)
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        self.rows = kept["rows"] if kept.get("names") == self.names else {}
 
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if kept.get("names") != list(NAMES):
-        kept = {"names": list(NAMES), "rows": []}
-    for score, group in pieces[len(kept["rows"]) :]:
-        kept["rows"].append([None if np.isnan(x) else float(x) for x in measure(score, group)])
-    write_whole(file, json.dumps(kept).encode())
-    rows = np.array(kept["rows"], dtype=float)[: len(pieces)]
-    return Set(rows, [s.form for s, _ in pieces], [len(s) for s, _ in pieces], [group for _, group in pieces])
+    def of(self, score: Score, group: Any, measure: Callable[[], Sequence[float]]) -> np.ndarray:
+        """The row of a piece: kept, or measured now."""
+        text = f"{score.key} {score.form} {score.meters} {group}".encode()
+        key = hashlib.sha1(text + score.array.tobytes(), usedforsecurity=False).hexdigest()
+        if key not in self.rows:
+            self.rows[key] = [None if np.isnan(x) else float(x) for x in measure()]
+        return np.array(self.rows[key], dtype=float)
+
+    def save(self) -> None:
+        """Write the file."""
+        from tokenization.midi_writer import write_whole
+
+        write_whole(self.file, json.dumps({"names": self.names, "rows": self.rows}).encode())
+
+
+def nats_of_opening(model: Any, score: Score) -> list[float]:
+    """Nats a note of the first notes of a piece under a model, as a list of one."""
+    from training.crops import Piece
+    from training.evaluation import evaluate
+
+    [found] = evaluate(model, [Piece("", score.replace(notes=score.array[:OPENING]).quantised(), "")])
+    return [float(found.nats.sum()) / max(1, found.notes)]
 
 
 def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
     """All sets by name; Bach's rows and the null models' with an n-gram and an index that have not seen their key
-    number.
+    number. The shipped model is asked for composed pieces, the validation movements, and what is made of these.
     """
     from musical_metrics import null_models
     from musical_metrics.build_reference import HeldOut
+    from musical_metrics.catalogue import NAMES
     from musical_metrics.compare import feature_rows
     from musical_metrics.corpus import read_corpus
     from musical_metrics.reference import WHOLE, table
+    from training.models import load_model
 
-    bach, movements = table(), read_corpus(source / "wtc")
-    found = {
-        BACH: Set(
-            bach.values[WHOLE],
-            [m.score.form for m in movements],
-            [10**6] * len(movements),  # whole movements, compared with whole ones
-            [m.number for m in movements],
-        )
-    }
+    rows, nats = Rows(sets / "rows.json", NAMES), Rows(sets / "nats_of_openings.json", ("shipped",))
+    model, movements = load_model("shipped"), read_corpus(source / "wtc")
+
+    def cost(score: Score, unseen: bool) -> float:
+        return float(nats.of(score, "", lambda: nats_of_opening(model, score))[0]) if unseen else np.nan
+
+    def whole(pieces: Sequence[Score], name: str, unseen: bool) -> Set:
+        found = [rows.of(score, "", lambda s=score: feature_rows([s])[0]) for score in pieces]
+        groups = [f"{name} {k}" for k in range(len(pieces))]
+        costs = np.array([cost(score, unseen) for score in pieces])
+        return Set(np.array(found), [s.form for s in pieces], [len(s) for s in pieces], groups, costs)
+
+    held_out, numbers = HeldOut(movements), [m.number for m in movements]
+    notes, forms = (
+        [10**6] * len(movements),
+        [m.score.form for m in movements],
+    )  # compared with whole movements
+    asked = [m.split == "validation" for m in movements]
+    costs = np.array([cost(m.score, is_asked) for m, is_asked in zip(movements, asked, strict=True)])
+    found = {BACH: Set(table().values[WHOLE], forms, notes, numbers, costs)}
     for name, folder, kinds in OTHER_BACH:
-        pieces = [(score, f"{name} {k}") for k, score in enumerate(other_bach(source, folder, kinds))]
-        found[name] = measured(sets / f"rows_{name}.json", pieces, lambda s, _: feature_rows([s])[0])
+        found[name] = whole(other_bach(source, folder, kinds), name, unseen=False)
     for name, scores in composed(sets):
-        pieces = [(score, f"{name} {k}") for k, score in enumerate(scores)]
-        file = sets / f"rows_{name}_{len(scores)}.json"
-        found[name] = measured(file, pieces, lambda s, _: feature_rows([s])[0])
-    held_out = HeldOut(movements)
+        found[name] = whole(scores, name, unseen=True)
     for name in FAKES:
-        made = [(getattr(null_models, name)(m.score, i), m.number) for i, m in enumerate(movements)]
-        found[name] = measured(
-            sets / f"rows_{name}.json", made, lambda s, n: np.array(held_out.values(s, n), dtype=float)
-        )
-        found[name].notes = [10**6] * len(made)
+        made = [getattr(null_models, name)(m.score, i) for i, m in enumerate(movements)]
+        values = [
+            rows.of(score, number, lambda s=score, n=number: held_out.values(s, n))
+            for score, number in zip(made, numbers, strict=True)
+        ]
+        costs = np.array([cost(score, is_asked) for score, is_asked in zip(made, asked, strict=True)])
+        found[name] = Set(np.array(values), forms, notes, numbers, costs)
+    rows.save()
+    nats.save()
     return found
 
 
 # -- candidates for the musical score
 
 
-def by_families(one: Set) -> tuple[np.ndarray, np.ndarray]:
-    """The musical score of each piece, and u of its families, `(pieces, families)`; Bach and the null models are
-    measured by other key numbers.
+def by_families(one: Set) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+    """The musical score of each piece, u of its families, `(pieces, families)`, and what lets it down most, in
+    words; Bach and the null models are measured by other key numbers.
     """
     from musical_metrics.catalogue import FAMILIES
     from musical_metrics.compare import row_measures
     from musical_metrics.reference import length_class, table
-    from musical_metrics.score import combine, families_of, judge_all, yardstick
+    from musical_metrics.score import combine, families_of, judge_all, weakest, yardstick
 
     names = [family for family, scored in FAMILIES.items() if scored]
     scores, families = np.full(len(one.rows), np.nan), np.full((len(one.rows), len(names)), np.nan)
+    words: list[str | None] = []
     known: dict[Any, Any] = {}
     for i, (row, form, notes, group) in enumerate(
         zip(one.rows, one.forms, one.notes, one.groups, strict=True)
@@ -141,7 +171,8 @@ def by_families(one: Set) -> tuple[np.ndarray, np.ndarray]:
         value = combine(judged, found).value
         scores[i] = np.nan if value is None else value
         families[i] = [found.get(name, np.nan) for name in names]
-    return scores, families
+        words.append(weakest(judged, found))
+    return scores, families, words
 
 
 def by_typicality(one: Set) -> np.ndarray:
@@ -190,13 +221,14 @@ def by_classifier(sets: dict[str, Set], folds: int = 6) -> dict[str, np.ndarray]
     return found
 
 
-def candidates(sets: dict[str, Set]) -> dict[str, dict[str, np.ndarray]]:
-    """What each candidate gives the pieces of each set."""
+def candidates(sets: dict[str, Set], scores: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """What each candidate gives the pieces of each set; `scores` is what the first one gives them."""
     return {
-        "distance by family (the musical score)": {name: by_families(one)[0] for name, one in sets.items()},
+        "distance by family (the musical score)": scores,
         "mean typicality": {name: by_typicality(one) for name, one in sets.items()},
         "classifier": by_classifier(sets),
-        "n-gram": {name: by_surprise(one) for name, one in sets.items()},
+        "an independent model: the n-gram": {name: by_surprise(one) for name, one in sets.items()},
+        "the model itself": {name: -one.nats for name, one in sets.items()},
     }
 
 
@@ -222,7 +254,7 @@ def draw(families: dict[str, np.ndarray], file: Path) -> None:
     names = [family for family, scored in FAMILIES.items() if scored]
     shown = [name for name in (BACH, "shipped", "undertrained", "markov") if name in families]
     colours = dict(zip(shown, ("#5b7ea4", "#1b7837", "#d08c2c", "#b03a2e"), strict=False))
-    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    figure = Figure(figsize=(8, 7.2), layout="constrained")
     axes = figure.subplots(len(names), 1, sharex=True)
     edges = np.linspace(0, 3, 25)
     for row, (axis, family) in enumerate(zip(axes, names, strict=True)):
@@ -250,24 +282,30 @@ def main() -> None:
     from tokenization.midi_writer import write_whole
 
     from .measures_text import card, page
+    from .null_models import compose_all
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sets", type=Path, required=True, help="folder of `benchmarks.null_models`")
+    parser.add_argument(
+        "--sets", type=Path, required=True, help="folder for the pieces, outside of the repository"
+    )
+    parser.add_argument("--pieces", type=int, default=8, help="of each composed set and form (default 8)")
     parser.add_argument(
         "--source", type=Path, default=Path("../shared/data"), help="the folder of the scores"
     )
     given = parser.parse_args()
+    begun = time.process_time()
+    compose_all(given.sets, tuple(COMPOSED), given.pieces, given.source)
     sets = measure_everything(given.sets, given.source)
-    nats = json.loads((given.sets / "undertrained.json").read_text(encoding="utf-8"))["nats_per_note"]
-    found = candidates(sets)
-    families = {name: by_families(one)[1] for name, one in sets.items()}
-    draw(families, ROOT / "docs" / "images" / "metrics_families.png")
-    write_whole(ROOT / "docs" / "metrics.md", page(sets, found, families, nats).encode())
+    judged = {name: by_families(one) for name, one in sets.items()}
+    found = candidates(sets, {name: one[0] for name, one in judged.items()})
+    nats = json.loads((given.sets / "nats.json").read_text(encoding="utf-8"))
+    draw({name: one[1] for name, one in judged.items()}, ROOT / "docs" / "images" / "metrics_families.png")
+    write_whole(ROOT / "docs" / "metrics.md", page(sets, judged, found, nats).encode())
     readme = ROOT / "musical_metrics" / "README.md"
     write_whole(readme, card(readme.read_text(encoding="utf-8")).encode())
-    print(ROOT / "docs" / "metrics.md")
+    print(f"{ROOT / 'docs' / 'metrics.md'}, {time.process_time() - begun:.0f} s of the processor")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import re
+from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from musical_metrics import score
-from musical_metrics.catalogue import FAMILIES, METRICS, Metric
+from musical_metrics.catalogue import FAMILIES, METRICS
 from musical_metrics.compare import auc, bach_scores
 from musical_metrics.reference import WHOLE, bands, table
 from musical_metrics.tables import number
@@ -24,9 +23,12 @@ SET_NAMES = {
     "organ": "Bach for the organ",
     "shipped": "shipped weights, rules",
     "shipped_alone": "shipped weights alone",
+    "halfway": "halfway, rules",
+    "halfway_alone": "halfway alone",
     "undertrained": "undertrained, rules",
     "undertrained_alone": "undertrained alone",
-    "markov": "first-order Markov",
+    "markov": "Markov, Bach's rhythm",
+    "markov_with_rhythm": "Markov, rhythm too",
     "shuffled": "shuffled Bach",
 }
 MARKS = ("<!-- values from Bach: made by python -m benchmarks.measures -->", "<!-- end of the values -->")
@@ -61,18 +63,20 @@ def auc_interval(
     return f"{auc(bach, other).value or 0.0:.3f} ({low:.2f} to {high:.2f})"
 
 
-def score_table(sets: dict[str, Any], values: dict[str, np.ndarray]) -> str:
-    """Who scores what."""
-    rows = [["set", "n", "median", "5 % to 95 %", "AUC, Bach above"]]
+def score_table(sets: dict[str, Any], judged: dict[str, Any]) -> str:
+    """Who scores what, and what lets most pieces down."""
+    rows = [["set", "n", "median", "5 % to 95 %", "AUC, Bach above", "what lets most pieces down"]]
     for name in SET_NAMES:
         if name in sets:
-            known = values[name][~np.isnan(values[name])]
+            values, _, words = judged[name]
+            known = values[~np.isnan(values)]
             apart = (
                 ""
                 if name == "bach"
-                else auc_interval(values["bach"], sets["bach"].groups, values[name], sets[name].groups)
+                else auc_interval(judged["bach"][0], sets["bach"].groups, values, sets[name].groups)
             )
             low, high = np.quantile(known, [0.05, 0.95])
+            [(most, times)] = Counter(word or "nothing" for word in words).most_common(1)
             rows.append(
                 [
                     SET_NAMES[name],
@@ -80,9 +84,13 @@ def score_table(sets: dict[str, Any], values: dict[str, np.ndarray]) -> str:
                     f"{np.median(known):.1f}",
                     f"{low:.1f} to {high:.1f}",
                     apart,
+                    f"{most} ({100 * times / len(words):.0f} %)",
                 ]
             )
-    return markdown(rows)
+    # The last column is text.
+    lines = markdown(rows).splitlines()
+    lines[1] = lines[1].removesuffix("---: |") + "--- |"
+    return "\n".join(lines)
 
 
 def candidate_table(sets: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> str:
@@ -90,7 +98,8 @@ def candidate_table(sets: dict[str, Any], found: dict[str, dict[str, np.ndarray]
     shown = [name for name in SET_NAMES if name in sets and name != "bach"]
     rows = [["candidate", *(SET_NAMES[name] for name in shown)]]
     for candidate, values in found.items():
-        cells = [f"{auc(values['bach'], values[name]).value or 0.0:.2f}" for name in shown]
+        found_aucs = [auc(values["bach"], values[name]).value for name in shown]
+        cells = ["-" if value is None else f"{value:.2f}" for value in found_aucs]
         rows.append([candidate, *cells])
     return markdown(rows)
 
@@ -120,43 +129,20 @@ def _interval(values: np.ndarray) -> str:
 
 
 def metric_table(sets: dict[str, Any]) -> str:
-    """Medians of every metric; Bach's with its interval."""
-    shown = [name for name in SET_NAMES if name in sets and name != "bach"]
-    rows = [["metric", "unit", "family", "Bach", *(SET_NAMES[name] for name in shown)]]
-    for i, metric in enumerate(METRICS):
-        cells = []
-        for name in shown:
-            known = sets[name].rows[:, i][~np.isnan(sets[name].rows[:, i])]
-            cells.append(number(float(np.median(known))) if len(known) else "-")
-        rows.append([metric.title, metric.unit, metric.family, _interval(sets["bach"].rows[:, i]), *cells])
-    return markdown(rows, right_from=3)
-
-
-def _formula(metric: Metric) -> str:
-    """What the function of a metric says of it, its arguments left out."""
-    function = metric.function
-    fixed = function.keywords if isinstance(function, partial) else {}
-    function = function.func if isinstance(function, partial) else function
-    text = inspect.cleandoc(function.__doc__ or "").split("\nArgs:")[0]
-    text = re.sub(r"\s*\n\s*", " ", text).strip()
-    arguments = ", ".join(f"{name}={value}" for name, value in fixed.items())
-    return f"- **{metric.title}** (`{metric.name}`{', ' + arguments if arguments else ''}). {text}"
-
-
-def formulas() -> str:
-    """All metrics by family, each function once."""
-    parts = []
+    """Medians of every metric, family by family; Bach's with its interval."""
+    shown = [name for name in SET_NAMES if name in sets and name not in ("bach", "halfway", "halfway_alone")]
+    rows = [["metric", "unit", "Bach", *(SET_NAMES[name] for name in shown)]]
     for family, scored in FAMILIES.items():
-        lines, seen = [], set()
-        for metric in METRICS:
-            function = getattr(metric.function, "func", metric.function)
-            if metric.family == family and function not in seen:
-                seen.add(function)
-                lines.append(_formula(metric))
-        parts.append(
-            f"### {family.capitalize()}{'' if scored else ' (reported, not scored)'}\n\n" + "\n".join(lines)
-        )
-    return "\n\n".join(parts)
+        rows.append([f"**{family}**{'' if scored else ', not scored'}", *[""] * (len(rows[0]) - 1)])
+        for i, metric in enumerate(METRICS):
+            if metric.family != family:
+                continue
+            cells = []
+            for name in shown:
+                known = sets[name].rows[:, i][~np.isnan(sets[name].rows[:, i])]
+                cells.append(number(float(np.median(known))) if len(known) else "-")
+            rows.append([metric.title, metric.unit, _interval(sets["bach"].rows[:, i]), *cells])
+    return markdown(rows, right_from=2)
 
 
 def card(text: str) -> str:
@@ -186,38 +172,65 @@ def card(text: str) -> str:
     return f"{before}{MARKS[0]}\n\n{markdown(rows, right_from=2)}\n\n{MARKS[1]}{after}"
 
 
+def order(sets: dict[str, Any], judged: dict[str, Any], nats: dict[str, float]) -> str:
+    """Why an undertrained model lies below chains that keep Bach's rhythm, in figures."""
+    families = [family for family, scored in FAMILIES.items() if scored]
+    u = {name: np.nanmedian(judged[name][1], axis=0) for name in ("undertrained", "markov")}
+    near = [f for f, a, b in zip(families, u["undertrained"], u["markov"], strict=True) if a < b]
+    far = [f for f, a, b in zip(families, u["undertrained"], u["markov"], strict=True) if a > b]
+    surprise = [metric.name for metric in METRICS].index("pitch_nll")
+    cost = {name: float(np.nanmedian(one.rows[:, surprise])) for name, one in sets.items()}
+    middle = {name: float(np.nanmedian(one[0])) for name, one in judged.items()}
+    return (
+        f"**The order.** Asked was Bach over shipped over undertrained over Markov over shuffled. A model of"
+        f" {nats['undertrained']:.1f} nats a note lies below chains that keep Bach's rhythm, length and voices,"
+        f" and is no better music: an independent n-gram finds its pitches more surprising"
+        f" ({cost['undertrained']:.2f} nats a note with rules, {cost['undertrained_alone']:.2f} without; the"
+        f" chains' {cost['markov']:.2f}, Bach's {cost['bach']:.2f}). With rules it is nearer to Bach than"
+        f" the chains in {_listed(near)}, and farther in {_listed(far)}. Chains that must make their own rhythm"
+        f" as well have {middle['markov_with_rhythm']:.1f} points; the model of {nats['halfway']:.1f} nats has"
+        f" {middle['halfway']:.1f} with rules and {middle['halfway_alone']:.1f} without."
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words) if words else "no family"
+
+
 def page(
     sets: dict[str, Any],
+    judged: dict[str, Any],
     found: dict[str, dict[str, np.ndarray]],
-    families: dict[str, np.ndarray],
-    nats: float,
+    nats: dict[str, float],
 ) -> str:
     """`docs/metrics.md`.
 
     Args:
-        sets (dict of `measures.Set`), found (candidates by name, then set), families (u by set): what was
-        measured.
-        nats (`float`): what a note costs the undertrained model.
+        sets (dict of `measures.Set`), judged (score, u of the families and words, by set), found (candidates by
+            name, then set): what was measured.
+        nats (dict of `float`): what a note costs the models that `benchmarks.null_models` trains.
     """
     return _PAGE.format(
         formula="\n".join(inspect.cleandoc(score.__doc__ or "").splitlines()[2:]),
-        scores=score_table(sets, next(iter(found.values()))),
+        scores=score_table(sets, judged),
         candidates=candidate_table(sets, found),
-        families=family_table(families),
+        families=family_table({name: one[1] for name, one in judged.items()}),
         metrics=metric_table(sets),
-        formulas=formulas(),
-        nats=nats,
+        order=order(sets, judged, nats),
+        pieces=len(sets["shipped"].rows) // 2 if "shipped" in sets else 0,
+        nats=nats["undertrained"],
+        halfway=nats["halfway"],
     )
 
 
 _PAGE = """\
 # Musical metrics
 
-Made by `python -m benchmarks.null_models --out SETS` (composes; about five seconds of one core a piece) and `python -m benchmarks.measures --sets SETS` (a minute and a half); do not edit by hand. How to use the metrics: the module's card (`musical_metrics/README.md`) and `musicgpt evaluate --help`.
+Made by `python -m benchmarks.measures --sets SETS --pieces {pieces}`, composing included (RUNTIME); do not edit by hand. How to use the metrics: the module's card (`musical_metrics/README.md`) and `musicgpt evaluate --help`. Formulas and sources are the docstrings: [reference](reference.md#metrics-musical_metrics).
 
-**A metric never stands alone.** Beside each value stand held-out Bach, other works of Bach, and music that must lose: the model of {nats:.1f} nats a note that `benchmarks.null_models` trains for a few dozen steps, with all rules of the composer and without; each voice's own first-order Markov chain; each voice's pitches in random order (rhythm and voices kept in both). More is not better: the aim is Bach's value.
+**A metric never stands alone.** Beside each value stand held-out Bach, other works of Bach, and music that must lose: small models of {nats:.1f} ("undertrained") and {halfway:.1f} nats a note ("halfway"), with all rules of the composer and without; chains of first order, made of each voice's own pitches, with Bach's rhythm or with one from a chain as well; each voice's pitches in random order. More is not better: the aim is Bach's value.
 
-**Held out** means: each of the 87 movements of train and validation, and the null models made of it, is measured with an n-gram and an originality index that have not seen its key number (prelude and fugue, both books), and judged by the other key numbers. The test split is not touched. The composer's pieces are asked for what Bach's movements are, default settings, seeds in order, none left out.
+**Held out**: each of the 87 movements of train and validation, and the null models made of it, is measured with an n-gram and an originality index that have not seen its key number (prelude and fugue, both books), and judged by the other key numbers. The test split is not touched. Composed pieces are asked for what Bach's movements are, {pieces} of each form and set, default settings, seeds in order, none left out.
 
 ## The musical score
 
@@ -225,9 +238,9 @@ Made by `python -m benchmarks.null_models --out SETS` (composes; about five seco
 
 {scores}
 
-The undertrained model lies below the chains because these keep the rhythm, length and voices of Bach's movements, and it keeps nothing of them.
+AUC: how often a movement of Bach scores above a piece of the set (0.5: the score cannot tell them apart), with the 95 % interval over drawn pieces and key numbers. `musicgpt evaluate` says the words in the last column of any piece: the farthest metric of the farthest family.
 
-AUC: how often a movement of Bach scores above a piece of the set (0.5: the score cannot tell them apart), with the 95 % interval over drawn pieces and key numbers.
+{order}
 
 ![distance of the families from Bach's middle: Bach, the shipped weights, the undertrained model under the rules, Markov chains](images/metrics_families.png)
 
@@ -235,17 +248,15 @@ Median distance u of each family (1: what 95 % of Bach's movements stay below):
 
 {families}
 
-`musicgpt evaluate` says in words what lets a piece down: the farthest metric of the farthest family ("few cadences inside").
-
-### Why this one
+## Why this one
 
 AUC of Bach above each set. Wanted: 1 for noise, chains and the undertrained model, more than a half for the composer, a half for other Bach.
 
 {candidates}
 
-*Mean typicality* is the formula that the score had before, on the metrics that are scored now: it lets one good family pay for a bad one. The *classifier* is a cross-validated ridge regression of Bach against noise, chains and the undertrained model: it tells the composer's pieces from Bach best, but its weights say little to a musician and would have to be fitted again with every change of a metric; `musicgpt evaluate` uses one to tell two sets apart. The *n-gram* is what a note costs an independent model, by which the composer's rules choose: it rates the composer above Bach. The likelihood under the model itself was not tried: no model but ours has one.
+*Mean typicality* is the formula of before on today's metrics: it lets one good family pay for a bad one. The *classifier* is a ridge regression of Bach against noise, chains and the undertrained model, calibrated and cross-validated by key number; its weights say little to a musician and change with every metric. The *n-gram* is a voice in the composer's rules, which rates its pieces above Bach. *The model itself*, asked for the first 256 notes (Bach's eight validation movements and what is made of them; it was trained on the others and on other Bach), likes what it composes better than Bach.
 
-The score before this one (a weighted mean over 32 metrics, in which key, leaps and parallels counted) gave a model of 6.6 nats a note under the rules 90.8 points and the shipped weights 83.7. It is gone. The original's six metrics (key, intervals, rhythm, phrases, leaps, parallels) are the family `original`: reported, never scored, and no choice was made by them; its own score, 59.55 for its music and 60.12 for Bach, is on another scale.
+The original's six metrics (key, intervals, rhythm, phrases, leaps, parallels) are the family `original`: reported, never scored, never used to choose; its own score, 59.55 for its music and 60.12 for Bach, is on another scale.
 
 ## All metrics
 
@@ -253,13 +264,9 @@ Medians; Bach's with its 95 % interval, whole movements of both forms.
 
 {metrics}
 
-## Formulas and sources
-
-{formulas}
-
 ## What these metrics cannot hear
 
-Harmony beyond an eighth, a plan of keys, whether a fugue's answer is in the right key. Pitches carry no spelling. The bands come from 44 fugues and 43 preludes of one composer: outside of keyboard counterpoint of that time the score means little. A copy of a movement of the train split scores well; look at the nearest passage. Organ works lose by their pedals, which are no hands.
+Whether a plan of keys convinces, whether a theme is worth hearing, what an instrument or a player adds. Pitches carry no spelling. The bands come from 44 fugues and 43 preludes of one composer: outside of keyboard counterpoint of that time the score means little. A copy of a movement of the train split scores well; look at the nearest passage. Organ works lose by their pedals, which are no hands.
 """
 
 __all__ = ["SET_NAMES", "card", "page"]

@@ -1,11 +1,11 @@
 """Sets of pieces that a measure must put in order: Bach, the shipped weights, an undertrained model, chains, noise.
 
-    python -m benchmarks.null_models --out FOLDER [--pieces 16] [--source ../shared/data]
+    python -m benchmarks.null_models --out FOLDER [--pieces 8] [--sets shipped,undertrained] [--source ../shared/data]
 
 composes what has to be composed into one file a set and form, `FOLDER/NAME_FORM.json`, and goes on where it was
-stopped. The undertrained model is trained here, from random weights with a fixed seed, until a note of the
-validation movements costs less than `UNDERTRAINED` nats: it knows the grammar and which tokens are frequent, and
-little more. Pieces are asked for what Bach's movements are (`result_pieces.conditions`), default settings, seeds
+stopped. Two models are trained here, from random weights with a fixed seed, until a note of four validation
+movements costs less than `TRAINED_TO` nats: one that knows the grammar and which tokens are frequent, and little
+more, and one halfway to the shipped weights. Pieces are asked for what Bach's movements are (`result_pieces.conditions`), default settings, seeds
 in order. The other sets are made of Bach's scores when they are read (`read_sets`).
 """
 
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
     from musical_metrics.corpus import Movement
     from tokenization.score import Score
 
-UNDERTRAINED = 6.6  # nats a note
-STEPS, ROWS, LENGTH = 400, 8, 256  # at most so many steps of so many rows of so many tokens
+TRAINED_TO = {"undertrained": 6.6, "halfway": 4.2}  # nats a note
+STEPS, ROWS, LENGTH = 1500, 8, 256  # at most so many steps of so many rows of so many tokens
 # Sets that a model composes: which model, and whether with the composer's rules.
 COMPOSED = {
     "undertrained": ("undertrained", True),
     "shipped": ("shipped", True),
     "shipped_alone": ("shipped", False),
     "undertrained_alone": ("undertrained", False),
+    "halfway": ("halfway", True),
+    "halfway_alone": ("halfway", False),
 }
 # Other Bach: set, folder, kinds of work in its catalogue.
 OTHER_BACH = (
@@ -45,11 +47,12 @@ OTHER_BACH = (
 )
 
 
-def undertrained(movements: Sequence[Movement], seed: int = 0) -> tuple[Any, float]:
-    """A model of the shipped kind and a quarter of its width, trained until it costs `UNDERTRAINED` nats a note.
+def small_model(movements: Sequence[Movement], until: float, seed: int = 0) -> tuple[Any, float]:
+    """A model of the shipped kind and a quarter of its width, trained until it costs `until` nats a note.
 
     Args:
         movements (sequence of `Movement`): its train split is trained on, its validation split asked.
+        until (`float`): nats a note of four movements of the validation split.
 
     Returns:
         the model, and what a note costs it.
@@ -57,7 +60,7 @@ def undertrained(movements: Sequence[Movement], seed: int = 0) -> tuple[Any, flo
     import torch
 
     from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
-    from training.crops import Piece, cut_body, cut_prefix
+    from training.crops import Piece
     from training.evaluation import evaluate_report
 
     torch.manual_seed(seed)
@@ -70,23 +73,48 @@ def undertrained(movements: Sequence[Movement], seed: int = 0) -> tuple[Any, flo
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     nats = float("inf")
     for step in range(1, STEPS + 1):
-        rows = []
-        for _ in range(ROWS):
-            score = train[rng.integers(len(train))]
-            start = int(rng.integers(max(1, len(score) - LENGTH // 4)))
-            ids = np.concatenate([cut_prefix(score, start), cut_body(score, start, start + LENGTH // 4)])
-            rows.append(np.pad(ids[:LENGTH], (0, max(0, LENGTH - len(ids)))))
-        batch = torch.from_numpy(np.stack(rows)).long()  # (rows, length)
+        batch = torch.from_numpy(_crops(train, rng)).long()  # (rows, length)
         loss = model(input_ids=batch, labels=batch.masked_fill(batch == 0, -100)).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if step % 2 == 0 and step > 30:
+        if step > 30 and step % (2 if step < 100 else 25) == 0:
             nats = evaluate_report(model, held[:4], context=1024).nats_per_note
             print(f"step {step}: {nats:.2f} nats a note", flush=True)
-            if nats < UNDERTRAINED:
+            if nats < until:
                 break
     return model.eval(), nats
+
+
+def _crops(train: Sequence[Score], rng: np.random.Generator) -> np.ndarray:
+    """`ROWS` stretches of pieces as ids, `(rows, LENGTH)`, padded with 0."""
+    from training.crops import cut_body, cut_prefix
+
+    rows = []
+    for _ in range(ROWS):
+        score = train[rng.integers(len(train))]
+        start = int(rng.integers(max(1, len(score) - LENGTH // 4)))
+        ids = np.concatenate([cut_prefix(score, start), cut_body(score, start, start + LENGTH // 4)])
+        rows.append(np.pad(ids[:LENGTH], (0, max(0, LENGTH - len(ids)))))
+    return np.stack(rows)
+
+
+def models_of(folder: Path, names: Sequence[str], movements: Sequence[Movement]) -> dict[str, Any]:
+    """The models by name, trained and kept in `folder` when they are first asked for; what a note costs them
+    stands in `folder/nats.json`.
+    """
+    from tokenization.midi_writer import write_whole
+    from training.models import load_model
+
+    found, file = {}, folder / "nats.json"
+    nats = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for name in names:
+        if name in TRAINED_TO and name not in nats:
+            model, nats[name] = small_model(movements, TRAINED_TO[name])
+            model.save_pretrained(folder / name)
+            write_whole(file, json.dumps(nats).encode())
+        found[name] = load_model(str(folder / name) if name in TRAINED_TO else name)
+    return found
 
 
 def compose_set(
@@ -119,34 +147,34 @@ def other_bach(source: Path, folder: str, kinds: Sequence[str]) -> list[Score]:
     ]
 
 
+def compose_all(folder: Path, names: Sequence[str], pieces: int, source: Path) -> None:
+    """Compose what the folder lacks of the sets of `COMPOSED` named, so many pieces of each form."""
+    from musical_metrics.corpus import read_corpus
+
+    folder.mkdir(parents=True, exist_ok=True)
+    movements = read_corpus(source / "wtc")
+    models = models_of(folder, sorted({COMPOSED[name][0] for name in names}), movements)
+    for name in names:
+        model, rules = COMPOSED[name]
+        for form in FORMS:
+            compose_set(models[model], rules, movements, form, pieces, folder / f"{name}_{form}.json")
+
+
 def main() -> None:
     """The command line."""
-    from musical_metrics.corpus import read_corpus
-    from training.models import load_model
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for the pieces, outside of the repository"
     )
-    parser.add_argument("--pieces", type=int, default=16, help="of each set and form (default 16)")
+    parser.add_argument("--pieces", type=int, default=8, help="of each set and form (default 8)")
+    parser.add_argument("--sets", default=",".join(COMPOSED), help="which sets (default: all)")
     parser.add_argument(
         "--source", type=Path, default=Path("../shared/data"), help="the folder of the scores"
     )
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    movements = read_corpus(given.source / "wtc")
-    weights = given.out / "undertrained"
-    if not weights.exists():
-        model, nats = undertrained(movements)
-        model.save_pretrained(weights)
-        (given.out / "undertrained.json").write_text(json.dumps({"nats_per_note": nats}), encoding="utf-8")
-    models = {"shipped": load_model("shipped"), "undertrained": load_model(str(weights))}
-    for name, (model, rules) in COMPOSED.items():
-        for form in FORMS:
-            file = given.out / f"{name}_{form}.json"
-            compose_set(models[model], rules, movements, form, given.pieces, file)
+    compose_all(given.out, given.sets.split(","), given.pieces, given.source)
 
 
 if __name__ == "__main__":

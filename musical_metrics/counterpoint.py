@@ -88,6 +88,22 @@ def dissonance_treated(score: Score | View) -> Measure:
     )
 
 
+def dissonance_prepared(score: Score | View) -> Measure:
+    """Share of the dissonant pairs on strong beats of which one note is prepared: it sounds on from before
+    the beat, or repeats the pitch that its voice has just had (Fux, *Gradus ad Parnassum*, 1725, fourth
+    species).
+    """
+    view = as_view(score)
+    if len(view.voices) < 2:
+        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
+    pairs, dissonant, beats = strong_pairs(view)
+    pairs, times = pairs[dissonant], view.strong_beats[beats[dissonant]]
+    repeats = np.zeros(len(view.lines), dtype=bool)
+    repeats[view.steps + 1] = view.intervals == 0
+    prepared = (view.lines[pairs, ONSET] < times[:, None]) | repeats[pairs]  # (p, 2)
+    return ratio(prepared.any(axis=1).sum(), len(pairs), "no dissonance falls on a strong beat")
+
+
 def bass_and_final(view: View) -> tuple[int, np.ndarray]:
     """Lowest pitch of the notes that sound to the end (within an eighth of it), and the pitches of all of
     them.
@@ -123,6 +139,7 @@ def final_cadence(score: Score | View) -> Measure:
 
 __all__ = [
     "bass_and_final",
+    "dissonance_prepared",
     "dissonance_treated",
     "final_cadence",
     "strong_dissonance",

@@ -11,7 +11,7 @@ from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .counterpoint import TRIADS, bass_and_final
-from .measure import Measure, nothing
+from .measure import Measure, nothing, ratio
 from .seeds import NO_NOTES
 
 NO_KEY = "no key is declared"
@@ -23,6 +23,8 @@ OPENING_BARS = 4
 NEAR = 48
 # Major, harmonic minor and melodic minor upwards, semitones above the tonic.
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 9, 11))
+# Bars of the window in which a local key is heard.
+WINDOW_BARS = 4
 # Bars at the beginning and at the end in which a cadence is not one of those inside.
 EDGE_BARS = 2
 
@@ -93,6 +95,59 @@ def foreign_notes(score: Score | View) -> Measure:
     return Measure(float(1 - inside.mean()))
 
 
+def local_keys(view: View) -> np.ndarray:
+    """The key heard in every four bars running (`fitting_key`), shape `(windows,)`; empty windows are left
+    out.
+    """
+    bars = len(view.bar_lines) - 1
+    bar = view.bar_of_note
+    edges = np.searchsorted(bar, np.arange(bars + 1))
+    found = []
+    for first in range(max(1, bars - WINDOW_BARS + 1)):
+        rows = view.array[edges[first] : edges[min(bars, first + WINDOW_BARS)]]
+        if len(rows):
+            found.append(fitting_key(rows))
+    return np.array(found, dtype=np.int64)
+
+
+def away_from_home(score: Score | View) -> Measure:
+    """Share of the windows of four bars heard in another key than the declared one (`local_keys`)."""
+    view = as_view(score)
+    if view.score.key is None or not len(view.array):
+        return nothing(NO_KEY if len(view.array) else NO_NOTES)
+    home = view.score.key.pitch_class + 12 * (view.score.key.mode == "minor")
+    return Measure(float((local_keys(view) != home).mean()))
+
+
+def near_keys(score: Score | View) -> Measure:
+    """Share of the windows of four bars that are heard in the declared key or in one whose signature differs
+    from it by one sharp or flat at most, relative keys included.
+
+    These are where a piece of the time goes (Kirnberger, *Die Kunst des reinen Satzes*, 1771-79; Schoenberg,
+    *Structural Functions of Harmony*, 1954).
+    """
+    view = as_view(score)
+    if view.score.key is None or not len(view.array):
+        return nothing(NO_KEY if len(view.array) else NO_NOTES)
+    key, found = view.score.key, local_keys(view)
+    signature = np.where(found < 12, found, found + 3) % 12  # the tonic of the major key of this signature
+    home = (key.pitch_class + 3 * (key.mode == "minor")) % 12
+    return Measure(float(np.isin((signature - home) % 12, (0, 5, 7)).mean()))
+
+
+def key_changes(score: Score | View) -> Measure:
+    """How often the local key changes from one window of four bars to the next, in sixteen bars
+    (`local_keys`).
+    """
+    view = as_view(score)
+    if not len(view.array):
+        return nothing(NO_NOTES)
+    found = local_keys(view)
+    return ratio(
+        (np.diff(found) != 0).sum(), len(found) - 1, "the piece has fewer than five bars", scale=16.0
+    )
+
+
 def inner_cadences(score: Score | View) -> Measure:
     """Authentic cadences (`cadences`) in sixteen bars, without those of the first and last two bars."""
     view = as_view(score)
@@ -116,10 +171,14 @@ def final_triad(score: Score | View) -> Measure:
 
 
 __all__ = [
+    "away_from_home",
     "final_triad",
     "fitting_key",
     "foreign_notes",
     "inner_cadences",
+    "key_changes",
+    "local_keys",
+    "near_keys",
     "opening_degree",
     "opening_in_key",
 ]

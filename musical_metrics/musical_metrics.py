@@ -20,10 +20,10 @@ import datasets
 import evaluate
 
 _DESCRIPTION = """\
-Measures how near symbolic keyboard music lies to Bach's Well-Tempered Clavier: rhythm, counterpoint, what
-is struck together, harmony, keys and cadences, surprise under an n-gram of the train split, repetition,
-recurrence, fugue, playability, form and originality, each beside the band of held-out Bach movements, and
-one musical score from 0 to 100.
+Measures how near symbolic keyboard music lies to Bach's Well-Tempered Clavier: rhythm, melody, texture,
+counterpoint, what sounds together, harmony, keys and cadences, surprise under an n-gram of the train split,
+repetition, recurrence, fugue, playability, form and originality, each beside the band of held-out Bach
+movements, and one musical score from 0 to 100.
 """
 
 _KWARGS_DESCRIPTION = """

@@ -1,5 +1,5 @@
-"""What comes back: patterns that return far apart, bars in sequence, a figure that is kept, bars in which
-nothing moves.
+"""What comes back: patterns that return far apart or on the beat, bars in sequence, a figure that is kept,
+bars in which nothing moves.
 """
 
 from __future__ import annotations
@@ -32,6 +32,24 @@ def degrees(pitches: np.ndarray, key: Key | None) -> np.ndarray:
     return 7 * octave + _DEGREES[mode][place]
 
 
+def _patterns(view: View, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The patterns of seven steps of all lines: a number for each, alike for those that are alike, and where
+    each begins (tick), `(patterns,)` both.
+
+    Args:
+        heights (integer array `(m,)`): of the notes of `lines`; a step is the difference of two and the time
+            between their onsets.
+    """
+    lines = view.lines
+    starts = np.arange(max(0, len(lines) - PATTERN))
+    starts = starts[lines[starts, VOICE] == lines[starts + PATTERN, VOICE]] if len(starts) else starts
+    if not len(starts):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    steps = np.column_stack([np.diff(heights), np.diff(lines[:, ONSET])])
+    patterns = steps[starts[:, None] + np.arange(PATTERN)].reshape(len(starts), -1)  # (patterns, 2 * PATTERN)
+    return np.unique(patterns, axis=0, return_inverse=True)[1].reshape(-1), lines[starts, ONSET]
+
+
 def recurring_patterns(score: Score | View) -> Measure:
     """Share of the patterns of seven steps in a line that come back more than eight bars away, before or
     after, in any voice.
@@ -40,22 +58,34 @@ def recurring_patterns(score: Score | View) -> Measure:
     other degrees does not.
     """
     view = as_view(score)
-    lines = view.lines
-    if len(lines) <= PATTERN:
+    name, onsets = _patterns(view, view.lines[:, PITCH])
+    if not len(name):
         return nothing(f"no voice has {PATTERN} steps")
-    steps = np.diff(lines[:, [PITCH, ONSET]], axis=0)
-    starts = np.arange(len(lines) - PATTERN)
-    starts = starts[lines[starts, VOICE] == lines[starts + PATTERN, VOICE]]
-    if not len(starts):
-        return nothing(f"no voice has {PATTERN} steps")
-    patterns = steps[starts[:, None] + np.arange(PATTERN)].reshape(len(starts), -1)  # (patterns, 2 * PATTERN)
-    name = np.unique(patterns, axis=0, return_inverse=True)[1].reshape(-1)
-    bar = np.searchsorted(view.bar_lines, lines[starts, ONSET], side="right") - 1
+    bar = np.searchsorted(view.bar_lines, onsets, side="right") - 1
     first = np.full(name.max() + 1, np.iinfo(np.int64).max)
     last = np.full(name.max() + 1, -1)
     np.minimum.at(first, name, bar)
     np.maximum.at(last, name, bar)
     return Measure(float(((bar - first[name] > FAR) | (last[name] - bar > FAR)).mean()))
+
+
+def returns_on_beats(score: Score | View) -> Measure:
+    """Share of the patterns of seven steps in a line that come back a whole number of beats later or earlier,
+    in any voice, near or far.
+
+    Steps are in degrees of the declared key's scale, so a sequence counts. What returns by chance alone
+    stands anywhere; what is composed stands where it stood in the beat (Cambouropoulos, *Musicae Scientiae*
+    10, 2006, on parallelism and meter).
+    """
+    view = as_view(score)
+    name, onsets = _patterns(view, degrees(view.lines[:, PITCH], view.score.key))
+    if not len(name):
+        return nothing(f"no voice has {PATTERN} steps")
+    place = view.after_beat(onsets)
+    kind = np.unique(np.column_stack([name, place]), axis=0, return_inverse=True)[1].reshape(-1)
+    # A pattern that two voices have at once is no return: a kind counts once at an onset.
+    distinct = np.unique(np.column_stack([kind, onsets]), axis=0)[:, 0]
+    return Measure(float((np.bincount(distinct)[kind] > 1).mean()))
 
 
 def _bar_notes(view: View) -> list[dict[tuple[int, int], int]]:
@@ -125,4 +155,11 @@ def static_bars(score: Score | View) -> Measure:
     return ratio(len(np.setdiff1d(busy, moves)), len(busy), "no voice has two notes in a bar")
 
 
-__all__ = ["bars_in_sequence", "degrees", "figure_kept", "recurring_patterns", "static_bars"]
+__all__ = [
+    "bars_in_sequence",
+    "degrees",
+    "figure_kept",
+    "recurring_patterns",
+    "returns_on_beats",
+    "static_bars",
+]

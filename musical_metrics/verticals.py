@@ -1,4 +1,6 @@
-"""What is struck together: dissonances between voices that begin a note at the same moment."""
+"""What sounds together: dissonances between voices that begin a note at the same moment, and intervals above
+the bass on the beat and between beats.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.analysis.moments import DISSONANT
-from tokenization.analysis.view import View, as_view
+from tokenization.analysis.view import SILENT, View, as_view
 from tokenization.score import Score
 
 from .measure import Measure, nothing, ratio
@@ -15,6 +17,8 @@ from .seeds import NO_NOTES, ONE_VOICE
 
 # Classes of semitones: the sharpest dissonances, minor second and major seventh with their compounds.
 SEMITONES = (1, 11)
+# Classes of semitones above the bass: thirds and sixths; what is dissonant with it, the fourth among them.
+IMPERFECT, DISSONANT_ABOVE = (3, 4, 8, 9), (1, 2, 5, 6, 10, 11)
 
 
 def struck_intervals(view: View) -> np.ndarray:
@@ -46,4 +50,27 @@ def struck_dissonance(score: Score | View, classes: Sequence[int] | None = None)
     return ratio(counts.sum(), len(intervals), "no two voices ever strike together")
 
 
-__all__ = ["SEMITONES", "struck_dissonance", "struck_intervals"]
+def above_bass(score: Score | View, classes: Sequence[int], on_beat: bool) -> Measure:
+    """Share of the intervals above the lowest sounding note that belong to some classes, at the onsets on
+    beats or at those between beats.
+
+    Thorough bass counts so; thirds and sixths prevail on Bach's beats, and what is dissonant with the bass
+    stands between them (Kirnberger, *Die Kunst des reinen Satzes*, 1771; Huron, *Voice Leading*, 2016).
+
+    Args:
+        classes: semitones above the lowest note, modulo the octave; the octave itself counts among all.
+        on_beat: the onsets on beats, or all others.
+    """
+    view = as_view(score)
+    if len(view.voices) < 2:
+        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
+    pitches = view.pitches(view.rows)[(view.after_beat(view.times) == 0) == on_beat]
+    sounds = pitches != SILENT
+    bass = np.where(sounds, pitches, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
+    above = pitches - bass[:, None]
+    above = above[sounds & (above > 0)] % 12
+    where = "on" if on_beat else "between"
+    return ratio(np.isin(above, classes).sum(), len(above), f"no two notes sound together {where} beats")
+
+
+__all__ = ["DISSONANT_ABOVE", "IMPERFECT", "SEMITONES", "above_bass", "struck_dissonance", "struck_intervals"]

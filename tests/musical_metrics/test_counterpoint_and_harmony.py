@@ -45,6 +45,16 @@ def test_a_suspension_is_treated_and_a_leap_is_not(voices):
     assert counterpoint.dissonance_treated(leap).value == 0
 
 
+def test_a_prepared_dissonance_is_held_or_struck_again(voices):
+    # A second on the third beat: D held over, D struck again, and D reached by a leap.
+    below = [(0, 48, 65), (48, 48, 64)]
+    held, again = [(0, 72, 74), (72, 24, 73)], [(0, 48, 74), (48, 24, 74), (72, 24, 73)]
+    leapt = [(0, 48, 69), (48, 24, 74), (72, 24, 73)]
+    found = [counterpoint.dissonance_prepared(voices(upper, below)).value for upper in (held, again, leapt)]
+    assert found == [1, 1, 0]
+    assert counterpoint.dissonance_prepared(voices([(0, 96, 64)], [(0, 96, 60)])).value is None
+
+
 def test_final_cadence(voices, line):
     # G major chord, C major chord: bass on the tonic, triad, dominant before.
     close = voices(line([74, 72], 48), line([71, 72], 48), line([55, 48], 48), key="C major")
@@ -74,3 +84,19 @@ def test_slices_weigh_by_time(voices):
     assert profiles.shape == (2, 12)
     assert profiles[:, 0].tolist() == [6, 6]
     assert profiles[:, 4].tolist() == [12, 12]
+
+
+def test_roots_from_beat_to_beat(voices, line):
+    # C major, F major (a fifth down), G7 (a second up), C major (a fifth down), C major in another position.
+    soprano, alto, bass = [67, 72, 65, 67, 72], [64, 69, 62, 64, 67], [60, 53, 55, 48, 52]
+    seventh = [(48, 24, 59)]
+    piece = voices(line(soprano), line(alto), seventh, line(bass))
+    assert harmony.roots(View(piece)).tolist() == [0, 5, 7, 0, 0]
+    assert harmony.root_changes(piece).value == 3 / 4
+    assert harmony.root_motion(piece, (5,)).value == pytest.approx(2 / 3)
+    assert harmony.root_motion(piece, (1, 2, 10, 11)).value == pytest.approx(1 / 3)
+    # What sounds longer within the beat decides: three sixteenths of C major and one of a neighbour note.
+    passing = voices([(0, 18, 67), (18, 6, 69)], line([64]), line([60]))
+    assert harmony.roots(View(passing)).tolist() == [0]
+    assert harmony.root_changes(passing).value is None
+    assert harmony.root_motion(voices(line([60, 62])), (5,)).value is None

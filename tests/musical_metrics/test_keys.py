@@ -77,6 +77,34 @@ def test_cadences_inside(voices, line):
     assert keys.inner_cadences(voices(line([60] * 8))).value is None
 
 
+def test_local_keys(voices, line):
+    home = [60, 64, 67, 72, 71, 67, 65, 62, 60, 64, 67, 64, 65, 67, 59, 60]  # four bars of C major
+    fifth, far = [p + 7 for p in home], [p + 6 for p in home]
+    there = voices(line(home + fifth), key="C major")
+    found = keys.local_keys(View(there)).tolist()
+    assert len(found) == 5 and found[0] == 0 and found[-1] == 7
+    away = sum(key != 0 for key in found) / 5
+    assert keys.away_from_home(there).value == away
+    assert keys.near_keys(there).value == sum(key in (0, 5, 7, 21, 16, 14) for key in found) / 5
+    assert keys.near_keys(voices(line(far), key="C major")).value == 0
+    assert keys.away_from_home(voices(line(home), key="C major")).value == 0
+    assert (
+        keys.key_changes(there).value == 16 * sum(a != b for a, b in zip(found, found[1:], strict=False)) / 4
+    )
+    assert keys.key_changes(voices(line(home))).value is None
+    assert keys.near_keys(voices(line(home))).reason == keys.NO_KEY
+
+
+@pytest.mark.parametrize(("heard", "near"), [("G major", 1), ("E minor", 1), ("D minor", 1), ("C minor", 0)])
+def test_near_keys_are_those_of_one_sharp_or_flat(monkeypatch, voices, line, heard, near):
+    from tokenization.key import Key
+
+    key = Key.parse(heard)
+    monkeypatch.setattr(keys, "fitting_key", lambda _: key.pitch_class + 12 * (key.mode == "minor"))
+    assert keys.near_keys(voices(line([60] * 4), key="C major")).value == near
+    assert keys.near_keys(voices(line([60] * 4), key="A minor")).value == near
+
+
 def test_the_last_chord(voices, line):
     ends = voices([(0, 96, 64)], [(0, 96, 60)], key="C major")
     assert keys.final_triad(ends).value == 1

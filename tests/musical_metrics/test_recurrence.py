@@ -29,6 +29,20 @@ def test_a_pattern_that_returns_transposed_and_far_away(voices, line):
     assert recurrence.recurring_patterns(voices(line(THEME[:7]))).value is None
 
 
+def test_a_pattern_that_returns_on_the_beat(voices, line):
+    # A step of the scale lower, other semitones: the pattern begins at tick 0 and a whole number of beats later.
+    in_scale = [59, 60, 62, 64, 65, 62, 59, 71]
+    sequence = voices(line(THEME, 6) + line(in_scale, 6, start=72), key="C major")
+    assert recurrence.recurring_patterns(sequence).value == 0
+    assert recurrence.returns_on_beats(sequence).value == pytest.approx(2 / 9)
+    # Half a beat later it does not count, nor does what two voices play at once.
+    displaced = voices(line(THEME, 6) + line(in_scale, 6, start=60), key="C major")
+    assert recurrence.returns_on_beats(displaced).value == 0
+    at_once = voices(line(THEME, 6), line([p - 12 for p in THEME], 6), key="C major")
+    assert recurrence.returns_on_beats(at_once).value == 0
+    assert recurrence.returns_on_beats(voices(line(THEME[:7]))).value is None
+
+
 def test_bars_in_sequence(voices, line):
     bar = [60, 64, 67, 64]
     down = [p - 2 for p in bar]

@@ -47,16 +47,17 @@ def test_the_score_by_hand():
         weakest(judge_all(measures, by.bands), families_of(judge_all(measures, by.bands), by.spreads)) is None
     )
     # One metric at the edge of its band: d = 1 in a family of one metric.
-    measures["chord_fit"] = Measure(by.bands["chord_fit"].low)
+    measures["pitch_nll"] = Measure(by.bands["pitch_nll"].low)
     share = 1 / sum(catalogue.FAMILIES.values())
-    u = 1 / by.spreads["harmony"]
+    u = 1 / by.spreads["expectation"]
     assert score_of(measures, by).value == pytest.approx(100 * 2 ** -(share * u**2))
     # However far, a family costs no more than u = 3.
-    measures["chord_fit"] = Measure(0.0)
+    measures["pitch_nll"] = Measure(99.0)
     judged = judge_all(measures, by.bands)
-    assert families_of(judged, by.spreads)["harmony"] == pytest.approx(min(3, 4 / by.spreads["harmony"]))
+    far = families_of(judged, by.spreads)["expectation"]
+    assert far == pytest.approx(min(3, 4 / by.spreads["expectation"]))
     assert score_of(measures, by).value >= 100 * 2 ** -(share * 9)
-    assert weakest(judged, families_of(judged, by.spreads)) == "harmonies that no chord explains"
+    assert weakest(judged, families_of(judged, by.spreads)) == "steps that Bach does not write"
 
 
 def test_the_originals_six_change_nothing():
@@ -123,7 +124,7 @@ def test_chorales_by_bach_score_above_their_null_models():
         real.append(musical_score(chorale).value)
         shuffled.append(musical_score(null_models.shuffled(chorale, seed)).value)
         markov.append(musical_score(null_models.markov(chorale, seed)).value)
-    assert compare.auc(np.array(real), np.array(shuffled)).value == 1
+    assert all(own > noise for own, noise in zip(real, shuffled, strict=True))
     assert compare.auc(np.array(real), np.array(markov)).value >= 0.9
 
 
@@ -151,6 +152,21 @@ def test_markov_steps_are_steps_of_the_piece(wander):
     made = null_models.markov(piece, 0).array[:, PITCH].tolist()
     last = int(piece.array[-1, PITCH])
     assert all(pair in pairs or pair[0] == last for pair in zip(made, made[1:], strict=False))
+
+
+def test_a_chain_of_rhythm_has_the_piece_s_values_and_its_end(wander):
+    piece = wander(3)
+    made = null_models.markov_with_rhythm(piece, 1)
+    assert made == null_models.markov_with_rhythm(piece, 1)
+    assert made.end <= piece.end and made.end > 0.9 * piece.end
+    for voice in range(3):
+        ours, theirs = (s.array[s.array[:, 3] == voice] for s in (made, piece))
+        assert ours[0].tolist()[:1] + ours[0].tolist()[2:] == theirs[0].tolist()[:1] + theirs[0].tolist()[2:]
+        assert not np.array_equal(ours[:, 0], theirs[:, 0])
+        steps = [
+            set(map(tuple, np.column_stack([a[:-1, 1], np.diff(a[:, 0])]).tolist())) for a in (ours, theirs)
+        ]
+        assert steps[0] <= steps[1] | {tuple(theirs[-1, [1, 1]].tolist())}
 
 
 # -- comparing sets

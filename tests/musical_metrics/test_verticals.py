@@ -22,6 +22,24 @@ def test_three_voices_have_three_pairs(voices, line):
     assert verticals.struck_dissonance(piece).value == pytest.approx(1 / 3)
 
 
+def test_intervals_above_the_bass_on_beats_and_between(voices, line):
+    # On the beats a third and a fourth, between them a sixth and an octave; then the bass is in the upper voice.
+    upper, lower = line([64, 69, 65, 72], 12), line([60, 60, 60, 60], 12)
+    found = {
+        (classes, on): verticals.above_bass(voices(upper, lower), classes, on).value
+        for classes in (verticals.IMPERFECT, verticals.DISSONANT_ABOVE)
+        for on in (True, False)
+    }
+    assert list(found.values()) == [1 / 2, 1 / 2, 1 / 2, 0]
+    crossed = voices(lower, upper)
+    assert verticals.above_bass(crossed, verticals.IMPERFECT, True).value == 1 / 2
+    # In 6/8 the beats are dotted: the third and the octave stand on them, sixth and fourth between.
+    compound = voices(upper, lower, meters=[(0, 6, 8)])
+    assert verticals.above_bass(compound, verticals.DISSONANT_ABOVE, True).value == 0
+    assert verticals.above_bass(compound, verticals.DISSONANT_ABOVE, False).value == 1 / 2
+    assert verticals.above_bass(voices(upper, line([], 12)), verticals.IMPERFECT, True).value is None
+
+
 def test_no_pair(voices, line):
     assert verticals.struck_dissonance(voices(line([60, 62]))).value is None
     apart = voices(line([60, 62], start=0), line([55], start=12))

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..note_values import grid
 from ..score import DURATION, ONSET, PITCH, VOICE, Score
 
 # A silence of at least this many ticks (an eighth note) within a voice is a rest; a shorter one is
@@ -69,6 +70,11 @@ class View:
     def intervals(self) -> np.ndarray:
         """Signed semitones of the `steps`."""
         return self.lines[self.steps + 1, PITCH] - self.lines[self.steps, PITCH]
+
+    @cached_property
+    def step_pairs(self) -> np.ndarray:
+        """Positions `j` such that `steps[j]` and `steps[j + 1]` share their middle note."""
+        return np.flatnonzero(np.diff(self.steps) == 1)
 
     # -- sonorities: what sounds at each onset
 
@@ -161,6 +167,20 @@ class View:
                 lines = self.bar_lines[(self.bar_lines >= meter.onset) & (self.bar_lines < end)]
                 beats.append(lines + meter.bar_ticks // 2)
         return np.unique(np.concatenate(beats))
+
+    @cached_property
+    def beats(self) -> np.ndarray:
+        """Ticks of all beats, rising: at most a quarter in simple meters, dotted in compound ones."""
+        ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]
+        beats = [np.zeros(1, dtype=np.int64)]
+        for meter, end in zip(self.score.meters, ends, strict=True):
+            lines = self.bar_lines[(self.bar_lines >= meter.onset) & (self.bar_lines < end)]
+            beats.append((lines[:, None] + np.arange(0, meter.bar_ticks, grid(meter).beat)).reshape(-1))
+        return np.unique(np.concatenate(beats))
+
+    def after_beat(self, ticks: np.ndarray) -> np.ndarray:
+        """How many ticks after the last beat each moment lies; 0 is on a beat."""
+        return ticks - self.beats[np.searchsorted(self.beats, ticks, side="right") - 1]
 
 
 def as_view(score: Score | View) -> View:

@@ -1,0 +1,68 @@
+"""How many voices sound, how they strike together, and how far they lie apart.
+
+Huron (*Music Perception* 7, 1989, and *Music Theory Spectrum* 31, 2009, "Characterizing musical textures")
+describes a texture by how many parts are active and how far their onsets agree.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tokenization.analysis.view import SILENT, View, as_view
+from tokenization.score import Score
+
+from .measure import Measure, nothing, ratio
+from .seeds import NO_NOTES, ONE_VOICE
+
+
+def _sounding(view: View) -> np.ndarray:
+    """How many voices sound at each onset, `(t,)`."""
+    return (view.rows != SILENT).sum(axis=1)
+
+
+def voices_sounding(score: Score | View) -> Measure:
+    """Mean share of the piece's voices that sound, over its time."""
+    view = as_view(score)
+    if not len(view.array):
+        return nothing(NO_NOTES)
+    lengths = np.diff(np.append(view.times, view.score.end))
+    return ratio((_sounding(view) * lengths).sum(), len(view.voices) * lengths.sum(), NO_NOTES)
+
+
+def changing_texture(score: Score | View) -> Measure:
+    """Standard deviation over the bars of the mean number of voices that sound: 0 where the texture stays."""
+    view = as_view(score)
+    bar = np.searchsorted(view.bar_lines, view.times, side="right") - 1
+    count = np.bincount(bar, minlength=1)
+    full = count > 0
+    if full.sum() < 2:
+        return nothing("the piece has fewer than two bars with notes" if len(view.array) else NO_NOTES)
+    mean = np.bincount(bar, weights=_sounding(view))[full] / count[full]
+    return Measure(float(mean.std()))
+
+
+def struck_together(score: Score | View) -> Measure:
+    """Share of the onsets, of those at which two voices or more sound, at which two or more strike."""
+    view = as_view(score)
+    if len(view.voices) < 2:
+        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
+    several = _sounding(view) > 1
+    together = view.attacks.sum(axis=1) > 1
+    return ratio((several & together).sum(), several.sum(), "no two voices ever sound together")
+
+
+def outer_distance(score: Score | View) -> Measure:
+    """Mean distance in semitones of the highest and the lowest sounding note, over the onsets at which two
+    voices or more sound.
+    """
+    view = as_view(score)
+    if len(view.voices) < 2:
+        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
+    pitches = view.pitches(view.rows)[_sounding(view) > 1]
+    if not len(pitches):
+        return nothing("no two voices ever sound together")
+    lowest = np.where(pitches == SILENT, 128, pitches).min(axis=1)
+    return Measure(float((pitches.max(axis=1) - lowest).mean()))
+
+
+__all__ = ["changing_texture", "outer_distance", "struck_together", "voices_sounding"]
