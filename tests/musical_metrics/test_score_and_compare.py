@@ -124,8 +124,8 @@ def test_chorales_by_bach_score_above_their_null_models():
         real.append(musical_score(chorale).value)
         shuffled.append(musical_score(null_models.shuffled(chorale, seed)).value)
         markov.append(musical_score(null_models.markov(chorale, seed)).value)
-    assert all(own > noise for own, noise in zip(real, shuffled, strict=True))
-    assert compare.auc(np.array(real), np.array(markov)).value >= 0.9
+    for own, noise, chain in zip(real, shuffled, markov, strict=True):
+        assert own > max(noise, chain)
 
 
 # -- null models
