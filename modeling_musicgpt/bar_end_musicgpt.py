@@ -129,9 +129,9 @@ class BarEndLogitsProcessor(LogitsProcessor):
         if left > LOOK_AHEAD or left < 1:
             return scores
         state = self.prompt.state(input_ids)
-        if not state.length:
+        if not state.tokens:
             return scores
-        begun = state.length - state.bar_begin
+        begun = state.tokens - state.bar_begin
         longest = np.maximum(np.maximum(state.bar_sizes.max(axis=1), begun), SHORTEST_BAR)
         last = (
             (left + begun < 2 * longest) & (state.grammar >= STATE["NOTE"]) & (state.grammar < STATE["END"])

@@ -26,8 +26,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 from transformers.utils.import_utils import is_tracing
 
 from .configuration_musicgpt import MusicGPTConfig
+from .features_musicgpt import FeatureState
 from .musical_state_musicgpt import MusicalFeatures
-from .stepping_musicgpt import STEPS_BACK, MusicalState
+from .stepping_musicgpt import STEPS_BACK
 
 # The name that the installed transformers uses: that of the cache in its outputs, whatever it will be called.
 CACHE_NAME = next(field.name for field in fields(BaseModelOutputWithPast) if "Cache" in str(field.type))
@@ -133,7 +134,7 @@ def refuse_lost_history(
 
 @lru_cache
 def _remembering(layer_class: type) -> type:
-    """`layer_class` with `token_ids`, of shape `(batch, length or room)`, and a `MusicalState` beside its
+    """`layer_class` with `token_ids`, of shape `(batch, length or room)`, and a `FeatureState` beside its
     keys and values.
     """
 
@@ -141,7 +142,7 @@ def _remembering(layer_class: type) -> type:
     class TokenRememberingLayer(layer_class):
         _layer_type = None  # else transformers would register this class in place of its parent
         token_ids: torch.Tensor | None = None
-        musical_state: MusicalState | None = None
+        musical_state: FeatureState | None = None
         remembers_tokens = True
 
         def _select(self, rows: torch.Tensor) -> None:
@@ -231,7 +232,7 @@ def remember_tokens(
     return layer.token_ids
 
 
-def state_in(cache: Cache) -> MusicalState | None:
+def state_in(cache: Cache) -> FeatureState | None:
     """The state that a cache keeps."""
     return getattr(cache.layers[0], "musical_state", None) if cache.layers else None
 
@@ -261,10 +262,10 @@ def read_steps(
         return None
     state = layer.musical_state
     if state is None or state.rows != len(ids):
-        state = layer.musical_state = MusicalState(model.step_tables, len(ids))
-    if state.length < past_length:
+        state = layer.musical_state = FeatureState(model.step_tables, len(ids))
+    if state.tokens < past_length:
         state.follow(ids[:, :past_length].cpu().numpy())
-    values = state.read(ids[:, past_length:].cpu().numpy())
+    values = state.read_all(ids[:, past_length:].cpu().numpy())
     features = state.features(values.to(ids.device))
     return (
         features

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation.stopping_criteria import StopStringCriteria
@@ -16,6 +17,7 @@ from .configuration_musicgpt import MusicGPTConfig
 from .engine_musicgpt import FastDecodingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
 from .repetition_musicgpt import RepetitionLogitsProcessor
+from .stepping_musicgpt import MusicalState
 
 if TYPE_CHECKING:
     from .streaming_musicgpt import StreamedNote
@@ -130,10 +132,14 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         model_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> LogitsProcessorList:
-        own = self._musical_processors(
-            generation_config, kwargs.get("input_ids_seq_length"), model_kwargs or {}
-        )
         custom = list(logits_processor or [])
+        prompt = None
+        if has_grammar(self.config):
+            prompt = self._prompt(kwargs.get("input_ids_seq_length"), model_kwargs or {})
+            for processor in custom:
+                if hasattr(processor, "share"):  # it goes by the musical state, as our own do
+                    processor.share(prompt)
+        own = self._musical_processors(generation_config, prompt)
         own = [processor for processor in own if not any(type(processor) is type(other) for other in custom)]
         # The list is appended to the processors that forbid tokens by name, and stands before the warpers.
         return super()._get_logits_processor(
@@ -144,15 +150,12 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
             **kwargs,
         )
 
-    def _musical_processors(
-        self, generation_config: GenerationConfig, input_length: int | None, model_kwargs: dict[str, Any]
-    ) -> list:
-        if not getattr(generation_config, "constrain_grammar", True) or not has_grammar(self.config):
+    def _musical_processors(self, generation_config: GenerationConfig, prompt: Prompt | None) -> list:
+        if prompt is None or not getattr(generation_config, "constrain_grammar", True):
             return []
         grammar = self.grammar
         stops = getattr(generation_config, "_eos_token_tensor", None)
         ends = stops is not None and grammar.eos in stops.tolist()
-        prompt = self._prompt(input_length, model_kwargs)
         processors: list = [GrammarLogitsProcessor(grammar, prompt, ends)]
         # An assistant writes drafts of a few tokens: they do not end where its budget ends.
         if getattr(generation_config, "end_at_bar", True) and ends and not generation_config.is_assistant:
@@ -177,6 +180,12 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         from .streaming_musicgpt import stream_notes
 
         return stream_notes(self, inputs, **arguments)
+
+    def state_after(self, tokens: Sequence[int] = ()) -> MusicalState:
+        """The musical state of one piece after some tokens."""
+        state = MusicalState(self.model.step_tables)
+        state.follow(np.array([tokens], dtype=np.int64))
+        return state
 
     @property
     def grammar(self) -> Grammar:

@@ -214,18 +214,27 @@ class Prompt:
             self.ids, self.hidden = ids.masked_fill(self.hidden, self.pad), None
         self._own = MusicalState(grammar.step_tables, 1)
         self._asked: torch.Tensor | None = None
-        self._state, self._length = self._own, 0
+        self._state, self._tokens = self._own, 0
 
     def state(self, ids: torch.Tensor) -> MusicalState:
         """The state after `ids` of shape `(rows, length)`; not to be changed."""
-        if ids is not self._asked or self._state.length != self._length:  # else another processor has asked
+        if ids is not self._asked or self._state.tokens != self._tokens:  # else another processor has asked
             heard = self._heard(ids).cpu().numpy()
             kept = None if self.cache is None else state_in(self.cache)
             if kept is None or not np.array_equal(kept.ids, heard):
                 kept = self._own
                 kept.follow(heard)
-            self._asked, self._state, self._length = ids, kept, kept.length
+            self._asked, self._state, self._tokens = ids, kept, kept.tokens
         return self._state
+
+    def begin(self, state: MusicalState) -> None:
+        """Go on with a state that has read the prompt."""
+        self._own = state
+
+    def select(self, rows: np.ndarray) -> None:
+        """Make these of the rows, `(rows,)`, the rows; the model's cache is selected by itself."""
+        self._own.select(rows)
+        self._asked = None
 
     def _heard(self, ids: torch.Tensor) -> torch.Tensor:
         """All tokens as the model hears them, `(rows, length)`; a prompt row serves as many consecutive rows

@@ -8,7 +8,6 @@ from collections.abc import Generator
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
@@ -117,11 +116,10 @@ class NoteStreamer(BaseStreamer):
 
     def _read(self, token: int) -> StreamedNote | None:
         """Follow one token; the note that it finishes, if it does."""
-        state, waits = self._state, bool(self._state.pending[0])
-        state.advance(np.array([token]))
-        onset, duration, pitch, voice = state.notes[0, state.num_notes[0] - 1].tolist()
-        if not waits or not duration:  # the token behind a VOICE was no DUR
+        note = self._state.read(token)
+        if note is None:
             return None
+        onset, duration, pitch, voice = note
         return StreamedNote(onset, duration, pitch + self._transposition, voice)
 
 

@@ -19,7 +19,7 @@ from .given import PARTS, Given, Melody
 from .prompts import Task, continuation, new_piece, no_new_note
 from .rules import chosen
 from .settings import Settings, SettingsError
-from .state import State
+from .state import read_notes
 
 if TYPE_CHECKING:
     from modeling_musicgpt import MusicGPTForCausalLM
@@ -147,7 +147,8 @@ class Composer:
             rows = self._generate(task, settings, some, report=report)
             seconds = (time.perf_counter() - begun) / len(some)
             pieces += [
-                _finish(task, settings.with_seed(s), row, seconds) for s, row in zip(some, rows, strict=True)
+                _finish(self.model, task, settings.with_seed(s), row, seconds)
+                for s, row in zip(some, rows, strict=True)
             ]
         return pieces
 
@@ -316,7 +317,7 @@ class Composer:
             max_new_tokens=task.max_new_tokens,
             transposition=task.transposition,
             ends=wanted.ends_when_long_enough,
-            prompt=State.after(task.ids),
+            prompt=self.model.state_after(task.ids),
             frame=task.frame,
         )
         sampling = SeededSampling(
@@ -380,21 +381,23 @@ class Stream:
 
     # The model's thread puts lists of tokens, then either its rows or the error that ended it.
     def _run(self) -> Iterator[Note]:
-        state = State.after(self._task.ids)
+        state = self._composer.model.state_after(self._task.ids)
         begun = time.perf_counter()
         thread = Thread(target=self._work, daemon=True)
         thread.start()
         try:
             while isinstance(item := self._tokens.get(), int):
                 self.num_tokens += 1
-                yield from self._task.new_notes(state.read([item]))
+                yield from self._task.new_notes(read_notes(state, [item]))
         except GeneratorExit:
             self.stop.set()
             raise
         thread.join()
         if isinstance(item, BaseException):
             raise item
-        self.composition = _finish(self._task, self.settings, item[0], time.perf_counter() - begun)
+        self.composition = _finish(
+            self._composer.model, self._task, self.settings, item[0], time.perf_counter() - begun
+        )
 
     def _work(self) -> None:
         assert self.settings.seed is not None
@@ -450,9 +453,11 @@ def _until_end(tokens: list[int]) -> list[int]:
     return tokens[: tokens.index(EOS_ID) + 1] if EOS_ID in tokens else [t for t in tokens if t != PAD_ID]
 
 
-def _finish(task: Task, settings: Settings, tokens: list[int], seconds: float) -> Composition:
+def _finish(
+    model: MusicGPTForCausalLM, task: Task, settings: Settings, tokens: list[int], seconds: float
+) -> Composition:
     """The piece: the prompt's notes as they were, then the new ones."""
-    notes = task.new_notes(State.after(task.ids).read(tokens))
+    notes = task.new_notes(read_notes(model.state_after(task.ids), tokens))
     ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
     if not notes and ended:
         raise SettingsError(no_new_note(task, settings))

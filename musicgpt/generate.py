@@ -26,7 +26,6 @@ from .rules.asked import Asked
 from .rules.base import Brief, RuleProcessor, build
 from .rules.given import KeepGiven
 from .sampling import Sampling, SeededSampling
-from .state import State
 
 # What the composer does not do is left to the model's own `generate()`.
 _NOT_OURS = (
@@ -102,7 +101,7 @@ def generate(
         seeds, room = [seed + row for row in rows], model.config.max_position_embeddings - len(prompt)
         new = room if length is None else min(length(ids.shape[1]), room)
         limits = {"min_bars": min_bars, "min_notes": min_notes, "max_new_tokens": new, "ends": length is None}
-        brief = _brief(prompt, seeds, transposition=transposition, **limits)
+        brief = _brief(model, prompt, seeds, transposition=transposition, **limits)
         start, sample = torch.tensor([prompt] * len(rows), device=ids.device), SeededSampling(sampling, seeds)
         processors = logits_processor or ()
         return compose_ids(own, start, brief, chosen(rules), sample, config, processors, **arguments)
@@ -217,7 +216,7 @@ def _groups(ids: torch.Tensor, mask: torch.Tensor, whole: bool) -> dict[tuple[in
     return groups
 
 
-def _brief(prompt: Sequence[int], seeds: list[int], **more: Any) -> Brief:
+def _brief(model: Any, prompt: Sequence[int], seeds: list[int], **more: Any) -> Brief:
     """What a prefix asks for."""
     asked: dict[str, Any] = {}
     for token in prompt:
@@ -231,7 +230,7 @@ def _brief(prompt: Sequence[int], seeds: list[int], **more: Any) -> Brief:
         meter=asked.get("METER"),
         form=asked.get("FORM"),
         voices=asked.get("VOICES"),
-        prompt=State.after(prompt),
+        prompt=model.state_after(prompt),
         **more,
     )
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 _MODEL_FILES = {
-    **dict.fromkeys(("stepping_musicgpt", "imitation_musicgpt", "cache_musicgpt"), "musical_state_musicgpt"),
+    **dict.fromkeys(
+        ("stepping_musicgpt", "features_musicgpt", "imitation_musicgpt", "cache_musicgpt"),
+        "musical_state_musicgpt",
+    ),
     **dict.fromkeys(("repetition_musicgpt", "bar_end_musicgpt"), "grammar_musicgpt"),
     **dict.fromkeys(("engine_musicgpt", "streaming_musicgpt"), "generation_musicgpt"),
 }

@@ -74,7 +74,7 @@ class Brief:
     max_new_tokens: int = 4096
     transposition: int = 0
     ends: bool = True
-    prompt: State = field(default_factory=State)
+    prompt: State = field(kw_only=True)
     frame: Frame | None = None
     earlier: list[Any] = field(default_factory=list)
 
@@ -228,6 +228,7 @@ class RuleProcessor(LogitsProcessor):
         weigh: Callable[[State, np.ndarray, np.ndarray], None] | None = None,
     ):
         self.state, self.sample, self.keeper, self.weigh = state, sample, keeper, weigh
+        self._prompt: Any = None
         self._may = np.ones((1, VOCAB_SIZE), dtype=bool)
         self.rules = []
         for item in rules:
@@ -235,16 +236,26 @@ class RuleProcessor(LogitsProcessor):
             heard[[TYPE_INDEX[name] for name in getattr(item, "after", ())]] = True
             self.rules.append((item, None if not heard.any() else heard))
 
+    def share(self, prompt: Any) -> None:
+        """Goes on by the state that all processors of a call of `generate()` share (`Prompt` of the model),
+        which begins with this one's.
+        """
+        prompt.begin(self.state)
+        self._prompt = prompt
+
     def select(self, rows: np.ndarray) -> None:
         """Makes these of the rows, `(rows,)`, the rows: state and rules go on with what they remember."""
-        self.state.select(rows)
+        (self._prompt or self.state).select(rows)
         for item in (self.keeper, *(item for item, _ in self.rules)):
             if isinstance(item, Rule):
                 item.select(rows)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores` of shape `(rows, vocab_size)`, already masked by the grammar."""
-        self.state.follow(input_ids.cpu().numpy())
+        if self._prompt is None:
+            self.state.follow(input_ids.cpu().numpy())
+        else:
+            self.state = self._prompt.state(input_ids)
         values = scores.detach().to("cpu", torch.float32).numpy()
         if self.keeper is not None:
             self._may = self.keeper.allowed(self.state)

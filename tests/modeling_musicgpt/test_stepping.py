@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from modeling_musicgpt import MusicGPTConfig
+from modeling_musicgpt.features_musicgpt import FeatureState
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from modeling_musicgpt.musical_state_musicgpt import MusicalFeatures, MusicalStateTracker
 from modeling_musicgpt.stepping_musicgpt import STEPS_BACK, MusicalState
@@ -45,10 +46,12 @@ def rows(kind: str, seed: int, length: int = 200) -> torch.Tensor:
     return torch.tensor(pieces)
 
 
-def agree_now(state: MusicalState, ids: torch.Tensor) -> None:
+def agree_now(state: FeatureState, ids: torch.Tensor) -> None:
     """After `ids` the next tokens mean what they mean to the whole sequence."""
     new = torch.tensor([[28, 93, 100, 129, 28]]).expand(len(ids), -1)
-    agree(state.features(state.read(new.numpy())), TRACKER(torch.cat((ids, new), dim=1)).at(slice(-5, None)))
+    agree(
+        state.features(state.read_all(new.numpy())), TRACKER(torch.cat((ids, new), dim=1)).at(slice(-5, None))
+    )
     state.rewind(ids.shape[1])
 
 
@@ -62,10 +65,10 @@ def agree(got: MusicalFeatures, wanted: MusicalFeatures) -> None:
 def test_is_that_of_the_whole_sequence(kind, seed):
     ids = rows(kind, seed)
     wanted, meter = TRACKER(ids), TRACKER.meter(ids)
-    state, values = MusicalState(TABLES, 3), []
+    state, values = FeatureState(TABLES, 3), []
     for chunk in ids.split([1, 40, 1, 58, 100], dim=1):
-        values.append(state.read(chunk.numpy()))
-        assert (state.bar_ticks == meter.bar_ticks[:, state.length - 1].numpy()).all()
+        values.append(state.read_all(chunk.numpy()))
+        assert (state.bar_ticks == meter.bar_ticks[:, state.tokens - 1].numpy()).all()
     agree(state.features(torch.cat(values, dim=1)), wanted)
     assert (wanted.expectation > 0).any() or kind == "illegal"
 
@@ -74,7 +77,7 @@ def test_is_that_of_the_whole_sequence(kind, seed):
 def test_taken_back_and_continued_otherwise(kind):
     """Few tokens and many, within a note and between two."""
     ids, other = rows(kind, 5), rows(kind, 6)
-    state = MusicalState(TABLES, 3)
+    state = FeatureState(TABLES, 3)
     state.follow(ids.numpy())
     for back in (1, 2, 3, 4, STEPS_BACK, 5, STEPS_BACK + 1, 150):
         state.rewind(200 - back)
@@ -88,7 +91,7 @@ def test_taken_back_and_continued_otherwise(kind):
 def test_rows_are_reordered_repeated_and_selected():
     ids = rows("repetitive", 1)
     for order in ([2, 0, 0], [1], [0, 0, 1, 1, 2, 2]):
-        state = MusicalState(TABLES, 3)
+        state = FeatureState(TABLES, 3)
         state.follow(ids[:, :150].numpy())
         state.select(order)
         chosen = torch.cat((ids[order][:, :150], ids[:1, 150:].expand(len(order), -1)), dim=1)
@@ -100,7 +103,7 @@ def test_rows_are_reordered_repeated_and_selected():
 
 def test_grammar_and_notes():
     ids = rows("noisy", 3)
-    state = MusicalState(TABLES, 3)
+    state = FeatureState(TABLES, 3)
     state.follow(ids.numpy())
     assert state.grammar.tolist() == GRAMMAR.states(ids).tolist()
     first = TRACKER.config.token_blocks["NOTE"][0]

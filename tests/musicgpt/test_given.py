@@ -34,9 +34,10 @@ def kept(piece, given: Given) -> None:
 def read_back(piece, given: Given) -> None:
     """The tokens, too, hold every given note from the first region on: the model heard it."""
     from musicgpt.around import frame_of
-    from musicgpt.state import State
+    from musicgpt.state import read_notes
+    from tests.musicgpt.states import state_after
 
-    heard = {(n.onset, n.pitch, n.voice) for n in State().read(piece.ids)}
+    heard = {(n.onset, n.pitch, n.voice) for n in read_notes(state_after(), piece.ids)}
     begins = min(region.start for region in given.regions)
     earlier = [n.onset for n in given.score.notes if n.onset < begins]
     assert piece.finished

@@ -156,15 +156,15 @@ def test_every_rule_goes_on_with_what_the_other_row_remembers(composer):
     import torch
 
     from musicgpt.rules import Brief, RuleProcessor, build, chosen
-    from musicgpt.state import State
+    from tests.musicgpt.states import state_after
     from tokenization import encode, prefix_ids
 
     [piece] = composer.compose(Settings(seed=8, voices=3, form="fugue", max_new_tokens=700))
     start = prefix_ids("major", "fugue", "4/4", 3, "moderate")
     [other] = composer.compose(Settings(seed=9, voices=3, form="fugue", max_new_tokens=700))
     rows = np.array([[*start, *p.ids[len(start) :]][:500] for p in (piece, other, other)])
-    brief = Brief(3, seeds=[8, 9, 10], form="fugue", voices=3, prompt=State.after(start), max_new_tokens=700)
-    processor = RuleProcessor(build(chosen(True), brief), State.after(start, 3))
+    brief = Brief(3, seeds=[8, 9, 10], form="fugue", voices=3, prompt=state_after(start), max_new_tokens=700)
+    processor = RuleProcessor(build(chosen(True), brief), state_after(start, 3))
     rng = np.random.default_rng(0)
     ancestors = np.array([0, 0, 2])
     assert encode(piece.score) is not None

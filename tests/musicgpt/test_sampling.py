@@ -8,7 +8,7 @@ import pytest
 from musicgpt import Settings
 from musicgpt.defaults import RHYTHM_WARMTH
 from musicgpt.sampling import SeededSampling
-from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization.vocabulary import TOKEN_TO_ID
 
 LOGITS = np.log([0.5, 0.3, 0.15, 0.05])
@@ -20,7 +20,7 @@ def drawn(last: str, **settings) -> np.ndarray:
     sampling = SeededSampling(Settings(**{"temperature": 1.0, **settings}).resolved(), list(range(DRAWS)))
     scores = np.full((DRAWS, 150), -np.inf)
     scores[:, 10:14] = LOGITS
-    state = State.after([TOKEN_TO_ID[last]], DRAWS)
+    state = state_after([TOKEN_TO_ID[last]], DRAWS)
     return np.bincount(sampling(state, scores).argmax(axis=-1) - 10, minlength=4) / DRAWS
 
 
@@ -56,12 +56,12 @@ def test_top_k_min_p_and_temperature_count_for_both():
 def test_rows_at_different_tokens_are_each_cut_as_they_would_be_alone():
     """One row is at a note, the other at a duration; and their neighbours do not matter."""
     wanted = Settings(top_p=0.3, rhythm_top_p=0.6, rhythm_temperature=2.0).resolved()
-    state, scores = State(2), 3 * np.random.default_rng(0).standard_normal((2, 150))
+    state, scores = state_after((), 2), 3 * np.random.default_rng(0).standard_normal((2, 150))
     state.feed(np.array([TOKEN_TO_ID["TIME_0"], TOKEN_TO_ID["VOICE_1"]]))
     sampling = SeededSampling(wanted, [4, 5])
     together = [sampling(state, scores) for _ in range(300)]  # beyond what is drawn at a time
     for row, last in enumerate(("TIME_0", "VOICE_1")):
-        sampling, own = SeededSampling(wanted, [4 + row]), State.after([TOKEN_TO_ID[last]])
+        sampling, own = SeededSampling(wanted, [4 + row]), state_after([TOKEN_TO_ID[last]])
         for found in together:
             np.testing.assert_array_equal(found[row], sampling(own, scores[row : row + 1])[0])
     assert len({int((row > -np.inf).sum()) for row in together[0]}) == 2

@@ -4,12 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling_musicgpt import Grammar, MusicGPTConfig
-from modeling_musicgpt.stepping_musicgpt import MusicalState, StepTables
-from musicgpt.state import NO_PITCH, State
+from modeling_musicgpt import stepping_musicgpt
+from musicgpt.state import NEVER, NO_PITCH, State, read_notes
+from tests.musicgpt.states import state_after
 from tokenization import Meter, Score, decode, encode
-from tokenization.score import ONSET
-from tokenization.vocabulary import BOS_ID, EOS_ID, PITCH_MIN, TOKEN_TO_ID
+from tokenization.score import DURATION, ONSET, PITCH, VOICE
+from tokenization.vocabulary import TOKEN_TO_ID, TYPES
 
 
 @st.composite
@@ -34,14 +34,14 @@ def scores(draw) -> Score:
 @settings(max_examples=60, deadline=None)
 def test_reading_token_by_token_gives_what_decode_gives(score):
     ids = encode(score)
-    assert decode(ids).score.notes == State().read(ids.tolist())
+    assert decode(ids).score.notes == read_notes(state_after(), ids.tolist())
 
 
 def test_bars_and_ticks_are_what_the_score_has():
     rows = [(18 * i, 30, 60 + i % 7, i % 4) for i in range(60)]
     score = Score(rows, meters=[Meter(0, 3, 4), Meter(432, 6, 8), Meter(576, 4, 4)]).quantised()
     ids = encode(score)[:-1].tolist()
-    state = State.after(ids, 2)
+    state = state_after(ids, 2)
     assert state.num_notes.tolist() == [60, 60]
     now = int(state.ticks[0])
     assert now == int(score.array[-1, ONSET])
@@ -56,10 +56,10 @@ def test_rows_at_different_tokens_are_each_what_they_are_alone(wandering):
     """Two pieces whose tokens do not stand in step."""
     pieces = [encode(wandering(seed)).tolist()[:200] for seed in (1, 2)]
     pieces[1] = [*pieces[1][:3], *pieces[1][:-3]]
-    together = State(2)
+    together = state_after((), 2)
     together.follow(np.array(pieces))
     for row, ids in enumerate(pieces):
-        alone = State.after(ids)
+        alone = state_after(ids)
         for name in (
             "ticks",
             "bar",
@@ -69,7 +69,7 @@ def test_rows_at_different_tokens_are_each_what_they_are_alone(wandering):
             "end",
             "pitch_before",
             "line",
-            "bar_tokens",
+            "bar_sizes",
         ):
             np.testing.assert_array_equal(getattr(together, name)[row], getattr(alone, name)[0], err_msg=name)
 
@@ -77,7 +77,7 @@ def test_rows_at_different_tokens_are_each_what_they_are_alone(wandering):
 def test_a_voice_keeps_its_last_notes():
     """The upper one of notes that it strikes together counts for its line, the last one for what sounds."""
     names = "<bos> TIME_0 NOTE_60 VOICE_0 DUR_12 TIME_12 NOTE_64 VOICE_0 DUR_12 TIME_0 NOTE_62 VOICE_0 DUR_6"
-    state = State.after([TOKEN_TO_ID[name] for name in names.split()])
+    state = state_after([TOKEN_TO_ID[name] for name in names.split()])
     assert state.line[0, 0, -2:].tolist() == [[0, 12, 60], [12, 12, 64]] and state.line_length[0, 0] == 2
     assert (state.pitch[0, 0], state.onset[0, 0], state.end[0, 0]) == (62, 12, 18)
     assert (state.pitch_before[0, 0], state.end_before[0, 0]) == (60, 12)
@@ -102,41 +102,13 @@ def test_a_note_that_stands_twice_is_read_once():
         "VOICE_0",
         "DUR_12",
     ]
-    notes = State().read([TOKEN_TO_ID[name] for name in names])
+    notes = read_notes(state_after(), [TOKEN_TO_ID[name] for name in names])
     assert [tuple(note) for note in notes] == [(0, 12, 60, 0), (0, 12, 60, 1), (12, 12, 60, 0)]
 
 
-def _walk(seed: int, length: int = 160) -> list[int]:
-    """Random legal ids."""
-    grammar, rng, ids = Grammar(MusicGPTConfig()), np.random.default_rng(seed), [BOS_ID]
-    state = StepTables(MusicGPTConfig(), grammar.step_tables.next_state)
-    place = int(state.next_state[0, BOS_ID])
-    while len(ids) < length:
-        legal = np.flatnonzero(grammar.legal[place].numpy())
-        legal = legal[legal != EOS_ID]
-        ids.append(int(rng.choice(legal)))
-        place = int(state.next_state[place, ids[-1]])
-    return ids
-
-
-def test_the_states_of_rules_and_of_the_model_say_the_same():
-    """Token by token, over random legal ids: what both know has one meaning."""
-    rows = np.array([_walk(seed) for seed in range(6)])
-    rules, model = State(len(rows)), MusicalState(StepTables(MusicGPTConfig()), len(rows))
-    for tokens in rows.T:
-        rules.feed(tokens)
-        model.advance(tokens)
-        for name in ("ticks", "bar_position", "bar_ticks"):
-            np.testing.assert_array_equal(getattr(rules, name), getattr(model, name), name)
-        # The model has a note from its VOICE on, the rules from its DUR on.
-        whole = np.flatnonzero(model.pending == 0)
-        np.testing.assert_array_equal(rules.num_notes[whole], model.num_notes[whole])
-        for row in whole:
-            number = rules.num_notes[row]
-            np.testing.assert_array_equal(rules.notes[row, :number], model.notes[row, :number])
-            begun = model.voice_pitch[row] > 0
-            np.testing.assert_array_equal(rules.pitch[row] != NO_PITCH, begun)
-            for name in ("onset", "end"):
-                ours, theirs = getattr(rules, name)[row], getattr(model, name)[row]
-                np.testing.assert_array_equal(ours[begun], theirs[begun], name)
-            assert (rules.pitch[row, begun] == model.voice_pitch[row, begun] + PITCH_MIN - 1).all()
+def test_what_rules_see_is_the_state_of_the_model():
+    """They know it by the names and numbers that `musicgpt.state` gives."""
+    state, model = state_after(), stepping_musicgpt
+    assert all(hasattr(state, name) for name in State.__annotations__)
+    assert model.KINDS == TYPES and (model.NO_PITCH, model.NEVER) == (NO_PITCH, NEVER)
+    assert (model.ONSET, model.DURATION, model.PITCH, model.VOICE) == (ONSET, DURATION, PITCH, VOICE)

@@ -8,6 +8,7 @@ import numpy as np
 
 from musicgpt.rules import Brief, RuleProcessor
 from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization.vocabulary import TOKEN_TO_ID
 
 
@@ -18,7 +19,7 @@ def ids(text: str) -> list[int]:
 
 def state(text: str, rows: int = 1) -> State:
     """Where the piece stands after them."""
-    return State.after(ids(text), rows)
+    return state_after(ids(text), rows)
 
 
 def said(rule: Any, state: State, scores: np.ndarray | None = None) -> np.ndarray:
@@ -45,4 +46,4 @@ class Plan:
 
 def brief(*earlier: Any, **what: Any) -> Brief:
     """A brief for one piece after `<bos> TIME_0`, with earlier rules."""
-    return Brief(earlier=list(earlier), **{"prompt": State.after(ids("")), **what})
+    return Brief(earlier=list(earlier), **{"prompt": state_after(ids("")), **what})

@@ -7,7 +7,7 @@ import torch
 
 from musicgpt.rules import Rule, RuleProcessor, build, rule
 from musicgpt.rules.asked import Asked
-from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization.vocabulary import TOKEN_TO_ID
 
 from .cases import brief, ids, said, state
@@ -28,7 +28,7 @@ def only(*names: str, **what):
 
 def left(*rules, rows: int = 1) -> list[set[str]]:
     """What a list of rules leaves of each row after one note."""
-    processor = RuleProcessor(rules, State(rows))
+    processor = RuleProcessor(rules, state_after((), rows))
     given = torch.tensor([ids("NOTE_60 VOICE_0 DUR_12")] * rows)
     given[1:, -1] = TOKEN_TO_ID["NOTE_60"]
     scores = processor(given, torch.zeros(rows, SIZE))
@@ -71,7 +71,7 @@ def test_a_later_rule_can_ask_an_earlier_one():
 
 
 def test_what_was_asked_for_stays():
-    prompt = State.after(ids("NOTE_60 VOICE_0 DUR_12"))
+    prompt = state_after(ids("NOTE_60 VOICE_0 DUR_12"))
     rule = Asked(brief(voices=2, prompt=prompt))
     first = said(rule, prompt)[0]
     later = said(rule, state("NOTE_60 VOICE_0 DUR_12 TIME_12 NOTE_60 VOICE_0 DUR_12"))[0]

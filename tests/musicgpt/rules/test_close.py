@@ -14,7 +14,7 @@ from musicgpt import Composer, Settings
 from musicgpt.rules import RuleProcessor
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.close import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Cadence, Close
-from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization import Meter, Score, decode, encode, first_error, prefix_ids
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
@@ -29,9 +29,9 @@ def write(
     """Random pieces in even steps that never think of ending, under the grammar and `Close`."""
     generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
     prefix = prefix_ids(mode=mode, meter=meter)
-    prompt = State.after(prefix)
+    prompt = state_after(prefix)
     rule = Close(brief(rows=batch, mode=mode, max_new_tokens=limit, prompt=prompt, **arguments))
-    close = RuleProcessor([rule], State.after(prefix, batch))
+    close = RuleProcessor([rule], state_after(prefix, batch))
     steps = [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]
     ids = torch.tensor([prefix] * batch)
     for _ in range(limit):
@@ -107,7 +107,7 @@ def test_the_shipped_model_closes_pieces_and_continuations():
 def open_to(text: str) -> set[str]:
     """The tokens left by a close in C major, begun with a bar of 4/4, after what its last bar has."""
     tokens, grammar = cases.ids(text), Grammar(MusicGPTConfig())
-    state, close = State.after(tokens[:2]), Close(brief(max_new_tokens=4000))
+    state, close = state_after(tokens[:2]), Close(brief(max_new_tokens=4000))
     close.cadences[0] = Cadence(state, 0, "major")
     for length in range(2, len(tokens) + 1):
         state.follow(np.array([tokens[:length]]))
@@ -147,7 +147,7 @@ def test_a_piece_has_the_bars_that_were_asked_for(bars, meter):
 
 def test_the_model_ends_no_piece_itself_not_even_on_the_tonic():
     chord = Score([(0, 24, 71, 0), *((24, 72, pitch, voice) for voice, pitch in enumerate((76, 67, 48)))])
-    state = State.after(encode(chord)[:-1].tolist())
+    state = state_after(encode(chord)[:-1].tolist())
     assert said(Close(brief(max_new_tokens=1000)), state)[0, EOS_ID] == -np.inf
 
 
@@ -160,7 +160,7 @@ def test_a_short_piece_is_left_alone():
 def test_the_asked_length_goes_before_the_close():
     """Bars and notes that must be there count the bars before the final chord."""
     tokens = encode(Score([(24 * i, 24, 60, 0) for i in range(240)]))[:-2].tolist()  # 60 bars, 240 notes
-    state = State.after([*tokens, TOKEN_TO_ID["TIME_24"]])
+    state = state_after([*tokens, TOKEN_TO_ID["TIME_24"]])
     for bars, notes, closes in ((61, 240, True), (62, 240, False), (61, 241, False)):
         close = Close(brief(max_new_tokens=4000, min_bars=bars, min_notes=notes))
         scores = said(close, state)
@@ -169,7 +169,7 @@ def test_the_asked_length_goes_before_the_close():
 
 
 def test_after_the_final_chord_there_is_only_the_end():
-    state, close = State.after(cases.ids("NOTE_60 VOICE_0 DUR_96 TIME_0")), Close(brief(max_new_tokens=1000))
+    state, close = state_after(cases.ids("NOTE_60 VOICE_0 DUR_96 TIME_0")), Close(brief(max_new_tokens=1000))
     close.cadences[0] = Cadence(state, 0, "major")
     close.cadences[0].left = []
     scores = said(close, state)
@@ -181,8 +181,8 @@ def test_a_bar_with_more_tokens_than_any_before_does_not_keep_a_piece_from_its_c
     """Few notes at first, then so many at once that one bar would use up what is left."""
     generator, grammar, limit = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig()), 420
     prefix = prefix_ids(mode="major", meter="4/4")
-    rule = Close(brief(max_new_tokens=limit, prompt=State.after(prefix), ends=False, min_bars=1000))
-    close, ids = RuleProcessor([rule], State.after(prefix)), torch.tensor([prefix])
+    rule = Close(brief(max_new_tokens=limit, prompt=state_after(prefix), ends=False, min_bars=1000))
+    close, ids = RuleProcessor([rule], state_after(prefix)), torch.tensor([prefix])
     for made in range(limit):
         steps = (24, 48) if made < 150 else (0, 1)
         scores = torch.randn(1, 150, generator=generator)

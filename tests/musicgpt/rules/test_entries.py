@@ -8,7 +8,7 @@ import pytest
 from musicgpt import Settings
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.entries import BETWEEN_ENTRIES, REST, Entries
-from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization import Score, encode
 from tokenization.score import VOICE
 
@@ -17,7 +17,7 @@ from .cases import brief, said
 
 def missing_after(notes: list[tuple], voices: int) -> list[int]:
     """Which voices may take the last note of a piece in 4/4, as `Entries` reads it before its VOICE token."""
-    state = State.after(encode(Score(notes))[:-4].tolist())  # DUR, TIME and <eos> off, and VOICE
+    state = state_after(encode(Score(notes))[:-4].tolist())  # DUR, TIME and <eos> off, and VOICE
     rule = Entries(brief(voices=voices))
     found = np.flatnonzero(rule.missing(state)[0]).tolist()
     allowed = said(rule, state)[0, BLOCK["VOICE"]] > FORBIDDEN

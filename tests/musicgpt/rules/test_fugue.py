@@ -16,6 +16,7 @@ from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
 from musicgpt.rules.subject import Subject, dominant, in_key, tonic
 from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
 from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
 
@@ -80,7 +81,7 @@ def test_whatever_is_chosen_the_plan_holds(seed):
     """A model that chooses at random among what is left: so the bias alone makes the exposition."""
     rng = np.random.default_rng(seed)
     voices, mode = int(rng.integers(2, 6)), ("major", "minor")[seed % 2]
-    piece = State.after([TOKEN_TO_ID[name] for name in ("<bos>", "TIME_0" if seed % 3 else "TIME_12")])
+    piece = state_after([TOKEN_TO_ID[name] for name in ("<bos>", "TIME_0" if seed % 3 else "TIME_12")])
     plan = Plan(voices, mode)
 
     def choose(kind: str, allowed: list[int]) -> int:

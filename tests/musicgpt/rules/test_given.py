@@ -8,7 +8,7 @@ from musicgpt.around import frame_of
 from musicgpt.given import Given, Region
 from musicgpt.rules.ending import Ending, phrase_key
 from musicgpt.rules.given import KeepGiven
-from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization import Score
 from tokenization.vocabulary import TOKEN_TO_ID, TOKENS
 
@@ -25,7 +25,7 @@ def allowed(frame, text: str) -> set[str]:
     rule = KeepGiven(brief(frame=frame))
     tokens, found = ids(text), np.zeros((1, 150), dtype=bool)
     for length in range(2, len(tokens) + 1):
-        found = rule.allowed(State.after(tokens[:length]))
+        found = rule.allowed(state_after(tokens[:length]))
     return {TOKENS[i].text for i in np.flatnonzero(found[0])}
 
 

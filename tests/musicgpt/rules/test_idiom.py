@@ -8,6 +8,7 @@ import pytest
 from musical_metrics.ngram import pitch_events
 from musicgpt.rules.idiom import IN_FUGUES, LIMIT, Expert, Idiom
 from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization import encode
 from tokenization.analysis.ngram import NO_INTERVAL, NGram
 from tokenization.analysis.view import View
@@ -41,7 +42,7 @@ def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, se
     first = np.diff(view.lines[:, 3], prepend=-1) > 0  # the first note of a voice has no interval
     place = {(voice, onset): i for i, (onset, _, _, voice) in enumerate(view.lines[~first].tolist())}
 
-    expert, piece, ids = Expert(counted), State(), encode(score)
+    expert, piece, ids = Expert(counted), state_after(), encode(score)
     seen = 0
     for k, token in enumerate(ids):
         if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"]:
@@ -65,7 +66,7 @@ def test_the_shipped_expert_prefers_the_resolution_of_a_leading_note():
     """Under a held C the soprano has gone A, B: it likes C better than the C sharp and the A sharp
     beside it.
     """
-    piece = State()
+    piece = state_after()
     score = Score(
         notes=[Note(0, 96, 48, 1), Note(0, 24, 69, 0), Note(24, 24, 71, 0), Note(48, 24, 72, 0)],
         meters=[Meter(0, 4, 4)],

@@ -4,6 +4,7 @@ import numpy as np
 
 from musicgpt.rules.length import Length
 from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization import Meter, Score, encode
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
 
@@ -13,7 +14,7 @@ from .cases import brief, said
 def after(notes: int, step: int) -> State:
     """A piece in 3/4 so far: a note every `step` ticks, and the step after the last one taken."""
     score = Score([(step * i, step, 60, 0) for i in range(notes)], meters=[Meter(0, 3, 4)])
-    return State.after([*encode(score).tolist()[:-2], TOKEN_TO_ID[f"TIME_{step}"]])
+    return state_after([*encode(score).tolist()[:-2], TOKEN_TO_ID[f"TIME_{step}"]])
 
 
 def allowed(bars: int, notes: int, scores: np.ndarray | None = None) -> tuple[bool, bool]:

@@ -8,7 +8,7 @@ import pytest
 from musical_metrics.originality import build_index, longest_run
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.quotation import LONGEST, Quotation
-from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization import encode
 from tokenization.analysis.view import View
 from tokenization.analysis.windows import Index, Piece
@@ -33,7 +33,7 @@ def test_a_note_is_too_much_where_the_metric_would_say_so(library):
     pieces, index = library
     score = pieces[2].transposed(2).between(0, 8 * 96)
     score = score.replace(notes=score.array[score.array[:, 3] < 2])
-    piece, ids, rule = State(), encode(score), Quotation(brief(prompt=State()), index)
+    piece, ids, rule = state_after(), encode(score), Quotation(brief(prompt=state_after()), index)
     refused = 0
     for k, token in enumerate(ids):
         if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"]:
@@ -62,8 +62,8 @@ def follow(score: Score, index: Index, prompt: int = 0, earlier: tuple = ()) -> 
     """
     ids = list(encode(score))
     begin = next(i for i, token in enumerate(ids) if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"])
-    state = State.after(ids[: begin + 4 * prompt])
-    rule = Quotation(brief(*earlier, prompt=State.after(ids[: begin + 4 * prompt])), index)
+    state = state_after(ids[: begin + 4 * prompt])
+    rule = Quotation(brief(*earlier, prompt=state_after(ids[: begin + 4 * prompt])), index)
     for k in range(prompt, len(score)):
         scores = said(rule, state)[0]
         assert not scores[: BLOCK["NOTE"].start].any()
@@ -108,7 +108,7 @@ def test_a_note_that_begins_with_the_last_one_does_not_go_on_the_line():
             [View(Score([Note(n.onset, n.duration, n.pitch, 0) for n in [*notes[:-1], quick]]))],
             [Piece("p", "piece", 0, 96)],
         )
-        state, rule = State(), Quotation(brief(prompt=State()), index)
+        state, rule = state_after(), Quotation(brief(prompt=state_after()), index)
         for token in encode(Score(notes[:-1])).tolist()[:-2]:
             state.feed(np.array([token]))
             said(rule, state)

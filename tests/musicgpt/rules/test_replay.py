@@ -12,6 +12,7 @@ from musicgpt.rules.returns import Returns
 from musicgpt.rules.sequences import Model, Sequences
 from musicgpt.rules.tonal_plan import Plan
 from musicgpt.state import State
+from tests.musicgpt.states import state_after
 from tokenization.score import Meter, Note, Score
 from tokenization.vocabulary import TYPE_OF_ID, TYPES
 
@@ -78,7 +79,7 @@ def test_parallels_and_dissonances_are_counted():
 def test_a_replay_writes_its_notes_whatever_is_drawn():
     notes = passage([Note(0, 30, 72, 0), Note(0, 48, 48, 1), Note(35, 12, 74, 0)], 100, 0, 0)
     for seed in range(8):
-        piece = State.after(ids("NOTE_60 VOICE_0 DUR_12"))
+        piece = state_after(ids("NOTE_60 VOICE_0 DUR_12"))
 
         class Rule:
             replay = Replay(notes)
