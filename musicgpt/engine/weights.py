@@ -48,7 +48,8 @@ def check(model: Any, library: Library) -> None:
         value = getattr(config, name)
         if not isinstance(value, int) or not (0 if name == "num_motifs" else 1) <= value <= most:
             raise EngineError(f"the configuration has {name}={value}")
-    if not config.is_musical or config.bos_token_id is None or config.hidden_act != "gelu":
+    code = code_of(package_of(model), "grammar_musicgpt")
+    if not code.has_grammar(config) or config.hidden_act != "gelu":
         raise EngineError("the configuration is not one of a musical model with GELU and a <bos>")
     if config.relative_attention == "learned":
         raise EngineError("the configuration has relative_attention='learned', which the kernels do not know")

@@ -300,6 +300,10 @@ class TestFallingThrough:
         learned = make_model(relative_attention="learned")
         learned.generate(ids, max_new_tokens=2, do_sample=False)
         assert "relative_attention='learned'" in learned.usual_decoding_because
+        for no_bos in (-1, None):
+            model = make_model(bos_token_id=no_bos)
+            model.generate(ids, max_new_tokens=2, do_sample=False)
+            assert "and a <bos>" in model.usual_decoding_because
 
     def test_mask_with_holes_and_inputs_embeds(self, model):
         ids = torch.tensor([[*PROMPT, 128, 40]])
