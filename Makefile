@@ -77,9 +77,12 @@ bench: $(DEV)
 	for name in generate train metrics space_load; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 	if [ -d ../shared/data/wtc/midi ]; then $(BIN)/python -m benchmarks.tokenizer ../shared/data/wtc/midi; fi
 
-# Everything that is said of the shipped weights, measured anew into docs/results.md (hours; needs the corpus).
+# Everything that is said of metrics and of the shipped weights, measured anew into docs/metrics.md and docs/results.md (needs the
+# corpus); the pieces are kept in SETS.
+SETS ?= ../sets
 results: $(DEV)
-	$(BIN)/python -m benchmarks.results
+	$(BIN)/python -m benchmarks.measures --sets $(SETS)
+	$(BIN)/python -m benchmarks.results --sets $(SETS)
 
 docs: $(DEV)
 	$(BIN)/mkdocs build --strict

@@ -1,7 +1,7 @@
-"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs.jsonl` for
-`benchmarks.results`.
+"""Ablations: short training runs that differ in one thing, on one thread each, kept in `docs/runs.jsonl`.
 
     python -m benchmarks.ablations --group scratch --data DIR --work DIR                  # architecture and rates, from random weights
+    python -m benchmarks.ablations --table                                                # what the kept runs have found
     python -m benchmarks.ablations --group branch --data DIR --work DIR --init-from RUN   # data and regularisation, from a trained model
 
 `scratch`: the first steps of training, the rate falling to nothing at the end; it ranks beginnings. `branch`:
@@ -18,10 +18,11 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .result_text import TERMS, best_of, table
 from .runs import keep_run, kept_runs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,20 +89,43 @@ BRANCH = {
 GROUPS = {"scratch": SCRATCH, "branch": BRANCH}
 
 
+def ablation_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The runs whose names begin with `ablation-`, against the first of their group (`ablation-GROUP-0-...`)."""
+    names = {
+        run["name"].removeprefix("ablation-"): best_of(run)
+        for run in runs
+        if run["name"].startswith("ablation-")
+    }
+    base: dict[str, float] = {}
+    rows = []
+    for name, best in sorted(names.items()):
+        group = name.split("-")[0]
+        reference = base.setdefault(group, best["nats_per_note"])
+        terms = [f"{best[term]:.3f}" for term in TERMS]
+        rows.append(
+            [name, f"{best['nats_per_note']:.3f}", f"{best['nats_per_note'] - reference:+.3f}", *terms]
+        )
+    return table(["run", "nats a note", "difference", *TERMS], rows)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the arms of a group one after another; the first one that fails ends it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--group", choices=GROUPS, required=True)
-    parser.add_argument(
-        "--data", required=True, help="DIR, a folder that dataset_builder wrote, configuration wtc-plus"
-    )
-    parser.add_argument("--work", type=Path, required=True, help="where the runs live")
+    parser.add_argument("--table", action="store_true", help="print what the runs that are kept have found")
+    parser.add_argument("--group", choices=GROUPS)
+    parser.add_argument("--data", help="DIR, a folder that dataset_builder wrote, configuration wtc-plus")
+    parser.add_argument("--work", type=Path, help="where the runs live")
     parser.add_argument("--init-from", help="weights that the arms of `branch` begin with")
     parser.add_argument("--steps", type=int, default=80, help="steps an arm, of 4,096 tokens (default: 80)")
     parser.add_argument("--only", help="names of arms, by commas")
     given = parser.parse_args(argv)
+    if given.table:
+        print(ablation_table(kept_runs()))
+        return 0
+    if not (given.group and given.data and given.work):
+        parser.error("give --group, --data and --work, or --table alone.")
     if (given.group == "branch") != bool(given.init_from):
         parser.error("--init-from belongs to --group branch, and that to it.")
     known = {row["name"] for row in kept_runs()}

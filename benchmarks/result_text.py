@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .conditioning import composer_table
-from .conditioning import table as conditioning_table
 
 COMMAND = "python -m benchmarks.results"
 SEED_METRICS = (
@@ -23,17 +22,15 @@ TERMS = ("NOTE", "VOICE", "DUR", "TIME")
 
 
 def measured_section(results: Mapping[str, Any]) -> str:
-    """When each part was measured; those without a day are of the first release."""
-    days = results.get("measured", {})
-    told = [f"{part} on {day}" for part, day in days.items() if part in results]
-    older = [part for part in results if part not in (*days, "measured")]
-    text = f"Measured: {', '.join(told)}." if told else ""
-    if older:
-        text += (
-            f" **Of the weights and rules of 0.1.0, and not measured anew yet: {', '.join(older)}.** What stands"
-            " there is no longer what is shipped."
-        )
-    return text.strip()
+    """When each part was measured, and how long that took."""
+    parts = [
+        f"{part} on {day}, {results['seconds'][part] / 60:.0f} min"
+        if part in results.get("seconds", {})
+        else f"{part} on {day}"
+        for part, day in results.get("measured", {}).items()
+        if part in results
+    ]
+    return f"Measured: {'; '.join(parts)} (minutes of one core)." if parts else ""
 
 
 def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
@@ -41,47 +38,30 @@ def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     parts = [
         "# Results",
         (
-            f"All of this page is written by `{COMMAND}` (what it measures is kept in `docs/results.json`)"
-            " from the shipped checkpoint and the code as they stand. The test split was not used for"
-            " anything here; validation is key numbers 11 and 14, eight movements, and it chose among"
-            " epochs."
+            f"All of this page is written by `{COMMAND} --sets SETS` (what it measures is kept in"
+            " `docs/results.json`) from the shipped checkpoint and the code as they stand; SETS keeps the pieces"
+            " that [metrics](metrics.md) measures, too. The test split was not used for anything here; validation"
+            " is key numbers 11 and 14, eight movements, and it chose among epochs."
         ),
         measured_section(results),
     ]
     if "losses" in results:
         parts += loss_section(results["losses"], runs)
     if "pieces" in results:
-        pieces = results["pieces"]
-        parts += (
-            original_section(pieces)
-            + six_section(pieces)
-            + told_section(pieces)
-            + copy_section(pieces)
-            + metric_section(pieces)
-        )
-    if "syntax" in results:
-        parts += syntax_section(results["syntax"])
-    if "conditioning" in results:
-        parts += [
-            "## Is it obeyed what is asked for",
-            (
-                "`python -m benchmarks.conditioning`, in brackets 95 %"
-                f" intervals:\n\n{conditioning_table(results['conditioning'])}"
-            ),
-        ]
+        parts += pieces_section(results["pieces"]) + told_section(results["pieces"])
+        parts += copy_section(results["pieces"])
     if "composer" in results:
         parts += [
+            "## Is it obeyed what is asked for",
             f"`python -m benchmarks.conditioning --composer --pieces {results['composer'][0]['pieces']}"
-            " --tokens 800`, what the composer makes of the same"
-            f" wishes:\n\n{composer_table(results['composer'])}"
+            " --tokens 800`, in brackets 95 %"
+            f" intervals:\n\n{composer_table(results['composer'])}",
         ]
-    if "sweep" in results:
-        parts += sweep_section(results["sweep"])
-    if runs:
-        parts += ablation_section(runs)
+    if "syntax" in results:
+        parts += syntax_section(results["syntax"])
     if "samples" in results:
         parts += sample_section(results["samples"])
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -156,147 +136,55 @@ def loss_section(losses: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str
     ]
 
 
-def original_section(pieces: Mapping[str, Any]) -> list[str]:
-    """The original's table beside ours."""
-    rows = [["musical score, the original's own", "59.55", "60.12", "0.99"]]
-    for form in ("prelude", "fugue"):
-        own = pieces[form]
-        rows.append(
-            [
-                f"musical score, {form}s",
-                f"{own['score']['ours']:.1f}",
-                f"{own['score']['bach']:.1f}",
-                f"{own['score']['ours'] / own['score']['bach']:.2f}",
-            ]
-        )
-        for name, title in SEED_METRICS[:3]:
-            ours, bach = own["metrics"][name]["ours"]["median"], own["metrics"][name]["bach"]["median"]
-            rows.append(
-                [f"{title}, {form}s", f"{ours:.3f}", f"{bach:.3f}", f"{ours / bach:.2f}" if bach else ""]
-            )
-    text = (
-        f"{pieces['count']} preludes and {pieces['count']} fugues, asked for what Bach's movements are (key,"
-        " meter, voices, tempo) and with seeds 0, 1, 2, ... None is left out. They are the `Composer`'s,"
-        " whose rules decide when a fugue's subject is over and who states it where, make parallels,"
-        " crossings and leaps less likely, give an n-gram of Bach's steps a say, break long quotations off,"
-        " let voices that were asked for enter, and close every piece with a cadence (`musicgpt/rules/fugue.py`,"
-        " `counterpoint.py`, `idiom.py`, `quotation.py`, `entries.py`, `close.py`); the notes are the"
-        f" model's. Medians; Bach is held out. Of both the first {pieces['prelude']['bach_length']} notes of"
-        f" preludes and {pieces['fugue']['bach_length']} of fugues are looked at, for the score and the"
-        " cadence the whole pieces. The original's score and ours are different measures: five of its six"
-        " metrics cannot tell Bach from a Markov chain (`docs/metrics.md`), ours tells them apart and leaves"
-        " more room to fail."
-    )
-    return ["## The original's table", text, table(["what", "generated", "Bach", "ratio"], rows)]
-
-
-def six_section(pieces: Mapping[str, Any]) -> list[str]:
-    """Whether the medians of the six basic metrics lie inside Bach's quartiles."""
+def pieces_section(pieces: Mapping[str, Any]) -> list[str]:
+    """What the pieces are, their musical score, and the original's six metrics."""
     rows, inside = [], 0
-    for name, title in SEED_METRICS:
-        for form in ("prelude", "fugue"):
-            own = pieces[form]["metrics"][name]
-            is_in = own["bach"]["q1"] <= own["ours"]["median"] <= own["bach"]["q3"]
+    for form in ("prelude", "fugue"):
+        ruled, alone = pieces[form], pieces["alone"][form]
+        scores = (alone["score"]["ours"], ruled["score"]["ours"], ruled["score"]["bach"])
+        rows.append(["**musical score**", form, *(f"{value:.1f}" for value in scores), "", ""])
+        for name, title in SEED_METRICS:
+            own, bach = ruled["metrics"][name], ruled["metrics"][name]["bach"]
+            is_in = bach["q1"] <= own["ours"]["median"] <= bach["q3"]
             inside += is_in
+            medians = (alone["metrics"][name]["ours"]["median"], own["ours"]["median"], bach["median"])
+            quartiles = f"{bach['q1']:.3f} - {bach['q3']:.3f}"
             rows.append(
-                [
-                    title,
-                    form,
-                    f"{own['ours']['median']:.3f}",
-                    f"{own['bach']['median']:.3f}",
-                    f"{own['bach']['q1']:.3f} - {own['bach']['q3']:.3f}",
-                    "yes" if is_in else "**no**",
-                ]
+                [title, form, *(f"{v:.3f}" for v in medians), quartiles, "yes" if is_in else "**no**"]
             )
-    return [
-        "## The six basic metrics",
-        f"{inside} of 12 medians lie inside the interquartile range of held-out Bach.",
-        table(["metric", "form", "generated", "Bach", "quartiles of Bach", "inside"], rows),
-    ]
+    notes = " and ".join(f"{pieces[form]['bach_length']} of {form}s" for form in ("prelude", "fugue"))
+    text = (
+        f"{pieces['count']} preludes and {pieces['count']} fugues by the `Composer` with its rules, and as many"
+        " by the model alone (`rules=False`), asked for what Bach's movements are (key, meter, voices, tempo),"
+        f" seeds 0, 1, 2, ..., none left out. Medians; Bach is held out. Of both the first {notes} are looked at;"
+        " the musical score looks at whole pieces. Who else scores what, and every metric: [metrics](metrics.md)."
+        f" The original's six metrics are reported and choose nothing; {inside} of 12 medians lie inside Bach's"
+        " quartiles. The original's own score, 59.55 for its music and 60.12 for Bach, is on another scale."
+    )
+    head = ["what", "form", "model alone", "with rules", "Bach", "quartiles of Bach", "inside"]
+    picture = "![how far from Bach's middle each family lies](images/metrics_families.png)"
+    return ["## Pieces beside Bach", text, picture, table(head, rows)]
 
 
 def told_section(pieces: Mapping[str, Any]) -> list[str]:
-    """The classifier's AUC, and by which metrics it tells."""
+    """The classifier's AUC by family, with floor and control."""
+    shown = {form: pieces[form]["apart"] for form in ("prelude", "fugue")}
     rows = []
-    for form in ("prelude", "fugue"):
-        own = pieces[form]
-        told = sorted(own["metrics"].items(), key=lambda item: -abs(item[1]["auc"] - 0.5))[:5]
-        words = ", ".join(f"{name} {value['auc']:.2f}" for name, value in told)
-        tests = (own[name] for name in ("two_sample_auc", "auc_without_pitch_nll", "whole_auc"))
-        figures = [f"{one['mean']:.3f} ({one['low']:.3f} - {one['high']:.3f})" for one in tests]
-        rows.append([form, str(own["pieces"]), str(own["bach_movements"]), *figures, words])
+    for family in shown["fugue"]["families"]:
+        cells = []
+        for apart in shown.values():
+            for kind in ("families", "floor", "control"):
+                one = apart[kind].get(family)
+                cells.append(f"{one['auc']:.2f} ({one['low']:.2f} - {one['high']:.2f})" if one else "-")
+        rows.append([family, *cells])
     text = (
-        "AUC of a cross-validated logistic regression on all scored metrics"
-        " (`musical_metrics.compare.two_sample_auc`; mean and range over five ways of dealing the folds): 0.5"
-        " would mean that it cannot tell our pieces from Bach's, 1 that it always can. Of both the"
-        " beginnings, of as many notes; the same without `pitch_nll`, because the n-gram of that metric has a"
-        " say in our pieces, too (`musicgpt/rules/idiom.py`); and our whole pieces, whose ends are theirs, against"
-        " Bach's beginnings of about their length. Beside it the metrics that alone tell them best (AUC of"
-        " ours above Bach's)."
+        "AUC of a cross-validated logistic regression (`musical_metrics.compare`), by family and by all scored"
+        " metrics, with 95 % intervals over pieces (of Bach's over key numbers): 0.5 means that it cannot tell our"
+        " pieces with rules from Bach's, 1 that it always can. Floor: two halves of Bach against each other."
+        " Control: first-order chains of our pieces against Bach."
     )
-    found = [
-        "## Can a classifier tell",
-        text,
-        table(
-            [
-                "form",
-                "ours",
-                "Bach's",
-                "AUC",
-                "AUC without pitch_nll",
-                "AUC of whole pieces",
-                "single metrics",
-            ],
-            rows,
-        ),
-    ]
-    return found + (alone_text(pieces) if "alone" in pieces else [])
-
-
-def alone_text(pieces: Mapping[str, Any]) -> list[str]:
-    """What the composer's rules bring: the same figures without them."""
-    rows = []
-    for form in ("prelude", "fugue"):
-        ruled, alone = pieces[form], pieces["alone"][form]
-        rows.append(
-            [
-                f"musical score, {form}s",
-                f"{alone['score']['ours']:.1f}",
-                f"{ruled['score']['ours']:.1f}",
-                f"{ruled['score']['bach']:.1f}",
-            ]
-        )
-        rows.append(
-            [
-                f"AUC of the classifier, {form}s",
-                f"{alone['two_sample_auc']['mean']:.3f}",
-                f"{ruled['two_sample_auc']['mean']:.3f}",
-                "0.5",
-            ]
-        )
-        for name in (
-            "parallel_fifths",
-            "parallel_octaves",
-            "voice_crossing",
-            "subject_entries",
-            "subject_recurrence",
-        ):
-            if name in ruled["metrics"] and name in alone["metrics"]:
-                values = [
-                    f"{value['mean']:.3f}"
-                    for value in (
-                        alone["metrics"][name]["ours"],
-                        ruled["metrics"][name]["ours"],
-                        ruled["metrics"][name]["bach"],
-                    )
-                ]
-                rows.append([f"{name}, {form}s, mean", *values])
-    count = pieces["alone"]["fugue"]["pieces"]
-    text = (
-        f"What the composer's rules bring: {count} pieces of each form by `Composer(model,"
-        ' rules=["close", "length"])`, the model alone until the cadence, beside those with them.'
-    )
-    return [text, table(["what", "model alone", "with rules", "Bach"], rows)]
+    head = ["family", *(f"{form}s{kind}" for form in shown for kind in ("", ", floor", ", control"))]
+    return ["## Can a classifier tell", text, table(head, rows)]
 
 
 def copy_section(pieces: Mapping[str, Any]) -> list[str]:
@@ -392,32 +280,6 @@ def card_section(pieces: Mapping[str, Any]) -> str:
     )
 
 
-def metric_section(pieces: Mapping[str, Any]) -> list[str]:
-    """All metrics."""
-    found = ["## All metrics"]
-    for form in ("prelude", "fugue"):
-        rows = []
-        for name, own in pieces[form]["metrics"].items():
-            bach = own["bach"]
-            rows.append(
-                [
-                    f"`{name}`",
-                    f"{own['ours']['median']:.3f}",
-                    f"{bach['median']:.3f}",
-                    f"{bach['q1']:.3f} - {bach['q3']:.3f}",
-                    f"{own['auc']:.2f}",
-                ]
-            )
-        found += [
-            (
-                f"{form.capitalize()}s ({pieces[form]['notes']} notes in the median, of which the first"
-                f" {pieces[form]['bach_length']} are looked at, as of Bach's):"
-            ),
-            table(["metric", "generated", "Bach", "quartiles of Bach", "AUC"], rows),
-        ]
-    return found
-
-
 def syntax_section(syntax: Mapping[str, Any]) -> list[str]:
     """Errors with and without the grammar."""
     rows = [
@@ -434,80 +296,6 @@ def syntax_section(syntax: Mapping[str, Any]) -> list[str]:
         "Forty pieces of at most 600 tokens, sampled with the defaults of `generate()`.",
         table(["`generate()`", "pieces", "with an error", "type", "time", "duplicate", "tokens"], rows),
     ]
-
-
-def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a Markdown table; of a pair of figures the first is of the preludes, the second of the
-    fugues.
-    """
-    lines = []
-    for row in rows:
-        pairs = [
-            (row["prelude"][name], row["fugue"][name])
-            for name in (
-                "score",
-                "auc",
-                "out_of_key_ratio",
-                "rhythmic_variety",
-                "final_cadence",
-                "longest_run",
-            )
-        ]
-        cells = [f"{a:.{d}f} / {b:.{d}f}" for (a, b), d in zip(pairs, (1, 2, 3, 2, 2, 1), strict=True)]
-        cells.insert(1, f"{row['prelude']['inside']} + {row['fugue']['inside']} of 12")
-        cells.append(f"{row['fugue']['subject_entries']:.2f}")
-        lines.append([", ".join(f"{k} {v}" for k, v in row["sampling"].items()), *cells])
-    head = [
-        "sampling",
-        "musical score",
-        "medians inside",
-        "AUC",
-        "out of key",
-        "rhythmic variety",
-        "full close",
-        "longest run",
-        "entries with the subject",
-    ]
-    return table(head, lines)
-
-
-def sweep_section(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The sampling defaults and what else was tried."""
-    note = (
-        f"`python -m benchmarks.sampling_sweep --pieces {rows[0]['pieces']}`, {rows[0]['pieces']} preludes /"
-        f" {rows[0]['pieces']} fugues for each setting, other seeds than above; means but for the score's"
-        " median."
-    )
-    return ["## Sampling", note, sweep_table(rows)]
-
-
-def ablation_section(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Runs whose names begin with `ablation-`, against the first of their group (`ablation-GROUP-0-...`)."""
-    names = {
-        run["name"].removeprefix("ablation-"): best_of(run)
-        for run in runs
-        if run["name"].startswith("ablation-")
-    }
-    if not names:
-        return []
-    base: dict[str, float] = {}
-    rows = []
-    for name, best in sorted(names.items()):
-        group = name.split("-")[0]
-        reference = base.setdefault(group, best["nats_per_note"])
-        terms = [f"{best[term]:.3f}" for term in TERMS]
-        rows.append(
-            [name, f"{best['nats_per_note']:.3f}", f"{best['nats_per_note'] - reference:+.3f}", *terms]
-        )
-    text = (
-        "Short runs that differ from the first one of their group in one thing; see `docs/LOG.md` for how"
-        " they were made. They were made before the defaults changed: their base has the index of the bar and"
-        " no embedded prefix (`bar_encoding: both, prefix_encoding: false`). In `staff-voices` the voices of"
-        " preludes are their staves, for validation too: there NOTE, DUR and TIME compare, VOICE and the sum"
-        " do not. One seed an arm; another seed moved the base of `scratch` by 0.06 and that of `branch` by"
-        " 0.003."
-    )
-    return ["## Ablations", text, table(["run", "nats a note", "difference", *TERMS], rows)]
 
 
 def sample_section(samples: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,10 +1,11 @@
 """All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md`
 and a part of the card from that.
 
-    python -m benchmarks.results [--model DIR] [--pieces 100] [--source ../shared/data] [--parts pieces,syntax,losses,conditioning,composer,sweep,samples]
+    python -m benchmarks.results --sets SETS [--model DIR] [--pieces 8] [--source ../shared/data] [--parts losses,pieces,composer,syntax,samples]
 
 Each part is measured anew when it is named, else taken from the file; `--parts ""` only writes the page
-again. Training runs that are compared are read from `docs/runs.jsonl` (`python -m benchmarks.results --keep-run
+again. SETS is the folder in which the pieces are kept, that of `benchmarks.measures`: what is there is not
+composed again. Training runs that are compared are read from `docs/runs.jsonl` (`python -m benchmarks.results --keep-run
 RUN NAME` puts the validations of a run there).
 """
 
@@ -14,17 +15,19 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from musical_metrics.compare import compare
 from tokenization.midi_writer import write_whole
 
-from .result_pieces import FORMS, alike, compose, judge
+from .null_models import compose_set
+from .result_pieces import FORMS, alike, judge
 from .result_text import card_section, page
 from .runs import keep_run, kept_runs
-from .sampling_sweep import sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -33,22 +36,39 @@ SAMPLES = ((10, 1000), (5, 2000), (5, 3000))  # the original's: how many of how 
 
 
 def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
-    """Every metric of the pieces beside Bach's, by form, and what holds for all of them together; `alone`: of
-    half as many without the composer's rules.
+    """Every metric of the pieces beside Bach's, by form; how well each family tells them from Bach; what holds for
+    all of them together; `alone`: of as many without the composer's rules.
     """
     from musical_metrics.corpus import read_corpus
 
     movements = read_corpus(given.source / "wtc")
-    found: dict[str, Any] = {"count": given.pieces}
-    made = {form: compose(model, movements, form, given.pieces) for form in FORMS}
+    found: dict[str, Any] = {"count": given.pieces, "alone": {}}
+    made = {}
+    for form in FORMS:
+        made[form], alone = (_pieces(model, given, movements, form, rules) for rules in (True, False))
+        apart = asdict(compare(made[form]))
+        found[form] = {
+            **judge(made[form], form),
+            "exact_run": exact_runs(made[form], movements, form),
+            "apart": {kind: apart[kind] for kind in ("families", "floor", "control")},
+        }
+        found["alone"][form] = judge(alone, form)
     found["alike"] = alike([score for scores in made.values() for score in scores])
-    for form, scores in made.items():
-        found[form] = {**judge(scores, form), "exact_run": exact_runs(scores, movements, form)}
-    half = max(1, given.pieces // 2)
-    found["alone"] = {
-        form: judge(compose(model, movements, form, half, rules=["close", "length"]), form) for form in FORMS
-    }
     return found
+
+
+def _pieces(
+    model: Any, given: argparse.Namespace, movements: Sequence[Any], form: str, rules: bool
+) -> list[Any]:
+    """The pieces of the folder, composed there where they are missing."""
+    from tokenization.score import Score
+
+    name = Path(given.model).name if given.model else "shipped"
+    file = given.sets / f"{name}{'' if rules else '_alone'}_{form}.json"
+    given.sets.mkdir(parents=True, exist_ok=True)
+    compose_set(model, rules, movements, form, given.pieces, file)
+    rows = json.loads(file.read_text(encoding="utf-8"))[: given.pieces]
+    return [Score.from_dict(row) for row in rows]
 
 
 def exact_runs(
@@ -130,23 +150,11 @@ def measure_losses(model: Any, given: argparse.Namespace) -> list[dict[str, Any]
     return [report.to_dict() for report in rows]
 
 
-def measure_conditioning(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of `benchmarks.conditioning`."""
-    from .conditioning import measure
-
-    return measure(model, given.pieces, 320, 0, given.source / "wtc")
-
-
 def measure_composer(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
     """The rows of `benchmarks.conditioning --composer`."""
     from .conditioning import by_composer
 
     return by_composer(model, given.pieces, 800, 0)
-
-
-def measure_sweep(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of `benchmarks.sampling_sweep`."""
-    return sweep(model, given.source, 16, 10_000)
 
 
 def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
@@ -184,12 +192,10 @@ def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any
 
 
 PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
-    "pieces": measure_pieces,
-    "syntax": measure_syntax,
     "losses": measure_losses,
-    "conditioning": measure_conditioning,
+    "pieces": measure_pieces,
     "composer": measure_composer,
-    "sweep": measure_sweep,
+    "syntax": measure_syntax,
     "samples": measure_samples,
 }
 
@@ -212,11 +218,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--model", help="a checkpoint; the shipped one if not given")
     parser.add_argument(
-        "--pieces", type=int, default=100, help="pieces of each form, and of each meter for the conditioning"
+        "--pieces", type=int, default=8, help="pieces of each form, with rules and without, and of each wish"
     )
     parser.add_argument(
         "--source", type=Path, default=ROOT.parent / "shared" / "data", help="the folder of the scores"
     )
+    parser.add_argument("--sets", type=Path, help="folder for the pieces, outside of the repository")
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure")
     parser.add_argument(
         "--keep-run",
@@ -231,6 +238,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts = [part for part in given.parts.split(",") if part]
     if unknown := [part for part in parts if part not in PARTS]:
         parser.error(f"unknown part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    if "pieces" in parts and not given.sets:
+        parser.error("--sets says where the pieces are kept; give the folder of benchmarks.measures.")
     file = DOCS / "results.json"
     results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if parts:
@@ -238,10 +247,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         model = load_model(given.model)
     for part in parts:
-        begun = time.perf_counter()
+        begun = time.process_time()
         results[part] = PARTS[part](model, given)
+        seconds = time.process_time() - begun
         results.setdefault("measured", {})[part] = time.strftime("%Y-%m-%d")
-        print(f"{part}: {time.perf_counter() - begun:.0f} s", flush=True)
+        results.setdefault("seconds", {})[part] = round(seconds)
+        print(f"{part}: {seconds:.0f} s of the processor", flush=True)
         write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
     write_whole(DOCS / "results.md", page(results, kept_runs()).encode())
     if "pieces" in results.get("measured", {}) and not given.model:  # else they are of other weights

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .result_pieces import FORMS, compose, judge
-from .result_text import SEED_METRICS, sweep_table
+from .result_text import SEED_METRICS, table
 
 SETTINGS: tuple[dict[str, Any], ...] = (
     {"temperature": 0.9, "top_p": 0.95},
@@ -59,6 +59,41 @@ def sweep(model: Any, source: Path, pieces: int, first_seed: int) -> list[dict[s
         rows.append(found)
         print(sweep_table([found]).splitlines()[-1], flush=True)
     return rows
+
+
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a Markdown table; of a pair of figures the first is of the preludes, the second of the
+    fugues.
+    """
+    lines = []
+    for row in rows:
+        pairs = [
+            (row["prelude"][name], row["fugue"][name])
+            for name in (
+                "score",
+                "auc",
+                "out_of_key_ratio",
+                "rhythmic_variety",
+                "final_cadence",
+                "longest_run",
+            )
+        ]
+        cells = [f"{a:.{d}f} / {b:.{d}f}" for (a, b), d in zip(pairs, (1, 2, 3, 2, 2, 1), strict=True)]
+        cells.insert(1, f"{row['prelude']['inside']} + {row['fugue']['inside']} of 12")
+        cells.append(f"{row['fugue']['subject_entries']:.2f}")
+        lines.append([", ".join(f"{k} {v}" for k, v in row["sampling"].items()), *cells])
+    head = [
+        "sampling",
+        "musical score",
+        "medians inside",
+        "AUC",
+        "out of key",
+        "rhythmic variety",
+        "full close",
+        "longest run",
+        "entries with the subject",
+    ]
+    return table(head, lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

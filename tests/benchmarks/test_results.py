@@ -69,13 +69,16 @@ def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     assert (kept["name"], other["name"]) == ("ablation-branch-0-base", "another")
     assert kept["arguments"]["run"]["output_dir"] == "run"
     assert [line["nats_per_note"] for line in kept["evaluations"]] == [4.0, 3.0]
-    text = page({"pieces": {"count": 8, "alike": 1, **judged, "alone": judged}}, [kept])
+    apart = {"families": {"all": {"auc": 0.91, "low": 0.8, "high": 0.97}}, "floor": {}, "control": {}}
+    for one in judged.values():
+        one["apart"] = apart
+    measured = {"measured": {"pieces": "2026-11-29"}, "seconds": {"pieces": 150}}
+    text = page({"pieces": {"count": 8, "alike": 1, **judged, "alone": judged}, **measured}, [kept, other])
     assert "of 12 medians lie inside" in text
-    assert f"{own['two_sample_auc']['mean']:.3f}" in text
-    assert "| 0-base" in text.replace("branch-", "")
-    assert "3.000" in text
+    assert "| all | 0.91 (0.80 - 0.97) | - | - | 0.91 (0.80 - 0.97) | - | - |" in text
+    assert "pieces on 2026-11-29, 2 min" in text
     assert "have the same notes" in text
-    assert "| AUC of the classifier, fugues |" in text
+    assert ablations.ablation_table([kept]).splitlines()[2].startswith("| branch-0-base | 3.000 | +0.000 |")
     card = tmp_path / "card.md"
     card.write_text(f"# Card\n\n{results.MARKS[0]}\nold\n{results.MARKS[1]}\n\n## Limits\n")
     section = card_section({"count": 8, "alike": 1, **judged, "alone": judged})
