@@ -202,6 +202,7 @@ def page(
     judged: dict[str, Any],
     found: dict[str, dict[str, np.ndarray]],
     nats: dict[str, float],
+    seconds: float,
 ) -> str:
     """`docs/metrics.md`.
 
@@ -209,6 +210,7 @@ def page(
         sets (dict of `measures.Set`), judged (score, u of the families and words, by set), found (candidates by
             name, then set): what was measured.
         nats (dict of `float`): what a note costs the models that `benchmarks.null_models` trains.
+        seconds (`float`): of the processor, that all this took.
     """
     return _PAGE.format(
         formula="\n".join(inspect.cleandoc(score.__doc__ or "").splitlines()[2:]),
@@ -219,6 +221,7 @@ def page(
         order=order(sets, judged, nats),
         pieces=len(sets["shipped"].rows) // 2 if "shipped" in sets else 0,
         nats=nats["undertrained"],
+        minutes=max(1, round(seconds / 60)),
         halfway=nats["halfway"],
     )
 
@@ -226,7 +229,7 @@ def page(
 _PAGE = """\
 # Musical metrics
 
-Made by `python -m benchmarks.measures --sets SETS --pieces {pieces}`, composing included (RUNTIME); do not edit by hand. How to use the metrics: the module's card (`musical_metrics/README.md`) and `musicgpt evaluate --help`. Formulas and sources are the docstrings: [reference](reference.md#metrics-musical_metrics).
+Made by `python -m benchmarks.measures --sets SETS --pieces {pieces}`, composing included ({minutes} minutes of one core); do not edit by hand. How to use the metrics: the module's card (`musical_metrics/README.md`) and `musicgpt evaluate --help`. Formulas and sources are the docstrings: [reference](reference.md#metrics-musical_metrics).
 
 **A metric never stands alone.** Beside each value stand held-out Bach, other works of Bach, and music that must lose: small models of {nats:.1f} ("undertrained") and {halfway:.1f} nats a note ("halfway"), with all rules of the composer and without; chains of first order, made of each voice's own pitches, with Bach's rhythm or with one from a chain as well; each voice's pitches in random order. More is not better: the aim is Bach's value.
 

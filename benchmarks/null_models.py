@@ -147,17 +147,30 @@ def other_bach(source: Path, folder: str, kinds: Sequence[str]) -> list[Score]:
     ]
 
 
+def add_seconds(folder: Path, what: str, seconds: float) -> float:
+    """Keep the processor's seconds that something has taken, in `folder/seconds.json`; returns all together."""
+    from tokenization.midi_writer import write_whole
+
+    file = folder / "seconds.json"
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept[what] = kept.get(what, 0.0) + seconds
+    write_whole(file, json.dumps(kept).encode())
+    return sum(kept.values())
+
+
 def compose_all(folder: Path, names: Sequence[str], pieces: int, source: Path) -> None:
     """Compose what the folder lacks of the sets of `COMPOSED` named, so many pieces of each form."""
     from musical_metrics.corpus import read_corpus
 
     folder.mkdir(parents=True, exist_ok=True)
-    movements = read_corpus(source / "wtc")
+    movements, begun = read_corpus(source / "wtc"), time.process_time()
     models = models_of(folder, sorted({COMPOSED[name][0] for name in names}), movements)
     for name in names:
         model, rules = COMPOSED[name]
         for form in FORMS:
             compose_set(models[model], rules, movements, form, pieces, folder / f"{name}_{form}.json")
+        add_seconds(folder, name, time.process_time() - begun)
+        begun = time.process_time()
 
 
 def main() -> None:
