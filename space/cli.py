@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -11,6 +13,8 @@ from typing import Any
 
 # Nothing heavy is imported here: `--help` is to be quick, and the processes beside the server import their
 # parent's main module.
+
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +49,7 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     Returns:
         The page (`gradio.Blocks`) and the `Studio`.
     """
+    _share_heaps()
     # Gradio would otherwise report its use and ask for newer versions.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     if os.environ.get("SPACE_ID"):
@@ -76,6 +81,14 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     # of every file, among the uploads, which are swept.
     gradio.set_static_paths([studio.folders.root, EXAMPLES])
     return Page(studio, welcome).build(), studio
+
+
+def _share_heaps() -> None:
+    """Let all threads share two heaps. glibc gives each thread one of its own, and each of them grows to what
+    a piece takes, so that memory went on growing over a thousand pieces; other systems have no `mallopt`.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
