@@ -300,20 +300,21 @@ def syntax_section(syntax: Mapping[str, Any]) -> list[str]:
 
 def sample_section(samples: Sequence[Mapping[str, Any]]) -> list[str]:
     """The twenty samples."""
-    rows = []
-    for one in samples:
-        links = ", ".join(f"[{kind}](samples/{one['stem']}.{kind})" for kind in ("mid", "musicxml", "png"))
-        rows.append(
-            [
-                str(one["seed"]),
-                str(one["tokens"]),
-                str(one["notes"]),
-                "" if one["score"] is None else f"{one['score']:.1f}",
-                links,
-            ]
-        )
+    rows = [
+        [
+            str(one["seed"]),
+            one["title"],
+            one["meter"],
+            str(one["bars"]),
+            f"{one['used']} of {one['tokens']}",
+            "yes" if one["closes"] else "no",
+            ", ".join(f"[{kind}](samples/{one['stem']}.{kind})" for kind in ("mid", "musicxml", "png")),
+        ]
+        for one in samples
+    ]
     return [
         "## Samples",
-        "In the order of their seeds, none picked by hand.",
-        table(["seed", "tokens at most", "notes", "musical score", "files"], rows),
+        "In the order of their seeds, none picked by hand. A piece ends with a cadence where it closes from the"
+        " dominant on the tonic (`final_cadence`).",
+        table(["seed", "piece", "meter", "bars", "tokens", "ends with a cadence", "files"], rows),
     ]

@@ -157,35 +157,53 @@ def measure_composer(model: Any, given: argparse.Namespace) -> list[dict[str, An
     return by_composer(model, given.pieces, 800, 0)
 
 
-def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """The original's twenty samples, with seeds 0 to 19 in this order, written to `docs/samples/`."""
-    from musical_metrics.score import musical_score
-    from musicgpt import Composer, Settings
-    from tokenization import decode, encode
+def sample_settings() -> list[Any]:
+    """Of the twenty samples, with seeds 0 to 19 in this order: forms in turn, keys, meters and numbers of voices by
+    lists of other lengths, so that each meets each.
+    """
+    from musicgpt import Settings
 
-    composer, rows = Composer(model), []
-    keys = ("C major", "D minor", "G major", "A minor", "Bb major")
+    keys = ("C major", "D minor", "G major", "F minor", "Bb major", "C# minor", "E major")
+    meters = ("4/4", "4/4", "3/4", "6/8", "2/2", "12/8", "3/8", "9/8", "3/2")
+    voices = {"prelude": (2, 3, 2, 4, 3), "fugue": (3, 4, 3, 2, 5)}
     lengths = [tokens for count, tokens in SAMPLES for _ in range(count)]
-    for seed, tokens in enumerate(lengths):
-        settings = Settings(
-            key=keys[seed % 5],
-            form=FORMS[seed % 2],
-            voices=(2, 3)[seed % 2],
+    return [
+        Settings(
+            key=keys[seed % len(keys)],
+            meter=meters[seed % len(meters)],
+            form=form,
+            voices=voices[form][seed // 2 % 5],
             max_new_tokens=tokens,
             seed=seed,
         )
+        for seed, tokens in enumerate(lengths)
+        for form in [FORMS[seed % 2]]
+    ]
+
+
+def measure_samples(model: Any, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The original's twenty samples, written to `docs/samples/` in place of those before."""
+    from musical_metrics.counterpoint import final_cadence
+    from musicgpt import Composer
+    from tokenization import decode, encode
+
+    composer, rows = Composer(model), []
+    for file in DOCS.glob("samples/*_max-*_seed-*.*"):
+        file.unlink()
+    for settings in sample_settings():
         [piece] = composer.compose(settings)
         if decode(encode(piece.score)).score != piece.score.quantised():
-            raise SystemExit(f"Sample {seed} does not survive encoding; this is a bug.")
-        paths = piece.write(DOCS / "samples")
-        score = musical_score(piece.score).value
+            raise SystemExit(f"Sample {settings.seed} does not survive encoding; this is a bug.")
         rows.append(
             {
-                "seed": seed,
-                "tokens": tokens,
-                "notes": len(piece.score),
-                "stem": paths[0].stem,
-                "score": score and round(score, 1),
+                "seed": settings.seed,
+                "title": piece.score.title,
+                "meter": settings.meter,
+                "tokens": settings.max_new_tokens,
+                "used": len(encode(piece.score)),
+                "bars": piece.score.num_bars,
+                "closes": final_cadence(piece.score).value == 1.0,
+                "stem": piece.write(DOCS / "samples")[0].stem,
             }
         )
     return rows
