@@ -275,21 +275,14 @@ class Decoding:
         """Fills caches and states. Where all rows have one prompt (`num_return_sequences`) it is read
         once.
         """
-        learns, batch = int(self.guesses > 0), self.rows.batch
+        learns = int(self.guesses > 0)
         if (
             self.rows.rows > 1
             and self.start > 8
             and bool((self.prompt == self.prompt[:1]).all())
             and bool((self.masked == self.masked[0]).all())
         ):
-            one = Rows(self.model, 1, self.max_length, threads=1)
-            one.start(self.prompt[:1].numpy(), self.masked[:1].numpy())
-            one.feed(keep=1, learns=bool(learns))
-            used = -(-self.start // 16) * 16
-            for name in ("state", "cached", "memory", "log"):
-                getattr(batch, name)[:] = getattr(one.batch, name)
-            batch.keys[:, :, :, : used // 16] = one.batch.keys[:, :, :, : used // 16]
-            batch.values[:, :, :, :used] = one.batch.values[:, :, :, :used]
+            self.rows.feed_one(keep=1, learns=bool(learns))
         else:
             self.rows.feed(keep=1, learns=bool(learns))
 

@@ -22,7 +22,9 @@ from .weights import model_struct, package_of
 ROWS_A_THREAD = 2
 _BAR_LENGTH = 3  # column of the meanings of tokens, `Meaning` in `music.hpp`
 _MOST_ROWS, _MOST_TOKENS = 4096, 1 << 20
+# What a row has by row, and of that what comes of reading tokens.
 _BY_ROWS = ("ids", "length", "masked", "cached", "done", "state", "log", "memory", "seen", "keys", "values")
+_READ = ("cached", "state", "log", "memory", "keys", "values")
 
 
 class Rows:
@@ -112,6 +114,7 @@ class Rows:
             hidden (`numpy.ndarray` of shape `(rows,)`, *optional*): how many tokens of each row are padding.
         """
         self.batch.length[:] = self.batch.cached[:] = self.batch.masked[:] = self.batch.done[:] = 0
+        self.batch.shared[0] = 0
         self.batch.state[:] = _first_states(self.library, self.m, 1)
         ids = self._checked(ids)
         if hidden is not None:
@@ -176,6 +179,15 @@ class Rows:
         )
         return logits
 
+    def feed_one(self, keep: int = 0, learns: bool = False) -> None:
+        """`feed` where all rows have the same tokens: the first row reads them. As many as fill whole blocks
+        stay in its cache alone, where all rows look at them together.
+        """
+        self.library.feed(*self.pointers(self.parts[0][2]), 0, 1, keep, learns, 0)
+        block, others = self.library.sizes["KEY_BLOCK"], np.arange(1, self.rows)
+        self.batch.shared[0] = self.batch.cached[0] // block * block
+        _copy(self.batch, np.zeros_like(others), self.batch, others, _READ)
+
     def crop(self, lengths: int | np.ndarray) -> None:
         """Takes rows back to their first tokens.
 
@@ -187,7 +199,7 @@ class Rows:
         if (
             lengths.dtype.kind not in "iu"
             or (lengths > self.batch.length).any()
-            or (lengths < self.batch.masked).any()
+            or (lengths < self.batch.masked + self.batch.shared).any()
         ):
             raise EngineError(
                 f"rows of {self.batch.length.tolist()} tokens cannot be cropped to {lengths.tolist()}"
@@ -213,6 +225,9 @@ class Rows:
         ):
             raise EngineError(f"rows must be numbers from 0 to {self.rows - 1}, not {rows}")
         old, new = self.batch, _batch(self.library, self.m, len(index), self.max_length)
+        common = new.shared[0] = old.shared[0]
+        new.keys[0, :, :, : common // _KEYS] = old.keys[0, :, :, : common // _KEYS]
+        new.values[0, :, :, :common] = old.values[0, :, :, :common]
         _copy(old, index, new, slice(None))
         self.batch = new
         self._divide()
@@ -222,14 +237,16 @@ class Rows:
         _copy(self.batch, sources, self.batch, targets)
 
 
-def _copy(old: Struct, sources: Any, new: Struct, targets: Any) -> None:
+def _copy(old: Struct, sources: Any, new: Struct, targets: Any, names: Sequence[str] = _BY_ROWS) -> None:
     """Copies rows of a batch into rows of another or the same one."""
     used = -(-int(old.cached.max()) // _KEYS) * _KEYS
-    room = {"keys": used // _KEYS, "values": used}  # of the caches only what is in use
-    for name in _BY_ROWS:
+    first = int(old.shared[0])
+    # Of the caches only what is in use and not in common.
+    room = {"keys": slice(first // _KEYS, used // _KEYS), "values": slice(first, used)}
+    for name in names:
         source, target = getattr(old, name), getattr(new, name)
         if name in room:
-            target[targets, :, :, : room[name]] = source[sources, :, :, : room[name]]
+            target[targets, :, :, room[name]] = source[sources, :, :, room[name]]
         else:
             target[targets] = source[sources]
 
@@ -284,6 +301,7 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
         memory=np.zeros((rows, sizes["NUM_TABLES"], sizes["TABLE_SIZE"]), dtype=np.int32),
         keys=np.zeros((rows, m.num_layers, m.heads, room // _KEYS, m.dim, _KEYS), dtype=np.float32),
         values=np.zeros((rows, m.num_layers, m.heads, room, m.dim), dtype=np.float32),
+        shared=np.zeros(1, dtype=np.int64),
         room=max_length,
         note_room=note_room,
         cache_room=room,

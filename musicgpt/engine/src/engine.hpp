@@ -70,10 +70,11 @@ typedef const void any;
   X(i64, ends) X(i64, max_length) X(i64, min_length) X(i64, use_grammar) X(i64, use_bar_end) X(i64, use_repetition) X(f64, penalty) \
   X(i64, sample) X(f64, temperature) X(i64, top_k) X(f64, top_p) X(f64, min_p)
 // The rows of a batch, each array `(rows, ...)`. `cached` counts the tokens that are in the caches and in `state`; `masked` those of padding
-// before the first. Keys are `(layers, heads, cache_room / 16, dim, 16)` a row, values `(layers, heads, cache_room, dim)`.
+// before the first. Keys are `(layers, heads, cache_room / 16, dim, 16)` a row, values `(layers, heads, cache_room, dim)`. The first `*shared` tokens,
+// a multiple of KEY_BLOCK, are the same in all rows; keys and values of them stand in the first row alone.
 #define BATCH_FIELDS(X) \
   X(i64*, ids) X(i64*, length) X(i64*, masked) X(i64*, cached) X(u8*, done) X(i64*, state) X(i64*, log) X(i32*, memory) X(u8*, seen) \
-  X(f32*, keys) X(f32*, values) X(i64, room) X(i64, note_room) X(i64, cache_room) X(i64, rows)
+  X(f32*, keys) X(f32*, values) X(i64*, shared) X(i64, room) X(i64, note_room) X(i64, cache_room) X(i64, rows)
 // Working memory of one thread. A tile of tokens may write beyond the last: there is room for eight more.
 #define WORK_FIELDS(X) \
   X(i64*, states) X(i64*, positions) X(i64*, rows) X(i64*, firsts) X(i64*, counts) X(f32*, wide) X(f32*, h) X(f32*, x) X(f32*, y) \

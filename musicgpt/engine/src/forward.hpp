@@ -89,6 +89,39 @@ static void attend(const f32* qkv, const Model& m, i64 count, i64 position, cons
   }
 }
 
+// Attention of the new tokens of all rows, where these share their first keys: four tokens at a time, of whatever rows, look at each of the
+// shared keys while it is at hand; each then at its own row's.
+static void attend_together(const Model& m, const Work& w, const Batch& b, i64 num_rows, i64 number) {
+  constexpr int MANY = REGISTERS == 32 ? 2 : 1;
+  const i64 hidden = m.hidden, dim = m.dim, room = b.cache_room, shared = *b.shared, size = hidden * room;
+  const i64 count = w.firsts[num_rows - 1] + w.counts[num_rows - 1];
+  for (i64 head = 0; head < m.heads; head++) {
+    const i64 cached = head * room * dim;
+    const f32 *keys = b.keys + number * size + cached, *values = b.values + number * size + cached;
+    for (i64 start = 0, row = 0; start < count; start += 4) {
+      const i64 n = min(4, count - start);
+      const f32* q = w.wide + start * 3 * hidden + head * dim;
+      f32* out = w.x + start * hidden + head * dim;
+      const f32* own[4];
+      for (i64 t = 0; t < shared; t += MANY * BLOCK) scores<4, MANY>(keys + t * dim, q, 3 * hidden, w.p + t, room, dim);
+      for (i64 i = 0; i < n; i++) {
+        while (start + i >= w.firsts[row] + w.counts[row]) row++;
+        const i64 at = (w.rows[row] * m.num_layers + number) * size + cached, seen = w.positions[start + i] + 1;
+        for (i64 t = shared; t < seen; t += 4 * BLOCK) scores<1, 4>(b.keys + at + t * dim, q + i * 3 * hidden, 3 * hidden, w.p + i * room + t, room, dim);
+        softmax(w.p + i * room, seen, up(seen));
+        own[i] = b.values + at + shared * dim;
+      }
+      for (i64 part = 0; part < dim; part += BLOCK) {
+        mixture<4, MANY>(w.p, room, values + part, dim, out + part, hidden, shared);
+        for (i64 i = 0; i < n; i++) {
+          const i64 more = w.positions[start + i] + 1 - shared;
+          mixture<1, 4, true>(w.p + i * room + shared, room, own[i] + part, dim, out + i * hidden + part, hidden, (more + 3) / 4 * 4);
+        }
+      }
+    }
+  }
+}
+
 // All blocks for the new tokens of `num_rows` rows, as `states` and the following arrays describe them; the final norm is left in `x`.
 static void forward(const Model& m, Work& w, const Batch& b, i64 num_rows) {
   const i64 hidden = m.hidden, count = w.firsts[num_rows - 1] + w.counts[num_rows - 1], layer_size = hidden * b.cache_room;
@@ -102,8 +135,9 @@ static void forward(const Model& m, Work& w, const Batch& b, i64 num_rows) {
       const i64 first = w.firsts[i], n = w.counts[i], position = w.positions[first], cached = (w.rows[i] * m.num_layers + number) * layer_size;
       f32 *qkv = w.wide + first * 3 * hidden, *keys = b.keys + cached, *values = b.values + cached;
       remember(qkv, m, w.angles + first * m.dim, n, position, keys, values, b.cache_room);
-      attend(qkv, m, n, position, keys, values, b.cache_room, w.p, w.x + first * hidden);
+      if (!*b.shared) attend(qkv, m, n, position, keys, values, b.cache_room, w.p, w.x + first * hidden);
     }
+    if (*b.shared) attend_together(m, w, b, num_rows, number);
     product(layer.out, m.half, w.tile, w.x, w.y, count, hidden, hidden);
     add(w.h, w.y, count * hidden);
     layer_norm(w.h, layer.norm2, layer.bias2, w.x, count, hidden, epsilon);

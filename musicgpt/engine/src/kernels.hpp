@@ -206,8 +206,8 @@ static inline void scores(const f32* keys, const f32* q, i64 stride, f32* out, i
   }
 }
 
-// `out[query] = sum_t p[query][t] values[t]` over `count` keys, a multiple of UNITS; 16 channels of them.
-template <int QUERIES, int UNITS>
+// `out[query] = sum_t p[query][t] values[t]` over `count` keys, a multiple of UNITS; 16 channels of them. MORE: on top of what is there.
+template <int QUERIES, int UNITS, bool MORE = false>
 static inline void mixture(const f32* p, i64 stride, const f32* values, i64 dim, f32* out, i64 out_stride, i64 count) {
   vec sums[UNITS][QUERIES][VECTORS] = {};
   for (i64 t = 0; t < count; t += UNITS) {
@@ -222,7 +222,8 @@ static inline void mixture(const f32* p, i64 stride, const f32* values, i64 dim,
     UNROLL for (int i = 0; i < VECTORS; i++) {
       vec total = sums[0][j][i];
       for (int u = 1; u < UNITS; u++) total += sums[u][j][i];
-      store(out + j * out_stride + i * LANES, total);
+      f32* place = out + j * out_stride + i * LANES;
+      store(place, MORE ? load(place) + total : total);
     }
   }
 }

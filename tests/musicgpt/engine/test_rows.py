@@ -148,6 +148,28 @@ class TestRowsMoved:
         for row, ids in enumerate((short, long)):
             assert_close(logits[row], wanted_logits(model, torch.tensor([ids]))[0, -1])
 
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_rows_that_share_the_cache_of_their_prompt(self, model, level, monkeypatch):
+        other = Library(level=level)
+        monkeypatch.setattr("musicgpt.engine.rows.load", lambda: other)
+        rng, rows = np.random.default_rng(0), Rows(model, 5, 190, threads=2)
+        ids = np.tile(random_piece(model, 150, 1), (5, 1))
+        rows.start(ids)
+        rows.feed_one()
+        assert rows.batch.shared[0] == 128 and not rows.batch.keys[1:, :, :, :8].any()
+        for step in range(8):
+            new = rng.integers(0, model.config.vocab_size, (len(ids), rng.integers(1, 4)))
+            ids = np.concatenate((ids, new), axis=1)
+            assert_close(rows.step(new), wanted_logits(model, torch.from_numpy(ids))[:, -1])
+            if step == 2:  # the first row, which has the cache, goes on as another
+                rows.copy(np.array([2]), np.array([0]))
+                ids[0] = ids[2]
+            if step == 5:
+                rows.select([3, 1, 1])
+                ids = ids[[3, 1, 1]]
+        with pytest.raises(EngineError, match="cannot be cropped"):
+            rows.crop(100)
+
     def test_threads_share_the_rows(self, model):
         ids = np.array([random_piece(model, 40, seed) for seed in range(7)])
         assert np.array_equal(
