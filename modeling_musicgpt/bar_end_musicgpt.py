@@ -132,7 +132,7 @@ class BarEndLogitsProcessor(LogitsProcessor):
         if not state.tokens:
             return scores
         begun = state.tokens - state.bar_begin
-        longest = np.maximum(np.maximum(state.bar_sizes.max(axis=1), begun), SHORTEST_BAR)
+        longest = np.maximum(np.maximum(state.bar_tokens.max(axis=1), begun), SHORTEST_BAR)
         last = (
             (left + begun < 2 * longest) & (state.grammar >= STATE["NOTE"]) & (state.grammar < STATE["END"])
         )

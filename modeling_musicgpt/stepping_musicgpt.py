@@ -68,7 +68,7 @@ def of_row() -> dict[str, Value]:
     names = ("grammar", "bar_begin", "note_pitch", "note_voice", "pending", "num_notes", "num_struck")
     return {
         "kind": ((), -1),
-        "bar_sizes": ((BARS_LOOKED_AT,), 0),
+        "bar_tokens": ((BARS_LOOKED_AT,), 0),
         "piece_note": ((), 0),
         **dict.fromkeys(names, ((), 0)),
     }
@@ -79,11 +79,20 @@ def of_piece(voices: int) -> dict[str, Value]:
     return {
         **dict.fromkeys(("ticks", "bar_position", "bar_ticks", "bar", "meter_bar"), ((), 0)),
         "first_onset": ((), -1),
-        **dict.fromkeys(("pitch", "pitch_before"), ((voices,), NO_PITCH)),
-        **dict.fromkeys(("onset", "end", "end_before"), ((voices,), NEVER)),
+        "of_voices": ((voices, len(_OF_VOICES)), 0),  # these say what
         "line": ((voices, LINE, 3), NEVER),
-        "line_length": ((voices,), 0),
     }
+
+
+# What stands together for each voice, by name, and what it is before its first note.
+_OF_VOICES = {
+    "pitch": NO_PITCH,
+    "onset": NEVER,
+    "end": NEVER,
+    "pitch_before": NO_PITCH,
+    "end_before": NEVER,
+    "line_length": 0,
+}
 
 
 class MusicalState:
@@ -106,7 +115,7 @@ class MusicalState:
         bar, bar_position, bar_ticks (`(rows,)`): bars that have passed, ticks since the bar line, ticks of a
             bar. A METER within a bar begins another one.
         meter_bar (`(rows,)`): bars that had passed at the last METER.
-        bar_begin, bar_sizes (`(rows,)`, `(rows, BARS_LOOKED_AT)`): the place at which the bar began, and how
+        bar_begin, bar_tokens (`(rows,)`, `(rows, BARS_LOOKED_AT)`): the place at which the bar began, and how
             many tokens the bars before it had, the latest first.
         first_onset (`(rows,)`): tick of the first note, -1 before there is one.
         note_pitch, note_voice (`(rows,)`): of the last NOTE and VOICE tokens.
@@ -160,9 +169,12 @@ class MusicalState:
             size = int(np.prod(shape))
             setattr(self, name, table[:, at] if shape == () else table[:, at : at + size].reshape(-1, *shape))
             at += size
+        for place, name in enumerate(_OF_VOICES):
+            setattr(self, name, self.of_voices[..., place])
 
     def __getstate__(self) -> dict:
-        return {name: value for name, value in vars(self).items() if name not in self.fields}
+        views = {*self.fields, *_OF_VOICES}
+        return {name: value for name, value in vars(self).items() if name not in views}
 
     def __setstate__(self, values: dict) -> None:
         vars(self).update(values)
@@ -197,8 +209,8 @@ class MusicalState:
         if len(ids) != self.rows:
             self._begin_all(len(ids))
         kept = min(self.tokens, ids.shape[1])
-        same = (self._ids[:, :kept] == ids[:, :kept]).all(axis=0)
-        self.rewind(kept if same.all() else int(same.argmin()))
+        same = self._ids[:, :kept] == ids[:, :kept]
+        self.rewind(kept if same.all() else int(same.all(axis=0).argmin()))
         for column in range(self.tokens, ids.shape[1]):
             self.feed(ids[:, column])
 
@@ -261,33 +273,38 @@ class MusicalState:
 
     def _pass_time(self, tokens: np.ndarray, kind: np.ndarray, kinds: set[int]) -> None:
         """Ticks and bars after TIME, METER and `<bos>` tokens."""
-        begun, steps = self.bar - self.meter_bar, self.tables.step[tokens]
-        begins = np.zeros(len(tokens), dtype=bool)
-        if _SPECIAL in kinds and (rows := (tokens == self.tables.bos).nonzero()[0]).size:
-            begins[rows] = self.bar_ticks[rows] != self.tables.bar_ticks
-            self._begin_pieces(rows)
-        if _TIME in kinds:
-            self.ticks += steps
-            passed, self.bar_position[:] = np.divmod(self.bar_position + steps, self.bar_ticks)
+        steps = self.tables.step[tokens]
+        self.ticks += steps
+        self.bar_position += steps
+        begins = self.bar_position >= self.bar_ticks
+        if begins.any():
+            passed, self.bar_position[:] = np.divmod(self.bar_position, self.bar_ticks)
             self.bar += passed
+        if _SPECIAL in kinds and (rows := (tokens == self.tables.bos).nonzero()[0]).size:
+            begins[rows] = self._has_another_bar(rows, self.tables.bar_ticks)
+            self._begin_pieces(rows)
         if _METER in kinds:
             rows = (kind == _METER).nonzero()[0]
             length = self.tables.bar_length[tokens[rows]]
-            begins[rows] |= self.bar_ticks[rows] != length
+            begins[rows] = self._has_another_bar(rows, length)
             self.bar[rows] += self.bar_position[rows] > 0
             self.bar_position[rows], self.bar_ticks[rows] = 0, length
             self.meter_bar[rows] = self.bar[rows]
-        begins |= self.bar - self.meter_bar != begun
         if self.tokens > 1 and begins.any():
             rows, place = begins.nonzero()[0], self.tokens - 1
-            self.bar_sizes[rows, 1:] = self.bar_sizes[rows, :-1]
-            self.bar_sizes[rows, 0] = place - self.bar_begin[rows]
+            self.bar_tokens[rows, 1:] = self.bar_tokens[rows, :-1]
+            self.bar_tokens[rows, 0] = place - self.bar_begin[rows]
             self.bar_begin[rows] = place
+
+    def _has_another_bar(self, rows: np.ndarray, length: np.ndarray | int) -> np.ndarray:
+        """Where a bar has passed since the last METER, or has another length, `(n,)`."""
+        return (self.bar[rows] != self.meter_bar[rows]) | (self.bar_ticks[rows] != length)
 
     def _begin_pieces(self, rows: np.ndarray | slice) -> None:
         """A new piece, which knows nothing of the one before."""
         for name, (_, value) in self._of_piece.items():
             getattr(self, name)[rows] = value
+        self.of_voices[rows] = list(_OF_VOICES.values())
         self.line[rows, ..., PITCH] = NO_PITCH
         self.bar_ticks[rows] = self.tables.bar_ticks
         self.piece_note[rows] = self.num_notes[rows]
@@ -324,18 +341,24 @@ class MusicalState:
         self.notes[rows, self.num_notes[rows], DURATION] = durations
         self.num_notes[rows] += 1
         now, pitch, at = self.ticks[rows], self.note_pitch[rows], (rows, voice)
-        later = self.onset[at] < now
+        own = self.of_voices[at]  # (n, values), in the order of `_OF_VOICES`
+        later = own[:, 1] < now
         if later.all():
-            new, own = at, slice(None)
-        else:
-            new, own = (rows[later], voice[later]), later
-        self.pitch_before[new], self.end_before[new] = self.pitch[new], self.end[new]
+            new, which = at, slice(None)
+        else:  # the others are struck together with the voice's last note
+            new, which = (rows[later], voice[later]), later
+        own[which, 3:5] = own[which, 0:3:2]
+        own[which, 5] += 1
+        own[:, 0], own[:, 1], own[:, 2] = pitch, now, now + durations
+        self.of_voices[at] = own
         line = self.line[new]
         line[:, :-1] = line[:, 1:]
-        line[:, -1, ONSET], line[:, -1, DURATION], line[:, -1, PITCH] = now[own], durations[own], pitch[own]
+        line[:, -1, ONSET], line[:, -1, DURATION], line[:, -1, PITCH] = (
+            now[which],
+            durations[which],
+            pitch[which],
+        )
         self.line[new] = line
-        self.line_length[new] += 1
-        self.pitch[at], self.onset[at], self.end[at] = pitch, now, now + durations
 
     def last_note(self) -> np.ndarray:
         """The note that was written last, `(rows, 4)`; of a row without notes it is no note."""

@@ -29,7 +29,7 @@ class State(Protocol):
         ticks (`(rows,)`): of the last onset, or of the next note where a step was read.
         bar, bar_position, bar_ticks (`(rows,)`): bars that have passed, ticks since the bar line, ticks of a
             bar.
-        bar_sizes (`(rows, 4)`): tokens of the last bars that have passed, the latest first.
+        bar_tokens (`(rows, 4)`): tokens of the last bars that have passed, the latest first.
         first_onset (`(rows,)`): tick of the first note, -1 before there is one.
         note_pitch, note_voice (`(rows,)`): of the last NOTE and VOICE tokens.
         pitch, onset, end (`(rows, voices)`): of the last whole note of each voice; `NO_PITCH`, `NEVER` before
@@ -50,7 +50,7 @@ class State(Protocol):
     bar: np.ndarray
     bar_position: np.ndarray
     bar_ticks: np.ndarray
-    bar_sizes: np.ndarray
+    bar_tokens: np.ndarray
     first_onset: np.ndarray
     note_pitch: np.ndarray
     note_voice: np.ndarray

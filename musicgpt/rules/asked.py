@@ -17,6 +17,9 @@ TIME_ZERO = OFFSET["TIME"] + TIME_STEPS.index(0)
 class Asked(Rule):
     """Forbids changes of meter, voices beyond `brief.voices`, and a first step of 0 after a prompt."""
 
+    # Where a METER or a VOICE may come; the first step comes after a DUR.
+    after = ("SPECIAL", "MODE", "FORM", "TIME", "NOTE")
+
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.always = np.zeros(VOCAB_SIZE, dtype=np.float32)
@@ -25,10 +28,13 @@ class Asked(Rule):
         self.always[OFFSET["VOICE"] + voices : BLOCK["VOICE"].stop] = FORBIDDEN
         self.first = self.always.copy()
         self.first[TIME_ZERO] = FORBIDDEN
+        if brief.is_continuation:
+            self.after = (*self.after, "DUR")
 
-    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
-        begins = self.brief.is_continuation and state.tokens == self.brief.prompt.tokens
-        return self.first if begins else self.always
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        if self.brief.is_continuation and state.tokens == self.brief.prompt.tokens:
+            return self.first
+        return self.always
 
 
 __all__ = ["TIME_ZERO", "Asked"]

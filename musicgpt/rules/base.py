@@ -229,7 +229,8 @@ class RuleProcessor(LogitsProcessor):
     ):
         self.state, self.sample, self.keeper, self.weigh = state, sample, keeper, weigh
         self._prompt: Any = None
-        self._may = np.ones((1, VOCAB_SIZE), dtype=bool)
+        self._may: np.ndarray | None = None
+        self._speaking: dict[frozenset[int], list[tuple[Any, np.ndarray | None]]] = {}
         self.rules = []
         for item in rules:
             heard = np.zeros(len(TYPES) + 1, dtype=bool)  # the last is that of rows without a token
@@ -260,9 +261,10 @@ class RuleProcessor(LogitsProcessor):
         if self.keeper is not None:
             self._may = self.keeper.allowed(self.state)
             values = _with_a_way(values, self._may)
-        for item, heard in self.rules:
+        for item, heard in self._with_a_say(frozenset(self.state.kind.tolist())):
             values = self._apply(item, heard, values)
         if self.keeper is not None:
+            assert self._may is not None
             if self.weigh is not None:
                 # How a piece ends is no choice of its own.
                 self.weigh(self.state, values, self._may | self.keeper.is_end[:, None])
@@ -271,16 +273,31 @@ class RuleProcessor(LogitsProcessor):
             values = self.sample(self.state, values)
         return torch.from_numpy(np.ascontiguousarray(values)).to(scores.device, scores.dtype)
 
+    def _with_a_say(self, kinds: frozenset[int]) -> list[tuple[Any, np.ndarray | None]]:
+        """The rules that have something to say where the last tokens are of these types; with each whether it
+        has after each type, where it does not after all of them.
+        """
+        if kinds not in self._speaking:
+            here = list(kinds)
+            self._speaking[kinds] = [
+                (item, None if heard is None or heard[here].all() else heard)
+                for item, heard in self.rules
+                if heard is None or heard[here].any()
+            ]
+        return self._speaking[kinds]
+
     def _apply(self, item: Any, heard: np.ndarray | None, values: np.ndarray) -> np.ndarray:
-        state = self.state
-        here = None if heard is None else heard[state.kind]
+        here = None if heard is None else heard[self.state.kind]
         if here is not None and not here.any():
             return values
-        added = item(state, values)
+        added = item(self.state, values)
         if added is None:
             return values
-        then = (values + added).astype(np.float32, copy=False)
-        left = np.where(self._may, then, FORBIDDEN).max(axis=1) > FORBIDDEN
+        then = values + added
+        if then.dtype != values.dtype:
+            then = then.astype(values.dtype)
+        possible = then if self._may is None else np.where(self._may, then, FORBIDDEN)
+        left = possible.max(axis=1) > FORBIDDEN
         if here is not None:
             left &= here
         return then if left.all() else np.where(left[:, None], then, values)

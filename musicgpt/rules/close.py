@@ -245,7 +245,7 @@ class Close(Rule):
         """In which pieces the bar that begins is to be the last before the final chord, `(rows,)`."""
         left = self._left(state)
         # As the model's own rule measures bars, which ends a piece that has no room for another one.
-        longest = np.maximum(state.bar_sizes.max(axis=1), SHORTEST_BAR)
+        longest = np.maximum(state.bar_tokens.max(axis=1), SHORTEST_BAR)
         full = left < BARS_LEFT * longest + CHORD_TOKENS
         bars, notes = state.bar + 1, state.num_notes
         asked = (bars >= self.brief.min_bars) & (notes >= self.brief.min_notes)

@@ -16,7 +16,7 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .takers import PITCHES, is_out_of_order, takers
+from .takers import PITCHES, Taking
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
@@ -60,6 +60,7 @@ class Counterpoint(Rule):
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.due = brief.ask("due")
+        self.taking = brief.ask("taking") or Taking(self.voices, self.due)
         # Of each row what `price` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.order = np.zeros(self.known.shape, dtype=bool)
@@ -70,10 +71,10 @@ class Counterpoint(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         at = np.flatnonzero(state.kind == _TIME)
         if len(at):
-            self.known[at], self.order[at] = self.price(state, at), is_out_of_order(state, at, self.voices)
-            begun = at[state.num_notes[at] > 0]
-            if len(begun):
-                added[begun, BLOCK["NOTE"]] = self._expected(state, begun)
+            self.known[at], (self.order[at], weight) = self.price(state, at), self.taking(state, at)
+            begun = state.num_notes[at] > 0
+            if begun.any():
+                added[at[begun], BLOCK["NOTE"]] = self._expected(at[begun], weight[begun])
         at = np.flatnonzero(state.kind == _NOTE)
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
@@ -84,10 +85,9 @@ class Counterpoint(Rule):
             added[last, OFFSET["TIME"]] = FORBIDDEN  # TIME_0: no voice is left below
         return added
 
-    def _expected(self, state: State, at: np.ndarray) -> np.ndarray:
+    def _expected(self, at: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """What is added for a note of each pitch, by the voices that may take it, `(n, pitches)`."""
         due = self.due()[at] if self.due else None
-        weight = takers(state, at, due, self.order[at])
         price = np.where(weight.any(axis=1), -(weight * self.known[at]).sum(axis=1), FORBIDDEN)
         if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
             price[rows, due[rows, 0] - PITCH_MIN] = 0

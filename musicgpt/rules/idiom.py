@@ -30,7 +30,7 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
-from .takers import PITCHES, is_out_of_order, takers
+from .takers import PITCHES, Taking
 
 # Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of
 # the expert that is listened to, in nats.
@@ -102,6 +102,7 @@ class Idiom(Rule):
             expert or shipped_expert(),
             brief.ask("due"),
         )
+        self.taking = Taking(self.voices, self.due)
         self.model_weight, self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         # Of each row what the expert said after its last TIME.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
@@ -114,17 +115,17 @@ class Idiom(Rule):
             begun = at[state.num_notes[at] > 0]
             if len(begun):
                 added[begun] = (self.model_weight - 1) * np.maximum(scores[begun], _LOW)
-                added[begun, BLOCK["NOTE"]] += self._expected(state, begun)
+                weight = self.taking(state, at)[1][state.num_notes[at] > 0]
+                added[begun, BLOCK["NOTE"]] += self._expected(begun, weight)
         at = np.flatnonzero(state.kind == _NOTE)
         if len(at):
             gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain
         return added
 
-    def _expected(self, state: State, at: np.ndarray) -> np.ndarray:
+    def _expected(self, at: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """What a note of each pitch gains, by the voices that may take it, `(n, pitches)`."""
         due = self.due()[at] if self.due else None
-        weight = takers(state, at, due, is_out_of_order(state, at, self.voices))
         gain = (weight * self.known[at]).sum(axis=1)
         if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
             gain[rows, due[rows, 0] - PITCH_MIN] = 0

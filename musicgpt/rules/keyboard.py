@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.score import ONSET, PITCH
-from tokenization.vocabulary import MAX_VOICES, OFFSET, TYPE_INDEX
+from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
@@ -47,26 +47,35 @@ class Keyboard(Rule):
         self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
         self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
         self.is_low = self.middle > PITCHES
+        # A row for each MIDI pitch that sounds, the last for none: with which pitches it is muddy.
+        sounding = np.arange(PITCH_MAX + 2)[:, None]
+        near = np.abs(PITCHES - sounding)
+        self.muddy = (np.maximum(PITCHES, sounding) < self.deep) & (near > 0) & (near < FOURTH)
+        self.muddy[NO_PITCH] = False
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        # The lowest key is struck: together with it there is none for the lowest voice.
-        full = (state.note_pitch <= self.low) & (state.note_voice == (self.brief.voices or MAX_VOICES) - 1)
-        added[full & (state.kind == _DUR), OFFSET["TIME"]] = FORBIDDEN  # TIME_0
         struck = self._struck(state)
-        many = (struck != NO_PITCH).sum(axis=1) >= max(FEWEST, self.brief.voices or 0) + 1
-        added[many & (state.kind == _DUR), OFFSET["TIME"]] -= STRUCK
-        notes = added[:, BLOCK["NOTE"]]
+        begins = state.kind == _DUR
+        if begins.any():
+            # The lowest key is struck: together with it there is none for the lowest voice.
+            lowest = (self.brief.voices or MAX_VOICES) - 1
+            full = (state.note_pitch <= self.low) & (state.note_voice == lowest)
+            added[full & begins, OFFSET["TIME"]] = FORBIDDEN  # TIME_0
+            many = (struck != NO_PITCH).sum(axis=1) >= max(FEWEST, self.brief.voices or 0) + 1
+            added[many & begins, OFFSET["TIME"]] -= STRUCK
+        if not begins.all():
+            self._add_notes(state, struck, added[:, BLOCK["NOTE"]])
+        return added
+
+    def _add_notes(self, state: State, struck: np.ndarray, notes: np.ndarray) -> None:
+        """Adds to the logits of NOTE tokens, `(rows, pitches)`."""
         notes += self.beyond
-        sounds = (state.end > state.ticks[:, None]) & (state.pitch != NO_PITCH)
         notes += self._hands(state)
         notes -= STRUCK * _is_wide(struck)
-        held = np.where(sounds, state.pitch, NO_PITCH)
+        held = np.where(state.end > state.ticks[:, None], state.pitch, NO_PITCH)
         notes -= HELD * _is_wide(held)
-        near = np.abs(PITCHES - held[..., None])
-        deep = (np.maximum(PITCHES, held[..., None]) < self.deep) & (near > 0) & (near < FOURTH)
-        notes -= MUDDY * (deep & sounds[..., None]).any(axis=1)
-        return added
+        notes -= MUDDY * self.muddy[held].any(axis=1)
 
     def _hands(self, state: State) -> np.ndarray:
         """What notes gain that fill an empty hand, `(rows, pitches)`."""
@@ -97,6 +106,8 @@ def _is_wide(together: np.ndarray) -> np.ndarray:
     highest or of the lowest.
     """
     known = together != NO_PITCH
+    if not known.any():
+        return np.zeros((len(together), len(PITCHES)), dtype=bool)
     high = np.maximum(np.where(known, together, -999).max(axis=1)[:, None], PITCHES)[:, None]
     low = np.minimum(np.where(known, together, 999).min(axis=1)[:, None], PITCHES)[:, None]
     notes = np.where(known[..., None], together[..., None], high)  # (rows, n, pitches)

@@ -24,9 +24,14 @@ USED, KNOWN = 0.06, 16
 UNKNOWN = 0.5
 _FINE, _ODD = 1, 2
 _DUR, _VOICE = TYPE_INDEX["DUR"], TYPE_INDEX["VOICE"]
-_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 # How fine each tick of a quarter is, a place in `PRICES`.
 _GRAIN = np.array([0 if tick % 6 == 0 else _FINE if tick % 3 == 0 else _ODD for tick in range(24)])
+# After a DUR and a VOICE: to which ticks of a quarter the tokens that may come lead from each of them, and
+# which of these tokens lead elsewhere.
+_LEADS_TO = [
+    (kind, name, (np.arange(24)[:, None] + ticks) % 24, np.array(ticks) > 0)
+    for kind, name, ticks in ((_DUR, "TIME", TIME_STEPS), (_VOICE, "DUR", DURATIONS))
+]
 
 
 class Rhythm(Rule):
@@ -45,11 +50,11 @@ class Rhythm(Rule):
             self.bars[row] = state.bar[row]
             self._learn(state, row)
         added = np.zeros(scores.shape, dtype=np.float32)
-        place = state.ticks[:, None] % 24
-        for kind, name, ticks in ((_DUR, "TIME", _STEPS), (_VOICE, "DUR", _DURATIONS)):
-            here = state.kind == kind
-            price = np.take_along_axis(self.prices, (place + ticks) % 24, axis=1)
-            added[here, BLOCK[name]] -= price[here] * (ticks > 0)
+        for kind, name, leads_to, counts in _LEADS_TO:
+            at = np.flatnonzero(state.kind == kind)
+            if at.size:
+                price = self.prices[at[:, None], leads_to[state.ticks[at] % 24]]
+                added[at, BLOCK[name]] = -price * counts
         return added
 
     def _learn(self, state: State, row: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tokenization.score import ONSET, PITCH, VOICE
@@ -59,4 +61,26 @@ def takers(state: State, at: np.ndarray, due: np.ndarray | None, out_of_order: n
     return weight / np.where(total > 0, total, 1)
 
 
-__all__ = ["NEAR", "PITCHES", "is_out_of_order", "takers"]
+class Taking:
+    """What `is_out_of_order` and `takers` say, worked out once a token for all rules that ask.
+
+    Args:
+        voices (`int`): how many there are; due (callable, *optional*): gives the note that must come.
+    """
+
+    def __init__(self, voices: int, due: Callable[[], np.ndarray] | None):
+        self.voices, self.due = voices, due
+        self._tokens = -1
+
+    def __call__(self, state: State, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the rows `at`, `(n,)`, whether a note is out of order and how likely each voice takes it, `(n,
+        voices, pitches)` each.
+        """
+        if self._tokens != state.tokens or not np.array_equal(self._at, at):
+            self._tokens, self._at = state.tokens, at
+            order = is_out_of_order(state, at, self.voices)
+            self._found = order, takers(state, at, self.due()[at] if self.due else None, order)
+        return self._found
+
+
+__all__ = ["NEAR", "PITCHES", "Taking", "is_out_of_order", "takers"]

@@ -69,7 +69,7 @@ def test_rows_at_different_tokens_are_each_what_they_are_alone(wandering):
             "end",
             "pitch_before",
             "line",
-            "bar_sizes",
+            "bar_tokens",
         ):
             np.testing.assert_array_equal(getattr(together, name)[row], getattr(alone, name)[0], err_msg=name)
 
