@@ -115,13 +115,14 @@ class SeededSampling:
 
 def _within(scores: np.ndarray, top_p: np.ndarray) -> np.ndarray:
     """-inf but for the likeliest tokens of each row that hold so much probability; scores are at most 0."""
-    order = np.argsort(-scores, axis=1)
-    weight = np.exp(np.take_along_axis(scores, order, axis=1), dtype=np.float64)
+    order, rows = np.argsort(-scores, axis=1), np.arange(len(scores))[:, None]
+    weight = np.exp(scores[rows, order], dtype=np.float64)
     before = np.cumsum(weight, axis=1) - weight  # of the likelier ones
     out = before >= top_p[:, None] * weight.sum(axis=1, keepdims=True)
     out &= top_p[:, None] < 1
     out[:, 0] = False
-    np.put_along_axis(found := np.zeros_like(out), order, out, axis=1)
+    found = np.zeros_like(out)
+    found[rows, order] = out
     return np.where(found, -np.inf, scores)
 
 

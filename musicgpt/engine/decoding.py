@@ -340,10 +340,10 @@ class Decoding:
         batch = self.rows.batch
         if self.others:
             ids = self._so_far(length)
-            stops = torch.zeros(self.rows.rows, dtype=torch.bool)
+            stops = np.zeros(self.rows.rows, dtype=bool)
             for criterion in self.others:
-                stops = stops | criterion(ids, None)
-            for row in np.flatnonzero(stops.numpy() & ~self.finished):
+                stops |= np.asarray(criterion(ids, None))
+            for row in (stops & ~self.finished).nonzero()[0]:
                 batch.done[row], batch.length[row] = 1, min(batch.length[row], length)
                 batch.ids[row, length:] = self.pad
         self.finished = (batch.done != 0) & (batch.length <= length)

@@ -51,7 +51,7 @@ class Moment:
     def add(self, state: State, row: int, added: np.ndarray) -> None:
         """Adds to the logits of a row, `(vocab_size,)`."""
         now, kind = int(state.ticks[row]), state.kind[row]
-        active = np.flatnonzero(state.end[row] >= now - 2 * state.bar_ticks[row])
+        active = (state.end[row] >= now - 2 * state.bar_ticks[row]).nonzero()[0]
         if not len(active):
             return
         bass = int(active[-1])
@@ -141,7 +141,7 @@ class Cadences(Rule):
         return brief.ask("key_plans") is not None
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        for row in np.flatnonzero(state.bar != self.bars).tolist():
+        for row in (state.bar != self.bars).nonzero()[0].tolist():
             self._look_ahead(state, row)
         self.bars = state.bar.copy()
         closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)

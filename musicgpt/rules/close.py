@@ -217,7 +217,8 @@ class Close(Rule):
     def closing(self) -> np.ndarray:
         """Which pieces are about to end, bool of shape `(rows,)`."""
         found = np.zeros(self.brief.rows, dtype=bool)
-        found[list(self.cadences)] = True
+        if self.cadences:
+            found[list(self.cadences)] = True
         return found
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:

@@ -69,13 +69,13 @@ class Counterpoint(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = np.flatnonzero(state.kind == _TIME)
+        at = (state.kind == _TIME).nonzero()[0]
         if len(at):
             self.known[at], (self.order[at], weight) = self.price(state, at), self.taking(state, at)
             begun = state.num_notes[at] > 0
             if begun.any():
                 added[at[begun], BLOCK["NOTE"]] = self._expected(at[begun], weight[begun])
-        at = np.flatnonzero(state.kind == _NOTE)
+        at = (state.kind == _NOTE).nonzero()[0]
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
             price = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
@@ -89,7 +89,7 @@ class Counterpoint(Rule):
         """What is added for a note of each pitch, by the voices that may take it, `(n, pitches)`."""
         due = self.due()[at] if self.due else None
         price = np.where(weight.any(axis=1), -(weight * self.known[at]).sum(axis=1), FORBIDDEN)
-        if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
+        if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
             price[rows, due[rows, 0] - PITCH_MIN] = 0
         return price
 
@@ -135,7 +135,7 @@ class Counterpoint(Rule):
         names = ("pitch", "onset", "end", "pitch_before", "end_before")
         found = [getattr(state, name)[at, :v] for name in names]
         due = self.due()[at] if self.due else None
-        if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
+        if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
             pitch, onset, end, before, before_end = found
             place = (rows, due[rows, 1])
             earlier = onset[place] < now[rows]

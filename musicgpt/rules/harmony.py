@@ -95,7 +95,7 @@ class Harmony(Rule):
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         unit = np.array([harmonic_unit(int(ticks)) for ticks in state.bar_ticks])
         since = state.bar_position % unit
-        for row in np.flatnonzero(state.ticks - since != self.units).tolist():
+        for row in (state.ticks - since != self.units).nonzero()[0].tolist():
             self._draw(state, row, int(unit[row]), int(since[row]))
         self.units = state.ticks - since
         beat = np.where(since == 0, BEGINS, np.where(since % 24 == 0, ON_BEAT, BETWEEN))

@@ -109,7 +109,7 @@ class Idiom(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = np.flatnonzero(state.kind == _TIME)
+        at = (state.kind == _TIME).nonzero()[0]
         if len(at):
             self.known[at] = self.weight * self.opinion(state, at)
             begun = at[state.num_notes[at] > 0]
@@ -117,7 +117,7 @@ class Idiom(Rule):
                 added[begun] = (self.model_weight - 1) * np.maximum(scores[begun], _LOW)
                 weight = self.taking(state, at)[1][state.num_notes[at] > 0]
                 added[begun, BLOCK["NOTE"]] += self._expected(begun, weight)
-        at = np.flatnonzero(state.kind == _NOTE)
+        at = (state.kind == _NOTE).nonzero()[0]
         if len(at):
             gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain
@@ -127,7 +127,7 @@ class Idiom(Rule):
         """What a note of each pitch gains, by the voices that may take it, `(n, pitches)`."""
         due = self.due()[at] if self.due else None
         gain = (weight * self.known[at]).sum(axis=1)
-        if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
+        if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
             gain[rows, due[rows, 0] - PITCH_MIN] = 0
         return gain
 
@@ -148,7 +148,7 @@ class Idiom(Rule):
         n, voice = np.nonzero(moving[:, : self.voices])
         if len(n):
             gains = self.expert.of(self._contexts(state, at, line, n, voice))
-            found[n, voice] = np.take_along_axis(gains, _CLASSES[line[n, voice, -1, PITCH]], axis=1)
+            found[n, voice] = gains[np.arange(len(n))[:, None], _CLASSES[line[n, voice, -1, PITCH]]]
         return found
 
     @staticmethod

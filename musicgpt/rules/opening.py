@@ -54,7 +54,7 @@ class Opening(Rule):
         notes[home] = np.where(self.chord, self.gain, -self.gain)
         alone = home & (self.brief.form == "fugue") & ((state.onset >= 0).sum(axis=1) == 1)
         notes[alone & (state.bar_position % 24 > 0)] = 0  # between beats a subject moves freely
-        for row in np.flatnonzero(alone).tolist():
+        for row in alone.nonzero()[0].tolist():
             notes[row] -= REPEATED * (state.note_pitch[row] == PITCHES)
         notes[first] = np.where(self.begins, 0, FORBIDDEN)
         if self.brief.form != "fugue":

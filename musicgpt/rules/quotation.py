@@ -42,7 +42,7 @@ class Quotation(Rule):
         self.began: dict[tuple[int, int], dict[int, int]] = {}
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        struck = np.flatnonzero(state.kind == DUR)
+        struck = (state.kind == DUR).nonzero()[0]
         if len(struck):
             self._hear(state, struck)
         runs = [key for key, began in self.began.items() if self._may_be_too_long(key, began, state)]
@@ -65,7 +65,7 @@ class Quotation(Rule):
         rows, voices = rows[whole], voices[whole]
         lines = state.line[rows, voices]  # (notes, LINE, 3)
         hashes, kept = window_hashes(lines[..., PITCH], lines[..., ONSET])
-        for i in np.flatnonzero(kept).tolist():
+        for i in kept.nonzero()[0].tolist():
             key = (int(rows[i]), int(voices[i]))
             found = self._runs(key, int(hashes[i]), int(self.heard[key]) - STEPS - 1)
             self.began.pop(key, None)
@@ -97,7 +97,7 @@ class Quotation(Rule):
         onsets[:, :-1], onsets[:, -1] = latest[:, ONSET], state.ticks[row]
         hashes, kept = window_hashes(pitches, onsets)
         found = np.zeros(len(_PITCHES), dtype=bool)
-        for i in np.flatnonzero(kept).tolist():
+        for i in kept.nonzero()[0].tolist():
             runs = self._runs((row, voice), int(hashes[i]), end - STEPS)
             found[i] = bool(runs) and end + 1 - min(runs.values()) > LONGEST
         return found

@@ -46,12 +46,12 @@ class Rhythm(Rule):
         self.prices = np.tile(UNKNOWN * np.array(PRICES)[_GRAIN], (brief.rows, 1))  # (rows, 24)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
-        for row in np.flatnonzero(state.bar != self.bars).tolist():
+        for row in (state.bar != self.bars).nonzero()[0].tolist():
             self.bars[row] = state.bar[row]
             self._learn(state, row)
         added = np.zeros(scores.shape, dtype=np.float32)
         for kind, name, leads_to, counts in _LEADS_TO:
-            at = np.flatnonzero(state.kind == kind)
+            at = (state.kind == kind).nonzero()[0]
             if at.size:
                 price = self.prices[at[:, None], leads_to[state.ticks[at] % 24]]
                 added[at, BLOCK[name]] = -price * counts

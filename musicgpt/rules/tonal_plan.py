@@ -187,7 +187,7 @@ class TonalPlan(Rule):
     def _measure(self, state: State) -> None:
         """Where the tokens would not last for the planned bars, or a length was asked for in tokens: plan
         as many bars as they will."""
-        for row in np.flatnonzero(state.bar != self.looked).tolist():
+        for row in (state.bar != self.looked).nonzero()[0].tolist():
             bar, plan = int(state.bar[row]), self._plans[row]
             used = state.tokens - self.brief.prompt.tokens
             if bar >= 2:
