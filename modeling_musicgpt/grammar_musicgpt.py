@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -182,10 +184,21 @@ def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
     return torch.where(possible, masked, scores)
 
 
-def keep_signature(method: Callable) -> Callable:
-    """Keeps the signature of a method: transformers asks each processor for it at every token."""
-    method.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
-    return method
+class keep_signature:
+    """A method whose signature is known: transformers asks each processor for it at every token, and to find
+    out that of a bound method takes as long as a processor.
+    """
+
+    def __init__(self, method: Callable):
+        self.method, whole = method, inspect.signature(method)
+        self.signature = whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def __get__(self, processor: Any, kind: type | None = None) -> Callable:
+        if processor is None:
+            return self.method
+        bound = partial(self.method, processor)
+        bound.__signature__ = self.signature  # type: ignore[attr-defined]
+        return bound
 
 
 class Prompt:

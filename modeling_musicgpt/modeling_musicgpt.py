@@ -275,7 +275,9 @@ class MusicGPTAttention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.o_proj._adds_to_residual = True
-        if config.relative_attention == "learned":
+        # Read once: what a config holds takes long to read.
+        self.is_learned = config.relative_attention == "learned"
+        if self.is_learned:
             self.relative = MusicGPTRelativePositions(config)
 
     def forward(
@@ -296,14 +298,13 @@ class MusicGPTAttention(nn.Module):
         query = self.q_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         key = self.k_proj(hidden_states).view(hidden_shape).transpose(1, 2)
         value = self.v_proj(hidden_states).view(hidden_shape).transpose(1, 2)
-        is_learned = self.config.relative_attention == "learned"
-        if is_learned:
+        if self.is_learned:
             key = self.relative.mark(key, places)
         else:
             query, key = (apply_rotary_pos_emb(x, *position_embeddings) for x in (query, key))
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
-        if is_learned:
+        if self.is_learned:
             key, attention_mask = self.relative(query * self.scaling, key, places, attention_mask)
 
         attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(
@@ -370,8 +371,11 @@ class MusicGPTDecoderLayer(GradientCheckpointingLayer):
             cache=cache,
             **kwargs,
         )
-        hidden_states = hidden_states + self.dropout(attended)
-        return hidden_states + self.dropout(self.mlp(self.post_attention_layernorm(hidden_states)))
+        hidden_states = hidden_states + self._dropped(attended)
+        return hidden_states + self._dropped(self.mlp(self.post_attention_layernorm(hidden_states)))
+
+    def _dropped(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self.dropout(hidden_states) if self.training else hidden_states
 
 
 class MusicGPTMusicalEmbedding(nn.Module):

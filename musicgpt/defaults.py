@@ -7,3 +7,5 @@ TEMPERATURE, TOP_P, MIN_P, TOP_K = 0.83, 0.95, 0.0, 0
 RHYTHM_WARMTH, RHYTHM_TOP_P = 1.05, 1.0
 # A piece does not end before it has so many.
 MIN_BARS, MIN_NOTES = 16, 200
+# The fewest and the most bars that can be asked for.
+BARS = (4, 200)

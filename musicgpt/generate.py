@@ -20,7 +20,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
-from .defaults import MIN_BARS, MIN_NOTES
+from .defaults import BARS, MIN_BARS, MIN_NOTES
 from .rules import chosen
 from .rules.asked import Asked
 from .rules.base import Brief, RuleProcessor, build
@@ -48,8 +48,9 @@ def generate(
     seed: int | None = None,
     rhythm_temperature: float | None = None,
     rhythm_top_p: float | None = None,
-    min_bars: int = MIN_BARS,
-    min_notes: int = MIN_NOTES,
+    bars: int | None = None,
+    min_bars: int | None = None,
+    min_notes: int | None = None,
     transposition: int = 0,
     **arguments: Any,
 ) -> Any:
@@ -71,7 +72,10 @@ def generate(
         seed (`int`, *optional*): row k is the piece that `seed + k` makes alone; drawn by torch if not given.
         rhythm_temperature, rhythm_top_p (`float`, *optional*): in place of `temperature` and `top_p` for
             durations and steps in time.
-        min_bars, min_notes (`int`): a piece does not end before it has so many.
+        bars (`int`, *optional*): how many a piece is to have, 4 to 200; met within one bar where the tokens
+            are enough for them.
+        min_bars, min_notes (`int`, *optional*): a piece does not end before it has so many; 16 and 200, or
+            none where `bars` are asked for.
         transposition (`int`): semitones from the tokens, in C major or A minor, to the key in which the piece
             will be heard, so that it stays on the keyboard there.
 
@@ -79,8 +83,11 @@ def generate(
         What `generate()` returns: ids of shape `(rows, length)`, prompts included, padded on the right.
 
     Raises:
-        MusicGPTError: for rows with different prompts where a streamer or more than the ids is asked for.
+        MusicGPTError: for `bars` out of range, or for rows with different prompts where a streamer or more
+            than the ids is asked for.
     """
+    if bars is not None and not BARS[0] <= bars <= BARS[1]:
+        raise MusicGPTError(f"bars is {bars}; it must be at least {BARS[0]} and at most {BARS[1]}.")
     own = partial(type(model).generate, model)  # `from_pretrained` puts this function into the place of it
     ids = inputs if inputs is not None else arguments.pop("input_ids", None)
     config = copy.deepcopy(generation_config or model.generation_config)
@@ -100,7 +107,13 @@ def generate(
     def compose_group(prompt: tuple[int, ...], rows: list[int]) -> Any:
         seeds, room = [seed + row for row in rows], model.config.max_position_embeddings - len(prompt)
         new = room if length is None else min(length(ids.shape[1]), room)
-        limits = {"min_bars": min_bars, "min_notes": min_notes, "max_new_tokens": new, "ends": length is None}
+        limits = {
+            "bars": bars,
+            "min_bars": (0 if bars else MIN_BARS) if min_bars is None else min_bars,
+            "min_notes": (0 if bars else MIN_NOTES) if min_notes is None else min_notes,
+            "max_new_tokens": new,
+            "ends": length is None or bars is not None,
+        }
         brief = _brief(model, prompt, seeds, transposition=transposition, **limits)
         start, sample = torch.tensor([prompt] * len(rows), device=ids.device), SeededSampling(sampling, seeds)
         processors = logits_processor or ()

@@ -11,6 +11,7 @@ from tokenization.key import Key, normal_key
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 from .defaults import (
+    BARS,
     MIN_BARS,
     MIN_NOTES,
     MIN_P,
@@ -108,7 +109,7 @@ class Settings:
         _check_range("rhythm_top_p", self.rhythm_top_p, 0, 1, low_open=True)
         _check_range("min_p", self.min_p, 0, 1, high_open=True)
         _check_range("max_new_tokens", self.max_new_tokens, 8, MAX_NEW_TOKENS, whole=True)
-        _check_range("bars", self.bars, 4, 200, whole=True)
+        _check_range("bars", self.bars, *BARS, whole=True)
         _check_range("min_bars", self.min_bars, 0, 1000, whole=True)
         _check_range("min_notes", self.min_notes, 0, 1000, whole=True)
         _check_range("particles", self.particles, 1, MAX_PARTICLES, whole=True)

@@ -107,3 +107,14 @@ def test_rows_with_different_prompts_give_ids_alone(composer):
     ids = torch.tensor([prefix_ids(mode=mode, meter="4/4") for mode in ("major", "minor")])
     with pytest.raises(MusicGPTError, match="2 different prompts"):
         generate(ids, model=composer.model, do_sample=True, max_new_tokens=8, return_dict_in_generate=True)
+
+
+def test_a_number_of_bars_means_what_it_means_to_the_composer(composer):
+    from musicgpt.generate import generate
+
+    ids = torch.tensor([prefix_ids(mode="major", form="prelude", meter="3/8")])
+    [row] = generate(ids, model=composer.model, do_sample=True, bars=5, seed=3).tolist()
+    [piece] = composer.compose(Settings(key="C major", form="prelude", meter="3/8", bars=5, seed=3))
+    assert row == piece.ids
+    with pytest.raises(MusicGPTError, match="bars is 3; it must be at least 4"):
+        generate(ids, model=composer.model, do_sample=True, bars=3)
