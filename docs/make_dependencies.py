@@ -58,7 +58,7 @@ def brought(roots: list[Requirement]) -> dict[str, str]:
     while todo:
         requirement, by = todo.pop(0)
         name = name_of(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        if name in found:
             continue
         try:
             needs = distribution(name).requires or []
@@ -67,7 +67,10 @@ def brought(roots: list[Requirement]) -> dict[str, str]:
                 found[name] = by  # asked for by the project itself: it must not be missing from the table
             continue
         found[name] = by
-        todo += [(Requirement(text), name) for text in needs]
+        extras = requirement.extras or {""}
+        for need in map(Requirement, needs):
+            if not need.marker or any(need.marker.evaluate({"extra": extra}) for extra in extras):
+                todo.append((need, name))
     return found
 
 

@@ -71,7 +71,7 @@ def test_versions_are_the_tested_ones(folder, repo_root):
         for line in (repo_root / "constraints.txt").read_text().splitlines()
     }
     wanted = [
-        line.lower().replace("_", "-").replace("[mcp]", "")  # the extra's own are not in our environment
+        line.lower().replace("_", "-").replace("[mcp]", "")
         for line in (folder / "requirements.txt").read_text().splitlines()
         if line and line[0] != "#"
     ]
