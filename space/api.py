@@ -20,6 +20,7 @@ from .controls import MOST_PROMPT_BARS, build_musical, build_sampling, whole_num
 from .own import own_wish
 from .session import Candidate, Session
 from .studio import Studio, View, Wish, sentence
+from .words import language_of, translated
 
 
 def add_api(studio: Studio) -> None:
@@ -362,7 +363,8 @@ def _call(studio: Studio, request: gr.Request | None) -> Iterator[Session]:
             yield session
     except Exception as error:
         session.close()
-        raise gr.Error(sentence(error), print_exception=False) from error
+        language = language_of(request.headers.get("accept-language") if request is not None else None)
+        raise gr.Error(translated(sentence(error), language), print_exception=False) from error
     except BaseException:  # the caller has gone
         session.close()
         raise

@@ -98,6 +98,7 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
     from starlette.middleware import Middleware
 
     from .assets import asset_routes
+    from .font import browser_font
     from .health import health_route
     from .page import launch_options
     from .quota import UploadQuota
@@ -123,6 +124,7 @@ def serve(page: Any, studio: Any, given: argparse.Namespace) -> None:
         )
         # the model is loaded once the page can be opened; who presses the button sooner waits for it
         studio.start()
+        studio.in_background(browser_font)  # packed before the first page asks for it
         page.block_thread()
     finally:
         page.close()

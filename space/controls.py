@@ -18,7 +18,7 @@ from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 from .audio import INSTRUMENTS
 from .rendering import SOUND_FORMATS
 from .studio import MOST_CANDIDATES, Wish
-from .words import say
+from .words import ENGLISH, say, translated
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -222,26 +222,41 @@ class Controls:
         return [getattr(self, name) for name in SAMPLING]
 
 
+def musical_choices(language: str = ENGLISH) -> dict[str, list[tuple[str, str]]]:
+    """The choices of the musical controls in the order of the page: words in a language, and values."""
+    values: dict[str, tuple[str, ...]] = {
+        "form": FORMS,
+        "key": tuple(KEY_NAMES),
+        "bars": LENGTHS,
+        "meter": tuple(METERS),
+        "voices": ("2", "3", "4", "5"),
+        "tempo": TEMPO_CLASSES,
+        "mood": tuple(MOODS),
+    }
+
+    def words(name: str, value: str) -> str:
+        text = translated(value, language)
+        return f"{text}: {translated(MOODS[value].description, language)}" if name == "mood" else text
+
+    return {
+        name: [(translated(ANY, language), ANY), *((words(name, value), value) for value in options)]
+        for name, options in values.items()
+    }
+
+
 def build_musical(label: Callable[[str], Any] = say) -> dict[str, gr.Dropdown]:
     """The row that says what the piece is to be; narrow: on a telephone, too, it stands above the roll.
     `label` makes a label of a name.
     """
     import gradio as gr
 
-    moods = [(f"{name}: {mood.description}", name) for name, mood in MOODS.items()]
-    choices: dict[str, tuple[list[Any], str]] = {
-        "form": ([ANY, *FORMS], "fugue"),
-        "key": ([ANY, *KEY_NAMES], "C minor"),
-        "bars": ([ANY, *LENGTHS], ANY),
-        "meter": ([ANY, *METERS], "4/4"),
-        "voices": ([ANY, "2", "3", "4", "5"], "3"),
-        "tempo": ([ANY, *TEMPO_CLASSES], "moderate"),
-        "mood": ([ANY, *moods], ANY),
-    }
+    at_first = {"form": "fugue", "key": "C minor", "meter": "4/4", "voices": "3", "tempo": "moderate"}
     with gr.Row(elem_id="controls"):
         return {
-            name: gr.Dropdown(options, value=value, label=label(name), min_width=96, filterable=False)
-            for name, (options, value) in choices.items()
+            name: gr.Dropdown(
+                options, value=at_first.get(name, ANY), label=label(name), min_width=96, filterable=False
+            )
+            for name, options in musical_choices().items()
         }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -14,16 +14,17 @@ from tokenization.vocabulary import METERS
 
 from .api import visitor_of
 from .audio import INSTRUMENTS
-from .changes import edited, locked, revision
-from .controls import MUSICAL, SAMPLING, query_of, settings_from, values_from_query
+from .changes import edited, locked
+from .controls import MUSICAL, SAMPLING, musical_choices, query_of, settings_from, values_from_query
 from .files import files_html
 from .keep import kept_takes, restored
 from .own import read_own, summary, wish_with_own
 from .report import report_html
 from .roll import roll_value
-from .session import Session, Take
-from .studio import Studio, View, Wish, sentence
+from .session import Candidate, Session, Take
+from .studio import Studio, View, Wish, plural, sentence
 from .welcome import Welcome
+from .words import BETWEEN, ENGLISH, language_of, translated
 
 Updates = Iterator[dict[Any, Any]]
 
@@ -44,8 +45,8 @@ class Events:
 
     def _shown(self, view: View, session: Session) -> dict[Any, Any]:
         """A view as updates of the components."""
-        parts, composing = self.parts, view.roll["state"] in ("waiting", "running")
-        shown: dict[Any, Any] = {parts.session: session, parts.roll: view.roll}
+        parts, composing = self.parts, view.roll["state"] in ("waiting", "running", "others")
+        shown: dict[Any, Any] = {parts.session: session, **self._roll(view, session)}
         shown |= {
             parts.compose: gr.update(interactive=not view.busy),
             parts.stop: gr.update(interactive=composing),
@@ -57,34 +58,44 @@ class Events:
             # The last piece's score and figures must not stand under the new one's notes.
             return shown | {
                 parts.score: None,
-                parts.report: report_html(None),
-                parts.files: files_html({}),
-                parts.chooser: gr.update(visible=False),
+                parts.report: report_html(None, session.language),
+                parts.files: files_html({}, session.language),
+                parts.chooser: _chooser(session),
             }
-        shown |= {parts.files: files_html(view.files), parts.chooser: _chooser(session)}
-        shown |= {parts.score: view.engraving, parts.report: report_html(view.figures)}
+        engraving = view.engraving
+        if engraving is not None:
+            engraving = {**engraving, "title": translated(engraving["title"], session.language)}
+        shown |= {parts.files: files_html(view.files, session.language), parts.chooser: _chooser(session)}
+        shown |= {parts.score: engraving, parts.report: report_html(view.figures, session.language)}
         if session.current is not None:
             shown[parts.controls.seed] = session.current.seed
         if not view.busy:
             shown[parts.kept] = kept_takes(session)
         return shown
 
+    def _roll(self, view: View, session: Session) -> dict[Any, Any]:
+        """The roll alone, with its line in the visitor's language."""
+        message = translated(view.roll["message"], session.language)
+        return {self.parts.roll: {**view.roll, "message": message}}
+
     def _run(self, views: Iterator[View], session: Session) -> Updates:
         """Views as updates; an error as one sentence above the roll and in a corner, with the last good piece
         still there.
         """
         try:
-            last_state = None
+            last: Any = None
             with self.studio.calls.of(session.visitor):
                 for view in views:
-                    # While it grows only the roll changes: the rest is sent once.
-                    if view.roll["state"] == last_state == "running":
-                        yield {self.parts.roll: view.roll}
+                    # While notes come only the roll changes; the rest is sent once, and with every candidate.
+                    state, growing = view.roll["state"], session.growing
+                    now = (state, growing and (len(growing.candidates), growing.chosen))
+                    if now == last and state in ("running", "others"):
+                        yield self._roll(view, session)
                     else:
                         yield self._shown(view, session)
-                    last_state = view.roll["state"]
+                    last = now
         except Exception as error:
-            message = sentence(error)
+            message = translated(sentence(error), session.language)
             gr.Warning(escape(message))
             yield self._shown(self._error_view(message, session), session)
 
@@ -103,11 +114,13 @@ class Events:
     def on_open(self, session: Session, layout: str, query: str, kept: Any, request: gr.Request) -> Updates:
         """Put a piece on the page: that of the address, else the visitor's last one, else the shipped one."""
         session.layout, session.visitor = layout, visitor_of(request)
+        session.language = language_of(request.headers.get("accept-language"))
         if not session.takes:
             session.takes = [Take([self.welcome.candidate()], shipped=True), *restored(kept)]
-        if (asked := self._asked_by(query)) is not None:
-            values, updates = asked
-            yield updates
+        asked = self._asked_by(query, session.language)
+        yield self._controls(asked or {}, session.language)
+        if asked is not None:
+            values = asked
             wish = Wish(
                 settings_from(**values), instrument=session.instrument, layout=layout, link=query_of(values)
             )
@@ -121,20 +134,30 @@ class Events:
             session.takes = [Take([self.welcome.candidate()], shipped=True)]
         yield from self._finish(session)
 
-    def _asked_by(self, query: str) -> tuple[dict[str, Any], dict[Any, Any]] | None:
-        """The values that an address holds, and the controls that are to show them; `None` without a seed."""
+    @staticmethod
+    def _asked_by(query: str, language: str) -> dict[str, Any] | None:
+        """The values that an address holds, by the names of the controls; `None` without a seed."""
         try:
             values = values_from_query(query)
             settings_from(**values)
         except MusicGPTError as error:
-            gr.Warning(escape(str(error)))
+            gr.Warning(escape(translated(str(error), language)))
             return None
-        if values.get("seed") is None:
-            return None
+        return values if values.get("seed") is not None else None
+
+    def _controls(self, values: dict[str, Any], language: str) -> dict[Any, Any]:
+        """The controls with those values, and with their choices in the visitor's language."""
         controls = self.parts.controls
-        return values, {getattr(controls, name): value for name, value in values.items()} | {
-            controls.random_seed: False
-        }
+        told: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in values.items()}
+        if language != ENGLISH:
+            for name, options in musical_choices(language).items():
+                told.setdefault(name, {})["choices"] = options
+        shown: dict[Any, Any] = {getattr(controls, name): gr.update(**props) for name, props in told.items()}
+        if values:
+            shown[controls.random_seed] = False
+        for name, button in self.parts.presets.items():
+            shown[button] = translated(name, language)
+        return shown
 
     # -- composing
 
@@ -182,31 +205,25 @@ class Events:
             ),
         )
 
-    def on_revise(
-        self,
-        session: Session,
-        event: gr.EventData,
-        layout: str,
-        random_seed: bool,
-        candidates: float,
-        *values: Any,
-    ) -> Updates:
-        """Compose the selected bars and voices anew."""
-        asked = (session, layout, random_seed, candidates, values)
-        yield from self._compose(session, lambda: revision(self._wish(*asked), session, event._data))
+    def on_sent(self, wish_of: Callable[[Wish, Session, Any], Wish]) -> Callable[..., Updates]:
+        """A handler that composes what `wish_of` makes of the controls, the session and what is sent."""
 
-    def on_give(
-        self,
-        session: Session,
-        event: gr.EventData,
-        layout: str,
-        random_seed: bool,
-        candidates: float,
-        *values: Any,
-    ) -> Updates:
-        """Make something of the visitor's own music."""
-        asked = (session, layout, random_seed, candidates, values)
-        yield from self._compose(session, lambda: wish_with_own(self.studio, self._wish(*asked), event._data))
+        def handler(
+            session: Session,
+            event: gr.EventData,
+            layout: str,
+            random_seed: bool,
+            candidates: float,
+            *values: Any,
+        ) -> Updates:
+            asked = (session, layout, random_seed, candidates, values)
+            yield from self._compose(session, lambda: wish_of(self._wish(*asked), session, event._data))
+
+        return handler
+
+    def wish_with_own(self, wish: Wish, session: Session, data: Any) -> Wish:
+        """For `on_sent`: make something of the visitor's own music."""
+        return wish_with_own(self.studio, wish, data)
 
     def on_stop(self, session: Session) -> Any:
         """End what is being composed; what is there becomes a whole piece."""
@@ -249,13 +266,15 @@ class Events:
         yield from self._changed(session, session.redo)
 
     def on_choose(self, session: Session, chosen: int | None) -> Updates:
-        """Show another candidate."""
+        """Show another candidate; while others are still being composed, their views show it."""
 
         def change() -> None:
-            if session.takes and chosen is not None:
-                take = session.takes[-1]
+            take = session.growing or (session.takes[-1] if session.takes else None)
+            if take is not None and take.candidates and chosen is not None:
                 take.chosen = min(max(0, int(chosen)), len(take.candidates) - 1)
 
+        if session.growing is not None:
+            change()
         yield from self._changed(session, change)
 
     def on_instrument(self, session: Session, event: gr.EventData) -> Updates:
@@ -274,8 +293,9 @@ class Events:
             with self.studio.calls.of(session.visitor):
                 score = read_own(self.studio, file)
         except Exception as error:
-            return {parts.own: {"error": sentence(error)}}
-        shown: dict[Any, Any] = {parts.own: {"says": summary(score, str(file.get("name", ""))[:80])}}
+            return {parts.own: {"error": translated(sentence(error), session.language)}}
+        says = f"{str(file.get('name', ''))[:80]}: {summary(score, session.language)}"
+        shown: dict[Any, Any] = {parts.own: {"says": says}}
         if score.key:
             shown[parts.controls.key] = str(score.key)
         if (meter := score.meters[0].name) in METERS:
@@ -285,15 +305,23 @@ class Events:
 
 def _chooser(session: Session) -> Any:
     """The candidates of the last take, with their likeness in words where it is known."""
-    take = session.takes[-1] if session.takes else None
+    take = session.growing or (session.takes[-1] if session.takes else None)
     if take is None or len(take.candidates) < 2:
         return gr.update(visible=False)
-    labels = []
-    for k, candidate in enumerate(take.candidates):
-        value = (candidate.made.get("figures") or {}).get("value")
-        likeness = f", likeness to Bach {value:.0f} of 100" if value is not None else ""
-        label = (
-            f"{k + 1}: {len(candidate.score)} notes, {candidate.score.num_bars} bars, seed {candidate.seed}"
-        )
-        labels.append((label + likeness, k))
+    labels = [
+        (translated(_in_words(k, candidate), session.language), k)
+        for k, candidate in enumerate(take.candidates)
+    ]
     return gr.update(choices=labels, value=take.chosen, visible=True)
+
+
+def _in_words(k: int, candidate: Candidate) -> str:
+    """One candidate among others: its size, and how like Bach it is as far as that is known."""
+    score, figures = candidate.score, candidate.made.get("figures") or {}
+    parts = [f"Candidate {k + 1}", plural(len(score), "note"), plural(score.num_bars, "bar")]
+    parts.append(f"seed {candidate.seed}")
+    if figures.get("value") is not None:
+        judged = [row["outside"] for row in figures["metrics"] if row["scored"] and row["value"] is not None]
+        parts.append(f"likeness to Bach {figures['value']:.0f} of 100")
+        parts.append(f"{len(judged) - sum(map(bool, judged))} of {len(judged)} figures within Bach's band")
+    return BETWEEN.join(parts)

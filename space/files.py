@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from musicgpt.printing import can_print
 
+from .words import ENGLISH, translated
+
 _LABELS = {
     "pdf": "Score (PDF)",
     "mid": "MIDI",
@@ -24,16 +26,17 @@ def address(path: str) -> str:
     return f"gradio_api/file={quote(path)}"
 
 
-def files_html(files: dict[str, str]) -> str:
+def files_html(files: dict[str, str], language: str = ENGLISH) -> str:
     """Links that download the files under their own names."""
+    labels = {kind: translated(label, language) for kind, label in _LABELS.items()}
     links = [
         (
             f'<a class="mg-file" href="{escape(address(path))}"'
-            f' download="{escape(Path(path).name)}">{_LABELS[kind]}</a>'
+            f' download="{escape(Path(path).name)}">{label}</a>'
             if (path := files.get(kind))
             else f'<span class="mg-file mg-missing">{label}</span>'
         )
-        for kind, label in _LABELS.items()
+        for kind, label in labels.items()
         if kind != "pdf" or can_print()
     ]
     return f'<div class="mg-files">{"".join(links)}</div>'

@@ -13,6 +13,7 @@ from tokenization import MusicGPTError, Score
 from .controls import MOST_PROMPT_BARS
 from .rendering import MAX_UPLOAD_NOTES
 from .studio import Studio, Wish, plural
+from .words import translated
 
 LONGEST_TEXT = 4000
 MAKES = ("fugue", "harmonise", "continue")
@@ -50,8 +51,8 @@ def read_own(studio: Studio, file: Any) -> Score:
     return studio.read_upload(str(path))
 
 
-def summary(score: Score, name: str) -> str:
-    """What was read in a file, in one line."""
+def summary(score: Score, language: str) -> str:
+    """What was read in a file, in one line and in the visitor's language."""
     parts = [
         plural(len(score), "note"),
         plural(score.num_bars, "bar"),
@@ -59,7 +60,7 @@ def summary(score: Score, name: str) -> str:
         str(score.key) if score.key else "",
         score.meters[0].name,
     ]
-    return f"{name}: {', '.join(filter(None, parts))}"
+    return ", ".join(translated(part, language) for part in parts if part)
 
 
 def own_wish(

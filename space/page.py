@@ -9,6 +9,7 @@ import gradio as gr
 
 from .api import add_api
 from .assets import STATIC
+from .changes import revision
 from .controls import PRESETS, Controls, build_musical, build_sampling, preset_values
 from .events import Events
 from .files import files_html
@@ -79,7 +80,7 @@ class Page:
                 self.undo = gr.Button(say("undo"), interactive=False, elem_id="undo", min_width=70)
                 self.redo = gr.Button(say("redo"), interactive=False, elem_id="redo", min_width=70)
             with gr.Row(elem_id="presets"):
-                presets = {
+                self.presets = {
                     name: gr.Button(name, size="sm", min_width=110, elem_classes="mg-preset")
                     for name in PRESETS
                 }
@@ -90,7 +91,7 @@ class Page:
                 more = build_sampling()
             self.controls = Controls(**musical, **more)
             gr.Markdown(say("foot"), elem_id="foot")
-            self._wire(blocks, presets)
+            self._wire(blocks)
             add_api(self.studio)
         return blocks
 
@@ -108,7 +109,7 @@ class Page:
     # -- events
     # --------------------------------------------------------------------------------------------------------
 
-    def _wire(self, blocks: gr.Blocks, presets: dict[str, gr.Button]) -> None:
+    def _wire(self, blocks: gr.Blocks) -> None:
         events, controls = Events(self.studio, self.welcome, self), self.controls
         common: dict[str, Any] = {
             "show_progress": "hidden",
@@ -124,8 +125,8 @@ class Page:
         once: dict[str, Any] = {"js": js, "trigger_mode": "once", **common}
         self.compose.click(events.on_compose, asked, outputs, **once)
         self.continue_.click(events.on_continue, asked, outputs, **once)
-        self.roll.revise(events.on_revise, asked, outputs, **once)
-        self.own.give(events.on_give, asked, outputs, **once)
+        self.roll.revise(events.on_sent(revision), asked, outputs, **once)
+        self.own.give(events.on_sent(events.wish_with_own), asked, outputs, **once)
         quick: dict[str, Any] = {
             "queue": False,
             "show_progress": "hidden",
@@ -140,13 +141,19 @@ class Page:
         self.roll.edit(events.on_edit, here, outputs, **common)
         self.roll.lock(events.on_lock, here, outputs, **common)
         self.own.own(events.on_own, here, [self.own, controls.key, controls.meter], **common)
-        for name, button in presets.items():
+        for name, button in self.presets.items():
             filled = button.click(lambda name=name: preset_values(name), None, controls.musical(), **quick)
             filled.then(events.on_compose, asked, outputs, **once)
         blocks.load(
             events.on_open,
             [self.session, self.layout, self.query, self.kept],
-            [*outputs, *controls.musical(), *controls.sampling()[:-1], controls.random_seed],
+            [
+                *outputs,
+                *controls.musical(),
+                *controls.sampling()[:-1],
+                controls.random_seed,
+                *self.presets.values(),
+            ],
             js=f"(...all) => [all[0], {LAYOUT_JS}, window.location.search, all[3]]",
             **common,
         )

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Any
 
+from .words import language_of, translated
+
 # Thirty files of the largest size an hour.
 UPLOAD_BYTES = 60 * 2**20
 UPLOAD_SECONDS = 3600.0
@@ -53,7 +55,9 @@ class UploadQuota:
                 f"You have sent {self.most / 2**20:.0f} MB within the last hour; please wait before you send"
                 " more."
             )
-            await JSONResponse({"detail": text}, 429)(scope, receive, send)
+            headers = dict(scope.get("headers") or ())
+            language = language_of(headers.get(b"accept-language", b"").decode("latin-1"))
+            await JSONResponse({"detail": translated(text, language)}, 429)(scope, receive, send)
             return
 
         async def counted() -> Any:

@@ -4,10 +4,13 @@ passage.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from tokenization import Score
+
+from .words import ENGLISH, translated
 
 
 def assess(score: Score) -> dict[str, Any]:
@@ -77,51 +80,59 @@ def _gauge(row: dict[str, Any]) -> str:
     )
 
 
-def _row(row: dict[str, Any]) -> str:
-    band = "–" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
+def _row(row: dict[str, Any], say: Callable[[str], str]) -> str:
+    band = "–" if row["low"] is None else say(f"{number(row['low'])} to {number(row['high'])}")
+    reason = say(row["reason"] or "")
     if row["value"] is None:
-        value, state = f'<span title="{escape(row["reason"] or "")}">–</span>', "mg-none"
+        value, state = f'<span title="{reason}">–</span>', "mg-none"
     else:
         value, state = number(row["value"]), "mg-out" if row["outside"] else "mg-in"
     word = {
-        "mg-none": escape(row["reason"] or ""),
-        "mg-out": "outside Bach's band",
-        "mg-in": "within Bach's band",
+        "mg-none": reason,
+        "mg-out": say("outside Bach's band"),
+        "mg-in": say("within Bach's band"),
     }[state]
     return (
-        f'<tr class="{state}"><th scope="row">{escape(row["title"])}'
-        f' <small>{escape(row["unit"])}</small></th><td>{value}<span class="mg-word">{word}</span></td><td'
+        f'<tr class="{state}"><th scope="row">{say(row["title"])}'
+        f' <small>{say(row["unit"])}</small></th><td>{value}<span class="mg-word">{word}</span></td><td'
         f' class="mg-band">{band}</td><td>{_gauge(row)}</td></tr>'
     )
 
 
-def _passage_button(passage: dict[str, int] | None) -> str:
+def _passage_button(passage: dict[str, int] | None, say: Callable[[str], str]) -> str:
     """What shows and plays the passage in the piece (`static/passage.js`)."""
     if passage is None:
         return ""
     data = " ".join(f'data-{name}="{value}"' for name, value in passage.items())
-    return f'<button type="button" class="mg-passage" {data}>Show and play it here</button>'
+    return f'<button type="button" class="mg-passage" {data}>{say("Show and play it here")}</button>'
 
 
-def report_html(figures: dict[str, Any] | None) -> str:
-    """`assess`'s figures as HTML; an invitation when there are none."""
+def report_html(figures: dict[str, Any] | None, language: str = ENGLISH) -> str:
+    """`assess`'s figures as HTML in a language; an invitation when there are none."""
+
+    def say(text: str) -> str:
+        return escape(translated(text, language))
+
     if figures is None:
-        return '<div class="mg mg-report mg-empty">Figures appear here when a piece is there.</div>'
+        return f'<div class="mg mg-report mg-empty">{say("Figures appear here when a piece is there.")}</div>'
     value = figures["value"]
-    head = f"<b>{value:.0f}</b> of 100" if value is not None else escape(figures["reason"] or "no value")
+    if value is None:
+        head = say(figures["reason"] or "no value")
+    else:
+        head = say(f"{value:.0f} of 100").replace(f"{value:.0f}", f"<b>{value:.0f}</b>", 1)
     scored = [row for row in figures["metrics"] if row["scored"]]
     others = [row for row in figures["metrics"] if not row["scored"]]
     title = (
-        "<tr><th>metric</th><th>this piece</th><th class='mg-band'>Bach (5–95 %)</th><th><span"
-        " class='mg-word'>place</span></th></tr>"
+        f"<tr><th>{say('metric')}</th><th>{say('this piece')}</th>"
+        f"<th class='mg-band'>{say('Bach (5–95 %)')}</th>"
+        f"<th><span class='mg-word'>{say('place')}</span></th></tr>"
     )
-    more = "".join(map(_row, others))
+    compared = say(f"compared with {figures['compared_with']}; too regular counts like too wild")
     return (
-        f'<div class="mg mg-report"><p class="mg-head">Likeness to held-out Bach: {head} '
-        f"<small>compared with {escape(figures['compared_with'])}; too regular counts like too"
-        " wild</small></p>"
-        f'<p class="mg-nearest">{escape(figures["nearest"])} {_passage_button(figures["passage"])}</p>'
-        f"<table><thead>{title}</thead><tbody>{''.join(map(_row, scored))}</tbody></table>"
-        "<details><summary>More figures, which do not count in the number"
-        f" above</summary><table><tbody>{more}</tbody></table></details></div>"
+        f'<div class="mg mg-report"><p class="mg-head">{say("Likeness to held-out Bach:")} {head} '
+        f"<small>{compared}</small></p>"
+        f'<p class="mg-nearest">{say(figures["nearest"])} {_passage_button(figures["passage"], say)}</p>'
+        f"<table><thead>{title}</thead><tbody>{''.join(_row(row, say) for row in scored)}</tbody></table>"
+        f"<details><summary>{say('More figures, which do not count in the number above')}</summary>"
+        f"<table><tbody>{''.join(_row(row, say) for row in others)}</tbody></table></details></div>"
     )

@@ -14,8 +14,9 @@ from .assets import STATIC, folder
 if TYPE_CHECKING:
     import gradio as gr
 
-# States of the roll; the script follows the newest notes while "running", and only there.
-STATES = ("idle", "waiting", "running", "finishing", "done", "error")
+# States of the roll; the script follows the newest notes while "running", and only there. "others": the piece
+# is whole, and other candidates are still being composed.
+STATES = ("idle", "waiting", "running", "others", "finishing", "done", "error")
 
 
 def roll_value(

@@ -12,6 +12,8 @@ from tokenization import Note, Score
 
 # At most so many pictures of the growing roll a second are sent; a browser draws one in 25 to 40 ms.
 PICTURES_A_SECOND = 5
+# The first notes are sent as they come: the player begins with the second onset.
+FIRST_NOTES, FIRST_PICTURES_A_SECOND = 8, 25
 
 _composer: Composer | None = None
 
@@ -82,9 +84,10 @@ def sample(
     stream = _composer.stream(settings, prompt=prompt, prompt_bars=prompt_bars, stop=stop, given=given)
     fresh: list[Note] = []
     sent = 0.0
-    for note in stream:
+    for count, note in enumerate(stream):
         fresh.append(note)
-        if time.monotonic() - sent >= 1 / PICTURES_A_SECOND:
+        rate = FIRST_PICTURES_A_SECOND if count < FIRST_NOTES else PICTURES_A_SECOND
+        if time.monotonic() - sent >= 1 / rate:
             sent = time.monotonic()
             yield Growth(fresh, stream.prompt, stream.num_tokens, stream.max_new_tokens)
             fresh = []

@@ -291,6 +291,8 @@ class Session:
         visitor (`str`): the visitor's address, for the quotas; sessions of one address share them.
         layout (`str`): how wide the visitor's page is, `"wide"` or `"narrow"`.
         running (`bool`): whether something is being composed.
+        growing (`Take`, *optional*): the take that is being composed, with the candidates that are whole.
+        language (`str`): in which the visitor is told things, such as `"en"`.
     """
 
     takes: list[Take] = field(default_factory=list)
@@ -299,6 +301,8 @@ class Session:
     visitor: str = ""
     layout: str = "wide"
     running: bool = False
+    growing: Take | None = None
+    language: str = "en"
     _folder: Path | None = None
     _stop: FileFlag | None = None
 

@@ -184,7 +184,7 @@ class Studio:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.folders.close()
 
-    def in_background(self, work: Callable[[], None]) -> Future[None]:
+    def in_background(self, work: Callable[[], Any]) -> Future[Any]:
         """Run something in one of the studio's threads."""
         return self._threads.submit(work)
 
@@ -207,28 +207,50 @@ class Studio:
             raise MusicGPTError(
                 f"{wish.candidates} candidates were asked for; it must be 1 to {MOST_CANDIDATES}."
             )
-        session.running = True
+        session.running, session.growing = True, Take([])
         try:
-            session.add(Take((yield from self._compose_all(wish, session.begin(self.folders)))))
+            yield from self._compose_all(wish, session.begin(self.folders), session.growing)
+            session.add(session.growing)
         finally:
-            session.running = False
+            session.running, session.growing = False, None
         yield from self.finish(session, wish.instrument, wish.layout)
 
-    def _compose_all(self, wish: Wish, stop: FileFlag) -> Generator[View, None, list[Candidate]]:
-        """Sample the candidates one after the other; returns those that have notes."""
+    def _compose_all(self, wish: Wish, stop: FileFlag, take: Take) -> Iterator[View]:
+        """Sample the candidates one after the other and put those that have notes into the take."""
         seed = wish.settings.seed if wish.settings.seed is not None else secrets.randbelow(2**31)
-        candidates: list[Candidate] = []
         for k in range(wish.candidates):
             if stop.is_set():
                 break
             label = f" candidate {k + 1} of {wish.candidates}" if wish.candidates > 1 else ""
             one = replace(wish, settings=wish.settings.with_seed(seed + k))
-            candidate = yield from self._compose_one(one, stop, label)
+            candidate = yield from self._beside(self._compose_one(one, stop, label), take, wish)
             if candidate is not None:
-                candidates.append(candidate)
-        if not candidates:
+                take.candidates.append(candidate)
+        if not take.candidates:
             raise MusicGPTError("Stopped before the first note.")
-        return candidates
+
+    def _beside(
+        self, views: Generator[View, None, Candidate | None], take: Take, wish: Wish
+    ) -> Generator[View, None, Candidate | None]:
+        """The views of a candidate that is being composed. As soon as another one is whole, that one is shown
+        and can be heard, with a line on how far the new one is; returns the new one.
+        """
+        whole: dict[str, Any] = {"take": None}
+        try:
+            while True:
+                try:
+                    view = next(views)
+                except StopIteration as end:
+                    return end.value
+                if take.candidates:
+                    if whole["take"] != take.candidate.take:
+                        whole = self.view(take.candidate, wish.instrument, wish.layout, busy=True).roll
+                    message = f"{view.roll['message']} · you hear candidate {take.chosen + 1}"
+                    told = {"state": "others", "message": message, "progress": view.roll["progress"]}
+                    view = View({**whole, **told}, {})
+                yield view
+        finally:
+            views.close()
 
     @staticmethod
     def with_current(wish: Wish, session: Session) -> Wish:

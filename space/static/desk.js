@@ -31,7 +31,7 @@ class Desk extends EventTarget {
   // A value from the server.
   receive(piece) {
     const old = this.pieces.now, fresh = !old || old.take !== piece.take;
-    if (fresh && old && old.state === "done" && old.notes.length) this.pieces.before = old;
+    if (fresh && old && ["done", "others"].includes(old.state) && old.notes.length) this.pieces.before = old;
     // What waits for its first note keeps the last one as it was.
     this.pieces.now = piece;
     this.showing = "now";

@@ -2,6 +2,7 @@
 // stands above it all the time: whether there is such music, and a button that takes it away.
 import { desk } from "./desk.js";
 import { nameOf, parse } from "./melody.js";
+import { Sketch } from "./sketch.js";
 import { loaded, say, translate } from "./words.js";
 
 const KEYS = "awsedftgyhujkolp";  // as on the keys of a piano: a is C, w is C sharp
@@ -13,9 +14,14 @@ class Own {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { upload, trigger, file: null, octave: 0 });
     this.root = find(".mg-own");
-    [this.says, this.leaveButton, this.text, this.sketch, this.value, this.dot, this.piano, this.input, this.keep, this.part, this.drop] =
+    [this.says, this.leaveButton, this.text, this.canvas, this.value, this.dot, this.piano, this.input, this.keep, this.part, this.drop] =
       [".mg-mode-says", ".mg-leave", ".mg-text", ".mg-sketch", ".mg-value", ".mg-dot", ".mg-piano", ".mg-own-file", ".mg-keep", ".mg-part", ".mg-drop"].map(find);
     this.makers = [...element.querySelectorAll("[data-make]")];
+    this.sketch = new Sketch(this.canvas, find(".mg-sketch-says"), {
+      ticks: () => 96 / Number(this.value.value) * (this.dot.checked ? 1.5 : 1),
+      setText: (text) => { if (this.file) this.forgetFile(); this.text.value = text; this.show(); },
+      sound: (pitch) => this.sound(pitch),
+    });
     this.buildPiano();
     this.listen(element);
     this.show();
@@ -36,8 +42,12 @@ class Own {
 
   // Add a note of the chosen value and let it be heard.
   play(pitch) {
-    const { synth } = desk;
     this.add(nameOf(pitch));
+    this.sound(pitch);
+  }
+
+  sound(pitch) {
+    const { synth } = desk;
     synth.resume().then(() => synth.note(0, pitch, 84, synth.now, synth.now + 0.5)).catch(() => {});
   }
 
@@ -71,24 +81,7 @@ class Own {
     else if (notes.length) says = say(wrong ? "mode-wrong" : "mode-own", { notes: notes.length, word: wrong });
     if (this.says.textContent !== says) this.says.textContent = says;
     this.makers.forEach((button) => { button.disabled = !this.given; });
-    this.draw(notes);
-  }
-
-  draw(notes) {
-    const { sketch } = this, ratio = window.devicePixelRatio || 1, width = sketch.clientWidth, height = sketch.clientHeight;
-    if (!width) return;
-    sketch.width = width * ratio;
-    sketch.height = height * ratio;
-    const pen = sketch.getContext("2d"), colour = (name) => getComputedStyle(this.root).getPropertyValue(name).trim();
-    pen.scale(ratio, ratio);
-    pen.fillStyle = colour("--mg-paper");
-    pen.fillRect(0, 0, width, height);
-    if (!notes.length) return;
-    const end = Math.max(96, ...notes.map(([onset, duration]) => onset + duration));
-    const pitches = notes.map((note) => note[2]), low = Math.min(...pitches) - 3, high = Math.max(...pitches) + 3;
-    pen.fillStyle = colour("--mg-voice-1");
-    for (const [onset, duration, pitch] of notes)
-      pen.fillRect(onset / end * width, (high - pitch) / (high - low + 1) * height, Math.max(2, duration / end * width - 1), Math.max(3, height / (high - low + 1)));
+    this.sketch.show(notes);
   }
 
   hear() {
@@ -163,7 +156,7 @@ class Own {
       if (name === "drop") this.take(event.dataTransfer.files[0]);
     }));
     element.querySelector("details").addEventListener("toggle", () => this.show());
-    new ResizeObserver(() => this.show()).observe(this.sketch);
+    new ResizeObserver(() => this.show()).observe(this.canvas);
   }
 }
 

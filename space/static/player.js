@@ -3,6 +3,7 @@
 import { barAt, barLines, beatTicks } from "./bars.js";
 
 const AHEAD = 0.14;             // seconds that are sent to the synth in advance
+const SOON = 0.03;              // seconds from a press to its first note
 const EVERY = 30;               // milliseconds between two looks
 const HIDDEN = 1.6;             // the same in advance for a page in the background, which is woken once a second
 
@@ -22,6 +23,7 @@ export class Player extends EventTarget {
     this.time = 0;
     this.sent = 0;              // up to this tick notes are with the synth
     this.timer = null;
+    this.silent = 0;            // from then on nothing sounds that was sent before
   }
 
   get rate() { return (this.piece ? this.piece.qpm : 80) * 24 / 60 * this.speed; }   // ticks a second
@@ -84,13 +86,14 @@ export class Player extends EventTarget {
   // Clicks of one bar; how long they take.
   count() {
     const bar = barAt(this.lines, this.tick), length = this.lines[bar] - this.lines[bar - 1];
-    const beat = beatTicks(this.piece.meters, this.tick), from = this.synth.now + AHEAD;
+    const beat = beatTicks(this.piece.meters, this.tick), from = Math.max(this.synth.now + SOON, this.silent + 0.01);
     for (let tick = 0; tick < length; tick += beat) this.synth.click(from + tick / this.rate, tick === 0);
     return length / this.rate;
   }
 
+  // Begin as soon as what was sent in advance before has been let go.
   start(tick, wait = 0) {
-    this.anchor(tick, this.synth.now + AHEAD + wait);
+    this.anchor(tick, Math.max(this.synth.now + SOON, this.silent + 0.01) + wait);
     this.sent = tick;
   }
 
@@ -104,8 +107,14 @@ export class Player extends EventTarget {
 
   hush() {
     clearInterval(this.timer);
+    this.letGo();
+  }
+
+  // End what sounds, and what will have begun within the notes that were sent in advance.
+  letGo() {
+    this.silent = this.synth.now + AHEAD;
     this.synth.release();
-    this.synth.release(this.synth.now + AHEAD);
+    this.synth.release(this.silent);
   }
 
   toggle() { return this.playing ? this.pause() : this.play(); }
@@ -113,9 +122,8 @@ export class Player extends EventTarget {
   seek(tick) {
     const to = Math.max(0, Math.min(tick, this.end));
     if (this.playing) {
-      this.synth.release();
-      this.synth.release(this.synth.now + AHEAD);
-      this.start(to, 0.02);
+      this.letGo();
+      this.start(to);
     } else this.tick = to;
     this.changed();
   }
