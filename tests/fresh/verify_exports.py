@@ -10,7 +10,7 @@ after the other:
   pipeline;
 * dataset: datasets, `load_dataset`;
 * metric: what its requirements.txt says, `evaluate.load`;
-* space: what its requirements.txt says, `python app.py`: the page, and a piece composed through its API;
+* space: what its requirements.txt says, `python app.py`: the page, one call of each ability, and a tool by MCP;
 * wheel: what it asks for itself, `musicgpt generate` in another folder.
 
 Every one needs a package index (or a cache) for the installation alone; what is then run has no network where
@@ -69,11 +69,38 @@ assert 0 <= results["musical_score"] <= 100
 print(f"evaluate {evaluate.__version__}, musical score {results['musical_score']:.1f}, held-out Bach {results['reference_score']:.1f}, {len(results)} values")
 """
 _SPACE = """
-import sys
-from gradio_client import Client
-midi, musicxml, picture, sound, facts = Client(sys.argv[1], verbose=False).predict(key="D minor", form="fugue", voices="3", seed=7, api_name="/compose")
-import os
-print("composed:", ", ".join(f"{os.path.splitext(p)[1]} {os.path.getsize(p):,} bytes" for p in (midi, musicxml, picture, sound)))
+import asyncio, os, sys, time
+from gradio_client import Client, handle_file
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+client, told = Client(sys.argv[1], verbose=False), []
+def ask(name, *given, **named):
+    begun = time.monotonic()
+    answer = client.predict(*given, api_name=name, **named)
+    files = [path for path in answer if isinstance(path, str)] if isinstance(answer, (tuple, list)) else []
+    assert all(os.path.getsize(path) > 200 for path in files), files
+    told.append(f"{name} {time.monotonic() - begun:.1f} s")
+    return answer
+piece = ask("/compose", key="D minor", form="fugue", voices="3", bars="8", seed=7)
+assert [os.path.splitext(path)[1] for path in piece[:4]] == [".mid", ".musicxml", ".png", ".mp3"], piece
+own = handle_file(piece[1])
+tune = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/4"
+assert ask("/compose", subject=tune, max_tokens=240, seed=7)[4]["given_notes"] == 6
+assert ask("/continue", own, bars=2, max_tokens=200, seed=7)[4]["given_notes"] > 10
+assert ask("/harmonize", melody="C5/4 D5/4 Eb5/2", part="soprano", voices="4", seed=7)[4]["given_notes"] == 3
+assert ask("/revise", own, first_bar=2, last_bar=3, voices="2", seed=7)[4]["notes"]
+assert ask("/perform", own, "organ", "wav")[3].endswith(".wav")
+assert 0 <= ask("/assess", own)["value"] <= 100
+async def as_tools():
+    async with streamable_http_client(sys.argv[1] + "/gradio_api/mcp/") as (read, write, _), ClientSession(read, write) as session:
+        await session.initialize()
+        tools = [tool.name for tool in (await session.list_tools()).tools]
+        answer = await session.call_tool("compose", {"max_tokens": 80, "seed": 4})
+        assert not answer.isError, answer
+        return tools
+tools = asyncio.run(as_tools())
+assert len(tools) == 6, tools
+print("; ".join(told) + f"; MCP: {len(tools)} tools, compose called")
 """
 _WHEEL = """
 import json, sys
@@ -138,8 +165,13 @@ def check_metric(environment: Environment, hub: Path) -> str:
 
 
 def check_space(environment: Environment, hub: Path) -> str:
-    """Starts with its own requirements, shows the page and composes."""
+    """Starts with its own requirements, shows the page and does each thing that it can, once."""
     number = environment.install("-r", str(hub / "space" / "requirements.txt"))
+    return f"{number} distributions; {serve_space(environment, hub)}"
+
+
+def serve_space(environment: Environment, hub: Path) -> str:
+    """Start the Space's folder where its requirements are, and ask it for everything; what it said."""
     environment.python(_ALONE, hub)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -162,14 +194,11 @@ def check_space(environment: Environment, hub: Path) -> str:
                 raise Failed(f"the Space did not start:\n{log.read_text()[-4000:]}")
             time.sleep(1)
         ready = time.monotonic() - begun
-        composed = call([str(environment.binaries / "python"), "-c", _SPACE, address], cwd=hub, env=variables)
+        asked = call([str(environment.binaries / "python"), "-c", _SPACE, address], cwd=hub, env=variables)
     finally:
         server.terminate()
         server.wait(60)
-    return (
-        f"{number} distributions; GET / answers after {ready:.1f} s with {len(page):,} bytes;"
-        f" {composed.strip().splitlines()[-1]}"
-    )
+    return f"GET / answers after {ready:.1f} s with {len(page):,} bytes; {asked.strip().splitlines()[-1]}"
 
 
 def _page(address: str) -> bytes:

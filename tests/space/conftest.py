@@ -98,7 +98,7 @@ def finished(page: Any) -> str:
     """Wait until a whole piece with score and sound is on the page; its line above the roll."""
     page.wait_for_selector(".mg-roll[data-state=done]")
     page.wait_for_selector("#score svg")
-    page.wait_for_selector("a.mg-file:text-is('Sound (MP3)')")
+    page.wait_for_selector("a.mg-file[download$='.mp3']")
     return page.inner_text(".mg-status")
 
 

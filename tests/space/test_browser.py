@@ -88,11 +88,14 @@ def test_compose_watch_hear_and_take_home(visit, tmp_path):
 
     loudest, seconds = page.evaluate(LOUDEST)
     assert loudest > 0.3
-    page.click(".mg-play")
-    page.wait_for_function("musicgpt.player.position > 16 && musicgpt.synth.level() > 0.01")
+    # It has been playing since its first notes, unless they were all heard before the files were there.
+    page.wait_for_function("""() => {
+      if (!musicgpt.player.playing) document.querySelector(".mg-play").click();
+      return musicgpt.player.position > 16 && musicgpt.synth.level() > 0.01;
+    }""")
     page.wait_for_function("!document.querySelector('.mg-line').hidden")
     page.wait_for_selector("#score .mg-sounding")
-    page.click(".mg-play")
+    page.evaluate("musicgpt.player.pause()")
 
     files = {
         label: download(page, label, tmp_path)

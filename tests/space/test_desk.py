@@ -159,6 +159,33 @@ def test_recompose_compare_undo_redo_and_what_is_locked(visit):
     page.wait_for_function("musicgpt.piece.locked.length === 0")
 
 
+# Where a note of the roll is, and how high a row: [x, y, row].
+PLACE = """(index) => {
+  const canvas = document.querySelector(".mg-canvas"), box = canvas.getBoundingClientRect();
+  const pitches = musicgpt.piece.notes.map((note) => note[2]), low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 2;
+  const row = (box.height - 26) / (high - low + 1), note = musicgpt.piece.notes[index];
+  const end = musicgpt.lines[musicgpt.lines.length - 1], inner = canvas.clientWidth - 36;
+  return [box.left + 36 + (note[0] + note[1] / 2) * inner / end, box.top + 26 + (high - note[2] + 0.5) * row, row];
+}"""
+
+
+def test_notes_are_moved_and_deleted_by_touch(visit):
+    page = visit(has_touch=True)
+    first, *others = page.evaluate(NOTES)
+    page.locator(".mg-canvas").scroll_into_view_if_needed()
+    x, y, _ = page.evaluate(PLACE, 0)
+    page.touchscreen.tap(x, y)
+    page.wait_for_selector(".mg-note:visible")
+    page.tap("[data-move=up]")
+    changed(page, lambda: page.tap("[data-move=later]"))
+    moved = [first[0] + 6, first[1], first[2] + 1, first[3]]
+    assert rows(page) == {tuple(moved), *map(tuple, others)}
+    x, y, _ = page.evaluate(PLACE, page.evaluate(NOTES).index(moved))
+    page.touchscreen.tap(x, y)
+    changed(page, lambda: page.tap("[data-move=delete]"))
+    assert page.evaluate(NOTES) == others
+
+
 def test_notes_are_moved_and_deleted_by_mouse_keyboard_and_buttons(visit):
     page = visit()
     first, *others = page.evaluate(NOTES)
@@ -171,13 +198,7 @@ def test_notes_are_moved_and_deleted_by_mouse_keyboard_and_buttons(visit):
     assert page.evaluate("musicgpt.piece.locked") == [0], "what was touched stays"
 
     def drag() -> None:
-        [x, y, row] = page.evaluate("""() => {
-          const canvas = document.querySelector(".mg-canvas"), box = canvas.getBoundingClientRect();
-          const pitches = musicgpt.piece.notes.map((note) => note[2]), low = Math.min(...pitches) - 2, high = Math.max(...pitches) + 2;
-          const row = (box.height - 26) / (high - low + 1), note = musicgpt.piece.notes[0];
-          const end = musicgpt.lines[musicgpt.lines.length - 1], inner = canvas.clientWidth - 36;
-          return [box.left + 36 + (note[0] + note[1] / 2) * inner / end, box.top + 26 + (high - note[2] + 0.5) * row, row];
-        }""")
+        x, y, row = page.evaluate(PLACE, 0)
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x, y - 3 * row, steps=4)
@@ -220,6 +241,99 @@ def test_own_music_becomes_a_fugue_and_is_harmonised(visit):
         assert len(given) > 10
     page.click(".mg-leave")
     assert "composing freely" in page.inner_text(".mg-mode-says")
+
+
+@pytest.mark.parametrize("pointer", ["mouse", "touch", "keyboard"])
+def test_a_subject_is_drawn(visit, pointer):
+    page = visit(has_touch=pointer == "touch")
+    page.click(".mg-own summary")
+    page.locator(".mg-sketch").scroll_into_view_if_needed()
+    box = page.locator(".mg-sketch").bounding_box()
+
+    def at(tick: float, pitch: int) -> tuple[float, float]:
+        """Four bars and the pitches from G3 to C6 are seen at first."""
+        return box["x"] + tick / 384 * box["width"], box["y"] + (84 - pitch + 0.5) / 30 * box["height"]
+
+    def text() -> str:
+        return page.input_value(".mg-text")
+
+    if pointer == "touch":
+        page.touchscreen.tap(*at(1, 72))
+        page.touchscreen.tap(*at(25, 67))
+        assert text() == "C5/8 r/8 G4/8"
+        page.touchscreen.tap(*at(26, 67))
+        assert text() == "C5/8"
+    elif pointer == "keyboard":
+        page.focus(".mg-sketch")
+        for key in ("Enter", "ArrowUp", "ArrowUp", "Enter", "ArrowRight", "ArrowDown", "Enter"):
+            page.keyboard.press(key)
+        assert text() == "C5/8 D5/8 r/8 C#5/8"
+        assert page.inner_text(".mg-sketch-says") == "C#5, bar 1, quarter 3"
+        for key in ("ArrowLeft", "Enter"):
+            page.keyboard.press(key)
+        assert text() == "C5/8 D5/8"
+    else:
+        for start, end in (((1, 72), (47, 72)), ((50, 74), (50, 74)), ((51, 74), (63, 76))):
+            page.mouse.move(*at(*start))
+            page.mouse.down()
+            page.mouse.move(*at(*end), steps=4)
+            page.mouse.up()
+        assert text() == "C5/2 r/8 E5/8"
+        page.mouse.click(*at(70, 79))  # what is covered gives way
+        assert text() == "C5/2 r/8 E5/16 G5/8"
+        page.mouse.click(*at(10, 72))
+        assert text() == "r/2+8 E5/16 G5/8"
+    assert "your music" in page.inner_text(".mg-mode-says")
+    assert page.locator("[data-make=fugue]").is_enabled()
+
+
+def test_a_midi_keyboard_writes_notes(visit):
+    page = visit()
+    page.evaluate("""() => {
+      const input = {};
+      window.send = (...data) => input.onmidimessage({ data });
+      navigator.requestMIDIAccess = async () => ({ inputs: new Map([["keyboard", input]]) });
+    }""")
+    page.click(".mg-own summary")
+    page.click("[data-own=midi]")
+    page.wait_for_selector("[data-own=midi][aria-pressed=true]")
+    struck = page.evaluate("musicgpt.synth.struck")
+    # A note that begins, ends, and "begins" with no force, which is an end, too; then one on another channel.
+    for message in ((0x90, 60, 90), (0x80, 60, 0), (0x90, 60, 0), (0x93, 63, 50)):
+        page.evaluate("data => window.send(...data)", message)
+    assert page.input_value(".mg-text") == "C4/8 Eb4/8"
+    page.wait_for_function("before => musicgpt.synth.struck === before + 2", arg=struck)
+
+
+def test_candidates_are_heard_while_others_are_composed(visit):
+    page = visit()
+    page.get_by_role("button", name="More: candidates, seed, sampling").click()
+    for label, value in (("Candidates", 3), ("Max tokens", 1000)):
+        box = page.get_by_label(f"number input for {label}")
+        box.fill(str(value))
+        box.press("Tab")
+    page.evaluate("""() => {
+      window.heard = new Set();
+      musicgpt.addEventListener("time", () => {
+        const { state, take, message } = musicgpt.pieces.now;
+        if (state === "others" && musicgpt.player.playing && musicgpt.synth.level() > 0.01) window.heard.add(message.split(": ")[0] + take);
+      });
+    }""")
+    page.click("#compose")
+    page.wait_for_function("musicgpt.pieces.now.state === 'others' && musicgpt.player.playing")
+    first = page.evaluate("musicgpt.pieces.now.take")
+    assert "you hear candidate 1" in page.inner_text(".mg-status")
+    page.get_by_role("radio", name="Candidate 2").click()  # as soon as there are two
+    page.wait_for_function("take => musicgpt.pieces.now.take !== take", arg=first)
+    assert page.evaluate("musicgpt.player.playing"), "the other one is heard at once"
+    finished(page)
+    assert page.evaluate("[...window.heard].some((one) => one.startsWith('Composing candidate 2 of 3'))")
+    page.wait_for_function("document.querySelectorAll('#chooser label').length === 3")
+    for line in page.locator("#chooser label").all_inner_texts():
+        assert re.search(r"likeness to Bach \d+ of 100 · \d+ of \d+ figures within Bach's band", line)
+    assert page.get_by_role("radio", name="Candidate 2").is_checked()
+    page.click("[data-choose=compare]")
+    assert page.evaluate("musicgpt.piece.take") == first
 
 
 def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visit):

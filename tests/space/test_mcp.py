@@ -13,11 +13,11 @@ pytest.importorskip("mcp", reason="gradio[mcp] is not installed")
 
 def test_an_assistant_finds_the_tools_and_composes(server):
     from mcp import ClientSession
-    from mcp.client.streamable_http import streamablehttp_client
+    from mcp.client.streamable_http import streamable_http_client
 
     async def talk():
         async with (
-            streamablehttp_client(f"{server}/gradio_api/mcp/") as (read, write, _),
+            streamable_http_client(f"{server}/gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()

@@ -1,0 +1,93 @@
+"""The page's words: both languages say the same things, and what the server says has a Spanish form."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from musical_metrics.catalogue import BY_NAME
+from musicgpt import MOODS
+from musicgpt.given import Given, parse_melody
+from space.assets import STATIC
+from space.controls import PRESETS, musical_choices, settings_from
+from space.report import report_html
+from space.studio import describe
+from space.welcome import load_welcome
+from space.words import MESSAGES, language_of, translated
+from tokenization import MusicGPTError
+
+
+def holes(text: str) -> list[str]:
+    """What changes in a phrase."""
+    return sorted(re.findall(r"\{(\w+)\}", text))
+
+
+def test_both_languages_have_the_same_phrases():
+    words = json.loads((STATIC / "words.json").read_text("utf-8"))
+    assert words["en"].keys() == words["es"].keys()
+    pairs = [(english, words["es"][key]) for key, english in words["en"].items()]
+    pairs += json.loads(MESSAGES.read_text("utf-8"))["es"].items()
+    assert [pair for pair in pairs if holes(pair[0]) != holes(pair[1])] == []
+
+
+@pytest.mark.parametrize(
+    "header, language",
+    [
+        ("es-ES,es;q=0.9,en;q=0.8", "es"),
+        ("fr, en", "en"),
+        ("fr;q=1, es;q=.5", "es"),
+        (None, "en"),
+        ("", "en"),
+    ],
+)
+def test_the_language_is_that_of_the_request(header, language):
+    assert language_of(header) == language
+
+
+def test_a_phrase_is_found_with_what_changes_in_it():
+    line = describe(load_welcome())
+    assert translated(line, "en") == line
+    assert re.match(r"Fuga en do menor, 3 voces · \d+ notas · \d+ compases · ", translated(line, "es"))
+    waiting = "Composing candidate 2 of 3: 1 note, 2 bars · 10% of 1,000 tokens · you hear candidate 1"
+    assert translated(waiting, "es") == (
+        "Componiendo la candidata 2 de 3: 1 nota, 2 compases · 10% de 1,000 tokens · se oye la candidata 1"
+    )
+    assert translated("what nobody has translated", "es") == "what nobody has translated"
+
+
+def test_all_that_can_be_chosen_or_measured_has_a_spanish_name():
+    texts = [text for entry in BY_NAME.values() for text in (entry.title, entry.unit)]
+    texts += [*PRESETS, *(mood.description for mood in MOODS.values())]
+    alike = {"bits"}
+    assert {text for text in texts if translated(text, "es") == text} == alike
+    choices = musical_choices("es")
+    assert ("fuga", "fugue") in choices["form"]
+    assert ("mi bemol menor", "Eb minor") in choices["key"]
+    same = {
+        "any" if value == "any" else words
+        for name in choices
+        for words, value in choices[name]
+        if words == value
+    }
+    assert all(re.fullmatch(r"\d+(/\d+)?", words) for words in same)
+    assert "Aquí aparecen las cifras" in report_html(None, "es")
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: parse_melody("H4"),
+        lambda: parse_melody("C4/7"),
+        lambda: Given.melody(parse_melody("C4/4 D4/4"), "kazoo"),
+        lambda: Given.subject(parse_melody("C4/4")),
+        lambda: settings_from(voices="x"),
+        lambda: settings_from(temperature=99.0),
+        lambda: settings_from(key="H major"),
+    ],
+)
+def test_mistakes_are_told_in_spanish(mistake):
+    with pytest.raises(MusicGPTError) as error:
+        mistake()
+    assert translated(str(error.value), "es") != str(error.value)
