@@ -117,6 +117,7 @@ def test_spanish_and_reduced_motion(visit, tmp_path):
     assert "Parecido con Bach" in report
     assert "Pasaje de Bach más cercano" in report
     assert [entry.title for entry in BY_NAME.values() if f"{entry.title}\n" in report] == []
+    page.get_by_role("tab", name="Partitura").click()
     page.click(".mg-own summary")
     (tmp_path / "mala.mid").write_bytes(b"MThd nonsense")
     page.set_input_files(".mg-own-file", tmp_path / "mala.mid")
