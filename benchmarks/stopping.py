@@ -6,13 +6,15 @@ The runs are folders of `training` with `--musical_every` and `--keep_last` so h
 there. Of each run the first checkpoint, that of the lowest loss, that of the best combined score, and the last one
 compose anew, without the composer's rules, from seeds that the run did not use. Beside the musical score of these
 pieces stand two measures that the stopping rule never sees: what a note of theirs costs the shipped model, and how
-typical of Bach they are by the original's six metrics, which no score of ours holds (mean of `2^(-d^2)`, in percent).
+typical of Bach they are by the original's six metrics, which no score of ours holds (mean of `2^(-d^2)`, in percent). The
+shipped weights stand beside them.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,16 +72,17 @@ def typicality_of_unscored(values: Sequence[Any]) -> float:
     return 100 * float(np.mean(found)) if found else float("nan")
 
 
-def look_at(run: Path, pieces: int, tokens: int, first_seed: int, judge_model: Any) -> list[Row]:
+def look_at(run: Path, of_new_pieces: Callable[[Any], tuple[float, float, float]]) -> list[Row]:
     """The rows of a run.
+
+    Args:
+        of_new_pieces (callable): from a model to the last three fields of a row.
 
     Raises:
         TrainingError: if the run has no musical evaluation.
     """
-    from musical_metrics.score import musical_score
     from training.errors import TrainingError
     from training.models import load_model
-    from training.musical import compose
     from training.run_log import read_log
 
     entries = [e for e in read_log(run) if e["kind"] == "eval" and "combined" in e]
@@ -88,18 +91,26 @@ def look_at(run: Path, pieces: int, tokens: int, first_seed: int, judge_model: A
     rows = []
     for place, why in chosen(entries).items():
         entry = entries[place]
-        model = load_model(str(run / "checkpoints" / f"step-{entry['step']:08d}"))
-        scores = [one.score for one in compose(model, pieces, tokens, first_seed=first_seed)]
-        judged = [musical_score(score) for score in scores]
-        fresh = float(np.mean([one.value or 0.0 for one in judged]))
-        cost = float(np.median([nats_of_opening(judge_model, score)[0] for score in scores]))
+        found = of_new_pieces(load_model(str(run / "checkpoints" / f"step-{entry['step']:08d}")))
         figures = (entry["nats_per_note"], entry["musical_score"], entry["combined"])
-        row = Row(
-            run.name, entry["epoch"], ", ".join(why), *figures, fresh, cost, typicality_of_unscored(judged)
-        )
-        rows.append(row)
-        print(row, flush=True)
+        rows.append(Row(run.name, entry["epoch"], ", ".join(why), *figures, *found))
+        print(rows[-1], flush=True)
     return rows
+
+
+def new_pieces(
+    model: Any, pieces: int, tokens: int, first_seed: int, judge: Any
+) -> tuple[float, float, float]:
+    """Of new pieces of a model: mean musical score, median nats a note of their openings under the model
+    `judge`, and how typical they are by the original's six.
+    """
+    from musical_metrics.score import musical_score
+    from training.musical import compose
+
+    scores = [one.score for one in compose(model, pieces, tokens, first_seed=first_seed)]
+    judged = [musical_score(score) for score in scores]
+    cost = float(np.median([nats_of_opening(judge, score)[0] for score in scores]))
+    return float(np.mean([one.value or 0.0 for one in judged])), cost, typicality_of_unscored(judged)
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -107,10 +118,10 @@ def text(rows: Sequence[Row]) -> str:
     head = ["run", "epoch", "chosen by", "loss", "musical score", "combined", "new pieces", "nats a note"]
     cells = [[*head, "typical of the six"]]
     for row in rows:
-        figures = [f"{row.loss:.2f}", *(f"{x:.1f}" for x in (row.musical, row.combined, row.fresh))]
-        cells.append(
-            [row.run, str(row.epoch), row.chosen, *figures, f"{row.cost:.2f}", f"{row.typical:.0f} %"]
-        )
+        known = (row.loss, row.musical, row.combined)
+        figures = ["" if np.isnan(x) else f"{x:.{d}f}" for x, d in zip(known, (2, 1, 1), strict=True)]
+        new = [f"{row.fresh:.1f}", f"{row.cost:.2f}", f"{row.typical:.0f} %"]
+        cells.append([row.run, str(row.epoch or ""), row.chosen, *figures, *new])
     return markdown(cells, right_from=3)
 
 
@@ -126,12 +137,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=400, help="longest piece in tokens (default 400)")
     parser.add_argument("--first-seed", type=int, default=5000, help="their first seed (default 5000)")
     given = parser.parse_args()
-    judge_model = load_model("shipped")
-    rows = [
-        row
-        for run in given.runs
-        for row in look_at(run, given.pieces, given.tokens, given.first_seed, judge_model)
-    ]
+    shipped = load_model("shipped")
+    look = partial(
+        new_pieces, pieces=given.pieces, tokens=given.tokens, first_seed=given.first_seed, judge=shipped
+    )
+    rows = [row for run in given.runs for row in look_at(run, look)]
+    unknown = (float("nan"),) * 3
+    rows.append(Row("shipped weights", 0, "", *unknown, *look(shipped)))
     print(text(rows))
 
 

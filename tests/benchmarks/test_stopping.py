@@ -18,9 +18,13 @@ def test_first_best_and_last_are_looked_at_once_each():
 def test_a_run_that_was_not_heard_is_refused(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"kind": "eval", "nats_per_note": 4.0}\n')
     with pytest.raises(TrainingError, match="--musical_every"):
-        look_at(tmp_path, 1, 100, 0, None)
+        look_at(tmp_path, lambda model: (0.0, 0.0, 0.0))
 
 
 def test_the_table_has_a_line_a_checkpoint():
     lines = text([Row("quick", 2, "loss, last", 6.5, 3.0, 10.0, 2.5, 5.5, 40.0)]).splitlines()
+    unknown = (float("nan"),) * 3
+    assert text([Row("shipped", 0, "", *unknown, 50.0, 1.5, 60.0)]).splitlines()[2] == (
+        "| shipped |  |  |  |  |  | 50.0 | 1.50 | 60 % |"
+    )
     assert lines[2] == "| quick | 2 | loss, last | 6.50 | 3.0 | 10.0 | 2.5 | 5.50 | 40 % |"
