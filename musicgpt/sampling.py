@@ -87,7 +87,7 @@ class SeededSampling:
                 "The model gives no numbers: its weights are damaged, or too large for their type."
             )
         is_rhythm = _IS_RHYTHM[state.kind].astype(np.intp)  # (rows,)
-        scores = (scores - highest) / self.temperature(state)
+        scores = (scores - highest) / self.heat[is_rhythm, None]
         if self.top_k:
             kth = -np.partition(-scores, self.top_k - 1, axis=1)[:, self.top_k - 1, None]
             scores = np.where(scores < kth, -np.inf, scores)

@@ -115,15 +115,18 @@ class Counterpoint(Rule):
         # Other voices, and where those were before that have just moved: none goes past them.
         moved = struck & sounds & (before != NO_PITCH)
         walls = np.where(sounds, CROSSING, np.where(end == now[:, None], self.overlap, 0.0))[..., None]
-        past = (self.overlap * moved)[..., None]
-        too_high = walls * _HIGHER[pitch] + past * _HIGHER[before]  # (n, voices, pitches), for lower voices
-        too_low = walls * _LOWER[pitch] + past * _LOWER[before]
+        # (n, voices, pitches), for lower and higher voices
+        too_high, too_low = walls * _HIGHER[pitch], walls * _LOWER[pitch]
+        if moved.any():
+            past = (self.overlap * moved)[..., None]
+            too_high, too_low = too_high + past * _HIGHER[before], too_low + past * _LOWER[before]
         own += self.below @ too_high + self.below.T @ too_low
         if self.is_fugue:
             harsh = _DISSONANT[pitch] * sounds[..., None]
             by_step = _BY_STEP[pitch] * recent[..., None]
             own += (harsh.sum(axis=1, keepdims=True) - harsh) * (1 - by_step)
-        self._add_parallels(own, pitch, end, before, before_end, moved, now)
+        if moved.any():
+            self._add_parallels(own, pitch, end, before, before_end, moved, now)
         # A second note of a voice at once pays for that alone.
         return np.where(struck[..., None], DOUBLED * fugue, own)[:, :v]
 

@@ -49,6 +49,8 @@ class Entries(Rule):
         number = entered.sum(axis=1, keepdims=True)
         new = ~entered & (now >= number * BETWEEN_ENTRIES * bar) & (state.num_notes > 0)[:, None]
         late = entered & (now - end >= REST * bar) & (np.abs(note - pitch) <= LEAP)
+        if not (new | late).any():
+            return late
         # Between the voices that sound on, so that none crosses.
         sounds, order = end > now, np.arange(voices)
         above = sounds & (pitch <= note)  # a voice that would have to be lower than this note's

@@ -160,7 +160,7 @@ class Idiom(Rule):
         """
         now = state.ticks[at]
         own = line[n, voice, -3:, PITCH]  # (k, 3)
-        steps = np.where(own[:, :-1] == NO_PITCH, NO_INTERVAL, interval_class(np.diff(own)))
+        steps = np.where(own[:, :-1] == NO_PITCH, NO_INTERVAL, interval_class(own[:, 1:] - own[:, :-1]))
         latest = line[n, :, -1]  # (k, all voices, 3)
         sounds = latest[..., ONSET] + latest[..., DURATION] > now[n, None]
         known = sounds & ((latest[..., ONSET] < now[n, None]) | _HIGHER[voice])

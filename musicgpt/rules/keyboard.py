@@ -80,15 +80,16 @@ class Keyboard(Rule):
     def _hands(self, state: State) -> np.ndarray:
         """What notes gain that fill an empty hand, `(rows, pitches)`."""
         here = state.kind == _TIME  # others are in the middle of a note
-        low, ends = state.pitch < self.middle, np.minimum(state.end, state.ticks[:, None])
-        for hand, own in enumerate((low, ~low)):
-            latest = np.where(own & (state.pitch != NO_PITCH), ends, 0).max(axis=1)
-            self.heard[here, hand] = np.maximum(self.heard[here, hand], latest[here])
+        now, has_sounded, low = state.ticks[:, None], state.pitch != NO_PITCH, state.pitch < self.middle
+        ends = np.where(has_sounded, np.minimum(state.end, now), 0)
+        latest = np.zeros_like(self.heard)
+        latest[:, 0], latest[:, 1] = (ends * low).max(axis=1), (ends * ~low).max(axis=1)
+        np.maximum(self.heard, latest, out=self.heard, where=here[:, None])
         if self.brief.form == "fugue":
-            entered = (state.pitch != NO_PITCH).sum(axis=1) >= (self.brief.voices or 2)
-            self.heard[here & ~entered] = state.ticks[here & ~entered, None]
-        bars = (state.ticks[:, None] - self.heard) / state.bar_ticks[:, None] - REST
-        gain = np.clip(GAIN * bars, 0, LARGEST_GAIN)
+            begins = here & (has_sounded.sum(axis=1) < (self.brief.voices or 2))
+            np.copyto(self.heard, now, where=begins[:, None])
+        bars = (now - self.heard) / state.bar_ticks[:, None] - REST
+        gain = np.minimum(np.maximum(GAIN * bars, 0), LARGEST_GAIN)
         return np.where(self.is_low, gain[:, :1], gain[:, 1:])
 
     @staticmethod

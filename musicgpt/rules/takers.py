@@ -34,6 +34,8 @@ def is_out_of_order(state: State, at: np.ndarray, voices: int) -> np.ndarray:
     """
     last = state.last_note()[at]
     struck = (state.num_notes[at] > 0) & (last[:, ONSET] == state.ticks[at])
+    if not struck.any():
+        return np.zeros((len(at), voices, len(PITCHES)), dtype=bool)
     voice, order = last[:, VOICE, None], np.arange(voices)
     passed = (order < voice) & struck[:, None]
     same = (order == voice) & struck[:, None]

@@ -38,7 +38,7 @@ class Events(NamedTuple):
 
 def interval_class(semitones: np.ndarray) -> np.ndarray:
     """The symbol of a melodic interval."""
-    return np.clip(semitones, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    return np.minimum(np.maximum(semitones, -MAX_INTERVAL), MAX_INTERVAL) + MAX_INTERVAL
 
 
 def beat_strength(onsets: np.ndarray) -> np.ndarray:
@@ -62,7 +62,10 @@ def pitch_contexts(
     c2 = one * 13 + low
     c3 = c2 * INTERVALS + two
     c4 = (c3 * 13 + high) * 3 + beat
-    return np.stack([np.zeros_like(c1), c1, c2, c3, c4], axis=1)
+    contexts = np.zeros((len(c1), 5), dtype=np.result_type(c1, c4))
+    for level, found in enumerate((c1, c2, c3, c4), 1):
+        contexts[:, level] = found
+    return contexts
 
 
 class NGram:
