@@ -1,16 +1,22 @@
 """What is given stays: does it, how well does the rest fit, and what does it cost.
 
     python -m benchmarks.given subjects [--pieces 20] [--source ../shared/data/wtc]
-    python -m benchmarks.given masks [--pieces 500] [--source ../shared/data/wtc]
+    python -m benchmarks.given answers [--source ../shared/data/wtc]
+    python -m benchmarks.given masks [--pieces 500] [--random] [--source ../shared/data/wtc]
     python -m benchmarks.given seams [--pieces 24] [--particles 1,4,8,16,32] [--source ../shared/data/wtc]
     python -m benchmarks.given chorales [--pieces 24] [--particles 1,16] [--source ../shared/data/bach_chorales]
+    python -m benchmarks.given free [--pieces 8] [--particles 1,4] [--tokens 400] [--source ../shared/data/wtc]
 
 `subjects`: fugues on subjects of the train split's fugues and on those of `benchmarks/subjects.txt`: do all
-voices enter with it, is the first answer that of the rule, and is that Bach's. `masks`: random bars of random
-voices of pieces composed anew by one particle: is every given note there, and nothing beside. `seams`: two
+voices enter with it, and is the first answer right by the textbook (`answer_faults`, which knows nothing of
+the composer's rule). `answers`: the same question of Bach's own answers and of the composer's rule, without
+composing. `masks`: random bars of random voices of pieces composed anew by one particle: is every given note
+there, and nothing beside; `--random`: by a small model of random weights and no rule but that which keeps what
+is given, which tries everything and is fast. `seams`: two
 bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
 that with the given notes around it, for several numbers of particles and for Bach's own notes. `chorales`:
-the soprano given, with its fermatas.
+the soprano given, with its fermatas. `free`: nothing given, so that particles are weighed by what the rules
+leave of the model.
 """
 
 from __future__ import annotations
@@ -34,7 +40,7 @@ MATCH = 0.7
 
 
 class Case(NamedTuple):
-    """A subject, and with Bach's own the answer, as MIDI pitches."""
+    """A subject, and with Bach's own the answer, as MIDI pitches, as far as it has the subject's rhythm."""
 
     name: str
     melody: Score
@@ -55,8 +61,8 @@ def own_subjects() -> Iterator[Case]:
 def bach_subjects(source: Path) -> Iterator[Case]:
     """What the first voice of the train split's fugues plays alone, and how the second one answers."""
     from musical_metrics.corpus import read_corpus
-    from musical_metrics.fugue import find_subject
-    from musical_metrics.view import View
+    from tokenization.analysis.subjects import find_subject
+    from tokenization.analysis.view import View
 
     for movement in read_corpus(source):
         view = View(movement.score)
@@ -69,7 +75,9 @@ def bach_subjects(source: Path) -> Iterator[Case]:
         first, second = (array[array[:, VOICE] == view.voices[v]] for v in order[:2])
         alone = first[first[:, ONSET] < second[0, ONSET]]
         melody = movement.score.replace(notes=alone, meters=movement.score.meters[:1])
-        answer = second[: len(alone), PITCH].tolist()
+        n = min(len(alone), len(second))
+        late = alone[:n, ONSET] - alone[0, ONSET] != second[:n, ONSET] - second[0, ONSET]
+        answer = second[: int(late.argmax()) if late.any() else n, PITCH].tolist()
         yield Case(movement.id, melody, min(5, max(2, movement.score.num_voices)), answer)
 
 
@@ -87,10 +95,57 @@ def entries_of(score: Score, notes: np.ndarray) -> dict[int, bool]:
     return found
 
 
+def answer_faults(subject: np.ndarray, answer: np.ndarray, tonic: int) -> list[str]:
+    """What is wrong with the answer to a subject, by the textbook (Prout, Fugue, 1891, chapters 3 to 5): every
+    note goes up a fifth, or a fourth; at the beginning the tonic is answered by the dominant, and the
+    dominant, alone or right after the tonic, by the tonic; a subject that goes to the key of the dominant
+    and ends on it is answered so that the answer ends on the tonic; and between fourths and fifths it changes
+    three times at most.
+
+    Args:
+        subject, answer (arrays of shape `(n,)`): MIDI pitches.
+        tonic (`int`): pitch class of the key.
+    """
+    if len(subject) != len(answer):
+        return ["of another length"]
+    moves, degrees = (answer - subject) % 12, (subject - tonic) % 12
+    found = [] if np.isin(moves, (5, 7)).all() else ["neither fifth nor fourth"]
+    head = 1 if degrees[0] == 0 else 0
+    if degrees[0] == 0 and moves[0] != 7:
+        found.append("the tonic at the beginning is not answered by the dominant")
+    if degrees[head] == 7 and moves[head] != 5:
+        found.append("the dominant at the beginning is not answered by the tonic")
+    if degrees[-1] == 7 and 6 in degrees and moves[-1] != 5:
+        found.append("does not come back from the key of the dominant")
+    if np.count_nonzero(np.diff(moves)) > 3:
+        found.append("changes too often")
+    return found
+
+
+def answers(composer: Any, given: argparse.Namespace) -> None:
+    """Bach's answers and the composer's rule, judged by the textbook and held against each other."""
+    from musicgpt.rules.subject import dominant
+
+    bach, rule, alike = [], [], []
+    for case in bach_subjects(given.source):
+        key, pitches = case.melody.key, case.melody.array[:, PITCH]
+        shift, own = key.transposition_to_normal(), np.array(case.answer)
+        pitches = pitches[: len(own)]
+        ours = np.array(dominant((pitches + shift).tolist(), key.mode)) - shift
+        bach.append(answer_faults(pitches, own, key.pitch_class))
+        rule.append(answer_faults(pitches, ours, key.pitch_class))
+        alike.append(float(np.mean((own - ours) % 12 == 0)))
+        print(f"{case.name}: Bach {bach[-1] or 'right'}, rule {rule[-1] or 'right'}, alike {alike[-1]:.2f}")
+    print(
+        f"{len(bach)} subjects: by the textbook {sum(not f for f in bach)} of Bach's answers and"
+        f" {sum(not f for f in rule)} of the rule's are right; {np.mean(np.array(alike) == 1):.3f} are the same"
+        f" note for note, {np.mean(alike):.3f} of the notes"
+    )
+
+
 def subjects(composer: Any, given: argparse.Namespace) -> None:
     """The table of subjects."""
     from musicgpt import Given, Settings
-    from musicgpt.rules.subject import dominant
 
     rows = []
     cases = [*list(bach_subjects(given.source))[: given.pieces], *list(own_subjects())[: given.pieces]]
@@ -100,25 +155,14 @@ def subjects(composer: Any, given: argparse.Namespace) -> None:
         stays = Given.subject(case.melody, case.voices).score
         notes = stays.array
         entered = entries_of(piece.score, notes)
-        shift = piece.score.key.transposition_to_normal()
-        wanted = np.array(dominant((notes[:, PITCH] + shift).tolist(), piece.score.key.mode)) - shift
-        answer = first_answer(piece.score, notes)
-        right = len(answer) == len(wanted) and ((answer - wanted) % 12 == 0).all()
-        as_bach = None
-        if case.answer is not None and len(case.answer) == len(wanted):
-            as_bach = float(((np.array(case.answer) - wanted) % 12 == 0).mean())
+        wrong = answer_faults(notes[:, PITCH], first_answer(piece.score, notes), piece.score.key.pitch_class)
         kept = {tuple(n) for n in stays.notes} <= {tuple(n) for n in piece.score.notes}
-        rows.append((len(entered) == case.voices and all(entered.values()), right, kept, as_bach))
-        print(f"{case.name}: entered {entered}, answer {right}, kept {kept}, as Bach {as_bach}", flush=True)
-    shares = np.array([row[:3] for row in rows], dtype=float).mean(axis=0)
+        rows.append((len(entered) == case.voices and all(entered.values()), not wrong, kept))
+        print(f"{case.name}: entered {entered}, answer {wrong or 'right'}, kept {kept}", flush=True)
+    shares = np.array(rows, dtype=float).mean(axis=0)
     print(
         f"{len(rows)} subjects: all voices enter {shares[0]:.3f}, answers right {shares[1]:.3f}, kept {shares[2]:.3f}"
     )
-    bach = [row[3] for row in rows if row[3] is not None]
-    print(
-        f"of {len(bach)} of Bach's answers the rule's is the same note for note in {np.mean(np.array(bach) == 1):.3f},"
-    )
-    print(f"in nine notes of ten {np.mean(np.array(bach) >= 0.9):.3f}; notes alike {np.mean(bach):.3f}")
 
 
 def first_answer(score: Score, notes: np.ndarray) -> np.ndarray:
@@ -187,12 +231,15 @@ def faults(piece: Any, given: Any) -> int:
 
 def masks(composer: Any, given: argparse.Namespace) -> None:
     """Faults over random masks."""
-    from musicgpt import GivenError, Settings
+    from tqdm import trange
+
+    from musicgpt import Composer, GivenError, Settings
     from musicgpt.settings import SettingsError
 
     scores, rng = movements(given.source), np.random.default_rng(0)
+    composer = Composer(random_model(), rules=False) if given.random else composer
     done = bad = refused = new = 0
-    for seed in range(given.pieces):
+    for seed in trange(given.pieces, desc="masks", unit="mask", disable=None):
         stays = random_given(scores[seed % len(scores)], rng)
         try:
             [piece] = composer.compose(Settings(seed=seed, particles=1), given=stays)
@@ -203,6 +250,21 @@ def masks(composer: Any, given: argparse.Namespace) -> None:
         done, new = done + 1, new + piece.num_new_notes
         bad += faults(piece, stays)
     print(f"{done} masks over {len(scores)} movements, {new} new notes, {refused} refused: {bad} faults")
+
+
+def random_model() -> Any:
+    """A small model of random weights, with sharp opinions."""
+    import torch
+
+    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = MusicGPTForCausalLM(MusicGPTConfig(**size, num_motifs=64)).eval()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.mul_(3)
+    return model
 
 
 def nats(composer: Any, piece: Any, given: Any) -> tuple[float, float, int, int]:
@@ -364,8 +426,45 @@ def parallels(array: np.ndarray) -> int:
     return found
 
 
+# -- free composing
+
+
+def free(composer: Any, given: argparse.Namespace) -> None:
+    """Pieces on which nothing is given, by several numbers of particles: nats a token by the model alone, form
+    (`benchmarks.form`), and seconds.
+    """
+    import torch
+
+    from benchmarks.form import summary, table, values
+    from benchmarks.result_pieces import conditions
+    from musical_metrics.corpus import read_corpus
+    from musicgpt import Settings
+
+    asked = conditions(read_corpus(given.source), "fugue", given.pieces)
+    made: dict[int, list[Score]] = {n: [] for n in given.particles}
+    cost: dict[int, list[tuple[float, float]]] = {n: [] for n in given.particles}
+    for seed, how in enumerate(asked):
+        for number in given.particles:
+            begun = time.process_time()
+            settings = Settings(**how, seed=seed, particles=number, max_new_tokens=given.tokens)
+            [piece] = composer.compose(settings)
+            seconds = time.process_time() - begun
+            ids = torch.tensor([piece.ids])
+            with torch.no_grad():
+                loss = composer.model(ids, labels=ids).loss
+            made[number].append(piece.score)
+            cost[number].append((float(loss), seconds))
+        print(seed, {n: [round(v, 3) for v in rows[-1]] for n, rows in cost.items()}, flush=True)
+    for number, rows in cost.items():
+        loss, seconds = np.mean(rows, axis=0)
+        print(f"{number} particles: {loss:.3f} nats a token, {seconds:.1f} seconds of the processor a piece")
+    print(table({f"{n} particles": summary(values(scores)) for n, scores in made.items()}))
+
+
 WHAT: dict[str, Callable[[Any, argparse.Namespace], None]] = {
     "subjects": subjects,
+    "answers": answers,
+    "free": free,
     "masks": masks,
     "seams": seams,
     "chorales": chorales,
@@ -389,6 +488,8 @@ def main() -> None:
         default=[1, 16],
         help="numbers of particles (default 1,16)",
     )
+    parser.add_argument("--random", action="store_true", help="masks: by a small model of random weights")
+    parser.add_argument("--tokens", type=int, help="free: of each piece (default: whole pieces)")
     parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")
     given = parser.parse_args()
     given.source = given.source or Path(

@@ -299,14 +299,16 @@ class Composer:
         from .rules import Brief
         from .sampling import Sampling, SeededSampling, StopAndReport
 
+        plans = seeds
         if (particles := _particles(settings, task)) > 1:
             [seed] = seeds
-            seeds = particle_seeds(seed, particles)
+            # Rows that become one piece have one plan: else they would be weighed by their plans.
+            plans, seeds = [seed] * particles, particle_seeds(seed, particles)
         device, wanted, rows = self.model.device, settings.resolved(), len(seeds)
         ids = torch.tensor([task.ids] * rows, dtype=torch.long, device=device)  # (rows, prompt)
         brief = Brief(
             rows,
-            seeds=seeds,
+            seeds=plans,
             meter=settings.meter,
             mode=task.mode,
             form=wanted.form,
@@ -438,9 +440,8 @@ def _seeded(settings: Settings | None) -> Settings:
 
 def _particles(settings: Settings, task: Task) -> int:
     """How many rows make a piece together."""
-    if task.frame is None:
-        return 1  # nothing is given that could be likely or not
-    return settings.particles or (PARTICLES if task.frame.is_bounded else 1)
+    bounded = task.frame is not None and task.frame.is_bounded
+    return settings.particles or (PARTICLES if bounded else 1)
 
 
 def _expected_tokens(settings: Settings, task: Task) -> int:

@@ -1,11 +1,14 @@
-"""Sequential Monte Carlo: rows that compose one piece together, weighed by what is given.
+"""Sequential Monte Carlo: rows that compose one piece together, weighed by what is given, or by the rules.
 
 The piece is a sample of the posterior `p(tokens | what is given)`, where `p` is model and rules. Each
 row, a particle, samples from `p` restricted to the tokens that keep what is given, and its weight is
 multiplied by the probability that `p` leaves to these (Lew et al., Sequential Monte Carlo Steering of Large
 Language Models, 2023; Loula et al., Syntactic and Semantic Control of Large Language Models via Sequential
-Monte Carlo, 2025, arXiv 2504.13139). Where weights have become unequal the particles are drawn anew, by
-systematic resampling (Kitagawa, J. Comput. Graph. Stat. 5, 1996).
+Monte Carlo, 2025, arXiv 2504.13139). Where nothing is given the rules are the potentials: what they add to
+the logits is `log r`, each row samples from `m r` normalised at every token, where `m` is the model, and its
+weight is multiplied by that normaliser, `sum(m r)`; so the piece is a sample of `m` times all potentials, and
+rows that the rules drove where the model would not have gone are given up. Where weights have become unequal
+the particles are drawn anew, by systematic resampling (Kitagawa, J. Comput. Graph. Stat. 5, 1996).
 
 Particles write more or fewer tokens a bar, so that at one step they stand at different beats. They are
 compared at the latest beat that all have reached: a particle is drawn by its weight there, and what it has
@@ -135,19 +138,20 @@ class Particles(StoppingCriteria):
         """What is copied when particles are drawn: the rows of the engine, or the stock loop's cache."""
         self.engine, self.cache = engine, cache
 
-    def weigh(self, state: State, scores: np.ndarray, may: np.ndarray) -> None:
-        """Multiplies the weights by the probability of what may come next.
+    def weigh(self, state: State, scores: np.ndarray, left: np.ndarray) -> None:
+        """Multiplies the weights by what is left of the probability of what comes next.
 
         Args:
             state (`State`): where the particles stand.
-            scores (array of shape `(rows, vocab_size)`): of the model and all rules.
-            may (bool of the same shape): what keeps what is given.
+            scores (array of shape `(rows, vocab_size)`): of the model and all rules; where nothing is given
+                of the model alone.
+            left (of the same shape): these where what is given is kept, else -inf; with what the rules add.
         """
         self.ended = (state.kind == _SPECIAL) & (state.num_notes > 0)
         self._mark(state.ticks // BEAT)
-        scores = (scores - scores.max(axis=1, keepdims=True)) / self.temperature(state)
-        chances = np.exp(scores, dtype=np.float64)
-        kept = np.where(may, chances, 0).sum(axis=1) / chances.sum(axis=1)
+        highest, heat = scores.max(axis=1, keepdims=True), self.temperature(state)
+        before, after = (np.exp((s - highest) / heat, dtype=np.float64).sum(axis=1) for s in (scores, left))
+        kept = after / before
         live = ~self.ended
         self.log_weights[live] += np.log(np.maximum(kept[live], 1e-12))
 

@@ -65,8 +65,8 @@ class Settings:
             prompt's counted.
         min_notes (`int`, *optional*): see `min_bars`.
         particles (`int`, *optional*): rows that compose the piece together, 1 to 32, weighed by how likely
-            what is given is in each (`musicgpt.particles`); 8 for what is composed between given notes,
-            else 1.
+            what is given is in each, or, where nothing is, by how far the model goes with the rules
+            (`musicgpt.particles`); 8 for what is composed between given notes, else 1.
         seed (`int`, *optional*): 0 or more; drawn at random when not given. The same settings and seed give
             the same piece.
 

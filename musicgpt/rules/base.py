@@ -215,8 +215,9 @@ class RuleProcessor(LogitsProcessor):
         keeper (`KeepGiven`, *optional*): its `allowed` says from the state which tokens may come at all, bool
             of shape `(rows, vocab_size)`. It goes before all rules, but these see the scores as if it were
             not there.
-        weigh (callable, *optional*): told of each step the state, the scores with what all rules say, and
-            what is allowed of them.
+        weigh (callable, *optional*): told of each step the state, scores, and what is left of them: of those
+            with what all rules say what the keeper allows; without a keeper of the model's what the rules
+            make of them.
     """
 
     def __init__(
@@ -257,7 +258,7 @@ class RuleProcessor(LogitsProcessor):
             self.state.follow(input_ids.cpu().numpy())
         else:
             self.state = self._prompt.state(input_ids)
-        values = scores.detach().to("cpu", torch.float32).numpy()
+        before = values = scores.detach().to("cpu", torch.float32).numpy()
         if self.keeper is not None:
             self._may = self.keeper.allowed(self.state)
             values = _with_a_way(values, self._may)
@@ -265,10 +266,13 @@ class RuleProcessor(LogitsProcessor):
             values = self._apply(item, heard, values)
         if self.keeper is not None:
             assert self._may is not None
-            if self.weigh is not None:
-                # How a piece ends is no choice of its own.
-                self.weigh(self.state, values, self._may | self.keeper.is_end[:, None])
+            # How a piece ends is no choice of its own.
+            before, left = values, np.where(self._may | self.keeper.is_end[:, None], values, FORBIDDEN)
             values = np.where(self._may, values, FORBIDDEN)
+        else:
+            left = values
+        if self.weigh is not None:
+            self.weigh(self.state, before, left)
         if self.sample is not None:
             values = self.sample(self.state, values)
         return torch.from_numpy(np.ascontiguousarray(values)).to(scores.device, scores.dtype)

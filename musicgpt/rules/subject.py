@@ -2,7 +2,9 @@
 
 Pitches are those of the tokens: C major or A minor. An answer is real, a fifth higher or a fourth lower, but
 for the notes of the dominant in the head, which is what the subject has of tonic and dominant alone at its
-beginning: the tonic answers them, as in a tonal answer.
+beginning: the tonic answers them, as in a tonal answer. A subject that goes to the key of the dominant and
+ends on it is answered so that the answer comes back: a fourth higher, from as early on as Bach does (WTC I,
+fugues 18 and 24; Prout, *Fugue*, 1891, chapter 4).
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from .base import HIGHEST, LOWEST
 from .keys import DOMINANT, HOME, TONIC, triad
 
 FIFTH, FOURTH, OCTAVE = 7, 5, 12
+# Semitones above the tonic of the leading note of the dominant's key.
+RAISED_FOURTH = 6
 # Semitones above the tonic of notes that minor has lower than major, and how much; and the other way round.
 _LOWERED, _RAISED = {4: 1, 9: 1}, {3: 1, 8: 1, 10: 1}
 Transposed = Callable[[Sequence[int], str], list[int]]
@@ -74,7 +78,21 @@ def dominant(pitches: Sequence[int], mode: str) -> list[int]:
     """The answer."""
     one, five = TONIC[mode], triad(HOME[mode], DOMINANT)[0]
     head = next((i for i, pitch in enumerate(pitches) if pitch % 12 not in (one, five)), len(pitches))
-    return [pitch + (FOURTH if i < head and pitch % 12 == five else FIFTH) for i, pitch in enumerate(pitches)]
+    back = _turn([(pitch - one) % 12 for pitch in pitches])
+    return [
+        pitch + (FOURTH if (i < head and pitch % 12 == five) or i >= back else FIFTH)
+        for i, pitch in enumerate(pitches)
+    ]
+
+
+def _turn(degrees: Sequence[int]) -> int:
+    """The note of a subject, in semitones above the tonic, from which on the key of the dominant is answered:
+    the first dominant before its leading note, else the second note; behind the last where it does not end
+    there.
+    """
+    if RAISED_FOURTH not in degrees or degrees[-1] != FIFTH:
+        return len(degrees)
+    return next((i for i in range(1, degrees.index(RAISED_FOURTH)) if degrees[i] == FIFTH), 1)
 
 
 def in_key(key: int) -> Transposed:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from benchmarks.given import faults, own_subjects, parallels
+from benchmarks.given import answer_faults, faults, own_subjects, parallels
 from musicgpt.given import Given, Region
 from tokenization import Score
 
@@ -29,6 +29,20 @@ def test_parallels_are_of_fifths_and_octaves_that_move():
     assert parallels(np.array(fifths)) == 1
     assert parallels(np.array([(0, 24, 67, 0), (0, 24, 60, 1), (24, 24, 67, 0), (24, 24, 60, 1)])) == 0
     assert parallels(np.array([(0, 24, 64, 0), (0, 24, 60, 1), (24, 24, 65, 0), (24, 24, 62, 1)])) == 0
+
+
+def test_answers_are_judged_by_the_textbook():
+    # WTC I, C minor: C B C G Ab ..., answered G F# G C Eb ...: tonal at its dominant only.
+    subject = np.array([72, 71, 72, 67, 68])
+    assert answer_faults(subject, subject + 7, 0) == []
+    assert answer_faults(subject, subject + [7, 7, 7, 5, 7], 0) == []
+    assert answer_faults(subject, subject + [7, 7, 6, 5, 7], 0) == ["neither fifth nor fourth"]
+    assert answer_faults(subject, subject[:-1] + 7, 0) == ["of another length"]
+    jump = np.array([60, 67, 65, 64, 62])
+    assert answer_faults(jump, jump + [7, 5, 7, 7, 7], 0) == []
+    assert answer_faults(jump, jump + 7, 0) and answer_faults(jump, jump + 5, 0)
+    away = np.array([60, 64, 66, 67])
+    assert answer_faults(away, away + [7, 7, 5, 5], 0) == [] != answer_faults(away, away + 7, 0)
 
 
 def test_our_subjects_are_melodies():

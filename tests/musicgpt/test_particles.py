@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from musicgpt.particles import (
 )
 from musicgpt.rules import Rule
 from tokenization import Score
-from tokenization.vocabulary import OFFSET, PITCH_MIN, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import EOS_ID, OFFSET, PITCH_MIN, TIME_STEPS, TYPE_INDEX
 
 
 def test_systematic_resampling_draws_each_as_often_as_its_weight_says():
@@ -78,6 +79,24 @@ class Toy(Rule):
             said[OFFSET["TIME"] + (TIME_STEPS.index(24) if state.num_notes[row] else 0)] = 0
 
 
+class FreeToy(Toy):
+    """The toy where nothing is given: the rule itself leaves the lower voice but one pitch, and ends the piece
+    after four beats. What it adds is `log r` on top of the model's own probabilities.
+    """
+
+    def __call__(self, state, scores):
+        said = np.full(scores.shape, -30.0)
+        for row in range(state.rows):
+            if state.kind[row] == TYPE_INDEX["TIME"] and state.ticks[row] == 96:
+                said[row, EOS_ID] = 0
+            else:
+                self.row(state, row, said[row])
+        said[:, OFFSET["NOTE"] + 50 - PITCH_MIN] = -30
+        total = np.log(np.exp(scores - scores.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))
+        model = scores - scores.max(axis=1, keepdims=True) - total
+        return said - np.where(np.isfinite(model), model, 0)
+
+
 def posterior(beats: int) -> dict[tuple[int, ...], float]:
     """The chances of each upper voice, given the lower one."""
     found = {}
@@ -115,6 +134,22 @@ def test_the_sample_is_that_of_the_exact_posterior(composer, stock):
     error = 3 * np.sqrt(wanted * (1 - wanted) / len(lines))
     assert abs(share - wanted) < error + 0.02, (share, wanted)
     assert wanted - prior > 0.15  # what one particle does is far from it
+
+
+def test_rules_are_potentials_where_nothing_is_given(composer):
+    """The chances of the lower voice weigh the upper one, which a rule that looks no further cannot do."""
+    toy = Composer(composer.model, rules=[FreeToy])
+    how = {"top_p": 1.0, "temperature": 1.0, "rhythm_temperature": 1.0, "min_bars": 0, "min_notes": 0}
+    settings = Settings(seed=0, particles=16, max_new_tokens=64, **how)
+    pieces = toy.compose(settings, num=60)
+    lines = [_upper(piece) for piece in pieces]
+    assert all(len(line) == 4 and piece.finished for line, piece in zip(lines, pieces, strict=True))
+    exact = posterior(4)
+    wanted = sum(p for line, p in exact.items() if line[1] == 64) / sum(exact.values())
+    share = sum(line[1] == 64 for line in lines) / len(lines)
+    assert abs(share - wanted) < 3 * np.sqrt(wanted * (1 - wanted) / len(lines)) + 0.02, (share, wanted)
+    blind = [_upper(piece) for piece in toy.compose(replace(settings, particles=1), num=60)]
+    assert wanted - sum(line[1] == 64 for line in blind) / len(blind) > 0.15
 
 
 def test_the_weights_estimate_the_probability_of_what_is_given(composer, monkeypatch):

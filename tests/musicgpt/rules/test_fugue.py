@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from musical_metrics.fugue import subject_entries, subject_recurrence
-from musicgpt import Composer, Settings
+from musicgpt import Composer, Settings, parse_melody
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
 from musicgpt.rules.subject import Subject, dominant, in_key, tonic
@@ -30,6 +30,21 @@ def test_answers():
     assert dominant(SUBJECT, "major") == [72, *(pitch + 7 for pitch in SUBJECT[1:])]  # only the head is tonal
     assert dominant([64, 64, 69, 68], "minor") == [69, 69, 76, 75]
     assert dominant([60, 67, 64, 67], "major") == [67, 72, 71, 74]  # tonic and dominant change places
+
+
+@pytest.mark.parametrize(
+    ("subject", "moves"),
+    [
+        # WTC I, fugue 24, in A minor: from the second dominant on, before its leading note is heard.
+        ("E4 C4 A3 F4 E4 A4 G#4 D5 C#5 Bb4 A4 E5 D#5 C5 B4 Bb4 B4 G4 E4 F#4 E4", [5, 7, 7, 7] + 17 * [5]),
+        # Fugue 18, without its codetta: from the second note on.
+        ("A3 G#3 A3 B3 C4 B3 A3 D#4 E4 G4 A4 A4 B4 B3 E4", [7] + 14 * [5]),
+    ],
+)
+def test_a_subject_that_goes_to_the_dominant_is_answered_so_that_it_comes_back(subject, moves):
+    pitches = parse_melody(subject).array[:, PITCH].tolist()
+    answer = dominant(pitches, "minor")
+    assert [(new - old) % 12 for new, old in zip(answer, pitches, strict=True)] == moves
     assert tonic(SUBJECT, "major") == list(SUBJECT)
     assert in_key(5)([60, 66], "major") == [65, 71]
     assert in_key(21)([60, 64, 67, 71, 72], "major") == [69, 72, 76, 80, 81]  # B C becomes G sharp A
