@@ -14,6 +14,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options on a parser (the console command `musicgpt build-dataset` shares
     them).
     """
+    _add_what_is_read(parser)
+    _add_how_it_is_read(parser)
+    _add_what_is_written(parser)
+
+
+def _add_what_is_read(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         action="append",
@@ -33,20 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder to build; an earlier build there is replaced as a whole when this one has succeeded",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help=(
-            "build into a folder with other files in it, too; they stay unless one has the name of a new one"
-        ),
-    )
-    parser.add_argument(
         "--route",
         default="notes",
         choices=("notes", "midi", "musicxml"),
@@ -60,6 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="leave out the pieces of one source, such as open_music_score",
     )
+    parser.add_argument(
+        "--manifest", metavar="CSV", help="for 'download': a list of files other than the built-in one"
+    )
+    parser.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="for 'download': where to fetch from in place of the files' own address",
+    )
+    parser.add_argument("--download-dir", metavar="DIR", help="for 'download': where the files are kept")
+
+
+def _add_how_it_is_read(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--written-out",
         action="store_true",
@@ -90,17 +94,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stop at a piece that cannot be used, in place of skipping it by name",
     )
+
+
+def _add_what_is_written(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder to build; an earlier build there is replaced as a whole when this one has succeeded",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help=(
+            "build into a folder with other files in it, too; they stay unless one has the name of a new one"
+        ),
+    )
     parser.add_argument("--force", action="store_true", help="build even if nothing has changed")
     parser.add_argument("--plots", action="store_true", help="draw the plots into DIR/plots")
-    parser.add_argument(
-        "--manifest", metavar="CSV", help="for 'download': a list of files other than the built-in one"
-    )
-    parser.add_argument(
-        "--base-url",
-        metavar="URL",
-        help="for 'download': where to fetch from in place of the files' own address",
-    )
-    parser.add_argument("--download-dir", metavar="DIR", help="for 'download': where the files are kept")
     parser.add_argument("--push", metavar="REPO", help="push the built dataset to this repository of the Hub")
     parser.add_argument("--private", action="store_true", help="with --push: make the repository private")
 

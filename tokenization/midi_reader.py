@@ -97,18 +97,64 @@ def _chunks(data: bytes) -> tuple[int, list[tuple[int, int]]]:
     return division, tracks
 
 
+class _Keys:
+    """What is held down on one track. A note is `channel << 8 | pitch`.
+
+    Args:
+        track (`int`): its number.
+        found (`MidiEvents`): gets the notes.
+    """
+
+    def __init__(self, track: int, found: MidiEvents):
+        self.track, self.found = track, found
+        self.programs = [-1] * 16
+        self.sounding: dict[int, int] = {}  # note -> start, the one that was struck last the last
+        # Notes ended by being struck again: the tick at which the late note-off may still come.
+        self.cut_at: dict[int, int] = {}
+
+    def strike(self, note: int, now: int) -> None:
+        """A note begins."""
+        start = self.sounding.pop(note, -1)
+        if 0 <= start < now:
+            self._add(note, start, now)
+            self.found.struck_again += 1
+            self.cut_at[note] = now
+        elif start == now:
+            self.found.zero_length += 1
+        self.sounding[note] = now
+
+    def release(self, note: int, now: int) -> None:
+        """A note ends, if it sounds."""
+        start = self.sounding.pop(note, -1)
+        if start < 0:
+            return
+        if start < now:
+            self._add(note, start, now)
+        elif self.cut_at.pop(note, -1) == now:  # the note-off of the note that was struck again here
+            self.sounding[note] = now
+            self.found.struck_again -= 1
+        else:
+            self.found.zero_length += 1
+
+    def finish(self, now: int) -> None:
+        """Notes that nothing ended last until the track ends."""
+        for note, start in self.sounding.items():
+            self.found.never_ended += 1
+            if start < now:
+                self._add(note, start, now)
+
+    def _add(self, note: int, start: int, end: int) -> None:
+        channel = note >> 8
+        self.found.notes.append((start, end, note & 0xFF, channel, self.track, self.programs[channel]))
+
+
 def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -> None:
     """Add one track's events to `found`.
 
-    One flat loop over bytes, since it runs for every event: note on and off are handled in place, all else by
-    `_read_meta`.
+    One flat loop over bytes, since it runs for every event; notes go to `_Keys`, all else to `_read_meta`.
     """
     now = status = 0
-    programs = [-1] * 16
-    sounding: dict[int, int] = {}  # channel << 8 | pitch -> start
-    # notes ended by being struck again: the tick at which the late note-off may still come
-    cut_at: dict[int, int] = {}
-    notes = found.notes
+    keys = _Keys(track, found)
     events = 0
     while at < end:
         byte = data[at]
@@ -134,50 +180,25 @@ def _read_track(data: bytes, at: int, end: int, track: int, found: MidiEvents) -
             break
         kind = status >> 4
         if kind == 0x9 or kind == 0x8:
-            pitch = data[at]
-            note = (status & 0xF) << 8 | pitch
-            loud = kind == 0x9 and data[at + 1]
+            note = (status & 0xF) << 8 | data[at]
+            if kind == 0x9 and data[at + 1]:
+                keys.strike(note, now)
+            else:
+                keys.release(note, now)
             at += 2
-            start = sounding.pop(note, -1)
-            if loud:
-                if start >= 0 and start < now:
-                    notes.append((start, now, pitch, status & 0xF, track, programs[status & 0xF]))
-                    found.struck_again += 1
-                    cut_at[note] = now
-                elif start == now:
-                    found.zero_length += 1
-                sounding[note] = now
-            elif start >= 0:
-                if start < now:
-                    notes.append((start, now, pitch, status & 0xF, track, programs[status & 0xF]))
-                elif cut_at.pop(note, -1) == now:  # the note-off of the note that was struck again here
-                    sounding[note] = now
-                    found.struck_again -= 1
-                else:
-                    found.zero_length += 1
         elif status >= 0xF0:
             at, status = _read_meta(data, at, end, status, now, track, found)
         else:
             if kind == 0xC:
-                programs[status & 0xF] = data[at] & 0x7F
+                keys.programs[status & 0xF] = data[at] & 0x7F
             at += _DATA_BYTES[kind]
-    _finish_track(sounding, programs, now, track, found)
+    keys.finish(now)
     found.events += events
-    if found.events > _MAX_EVENTS or len(notes) > 2 * MAX_NOTES:
+    if found.events > _MAX_EVENTS or len(found.notes) > 2 * MAX_NOTES:
         raise ScoreReadError(
             f"The MIDI file holds more than {_MAX_EVENTS} events or {2 * MAX_NOTES} notes; it is not a piano"
             " piece."
         )
-
-
-def _finish_track(
-    sounding: dict[int, int], programs: list[int], now: int, track: int, found: MidiEvents
-) -> None:
-    """Notes that nothing ended last until the track ends."""
-    for note, start in sounding.items():
-        found.never_ended += 1
-        if start < now:
-            found.notes.append((start, now, note & 0xFF, note >> 8, track, programs[note >> 8]))
 
 
 def _read_meta(

@@ -78,7 +78,13 @@ def _check_range(name: str, value: Any, low: float | None, high: float | None) -
 
 
 def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
-    run, data, model, fit, evaluation = a.run, a.data, a.model, a.fit, a.evaluation
+    """Whether each pair of arguments contradicts itself, and what is to be said of it."""
+    return [*_in_data(a), *_in_fit(a), *_in_evaluation(a)]
+
+
+def _in_data(a: Arguments) -> list[tuple[bool, str]]:
+    """Those of the pieces, and of where the model goes."""
+    run, data = a.run, a.data
     return [
         (
             run.private and not run.push,
@@ -109,6 +115,13 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
                 f" of --length {data.length}: too little is learnt."
             ),
         ),
+    ]
+
+
+def _in_fit(a: Arguments) -> list[tuple[bool, str]]:
+    """Those of what is trained and how."""
+    model, fit = a.model, a.fit
+    return [
         (
             fit.micro_batch_size is not None and fit.micro_batch_size > fit.batch_size,
             (
@@ -128,13 +141,6 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
             ),
         ),
         (
-            evaluation.musical_every > 0 and model.model != "musicgpt",
-            (
-                "--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is"
-                f" {model.model}."
-            ),
-        ),
-        (
             bool(model.teachers) != (fit.teacher_share is not None),
             "--teachers says whom to learn from and --teacher_share how much: give both or neither.",
         ),
@@ -145,6 +151,20 @@ def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
         (
             model.init_from is not None and bool(model.config_overrides),
             "--init_from brings its own config: --config_overrides cannot change it.",
+        ),
+    ]
+
+
+def _in_evaluation(a: Arguments) -> list[tuple[bool, str]]:
+    """Those of what is measured on the way."""
+    data, model, evaluation = a.data, a.model, a.evaluation
+    return [
+        (
+            evaluation.musical_every > 0 and model.model != "musicgpt",
+            (
+                "--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is"
+                f" {model.model}."
+            ),
         ),
         (
             evaluation.stop_on == "combined" and evaluation.musical_every == 0,

@@ -82,6 +82,23 @@ def check(model: Any, library: Library) -> None:
         )
 
 
+# What a configuration can leave out.
+_OPTIONAL = (
+    "bar_positions",
+    "bars",
+    "voice_pitches",
+    "voice_remainings",
+    "voice_elapseds",
+    "voice_proj",
+    "intervals",
+    "motifs",
+    "wishes",
+    "melodic",
+    "imitation",
+    "imitation_bias",
+)
+
+
 class _Weight(NamedTuple):
     """A weight as it must be: its shape, and whether it is a matrix, which is stored in blocks, in float16
     where that loses nothing.
@@ -96,71 +113,18 @@ class _Weight(NamedTuple):
 def _weights(model: Any) -> list[_Weight]:
     """All weights with the shapes that the configuration says, those of layers as `<number>.<name>`. What it
     leaves out is missing.
+
+    Raises:
+        EngineError: if a weight is another.
     """
-    config, base, state = model.config, model.model, code_of(package_of(model), "musical_state_musicgpt")
-    musical, hidden = base.musical_embedding, config.hidden_size
-    pitches, remainings, elapseds = code_of(package_of(model), "modeling_musicgpt").VOICE_CHANNELS
-    weights = [
-        _Weight("tokens", [base.embed_tokens.weight], (config.vocab_size, hidden), False),
-        _Weight("norm", [base.norm.weight], (hidden,), False),
-        _Weight("bias", [base.norm.bias], (hidden,), False),
-        _Weight("head", [model.lm_head.weight], (config.vocab_size, hidden), True),
-    ]
-    tables = {
-        "bar_positions": ("bar_position", state.NUM_BAR_POSITIONS, hidden),
-        "bars": ("bar", config.bar_period, hidden),
-        "voice_pitches": ("voice_pitch", config.token_blocks["NOTE"][1] + 1, pitches),
-        "intervals": ("interval", state.NUM_INTERVALS, hidden),
-        "voice_remainings": ("voice_remaining", state.NUM_REMAINING, remainings),
-        "voice_elapseds": ("voice_elapsed", state.NUM_ELAPSED, elapseds),
-        "motifs": ("motif", config.num_motifs + 1, hidden),
-        "wishes": ("wish", state.num_wishes(config) + 1, hidden),
-    }
-    for name, (attribute, rows, width) in tables.items():
-        if hasattr(musical, attribute):
-            weights.append(_Weight(name, [getattr(musical, attribute).weight], (rows, width), False))
-    if hasattr(musical, "voice_proj"):
-        weights.append(
-            _Weight(
-                "voice_proj",
-                [musical.voice_proj.weight],
-                (hidden, config.max_voices * (pitches + remainings + elapseds)),
-                True,
-            )
-        )
-    if hasattr(model, "melodic_head"):
-        weights.append(
-            _Weight(
-                "melodic",
-                [model.melodic_head.proj.weight],
-                (config.max_voices * (2 * state.INTERVAL_MAX + 1), hidden),
-                True,
-            )
-        )
-    if hasattr(model, "imitation_head"):
-        scores = code_of(package_of(model), "imitation_musicgpt").NUM_SCORES
-        weight, bias = model.imitation_head.weight_and_bias()
-        weights += [
-            _Weight("imitation", [weight], (scores, hidden), True),
-            _Weight("imitation_bias", [bias], (scores,), False),
-        ]
+    config, base = model.config, model.model
     if len(base.layers) < config.num_hidden_layers:
         raise EngineError(
             f"the model has {len(base.layers)} layers, its configuration {config.num_hidden_layers}"
         )
-    for i, layer in enumerate(base.layers[: config.num_hidden_layers]):
-        attention, inner = layer.self_attn, config.intermediate_size
-        for name, part in (("norm1", layer.input_layernorm), ("norm2", layer.post_attention_layernorm)):
-            weights.append(_Weight(f"{i}.{name}", [part.weight], (hidden,), False))
-            weights.append(_Weight(f"{i}.bias{name[-1]}", [part.bias], (hidden,), False))
-        qkv = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
-        for name, parts, rows, width in (
-            ("qkv", qkv, 3 * hidden, hidden),
-            ("out", [attention.o_proj.weight], hidden, hidden),
-            ("up", [layer.mlp.up_proj.weight], inner, hidden),
-            ("down", [layer.mlp.down_proj.weight], hidden, inner),
-        ):
-            weights.append(_Weight(f"{i}.{name}", parts, (rows, width), True))
+    weights = [*_of_embeddings(model), *_of_heads(model)]
+    for number, layer in enumerate(base.layers[: config.num_hidden_layers]):
+        weights += _of_layer(layer, number, config)
     for name, tensors, shape, _ in weights:
         found = (sum(t.shape[0] for t in tensors), *tensors[0].shape[1:])
         if found != shape or any(t.dtype != torch.float32 or t.device.type != "cpu" for t in tensors):
@@ -168,6 +132,71 @@ def _weights(model: Any) -> list[_Weight]:
                 f"the weight {name} is {found} {tensors[0].dtype} on {tensors[0].device}, not {shape} float32"
                 " on the CPU"
             )
+    return weights
+
+
+def _of_embeddings(model: Any) -> list[_Weight]:
+    """Those of tokens and of the musical state."""
+    config, base, state = model.config, model.model, code_of(package_of(model), "musical_state_musicgpt")
+    musical, hidden = base.musical_embedding, config.hidden_size
+    channels = code_of(package_of(model), "modeling_musicgpt").VOICE_CHANNELS
+    tables = {
+        "bar_positions": ("bar_position", state.NUM_BAR_POSITIONS, hidden),
+        "bars": ("bar", config.bar_period, hidden),
+        "voice_pitches": ("voice_pitch", config.token_blocks["NOTE"][1] + 1, channels[0]),
+        "intervals": ("interval", state.NUM_INTERVALS, hidden),
+        "voice_remainings": ("voice_remaining", state.NUM_REMAINING, channels[1]),
+        "voice_elapseds": ("voice_elapsed", state.NUM_ELAPSED, channels[2]),
+        "motifs": ("motif", config.num_motifs + 1, hidden),
+        "wishes": ("wish", state.num_wishes(config) + 1, hidden),
+    }
+    weights = [_Weight("tokens", [base.embed_tokens.weight], (config.vocab_size, hidden), False)]
+    for name, (attribute, rows, width) in tables.items():
+        if hasattr(musical, attribute):
+            weights.append(_Weight(name, [getattr(musical, attribute).weight], (rows, width), False))
+    if hasattr(musical, "voice_proj"):
+        shape = (hidden, config.max_voices * sum(channels))
+        weights.append(_Weight("voice_proj", [musical.voice_proj.weight], shape, True))
+    return weights
+
+
+def _of_heads(model: Any) -> list[_Weight]:
+    """Those behind the layers."""
+    config, norm, hidden = model.config, model.model.norm, model.config.hidden_size
+    weights = [
+        _Weight("norm", [norm.weight], (hidden,), False),
+        _Weight("bias", [norm.bias], (hidden,), False),
+        _Weight("head", [model.lm_head.weight], (config.vocab_size, hidden), True),
+    ]
+    if hasattr(model, "melodic_head"):
+        reach = code_of(package_of(model), "musical_state_musicgpt").INTERVAL_MAX
+        shape = (config.max_voices * (2 * reach + 1), hidden)
+        weights.append(_Weight("melodic", [model.melodic_head.proj.weight], shape, True))
+    if hasattr(model, "imitation_head"):
+        scores = code_of(package_of(model), "imitation_musicgpt").NUM_SCORES
+        weight, bias = model.imitation_head.weight_and_bias()
+        weights += [
+            _Weight("imitation", [weight], (scores, hidden), True),
+            _Weight("imitation_bias", [bias], (scores,), False),
+        ]
+    return weights
+
+
+def _of_layer(layer: Any, number: int, config: Any) -> list[_Weight]:
+    """Those of one layer."""
+    attention, hidden, inner = layer.self_attn, config.hidden_size, config.intermediate_size
+    weights = []
+    for name, part in (("norm1", layer.input_layernorm), ("norm2", layer.post_attention_layernorm)):
+        weights.append(_Weight(f"{number}.{name}", [part.weight], (hidden,), False))
+        weights.append(_Weight(f"{number}.bias{name[-1]}", [part.bias], (hidden,), False))
+    qkv = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
+    for name, parts, rows, width in (
+        ("qkv", qkv, 3 * hidden, hidden),
+        ("out", [attention.o_proj.weight], hidden, hidden),
+        ("up", [layer.mlp.up_proj.weight], inner, hidden),
+        ("down", [layer.mlp.down_proj.weight], hidden, inner),
+    ):
+        weights.append(_Weight(f"{number}.{name}", parts, (rows, width), True))
     return weights
 
 
@@ -277,20 +306,7 @@ def model_struct(model: Any, library: Library) -> Struct:
         library.struct("Layer", **{name: arrays.pop(f"{i}.{name}") for name in fields})
         for i in range(config.num_hidden_layers)
     ]
-    names = (
-        "bar_positions",
-        "bars",
-        "voice_pitches",
-        "voice_remainings",
-        "voice_elapseds",
-        "voice_proj",
-        "intervals",
-        "motifs",
-        "wishes",
-    )
-    missing = {
-        name: None for name in (*names, "melodic", "imitation", "imitation_bias") if name not in arrays
-    }
+    missing = {name: None for name in _OPTIONAL if name not in arrays}
     channels = code_of(package_of(model), "modeling_musicgpt").VOICE_CHANNELS
     meanings, token_of = _meanings(model, library.sizes["LONGEST"])
     first, scales = config.token_blocks, config.logit_scales()
