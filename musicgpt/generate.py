@@ -20,10 +20,12 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
+from .beginnings import best_beginnings
 from .defaults import BARS, MIN_BARS, MIN_NOTES
 from .rules import chosen
 from .rules.asked import Asked
 from .rules.base import Brief, RuleProcessor, build
+from .rules.beginning import Beginning
 from .rules.given import KeepGiven
 from .sampling import Sampling, SeededSampling
 
@@ -152,8 +154,18 @@ def compose_ids(
     Returns:
         What `generate()` returns.
     """
+    rules = list(rules)
     built = build([KeepGiven, Asked, *rules], brief)
     keeper = built.pop(0) if brief.frame is not None else None
+    for rule in built:
+        if isinstance(rule, Beginning):
+
+            def begin(own: Brief, sample: Callable, until: Any) -> torch.Tensor:
+                start = ids[:1].expand(own.rows, -1)
+                others = [item for item in rules if item is not Beginning]
+                return compose_ids(generate, start, own, others, sample, stopping_criteria=[until])
+
+            rule.tokens = best_beginnings(begin, brief, sample)
     config = GenerationConfig() if config is None else copy.deepcopy(config)
     config.max_new_tokens, config.max_length = brief.max_new_tokens, None
     config.bos_token_id, config.eos_token_id, config.pad_token_id = BOS_ID, EOS_ID, PAD_ID

@@ -74,6 +74,11 @@ class SeededSampling:
         self.heat = np.array([wanted.temperature, wanted.rhythm_temperature], dtype=np.float32)
         self.top_p = np.array([wanted.top_p, wanted.rhythm_top_p])
         self.top_k, self.min_p = wanted.top_k, wanted.min_p
+        self.wanted = wanted
+
+    def like(self, seeds: Sequence[int]) -> SeededSampling:
+        """The same for other rows."""
+        return SeededSampling(self.wanted, seeds)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token.

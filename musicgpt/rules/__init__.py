@@ -10,9 +10,11 @@ from ..settings import SettingsError
 # The rules of the composer by name, the most important first. They are imported when they are asked for, as
 # they bring torch.
 DEFAULT = (
+    "beginning",
     "tonal_plan",
     "opening",
     "close",
+    "budget",
     "ending",
     "length",
     "returns",

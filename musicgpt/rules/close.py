@@ -9,12 +9,14 @@ left to the model. Pitches are those of the tokens: C major or A minor.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH
 from tokenization.vocabulary import (
     EOS_ID,
+    MAX_VOICES,
     NEAREST_DURATION,
     OFFSET,
     PITCH_MIN,
@@ -34,13 +36,17 @@ SHORTEST = (16, 200)
 ENOUGH = (23, 400)
 # With fewer new tokens than this there is no room for a close: the piece just ends at a bar line.
 LEAST_TOKENS = 256
-# Tokens of a final chord, and a few to spare; and no bar is taken to have fewer tokens than this.
-CHORD_TOKENS, SHORTEST_BAR = 24, 24
-# The cadence begins where fewer than so many of the largest of the last bars would fit: at 3 a quarter of a
-# budget stays unused, at 2 one cadence in fifteen comes in a hurry (docs/LOG.md).
+# Tokens of a final chord for each voice and at its end; and no bar is taken to have fewer tokens than this.
+VOICE_TOKENS, END_TOKENS, SHORTEST_BAR = 4, 1, 24
+# Where no length was asked for the cadence begins where fewer than so many of the largest of the last bars
+# would fit.
 BARS_LEFT = 2.4
-# With so many tokens more than the chord needs no other note is begun before it.
-HURRY = 8
+# Where one was asked for, what is left goes into so many bars, of which each may be a little fuller than
+# usual.
+FULLER = 0.25
+# With so many tokens more than the chord needs no other note is begun before it, and with so many more than
+# these none before the dominant.
+HURRY, HASTE = 10, 20
 # The chord before the end and that of the end; the last third of minor may be raised.
 DOMINANT = {mode: dominant_seventh(key) for mode, key in HOME.items()}
 TRIAD = {"major": triad(HOME["major"]), "minor": (*triad(HOME["minor"]), 1)}
@@ -106,7 +112,8 @@ class Cadence:
         leaves something. `left` is how many tokens there may still be.
         """
         self._look(state)
-        self.hurries = left <= CHORD_TOKENS + HURRY
+        spare = left - chord_tokens(len(self.voices)) - HURRY
+        self.hurries, self.hastens = spare <= 0, spare <= HASTE
         if self.left is None and self.now >= self.line:
             self.line = self.now
             self.left = [voice for voice in self.voices if not self._goes_on(voice)]
@@ -131,8 +138,9 @@ class Cadence:
         missing = self._missing() if now < self.line - _LATEST and self._can_strike() else []
         reach = now + _TICKS * _IS["TIME"]
         masks = [_NOT_THE_END, reach <= self.line]
-        if self.hurries:  # by the longest steps to the final chord
-            longest = reach[_IS["TIME"] & (reach <= self.line)].max(initial=now)
+        if self.hurries or (self.hastens and now < self.dominant_from):  # by the longest steps
+            to = self.line if self.hurries else self.dominant_from
+            longest = reach[_IS["TIME"] & (reach <= to)].max(initial=now)
             return [*masks, _IS["TIME"] & (reach == longest)]
         if not self.prepared or missing:
             masks.append(reach < self.line)
@@ -226,14 +234,25 @@ class Close(Rule):
             for row in np.flatnonzero((state.bar > self.bars) & self._is_time(state)).tolist():
                 self.cadences.setdefault(row, self._cadence(state, row))
             self.bars = state.bar.copy()
-        if self._left(state) <= CHORD_TOKENS + HURRY + 1:  # a bar with more tokens than any before
-            for row in range(state.rows):
+        # A bar may have more tokens than any before.
+        if self._left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
+            for row in np.flatnonzero(self._room(state) <= HURRY + HASTE + 1).tolist():
                 self.cadences.setdefault(row, self._cadence(state, row))
         added = np.zeros(scores.shape, dtype=np.float32)
         added[:, EOS_ID] = FORBIDDEN
+        self._limit(state, added)
         for row, cadence in self.cadences.items():
             added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state)))
         return added
+
+    def _limit(self, state: State, added: np.ndarray) -> None:
+        """No note lasts beyond the next bar, or where the tokens are nearly used up this one: it would sound
+        on after the final chord.
+        """
+        bars = np.where(self._room(state) > 2 * state.bar_tokens.max(axis=1), 2, 1)
+        ends = state.ticks - state.bar_position + bars * state.bar_ticks
+        long = (state.ticks[:, None] + _TICKS > ends[:, None]) & (state.bar_ticks[:, None] // 8 < _TICKS)
+        added[(state.kind == _VOICE)[:, None] & _IS["DUR"] & long] = FORBIDDEN
 
     def _cadence(self, state: State, row: int) -> Cadence:
         return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])
@@ -242,12 +261,27 @@ class Close(Rule):
         """How many tokens there may still be."""
         return self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
 
+    def _room(self, state: State) -> np.ndarray:
+        """How many tokens there may still be before the final chord, `(rows,)`."""
+        return self._left(state) - chord_tokens(state.is_active().sum(axis=1))
+
+    def bars_left(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Into how many bars like the last ones what is left of the tokens goes, without the final chord, the
+        tokens that each may have, and those that the last ones had, `(rows,)` each.
+        """
+        known = np.maximum((state.bar_tokens > 0).sum(axis=1), 1)
+        usual = np.maximum(state.bar_tokens.sum(axis=1) / known, SHORTEST_BAR)
+        room = self._room(state)
+        bars = np.maximum(1, np.floor(room / usual + FULLER))
+        return bars, room / bars, usual
+
     def _is_time(self, state: State) -> np.ndarray:
         """In which pieces the bar that begins is to be the last before the final chord, `(rows,)`."""
-        left = self._left(state)
-        # As the model's own rule measures bars, which ends a piece that has no room for another one.
-        longest = np.maximum(state.bar_tokens.max(axis=1), SHORTEST_BAR)
-        full = left < BARS_LEFT * longest + CHORD_TOKENS
+        if self.brief.ends:
+            longest = np.maximum(state.bar_tokens.max(axis=1), SHORTEST_BAR)
+            full = self._room(state) < BARS_LEFT * longest
+        else:
+            full = self.bars_left(state)[0] <= 1
         bars, notes = state.bar + 1, state.num_notes
         asked = (bars >= self.brief.min_bars) & (notes >= self.brief.min_notes)
         bars, notes = bars - self.read[0], notes - self.read[1]
@@ -257,6 +291,11 @@ class Close(Rule):
             return full | (self.brief.ends & asked & (state.bar + 2 >= self.target()))
         long = (bars >= SHORTEST[0]) & (notes >= SHORTEST[1]) & ((bars >= ENOUGH[0]) | (notes >= ENOUGH[1]))
         return full | (self.brief.ends & asked & long)
+
+
+def chord_tokens(voices: Any) -> Any:
+    """Tokens of a final chord of so many voices, and of the end after it."""
+    return VOICE_TOKENS * voices + END_TOKENS
 
 
 def _forbid(scores: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
@@ -270,4 +309,4 @@ def _forbid(scores: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
     return np.where(possible, 0.0, FORBIDDEN)
 
 
-__all__ = ["Cadence", "Close"]
+__all__ = ["Cadence", "Close", "chord_tokens"]

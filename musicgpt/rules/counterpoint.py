@@ -28,6 +28,8 @@ LARGEST_LEAP, REST = 12, 24  # semitones, ticks
 # semitones modulo 12; a step is free.
 DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 STEP = 2  # semitones
+# ... and for a minor second or major seventh with a note that is struck at the same time, by step, too.
+STRUCK, SHARP = 1.2, (1, 11)
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros.
@@ -43,6 +45,7 @@ def _table(values: np.ndarray) -> np.ndarray:
 _HIGHER, _LOWER = _table(_INTERVAL > 0), _table(_INTERVAL < 0)
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
 _BY_STEP, _DISSONANT = _table(np.abs(_INTERVAL) <= STEP), _table(DISSONANCE[_INTERVAL % 12])
+_SHARP = STRUCK * _table(np.isin(_INTERVAL % 12, SHARP))
 
 
 class Counterpoint(Rule):
@@ -125,6 +128,8 @@ class Counterpoint(Rule):
             harsh = _DISSONANT[pitch] * sounds[..., None]
             by_step = _BY_STEP[pitch] * recent[..., None]
             own += (harsh.sum(axis=1, keepdims=True) - harsh) * (1 - by_step)
+            sharp = _SHARP[pitch] * struck[..., None]
+            own += sharp.sum(axis=1, keepdims=True) - sharp
         if moved.any():
             self._add_parallels(own, pitch, end, before, before_end, moved, now)
         # A second note of a voice at once pays for that alone.

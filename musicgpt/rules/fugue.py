@@ -42,7 +42,7 @@ CODETTA = 1
 EPISODES = (4, 3, 5, 3)
 MIDDLE_KEYS = {"major": (21, 5, 0, 7), "minor": (0, 14, 21, 16)}
 # Chance that a statement has the countersubject against it, and how many notes that must have.
-RETURNS, LEAST_NOTES_AGAINST = 0.75, 4
+RETURNS, LEAST_NOTES_AGAINST = 0.9, 4
 # From this share of the piece on statements come in stretto; none ends later than so many bars before the
 # end.
 LATE, BEFORE_CLOSE = 0.6, 2

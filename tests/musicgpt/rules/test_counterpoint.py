@@ -16,6 +16,7 @@ from musicgpt.rules.counterpoint import (
     PARALLEL,
     REPEATED,
     SOUNDING,
+    STRUCK,
     Counterpoint,
 )
 from musicgpt.rules.takers import is_out_of_order
@@ -49,7 +50,12 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
         (HELD, 48, 1, 0),
         (HELD, 47, 1, LEAP),
         (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, CROSSING),
-        (FIFTH, 68, 1, OVERLAP + DISSONANCE[11]),  # above where the upper voice was, below where it is
+        (
+            FIFTH,
+            68,
+            1,
+            OVERLAP + DISSONANCE[11] + STRUCK,
+        ),  # above where the upper voice was, below where it is
         (FIFTH, 60, 0, DOUBLED),  # the same voice again
     ],
 )
@@ -79,6 +85,16 @@ def test_a_dissonance_costs_after_a_leap_only(semitones):
     assert price(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
     assert price(held % (pitch + 2), pitch, 1) == 0
     assert price(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
+
+
+@pytest.mark.parametrize("semitones", range(12))
+def test_a_sharp_dissonance_costs_by_step_too_where_both_are_struck(semitones):
+    pitch = 72 - 12 - semitones
+    struck = (
+        f"NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_{pitch + 2} VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0"
+    )
+    assert price(struck, pitch, 1) == STRUCK * (semitones in (1, 11))
+    assert price(struck, pitch, 1, is_fugue=False) == 0
 
 
 def test_overlap_costs_less_outside_fugues():

@@ -7,8 +7,9 @@ import pytest
 
 from musical_metrics.recurrence import bars_in_sequence
 from musicgpt.rules.base import FORBIDDEN
-from musicgpt.rules.replay import Replay, degree_of, faults, harshness, moved, passage
-from musicgpt.rules.returns import Returns
+from musicgpt.rules.companions import crossed
+from musicgpt.rules.replay import Replay, degree_of, faults, harshness, in_order, moved, passage
+from musicgpt.rules.returns import EXCHANGED, Returns, bars_of, exchanged
 from musicgpt.rules.sequences import Model, Sequences
 from musicgpt.rules.tonal_plan import Plan
 from musicgpt.state import State
@@ -144,7 +145,7 @@ def test_no_sequence_runs_into_a_cadence_or_a_statement():
 
 def test_the_opening_returns_in_the_new_key():
     rule = Returns(brief(Planned(), form="prelude", seeds=[1]))
-    rule.rngs[0] = type("Always", (), {"random": lambda self: 0.0, "choice": lambda self, *a, **k: 2})()
+    rule.rngs[0] = type("Always", (), {"random": lambda self: EXCHANGED, "choice": lambda self, *a, **k: 2})()
     piece = state(FIGURE * 19)
     said(rule, piece)
     notes = played(rule, piece, 22 * 96, np.random.default_rng(0))
@@ -167,7 +168,7 @@ def test_an_episode_of_a_fugue_returns_in_the_key_of_a_later_one():
     given = brief(Planned(), form="fugue", seeds=[1])
     rule = Returns(given)
     given.earlier.append(Fugue())
-    rule.rngs[0] = type("Always", (), {"random": lambda self: 0.0, "integers": lambda self, *a: 0})()
+    rule.rngs[0] = type("Always", (), {"random": lambda self: EXCHANGED, "integers": lambda self, *a: 0})()
     piece = state(FIGURE * 19)
     notes = played(rule, piece, 21 * 96, np.random.default_rng(0))
     source = [note for note in notes if 96 <= note.onset < 2 * 96]  # whole bars of the shorter one
@@ -175,6 +176,32 @@ def test_an_episode_of_a_fugue_returns_in_the_key_of_a_later_one():
     assert {(a.onset - b.onset, a.pitch - b.pitch) for a, b in zip(again, source, strict=True)} == {
         (19 * 96, -5)
     }
+
+
+def test_voices_are_exchanged_in_their_places():
+    upper = [Note(12 * i, 12, pitch, 0) for i, pitch in enumerate((72, 76, 79, 77, 76, 74, 72, 71))]
+    lower = [Note(24 * i, 24, pitch, 1) for i, pitch in enumerate((48, 55, 60, 55))]
+    ways = exchanged(sorted([*upper, *lower], key=in_order))
+    assert ways
+    for way in ways:
+        lines = [[note for note in way if note.voice == voice] for voice in (0, 1)]
+        assert crossed(*lines) == 0 and faults(way) <= faults([*upper, *lower])
+        assert [note.onset for note in lines[1]] == [note.onset for note in upper]
+        assert {(b.pitch - a.pitch) % 12 for a, b in zip(upper, lines[1], strict=True)} == {0}
+    close = [note._replace(pitch=note.pitch + 24, voice=2) for note in lower]  # it would have no place
+    assert all(way != close for way in exchanged([*lower, *close]))
+
+
+def test_what_was_there_note_for_note_comes_with_its_voices_exchanged():
+    """At home the opening would be a repetition."""
+    rule = Returns(brief(Planned(7), form="prelude", seeds=[1]))
+    rule.key_plans()[0].sections = [rule.key_plans()[0].sections[0]._replace(end=20, key=7)] * 2
+    piece = state(FIGURE * 12)
+    notes = [Note(*note) for note in piece.notes[0, : piece.num_notes[0]].tolist()]
+    assert rule._begin(piece, 0, (0, 192), 12 * 96, 2**40)
+    again = rule.replays[0].left
+    assert bars_of(notes, 96).isdisjoint(bars_of(again, 96))
+    assert {note.pitch % 12 for note in again} == {note.pitch % 12 for note in notes}
 
 
 def test_a_piece_without_a_plan_has_no_returns_and_no_sequences():

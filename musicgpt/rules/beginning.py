@@ -1,0 +1,185 @@
+"""How a piece begins is tried several times, and the best beginning is taken: of a fugue the subject, of
+another piece its first bars.
+
+All that follows is made of a beginning: a subject is heard twenty times, and a prelude keeps its first
+figure. What is good is said by bands that hold four fifths of Bach's, counted on the 44 fugues and 43
+preludes of the train and validation splits (docs/log/2026-11.md): a subject has 8 to 29 notes, a range of a
+fifth to a ninth, its highest note once, more than one duration, a clear key, an end on a stable degree (A.
+Mann, *The Study of Fugue*, 1958). `beginnings.py` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tokenization.key_finding import estimate_key
+from tokenization.score import Note, Score
+
+from ..state import State
+from .base import FORBIDDEN, Brief, Rule
+from .companions import stretto
+from .keys import HOME, TONIC, triad
+from .replay import harshness
+from .subject import FIFTH, Subject, dominant, in_key
+
+# With fewer new tokens there is no choice of beginnings.
+LEAST_TOKENS = 256
+# Bars of a beginning that is no subject.
+BARS = 2
+# Bands of Bach's beginnings, and what is outside by so much costs 1: notes, semitones, bits, ticks from note
+# to note (compared as octaves), and shares.
+SUBJECTS = {
+    "notes": (12.0, 25.0, 6.0),
+    "range": (8.0, 14.0, 3.0),
+    "rhythm": (0.8, 1.75, 0.4),
+    "pace": (np.log2(8.0), np.log2(17.0), 0.5),
+    "steps": (0.45, 0.86, 0.2),
+    "repeated": (0.0, 0.1, 0.15),
+    "commonest": (0.45, 0.8, 0.2),
+}
+OPENINGS = {
+    "pace": (np.log2(5.3), np.log2(10.0), 0.5),
+    "rhythm": (1.0, 2.0, 0.4),
+    "alike": (0.65, 1.0, 0.3),
+    "same": (0.0, 0.2, 0.15),
+    "range": (20.0, 36.0, 6.0),
+    "pitches": (9.0, 20.0, 3.0),
+    "harsh": (0.0, 0.12, 0.08),
+}
+# What costs 1 or so: each further climax, one in the first note, an end off the triad, a head of one length
+# that only steps; no answer on the keyboard; a key that is heard otherwise; what no stretto costs.
+CLIMAX, AT_ONCE, UNSTABLE, PLAIN, UNANSWERED, NO_STRETTO = 0.5, 0.5, 0.7, 0.7, 5.0, 0.3
+OTHER_KEY, FAINT, CLEAR = 2.5, 1.0, 0.12
+HEAD = 5
+
+
+class Beginning(Rule):
+    """Lets the tokens of the best beginning come first. `generate.compose_ids` gives it these."""
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.tokens: list[list[int]] = [[] for _ in range(brief.rows)]
+
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Only to pieces that begin, of which nothing is given, where there is room to choose."""
+        return not brief.is_continuation and brief.frame is None and brief.max_new_tokens >= LEAST_TOKENS
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        place = state.tokens - self.brief.prompt.tokens
+        rows = [row for row, tokens in enumerate(self.tokens) if place < len(tokens)]
+        if not rows:
+            return None
+        added = np.zeros(scores.shape, dtype=np.float32)
+        for row in rows:
+            added[row] = FORBIDDEN
+            added[row, self.tokens[row][place]] = 0
+        return added
+
+
+def is_over(brief: Brief, state: State) -> np.ndarray:
+    """Whether each row has come to the end of its beginning: to the second voice, or beyond the first
+    bars, `(rows,)`.
+    """
+    if brief.form == "fugue":
+        return (state.onset >= 0).sum(axis=1) > 1
+    return state.bar >= BARS
+
+
+def price(brief: Brief, notes: Sequence[Note], bar: int) -> float:
+    """What there is against a beginning, 0 for none.
+
+    Args:
+        brief (`Brief`): what the piece is to be.
+        notes (sequence of `Note`): at least two; of a fugue the subject.
+        bar (`int`): ticks of a bar.
+    """
+    return (
+        subject_price(notes, brief.mode, bar)
+        if brief.form == "fugue"
+        else opening_price(notes, brief.mode, bar)
+    )
+
+
+def subject_price(notes: Sequence[Note], mode: str, bar: int) -> float:
+    """What there is against a subject."""
+    pitches, steps = np.array([note.pitch for note in notes]), np.diff([note.pitch for note in notes])
+    times = np.diff([note.onset for note in notes])
+    found = {
+        "notes": len(notes),
+        "range": pitches.max() - pitches.min(),
+        "rhythm": _bits(times),
+        "pace": np.log2(times.mean()),
+        "steps": np.mean((np.abs(steps) <= 2) & (steps != 0)),
+        "repeated": np.mean(steps == 0),
+        "commonest": np.unique(times, return_counts=True)[1].max() / len(times),
+    }
+    total = _outside(found, SUBJECTS)
+    top = np.flatnonzero(pitches == pitches.max())
+    total += CLIMAX * (len(top) - 1) + AT_ONCE * (top[0] == 0)
+    total += UNSTABLE * (pitches[-1] % 12 not in triad(HOME[mode]))
+    head = slice(0, HEAD - 1)
+    total += PLAIN * (len(set(times[head])) == 1 and np.abs(steps[head]).max() <= 2)
+    length = (notes[-1].onset + notes[-1].duration - notes[0].onset + bar - 1) // bar * bar
+    subject = Subject(notes, notes[0].onset, length, mode)
+    answer = subject.near(dominant, subject.mean)
+    if answer is None:
+        return total + UNANSWERED
+    answered = subject.statement(notes[0].onset + length, notes[0].voice, answer)
+    first = subject.statement(0, 0, subject.near(in_key(HOME[mode]), subject.mean) or pitches.tolist())
+    keys = [HOME[mode], (HOME[mode] + FIFTH) % 12 + HOME[mode] // 12 * 12]
+    has_stretto = stretto(subject, first, keys, 24, {1: subject.mean - 9}) is not None
+    return total + NO_STRETTO * (not has_stretto) + _key_price([*notes, *answered], mode)
+
+
+def opening_price(notes: Sequence[Note], mode: str, bar: int) -> float:
+    """What there is against the first bars of a prelude."""
+    onsets, pitches = sorted({note.onset for note in notes}), [note.pitch for note in notes]
+    bars: list[set[tuple[int, int]]] = [
+        {(note.onset % bar, note.pitch) for note in notes if note.onset // bar == k} for k in range(BARS)
+    ]
+    places = [{place for place, _ in one} for one in bars]
+    found = {
+        "pace": np.log2(BARS * bar / len(onsets)),
+        "rhythm": _bits(np.array([note.duration for note in notes])),
+        "alike": _shared(*places),
+        "same": _shared(*bars),
+        "range": max(pitches) - min(pitches),
+        "pitches": len(set(pitches)),
+        "harsh": harshness(notes),
+    }
+    return _outside(found, OPENINGS) + _key_price(notes, mode)
+
+
+def _outside(found: dict[str, float], bands: dict[str, tuple[float, float, float]]) -> float:
+    """How far values are outside of their bands, all together."""
+    return float(
+        sum(
+            max(0.0, low - found[name], found[name] - high) / scale
+            for name, (low, high, scale) in bands.items()
+        )
+    )
+
+
+def _key_price(notes: Sequence[Note], mode: str) -> float:
+    """What it costs that notes are heard in another key, or only faintly in this one."""
+    key, lead = estimate_key(Score(list(notes)))
+    if key.mode == mode and key.pitch_class == TONIC[mode]:
+        return FAINT * max(0.0, 1 - lead / CLEAR)
+    # A subject with its answer is half in the dominant.
+    return FAINT if key.mode == mode and key.pitch_class == (TONIC[mode] + FIFTH) % 12 else OTHER_KEY
+
+
+def _bits(values: np.ndarray) -> float:
+    """Entropy in bits."""
+    shares = np.unique(values, return_counts=True)[1] / len(values)
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def _shared(one: set, other: set) -> float:
+    return len(one & other) / max(1, len(one | other))
+
+
+__all__ = ["Beginning", "is_over", "opening_price", "price", "subject_price"]

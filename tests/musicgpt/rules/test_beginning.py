@@ -1,0 +1,105 @@
+"""Of several beginnings the best one is taken, and comes first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from musicgpt import Composer, Settings
+from musicgpt.beginnings import CANDIDATES
+from musicgpt.rules.base import FORBIDDEN
+from musicgpt.rules.beginning import Beginning, opening_price, subject_price
+from tokenization.score import VOICE, Note
+from tokenization.vocabulary import TOKEN_TO_ID
+
+from .cases import brief, said, state
+
+# BWV 847 and 846, their subjects in the tokens' keys: A minor and C major.
+BACH = {
+    "minor": "12:69 18:68 24:69 36:64 48:65 60:69 66:68 72:69 84:71 96:64 108:69 114:68 120:69 132:71"
+    " 144:62 150:64 156:65 180:64 186:62 192:60",
+    "major": "12:60 24:62 36:64 48:65 66:67 69:65 72:64 84:69 96:62 108:67 126:69 132:67 138:65 144:64"
+    " 150:65 156:64 162:62 168:64",
+}
+
+
+def notes(text: str) -> list[Note]:
+    """Notes of one voice from `onset:pitch`, each as long as it is to the next."""
+    places = [tuple(map(int, word.split(":"))) for word in text.split()]
+    ends = [onset for onset, _ in places[1:]] + [places[-1][0] + 12]
+    return [Note(onset, end - onset, pitch, 0) for (onset, pitch), end in zip(places, ends, strict=True)]
+
+
+@pytest.mark.parametrize("mode", ["major", "minor"])
+def test_a_subject_of_bach_s_is_better_than_what_can_be_done_to_it(mode):
+    subject = notes(BACH[mode])
+    own = subject_price(subject, mode, 96)
+    assert own < 3.5  # the finder of keys hears the major one in D minor
+    slow = [note._replace(onset=4 * note.onset, duration=4 * note.duration) for note in subject]
+    even = [Note(12 * i, 12, note.pitch, 0) for i, note in enumerate(subject)]
+    still = [note._replace(pitch=subject[0].pitch + i % 2) for i, note in enumerate(subject)]
+    wide = [note._replace(pitch=note.pitch + 24 * (i % 2)) for i, note in enumerate(subject)]
+    long = [*subject, *(Note(200 + 6 * i, 6, 60 + i % 5, 0) for i in range(20))]
+    for worse in (slow, even, still, wide, long):
+        assert subject_price(worse, mode, 96) > own
+
+
+def test_a_subject_in_another_key_costs():
+    subject = notes(BACH["minor"])
+    other = [note._replace(pitch=note.pitch + 1) for note in subject]
+    assert subject_price(other, "minor", 96) > subject_price(subject, "minor", 96) + 2
+    assert subject_price(subject[:5], "minor", 96) > subject_price(subject, "minor", 96)  # too short
+
+
+def test_an_opening_moves_and_is_in_its_key():
+    def bars(*chords: tuple[int, ...], step: int = 6) -> list[Note]:
+        bass = [
+            Note(96 * k + 48 * half, 48, chord[0], 1) for k, chord in enumerate(chords) for half in (0, 1)
+        ]
+        broken = [
+            Note(96 * k + tick, 12 if tick % 24 == 0 else step, chord[1 + tick // step % (len(chord) - 1)], 0)
+            for k, chord in enumerate(chords)
+            for tick in range(0, 96, step)
+        ]
+        return sorted([*bass, *broken], key=lambda note: (note.onset, note.voice))
+
+    tonic, dominant = (48, 60, 64, 67, 72, 76), (43, 62, 65, 67, 71, 74)
+    own = opening_price(bars(tonic, dominant), "major", 96)
+    assert own < opening_price(bars(tonic, tonic), "major", 96)  # nothing happens
+    assert own < opening_price(bars(tonic, dominant, step=48), "major", 96)  # too slow
+    sharper = [note._replace(pitch=note.pitch + 6) for note in bars(tonic, dominant)]
+    assert own < opening_price(sharper, "major", 96)
+
+
+def test_the_tokens_of_a_beginning_come_first():
+    rule = Beginning(brief(rows=2))
+    rule.tokens = [[TOKEN_TO_ID["NOTE_60"], TOKEN_TO_ID["VOICE_1"]], []]
+    scores = said(rule, state("", 2))
+    assert np.flatnonzero(scores[0] > FORBIDDEN).tolist() == [TOKEN_TO_ID["NOTE_60"]]
+    assert not scores[1].any()
+    assert np.flatnonzero(said(rule, state("NOTE_60", 2))[0] > FORBIDDEN).tolist() == [TOKEN_TO_ID["VOICE_1"]]
+    assert not said(rule, state("NOTE_60 VOICE_1", 2)).any()
+
+
+@pytest.mark.parametrize("form", ["fugue", "prelude"])
+def test_a_piece_begins_with_the_best_of_its_candidates(form, monkeypatch):
+    """Each piece of a batch with its own, and the choice is what the prices say."""
+    import musicgpt.beginnings as beginnings
+
+    heard: list[list[Note]] = []
+
+    def price(what, notes, bar):
+        heard.append(list(notes))
+        return -len(heard)  # the last one is the best
+
+    monkeypatch.setattr(beginnings, "price", price)
+    try:
+        composer = Composer.from_pretrained()
+    except FileNotFoundError:
+        pytest.skip("no shipped weights")
+    pieces = composer.compose(Settings(form=form, seed=5, max_new_tokens=256), num=2)
+    assert len(heard) >= CANDIDATES
+    for piece, own in zip(pieces, (heard[: len(heard) // 2], heard[len(heard) // 2 :]), strict=True):
+        assert piece.score.notes[: len(own[-1])] == own[-1] and piece.score.notes[: len(own[0])] != own[0]
+        if form == "fugue":
+            assert len({note[VOICE] for note in own[-1]}) == 1
