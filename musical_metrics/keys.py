@@ -8,6 +8,7 @@ import numpy as np
 
 from tokenization.analysis.moments import cadences
 from tokenization.analysis.view import View, as_view
+from tokenization.key_finding import probe_tone_profiles
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .counterpoint import TRIADS, bass_and_final
@@ -15,9 +16,6 @@ from .measure import Measure, nothing, ratio
 from .seeds import NO_NOTES
 
 NO_KEY = "no key is declared"
-# Probe-tone ratings of Krumhansl and Kessler (Psychological Review 89, 1982) from the tonic upwards.
-_MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
-_MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
 OPENING_BARS = 4
 # Ticks on each side of a note within which a scale must hold it: two quarters.
 NEAR = 48
@@ -29,13 +27,7 @@ WINDOW_BARS = 4
 EDGE_BARS = 2
 
 
-def _profiles() -> np.ndarray:
-    """Centred and of length 1, the twelve major keys from C, then the minor ones: `(24, 12)`."""
-    rows = np.array([np.roll(profile - profile.mean(), k) for profile in (_MAJOR, _MINOR) for k in range(12)])
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-_PROFILES = _profiles()
+_PROFILES = probe_tone_profiles()
 # (36, 12)
 _SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)])
 

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tokenization.key_finding import estimate_key
-from tokenization.score import Note, Score
+from tokenization.key_finding import probe_tone_profiles
+from tokenization.score import Note
 
 from ..state import State
 from .base import FORBIDDEN, Brief, Rule
 from .companions import stretto
-from .keys import HOME, TONIC, triad
+from .keys import HOME, triad
 from .replay import harshness
 from .subject import FIFTH, Subject, dominant, in_key
 
@@ -49,10 +49,14 @@ OPENINGS = {
     "harsh": (0.0, 0.12, 0.08),
 }
 # What costs 1 or so: each further climax, one in the first note, an end off the triad, a head of one length
-# that only steps; no answer on the keyboard; a key that is heard otherwise; what no stretto costs.
+# that only steps; no answer on the keyboard; no stretto.
 CLIMAX, AT_ONCE, UNSTABLE, PLAIN, UNANSWERED, NO_STRETTO = 0.5, 0.5, 0.7, 0.7, 5.0, 0.3
-OTHER_KEY, FAINT, CLEAR = 2.5, 1.0, 0.12
 HEAD = 5
+# The key is clear where it correlates by so much better than any other with the time that pitch classes
+# sound (Krumhansl, *Cognitive Foundations of Musical Pitch*, 1990); without a lead it costs so much, and at
+# most so many times that.
+CLEAR, KEY, MOST = 0.15, 1.2, 2.5
+_PROFILES = probe_tone_profiles()
 
 
 class Beginning(Rule):
@@ -165,11 +169,11 @@ def _outside(found: dict[str, float], bands: dict[str, tuple[float, float, float
 
 def _key_price(notes: Sequence[Note], mode: str) -> float:
     """What it costs that notes are heard in another key, or only faintly in this one."""
-    key, lead = estimate_key(Score(list(notes)))
-    if key.mode == mode and key.pitch_class == TONIC[mode]:
-        return FAINT * max(0.0, 1 - lead / CLEAR)
-    # A subject with its answer is half in the dominant.
-    return FAINT if key.mode == mode and key.pitch_class == (TONIC[mode] + FIFTH) % 12 else OTHER_KEY
+    ticks, pitches = [note.duration for note in notes], [note.pitch % 12 for note in notes]
+    weights = np.bincount(pitches, weights=ticks, minlength=12)
+    fits = _PROFILES @ (weights - weights.mean()) / max(1e-9, float(np.linalg.norm(weights - weights.mean())))
+    lead = fits[HOME[mode]] - np.delete(fits, HOME[mode]).max()
+    return KEY * float(np.clip(1 - lead / CLEAR, 0, MOST))
 
 
 def _bits(values: np.ndarray) -> float:

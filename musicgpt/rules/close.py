@@ -92,6 +92,8 @@ class Cadence:
         self._look(state)
         begun = self.now - int(state.bar_position[row])
         self.line = begun + self.bar
+        if self.now > self.line - last_beat(self.bar):  # too late for a dominant in this bar
+            self.line += self.bar
         self.dominant_from = self.line - last_beat(self.bar)
         self.prepared = False  # whether a note begins under the dominant
         self.root = False  # whether the bass has the dominant's root

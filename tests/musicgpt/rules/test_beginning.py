@@ -9,7 +9,7 @@ from musicgpt import Composer, Settings
 from musicgpt.beginnings import CANDIDATES
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.beginning import Beginning, opening_price, subject_price
-from tokenization.score import VOICE, Note
+from tokenization.score import Note
 from tokenization.vocabulary import TOKEN_TO_ID
 
 from .cases import brief, said, state
@@ -97,9 +97,11 @@ def test_a_piece_begins_with_the_best_of_its_candidates(form, monkeypatch):
         composer = Composer.from_pretrained()
     except FileNotFoundError:
         pytest.skip("no shipped weights")
-    pieces = composer.compose(Settings(form=form, seed=5, max_new_tokens=256), num=2)
-    assert len(heard) >= CANDIDATES
-    for piece, own in zip(pieces, (heard[: len(heard) // 2], heard[len(heard) // 2 :]), strict=True):
-        assert piece.score.notes[: len(own[-1])] == own[-1] and piece.score.notes[: len(own[0])] != own[0]
-        if form == "fugue":
-            assert len({note[VOICE] for note in own[-1]}) == 1
+    settings = Settings(form=form, seed=5, max_new_tokens=256)
+    [piece] = composer.compose(settings)
+    first, last = heard[0], heard[-1]
+    assert 2 <= len(heard) <= CANDIDATES
+    assert piece.score.notes[: len(last)] == last and piece.score.notes[: len(first)] != first
+    if form == "fugue":
+        assert len({note.voice for note in last}) == 1
+    assert composer.compose(settings, num=2)[0].score == piece.score
