@@ -26,7 +26,7 @@ _EDGE_TICKS, _EDGE_WEIGHT = 8 * TICKS_PER_QUARTER, 5
 
 
 def probe_tone_profiles() -> np.ndarray:
-    """`PROBE_TONES` centred and of length 1: the twelve major keys from C, then the minor ones, `(24, 12)`."""
+    """`PROBE_TONES` centred and of length 1: the major keys from C, then the minor ones, `(24, 12)`."""
     rows = np.array([np.roll(np.subtract(p, np.mean(p)), k) for p in PROBE_TONES for k in range(12)])
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
