@@ -46,12 +46,12 @@ class Budget(Rule):
         return not brief.ends and brief.ask("bars_left") is not None
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        new = state.bar != self.bars
+        steps, durations = state.kind == _DUR, state.kind == _VOICE
+        new = (state.bar != self.bars) & (steps | durations)  # alone it would not be called elsewhere
         if new.any():
             for own, value in zip((self.left, self.share, self.usual), self.bars_left(state), strict=True):
                 own[new] = value[new]
-            self.begun[new] = state.tokens
-            self.bars = state.bar.copy()
+            self.begun[new], self.bars[new] = state.tokens, state.bar[new]
         near = (self.left <= LAST_BARS) & (state.bar > 0)
         if not near.any():
             return None
@@ -60,7 +60,6 @@ class Budget(Rule):
         wanted = wanted / np.maximum(state.bar_ticks - state.bar_position, 1)
         slower = np.clip(np.log2(usual / wanted), -MOST, MOST) * near  # (rows,)
         added = np.zeros(scores.shape, dtype=np.float32)
-        steps, durations = state.kind == _DUR, state.kind == _VOICE
         added[steps, BLOCK["TIME"]] = GAIN * slower[steps, None] * _STEPS
         added[durations, BLOCK["DUR"]] = GAIN * slower[durations, None] * _DURATIONS
         return added

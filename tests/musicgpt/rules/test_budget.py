@@ -44,6 +44,8 @@ def test_a_piece_uses_its_tokens_and_closes(form):
         composer = Composer.from_pretrained()
     except FileNotFoundError:
         pytest.skip("no shipped weights")
-    for piece in composer.compose(Settings(form=form, meter="3/4", seed=8, max_new_tokens=700), num=2):
+    pieces = composer.compose(Settings(form=form, meter="3/4", seed=8, max_new_tokens=700), num=2)
+    assert composer.compose(pieces[1].settings)[0].ids == pieces[1].ids
+    for piece in pieces:
         assert 0.94 * 700 < len(piece.ids) - 6 <= 700
         assert final_triad(piece.score).value == 1
