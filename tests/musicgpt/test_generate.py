@@ -16,7 +16,7 @@ from tokenization import prefix_ids
 from tokenization.errors import MusicGPTError
 
 NEW = 120
-FUGUE = Settings(key="a minor", form="fugue", meter="4/4", voices=3, seed=7, max_new_tokens=NEW)
+FUGUE = Settings(key="a minor", form="fugue", meter="4/4", voices=3, seed=7, max_new_tokens=300)
 PRELUDE = Settings(key="C major", form="prelude", meter="3/4", seed=3, max_new_tokens=NEW, top_p=0.9)
 # Without the project: what `from_pretrained` loads, and a model that is given the folder as `custom_generate`.
 SCRIPT = """
@@ -26,7 +26,7 @@ tokenizer = AutoTokenizer.from_pretrained("model", trust_remote_code=True)
 model = AutoModelForCausalLM.from_pretrained("model", trust_remote_code=True)
 fugue = torch.tensor([tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
 prelude = torch.tensor([tokenizer.prefix(mode="major", form="prelude", meter="3/4")])
-found = {"fugue": model.generate(fugue, max_new_tokens=120, seed=7, num_return_sequences=2).tolist()}
+found = {"fugue": model.generate(fugue, max_new_tokens=300, seed=7, num_return_sequences=2).tolist()}
 own = model.generate
 del model.generate
 given = {"custom_generate": "model", "trust_remote_code": True}
@@ -96,7 +96,7 @@ def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monke
     model = kind.from_pretrained(folder)
     ids = torch.tensor([prefix_ids("minor", "fugue", "4/4", 3)])
     given = {"custom_generate": str(folder), "trust_remote_code": True}
-    [row] = model.generate(ids, max_new_tokens=NEW, seed=7, **given).tolist()
+    [row] = model.generate(ids, max_new_tokens=300, seed=7, **given).tolist()
     assert kind.__module__.startswith("transformers_modules.") and model.usual_decoding_because is None
     assert row == shipped.compose(FUGUE)[0].ids
 
