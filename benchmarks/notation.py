@@ -9,7 +9,6 @@ with the column `pitch` of the note tables, the staves of the preludes with an e
 
 from __future__ import annotations
 
-import argparse
 import csv
 import statistics
 import zipfile
@@ -23,7 +22,7 @@ from xml.etree import ElementTree
 from benchmarks.page_faults import Faults, page_faults
 from tokenization import Key, Score, musicxml_text, read_score
 from tokenization.hands import deal
-from tokenization.midi_writer import write_whole
+from tokenization.round_trip import table_command
 from tokenization.score import ONSET, PITCH
 from tokenization.spelling import spell
 from tokenization.vocabulary import TICKS_PER_QUARTER
@@ -216,18 +215,7 @@ def _share(wrong: int, notes: int) -> str:
 
 def main() -> None:
     """Print the table, or put it between its marks in a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument(
-        "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
-    )
-    arguments = parser.parse_args()
-    text = table(arguments.folders)
-    if arguments.write is None:
-        print(text)
-        return
-    before, _, rest = arguments.write.read_text(encoding="utf-8").partition(START)
-    write_whole(arguments.write, f"{before}{START}\n{text}\n{END}{rest.partition(END)[2]}".encode())
+    table_command(__doc__, table, START, END)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,18 @@ def _share(part: int, whole: int) -> str:
 
 def main() -> None:
     """Print the table, or put it between its marks in a file."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    table_command(__doc__, table, START, END)
+
+
+def table_command(doc: str, table: Callable[[list[Path]], str], start: str, end: str) -> None:
+    """A command that makes a table of folders, and prints it or puts it between two marks in a file.
+
+    Args:
+        doc (`str`): what it says of itself; its first line.
+        table (callable): from the folders to Markdown.
+        start, end (`str`): the marks.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument(
         "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
@@ -121,8 +132,8 @@ def main() -> None:
     if arguments.write is None:
         print(text)
         return
-    before, _, rest = arguments.write.read_text(encoding="utf-8").partition(START)
-    write_whole(arguments.write, f"{before}{START}\n{text}\n{END}{rest.partition(END)[2]}".encode())
+    before, _, rest = arguments.write.read_text(encoding="utf-8").partition(start)
+    write_whole(arguments.write, f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}".encode())
 
 
 if __name__ == "__main__":

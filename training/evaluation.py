@@ -88,29 +88,12 @@ def _window_ids(score: Score, start: int, stop: int, context: int) -> tuple[np.n
         stop = max(start + 1, stop - -(-(len(ids) - context) // MOST_TOKENS_A_NOTE))
 
 
-def evaluate(
-    model: Any,
-    pieces: Sequence[Piece],
-    context: int | None = None,
-    tokens_a_batch: int = 8192,
-    progress: bool = False,
-    autocast: Callable[[], Any] | None = None,
-    share: tuple[int, int] = (0, 1),
-) -> list[PieceLoss]:
-    """What each piece costs a causal language model.
-
-    Args:
-        model: called as `model(input_ids=...)`, returns `.logits` of shape `(rows, length, 150)`.
-        pieces (sequence of `Piece`): whole pieces.
-        context (`int`, *optional*): tokens a window; the model's `max_position_embeddings` when not given.
-        tokens_a_batch (`int`): rows are put together up to so many tokens.
-        progress (`bool`): show a bar.
-        autocast (*optional*): makes a context manager for the forward pass; fp32 when not given.
-        share (`tuple`): `(process, processes)`: only every so many-th batch is done here; the others' sums
-            stay 0.
+def evaluate(model: Any, pieces: Sequence[Piece], context: int | None = None, **how: Any) -> list[PieceLoss]:
+    """What each piece costs a causal language model; the arguments are those of `passes`, and with a `share`
+    the sums of what is not done here stay 0.
     """
     results = [PieceLoss(p.name, p.unit, quarters=_quarters(p)) for p in pieces]
-    for batch, ids, logits in passes(model, pieces, context, tokens_a_batch, progress, autocast, share):
+    for batch, ids, logits in passes(model, pieces, context, **how):
         _add(results, batch, ids, logits)
     return results
 
@@ -124,8 +107,19 @@ def passes(
     autocast: Callable[[], Any] | None = None,
     share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[list[Window], torch.Tensor, torch.Tensor]]:
-    """The forward passes of `evaluate`, whose arguments these are: windows, their ids `(rows, length)`, and
-    the logits `(rows, length, vocab)` in float32 on the CPU.
+    """The forward passes over some pieces.
+
+    Args:
+        model: called as `model(input_ids=...)`, returns `.logits` of shape `(rows, length, 150)`.
+        pieces (sequence of `Piece`): whole pieces.
+        context (`int`, *optional*): tokens a window; the model's `max_position_embeddings` when not given.
+        tokens_a_batch (`int`): rows are put together up to so many tokens.
+        progress (`bool`): show a bar.
+        autocast (*optional*): makes a context manager for the forward pass; fp32 when not given.
+        share (`tuple`): `(process, processes)`: only every so many-th batch is done here.
+
+    Yields:
+        windows, their ids `(rows, length)`, and the logits `(rows, length, vocab)` in float32 on the CPU.
     """
     import contextlib
 

@@ -26,7 +26,7 @@ from .crops import Piece
 from .errors import ArgumentsError, TrainingError
 from .record import data_fingerprint, fingerprint
 from .units import PieceLoss, Report, report
-from .validate import write_json
+from .validate import show_report, write_json
 
 LOSSES = "losses.json"
 _KEY_NUMBER = re.compile(r"\d\d")
@@ -125,7 +125,6 @@ def _read(path: Path, made_of: str) -> list[PieceLoss]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
     from tokenization.interruption import interruptible
 
     parser = argparse.ArgumentParser(
@@ -143,25 +142,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", help="also write all figures to this file")
     given, words = parser.parse_known_args(argv)
 
-    def work() -> int:
+    def work() -> Any:
         from .sources import load_pieces
-        from .units import table
 
-        try:
-            if given.folds < 2:
-                raise ArgumentsError(f"--folds is {given.folds}; it must be at least 2.")
-            arguments = parse_arguments(words, prog="python -m training.folds")
-            parts = load_pieces(arguments.data)
-            result = run_folds(arguments, [*parts["train"], *parts["validation"]], given.folds, given.out)
-        except MusicGPTError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        print(table(result))
-        if given.json:
-            write_json(given.json, result.to_dict())
-        return 0
+        if given.folds < 2:
+            raise ArgumentsError(f"--folds is {given.folds}; it must be at least 2.")
+        arguments = parse_arguments(words, prog="python -m training.folds")
+        parts = load_pieces(arguments.data)
+        return run_folds(arguments, [*parts["train"], *parts["validation"]], given.folds, given.out)
 
-    return interruptible(work)
+    return interruptible(lambda: show_report(work, given.json))
 
 
 if __name__ == "__main__":

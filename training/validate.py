@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,19 +81,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code: 0, or 2 with one clear line for bad input."""
+    given = build_parser().parse_args(argv)
+    return show_report(lambda: validate(given), given.json)
+
+
+def show_report(work: Callable[[], Any], to: str | None) -> int:
+    """The table of the report that `work` gives, its figures in the JSON file `to`, if one is named; the exit
+    code: 0, or 2 with one clear line where it cannot be made.
+    """
     from tokenization.errors import MusicGPTError
 
-    given = build_parser().parse_args(argv)
+    from .units import table
+
     try:
-        result = validate(given)
+        result = work()
     except MusicGPTError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from .units import table
-
     print(table(result))
-    if given.json:
-        write_json(given.json, result.to_dict())
+    if to:
+        write_json(to, result.to_dict())
     return 0
 
 
