@@ -8,7 +8,7 @@ import numpy as np
 
 from tokenization.analysis.moments import cadences
 from tokenization.analysis.view import View, as_view
-from tokenization.key_finding import probe_tone_profiles
+from tokenization.probe_tones import probe_tone_profiles
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .counterpoint import TRIADS, bass_and_final

@@ -13,9 +13,9 @@ from transformers import StoppingCriteria
 from tokenization.score import Note
 from tokenization.vocabulary import TYPE_INDEX
 
-from .particles import particle_seeds
 from .rules.base import Brief
 from .rules.beginning import is_over, price
+from .sampling import particle_seeds
 
 # Beginnings of a piece, and tokens within which they are over.
 CANDIDATES, MOST_TOKENS = 6, 200

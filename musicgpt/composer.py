@@ -295,9 +295,10 @@ class Composer:
         from transformers import StoppingCriteriaList
 
         from .generate import compose_ids
-        from .particles import Particles, particle_seeds
+        from .particles import Particles
         from .rules import Brief
-        from .sampling import Sampling, SeededSampling, StopAndReport
+        from .rules.given import KeepGiven
+        from .sampling import Sampling, SeededSampling, StopAndReport, particle_seeds
 
         plans = seeds
         if (particles := _particles(settings, task)) > 1:
@@ -333,6 +334,7 @@ class Composer:
             brief,
             self.rules,
             sampling,
+            keep=KeepGiven,
             particles=swarm,
             stopping_criteria=criteria,
             streamer=_Streamer(put) if put is not None and swarm is None else None,

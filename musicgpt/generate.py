@@ -26,7 +26,6 @@ from .rules import chosen
 from .rules.asked import Asked
 from .rules.base import Brief, RuleProcessor, build
 from .rules.beginning import Beginning
-from .rules.given import KeepGiven
 from .sampling import Sampling, SeededSampling
 
 # What the composer does not do is left to the model's own `generate()`.
@@ -133,6 +132,7 @@ def compose_ids(
     sample: Callable,
     config: GenerationConfig | None = None,
     processors: Iterable[Any] = (),
+    keep: Any = None,
     particles: Any = None,
     **arguments: Any,
 ) -> Any:
@@ -148,6 +148,7 @@ def compose_ids(
         config (`GenerationConfig`, *optional*): for what else `generate()` does; how it samples does not
             count.
         processors (list): logits processors that come before the rules.
+        keep (class, *optional*): of the keeper (see `RuleProcessor`), where `brief` has a frame.
         particles (`Particles`, *optional*): makes of all rows one piece (`musicgpt/particles.py`).
         arguments: of `generate()`.
 
@@ -155,15 +156,16 @@ def compose_ids(
         What `generate()` returns.
     """
     rules = list(rules)
-    built = build([KeepGiven, Asked, *rules], brief)
-    keeper = built.pop(0) if brief.frame is not None else None
+    keeper = None if keep is None or brief.frame is None else keep(brief)
+    brief.earlier += [] if keeper is None else [keeper]
+    built = [rule for rule in build([Asked, *rules], brief) if rule is not keeper]
     for rule in built:
         if isinstance(rule, Beginning):
 
             def begin(own: Brief, sample: Callable, until: Any) -> torch.Tensor:
                 start = ids[:1].expand(own.rows, -1)
                 others = [item for item in rules if item is not Beginning]
-                return compose_ids(generate, start, own, others, sample, stopping_criteria=[until])
+                return compose_ids(generate, start, own, others, sample, keep=keep, stopping_criteria=[until])
 
             rule.tokens = best_beginnings(begin, brief, sample)
     config = GenerationConfig() if config is None else copy.deepcopy(config)

@@ -37,6 +37,8 @@ def chosen(rules):
         raise MusicGPTError(f"Unknown rule {{unknown[0]!r}}: the rules are {{', '.join(RULES)}}.")
     return [RULES[item] if isinstance(item, str) else item for item in asked]
 '''
+# Rules for notes that are given, which only `Composer` takes.
+_OF_WHAT_IS_GIVEN = ("ending",)
 _SKIPPED = ("*.py", "__pycache__", ".*")
 
 
@@ -100,7 +102,7 @@ def _add_composer(folder: Path) -> None:
     """`custom_generate/`: `generate()` by the composer's rules."""
     from .rules import DEFAULT
 
-    classes = {name: name.title().replace("_", "") for name in DEFAULT}
+    classes = {name: name.title().replace("_", "") for name in DEFAULT if name not in _OF_WHAT_IS_GIVEN}
     chosen = _CHOSEN.format(
         imports="\n".join(f"from musicgpt.rules.{name} import {kind}" for name, kind in classes.items()),
         rules=", ".join(f"{name!r}: {kind}" for name, kind in classes.items()),

@@ -43,14 +43,6 @@ class Rows(Protocol):
         """Each target row becomes the source row at the same place; no row is both."""
 
 
-def particle_seeds(seed: int, particles: int) -> list[int]:
-    """Seeds of the particles of a piece: the first has the piece's own, so that one particle is free
-    composing.
-    """
-    words = np.random.SeedSequence((seed, particles)).generate_state(particles, np.uint64) >> 2
-    return [seed, *words[1:].tolist()]
-
-
 def log_mean(log_weights: np.ndarray) -> float:
     """Logarithm of the mean of weights, `(n,)`."""
     highest = log_weights.max()
@@ -217,6 +209,5 @@ __all__ = [
     "in_place",
     "log_mean",
     "normalised",
-    "particle_seeds",
     "systematic",
 ]

@@ -118,6 +118,14 @@ class SeededSampling:
         return self.noise[:, self.used - 1]
 
 
+def particle_seeds(seed: int, particles: int) -> list[int]:
+    """Seeds of the particles of a piece: the first has the piece's own, so that one particle is free
+    composing.
+    """
+    words = np.random.SeedSequence((seed, particles)).generate_state(particles, np.uint64) >> 2
+    return [seed, *words[1:].tolist()]
+
+
 def _within(scores: np.ndarray, top_p: np.ndarray) -> np.ndarray:
     """-inf but for the likeliest tokens of each row that hold so much probability; scores are at most 0."""
     order, rows = np.argsort(-scores, axis=1), np.arange(len(scores))[:, None]

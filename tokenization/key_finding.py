@@ -16,19 +16,8 @@ from .vocabulary import TICKS_PER_QUARTER
 # the probe-tone profiles (docs/tokenizer.md).
 _MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
 _MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
-# Ratings of Krumhansl and Kessler (Psychological Review 89, 1982), major and minor, from the tonic upwards.
-PROBE_TONES = (
-    (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-    (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
-)
 # A piece begins and ends in its key: notes in its first and last two bars of 4/4 count this many times.
 _EDGE_TICKS, _EDGE_WEIGHT = 8 * TICKS_PER_QUARTER, 5
-
-
-def probe_tone_profiles() -> np.ndarray:
-    """`PROBE_TONES` centred and of length 1: the major keys from C, then the minor ones, `(24, 12)`."""
-    rows = np.array([np.roll(np.subtract(p, np.mean(p)), k) for p in PROBE_TONES for k in range(12)])
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def estimate_key(score: Score) -> tuple[Key, float]:

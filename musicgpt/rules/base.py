@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,8 +26,10 @@ from tokenization.vocabulary import (
     VOCAB_SIZE,
 )
 
-from ..frame import Frame
 from ..state import State
+
+if TYPE_CHECKING:
+    from ..frame import Frame
 
 FORBIDDEN = -np.inf
 # What is given comes although `generate()` forbids it, as if it were so many nats less likely than the

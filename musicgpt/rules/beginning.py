@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tokenization.key_finding import probe_tone_profiles
+from tokenization.probe_tones import probe_tone_profiles
 from tokenization.score import Note
 
 from ..state import State

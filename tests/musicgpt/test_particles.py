@@ -15,10 +15,10 @@ from musicgpt.particles import (
     in_place,
     log_mean,
     normalised,
-    particle_seeds,
     systematic,
 )
 from musicgpt.rules import Rule
+from musicgpt.sampling import particle_seeds
 from tokenization import Score
 from tokenization.vocabulary import EOS_ID, OFFSET, PITCH_MIN, TIME_STEPS, TYPE_INDEX
 
