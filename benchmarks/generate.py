@@ -248,7 +248,7 @@ def compare(device: str, args: argparse.Namespace) -> list[dict]:
             "best_threads": best,
             "ratio": speed["musicgpt"] / speed["gpt2"],
         }
-        result["usual_loop_because"] = models["musicgpt"].usual_decoding_because
+        result["stock_loop_because"] = models["musicgpt"].stock_loop_because
         if device == "cpu" and not args.stock_loop:
             result["start"] = {side: cost_of_start(side, batch, args) for side in SIDES}
         results.append(result)
@@ -272,7 +272,7 @@ def show(result: dict) -> None:
             f"{side:10}import {r['import_s']:.1f} s, load and first 8 tokens {r['start_s']:.1f} s, peak"
             f" memory {r['peak_mb']:.0f} MB ({r['above_import_mb']:.0f} MB above the import)"
         )
-    because = f" (the usual loop: {result['usual_loop_because']})" if result["usual_loop_because"] else ""
+    because = f" (the stock loop: {result['stock_loop_because']})" if result["stock_loop_because"] else ""
     print(f"MusicGPT / GPT-2, each at its best: {result['ratio']:.2f}{because}", flush=True)
 
 

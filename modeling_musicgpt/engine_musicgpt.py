@@ -26,7 +26,7 @@ def _stock(method: Callable, reason: str) -> Callable:
         try:
             return method(self, *args, **kwargs)
         finally:
-            self.usual_decoding_because = reason
+            self.stock_loop_because = reason
 
     return decode
 
@@ -47,18 +47,18 @@ class FastDecodingMixin(GenerationMixin):
 
     Attributes:
         fast_decoding (`bool`): set it to `False` for the stock loop.
-        usual_decoding_because (`str`, *optional*): why the last call of `generate()` was not decoded by the
+        stock_loop_because (`str`, *optional*): why the last call of `generate()` was not decoded by the
             engine alone; `None` if it was.
     """
 
     fast_decoding: bool = True
-    usual_decoding_because: str | None = None
+    stock_loop_because: str | None = None
 
     @wraps(GenerationMixin.generate)
     def generate(self, *args, **kwargs):
         # What decodes says so itself, after this; a call that is refused before it does, or a
         # `custom_generate`, does not.
-        self.usual_decoding_because = "it was refused, or custom_generate decodes"
+        self.stock_loop_because = "it was refused, or custom_generate decodes"
         return super().generate(*args, **with_cache_as(CACHE_NAME, kwargs))
 
     _beam_search = _stock(GenerationMixin._beam_search, "there are several beams")
@@ -76,7 +76,7 @@ class FastDecodingMixin(GenerationMixin):
         streamer=None,
         **model_kwargs,
     ):
-        self.usual_decoding_because = None if self.fast_decoding else "fast_decoding is off"
+        self.stock_loop_because = None if self.fast_decoding else "fast_decoding is off"
         decoding = None
         if self.fast_decoding:
             decoding = self._engine(
@@ -103,7 +103,7 @@ class FastDecodingMixin(GenerationMixin):
 
     def _engine(self, input_ids, processors, criteria, config, synced_gpus, streamer, model_kwargs):
         """The engine's loop for these arguments of `_sample`; `None`, with the reason in
-        `usual_decoding_because`, where it does not take them.
+        `stock_loop_because`, where it does not take them.
         """
         try:
             from musicgpt.engine import EngineError, decoding, load
@@ -115,8 +115,8 @@ class FastDecodingMixin(GenerationMixin):
                 )
             load()
         except (ImportError, RuntimeError) as error:
-            self.usual_decoding_because = f"the engine is not there: {error}"
-            _warn_once(self.usual_decoding_because)
+            self.stock_loop_because = f"the engine is not there: {error}"
+            _warn_once(self.stock_loop_because)
             return None
         package = __name__.rpartition(".")[0]
         because = decoding.why_not(
@@ -124,7 +124,7 @@ class FastDecodingMixin(GenerationMixin):
         )
         if because is None:
             try:
-                self.usual_decoding_because = decoding.but_for(processors)
+                self.stock_loop_because = decoding.but_for(processors)
                 return decoding.Decoding(
                     self,
                     input_ids,
@@ -136,7 +136,7 @@ class FastDecodingMixin(GenerationMixin):
                 )
             except EngineError as error:
                 because = str(error)
-        self.usual_decoding_because = because
+        self.stock_loop_because = because
         return None
 
 

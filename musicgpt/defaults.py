@@ -4,7 +4,7 @@
 # struck dissonances more (docs/LOG.md). `musical_generation_config` has the same for a plain `generate()`.
 TEMPERATURE, TOP_P, MIN_P, TOP_K = 0.83, 0.95, 0.0, 0
 # Temperature of durations and steps in time as a multiple of the other one, and their own `top_p`.
-RHYTHM_WARMTH, RHYTHM_TOP_P = 1.05, 1.0
+RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P = 1.05, 1.0
 # A piece does not end before it has so many.
 MIN_BARS, MIN_NOTES = 16, 200
 # The fewest and the most bars that can be asked for.

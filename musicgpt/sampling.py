@@ -17,7 +17,7 @@ from transformers import StoppingCriteria
 from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import TYPE_INDEX, TYPES, VOCAB_SIZE
 
-from .defaults import MIN_P, RHYTHM_TOP_P, RHYTHM_WARMTH, TEMPERATURE, TOP_K, TOP_P
+from .defaults import MIN_P, RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P, TEMPERATURE, TOP_K, TOP_P
 from .state import State
 
 # Whether the next token is one of rhythm, by the type of the last one (the last place: no token yet): DUR and
@@ -43,10 +43,10 @@ class Sampling(NamedTuple):
     @classmethod
     def like(cls, config: Any, temperature: float | None, top_p: float | None) -> Sampling:
         """As a generation config or settings say, and these two for rhythm; `None`: the defaults."""
-        warmth = TEMPERATURE if config.temperature is None else config.temperature
+        of_notes = TEMPERATURE if config.temperature is None else config.temperature
         return cls(
-            warmth,
-            RHYTHM_WARMTH * warmth if temperature is None else temperature,
+            of_notes,
+            RHYTHM_TEMPERATURE_SCALE * of_notes if temperature is None else temperature,
             TOP_K if config.top_k is None else config.top_k,
             TOP_P if config.top_p is None else config.top_p,
             RHYTHM_TOP_P if top_p is None else top_p,

@@ -17,7 +17,7 @@ from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 from .audio import INSTRUMENTS
 from .rendering import SOUND_FORMATS
-from .studio import MOST_CANDIDATES, Wish
+from .studio import MAX_CANDIDATES, Wish
 from .words import ENGLISH, say, translated
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def build_sampling(label: Callable[[str], Any] = say) -> dict[str, Any]:
     made: dict[str, Any] = {}
     with gr.Row():
         made["candidates"] = gr.Slider(
-            1, MOST_CANDIDATES, value=1, step=1, label=label("candidates"), info=label("candidates-info")
+            1, MAX_CANDIDATES, value=1, step=1, label=label("candidates"), info=label("candidates-info")
         )
         made["max_tokens"] = gr.Slider(
             64,

@@ -29,7 +29,7 @@ from .session import Candidate, FileFlag, Folders, Session, Take
 from .turns import Calls, Turns
 from .workers import Workers
 
-MOST_CANDIDATES = 4
+MAX_CANDIDATES = 4
 LONGEST_MESSAGE = 400
 
 
@@ -203,9 +203,9 @@ class Studio:
         Raises:
             MusicGPTError: one sentence for the visitor.
         """
-        if not 1 <= wish.candidates <= MOST_CANDIDATES:
+        if not 1 <= wish.candidates <= MAX_CANDIDATES:
             raise MusicGPTError(
-                f"{wish.candidates} candidates were asked for; it must be 1 to {MOST_CANDIDATES}."
+                f"{wish.candidates} candidates were asked for; it must be 1 to {MAX_CANDIDATES}."
             )
         session.running, session.growing = True, Take([])
         try:

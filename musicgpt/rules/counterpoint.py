@@ -64,7 +64,7 @@ class Counterpoint(Rule):
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.due = brief.ask("due")
         self.taking = brief.ask("taking") or Taking(self.voices, self.due)
-        # Of each row what `price` said after its last TIME: it holds until a note is written.
+        # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.order = np.zeros(self.known.shape, dtype=bool)
         number = np.arange(self.voices)
@@ -74,15 +74,15 @@ class Counterpoint(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         at = (state.kind == _TIME).nonzero()[0]
         if len(at):
-            self.known[at], (self.order[at], weight) = self.price(state, at), self.taking(state, at)
+            self.known[at], (self.order[at], weight) = self.penalty(state, at), self.taking(state, at)
             begun = state.num_notes[at] > 0
             if begun.any():
                 added[at[begun], BLOCK["NOTE"]] = self._expected(at[begun], weight[begun])
         at = (state.kind == _NOTE).nonzero()[0]
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
-            price = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
-            added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = price
+            penalty = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
+            added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = penalty
         if self.is_fugue:
             last = (state.kind == _DUR) & (state.note_voice == self.voices - 1)
             added[last, OFFSET["TIME"]] = FORBIDDEN  # TIME_0: no voice is left below
@@ -91,12 +91,12 @@ class Counterpoint(Rule):
     def _expected(self, at: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """What is added for a note of each pitch, by the voices that may take it, `(n, pitches)`."""
         due = self.due()[at] if self.due else None
-        price = np.where(weight.any(axis=1), -(weight * self.known[at]).sum(axis=1), FORBIDDEN)
+        penalty = np.where(weight.any(axis=1), -(weight * self.known[at]).sum(axis=1), FORBIDDEN)
         if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
-            price[rows, due[rows, 0] - PITCH_MIN] = 0
-        return price
+            penalty[rows, due[rows, 0] - PITCH_MIN] = 0
+        return penalty
 
-    def price(self, state: State, at: np.ndarray) -> np.ndarray:
+    def penalty(self, state: State, at: np.ndarray) -> np.ndarray:
         """What each voice would pay for each pitch now.
 
         Args:
@@ -152,8 +152,8 @@ class Counterpoint(Rule):
             pitch[place], onset[place], end[place] = due[rows, 0], now[rows], now[rows] + due[rows, 2]
         return tuple(found)
 
-    def _add_parallels(self, price, pitch, end, before, before_end, moved, now) -> None:
-        """Adds the price of parallel fifths and octaves with voices that have just moved."""
+    def _add_parallels(self, penalty, pitch, end, before, before_end, moved, now) -> None:
+        """Adds the penalty of parallel fifths and octaves with voices that have just moved."""
         near = np.minimum(end[:, :, None], np.where(before != NO_PITCH, before_end, NEVER)[:, None, :])
         interval = np.abs(before[:, None, :] - pitch[:, :, None]) % 12
         pairs = (near > (now - REST)[:, None, None]) & ((interval == 0) | (interval == 7))
@@ -162,7 +162,7 @@ class Counterpoint(Rule):
         if not len(n):
             return
         same = np.abs(pitch[n, other, None] - PITCHES) % 12 == interval[n, voice, other, None]
-        np.add.at(price, (n, voice), PARALLEL * (same & (pitch[n, voice, None] != PITCHES)))
+        np.add.at(penalty, (n, voice), PARALLEL * (same & (pitch[n, voice, None] != PITCHES)))
 
 
 __all__ = ["Counterpoint"]

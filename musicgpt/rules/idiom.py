@@ -111,7 +111,7 @@ class Idiom(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         at = (state.kind == _TIME).nonzero()[0]
         if len(at):
-            self.known[at] = self.weight * self.opinion(state, at)
+            self.known[at] = self.weight * self.log_ratio(state, at)
             begun = at[state.num_notes[at] > 0]
             if len(begun):
                 added[begun] = (self.model_weight - 1) * np.maximum(scores[begun], _LOW)
@@ -131,7 +131,7 @@ class Idiom(Rule):
             gain[rows, due[rows, 0] - PITCH_MIN] = 0
         return gain
 
-    def opinion(self, state: State, at: np.ndarray) -> np.ndarray:
+    def log_ratio(self, state: State, at: np.ndarray) -> np.ndarray:
         """`log p(pitch | context) - log p(interval)` of each pitch as the next of each voice, in nats, 0
         where a voice has no step to make.
 

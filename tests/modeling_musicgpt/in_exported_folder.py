@@ -68,7 +68,7 @@ def off(got, wanted):
 
 @way
 def greedy(f):
-    return {"same": f.greedy(), "because": f.model.usual_decoding_because}
+    return {"same": f.greedy(), "because": f.model.stock_loop_because}
 
 
 @way
@@ -81,7 +81,7 @@ def beams(f):
     return {
         "rows": f.greedy(num_beams=3),
         "again": f.greedy(num_beams=3, use_cache=False),
-        "because": f.model.usual_decoding_because,
+        "because": f.model.stock_loop_because,
     }
 
 
@@ -102,12 +102,12 @@ def left_padding(f):
 
 @way
 def assisted(f):
-    return {"same": f.greedy(assistant_model=f.load()), "because": f.model.usual_decoding_because}
+    return {"same": f.greedy(assistant_model=f.load()), "because": f.model.stock_loop_because}
 
 
 @way
 def prompt_lookup(f):
-    return {"same": f.greedy(prompt_lookup_num_tokens=3), "because": f.model.usual_decoding_because}
+    return {"same": f.greedy(prompt_lookup_num_tokens=3), "because": f.model.stock_loop_because}
 
 
 @way
@@ -145,7 +145,7 @@ def scores(f):
         "off": off(raw, f.logits[0, f.start - 1 : -1]),
         "chosen": [int(score.argmax()) for score in out.scores],
         "forbidden": all(forbidden),
-        "because": f.model.usual_decoding_because,
+        "because": f.model.stock_loop_because,
     }
 
 
@@ -160,7 +160,7 @@ def hidden_states(f):
         "same": out.sequences,
         "layers": len(wanted),
         "off": largest,
-        "because": f.model.usual_decoding_because,
+        "because": f.model.stock_loop_because,
     }
 
 
@@ -228,7 +228,7 @@ def guidance(f):
         negative_prompt_ids=f.other,
         negative_prompt_attention_mask=torch.ones_like(f.other),
     )
-    return {"same": itself, "rows": away, "because": f.model.usual_decoding_because}
+    return {"same": itself, "rows": away, "because": f.model.stock_loop_because}
 
 
 @way

@@ -46,7 +46,7 @@ def test_a_hammered_note_is_held_back(hammering):
     free = compose(hammering, limit_repetition=False)
     assert all(worst(free, hammering, window) > limit for window, limit in WINDOWS)
     bound = compose(hammering)
-    assert hammering.usual_decoding_because is None
+    assert hammering.stock_loop_because is None
     assert [worst(bound, hammering, window) for window, _ in WINDOWS] == [limit for _, limit in WINDOWS]
 
 

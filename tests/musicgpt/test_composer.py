@@ -250,6 +250,6 @@ def test_the_engine_and_the_stock_loop_compose_the_same_pieces(form):
     composer = Composer.from_pretrained()
     settings = Settings(form=form, voices=3, max_new_tokens=260, seed=3)
     pieces = composer.compose(settings, num=2)
-    assert composer.model.usual_decoding_because is None
+    assert composer.model.stock_loop_because is None
     composer.model.fast_decoding = False
     assert [piece.ids for piece in composer.compose(settings, num=2)] == [piece.ids for piece in pieces]

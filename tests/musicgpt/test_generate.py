@@ -97,7 +97,7 @@ def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monke
     ids = torch.tensor([prefix_ids("minor", "fugue", "4/4", 3)])
     given = {"custom_generate": str(folder), "trust_remote_code": True}
     [row] = model.generate(ids, max_new_tokens=300, seed=7, **given).tolist()
-    assert kind.__module__.startswith("transformers_modules.") and model.usual_decoding_because is None
+    assert kind.__module__.startswith("transformers_modules.") and model.stock_loop_because is None
     assert row == shipped.compose(FUGUE)[0].ids
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musicgpt import Settings
-from musicgpt.defaults import RHYTHM_WARMTH
+from musicgpt.defaults import RHYTHM_TEMPERATURE_SCALE
 from musicgpt.sampling import SeededSampling
 from tests.musicgpt.states import state_after
 from tokenization.vocabulary import TOKEN_TO_ID
@@ -26,7 +26,7 @@ def drawn(last: str, **settings) -> np.ndarray:
 
 @pytest.mark.parametrize("last", ["VOICE_0", "DUR_12"])
 def test_rhythm_is_not_cut_by_default_and_by_its_own_setting(last):
-    warm = LOGITS / RHYTHM_WARMTH
+    warm = LOGITS / RHYTHM_TEMPERATURE_SCALE
     np.testing.assert_allclose(drawn(last, top_p=0.7), np.exp(warm) / np.exp(warm).sum(), atol=0.03)
     np.testing.assert_allclose(drawn(last, rhythm_top_p=0.7, top_p=1.0), [0.625, 0.375, 0, 0], atol=0.03)
 

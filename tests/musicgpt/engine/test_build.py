@@ -69,4 +69,4 @@ def test_a_level_that_this_processor_has_not(monkeypatch):
 
     model = make_model()
     model.generate(torch.tensor([PROMPT]), max_new_tokens=3, do_sample=False)
-    assert model.usual_decoding_because is None
+    assert model.stock_loop_because is None

@@ -44,7 +44,7 @@ def both(model, ids, seed: int = 0, expect_fast: bool = True, **arguments):
         finally:
             model.fast_decoding = True
         if fast and expect_fast:
-            assert model.usual_decoding_because is None
+            assert model.stock_loop_because is None
     (quick, after_quick), (usual, after_usual) = results
     assert torch.equal(quick, usual)
     assert torch.equal(after_quick, after_usual)
@@ -182,7 +182,7 @@ class TestAroundTheLoop:
             ids, streamer = torch.tensor([PROMPT] * rows), Collect()
             torch.manual_seed(1)
             out = model.generate(ids, do_sample=True, max_new_tokens=50, streamer=streamer)
-            assert model.usual_decoding_because is None
+            assert model.stock_loop_because is None
             assert streamer.ended
             # The first put is the prompt.
             assert torch.equal(torch.stack(streamer.columns[1:], dim=1), out[:, len(PROMPT) :])
@@ -223,7 +223,7 @@ class TestAroundTheLoop:
             stopping_criteria=StoppingCriteriaList([Cancel()]),
         )
         assert out.shape[1] == 30
-        assert model.usual_decoding_because is None
+        assert model.stock_loop_because is None
 
     def test_own_logits_processors(self, model):
         class Higher(LogitsProcessor):
@@ -253,7 +253,7 @@ class TestAroundTheLoop:
             model.model.norm.bias[3] = float("nan")
         with pytest.raises(RuntimeError, match="nan"):
             model.generate(torch.tensor([PROMPT]), do_sample=True, max_new_tokens=4)
-        assert model.usual_decoding_because is None
+        assert model.stock_loop_because is None
 
     def test_two_threads_at_once(self, model):
         ids, results = torch.tensor([PROMPT]), {}
@@ -280,7 +280,7 @@ class TestFallingThrough:
     )
     def test_arguments(self, model, arguments, because):
         model.generate(torch.tensor([PROMPT]), max_new_tokens=3, do_sample=False, **arguments)
-        assert because in model.usual_decoding_because
+        assert because in model.stock_loop_because
 
     def test_models(self):
         ids = torch.tensor([PROMPT])
@@ -296,22 +296,22 @@ class TestFallingThrough:
             model = make_model()
             change(model)
             model.generate(ids, max_new_tokens=2, do_sample=False)
-            assert because in model.usual_decoding_because, because
+            assert because in model.stock_loop_because, because
         learned = make_model(relative_attention="learned")
         learned.generate(ids, max_new_tokens=2, do_sample=False)
-        assert "relative_attention='learned'" in learned.usual_decoding_because
+        assert "relative_attention='learned'" in learned.stock_loop_because
         for no_bos in (-1, None):
             model = make_model(bos_token_id=no_bos)
             model.generate(ids, max_new_tokens=2, do_sample=False)
-            assert "and a <bos>" in model.usual_decoding_because
+            assert "and a <bos>" in model.stock_loop_because
 
     def test_mask_with_holes_and_inputs_embeds(self, model):
         ids = torch.tensor([[*PROMPT, 128, 40]])
         mask = torch.tensor([[1, 1, 0, 1, 1]])
         model.generate(ids, attention_mask=mask, max_new_tokens=3, do_sample=False)
-        assert "mask" in model.usual_decoding_because
+        assert "mask" in model.stock_loop_because
         model.generate(inputs_embeds=model.model.embed_tokens(ids), max_new_tokens=3, do_sample=False)
-        assert model.usual_decoding_because is not None
+        assert model.stock_loop_because is not None
 
     @pytest.mark.parametrize(
         "arguments, because",
@@ -335,9 +335,9 @@ class TestFallingThrough:
             else pytest.raises(ValueError, match="max_new_tokens")
         ):
             model.generate(torch.tensor([PROMPT]), **given)
-        assert because in model.usual_decoding_because
+        assert because in model.stock_loop_because
         model.generate(torch.tensor([PROMPT]), do_sample=False, max_new_tokens=3)
-        assert model.usual_decoding_because is None
+        assert model.stock_loop_because is None
 
     def test_what_was_recorded_once_does_not_slow_later_calls(self):
         model, ids = make_model(), torch.tensor([PROMPT])
@@ -353,7 +353,7 @@ class TestFallingThrough:
         assert len(out.hidden_states) == len(out.attentions) == 3
         assert model(ids, output_hidden_states=True).hidden_states is not None
         assert torch.equal(model.generate(ids, max_new_tokens=3, do_sample=False), out.sequences)
-        assert model.usual_decoding_because is None
+        assert model.stock_loop_because is None
 
     def test_one_warning_without_the_library(self, model, monkeypatch, tmp_path):
         monkeypatch.setattr(engine_musicgpt, "_warned", False)
@@ -364,13 +364,13 @@ class TestFallingThrough:
             ]
         assert sum("no compiler" in str(w.message) for w in caught) == 1
         assert out[1].shape == (1, 6)
-        assert "no compiler" in model.usual_decoding_because
+        assert "no compiler" in model.stock_loop_because
 
     def test_another_version_of_the_models_code(self, model, monkeypatch):
         monkeypatch.setattr(engine_musicgpt, "INTERFACE", 0)
         monkeypatch.setattr(engine_musicgpt, "_warned", True)
         model.generate(torch.tensor([PROMPT]), max_new_tokens=3, do_sample=False)
-        assert "version" in model.usual_decoding_because
+        assert "version" in model.stock_loop_because
 
 
 class TestProcessorsInAnyOrder:

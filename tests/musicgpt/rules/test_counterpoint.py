@@ -27,10 +27,10 @@ from .cases import Plan, brief, said, state
 FIRST = np.array([0])
 
 
-def price(text: str, pitch: int, voice: int, voices: int = 2, is_fugue: bool = True) -> float:
+def penalty(text: str, pitch: int, voice: int, voices: int = 2, is_fugue: bool = True) -> float:
     """What a note would pay after these tokens."""
     rule = Counterpoint(brief(form="fugue" if is_fugue else "prelude", voices=voices))
-    return float(rule.price(state(text), FIRST)[0, voice, pitch - PITCH_MIN])
+    return float(rule.penalty(state(text), FIRST)[0, voice, pitch - PITCH_MIN])
 
 
 FIFTH = "NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24 NOTE_69 VOICE_0 DUR_24 TIME_0"
@@ -60,13 +60,13 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
     ],
 )
 def test_prices(text, pitch, voice, wanted):
-    assert price(text, pitch, voice) == wanted
+    assert penalty(text, pitch, voice) == wanted
 
 
 def test_notes_that_begin_together_go_down():
     order = is_out_of_order(state(FIFTH), FIRST, 2)[0]
     assert order[0, 69 - PITCH_MIN :].all() and not order[0, : 69 - PITCH_MIN].any() and not order[1].any()
-    assert price(FIFTH, 60, 0, is_fugue=False) == 0
+    assert penalty(FIFTH, 60, 0, is_fugue=False) == 0
     rule = Counterpoint(brief(form="fugue", voices=2))
     said(rule, state(FIFTH))
     voices = said(rule, state(FIFTH + " NOTE_70"))[0, BLOCK["VOICE"]]
@@ -82,9 +82,9 @@ def test_a_dissonance_costs_after_a_leap_only(semitones):
     """
     held = "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_%d VOICE_1 DUR_24 TIME_24"
     pitch = 72 - semitones - 12
-    assert price(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
-    assert price(held % (pitch + 2), pitch, 1) == 0
-    assert price(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
+    assert penalty(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
+    assert penalty(held % (pitch + 2), pitch, 1) == 0
+    assert penalty(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
 
 
 @pytest.mark.parametrize("semitones", range(12))
@@ -93,27 +93,27 @@ def test_a_sharp_dissonance_costs_by_step_too_where_both_are_struck(semitones):
     struck = (
         f"NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_{pitch + 2} VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0"
     )
-    assert price(struck, pitch, 1) == STRUCK * (semitones in (1, 11))
-    assert price(struck, pitch, 1, is_fugue=False) == 0
+    assert penalty(struck, pitch, 1) == STRUCK * (semitones in (1, 11))
+    assert penalty(struck, pitch, 1, is_fugue=False) == 0
 
 
 def test_overlap_costs_less_outside_fugues():
-    assert price(FIFTH, 68, 1, is_fugue=False) == OVERLAP_ELSEWHERE
+    assert penalty(FIFTH, 68, 1, is_fugue=False) == OVERLAP_ELSEWHERE
 
 
 def test_a_voice_that_sounds_waits():
     sounding = HELD + " NOTE_59 VOICE_1 DUR_12 TIME_12"
-    assert price(sounding, 74, 0) == SOUNDING
-    assert price(sounding, 74, 0, is_fugue=False) == 0
-    assert price(sounding, 60, 1) == 0
+    assert penalty(sounding, 74, 0) == SOUNDING
+    assert penalty(sounding, 74, 0, is_fugue=False) == 0
+    assert penalty(sounding, 60, 1) == 0
 
 
 def test_voices_above_a_statement_hear_its_note():
     """G over C, both move on: A would be a fifth again over the D that the plan will strike below."""
     given = state("NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24")
-    assert Counterpoint(brief(form="fugue", voices=2)).price(given, FIRST)[0, 0, 69 - PITCH_MIN] == 0
+    assert Counterpoint(brief(form="fugue", voices=2)).penalty(given, FIRST)[0, 0, 69 - PITCH_MIN] == 0
     rule = Counterpoint(brief(Plan(62, 1, 24), form="fugue", voices=2))
-    upper, lower = rule.price(given, FIRST)[0]
+    upper, lower = rule.penalty(given, FIRST)[0]
     assert upper[69 - PITCH_MIN] == PARALLEL
     moved = said(rule, given)[0]
     assert moved[TOKEN_TO_ID["NOTE_69"]] == -PARALLEL  # only the upper voice can take it
@@ -125,8 +125,8 @@ def test_voices_above_a_statement_hear_its_note():
 
 def test_a_rest_makes_leaps_and_parallels_free():
     apart = FIFTH.replace("TIME_24", "TIME_48")
-    assert price(apart, 62, 1) == 0
-    assert price(apart, 40, 1) == 0
+    assert penalty(apart, 62, 1) == 0
+    assert penalty(apart, 40, 1) == 0
 
 
 def test_what_is_dear_becomes_unlikely_and_nothing_else_moves():
@@ -153,7 +153,7 @@ def test_rows_are_judged_each_by_itself(form):
         if isinstance(values, np.ndarray) and not name.startswith("_"):
             setattr(together, name, np.concatenate([getattr(one, name) for one in alone]))
     rule = Counterpoint(brief(form=form, voices=3, rows=3))
-    rule.known[1] = Counterpoint(brief(form=form, voices=3)).price(state(HELD), FIRST)
+    rule.known[1] = Counterpoint(brief(form=form, voices=3)).penalty(state(HELD), FIRST)
     found = said(rule, together)
     for row, text in enumerate(texts):
         own = Counterpoint(brief(form=form, voices=3))

@@ -20,9 +20,9 @@ from .cases import brief, said, state
 FIRST = np.array([0])
 
 
-def opinion(piece: State, voices: int, **what) -> np.ndarray:
+def log_ratio(piece: State, voices: int, **what) -> np.ndarray:
     """What the expert says now, `(voices, pitches)`."""
-    return Idiom(brief(voices=voices), **what).opinion(piece, FIRST)[0]
+    return Idiom(brief(voices=voices), **what).log_ratio(piece, FIRST)[0]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_opinion_is_the_n_grams_of_the_finished_piece(counted, wandering, se
     for k, token in enumerate(ids):
         if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"]:
             voice, pitch = int(VALUE_OF_ID[ids[k + 1]]), int(VALUE_OF_ID[token])
-            found = opinion(piece, 3, expert=expert)[voice, pitch - PITCH_MIN]
+            found = log_ratio(piece, 3, expert=expert)[voice, pitch - PITCH_MIN]
             now = int(piece.ticks[0])
             event = place.get((voice, now))
             if (
@@ -75,16 +75,16 @@ def test_the_shipped_expert_prefers_the_resolution_of_a_leading_note():
         if TYPE_OF_ID[token] == TYPE_INDEX["NOTE"] and piece.ticks[0] == 48:
             break
         piece.feed(np.array([token]))
-    found = opinion(piece, 2)[0]
+    found = log_ratio(piece, 2)[0]
     assert found[72 - PITCH_MIN] > max(found[73 - PITCH_MIN], found[70 - PITCH_MIN])
 
 
 def test_a_lower_voice_that_struck_first_is_not_known_yet():
     """As in the metric: of the notes of an onset those of higher voices are known."""
     names = "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24"
-    before = opinion(state(names), 2)
-    assert np.array_equal(before[0], opinion(state(names + " NOTE_50 VOICE_1 DUR_24 TIME_0"), 2)[0])
-    assert not np.array_equal(before[1], opinion(state(names + " NOTE_74 VOICE_0 DUR_24 TIME_0"), 2)[1])
+    before = log_ratio(state(names), 2)
+    assert np.array_equal(before[0], log_ratio(state(names + " NOTE_50 VOICE_1 DUR_24 TIME_0"), 2)[0])
+    assert not np.array_equal(before[1], log_ratio(state(names + " NOTE_74 VOICE_0 DUR_24 TIME_0"), 2)[1])
 
 
 def test_a_voice_has_what_its_idiom_says():
@@ -93,7 +93,7 @@ def test_a_voice_has_what_its_idiom_says():
     """
     text = "NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_40 VOICE_1 DUR_96 TIME_24 NOTE_69 VOICE_0 DUR_24 TIME_24"
     rule, (model_weight, weight) = Idiom(brief(form="fugue", voices=2)), IN_FUGUES
-    wanted = weight * opinion(state(text), 2)[:, 71 - PITCH_MIN]
+    wanted = weight * log_ratio(state(text), 2)[:, 71 - PITCH_MIN]
     moved = said(rule, state(text), np.full((1, 150), 2.0))[0]
     assert moved[TOKEN_TO_ID["NOTE_71"]] == pytest.approx(2 * model_weight + wanted[0], abs=0.01)
     moved = said(rule, state(text + " NOTE_71"))[0]
