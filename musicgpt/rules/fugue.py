@@ -69,7 +69,9 @@ NEAR = 5
 # A step loses so many nats for each voice that it leaves silent: voices go on without rests, until they rest
 # for long.
 RESTING = 2.0
-# ... and to a time at which all voices that could strike still sound.
+# The plan's note loses so many nats where a voice above it has just become silent: it would be passed over.
+PASSED_OVER = 3.0
+# A step to a time at which all voices that could strike still sound loses so many.
 UNTIMELY = 6.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
@@ -417,7 +419,10 @@ class Plan:
                 _only(bias, "NOTE", min(low, high) - PITCH_MIN, max(low, high) - PITCH_MIN)
         elif due:
             place = due.pitch - PITCH_MIN
-            _only(bias, "NOTE", place, PITCH_MAX - PITCH_MIN if self._above(due) else place)
+            above = self._above(due)
+            _only(bias, "NOTE", place, PITCH_MAX - PITCH_MIN if above else place)
+            if any(self.tick - self.bar < self.ends[voice] <= self.tick for voice in above):
+                bias[OFFSET["NOTE"] + place] -= PASSED_OVER
         elif reserved := [v for v in self._reserved() if self._has_entered(v)]:
             # A note that only these voices would take must not be given to another one.
             own = np.abs(_PITCHES[:, None] - [self.pitches[v] for v in reserved]).min(axis=1)
