@@ -13,7 +13,16 @@ import pytest
 from musical_metrics.fugue import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings, parse_melody
 from musicgpt.rules.base import FORBIDDEN
-from musicgpt.rules.fugue import CODETTA, RESTING, SUBJECT_TEMPERATURE, UNTIMELY, Entry, Fugue, Plan
+from musicgpt.rules.fugue import (
+    CODETTA,
+    PASSED_OVER,
+    RESTING,
+    SUBJECT_TEMPERATURE,
+    UNTIMELY,
+    Entry,
+    Fugue,
+    Plan,
+)
 from musicgpt.rules.subject import Subject, dominant, in_key, tonic
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
@@ -204,6 +213,17 @@ def test_a_note_of_the_plan_is_never_untimely():
     assert bias[TOKEN_TO_ID["TIME_24"]] == 0
     assert bias[TOKEN_TO_ID["TIME_12"]] == -UNTIMELY
     assert bias[TOKEN_TO_ID["TIME_36"]] < -UNTIMELY  # it would pass the note
+
+
+@pytest.mark.parametrize(("duration", "cost"), [(24, PASSED_OVER), (48, 0)])
+def test_a_voice_is_not_passed_over(duration, cost):
+    """The lower voice has the plan's note; the upper one is free where its note is over."""
+    plan, piece = after_subject(f"NOTE_72 VOICE_0 DUR_{duration} TIME_0 NOTE_60 VOICE_1 DUR_24")
+    plan.now = [Note(24, 24, 62, 1)]
+    feed(piece, "TIME_24")
+    bias = bias_of(plan, piece)
+    assert bias[TOKEN_TO_ID["NOTE_62"]] == -cost
+    assert bias[TOKEN_TO_ID["NOTE_74"]] == 0 and bias[TOKEN_TO_ID["NOTE_60"]] == FORBIDDEN
 
 
 def test_a_statement_that_was_missed_is_given_up():
