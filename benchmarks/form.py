@@ -17,26 +17,47 @@ from typing import Any
 
 import numpy as np
 
+from tokenization.score import PITCH
+
 from .result_pieces import FORMS, compose
 
 FAMILIES = ("keys", "recurrence", "fugue", "verticals")
+OTHERS = ("rhythmic_variety",)
+# What is no metric: title and unit.
+OWN = {
+    "bars": ("bars, median", "count"),
+    "copied_bars": ("bars that are an earlier one note for note", "share of bars"),
+}
+# A bar with fewer notes is no copy.
+LEAST_NOTES = 3
 DRAWS = 2000
 
 
 def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Every metric of the families of form, and the number of bars: arrays of shape `(pieces,)`, NaN where
-    there is no value.
+    """Every metric of the families of form and of `OTHERS`, the number of bars and the copied ones: arrays of
+    shape `(pieces,)`, NaN where there is no value.
     """
     from musical_metrics.catalogue import METRICS
     from tokenization.analysis.view import View
 
     views = [View(score) for score in scores]
     found = {"bars": np.array([len(view.bar_lines) - 1.0 for view in views])}
+    found["copied_bars"] = np.array([copied_bars(view) for view in views])
     for metric in METRICS:
-        if metric.family in FAMILIES:
+        if metric.family in FAMILIES or metric.name in OTHERS:
             measured = [metric.function(view).value for view in views]
             found[metric.name] = np.array([np.nan if value is None else value for value in measured])
     return found
+
+
+def copied_bars(view: Any) -> float:
+    """Share of the bars that have the pitches of an earlier bar at the same places, and nothing else."""
+    bars: list[set[tuple[int, int]]] = [set() for _ in range(len(view.bar_lines) - 1)]
+    for bar, place, note in zip(view.bar_of_note, view.place_of_note, view.array, strict=True):
+        bars[bar].add((int(place), int(note[PITCH])))
+    known = [frozenset(bar) for bar in bars]
+    first = {bar: number for number, bar in reversed(list(enumerate(known)))}
+    return sum(len(bar) >= LEAST_NOTES and first[bar] < k for k, bar in enumerate(known)) / max(1, len(bars))
 
 
 def interval(column: np.ndarray, statistic: Callable[..., Any]) -> tuple[float, float, float]:
@@ -64,9 +85,7 @@ def table(sets: dict[str, dict[str, dict[str, float]]]) -> str:
     names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
     lines = ["| what | unit | " + " | ".join(sets) + " |", "| --- | --- |" + " --- |" * len(sets)]
     for name in names:
-        title, unit = (
-            (BY_NAME[name].title, BY_NAME[name].unit) if name in BY_NAME else ("bars, median", "count")
-        )
+        title, unit = OWN[name] if name in OWN else (BY_NAME[name].title, BY_NAME[name].unit)
         cells = [_cell(rows.get(name)) for rows in sets.values()]
         lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
