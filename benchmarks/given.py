@@ -4,6 +4,7 @@
     python -m benchmarks.given answers [--source ../shared/data/wtc]
     python -m benchmarks.given masks [--pieces 500] [--random] [--source ../shared/data/wtc]
     python -m benchmarks.given seams [--pieces 24] [--particles 1,4,8,16,32] [--source ../shared/data/wtc]
+    python -m benchmarks.given speed [--particles 1,4,8,16] [--source ../shared/data/wtc]
     python -m benchmarks.given chorales [--pieces 24] [--particles 1,16] [--source ../shared/data/bach_chorales]
     python -m benchmarks.given free [--pieces 8] [--particles 1,4] [--tokens 400] [--source ../shared/data/wtc]
 
@@ -14,7 +15,8 @@ composing. `masks`: random bars of random voices of pieces composed anew by one 
 there, and nothing beside; `--random`: by a small model of random weights and no rule but that which keeps what
 is given, which tries everything and is fast. `seams`: two
 bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
-that with the given notes around it, for several numbers of particles and for Bach's own notes. `chorales`:
+that with the given notes around it, for several numbers of particles and for Bach's own notes. `speed`: eight bars of
+four voices. `chorales`:
 the soprano given, with its fermatas. `free`: nothing given, so that particles are weighed by what the rules
 leave of the model.
 """
@@ -346,6 +348,23 @@ def seams(composer: Any, given: argparse.Namespace) -> None:
         print(f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
 
 
+def speed(composer: Any, given: argparse.Namespace) -> None:
+    """Eight bars of all voices of the first validation fugue of four, composed anew."""
+    from musicgpt import Given, Settings
+
+    scores = [s for s in movements(given.source, "validation") if s.form == "fugue" and s.num_voices == 4]
+    stays = Given.around(scores[0], (20, 27))
+    for number in given.particles:
+        clock, begun = time.perf_counter(), time.process_time()
+        [piece] = composer.compose(Settings(seed=2, particles=number), given=stays)
+        seconds = time.process_time() - begun
+        print(
+            f"{number} particles: {piece.num_new_notes} new notes, {len(piece.ids)} tokens, {seconds:.1f} seconds of"
+            f" the processor, {time.perf_counter() - clock:.1f} by the clock",
+            flush=True,
+        )
+
+
 # -- chorales
 
 
@@ -464,6 +483,7 @@ def free(composer: Any, given: argparse.Namespace) -> None:
 WHAT: dict[str, Callable[[Any, argparse.Namespace], None]] = {
     "subjects": subjects,
     "answers": answers,
+    "speed": speed,
     "free": free,
     "masks": masks,
     "seams": seams,
