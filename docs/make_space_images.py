@@ -38,7 +38,7 @@ def main() -> None:
         server.wait(20)
 
 
-def wait_for_server(seconds: float = 60) -> None:
+def wait_for_server(seconds: float = 300) -> None:
     """Until the page answers."""
     end = time.monotonic() + seconds
     while True:
@@ -57,13 +57,15 @@ SUBJECT = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/8 G4/8"
 
 
 def take_pictures(browser: Browser) -> None:
-    """All seven."""
+    """All nine."""
     shot(visit(browser, 1000, 900), "light", full=True)
     shot(visit(browser, 1000, 900, "?__theme=dark"), "dark", full=True)
     shot(visit(browser, 390, 844), "narrow", full=True)
     selected(visit(browser, 1000, 900))
     own(visit(browser, 1000, 900))
     running(visit(browser, 1000, 640))
+    candidates(visit(browser, 1000, 640))
+    shot(visit(browser, 1000, 900, locale="es-ES"), "spanish")
 
     page = visit(browser, 800, 900)
     page.get_by_role("tab", name="Beside Bach").click()
@@ -104,9 +106,23 @@ def running(page: Page) -> None:
     shot(page, "running")
 
 
-def visit(browser: Browser, width: int, height: int, query: str = "") -> Page:
+def candidates(page: Page) -> None:
+    """The third candidate is being composed; the visitor hears the second."""
+    page.get_by_role("button", name="More: candidates, seed, sampling").click()
+    box = page.get_by_label("number input for Candidates")
+    box.fill("3")
+    box.press("Tab")
+    page.click("#compose")
+    page.get_by_role("radio", name="Candidate 2").click()
+    page.wait_for_function("musicgpt.pieces.now.message.includes('you hear candidate 2')")
+    page.locator(".mg-roll").scroll_into_view_if_needed()
+    shot(page, "candidates")
+
+
+def visit(browser: Browser, width: int, height: int, query: str = "", **options: str) -> Page:
     """The page with its opening piece finished."""
-    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": height}, **options).new_page()
+    page.set_default_timeout(300_000)
     page.goto(f"{ADDRESS}/{query}")
     for selector in (".mg-roll[data-state=done]", "#score svg", "a.mg-file[download$=mp3]"):
         page.wait_for_selector(selector)
