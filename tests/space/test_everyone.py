@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from musical_metrics.catalogue import BY_NAME
+from space.assets import STATIC
 
 from .conftest import finished
 
@@ -67,7 +69,12 @@ def test_the_score_can_be_read_in_words_and_printed_alone(visit):
     assert text.count("Bar ") == page.evaluate("musicgpt.bars")
     notes = page.evaluate("musicgpt.piece.notes.length")
     assert text.count(" on ") == notes
-    assert "Voice 2: C4 quarter on 1, G4 quarter on 2" in text
+    onset, duration, name = page.evaluate("""() => {
+      const { notes, names } = musicgpt.piece, second = notes.findIndex((note) => note[3] === 1);
+      return [notes[second][0], notes[second][1], names[second]];
+    }""")
+    length = json.loads((STATIC / "words.json").read_text("utf-8"))["en"][f"length-{duration}"]
+    assert f"Voice 2: {name} {length} on {onset % 96 / 24 + 1:g}" in text
     page.emulate_media(media="print")
     assert page.locator("#score svg").first.is_visible()
     for other in ("#head", "#compose", "#controls", "#own", "#roll", "#files", "#more", "#foot", ".mg-print"):
