@@ -28,8 +28,8 @@ LARGEST_LEAP, REST = 12, 24  # semitones, ticks
 # semitones modulo 12; a step is free.
 DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 STEP = 2  # semitones
-# ... and for a minor second or major seventh with a note that is struck at the same time, by step, too.
-STRUCK, SHARP = 1.2, (1, 11)
+# ... and for a dissonance with a note that is struck at the same time, by step, too.
+STRUCK = np.array([0, 1.2, 0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5, 1.2])
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros.
@@ -45,7 +45,7 @@ def _table(values: np.ndarray) -> np.ndarray:
 _HIGHER, _LOWER = _table(_INTERVAL > 0), _table(_INTERVAL < 0)
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
 _BY_STEP, _DISSONANT = _table(np.abs(_INTERVAL) <= STEP), _table(DISSONANCE[_INTERVAL % 12])
-_SHARP = STRUCK * _table(np.isin(_INTERVAL % 12, SHARP))
+_SHARP = _table(STRUCK[_INTERVAL % 12])
 
 
 class Counterpoint(Rule):

@@ -70,7 +70,7 @@ NEAR = 5
 # for long.
 RESTING = 2.0
 # The plan's note loses so many nats where a voice above it has just become silent: it would be passed over.
-PASSED_OVER = 3.0
+PASSED_OVER = 2.5
 # A step to a time at which all voices that could strike still sound loses so many.
 UNTIMELY = 6.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))

@@ -42,7 +42,7 @@ class Keyboard(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         low, high = brief.keyboard
-        self.low = low
+        self.low, self.due = low, brief.ask("due")
         self.beyond = np.where((low > PITCHES) | (high < PITCHES), FORBIDDEN, 0.0).astype(np.float32)
         self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
         self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
@@ -72,6 +72,8 @@ class Keyboard(Rule):
         """Adds to the logits of NOTE tokens, `(rows, pitches)`."""
         notes += self.beyond
         notes += self._hands(state)
+        if self.due is not None:  # the plan's note will be struck with it
+            struck = np.column_stack([struck, self.due()[:, 0]])
         notes -= STRUCK * _is_wide(struck)
         held = np.where(state.end > state.ticks[:, None], state.pitch, NO_PITCH)
         notes -= HELD * _is_wide(held)
