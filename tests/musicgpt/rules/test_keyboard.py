@@ -9,7 +9,7 @@ from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.keyboard import STRUCK, Keyboard
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
-from .cases import brief, said, state
+from .cases import Plan, brief, said, state
 
 
 def notes(found: np.ndarray) -> np.ndarray:
@@ -50,6 +50,15 @@ def test_no_hand_strikes_more_than_a_tenth():
     assert set(range(63, 79)) <= set(narrow)
     later = notes(said(Keyboard(brief()), state(struck + " NOTE_50 VOICE_2 DUR_24 TIME_24")))
     assert later[36 - PITCH_MIN] > -STRUCK  # all is free again
+
+
+def test_the_plan_s_note_is_struck_too():
+    """G2 of the plan will sound with G5: C4 to D4 are further than a tenth from both."""
+    struck = state("NOTE_79 VOICE_0 DUR_24 TIME_0")
+    found, alone = (
+        notes(said(Keyboard(brief(*plans, voices=3)), struck)) for plans in ([Plan(43, 2, 24)], [])
+    )
+    assert (PITCH_MIN + np.flatnonzero(found - alone <= -STRUCK)).tolist() == [60, 61, 62]
 
 
 def test_an_empty_hand_is_filled():
