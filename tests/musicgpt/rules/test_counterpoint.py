@@ -54,13 +54,13 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
             FIFTH,
             68,
             1,
-            OVERLAP + DISSONANCE[11] + STRUCK,
+            OVERLAP + DISSONANCE[11] + STRUCK[11],
         ),  # above where the upper voice was, below where it is
         (FIFTH, 60, 0, DOUBLED),  # the same voice again
     ],
 )
 def test_prices(text, pitch, voice, wanted):
-    assert penalty(text, pitch, voice) == wanted
+    assert penalty(text, pitch, voice) == pytest.approx(wanted)
 
 
 def test_notes_that_begin_together_go_down():
