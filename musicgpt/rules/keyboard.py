@@ -26,7 +26,7 @@ MIDDLE, REST, GAIN, LARGEST_GAIN = 60, 0.75, 2.0, 6.0
 # Nats against two notes nearer than a fourth where the higher one lies below C3.
 MUDDY, DEEP, FOURTH = 2.0, 48, 5
 # No more notes are struck together than there are voices and one, or these and one. The model may strike a
-# cluster of nine with a lowest voice that has begun to play chords.
+# cluster of twelve with a lowest voice that has begun to play chords.
 FEWEST = 4
 # As many notes are looked at.
 _LAST = 8
@@ -42,7 +42,7 @@ class Keyboard(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         low, high = brief.keyboard
-        self.low, self.due = low, brief.ask("due")
+        self.low, self.stated = low, brief.ask("stated")
         self.beyond = np.where((low > PITCHES) | (high < PITCHES), FORBIDDEN, 0.0).astype(np.float32)
         self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
         self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
@@ -72,9 +72,7 @@ class Keyboard(Rule):
         """Adds to the logits of NOTE tokens, `(rows, pitches)`."""
         notes += self.beyond
         notes += self._hands(state)
-        if self.due is not None:  # the plan's note will be struck with it
-            struck = np.column_stack([struck, self.due()[:, 0]])
-        notes -= STRUCK * _is_wide(struck)
+        notes -= STRUCK * _is_wide(np.column_stack([struck, self._planned(state)]))
         held = np.where(state.end > state.ticks[:, None], state.pitch, NO_PITCH)
         notes -= HELD * _is_wide(held)
         notes -= MUDDY * self.muddy[held].any(axis=1)
@@ -93,6 +91,15 @@ class Keyboard(Rule):
         bars = (now - self.heard) / state.bar_ticks[:, None] - REST
         gain = np.minimum(np.maximum(GAIN * bars, 0), LARGEST_GAIN)
         return np.where(self.is_low, gain[:, :1], gain[:, 1:])
+
+    def _planned(self, state: State) -> np.ndarray:
+        """The pitches that a plan will have struck now, `(rows, voices)`; `NO_PITCH` for none."""
+        found = np.full((state.rows, MAX_VOICES), NO_PITCH)
+        for row, notes in enumerate(self.stated() if self.stated else ()):
+            for note in notes:
+                if note.onset == state.ticks[row]:
+                    found[row, note.voice] = note.pitch
+        return found
 
     @staticmethod
     def _struck(state: State) -> np.ndarray:

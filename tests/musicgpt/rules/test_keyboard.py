@@ -7,9 +7,10 @@ import pytest
 
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.keyboard import STRUCK, Keyboard
+from tokenization.score import Note
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
-from .cases import Plan, brief, said, state
+from .cases import brief, said, state
 
 
 def notes(found: np.ndarray) -> np.ndarray:
@@ -54,10 +55,13 @@ def test_no_hand_strikes_more_than_a_tenth():
 
 def test_the_plan_s_note_is_struck_too():
     """G2 of the plan will sound with G5: C4 to D4 are further than a tenth from both."""
+
+    class Planned:
+        def stated(self):
+            return [[Note(24, 24, 40, 2), Note(0, 24, 43, 2)]]  # the first of them later
+
     struck = state("NOTE_79 VOICE_0 DUR_24 TIME_0")
-    found, alone = (
-        notes(said(Keyboard(brief(*plans, voices=3)), struck)) for plans in ([Plan(43, 2, 24)], [])
-    )
+    found, alone = (notes(said(Keyboard(brief(*plans, voices=3)), struck)) for plans in ([Planned()], []))
     assert (PITCH_MIN + np.flatnonzero(found - alone <= -STRUCK)).tolist() == [60, 61, 62]
 
 
