@@ -59,7 +59,7 @@ _LATEST = 6
 _LOOKED_AT = 32
 # Notes up to so many semitones above the bass are likely to become the bass.
 _NEAR = 4
-_NOTE, _VOICE, _DUR = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR"))
+_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE", "DUR", "TIME")}
 _PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
 _TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
@@ -92,7 +92,8 @@ class Cadence:
         self._look(state)
         begun = self.now - int(state.bar_position[row])
         self.line = begun + self.bar
-        if self.now > self.line - last_beat(self.bar):  # too late for a dominant in this bar
+        late = self.line - last_beat(self.bar) - self.now  # below 0: too late for a dominant in this bar
+        if late < 0 or (late == 0 and self.kind != _TIME):
             self.line += self.bar
         self.dominant_from = self.line - last_beat(self.bar)
         self.prepared = False  # whether a note begins under the dominant
