@@ -240,7 +240,7 @@ def test_rules_are_chosen_by_a_list(composer):
     assert ours == composer.compose(settings)[0].ids
     assert Composer(composer.model, rules=[]).compose(settings)[0].ids == alone
     with pytest.raises(
-        MusicGPTError, match="Unknown rule 'close_harmony': the rules are tonal_plan, opening"
+        MusicGPTError, match="Unknown rule 'close_harmony': the rules are beginning, tonal_plan"
     ):
         Composer(composer.model, rules=["close_harmony"])
 
