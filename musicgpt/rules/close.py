@@ -252,10 +252,13 @@ class Close(Rule):
         """No note lasts beyond the next bar, or where the tokens are nearly used up this one: it would sound
         on after the final chord.
         """
+        asks = state.kind == _VOICE
+        if not asks.any():
+            return
         bars = np.where(self._room(state) > 2 * state.bar_tokens.max(axis=1), 2, 1)
         ends = state.ticks - state.bar_position + bars * state.bar_ticks
         long = (state.ticks[:, None] + _TICKS > ends[:, None]) & (state.bar_ticks[:, None] // 8 < _TICKS)
-        added[(state.kind == _VOICE)[:, None] & _IS["DUR"] & long] = FORBIDDEN
+        added[asks[:, None] & _IS["DUR"] & long] = FORBIDDEN
 
     def _cadence(self, state: State, row: int) -> Cadence:
         return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])
