@@ -139,8 +139,9 @@ class Replay:
         now = int(state.ticks[row])
         if self.left and state.kind[row] == _DUR and now == self.left[0].onset:
             last = state.notes[row, state.num_notes[row] - 1].tolist()
-            if (last[0], last[2], last[3]) == (now, self.left[0].pitch, self.left[0].voice):
-                self.left.pop(0)
+            if (last[0], last[2], last[3]) != (now, self.left[0].pitch, self.left[0].voice):
+                return False  # another rule wanted another note: those that are left would be a cluster
+            self.left.pop(0)
         return bool(self.left) and now <= self.left[0].onset
 
     def add(self, state: State, row: int, added: np.ndarray) -> None:

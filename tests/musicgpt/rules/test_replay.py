@@ -15,7 +15,7 @@ from musicgpt.rules.tonal_plan import Plan
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
 from tokenization.score import Meter, Note, Score
-from tokenization.vocabulary import TYPE_OF_ID, TYPES
+from tokenization.vocabulary import TOKEN_TO_ID, TYPE_OF_ID, TYPES
 
 from .cases import brief, ids, said, state
 
@@ -176,6 +176,15 @@ def test_an_episode_of_a_fugue_returns_in_the_key_of_a_later_one():
     assert {(a.onset - b.onset, a.pitch - b.pitch) for a, b in zip(again, source, strict=True)} == {
         (19 * 96, -5)
     }
+
+
+def test_a_replay_ends_where_another_note_was_written():
+    piece = state("NOTE_60 VOICE_0 DUR_24 TIME_24")
+    replay = Replay([Note(24, 24, 72, 0), Note(24, 24, 48, 1)])
+    assert replay.follow(piece, 0)
+    for token in ("NOTE_55", "VOICE_1", "DUR_24"):
+        piece.feed(np.array([TOKEN_TO_ID[token]]))
+    assert not replay.follow(piece, 0)
 
 
 def test_voices_are_exchanged_in_their_places():
