@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
         costs = np.array([cost(score, unseen) for score in pieces])
         return Set(np.array(found), [s.form for s in pieces], [len(s) for s in pieces], groups, costs)
 
-    held_out, numbers = HeldOut(movements), [m.number for m in movements]
+    held_out, numbers = cache(lambda: HeldOut(movements)), [m.number for m in movements]
     notes, forms = (
         [10**6] * len(movements),
         [m.score.form for m in movements],
@@ -133,7 +134,7 @@ def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
     for name in FAKES:
         made = [getattr(null_models, name)(m.score, i) for i, m in enumerate(movements)]
         values = [
-            rows.of(score, number, lambda s=score, n=number: held_out.values(s, n))
+            rows.of(score, number, lambda s=score, n=number: held_out().values(s, n))
             for score, number in zip(made, numbers, strict=True)
         ]
         costs = np.array([cost(score, is_asked) for score, is_asked in zip(made, asked, strict=True)])

@@ -38,6 +38,8 @@ COMPOSED = {
     "halfway": ("halfway", True),
     "halfway_alone": ("halfway", False),
 }
+# The shipped weights compose three times as many, with rules; their seeds begin at 3000.
+TIMES, FIRST_SEED = {"shipped": 3}, {"shipped": 3000}
 # Other Bach: set, folder, kinds of work in its catalogue.
 OTHER_BACH = (
     ("inventions", "bach_extra", ("invention",)),
@@ -118,19 +120,28 @@ def models_of(folder: Path, names: Sequence[str], movements: Sequence[Movement])
 
 
 def compose_set(
-    model: Any, rules: bool, movements: Sequence[Movement], form: str, pieces: int, file: Path
-) -> None:
-    """Compose what `file` does not hold yet; each piece is kept as soon as it is there."""
+    model: Any, rules: bool, movements: Sequence[Movement], form: str, pieces: int, folder: Path, name: str
+) -> list[Score]:
+    """The pieces of a set and form; what its file in the folder lacks is composed, each piece kept as soon as it
+    is there.
+
+    Args:
+        pieces (`int`): how many, `TIMES` so many for some sets.
+    """
     from musicgpt import Composer, Settings
     from tokenization.midi_writer import write_whole
+    from tokenization.score import Score
 
+    file, pieces = folder / f"{name}_{form}.json", pieces * TIMES.get(name, 1)
     done = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     composer = Composer(model, rules=rules)
     for k, fields in enumerate(conditions(movements, form, pieces)[len(done) :], len(done)):
         begun = time.perf_counter()
-        done.append(composer.compose(Settings(**fields, seed=k))[0].score.to_dict())
+        seed = FIRST_SEED.get(name, 0) + k
+        done.append(composer.compose(Settings(**fields, seed=seed))[0].score.to_dict())
         write_whole(file, json.dumps(done).encode())
         print(f"{file.stem} {k}: {time.perf_counter() - begun:.0f} s", flush=True)
+    return [Score.from_dict(row) for row in done[:pieces]]
 
 
 def other_bach(source: Path, folder: str, kinds: Sequence[str]) -> list[Score]:
@@ -168,7 +179,7 @@ def compose_all(folder: Path, names: Sequence[str], pieces: int, source: Path) -
     for name in names:
         model, rules = COMPOSED[name]
         for form in FORMS:
-            compose_set(models[model], rules, movements, form, pieces, folder / f"{name}_{form}.json")
+            compose_set(models[model], rules, movements, form, pieces, folder, name)
         add_seconds(folder, name, time.process_time() - begun)
         begun = time.process_time()
 

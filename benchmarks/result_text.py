@@ -24,13 +24,17 @@ TERMS = ("NOTE", "VOICE", "DUR", "TIME")
 def measured_section(results: Mapping[str, Any]) -> str:
     """When each part was measured, and how long that took."""
     parts = [
-        f"{part} on {day}, {results['seconds'][part] / 60:.0f} min"
+        f"{part} on {day}, {results['seconds'][part]} s"
         if part in results.get("seconds", {})
         else f"{part} on {day}"
         for part, day in results.get("measured", {}).items()
         if part in results
     ]
-    return f"Measured: {'; '.join(parts)} (minutes of one core)." if parts else ""
+    return (
+        f"Measured: {'; '.join(parts)} (seconds of one core; a piece that has to be composed takes five more)."
+        if parts
+        else ""
+    )
 
 
 def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
@@ -154,9 +158,9 @@ def pieces_section(pieces: Mapping[str, Any]) -> list[str]:
             )
     notes = " and ".join(f"{pieces[form]['bach_length']} of {form}s" for form in ("prelude", "fugue"))
     text = (
-        f"{pieces['count']} preludes and {pieces['count']} fugues by the `Composer` with its rules, and as many"
-        " by the model alone (`rules=False`), asked for what Bach's movements are (key, meter, voices, tempo),"
-        f" seeds 0, 1, 2, ..., none left out. Medians; Bach is held out. Of both the first {notes} are looked at;"
+        f"{pieces['count']} preludes and {pieces['count']} fugues by the `Composer` with its rules, and"
+        f" {pieces['alone']['fugue']['pieces']} of each by the model alone (`rules=False`), asked for what Bach's movements are (key, meter, voices, tempo),"
+        f" seeds in order, none left out. Medians; Bach is held out. Of both the first {notes} are looked at;"
         " the musical score looks at whole pieces. Who else scores what, and every metric: [metrics](metrics.md)."
         f" The original's six metrics are reported and choose nothing; {inside} of 12 medians lie inside Bach's"
         " quartiles. The original's own score, 59.55 for its music and 60.12 for Bach, is on another scale."

@@ -41,11 +41,15 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
     """
     from musical_metrics.corpus import read_corpus
 
-    movements = read_corpus(given.source / "wtc")
-    found: dict[str, Any] = {"count": given.pieces, "alone": {}}
+    movements, name = read_corpus(given.source / "wtc"), Path(given.model).name if given.model else "shipped"
+    given.sets.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {"alone": {}}
     made = {}
     for form in FORMS:
-        made[form], alone = (_pieces(model, given, movements, form, rules) for rules in (True, False))
+        made[form], alone = (
+            compose_set(model, not end, movements, form, given.pieces, given.sets, name + end)
+            for end in ("", "_alone")
+        )
         apart = asdict(compare(made[form]))
         found[form] = {
             **judge(made[form], form),
@@ -53,22 +57,9 @@ def measure_pieces(model: Any, given: argparse.Namespace) -> dict[str, Any]:
             "apart": {kind: apart[kind] for kind in ("families", "floor", "control")},
         }
         found["alone"][form] = judge(alone, form)
+    found["count"] = len(made["fugue"])
     found["alike"] = alike([score for scores in made.values() for score in scores])
     return found
-
-
-def _pieces(
-    model: Any, given: argparse.Namespace, movements: Sequence[Any], form: str, rules: bool
-) -> list[Any]:
-    """The pieces of the folder, composed there where they are missing."""
-    from tokenization.score import Score
-
-    name = Path(given.model).name if given.model else "shipped"
-    file = given.sets / f"{name}{'' if rules else '_alone'}_{form}.json"
-    given.sets.mkdir(parents=True, exist_ok=True)
-    compose_set(model, rules, movements, form, given.pieces, file)
-    rows = json.loads(file.read_text(encoding="utf-8"))[: given.pieces]
-    return [Score.from_dict(row) for row in rows]
 
 
 def exact_runs(

@@ -76,7 +76,7 @@ def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     text = page({"pieces": {"count": 8, "alike": 1, **judged, "alone": judged}, **measured}, [kept, other])
     assert "of 12 medians lie inside" in text
     assert "| all | 0.91 (0.80 - 0.97) | - | - | 0.91 (0.80 - 0.97) | - | - |" in text
-    assert "pieces on 2026-11-29, 2 min" in text
+    assert "pieces on 2026-11-29, 150 s" in text
     assert "have the same notes" in text
     assert ablations.ablation_table([kept]).splitlines()[2].startswith("| branch-0-base | 3.000 | +0.000 |")
     card = tmp_path / "card.md"
