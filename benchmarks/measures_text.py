@@ -212,8 +212,8 @@ def order(sets: dict[str, Any], judged: dict[str, Any], nats: dict[str, float]) 
         f" {_listed(KEPT)}, where the model has everything to make. With rules it is nearer to Bach than the chains"
         f" in {_listed(near)}, farther in {_listed(far)}. *Of pitches*, that is without the four families"
         f" that chains keep, it has {pitches['undertrained']:.1f} with rules and {pitches['undertrained_alone']:.1f}"
-        f" without, the chains {pitches['markov']:.1f}, noise {pitches['shuffled']:.1f}. An independent n-gram"
-        f" finds its pitches as surprising as theirs: {cost['undertrained']:.2f} nats a note with rules,"
+        f" without, the chains {pitches['markov']:.1f}, noise {pitches['shuffled']:.1f}. A pitch of it costs an"
+        f" independent n-gram {cost['undertrained']:.2f} nats a note with rules,"
         f" {cost['undertrained_alone']:.2f} without; chains {cost['markov']:.2f}, noise {cost['shuffled']:.2f}, Bach"
         f" {cost['bach']:.2f}. The model of {nats['halfway']:.1f} nats has {middle['halfway']:.1f} with rules,"
         f" {middle['halfway_alone']:.1f} without."
@@ -285,7 +285,7 @@ AUC of Bach above each set. Wanted: 1 for noise, chains and the undertrained mod
 
 {candidates}
 
-*Mean typicality* is the formula of before on today's metrics: it lets one good family pay for a bad one. The *classifier* is a ridge regression of Bach against noise, chains and the undertrained model, calibrated and cross-validated by key number; its weights say little to a musician and change with every metric. The *n-gram* is a voice in the composer's rules, which rates its pieces above Bach. *The model itself*, asked for the first 256 notes (Bach's eight validation movements and what is made of them; it was trained on the others and on other Bach), likes what it composes better than Bach.
+*Mean typicality* is the formula of before on today's metrics: it lets one good family pay for a bad one. The *classifier* is a ridge regression of Bach against noise, chains and the undertrained model, calibrated and cross-validated by key number; its weights say little to a musician and change with every metric. The *n-gram*, itself a voice in the composer's rules, cannot tell Bach from the weights alone. *The model itself*, asked for the first 256 notes (Bach's eight validation movements and what is made of them; it was trained on the others and on other Bach), likes what it composes alone better than Bach.
 
 The original's six metrics (key, intervals, rhythm, phrases, leaps, parallels) are the family `original`: reported, never scored, never used to choose; its own score, 59.55 for its music and 60.12 for Bach, is on another scale.
 
