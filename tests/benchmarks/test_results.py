@@ -40,6 +40,16 @@ def test_pieces_alike_are_found_in_any_key():
     assert alike([one, other, one.in_key(Key("D", "major")), one]) == 2
 
 
+def test_the_samples_differ_in_all_that_can_be_asked_for():
+    asked = results.sample_settings()
+    assert [one.seed for one in asked] == list(range(20))
+    assert [one.max_new_tokens for one in asked] == [1000] * 10 + [2000] * 5 + [3000] * 5
+    for form in ("prelude", "fugue"):
+        own = [one for one in asked if one.form == form]
+        assert len(own) == 10 and len({one.key for one in own}) >= 5 and len({one.meter for one in own}) >= 5
+    assert {one.voices for one in asked} == {2, 3, 4, 5}
+
+
 def test_the_page_tells_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "DOCS", tmp_path)
     judged = {
