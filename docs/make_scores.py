@@ -2,8 +2,9 @@
 
 Composed by the shipped model with 2 to 5 voices, in simple and compound meters, in few and many flats, and
 written as MusicXML and PDF. Three of the PDFs replace those in `docs/samples`. With `--mscore PROGRAM`
-MuseScore prints its own pages of each beside them; pieces that are in the folder already are only printed
-anew.
+MuseScore prints its own pages of each beside them, and `docs/samples/pages` gets a picture of all pages of
+each piece, ours above MuseScore's (by poppler's `pdftoppm`); pieces that are in the folder already are only
+printed anew.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import argparse
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+
+from PIL import Image
 
 from musicgpt import Composer, Settings
 from musicgpt.printing import write_pdf
@@ -36,6 +40,7 @@ PIECES = (
 )
 SHOWN = (1, 2, 11)  # those whose PDFs stand in `docs/samples`
 FIRST_SEED = 100
+DOTS_PER_INCH, GREYS = 60, 8
 
 
 def print_again(scores: list[Path], mscore: str | None) -> None:
@@ -48,6 +53,25 @@ def print_again(scores: list[Path], mscore: str | None) -> None:
             target = path.with_name(f"{path.stem}_mscore.pdf")
             environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
             subprocess.run([mscore, "-o", target, path], check=True, capture_output=True, env=environment)
+
+
+def pages(pdf: Path) -> list[Image.Image]:
+    """Pictures of the pages of a PDF."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = ["pdftoppm", "-r", str(DOTS_PER_INCH), "-gray", "-png", pdf, f"{scratch}/page"]
+        subprocess.run(command, check=True)
+        return [Image.open(file).copy() for file in sorted(Path(scratch).iterdir())]
+
+
+def draw_pages(score: Path, folder: Path) -> None:
+    """All pages of a score in one picture, ours in the first row, MuseScore's in the second."""
+    rows = [pages(score.with_suffix(".pdf")), pages(score.with_name(f"{score.stem}_mscore.pdf"))]
+    width, height = (max(getattr(page, side) for row in rows for page in row) for side in ("width", "height"))
+    sheet = Image.new("L", (width * max(map(len, rows)), height * len(rows)), 255)
+    for y, row in enumerate(rows):
+        for x, page in enumerate(row):
+            sheet.paste(page, (x * width, y * height))
+    sheet.quantize(GREYS).save(folder / f"{score.stem}.png", optimize=True)
 
 
 def main() -> None:
@@ -70,6 +94,11 @@ def main() -> None:
         old.unlink()
     for number in SHOWN:
         shutil.copy(scores[number].with_suffix(".pdf"), SAMPLES)
+    if arguments.mscore is not None:
+        shutil.rmtree(SAMPLES / "pages", ignore_errors=True)
+        (SAMPLES / "pages").mkdir()
+        for score in scores:
+            draw_pages(score, SAMPLES / "pages")
     print("\n".join(str(path) for path in scores))
 
 
