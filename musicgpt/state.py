@@ -22,7 +22,6 @@ class State(Protocol):
     """Where the pieces of a batch stand after their last token; all of it is to be read only.
 
     Attributes:
-        rows (`int`): how many pieces.
         tokens (`int`): how many each row has read.
         kind (array of shape `(rows,)`): type of the last token, a place in `vocabulary.TYPES`; -1 before the
             first.
@@ -43,7 +42,6 @@ class State(Protocol):
         num_notes (`(rows,)`): how many of them there are.
     """
 
-    rows: int
     tokens: int
     kind: np.ndarray
     ticks: np.ndarray
@@ -64,6 +62,10 @@ class State(Protocol):
     notes: np.ndarray
     num_notes: np.ndarray
 
+    @property
+    def rows(self) -> int:
+        """How many pieces."""
+
     def last_note(self) -> np.ndarray:
         """The note that was written last, `(rows, 4)`; of a row without notes it is no note."""
 
@@ -73,14 +75,17 @@ class State(Protocol):
     def read(self, token: int) -> list[int] | None:
         """Read a token; the note that it finishes in the first row."""
 
+    def feed(self, tokens: np.ndarray) -> set[int]:
+        """Read a token of each row, `(rows,)`; their types."""
+
     def follow(self, ids: np.ndarray) -> None:
         """Read what is new of ids, `(rows, length)`."""
 
     def repeated(self, times: int) -> State:
         """A state of its own that has each row so many times."""
 
-    def select(self, rows: np.ndarray) -> None:
-        """Make these rows the rows."""
+    def select(self, index: np.ndarray) -> None:
+        """Make the rows with these numbers the rows."""
 
 
 def read_notes(state: State, tokens: Iterable[int]) -> list[Note]:

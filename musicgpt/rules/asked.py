@@ -18,7 +18,7 @@ class Asked(Rule):
     """Forbids changes of meter, voices beyond `brief.voices`, and a first step of 0 after a prompt."""
 
     # Where a METER or a VOICE may come; the first step comes after a DUR.
-    after = ("SPECIAL", "MODE", "FORM", "TIME", "NOTE")
+    after: tuple[str, ...] = ("SPECIAL", "MODE", "FORM", "TIME", "NOTE")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)

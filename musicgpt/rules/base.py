@@ -97,7 +97,7 @@ class Brief:
         """
         return max(PITCH_MIN, LOWEST - self.transposition), min(PITCH_MAX, HIGHEST - self.transposition)
 
-    def ask(self, question: str) -> Callable[[], Any] | None:
+    def ask(self, question: str) -> Callable[..., Any] | None:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is
         asked anew at each token: an earlier rule has been called when a later one is.
         """

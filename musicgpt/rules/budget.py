@@ -6,6 +6,8 @@ the last bars the notes come a little closer or further apart, so that what is l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tokenization.vocabulary import DURATIONS, TIME_STEPS, TYPE_INDEX
@@ -34,7 +36,7 @@ class Budget(Rule):
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.bars_left = brief.ask("bars_left")
+        self.bars_left: Any = brief.ask("bars_left")
         self.bars = np.full(brief.rows, -1)
         self.begun = np.zeros(brief.rows, dtype=np.int64)  # tokens when the bar began
         self.left = np.zeros(brief.rows)  # bars before the final chord

@@ -72,7 +72,7 @@ class Taking:
 
     def __init__(self, voices: int, due: Callable[[], np.ndarray] | None):
         self.voices, self.due = voices, due
-        self._tokens = -1
+        self._tokens, self._at = -1, np.empty(0, dtype=np.int64)
 
     def __call__(self, state: State, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the rows `at`, `(n,)`, whether a note is out of order and how likely each voice takes it, `(n,
