@@ -131,25 +131,6 @@ class MusicalState:
         struck (`(rows, capacity)`): places of all NOTE tokens in their block; a row has `num_struck`.
     """
 
-    # Those that are read elsewhere; all but the last are views of the table of values.
-    kind: np.ndarray
-    ticks: np.ndarray
-    bar: np.ndarray
-    bar_position: np.ndarray
-    bar_ticks: np.ndarray
-    bar_tokens: np.ndarray
-    first_onset: np.ndarray
-    note_pitch: np.ndarray
-    note_voice: np.ndarray
-    pitch: np.ndarray
-    onset: np.ndarray
-    end: np.ndarray
-    pitch_before: np.ndarray
-    end_before: np.ndarray
-    line: np.ndarray
-    line_length: np.ndarray
-    num_notes: np.ndarray
-    notes: np.ndarray
     # Arrays with a place for each row beside the table of values.
     _logs: tuple[str, ...] = ("_ids", "notes", "struck")
 

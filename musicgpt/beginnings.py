@@ -14,7 +14,7 @@ from tokenization.score import Note
 from tokenization.vocabulary import TYPE_INDEX
 
 from .rules.base import Brief
-from .rules.beginning import is_over, price
+from .rules.beginning import is_over, penalty
 from .sampling import particle_seeds
 
 # Beginnings of a piece, and tokens within which they are over.
@@ -54,15 +54,15 @@ def best_beginnings(
     for seed in brief.seeds:
         own = replace(brief, rows=CANDIDATES, seeds=[seed] * CANDIDATES, earlier=[])
         ids = compose(own, sample.like(particle_seeds(seed, CANDIDATES)), UntilOver(own))
-        heard = [_heard(brief, row) for row in ids[:, brief.prompt.tokens :].tolist()]
+        tried = [_until_over(brief, row) for row in ids[:, brief.prompt.tokens :].tolist()]
         bar = int(brief.prompt.bar_ticks[0])
-        prices = [price(brief, notes, bar) if len(notes) > 1 else np.inf for _, notes in heard]
-        best = int(np.argmin(prices))
-        found.append(heard[best][0] if prices[best] < np.inf else [])
+        penalties = [penalty(brief, notes, bar) if len(notes) > 1 else np.inf for _, notes in tried]
+        best = int(np.argmin(penalties))
+        found.append(tried[best][0] if penalties[best] < np.inf else [])
     return found
 
 
-def _heard(brief: Brief, tokens: list[int]) -> tuple[list[int], list[Note]]:
+def _until_over(brief: Brief, tokens: list[int]) -> tuple[list[int], list[Note]]:
     """The tokens of a beginning, and its notes; none where it has not come to its end.
 
     Of a subject they end with the step to the second voice's first note, else with the last note before the

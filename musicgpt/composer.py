@@ -460,7 +460,8 @@ def _finish(
     model: MusicGPTForCausalLM, task: Task, settings: Settings, tokens: list[int], seconds: float
 ) -> Composition:
     """The piece: the prompt's notes as they were, then the new ones."""
-    notes = task.new_notes(read_notes(model.state_after(task.ids), tokens))
+    state: Any = model.state_after(task.ids)  # its fields are set by name, which no type checker sees
+    notes = task.new_notes(read_notes(state, tokens))
     ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
     if not notes and ended:
         raise SettingsError(no_new_note(task, settings))

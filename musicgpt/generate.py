@@ -99,28 +99,20 @@ def generate(
     for name in [name for name in arguments if hasattr(config, name)]:
         setattr(config, name, arguments.pop(name))
     sampling = Sampling.like(config, rhythm_temperature, rhythm_top_p)
-    mask = arguments.pop("attention_mask", None)
-    ids, mask = _rows(ids, mask, config.num_return_sequences or 1, model.device)
-    config.num_return_sequences = 1
-    groups = _groups(ids, mask, arguments.get("streamer") is not None or config.return_dict_in_generate)
+    asked: dict[str, Any] = {
+        "bars": bars,
+        "min_bars": min_bars,
+        "min_notes": min_notes,
+        "transposition": transposition,
+    }
+    ids, groups = _prompts(ids, config, model.device, arguments)
     seed = int(torch.randint(2**31, ())) if seed is None else seed
-
-    def compose_group(prompt: tuple[int, ...], rows: list[int]) -> Any:
-        seeds, room = [seed + row for row in rows], model.config.max_position_embeddings - len(prompt)
-        new = room if length is None else min(length(ids.shape[1]), room)
-        limits = {
-            "bars": bars,
-            "min_bars": (0 if bars else MIN_BARS) if min_bars is None else min_bars,
-            "min_notes": (0 if bars else MIN_NOTES) if min_notes is None else min_notes,
-            "max_new_tokens": new,
-            "ends": length is None or bars is not None,
-        }
-        brief = _brief(model, prompt, seeds, transposition=transposition, **limits)
-        start, sample = torch.tensor([prompt] * len(rows), device=ids.device), SeededSampling(sampling, seeds)
-        processors = logits_processor or ()
-        return compose_ids(own, start, brief, chosen(rules), sample, config, processors, **arguments)
-
-    made = [compose_group(prompt, rows) for prompt, rows in groups.items()]
+    made = []
+    for prompt, rows in groups.items():
+        brief = _brief(model, prompt, [seed + row for row in rows], length, ids.shape[1], **asked)
+        start = torch.tensor([prompt] * len(rows), device=ids.device)
+        sample, processors = SeededSampling(sampling, brief.seeds), logits_processor or ()
+        made.append(compose_ids(own, start, brief, chosen(rules), sample, config, processors, **arguments))
     return made[0] if config.return_dict_in_generate else _together(ids, groups, made)
 
 
@@ -221,35 +213,51 @@ def _asked_length(given: GenerationConfig | None, arguments: dict[str, Any]) -> 
     return None
 
 
-def _rows(
-    ids: torch.Tensor | None, mask: torch.Tensor | None, times: int, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and which of them are no padding, each row so many times."""
+def _prompts(
+    ids: torch.Tensor | None, config: GenerationConfig, device: torch.device, arguments: dict[str, Any]
+) -> tuple[torch.Tensor, dict[tuple[int, ...], list[int]]]:
+    """The ids, each row as often as sequences are asked for, and the prompts in them without padding, with
+    the rows that have each.
+
+    Raises:
+        MusicGPTError: for several prompts where there may be but one.
+    """
     ids = torch.tensor([[BOS_ID]], device=device) if ids is None else ids
+    mask = arguments.pop("attention_mask", None)
     mask = ids != PAD_ID if mask is None else mask.to(ids.device).bool()
-    return ids.repeat_interleave(times, dim=0), mask.repeat_interleave(times, dim=0)
-
-
-def _groups(ids: torch.Tensor, mask: torch.Tensor, whole: bool) -> dict[tuple[int, ...], list[int]]:
-    """The prompts without padding, and the rows that have each; `whole`: there may be but one."""
+    times, config.num_return_sequences = config.num_return_sequences or 1, 1
+    ids, mask = ids.repeat_interleave(times, dim=0), mask.repeat_interleave(times, dim=0)
     groups: dict[tuple[int, ...], list[int]] = {}
     for row, (tokens, kept) in enumerate(zip(ids, mask, strict=True)):
         groups.setdefault(tuple(tokens[kept].tolist()), []).append(row)
-    if len(groups) > 1 and whole:
+    if len(groups) > 1 and (arguments.get("streamer") is not None or config.return_dict_in_generate):
         raise MusicGPTError(
             f"The rows have {len(groups)} different prompts; with a streamer or return_dict_in_generate they"
             " must be the same: call generate() once for each."
         )
-    return groups
+    return ids, groups
 
 
-def _brief(model: Any, prompt: Sequence[int], seeds: list[int], **more: Any) -> Brief:
-    """What a prefix asks for."""
+def _brief(
+    model: Any,
+    prompt: Sequence[int],
+    seeds: list[int],
+    length: Callable[[int], int] | None,
+    padded: int,
+    bars: int | None,
+    min_bars: int | None,
+    min_notes: int | None,
+    transposition: int,
+) -> Brief:
+    """What a prefix and a call ask for; `length` is what `_asked_length` gives, `padded` the number of tokens
+    of the prompt with its padding.
+    """
     asked: dict[str, Any] = {}
     for token in prompt:
         if TOKENS[token].type in ("TIME", "NOTE"):
             break
         asked[TOKENS[token].type] = TOKENS[token].value
+    room = model.config.max_position_embeddings - len(prompt)
     return Brief(
         len(seeds),
         seeds=seeds,
@@ -257,8 +265,13 @@ def _brief(model: Any, prompt: Sequence[int], seeds: list[int], **more: Any) -> 
         meter=asked.get("METER"),
         form=asked.get("FORM"),
         voices=asked.get("VOICES"),
+        bars=bars,
+        min_bars=(0 if bars else MIN_BARS) if min_bars is None else min_bars,
+        min_notes=(0 if bars else MIN_NOTES) if min_notes is None else min_notes,
+        max_new_tokens=room if length is None else min(length(padded), room),
+        ends=length is None or bars is not None,
+        transposition=transposition,
         prompt=model.state_after(prompt),
-        **more,
     )
 
 

@@ -129,7 +129,7 @@ def _composer_file(module: str) -> str:
     """The file of `custom_generate` in which a module stands."""
     if module.startswith("musicgpt.rules"):
         return "rules"
-    if module.removeprefix("musicgpt.") in ("generate", "beginnings", "particles", "sampling", "defaults"):
+    if module.removeprefix("musicgpt.") in ("generate", "beginnings", "sampling", "defaults"):
         return "generate"
     return "tables" if module == TABLES else "music"
 

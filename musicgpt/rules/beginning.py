@@ -92,7 +92,7 @@ def is_over(brief: Brief, state: State) -> np.ndarray:
     return state.bar >= BARS
 
 
-def price(brief: Brief, notes: Sequence[Note], bar: int) -> float:
+def penalty(brief: Brief, notes: Sequence[Note], bar: int) -> float:
     """What there is against a beginning, 0 for none.
 
     Args:
@@ -101,13 +101,13 @@ def price(brief: Brief, notes: Sequence[Note], bar: int) -> float:
         bar (`int`): ticks of a bar.
     """
     return (
-        subject_price(notes, brief.mode, bar)
+        subject_penalty(notes, brief.mode, bar)
         if brief.form == "fugue"
-        else opening_price(notes, brief.mode, bar)
+        else opening_penalty(notes, brief.mode, bar)
     )
 
 
-def subject_price(notes: Sequence[Note], mode: str, bar: int) -> float:
+def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
     """What there is against a subject."""
     pitches, steps = np.array([note.pitch for note in notes]), np.diff([note.pitch for note in notes])
     times = np.diff([note.onset for note in notes])
@@ -135,10 +135,10 @@ def subject_price(notes: Sequence[Note], mode: str, bar: int) -> float:
     first = subject.statement(0, 0, subject.near(in_key(HOME[mode]), subject.mean) or pitches.tolist())
     keys = [HOME[mode], (HOME[mode] + FIFTH) % 12 + HOME[mode] // 12 * 12]
     has_stretto = stretto(subject, first, keys, 24, {1: subject.mean - 9}) is not None
-    return total + NO_STRETTO * (not has_stretto) + _key_price([*notes, *answered], mode)
+    return total + NO_STRETTO * (not has_stretto) + _key_penalty([*notes, *answered], mode)
 
 
-def opening_price(notes: Sequence[Note], mode: str, bar: int) -> float:
+def opening_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
     """What there is against the first bars of a prelude."""
     onsets, pitches = sorted({note.onset for note in notes}), [note.pitch for note in notes]
     bars: list[set[tuple[int, int]]] = [
@@ -154,7 +154,7 @@ def opening_price(notes: Sequence[Note], mode: str, bar: int) -> float:
         "pitches": len(set(pitches)),
         "harsh": harshness(notes),
     }
-    return _outside(found, OPENINGS) + _key_price(notes, mode)
+    return _outside(found, OPENINGS) + _key_penalty(notes, mode)
 
 
 def _outside(found: dict[str, float], bands: dict[str, tuple[float, float, float]]) -> float:
@@ -167,7 +167,7 @@ def _outside(found: dict[str, float], bands: dict[str, tuple[float, float, float
     )
 
 
-def _key_price(notes: Sequence[Note], mode: str) -> float:
+def _key_penalty(notes: Sequence[Note], mode: str) -> float:
     """What it costs that notes are heard in another key, or only faintly in this one."""
     ticks, pitches = [note.duration for note in notes], [note.pitch % 12 for note in notes]
     weights = np.bincount(pitches, weights=ticks, minlength=12)
@@ -186,4 +186,4 @@ def _shared(one: set, other: set) -> float:
     return len(one & other) / max(1, len(one | other))
 
 
-__all__ = ["Beginning", "is_over", "opening_price", "price", "subject_price"]
+__all__ = ["Beginning", "is_over", "opening_penalty", "penalty", "subject_penalty"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,9 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from space import cli
 from space.session import KEPT_MADE, KEPT_SECONDS, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
 from space.turns import BusyError, Calls, Turns
 from space.workers import Workers
@@ -241,3 +244,12 @@ def test_undo_and_redo_go_take_by_take_without_limit():
 
 def test_error_of_turns_is_for_visitors():
     assert issubclass(BusyError, MusicGPTError)
+
+
+@pytest.mark.parametrize("libc", [True, False])
+def test_threads_share_two_heaps_where_the_system_can(libc, monkeypatch):
+    told = []
+    library = SimpleNamespace(mallopt=lambda *what: told.append(what)) if libc else object()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    cli._share_heaps()
+    assert told == ([(-8, 2)] if libc else [])

@@ -8,7 +8,7 @@ import pytest
 from musicgpt import Composer, Settings
 from musicgpt.beginnings import CANDIDATES
 from musicgpt.rules.base import FORBIDDEN
-from musicgpt.rules.beginning import Beginning, opening_price, subject_price
+from musicgpt.rules.beginning import Beginning, opening_penalty, subject_penalty
 from tokenization.score import Note
 from tokenization.vocabulary import TOKEN_TO_ID
 
@@ -33,7 +33,7 @@ def notes(text: str) -> list[Note]:
 @pytest.mark.parametrize("mode", ["major", "minor"])
 def test_a_subject_of_bach_s_is_better_than_what_can_be_done_to_it(mode):
     subject = notes(BACH[mode])
-    own = subject_price(subject, mode, 96)
+    own = subject_penalty(subject, mode, 96)
     assert own < 3.5  # the finder of keys hears the major one in D minor
     slow = [note._replace(onset=4 * note.onset, duration=4 * note.duration) for note in subject]
     even = [Note(12 * i, 12, note.pitch, 0) for i, note in enumerate(subject)]
@@ -41,14 +41,14 @@ def test_a_subject_of_bach_s_is_better_than_what_can_be_done_to_it(mode):
     wide = [note._replace(pitch=note.pitch + 24 * (i % 2)) for i, note in enumerate(subject)]
     long = [*subject, *(Note(200 + 6 * i, 6, 60 + i % 5, 0) for i in range(20))]
     for worse in (slow, even, still, wide, long):
-        assert subject_price(worse, mode, 96) > own
+        assert subject_penalty(worse, mode, 96) > own
 
 
 def test_a_subject_in_another_key_costs():
     subject = notes(BACH["minor"])
     other = [note._replace(pitch=note.pitch + 1) for note in subject]
-    assert subject_price(other, "minor", 96) > subject_price(subject, "minor", 96) + 2
-    assert subject_price(subject[:5], "minor", 96) > subject_price(subject, "minor", 96)  # too short
+    assert subject_penalty(other, "minor", 96) > subject_penalty(subject, "minor", 96) + 2
+    assert subject_penalty(subject[:5], "minor", 96) > subject_penalty(subject, "minor", 96)  # too short
 
 
 def test_an_opening_moves_and_is_in_its_key():
@@ -64,11 +64,11 @@ def test_an_opening_moves_and_is_in_its_key():
         return sorted([*bass, *broken], key=lambda note: (note.onset, note.voice))
 
     tonic, dominant = (48, 60, 64, 67, 72, 76), (43, 62, 65, 67, 71, 74)
-    own = opening_price(bars(tonic, dominant), "major", 96)
-    assert own < opening_price(bars(tonic, tonic), "major", 96)  # nothing happens
-    assert own < opening_price(bars(tonic, dominant, step=48), "major", 96)  # too slow
+    own = opening_penalty(bars(tonic, dominant), "major", 96)
+    assert own < opening_penalty(bars(tonic, tonic), "major", 96)  # nothing happens
+    assert own < opening_penalty(bars(tonic, dominant, step=48), "major", 96)  # too slow
     sharper = [note._replace(pitch=note.pitch + 6) for note in bars(tonic, dominant)]
-    assert own < opening_price(sharper, "major", 96)
+    assert own < opening_penalty(sharper, "major", 96)
 
 
 def test_the_tokens_of_a_beginning_come_first():
@@ -83,16 +83,16 @@ def test_the_tokens_of_a_beginning_come_first():
 
 @pytest.mark.parametrize("form", ["fugue", "prelude"])
 def test_a_piece_begins_with_the_best_of_its_candidates(form, monkeypatch):
-    """Each piece of a batch with its own, and the choice is what the prices say."""
+    """Each piece of a batch with its own, and the choice is what the penalties say."""
     import musicgpt.beginnings as beginnings
 
     heard: list[list[Note]] = []
 
-    def price(what, notes, bar):
+    def penalty(what, notes, bar):
         heard.append(list(notes))
         return -len(heard)  # the last one is the best
 
-    monkeypatch.setattr(beginnings, "price", price)
+    monkeypatch.setattr(beginnings, "penalty", penalty)
     try:
         composer = Composer.from_pretrained()
     except FileNotFoundError:
