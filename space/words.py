@@ -8,7 +8,7 @@ import json
 import re
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .assets import STATIC
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 ENGLISH = "en"
 MESSAGES = Path(__file__).parent / "messages.json"
 BETWEEN = " · "  # parts of a line, each of which is a phrase of its own
-_HOLE = re.compile(r"\\{(\w+)\\}")
+_HOLE = re.compile(r"\{(\w+)\}")
+# A phrase may stand in a phrase, such as the reason of a refusal, to this depth.
+DEEPEST = 3
 
 
 @cache
@@ -47,31 +49,59 @@ def _messages() -> dict[str, dict[str, str]]:
     return json.loads(MESSAGES.read_text("utf-8"))
 
 
+class Phrase(NamedTuple):
+    """A phrase in which something changes: what stands around its holes, their names, and what it is in the
+    other language.
+    """
+
+    around: list[str]
+    names: list[str]
+    other: str
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """What stands in the holes, each as short as can be; `None` where the text is no such phrase. A pass
+        or two over the text, whatever a visitor has written into it: an expression with several holes can
+        take minutes.
+        """
+        first, *between, last = self.around
+        at, end, found = len(first), len(text) - len(last), []
+        if not text.startswith(first) or not text.endswith(last):
+            return None
+        for part in between:
+            place = text.find(part, at + 1, end)
+            if place < 0:
+                return None
+            found.append(text[at:place])
+            at = place + len(part)
+        return dict(zip(self.names, [*found, text[at:end]], strict=True)) if at < end else None
+
+
 @cache
-def _patterns(language: str) -> list[tuple[re.Pattern[str], str]]:
+def _phrases(language: str) -> list[Phrase]:
     """The phrases in which something changes, the most telling first."""
-    phrases = [(english, other) for english, other in _messages()[language].items() if "{" in english]
-    phrases.sort(key=lambda phrase: -len(re.sub(r"\{\w+\}", "", phrase[0])))
-    return [(re.compile(_HOLE.sub(r"(?P<\1>.+?)", re.escape(english))), other) for english, other in phrases]
+    parts = [(_HOLE.split(english), other) for english, other in _messages()[language].items()]
+    phrases = [Phrase(all_[::2], all_[1::2], other) for all_, other in parts if len(all_) > 1]
+    return sorted(phrases, key=lambda phrase: -len("".join(phrase.around)))
 
 
 @lru_cache(4096)
-def translated(text: str, language: str) -> str:
+def translated(text: str, language: str, depth: int = 0) -> str:
     """A phrase of the server in a language; what is not in the table stays English.
 
     Args:
         text (`str`): one phrase, or several with `BETWEEN` between them.
         language (`str`): from `language_of`.
+        depth (`int`): in how many phrases it stands.
     """
-    if language == ENGLISH or not text:
+    if language == ENGLISH or not text or depth > DEEPEST:
         return text
     if BETWEEN in text:
-        return BETWEEN.join(translated(part, language) for part in text.split(BETWEEN))
+        return BETWEEN.join(translated(part, language, depth) for part in text.split(BETWEEN))
     if exact := _messages()[language].get(text):
         return exact
-    for pattern, other in _patterns(language):
-        if found := pattern.fullmatch(text):
-            return other.format(
-                **{name: translated(value, language) for name, value in found.groupdict().items()}
+    for phrase in _phrases(language):
+        if (values := phrase.values(text)) is not None:
+            return phrase.other.format(
+                **{name: translated(value, language, depth + 1) for name, value in values.items()}
             )
     return text

@@ -10,6 +10,7 @@ import pytest
 from musical_metrics.catalogue import BY_NAME
 from musicgpt import MOODS
 from musicgpt.given import Given, parse_melody
+from space import words
 from space.assets import STATIC
 from space.controls import PRESETS, musical_choices, settings_from
 from space.report import report_html
@@ -55,6 +56,27 @@ def test_a_phrase_is_found_with_what_changes_in_it():
         "Componiendo la candidata 2 de 3: 1 nota, 2 compases · 10% de 1,000 tokens · se oye la candidata 1"
     )
     assert translated("what nobody has translated", "es") == "what nobody has translated"
+
+
+def test_phrases_are_read_as_by_an_expression():
+    """Every hole as short as can be, also where what stands between holes comes in them."""
+    for phrase in words._phrases("es"):
+        joints = [re.escape(part) for part in phrase.around]
+        holes = [f"(?P<{name}>.+?)" for name in phrase.names]
+        expression = re.compile("".join(a + b for a, b in zip(joints, [*holes, ""], strict=True)))
+        for fillings in (["7"] * len(holes), [*(f"a{part}b" for part in phrase.around[1:])]):
+            text = "".join(a + b for a, b in zip(phrase.around, [*fillings, ""], strict=True))
+            found = expression.fullmatch(text)
+            assert phrase.values(text) == (found and found.groupdict()), text
+        assert phrase.values("".join(phrase.around)) is None
+
+
+def test_what_a_visitor_writes_holds_nobody_up():
+    """With an expression a thousand characters of this took half a minute."""
+    text = "Bars 1" + " to " * 30_000 + " are not there: the piece has bars 1" + " to " * 30_000
+    assert translated(text, "es").endswith(" to " * 9)
+    nested = "Fugue in " * 5_000
+    assert translated(nested, "es").count("Fuga en ") <= words.DEEPEST + 1
 
 
 def test_all_that_can_be_chosen_or_measured_has_a_spanish_name():

@@ -17,7 +17,7 @@ from musicgpt.rules.close import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Caden
 from tests.musicgpt.states import state_after
 from tokenization import Meter, Score, decode, encode, first_error, prefix_ids
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
+from tokenization.vocabulary import DURATIONS, EOS_ID, TOKEN_TO_ID
 
 from . import cases
 from .cases import brief, said
@@ -208,3 +208,14 @@ def test_the_smallest_budget_is_enough_for_a_close():
         array = piece.score.array
         assert piece.ids[-1] == EOS_ID and array[-1, ONSET] % piece.score.meters[-1].bar_ticks == 0
         assert final_triad(piece.score).value == 1
+
+
+@pytest.mark.parametrize(("room", "last"), [(4000, 96), (60, 0)])
+def test_no_note_sounds_on_after_the_final_chord(room, last):
+    """No note lasts beyond the next bar, and where the tokens are nearly used up none beyond this one."""
+    bar = "".join(f"NOTE_{60 + i} VOICE_0 DUR_12 TIME_12 " for i in range(8))
+    piece = cases.state(bar + "NOTE_60 VOICE_0")
+    rule = Close(brief(mode="major", max_new_tokens=piece.tokens - 2 + room))
+    rule.bars = piece.bar.copy()  # within a bar: no cadence begins here
+    scores, lengths = said(rule, piece)[0, BLOCK["DUR"]], np.array(DURATIONS)
+    assert ((scores == FORBIDDEN) == (lengths > 96 + last)).all()
