@@ -53,6 +53,7 @@ def test_beats_syncopations_and_values(voices, line):
     piece = voices(notes)
     assert rhythm.beats_struck(piece).value == 4 / 5
     assert rhythm.syncopation(piece).value == pytest.approx(1 / 6)
+    assert rhythm.syncopation(voices([(0, 48, 60), (48, 48, 62)])).value == 0  # long, but on beats
     # Steps of 24, 12, 24, 12, 24: never as long as the one before.
     assert rhythm.values_kept(piece).value == 0
     even = voices(line([60, 62, 64, 65], 12))
