@@ -5,6 +5,7 @@ telephone, dark.
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -125,8 +126,8 @@ def test_hover_names_the_note_and_zoom_widens_the_roll(visit):
     page = visit()
     # Walk over the roll until a note is under the pointer.
     box = page.locator(".mg-canvas").bounding_box()
-    for y in range(20, int(box["height"]), 3):
-        page.mouse.move(box["x"] + 52, box["y"] + y)
+    for x, y in product(range(52, 400, 40), range(20, int(box["height"]), 3)):
+        page.mouse.move(box["x"] + x, box["y"] + y)
         if page.locator(".mg-tip").is_visible():
             break
     assert re.match(

