@@ -7,6 +7,7 @@ neighbours. Here each row has its own generator: piece k of a batch is the piece
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -22,8 +23,8 @@ from .state import State
 
 # Whether the next token is one of rhythm, by the type of the last one (the last place: no token yet): DUR and
 # TIME come after VOICE and DUR.
-_IS_RHYTHM = np.zeros(len(TYPES) + 1, dtype=bool)
-_IS_RHYTHM[[TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]]] = True
+_IS_RHYTHM = np.zeros(len(TYPES) + 1, dtype=np.intp)
+_IS_RHYTHM[[TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]]] = 1
 # Draws of noise at a time: so many steps of one row, or fewer of several.
 _DRAWS = 512
 
@@ -64,7 +65,12 @@ class SeededSampling:
     Args:
         wanted (`Sampling`): temperature, rhythm_temperature, top_k, top_p, rhythm_top_p, min_p.
         seeds (sequence of `int`): one a row.
+
+    Attributes:
+        state (`State`, *optional*): where the rows stood before the last token that was drawn.
     """
+
+    state: State | None = None
 
     def __init__(self, wanted: Sampling, seeds: Sequence[int]):
         # The noise is drawn on the CPU, so that a seed means the same on every device.
@@ -86,26 +92,30 @@ class SeededSampling:
         Raises:
             MusicGPTError: if the model gives no numbers.
         """
-        highest = scores.max(axis=1, keepdims=True)
-        if not np.isfinite(highest).all():
+        self.state = state
+        highest = np.maximum.reduce(scores, axis=1, keepdims=True)
+        if not all(map(isfinite, highest[:, 0].tolist())):
             raise MusicGPTError(
                 "The model gives no numbers: its weights are damaged, or too large for their type."
             )
-        is_rhythm = _IS_RHYTHM[state.kind].astype(np.intp)  # (rows,)
+        is_rhythm = _IS_RHYTHM[state.kind]  # (rows,)
         scores = (scores - highest) / self.heat[is_rhythm, None]
         if self.top_k:
             kth = -np.partition(-scores, self.top_k - 1, axis=1)[:, self.top_k - 1, None]
             scores = np.where(scores < kth, -np.inf, scores)
         top_p = self.top_p[is_rhythm]
-        if (top_p < 1).any():
+        cut = (top_p < 1).nonzero()[0]
+        if len(cut) == len(scores):
             scores = _within(scores, top_p)
+        elif len(cut):
+            scores[cut] = _within(scores[cut], top_p[cut])
         if self.min_p > 0:
             scores = np.where(scores < np.log(self.min_p), -np.inf, scores)
         return scores + self._draw()
 
     def temperature(self, state: State) -> np.ndarray:
         """What divides the scores of each row, `(rows, 1)`."""
-        return self.heat[_IS_RHYTHM[state.kind].astype(np.intp), None]
+        return self.heat[_IS_RHYTHM[state.kind], None]
 
     def _draw(self) -> np.ndarray:
         """The noise of one step, `(rows, vocab_size)`."""
@@ -127,16 +137,15 @@ def particle_seeds(seed: int, particles: int) -> list[int]:
 
 
 def _within(scores: np.ndarray, top_p: np.ndarray) -> np.ndarray:
-    """-inf but for the likeliest tokens of each row that hold so much probability; scores are at most 0."""
-    order, rows = np.argsort(-scores, axis=1), np.arange(len(scores))[:, None]
-    weight = np.exp(scores[rows, order], dtype=np.float64)
-    before = np.cumsum(weight, axis=1) - weight  # of the likelier ones
-    out = before >= top_p[:, None] * weight.sum(axis=1, keepdims=True)
-    out &= top_p[:, None] < 1
-    out[:, 0] = False
-    found = np.zeros_like(out)
-    found[rows, order] = out
-    return np.where(found, -np.inf, scores)
+    """-inf but for the likeliest tokens of each row that hold so much probability; scores are at most 0, and
+    equal ones stay together.
+    """
+    ordered = np.sort(scores, axis=1)[:, ::-1]
+    weight = np.exp(ordered, dtype=np.float64)
+    whole = np.add.accumulate(weight, axis=1)
+    within = whole - weight < top_p[:, None] * np.add.reduce(weight, axis=1, keepdims=True)
+    last = np.maximum(np.add.reduce(within, axis=1) - 1, 0)
+    return np.where(scores < ordered[np.arange(len(last)), last, None], -np.inf, scores)
 
 
 class StopAndReport(StoppingCriteria):

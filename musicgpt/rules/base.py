@@ -293,9 +293,6 @@ class RuleProcessor(LogitsProcessor):
         return self._speaking[kinds]
 
     def _apply(self, item: Any, heard: np.ndarray | None, values: np.ndarray) -> np.ndarray:
-        here = None if heard is None else heard[self.state.kind]
-        if here is not None and not here.any():
-            return values
         added = item(self.state, values)
         if added is None:
             return values
@@ -303,10 +300,10 @@ class RuleProcessor(LogitsProcessor):
         if then.dtype != values.dtype:
             then = then.astype(values.dtype)
         possible = then if self._may is None else np.where(self._may, then, FORBIDDEN)
-        left = possible.max(axis=1) > FORBIDDEN
-        if here is not None:
-            left &= here
-        return then if left.all() else np.where(left[:, None], then, values)
+        left = np.maximum.reduce(possible, axis=1) > FORBIDDEN
+        if heard is not None:
+            left &= heard[self.state.kind]
+        return then if all(left.tolist()) else np.where(left[:, None], then, values)
 
 
 def _with_a_way(values: np.ndarray, may: np.ndarray) -> np.ndarray:

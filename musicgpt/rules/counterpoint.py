@@ -32,7 +32,7 @@ STEP = 2  # semitones
 STRUCK = np.array([0, 1.2, 0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5, 1.2])
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
-# `NO_PITCH` has zeros.
+# `NO_PITCH` has zeros. `_SIDES` says where a note is higher, and where it is lower.
 _INTERVAL = PITCHES - np.arange(PITCH_MAX + 2)[:, None]
 
 
@@ -42,7 +42,7 @@ def _table(values: np.ndarray) -> np.ndarray:
     return values
 
 
-_HIGHER, _LOWER = _table(_INTERVAL > 0), _table(_INTERVAL < 0)
+_SIDES = np.stack([_table(_INTERVAL > 0), _table(_INTERVAL < 0)], axis=1)
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
 _BY_STEP, _DISSONANT = _table(np.abs(_INTERVAL) <= STEP), _table(DISSONANCE[_INTERVAL % 12])
 _SHARP = _table(STRUCK[_INTERVAL % 12])
@@ -62,39 +62,36 @@ class Counterpoint(Rule):
         super().__init__(brief)
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
-        self.due = brief.ask("due")
-        self.taking = brief.ask("taking") or Taking(self.voices, self.due)
+        self.taking = brief.ask("taking") or Taking(self.voices, brief.ask("due"))
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.order = np.zeros(self.known.shape, dtype=bool)
+        self.own = REPEATED * _SAME + self.is_fugue * LEAP * _LEAPT
         number = np.arange(self.voices)
-        self.below = (number[:, None] > number).astype(float)  # (voice, other): that the other one is higher
+        below = (number[:, None] > number).astype(float)  # (voice, other): that the other one is higher
+        # (voice, 2 * other + side): whether it must not be on that side of the other one.
+        self.apart = np.stack([below, below.T], axis=2).reshape(self.voices, -1)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         added = np.zeros(scores.shape, dtype=np.float32)
         at = (state.kind == _TIME).nonzero()[0]
         if len(at):
-            self.known[at], (self.order[at], weight) = self.penalty(state, at), self.taking(state, at)
-            begun = state.num_notes[at] > 0
-            if begun.any():
-                added[at[begun], BLOCK["NOTE"]] = self._expected(at[begun], weight[begun])
+            known, taken = self.penalty(state, at), self.taking(state, at)
+            self.known[at], self.order[at] = known, taken.out_of_order
+            # For a note of each pitch, by the voices that may take it.
+            price = np.where(taken.by_some, -np.add.reduce(taken.weight * known, axis=1), FORBIDDEN)
+            self.taking.excuse(price, at)
+            price[state.num_notes[at] == 0] = 0
+            added[at, BLOCK["NOTE"]] = price
         at = (state.kind == _NOTE).nonzero()[0]
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
             penalty = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = penalty
         if self.is_fugue:
-            last = (state.kind == _DUR) & (state.note_voice == self.voices - 1)
+            last = ((state.kind == _DUR) & (state.note_voice == self.voices - 1)).nonzero()[0]
             added[last, OFFSET["TIME"]] = FORBIDDEN  # TIME_0: no voice is left below
         return added
-
-    def _expected(self, at: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """What is added for a note of each pitch, by the voices that may take it, `(n, pitches)`."""
-        due = self.due()[at] if self.due else None
-        penalty = np.where(weight.any(axis=1), -(weight * self.known[at]).sum(axis=1), FORBIDDEN)
-        if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
-            penalty[rows, due[rows, 0] - PITCH_MIN] = 0
-        return penalty
 
     def penalty(self, state: State, at: np.ndarray) -> np.ndarray:
         """What each voice would pay for each pitch now.
@@ -106,63 +103,68 @@ class Counterpoint(Rule):
         Returns:
             array of shape `(n, voices, pitches)`, in nats.
         """
-        now, v = state.ticks[at], self.voices
+        now, latest = state.ticks[at, None], state.line[at, : self.voices, -2:, PITCH]
         pitch, onset, end, before, before_end = self._heard(state, at, now)
-        fugue = float(self.is_fugue)
-        sounds, struck = end > now[:, None], onset == now[:, None]
-        recent = (now[:, None] - end < REST) & (pitch != NO_PITCH)
-        again = (pitch == state.line[at, :v, -2, PITCH]) & (pitch == state.line[at, :v, -1, PITCH])
-        stays = np.where(again, AGAIN, REPEATED)[..., None]
-        own = (stays * _SAME[pitch] + fugue * LEAP * _LEAPT[pitch]) * recent[..., None]
-        own += (SOUNDING * fugue * sounds)[..., None]
-        # Other voices, and where those were before that have just moved: none goes past them.
-        moved = struck & sounds & (before != NO_PITCH)
-        walls = np.where(sounds, CROSSING, np.where(end == now[:, None], self.overlap, 0.0))[..., None]
-        # (n, voices, pitches), for lower and higher voices
-        too_high, too_low = walls * _HIGHER[pitch], walls * _LOWER[pitch]
-        if moved.any():
-            past = (self.overlap * moved)[..., None]
-            too_high, too_low = too_high + past * _HIGHER[before], too_low + past * _LOWER[before]
-        own += self.below @ too_high + self.below.T @ too_low
+        sounds, struck = end > now, onset == now
+        recent = (now - end < REST) & (pitch != NO_PITCH)
+        again = (pitch == latest[..., 0]) & (pitch == latest[..., 1]) & recent
+        own = self.own[pitch] * recent[..., None]
+        if _some(again):
+            own += (AGAIN - REPEATED) * _SAME[pitch] * again[..., None]
+        # Other voices: none goes past them.
+        walls = np.where(sounds, CROSSING, np.where(end == now, self.overlap, 0.0))[..., None, None]
+        sides, has_struck = walls * _SIDES[pitch], _some(struck)  # (n, voices, sides, pitches)
+        if has_struck:
+            # ... nor past where those were before that have just moved.
+            moved = struck & sounds & (before != NO_PITCH)
+            sides += (self.overlap * moved)[..., None, None] * _SIDES[before]
+        own += self.apart @ sides.reshape(len(at), -1, len(PITCHES))
         if self.is_fugue:
+            own += (SOUNDING * sounds)[..., None]
             harsh = _DISSONANT[pitch] * sounds[..., None]
             by_step = _BY_STEP[pitch] * recent[..., None]
-            own += (harsh.sum(axis=1, keepdims=True) - harsh) * (1 - by_step)
+            own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * (1 - by_step)
+        if not has_struck:
+            return own
+        if self.is_fugue:
             sharp = _SHARP[pitch] * struck[..., None]
-            own += sharp.sum(axis=1, keepdims=True) - sharp
-        if moved.any():
-            self._add_parallels(own, pitch, end, before, before_end, moved, now)
+            own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
+        self._add_parallels(own, pitch, end, before, before_end, moved, now)
         # A second note of a voice at once pays for that alone.
-        return np.where(struck[..., None], DOUBLED * fugue, own)[:, :v]
+        return np.where(struck[..., None], DOUBLED * self.is_fugue, own)
 
     def _heard(self, state: State, at: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, ...]:
         """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`
         each, as they will be when the note that is due has been struck.
         """
-        v = self.voices
         names = ("pitch", "onset", "end", "pitch_before", "end_before")
-        found = [getattr(state, name)[at, :v] for name in names]
-        due = self.due()[at] if self.due else None
-        if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
+        found = [getattr(state, name)[at, : self.voices] for name in names]
+        rows, due = self.taking.must(at)
+        if len(rows):
             pitch, onset, end, before, before_end = found
-            place = (rows, due[rows, 1])
-            earlier = onset[place] < now[rows]
+            place, time = (rows, due[:, 1]), now[rows, 0]
+            earlier = onset[place] < time
             before[place] = np.where(earlier, pitch[place], before[place])
             before_end[place] = np.where(earlier, end[place], before_end[place])
-            pitch[place], onset[place], end[place] = due[rows, 0], now[rows], now[rows] + due[rows, 2]
+            pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
         return tuple(found)
 
     def _add_parallels(self, penalty, pitch, end, before, before_end, moved, now) -> None:
         """Adds the penalty of parallel fifths and octaves with voices that have just moved."""
         near = np.minimum(end[:, :, None], np.where(before != NO_PITCH, before_end, NEVER)[:, None, :])
         interval = np.abs(before[:, None, :] - pitch[:, :, None]) % 12
-        pairs = (near > (now - REST)[:, None, None]) & ((interval == 0) | (interval == 7))
+        pairs = (near > (now - REST)[..., None]) & ((interval == 0) | (interval == 7))
         pairs &= (moved & (pitch != before))[:, None, :] & ~np.eye(self.voices, dtype=bool)
         n, voice, other = np.nonzero(pairs)
         if not len(n):
             return
         same = np.abs(pitch[n, other, None] - PITCHES) % 12 == interval[n, voice, other, None]
         np.add.at(penalty, (n, voice), PARALLEL * (same & (pitch[n, voice, None] != PITCHES)))
+
+
+def _some(where: np.ndarray) -> bool:
+    """Whether any is true; of so few, quicker than `any`."""
+    return bool(np.logical_or.reduce(where, axis=None))
 
 
 __all__ = ["Counterpoint"]

@@ -15,10 +15,9 @@ from functools import cache
 import numpy as np
 
 from tokenization.analysis.ngram import (
-    MAX_INTERVAL,
+    INTERVALS,
     NO_INTERVAL,
     NOBODY,
-    Events,
     NGram,
     beat_strength,
     interval_class,
@@ -37,11 +36,21 @@ from .takers import PITCHES, Taking
 IN_FUGUES, ELSEWHERE = (0.9, 0.4), (0.95, 0.3)
 LIMIT = 3.0
 _TIME, _NOTE = TYPE_INDEX["TIME"], TYPE_INDEX["NOTE"]
-_INTERVALS = np.arange(2 * MAX_INTERVAL + 1)
-# Class of the interval from each MIDI pitch (rows) to each that may come (columns).
-_CLASSES = interval_class(PITCHES - np.arange(PITCH_MAX + 2)[:, None])
-# (voice, other): that the other one is higher
+# Class of the interval from each MIDI pitch (rows) to each that may come (columns), and to each MIDI pitch;
+# the row of `NO_PITCH` says that there is none.
+_FROM = np.arange(PITCH_MAX + 2)[:, None]
+_CLASSES = interval_class(PITCHES - _FROM)
+_STEP = interval_class(_FROM.T - _FROM)
+_STEP[NO_PITCH] = NO_INTERVAL
+# (voice, other): that the other one is higher, and that it is another.
 _HIGHER = np.arange(MAX_VOICES)[:, None] > np.arange(MAX_VOICES)
+_OTHER = ~np.eye(MAX_VOICES, dtype=bool)
+# How a pitch stands to another that is so many semitones lower, which may be negative; `_NOTHING` semitones
+# away there is nobody.
+_NOTHING = 1000
+_ABOVE = np.full(3 * _NOTHING, NOBODY)
+_ABOVE[np.arange(-PITCH_MAX, PITCH_MAX + 1)] = np.arange(-PITCH_MAX, PITCH_MAX + 1) % 12
+_BEAT = beat_strength(np.arange(24))
 # A finite number far below every score.
 _LOW = -1e9
 
@@ -51,36 +60,35 @@ class Expert:
 
     Args:
         model (`NGram`): of the pitches.
+
+    Attributes:
+        gains (array of shape `(contexts, intervals)`): `log p(interval | context) - log p(interval)` in nats,
+            of each context that was asked for.
     """
 
     def __init__(self, model: NGram):
         self.model = model
         anywhere = NGram(model.tables[:1], model.alphabet)
-        self.usual = anywhere.log_probabilities(
-            Events(_INTERVALS, np.zeros((len(_INTERVALS), 1), dtype=np.int64))
-        )
-        self.place: dict[int, int] = {}  # the longest context, which tells all -> row of `gains`
-        self.gains = np.zeros((256, len(_INTERVALS)))
+        self.usual = np.log(anywhere.probabilities(np.zeros((1, 1), dtype=np.int64)))
+        self.place: dict[int, int] = {}  # a number for the context -> row of `gains`
+        self.gains = np.zeros((256, model.alphabet))
 
-    def of(self, contexts: np.ndarray) -> np.ndarray:
-        """`log p(interval | context) - log p(interval)` in nats, `(n, intervals)`, for contexts `(n,
-        levels)`.
-        """
-        asked = contexts[:, -1].tolist()
-        new = [i for i, key in enumerate(asked) if key not in self.place]
+    def places(
+        self, one: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray, beat: np.ndarray
+    ) -> list[int]:
+        """The rows of `gains` for `n` contexts; arguments as for `pitch_contexts`, `(n,)` each."""
+        sides = NOBODY + 1
+        numbers = ((((one * INTERVALS + two) * sides + low) * sides + high) * 3 + beat).tolist()
+        new = [i for i, number in enumerate(numbers) if number not in self.place]
         if new:
-            self._learn(contexts[new])
-        return self.gains[[self.place[key] for key in asked]]
-
-    def _learn(self, contexts: np.ndarray) -> None:
-        repeated = np.repeat(contexts, len(_INTERVALS), axis=0)
-        known = self.model.log_probabilities(Events(np.tile(_INTERVALS, len(contexts)), repeated))
-        gains = np.clip(known.reshape(len(contexts), -1) - self.usual, -LIMIT, LIMIT)
-        for key, gain in zip(contexts[:, -1].tolist(), gains, strict=True):
-            place = self.place.setdefault(key, len(self.place))
-            if place >= len(self.gains):
-                self.gains = np.concatenate([self.gains, np.zeros_like(self.gains)])
-            self.gains[place] = gain
+            contexts = pitch_contexts(one[new], two[new], low[new], high[new], beat[new])
+            gains = np.clip(np.log(self.model.probabilities(contexts)) - self.usual, -LIMIT, LIMIT)
+            for i, gain in zip(new, gains, strict=True):
+                place = self.place.setdefault(numbers[i], len(self.place))
+                if place >= len(self.gains):
+                    self.gains = np.concatenate([self.gains, np.zeros_like(self.gains)])
+                self.gains[place] = gain
+        return [self.place[number] for number in numbers]
 
 
 @cache
@@ -111,25 +119,18 @@ class Idiom(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         at = (state.kind == _TIME).nonzero()[0]
         if len(at):
-            self.known[at] = self.weight * self.log_ratio(state, at)
-            begun = at[state.num_notes[at] > 0]
-            if len(begun):
-                added[begun] = (self.model_weight - 1) * np.maximum(scores[begun], _LOW)
-                weight = self.taking(state, at)[1][state.num_notes[at] > 0]
-                added[begun, BLOCK["NOTE"]] += self._expected(begun, weight)
+            known = self.known[at] = self.weight * self.log_ratio(state, at)
+            # What a note of each pitch gains, by the voices that may take it.
+            gain = np.add.reduce(self.taking(state, at).weight * known, axis=1)
+            self.taking.excuse(gain, at)
+            added[at] = (self.model_weight - 1) * np.maximum(scores[at], _LOW)
+            added[at, BLOCK["NOTE"]] += gain
+            added[at[state.num_notes[at] == 0]] = 0
         at = (state.kind == _NOTE).nonzero()[0]
         if len(at):
             gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain
         return added
-
-    def _expected(self, at: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """What a note of each pitch gains, by the voices that may take it, `(n, pitches)`."""
-        due = self.due()[at] if self.due else None
-        gain = (weight * self.known[at]).sum(axis=1)
-        if due is not None and (rows := (due[:, 0] != NO_PITCH).nonzero()[0]).size:
-            gain[rows, due[rows, 0] - PITCH_MIN] = 0
-        return gain
 
     def log_ratio(self, state: State, at: np.ndarray) -> np.ndarray:
         """`log p(pitch | context) - log p(interval)` of each pitch as the next of each voice, in nats, 0
@@ -141,35 +142,24 @@ class Idiom(Rule):
         Returns:
             array of shape `(n, voices, pitches)`.
         """
-        line = state.line[at]  # (n, all voices, LINE, 3)
+        line, now = state.line[at, :, -3:], state.ticks[at, None]  # (n, all voices, 3, 3)
+        onset, pitch = line[:, :, -1, ONSET], line[:, :, -1, PITCH]
         found = np.zeros((len(at), self.voices, len(PITCHES)))
-        onset = line[:, :, -1, ONSET]
-        moving = (line[:, :, -1, PITCH] != NO_PITCH) & (onset < state.ticks[at, None])
-        n, voice = np.nonzero(moving[:, : self.voices])
+        begun = onset < now
+        n, voice = ((pitch != NO_PITCH) & begun)[:, : self.voices].nonzero()
         if len(n):
-            gains = self.expert.of(self._contexts(state, at, line, n, voice))
-            found[n, voice] = gains[np.arange(len(n))[:, None], _CLASSES[line[n, voice, -1, PITCH]]]
+            # Of the notes that sound those are known that began before, and those of higher voices.
+            sounds = onset + line[:, :, -1, DURATION] > now
+            known = ((sounds & begun)[n] & _OTHER[voice]) | (sounds[n] & _HIGHER[voice])  # (k, all voices)
+            own, pitches = line[n, voice, :, PITCH], pitch[n]
+            last = own[:, 2]
+            low = last - np.minimum.reduce(np.where(known, pitches, _NOTHING), axis=1)
+            high = last - np.maximum.reduce(np.where(known, pitches, -_NOTHING), axis=1)
+            one, two = _STEP[own[:, 1], last], _STEP[own[:, 0], own[:, 1]]
+            beat = _BEAT[state.ticks[at[n]] % 24]
+            places = self.expert.places(one, two, _ABOVE[low], _ABOVE[high], beat)
+            found[n, voice] = self.expert.gains[np.array(places)[:, None], _CLASSES[last]]
         return found
-
-    @staticmethod
-    def _contexts(
-        state: State, at: np.ndarray, line: np.ndarray, n: np.ndarray, voice: np.ndarray
-    ) -> np.ndarray:
-        """Those of the next notes of some voices, `(k, levels)`, for places `n` in `at` and voices,
-        `(k,)`.
-        """
-        now = state.ticks[at]
-        own = line[n, voice, -3:, PITCH]  # (k, 3)
-        steps = np.where(own[:, :-1] == NO_PITCH, NO_INTERVAL, interval_class(own[:, 1:] - own[:, :-1]))
-        latest = line[n, :, -1]  # (k, all voices, 3)
-        sounds = latest[..., ONSET] + latest[..., DURATION] > now[n, None]
-        known = sounds & ((latest[..., ONSET] < now[n, None]) | _HIGHER[voice])
-        known[np.arange(len(n)), voice] = False
-        pitches = latest[..., PITCH]
-        low, high = np.where(known, pitches, 999).min(axis=1), np.where(known, pitches, -1).max(axis=1)
-        none, last = high < 0, own[:, -1]
-        low, high = np.where(none, NOBODY, (last - low) % 12), np.where(none, NOBODY, (last - high) % 12)
-        return pitch_contexts(steps[:, 1], steps[:, 0], low, high, beat_strength(now[n]))
 
 
 __all__ = ["ELSEWHERE", "IN_FUGUES", "LIMIT", "Expert", "Idiom"]

@@ -72,7 +72,7 @@ class Keyboard(Rule):
         """Adds to the logits of NOTE tokens, `(rows, pitches)`."""
         notes += self.beyond
         notes += self._hands(state)
-        notes -= STRUCK * _is_wide(np.column_stack([struck, self._planned(state)]))
+        notes -= STRUCK * _is_wide(np.concatenate([struck, self._planned(state)], axis=1))
         held = np.where(state.end > state.ticks[:, None], state.pitch, NO_PITCH)
         notes -= HELD * _is_wide(held)
         notes -= MUDDY * self.muddy[held].any(axis=1)
@@ -95,9 +95,10 @@ class Keyboard(Rule):
     def _planned(self, state: State) -> np.ndarray:
         """The pitches that a plan will have struck now, `(rows, voices)`; `NO_PITCH` for none."""
         found = np.full((state.rows, MAX_VOICES), NO_PITCH)
+        ticks = state.ticks.tolist()
         for row, notes in enumerate(self.stated() if self.stated else ()):
             for note in notes:
-                if note.onset == state.ticks[row]:
+                if note.onset == ticks[row]:
                     found[row, note.voice] = note.pitch
         return found
 
@@ -115,15 +116,19 @@ def _is_wide(together: np.ndarray) -> np.ndarray:
     `together` holds pitches, `(rows, n)`. Two hands can hold notes of which each is within a tenth of the
     highest or of the lowest.
     """
-    known = together != NO_PITCH
-    if not known.any():
-        return np.zeros((len(together), len(PITCHES)), dtype=bool)
-    high = np.maximum(np.where(known, together, -999).max(axis=1)[:, None], PITCHES)[:, None]
-    low = np.minimum(np.where(known, together, 999).min(axis=1)[:, None], PITCHES)[:, None]
-    notes = np.where(known[..., None], together[..., None], high)  # (rows, n, pitches)
-    others = ((notes < high - TENTH) & (notes > low + TENTH)).any(axis=1)
-    own = (high[:, 0] - TENTH > PITCHES) & (low[:, 0] + TENTH < PITCHES)
-    return others | own
+    high = np.maximum.reduce(together, axis=1, keepdims=True)  # `NO_PITCH`, where there is none, is lower
+    known = np.where(together == NO_PITCH, high, together)
+    low = np.minimum.reduce(known, axis=1, keepdims=True)
+    rows = (high - low > TENTH).nonzero()[0]
+    found = np.zeros((len(together), len(PITCHES)), dtype=bool)
+    if len(rows):
+        high, low, known = high[rows], low[rows], known[rows]
+        # The lowest note that no hand at the bottom reaches, and the highest that none at the top does.
+        beyond = np.minimum.reduce(np.where(known > low + TENTH, known, 999), axis=1, keepdims=True)
+        below = np.maximum.reduce(np.where(known < high - TENTH, known, -999), axis=1, keepdims=True)
+        others = np.where(low > PITCHES, below - TENTH > PITCHES, beyond < np.maximum(high, PITCHES) - TENTH)
+        found[rows] = others | ((high - TENTH > PITCHES) & (low + TENTH < PITCHES))
+    return found
 
 
 __all__ = ["Keyboard"]

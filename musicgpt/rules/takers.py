@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,22 @@ PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 # one.
 _NEAR = np.exp(-np.abs(PITCHES - np.arange(PITCH_MAX + 2)[:, None]) / NEAR)
 _NEAR[NO_PITCH] = np.exp(-NEW)
+_BUSY = np.exp(-BUSY)
+
+
+class Taken(NamedTuple):
+    """Of each note that may come.
+
+    Attributes:
+        out_of_order (bool of shape `(n, voices, pitches)`): whether it could not come next.
+        weight (array of that shape): how likely each voice takes it; it sums to 1 over the voices, or to 0
+            where none may.
+        by_some (bool of shape `(n, pitches)`): whether any may.
+    """
+
+    out_of_order: np.ndarray
+    weight: np.ndarray
+    by_some: np.ndarray
 
 
 def is_out_of_order(state: State, at: np.ndarray, voices: int) -> np.ndarray:
@@ -42,29 +59,9 @@ def is_out_of_order(state: State, at: np.ndarray, voices: int) -> np.ndarray:
     return passed[..., None] | (same[..., None] & (last[:, PITCH, None, None] <= PITCHES))
 
 
-def takers(state: State, at: np.ndarray, due: np.ndarray | None, out_of_order: np.ndarray) -> np.ndarray:
-    """How likely each voice takes a note of each pitch: the nearer and the longer silent, the likelier.
-
-    Args:
-        state, at: as for `is_out_of_order`, which gives `out_of_order`.
-        due (array of shape `(n, 3)`, *optional*): pitch, voice and duration of a note that must come; its
-            voice takes no other. `NO_PITCH` for none.
-
-    Returns:
-        array of shape `(n, voices, pitches)` that sums to 1 over the voices, or to 0 where none may.
-    """
-    voices = out_of_order.shape[1]
-    pitch, end = state.pitch[at, :voices], state.end[at, :voices]
-    weight = _NEAR[pitch] * np.where(end > state.ticks[at, None], np.exp(-BUSY), 1.0)[..., None]
-    if due is not None and (rows := np.flatnonzero(due[:, 0] != NO_PITCH)).size:
-        weight[rows, due[rows, 1]] = 0
-    weight[out_of_order] = 0
-    total = weight.sum(axis=1, keepdims=True)
-    return weight / np.where(total > 0, total, 1)
-
-
 class Taking:
-    """What `is_out_of_order` and `takers` say, worked out once a token for all rules that ask.
+    """Which voice takes a note of each pitch: the nearer and the longer silent, the likelier; the voice of a
+    note that must come takes no other. It is worked out once a token for all rules that ask.
 
     Args:
         voices (`int`): how many there are; due (callable, *optional*): gives the note that must come.
@@ -72,17 +69,41 @@ class Taking:
 
     def __init__(self, voices: int, due: Callable[[], np.ndarray] | None):
         self.voices, self.due = voices, due
-        self._tokens, self._at = -1, np.empty(0, dtype=np.int64)
+        self._asked: tuple[int, list[int]] = (-1, [])
 
-    def __call__(self, state: State, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of the rows `at`, `(n,)`, whether a note is out of order and how likely each voice takes it, `(n,
-        voices, pitches)` each.
-        """
-        if self._tokens != state.tokens or not np.array_equal(self._at, at):
-            self._tokens, self._at = state.tokens, at
-            order = is_out_of_order(state, at, self.voices)
-            self._found = order, takers(state, at, self.due()[at] if self.due else None, order)
+    def __call__(self, state: State, at: np.ndarray) -> Taken:
+        """What there is to say of the rows `at`, `(n,)`."""
+        if self._asked != (asked := (state.tokens, at.tolist())):
+            self._asked, self._found = asked, self._work_out(state, at)
         return self._found
 
+    def _work_out(self, state: State, at: np.ndarray) -> Taken:
+        order = is_out_of_order(state, at, self.voices)
+        pitch, end = state.pitch[at, : self.voices], state.end[at, : self.voices]
+        weight = _NEAR[pitch] * np.where(end > state.ticks[at, None], _BUSY, 1.0)[..., None]
+        rows, due = self.must(at)
+        if len(rows):
+            weight[rows, due[:, 1]] = 0
+        weight *= ~order
+        total = np.add.reduce(weight, axis=1, keepdims=True)
+        some = total > 0
+        return Taken(order, weight / np.where(some, total, 1), some[:, 0])
 
-__all__ = ["NEAR", "PITCHES", "Taking", "is_out_of_order", "takers"]
+    def must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where in the rows `at` a note must come, and its pitch, voice and duration, `(k,)` and `(k, 3)`."""
+        if self.due is None:
+            return _NOWHERE, _NO_NOTES
+        due = self.due()[at]
+        rows = (due[:, 0] != NO_PITCH).nonzero()[0]
+        return rows, due[rows]
+
+    def excuse(self, price: np.ndarray, at: np.ndarray) -> None:
+        """Takes away what was said of notes that must come, from prices of shape `(n, pitches)`."""
+        rows, due = self.must(at)
+        if len(rows):
+            price[rows, due[:, 0] - PITCH_MIN] = 0
+
+
+_NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)
+
+__all__ = ["NEAR", "PITCHES", "Taken", "Taking", "is_out_of_order"]

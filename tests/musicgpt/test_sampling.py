@@ -46,6 +46,16 @@ def test_notes_and_voices_are_cut_by_top_p(last):
     np.testing.assert_allclose(drawn(last, top_p=1.0, rhythm_top_p=0.1), [0.5, 0.3, 0.15, 0.05], atol=0.03)
 
 
+def test_equal_tokens_are_cut_together():
+    """Whichever of them a sort puts first: of 0.4 and three times 0.2 the three stay, or none of them."""
+    scores = np.full((1, 150), -np.inf)
+    scores[0, 10:14] = np.log([0.2, 0.4, 0.2, 0.2])
+    for top_p, left in ((0.3, 1), (0.5, 4)):
+        wanted = Settings(temperature=1.0, top_p=top_p).resolved()
+        found = SeededSampling(wanted, [1])(state_after([TOKEN_TO_ID["TIME_0"]], 1), scores)
+        assert (found > -np.inf).sum() == left
+
+
 def test_top_k_min_p_and_temperature_count_for_both():
     for last in ("TIME_0", "DUR_12"):
         assert drawn(last, top_k=1)[0] == 1

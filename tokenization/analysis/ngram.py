@@ -81,12 +81,16 @@ class NGram:
     def __init__(self, tables: Sequence[tuple[np.ndarray, ...]], alphabet: int):
         self.alphabet = alphabet
         self.tables = [tuple(np.asarray(part) for part in table) for table in tables]
+        # Of each level its contexts; and for each of them, and last for all others, how many different
+        # symbols follow (1 for these: what the shorter context says stays as it is), how many in all, and
+        # how often each.
         self._levels = []
         for contexts, sizes, symbols, counts in self.tables:
-            sizes = sizes.astype(np.int64)
-            totals = np.add.reduceat(counts.astype(np.int64), np.cumsum(sizes) - sizes)
-            pairs = np.repeat(contexts.astype(np.int64), sizes) * SYMBOLS + symbols
-            self._levels.append((contexts.astype(np.int64), sizes, totals, pairs, counts.astype(np.int64)))
+            sizes, number = sizes.astype(np.int64), len(contexts)
+            seen = np.zeros((number + 1, alphabet), dtype=np.int32)
+            seen[np.repeat(np.arange(number), sizes), symbols] = counts
+            ends = np.append(contexts.astype(np.int64), np.iinfo(np.int64).max)
+            self._levels.append((ends, np.append(sizes, 1)[:, None], seen.sum(axis=1, keepdims=True), seen))
 
     @classmethod
     def count(cls, events: Sequence[Events], alphabet: int) -> NGram:
@@ -108,21 +112,22 @@ class NGram:
         return cls(tables, alphabet)
 
     def log_probabilities(self, events: Events) -> np.ndarray:
-        """Natural logarithm of the probability of each symbol in its context, shape `(n,)`.
+        """Natural logarithm of the probability of each symbol in its context, shape `(n,)`."""
+        return np.log(self.probabilities(events.contexts)[np.arange(len(events.symbols)), events.symbols])
+
+    def probabilities(self, contexts: np.ndarray) -> np.ndarray:
+        """Of every symbol in each context, shortest first `(n, levels)`: `(n, alphabet)`.
 
         `p_k = (c(context, symbol) + T p_{k-1}) / (c(context) + T)` with T the number of different symbols
         seen in the context; below the shortest context p is uniform.
         """
-        p = np.full(len(events.symbols), 1.0 / self.alphabet)
-        for level, (contexts, sizes, totals, pairs, counts) in enumerate(self._levels):
-            asked = events.contexts[:, level]
-            at = np.minimum(np.searchsorted(contexts, asked), len(contexts) - 1)
-            known = contexts[at] == asked
-            pair = asked * SYMBOLS + events.symbols
-            where = np.minimum(np.searchsorted(pairs, pair), len(pairs) - 1)
-            seen = np.where(pairs[where] == pair, counts[where], 0)
-            p = np.where(known, (seen + sizes[at] * p) / (totals[at] + sizes[at]), p)
-        return np.log(p)
+        p = np.full((len(contexts), self.alphabet), 1.0 / self.alphabet)
+        for level, (ends, sizes, totals, seen) in enumerate(self._levels):
+            asked = contexts[:, level]
+            at = ends.searchsorted(asked)
+            at = np.where(ends[at] == asked, at, len(seen) - 1)
+            p = (seen[at] + sizes[at] * p) / (totals[at] + sizes[at])
+        return p
 
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """The tables by name, for `npz`."""
