@@ -2,7 +2,7 @@
 
     python -m benchmarks.given subjects [--pieces 20] [--source ../shared/data/wtc]
     python -m benchmarks.given answers [--source ../shared/data/wtc]
-    python -m benchmarks.given masks [--pieces 500] [--random] [--source ../shared/data/wtc]
+    python -m benchmarks.given masks [--pieces 10000] [--random] [--source ../shared/data]
     python -m benchmarks.given seams [--pieces 24] [--particles 1,4,8,16,32] [--source ../shared/data/wtc]
     python -m benchmarks.given speed [--particles 1,4,8,16] [--source ../shared/data/wtc]
     python -m benchmarks.given chorales [--pieces 24] [--particles 1,16] [--source ../shared/data/bach_chorales]
@@ -11,10 +11,10 @@
 `subjects`: fugues on subjects of the train split's fugues and on those of `benchmarks/subjects.txt`: do all
 voices enter with it, and is the first answer right by the textbook (`answer_faults`, which knows nothing of
 the composer's rule). `answers`: the same question of Bach's own answers and of the composer's rule, without
-composing. `masks`: random bars of random voices of pieces composed anew by one particle: is every given note
-there, and nothing beside; `--random`: by a small model of random weights and no rule but that which keeps what
-is given, which tries everything and is fast. `seams`: two
-bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
+composing. `masks`: random bars of random voices of a few bars of some 200 pieces (Well-Tempered Clavier, half of
+the chorales and of `bach_extra`) composed anew by one particle: is every given note there, and nothing beside;
+`--random`: by a small model of random weights and no rule but that which keeps what is given, which tries
+everything and is fast. `seams`: two bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
 that with the given notes around it, for several numbers of particles and for Bach's own notes. `speed`: eight bars of
 four voices. `chorales`:
 the soprano given, with its fermatas. `free`: nothing given, so that particles are weighed by what the rules
@@ -187,15 +187,34 @@ def movements(source: Path, split: str | None = None) -> list[Score]:
     return [m.score for m in read_corpus(source) if split in (None, m.split)]
 
 
+def masked_pieces(source: Path) -> list[Score]:
+    """The pieces of which masks are made."""
+    from tokenization.round_trip import pieces
+
+    others = [list(pieces(source / folder))[::2] for folder in ("bach_chorales", "bach_extra")]
+    return [*movements(source / "wtc"), *others[0], *others[1]]
+
+
+def excerpt(score: Score, rng: np.random.Generator) -> Score:
+    """Two to four bars of a piece, from a random one on, in which there are notes."""
+    from musicgpt.prompts import from_bar
+
+    while True:
+        first = int(rng.integers(0, max(1, score.num_bars - 2)))
+        part = from_bar(score, int(score.bar_lines()[first])).first_bars(int(rng.integers(2, 5)))
+        if len(part):
+            return part
+
+
 def random_given(score: Score, rng: np.random.Generator) -> Any:
-    """A piece, or eight bars of it, without one to three random regions."""
-    from musicgpt.given import Given, Region, has_chords
+    """A piece without one to three random regions."""
+    from musicgpt.frame import has_chords
+    from musicgpt.given import Given, Region
 
     lines, voices = score.bar_lines(), np.unique(score.array[:, VOICE])
     regions = []
-    begin = int(rng.integers(0, max(1, len(lines) - 9)))
     for _ in range(int(rng.integers(1, 4))):
-        first = min(len(lines) - 2, begin + int(rng.integers(0, 6)))
+        first = int(rng.integers(0, len(lines) - 1))
         last = min(len(lines) - 1, first + int(rng.integers(1, 3)))
         chosen = rng.choice(voices, size=int(rng.integers(1, len(voices) + 1)), replace=False)
         regions.append(Region(int(lines[first]), int(lines[last]), tuple(sorted(chosen.tolist()))))
@@ -204,7 +223,7 @@ def random_given(score: Score, rng: np.random.Generator) -> Any:
         score.replace(notes=score.array[stays]),
         tuple(regions),
         int(voices.max()) + 1,
-        one_by_one=not has_chords(score),
+        one_by_one=not has_chords(score.array),
         work="revised",
     )
 
@@ -232,26 +251,34 @@ def faults(piece: Any, given: Any) -> int:
 
 
 def masks(composer: Any, given: argparse.Namespace) -> None:
-    """Faults over random masks."""
+    """Faults over random masks; each that is refused, or has faults, is named by its seed."""
     from tqdm import trange
 
-    from musicgpt import Composer, GivenError, Settings
-    from musicgpt.settings import SettingsError
+    from musicgpt import Composer, Settings
+    from tokenization.errors import MusicGPTError
 
-    scores, rng = movements(given.source), np.random.default_rng(0)
+    scores = masked_pieces(given.source)
     composer = Composer(random_model(), rules=False) if given.random else composer
-    done = bad = refused = new = 0
+    done = bad = new = 0
+    refused: dict[str, int] = {}
     for seed in trange(given.pieces, desc="masks", unit="mask", disable=None):
-        stays = random_given(scores[seed % len(scores)], rng)
+        rng = np.random.default_rng(seed)
+        stays = random_given(excerpt(scores[seed % len(scores)], rng), rng)
         try:
             [piece] = composer.compose(Settings(seed=seed, particles=1), given=stays)
-        except (GivenError, SettingsError) as error:
-            refused += 1
+        except MusicGPTError as error:
+            refused[str(error)] = refused.get(str(error), 0) + 1
             print(f"{seed}: {error}", flush=True)
             continue
         done, new = done + 1, new + piece.num_new_notes
-        bad += faults(piece, stays)
-    print(f"{done} masks over {len(scores)} movements, {new} new notes, {refused} refused: {bad} faults")
+        if found := faults(piece, stays):
+            print(f"{seed}: {found} faults", flush=True)
+            bad += found
+    print(
+        f"{done} masks over {len(scores)} pieces, {new} new notes, {sum(refused.values())} refused: {bad} faults"
+    )
+    for why, times in refused.items():
+        print(f"{times} times: {why}")
 
 
 def random_model() -> Any:
@@ -317,10 +344,10 @@ def original(composer: Any, score: Score, given: Any, settings: Any) -> tuple[fl
 def seams(composer: Any, given: argparse.Namespace) -> None:
     """The table of particles."""
     from musicgpt import Given, Settings, SettingsError
-    from musicgpt.given import has_chords
+    from musicgpt.frame import has_chords
 
     scores, rng = movements(given.source, "validation"), np.random.default_rng(1)
-    scores = [score for score in scores if not has_chords(score) and len(score.meters) == 1]
+    scores = [score for score in scores if not has_chords(score.array) and len(score.meters) == 1]
     rows: dict[Any, list] = {"Bach": [], **{n: [] for n in given.particles}}
     for i in range(given.pieces):
         score = scores[i % len(scores)]
@@ -512,9 +539,8 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, help="free: of each piece (default: whole pieces)")
     parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")
     given = parser.parse_args()
-    given.source = given.source or Path(
-        "../shared/data", "bach_chorales" if given.what == "chorales" else "wtc"
-    )
+    folder = {"chorales": "bach_chorales", "masks": ""}.get(given.what, "wtc")
+    given.source = given.source or Path("../shared/data", folder)
     torch.set_num_threads(1)
     WHAT[given.what](Composer.from_pretrained(), given)
 

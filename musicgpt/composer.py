@@ -15,6 +15,7 @@ from tokenization.vocabulary import EOS_ID, PAD_ID, TEMPO_QPM
 
 from .around import around_given, is_subject
 from .composition import CONTINUED, Composition, titled
+from .defaults import PARTICLES
 from .given import PARTS, Given, Melody
 from .prompts import Task, continuation, new_piece, no_new_note
 from .rules import chosen
@@ -31,8 +32,6 @@ MAX_PIECES = 1000
 TYPICAL_TOKENS = 1800
 # Voices of a fugue on a given subject for which no number was asked.
 FUGUE_VOICES = 3
-# Rows that compose between given notes, where no number was asked (docs/given.md has the table).
-PARTICLES = 8
 # Settings that say what a whole piece is to be, which a revised one is already.
 _OF_WHOLE_PIECES = (
     "key",

@@ -9,3 +9,5 @@ RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P = 1.05, 1.0
 MIN_BARS, MIN_NOTES = 16, 200
 # The fewest and the most bars that can be asked for.
 BARS = (4, 200)
+# Rows that compose between given notes (docs/given.md has the table), and the most that can be asked for.
+PARTICLES, MAX_PARTICLES = 8, 32

@@ -21,12 +21,16 @@ from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
 from .beginnings import best_beginnings
-from .defaults import BARS, MIN_BARS, MIN_NOTES
+from .defaults import BARS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES
+from .frame import refuse_too_much
+from .given_ids import GivenIds, read_given
+from .particles import Particles
 from .rules import chosen
 from .rules.asked import Asked
 from .rules.base import Brief, RuleProcessor, build
 from .rules.beginning import Beginning
-from .sampling import Sampling, SeededSampling
+from .rules.given import KeepGiven
+from .sampling import Sampling, SeededSampling, particle_seeds
 
 # What the composer does not do is left to the model's own `generate()`.
 _NOT_OURS = (
@@ -53,6 +57,9 @@ def generate(
     min_bars: int | None = None,
     min_notes: int | None = None,
     transposition: int = 0,
+    given_ids: Any = None,
+    free: Any = None,
+    particles: int | None = None,
     **arguments: Any,
 ) -> Any:
     """Pieces by the composer's rules where `generate()` samples one token after another. Greedy decoding,
@@ -79,25 +86,41 @@ def generate(
             none where `bars` are asked for.
         transposition (`int`): semitones from the tokens, in C major or A minor, to the key in which the piece
             will be heard, so that it stays on the keyboard there.
+        given_ids (`torch.LongTensor` of shape `(length,)`, *optional*): a piece as the tokenizer writes it,
+            or a part of it. Its notes stay. `inputs` are then a prefix, or left out for that of these ids.
+        free (list of triples, *optional*): where other notes are composed beside the given ones: from a tick
+            (24 a quarter) up to another, in some voices (0 is the highest), such as `(96, 192, [1])`; notes
+            of `given_ids` that begin there are composed anew. When not given, `given_ids` are the subject of
+            a fugue.
+        particles (`int`, *optional*): how many rows compose a piece together (`musicgpt/particles.py`); 8
+            between given notes, else 1.
 
     Returns:
         What `generate()` returns: ids of shape `(rows, length)`, prompts included, padded on the right.
 
     Raises:
-        MusicGPTError: for `bars` out of range, or for rows with different prompts where a streamer or more
-            than the ids is asked for.
+        MusicGPTError: for `bars` or `particles` out of range, for rows with different prompts where a
+            streamer or more than the ids is asked for, and for given notes or particles with that, or
+            without rules or sampling.
+        GivenError: for given notes that cannot stay.
     """
     if bars is not None and not BARS[0] <= bars <= BARS[1]:
         raise MusicGPTError(f"bars is {bars}; it must be at least {BARS[0]} and at most {BARS[1]}.")
+    if particles is not None and not 1 <= particles <= MAX_PARTICLES:
+        raise MusicGPTError(f"particles is {particles}; it must be at least 1 and at most {MAX_PARTICLES}.")
     own = partial(type(model).generate, model)  # `from_pretrained` puts this function into the place of it
     ids = inputs if inputs is not None else arguments.pop("input_ids", None)
     config = copy.deepcopy(generation_config or model.generation_config)
+    steered = given_ids is not None or (particles or 1) > 1
     if not _composes(model, config, rules, arguments):
+        _refuse(steered, "need do_sample=True, one beam and rules (rules=[] for none)")
         given = {"generation_config": generation_config, "logits_processor": logits_processor, **arguments}
         return own(ids, **{name: value for name, value in given.items() if value is not None})
     length = _asked_length(generation_config, arguments)
     for name in [name for name in arguments if hasattr(config, name)]:
         setattr(config, name, arguments.pop(name))
+    is_more = config.return_dict_in_generate or arguments.get("streamer") is not None
+    _refuse(steered and is_more, "give ids alone, without streamer and return_dict_in_generate")
     sampling = Sampling.like(config, rhythm_temperature, rhythm_top_p)
     asked: dict[str, Any] = {
         "bars": bars,
@@ -106,14 +129,33 @@ def generate(
         "transposition": transposition,
     }
     ids, groups = _prompts(ids, config, model.device, arguments)
+    given = None
+    if given_ids is not None:
+        given = _given(model, groups, given_ids, free, transposition)
+        ids = torch.tensor([given.prompt] * len(ids), device=ids.device)
+        groups = {tuple(given.prompt): list(range(len(ids)))}
+    number = particles or (PARTICLES if given is not None and given.frame.is_bounded else 1)
     seed = int(torch.randint(2**31, ())) if seed is None else seed
-    made = []
-    for prompt, rows in groups.items():
-        brief = _brief(model, prompt, [seed + row for row in rows], length, ids.shape[1], **asked)
-        start = torch.tensor([prompt] * len(rows), device=ids.device)
-        sample, processors = SeededSampling(sampling, brief.seeds), logits_processor or ()
-        made.append(compose_ids(own, start, brief, chosen(rules), sample, config, processors, **arguments))
-    return made[0] if config.return_dict_in_generate else _together(ids, groups, made)
+    arguments |= {"config": config, "processors": logits_processor or (), "keep": KeepGiven}
+    new: list[Any] = [None] * len(ids)
+    for prompt, all_rows in groups.items():
+        for rows in [all_rows] if number == 1 else [[row] for row in all_rows]:
+            brief = _brief(
+                model, prompt, [seed + row for row in rows] * number, length, ids.shape[1], given, **asked
+            )
+            output = _composed(own, ids.device, prompt, brief, chosen(rules), sampling, number, arguments)
+            if config.return_dict_in_generate:
+                return output
+            for row, tokens in zip(rows, output[:, len(prompt) :].tolist(), strict=True):
+                new[row] = tokens if given is None else given.whole(tokens)
+    longest = max(map(len, new))
+    padded = torch.tensor([row + [PAD_ID] * (longest - len(row)) for row in new], dtype=ids.dtype)
+    return torch.cat([ids, padded.to(ids.device)], dim=1)
+
+
+def _refuse(wrong: bool, why: str) -> None:
+    if wrong:
+        raise MusicGPTError(f"given_ids and particles {why}.")
 
 
 def compose_ids(
@@ -244,6 +286,7 @@ def _brief(
     seeds: list[int],
     length: Callable[[int], int] | None,
     padded: int,
+    given: GivenIds | None,
     bars: int | None,
     min_bars: int | None,
     min_notes: int | None,
@@ -251,6 +294,9 @@ def _brief(
 ) -> Brief:
     """What a prefix and a call ask for; `length` is what `_asked_length` gives, `padded` the number of tokens
     of the prompt with its padding.
+
+    Raises:
+        GivenError: if what is given takes more tokens than there can be.
     """
     asked: dict[str, Any] = {}
     for token in prompt:
@@ -258,6 +304,10 @@ def _brief(
             break
         asked[TOKENS[token].type] = TOKENS[token].value
     room = model.config.max_position_embeddings - len(prompt)
+    room = room if length is None else min(length(padded), room)
+    if given is not None:
+        asked |= {"METER": None, "VOICES": given.voices}  # its meter was not asked for
+        refuse_too_much(given.frame, given.regions, room)
     return Brief(
         len(seeds),
         seeds=seeds,
@@ -268,24 +318,43 @@ def _brief(
         bars=bars,
         min_bars=(0 if bars else MIN_BARS) if min_bars is None else min_bars,
         min_notes=(0 if bars else MIN_NOTES) if min_notes is None else min_notes,
-        max_new_tokens=room if length is None else min(length(padded), room),
+        max_new_tokens=room,
         ends=length is None or bars is not None,
         transposition=transposition,
         prompt=model.state_after(prompt),
+        frame=None if given is None else given.frame,
     )
 
 
-def _together(
-    ids: torch.Tensor, groups: dict[tuple[int, ...], list[int]], made: list[torch.Tensor]
-) -> torch.Tensor:
-    """The rows of several calls in their order: prompts as they were given, then what is new."""
-    new = [output[:, len(prompt) :] for output, prompt in zip(made, groups, strict=True)]
-    longest = max(part.shape[1] for part in new)
-    whole = ids.new_full((len(ids), ids.shape[1] + longest), PAD_ID)
-    whole[:, : ids.shape[1]] = ids
-    for part, rows in zip(new, groups.values(), strict=True):
-        whole[rows, ids.shape[1] : ids.shape[1] + part.shape[1]] = part.to(whole.device)
-    return whole
+def _given(
+    model: Any, groups: dict[tuple[int, ...], list[int]], given_ids: Any, free: Any, transposition: int
+) -> GivenIds:
+    """What is given, read; the prompt, if it is more than `<bos>`, is the prefix."""
+    if len(groups) > 1:
+        raise MusicGPTError(f"given_ids stand beside {len(groups)} different prefixes: give one.")
+    [prefix] = groups
+    given_ids = torch.as_tensor(given_ids).cpu().numpy()
+    return read_given(model, prefix if len(prefix) > 1 else None, given_ids, free, transposition)
+
+
+def _composed(
+    own: Callable,
+    device: torch.device,
+    prompt: Sequence[int],
+    brief: Brief,
+    rules: list[Any],
+    sampling: Sampling,
+    particles: int,
+    arguments: dict[str, Any],
+) -> Any:
+    """Rows of one prompt, or the one that so many particles make."""
+    seeds = brief.seeds if particles == 1 else particle_seeds(brief.seeds[0], particles)
+    start, sample = torch.tensor([prompt] * len(seeds), device=device), SeededSampling(sampling, seeds)
+    if particles == 1:
+        return compose_ids(own, start, brief, rules, sample, **arguments)
+    swarm = Particles(particles, seeds[0], len(prompt), sample.temperature)
+    output = compose_ids(own, start, brief, rules, sample, particles=swarm, **arguments)
+    return output[swarm.choose()][None]
 
 
 __all__ = ["compose_ids", "generate"]

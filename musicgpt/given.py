@@ -11,13 +11,13 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
-from tokenization.errors import MusicGPTError
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Meter, Note, Score
 from tokenization.vocabulary import MAX_VOICES, PITCH_MAX, PITCH_MIN, parse_meter
+
+from .frame import GivenError, Region, behind_subject, check_regions, has_chords, subject_voice
 
 PARTS = ("soprano", "alto", "tenor", "bass")
 # MIDI pitches of the four voices of a choir (Piston, Harmony, 1941).
@@ -25,26 +25,12 @@ RANGES = {"soprano": (60, 81), "alto": (53, 76), "tenor": (48, 69), "bass": (38,
 # A melody is read where each key's transposition to C major or A minor, up to six semitones, leaves it on
 # the keyboard of the tokens.
 LOWEST, HIGHEST = PITCH_MIN + 6, PITCH_MAX - 6
-# Mean pitches of the highest and the lowest voice that states a subject.
-HIGH, LOW = 74, 50
 WHOLE = 96  # ticks
 # A melody: notes of one voice, a file, or text for `parse_melody`.
 Melody = Score | str | os.PathLike
 _NOTE = re.compile(r"(?:([A-Ga-g])([#b♯♭]*)(-?\d)|([rR]))(?:/(\d+\.*(?:\+\d+\.*)*))?")
 _CLASSES = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1}
-
-
-class GivenError(MusicGPTError):
-    """What is given cannot stay or cannot be composed around; the text names the place and what to do."""
-
-
-class Region(NamedTuple):
-    """Where notes may be written: from a tick up to another (`None`: without end), in some voices."""
-
-    start: int
-    end: int | None
-    voices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -73,16 +59,7 @@ class Given:
     phrases: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.regions:
-            raise GivenError("There is no region in which notes may be written: give one or more.")
-        for start, end, voices in self.regions:
-            if start < 0 or (end is not None and end <= start) or not voices:
-                raise GivenError(f"The region from tick {start} to {end} in voices {list(voices)} is empty.")
-            if min(voices) < 0 or max(voices) >= min(self.voices, MAX_VOICES):
-                raise GivenError(
-                    f"A region has the voices {list(voices)}; the piece has {self.voices}, from 0 to at most"
-                    f" {MAX_VOICES - 1}."
-                )
+        check_regions(self.regions, self.voices)
 
     @property
     def begins(self) -> int:
@@ -109,15 +86,10 @@ class Given:
         """
         score = as_melody(melody, meter)
         array = score.array
-        first, last = int(array[0, ONSET]), score.end
-        bar = score.meters[0].bar_ticks
         voice = subject_voice(float(array[:, PITCH].mean()), voices)
         score = score.replace(notes=_in_voice(array, voice), form="fugue")
-        alone = first - (first - last) // bar * bar  # the answer comes whole bars later
-        others = tuple(v for v in range(voices) if v != voice)
-        return cls(
-            score, (Region(last, None, (voice,)), Region(alone, None, others)), voices, is_subject=True
-        )
+        regions = behind_subject(array, score.meters[0].bar_ticks, voice, voices)
+        return cls(score, regions, voices, is_subject=True)
 
     @classmethod
     def melody(
@@ -177,7 +149,7 @@ class Given:
             score.replace(notes=array[~inside]),
             (Region(start, end, chosen),),
             max(present) + 1,
-            one_by_one=not has_chords(score),
+            one_by_one=not has_chords(array),
             work="revised",
         )
 
@@ -262,11 +234,6 @@ def voice_of(part: str, voices: int) -> int:
     return {"soprano": 0, "alto": 1, "tenor": voices - 2, "bass": voices - 1}[part]
 
 
-def subject_voice(mean: float, voices: int) -> int:
-    """The voice whose register a melody of this mean pitch lies in."""
-    return int(np.abs(np.linspace(HIGH, LOW, voices) - mean).argmin())
-
-
 def bar_span(score: Score, bars: tuple[int, int]) -> tuple[int, int]:
     """Ticks from the first of two bars to the end of the second; bar 1 is the first whole one.
 
@@ -285,15 +252,6 @@ def long_notes(array: np.ndarray) -> list[int]:
     """Onsets of the notes of a melody, `(n, 4)`, twice as long as most, before a shorter one."""
     is_long = array[:, DURATION] >= 2 * np.median(array[:, DURATION])
     return array[:-1][is_long[:-1] & ~is_long[1:], ONSET].tolist()
-
-
-def has_chords(score: Score) -> bool:
-    """Whether some voice has a note that begins before its last one has ended."""
-    for voice in np.unique(score.array[:, VOICE]):
-        line = score.array[score.array[:, VOICE] == voice]
-        if (line[1:, ONSET] < line[:-1, ONSET] + line[:-1, DURATION]).any():
-            return True
-    return False
 
 
 def _read(melody: str | os.PathLike, meter: str | None) -> Score:

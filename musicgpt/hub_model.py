@@ -37,8 +37,6 @@ def chosen(rules):
         raise MusicGPTError(f"Unknown rule {{unknown[0]!r}}: the rules are {{', '.join(RULES)}}.")
     return [RULES[item] if isinstance(item, str) else item for item in asked]
 '''
-# Rules for notes that are given, which only `Composer` takes.
-_OF_WHAT_IS_GIVEN = ("ending",)
 _SKIPPED = ("*.py", "__pycache__", ".*")
 
 
@@ -102,7 +100,7 @@ def _add_composer(folder: Path) -> None:
     """`custom_generate/`: `generate()` by the composer's rules."""
     from .rules import DEFAULT
 
-    classes = {name: name.title().replace("_", "") for name in DEFAULT if name not in _OF_WHAT_IS_GIVEN}
+    classes = {name: name.title().replace("_", "") for name in DEFAULT}
     chosen = _CHOSEN.format(
         imports="\n".join(f"from musicgpt.rules.{name} import {kind}" for name, kind in classes.items()),
         rules=", ".join(f"{name!r}: {kind}" for name, kind in classes.items()),
@@ -129,11 +127,12 @@ def _composer_file(module: str) -> str:
     """The file of `custom_generate` in which a module stands."""
     if module.startswith("musicgpt.rules"):
         return "rules"
-    if module.removeprefix("musicgpt.") in ("generate", "beginnings", "sampling", "defaults"):
+    if module.removeprefix("musicgpt.") in _GENERATE:
         return "generate"
     return "tables" if module == TABLES else "music"
 
 
+_GENERATE = ("generate", "beginnings", "sampling", "defaults", "given_ids", "particles")
 _READING = ("reading", "midi_reader", "parts", "voices", "key_finding")
 _ABOUT = {
     "configuration_musicgpt": "The configuration.",
@@ -146,7 +145,7 @@ _ABOUT = {
     "processing_musicgpt": "Scores to what the model takes, and what it writes to scores and MIDI.",
     "scores_musicgpt": "Scores, the vocabulary, scores as tokens and back, and the writer of MIDI.",
     "reading_musicgpt": "The reader of MIDI: its notes, their voices, the key.",
-    "generate": "`generate()` by the composer's rules: what is asked for, and how it is sampled.",
+    "generate": "`generate()` by the composer's rules: what is asked for and given, and how it is sampled.",
     "rules": "The composer's rules: each says which next tokens it likes and dislikes.",
     "music": "Where pieces stand after each token, and what the rules look up: tokens, n-gram, index.",
 }

@@ -15,11 +15,9 @@ from tokenization.vocabulary import (
     VALUE_OF_ID,
 )
 
-from .frame import Frame
+from .frame import TOKENS_A_NOTE, Frame
 from .given import Given
 from .settings import Resolved, Settings, SettingsError
-
-TOKENS_A_NOTE = 4
 
 
 @dataclass(frozen=True)

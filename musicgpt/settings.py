@@ -12,6 +12,7 @@ from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 from .defaults import (
     BARS,
+    MAX_PARTICLES,
     MIN_BARS,
     MIN_NOTES,
     MIN_P,
@@ -25,7 +26,6 @@ from .moods import find_mood
 
 MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
-MAX_PARTICLES = 32
 
 
 class SettingsError(MusicGPTError):

@@ -187,6 +187,8 @@ processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
 model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True)
 ids = torch.tensor([processor.tokenizer.prefix(mode="minor", form="fugue", meter="4/4", voices=3)])
 output = model.generate(ids, seed=7)  # by the composer's rules, to its end; rules=False: the model alone
+# Bars 3 and 4 (ticks, 24 a quarter) of the middle voice composed anew: all other notes stay (docs/given.md).
+revised = model.generate(given_ids=output[0], free=[(192, 384, [1])], particles=8, seed=5)
 with open("fugue.mid", "wb") as file:
     file.write(processor.decode_midi(output[0], key="d minor"))
 ```

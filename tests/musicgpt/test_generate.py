@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from musicgpt import Composer, Settings
+from musicgpt import Composer, Given, Settings
 from musicgpt.hub_model import write_model_folder
 from tests.musicgpt.cli.test_export import run_alone
-from tokenization import prefix_ids
+from tokenization import decode, prefix_ids
 from tokenization.errors import MusicGPTError
 
 NEW = 120
@@ -43,13 +44,40 @@ torch.manual_seed(2)
 found["model"] = own(prelude, max_new_tokens=40, rules=False).tolist()
 torch.manual_seed(2)
 found["stock"] = type(model).generate(model, prelude, max_new_tokens=40).tolist()
-try:
-    own(fugue, rules=["no such rule"])
-except ValueError as error:
-    found["error"] = str(error)
+piece, found["errors"] = found["fugue"][0], []
+given = {"given_ids": piece, "free": [(192, 288, [1, 0])], "particles": 3}
+found["revised"] = own(**given, num_return_sequences=2, seed=5).tolist()
+found["subject"] = own(given_ids=piece[:40], max_new_tokens=150, seed=6).tolist()
+for call in (
+    dict(inputs=fugue, rules=["no such rule"]), dict(given_ids=piece[:5]), dict(given_ids=piece[1:]),
+    dict(given_ids=piece), dict(given, particles=0), dict(given, rules=False), dict(given, free=[(96, 0, [1])]),
+    dict(given, free=[1]), dict(given, free=[(0, 96, [3])]), dict(given, return_dict_in_generate=True),
+    dict(given, inputs=torch.tensor([piece])), dict(given, max_new_tokens=20), dict(given, given_ids=[piece] * 2),
+):
+    try:
+        own(**call)
+    except ValueError as error:
+        found["errors"].append(f"{type(error).__name__}: {error}")
 found["ours"] = sorted(name for name in sys.modules if name.split(".")[0] in ("musicgpt", "tokenization"))
 print(json.dumps(found))
 """
+
+# What `SCRIPT` is told where it asks for what cannot be.
+ERRORS = (
+    "no such rule",
+    "GivenError: given_ids have no notes",
+    "GivenError: Token 0 of given_ids, MODE_minor, cannot stand there",
+    "GivenError: Without `free` given_ids are the subject of a fugue",
+    "MusicGPTError: particles is 0; it must be at least 1 and at most 32",
+    "MusicGPTError: given_ids and particles need do_sample=True",
+    "GivenError: The region from tick 96 to 0 in voices [1] is empty",
+    "GivenError: free is [1]; give triples",
+    "GivenError: A region has the voices [3]; the piece has 3",
+    "MusicGPTError: given_ids and particles give ids alone",
+    "GivenError: There are notes before given_ids",
+    "GivenError: This would take",
+    "GivenError: given_ids have the shape (2, ",
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +108,16 @@ def test_the_folder_composes_what_the_composer_does(folder, shipped):
     assert row[:52] == found["prelude"][0][:52] and 52 < len(row) <= 112
     # Without rules it is the model's own.
     assert found["model"] == found["stock"] != found["prelude"]
-    assert "no such rule" in found["error"] and "counterpoint" in found["error"]
+    for error, expected in zip(found["errors"], ERRORS, strict=True):
+        assert expected in error and "\n" not in error
+    # What is given stays, whole pieces come back.
+    given, [subject] = Given.around(decode(pieces[0].ids).score, (3, 3)), found["subject"]
+    again = shipped.compose(Settings(seed=5, particles=3), 2, given=replace(given, voices=3))
+    assert [decode(row).score.notes for row in found["revised"]] == [piece.score.notes for piece in again]
+    assert len({tuple(row) for row in found["revised"]}) == 2 and again[0].num_new_notes
+    settings = Settings(seed=6, voices=3, max_new_tokens=150)
+    [fugue] = shipped.compose(settings, subject=decode(pieces[0].ids[:40]).score)
+    assert subject == fugue.ids
 
 
 def test_where_the_engine_is_it_decodes_the_folders_model(folder, shipped, monkeypatch, tmp_path):
