@@ -146,25 +146,40 @@ def answers(composer: Any, given: argparse.Namespace) -> None:
 
 
 def subjects(composer: Any, given: argparse.Namespace) -> None:
-    """The table of subjects."""
+    """The table of subjects: `given.pieces` of Bach's and of ours."""
+    from tqdm import tqdm
+
     from musicgpt import Given, Settings
 
-    rows = []
-    cases = [*list(bach_subjects(given.source))[: given.pieces], *list(own_subjects())[: given.pieces]]
-    for seed, case in enumerate(cases):
+    rows: dict[str, list] = {"ours": [], "Bach's": []}
+    cases = [*list(own_subjects())[: given.pieces], *list(bach_subjects(given.source))[: given.pieces]]
+    for seed, case in enumerate(tqdm(cases, unit="fugue", disable=None)):
         settings = Settings(voices=case.voices, seed=seed, max_new_tokens=1500)
-        [piece] = composer.compose(settings, subject=case.melody)
         stays = Given.subject(case.melody, case.voices).score
-        notes = stays.array
-        entered = entries_of(piece.score, notes)
-        wrong = answer_faults(notes[:, PITCH], first_answer(piece.score, notes), piece.score.key.pitch_class)
-        kept = {tuple(n) for n in stays.notes} <= {tuple(n) for n in piece.score.notes}
-        rows.append((len(entered) == case.voices and all(entered.values()), not wrong, kept))
+        piece, notes = exposition(composer, settings, stays, case.voices), stays.array
+        entered = entries_of(piece, notes)
+        wrong = answer_faults(notes[:, PITCH], first_answer(piece, notes), piece.key.pitch_class)
+        kept = {tuple(n) for n in stays.notes} <= {tuple(n) for n in piece.notes}
+        found = (len(entered) == case.voices and all(entered.values()), not wrong, kept)
+        rows["Bach's" if case.answer else "ours"].append(found)
         print(f"{case.name}: entered {entered}, answer {wrong or 'right'}, kept {kept}", flush=True)
-    shares = np.array(rows, dtype=float).mean(axis=0)
-    print(
-        f"{len(rows)} subjects: all voices enter {shares[0]:.3f}, answers right {shares[1]:.3f}, kept {shares[2]:.3f}"
-    )
+    for name, some in rows.items():
+        entries, answers, stayed = np.array(some, dtype=int).reshape(-1, 3).sum(axis=0)
+        print(
+            f"{len(some)} subjects, {name}: all voices enter in {entries}, answers right {answers}, kept {stayed}"
+        )
+
+
+def exposition(composer: Any, settings: Any, stays: Score, voices: int) -> Score:
+    """A fugue on a subject, `stays`, up to where each of the other voices has had as many notes as it."""
+    stream, own = composer.stream(settings, subject=stays), stays.notes[0].voice
+    heard: dict[int, int] = {}
+    for note in stream:
+        if note.voice != own:
+            heard[note.voice] = heard.get(note.voice, 0) + 1
+        if len(heard) == voices - 1 and min(heard.values()) >= len(stays):
+            stream.stop.set()
+    return stream.composition.score
 
 
 def first_answer(score: Score, notes: np.ndarray) -> np.ndarray:
