@@ -5,7 +5,7 @@
     python -m benchmarks.given masks [--pieces 10000] [--random] [--source ../shared/data]
     python -m benchmarks.given seams [--pieces 24] [--particles 1,4,8,16,32] [--source ../shared/data/wtc]
     python -m benchmarks.given speed [--particles 1,4,8,16] [--source ../shared/data/wtc]
-    python -m benchmarks.given chorales [--pieces 24] [--particles 1,16] [--source ../shared/data/bach_chorales]
+    python -m benchmarks.given chorales [--pieces 48] [--particles 1,8] [--phrases 2] [--source ../shared/data/bach_chorales]
     python -m benchmarks.given free [--pieces 8] [--particles 1,4] [--tokens 400] [--source ../shared/data/wtc]
 
 `subjects`: fugues on subjects of the train split's fugues and on those of `benchmarks/subjects.txt`: do all
@@ -411,11 +411,14 @@ def speed(composer: Any, given: argparse.Namespace) -> None:
 
 
 def chorales(composer: Any, given: argparse.Namespace) -> None:
-    """The soprano given: what the other voices are, beside Bach's."""
+    """The soprano given: what the other voices are, beside Bach's, up to the fermata `given.phrases`."""
+    from tqdm import tqdm
+
     from musicgpt import Settings
 
     rows: dict[Any, list] = {"Bach": [], **{n: [] for n in given.particles}}
-    for i, (score, fermatas) in enumerate(read_chorales(given.source, given.pieces)):
+    chosen = list(read_chorales(given.source, given.pieces, given.phrases))
+    for i, (score, fermatas) in enumerate(tqdm(chosen, unit="chorale", disable=None)):
         soprano = score.replace(notes=score.array[score.array[:, VOICE] == 0])
         rows["Bach"].append(judged(score, fermatas))
         for number in given.particles:
@@ -424,34 +427,50 @@ def chorales(composer: Any, given: argparse.Namespace) -> None:
             rows[number].append(judged(piece.score, fermatas))
         print(i, {n: r[-1] for n, r in rows.items()}, flush=True)
     print(
+        f"{len(chosen)} chorales with 95 % intervals\n"
         "| | no parallels | parallels a chorale | in range | root position triad at fermatas |\n| --- | --- | --- | --- | --- |"
     )
     for name, found in rows.items():
-        table = np.array(found)
-        cells = (
-            (table[:, 0] == 0).mean(),
-            table[:, 0].mean(),
-            table[:, 1].mean(),
-            table[:, 2].sum() / table[:, 3].sum(),
-        )
-        print(f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+        print(f"| {name} | " + " | ".join(intervals(np.array(found, dtype=float))) + " |")
 
 
-def read_chorales(source: Path, number: int) -> Iterator[tuple[Score, list[int]]]:
-    """Chorales with a key, of four voices, with the onsets of the soprano's fermatas."""
+def intervals(table: np.ndarray, draws: int = 2000) -> list[str]:
+    """The columns of the table of chorales from what `judged` says of each, `(n, 4)`, with the 95 % intervals
+    of a bootstrap over chorales (seed 0).
+    """
+
+    def columns(of: np.ndarray) -> tuple[float, ...]:
+        parallels, within, triads, fermatas = of.T
+        return (parallels == 0).mean(), parallels.mean(), within.mean(), triads.sum() / fermatas.sum()
+
+    chosen = np.random.default_rng(0).integers(0, len(table), (draws, len(table)))
+    low, high = np.quantile([columns(table[rows]) for rows in chosen], (0.025, 0.975), axis=0)
+    return [f"{value:.3f} [{a:.3f}, {b:.3f}]" for value, a, b in zip(columns(table), low, high, strict=True)]
+
+
+def read_chorales(source: Path, number: int, phrases: int | None) -> Iterator[tuple[Score, list[int]]]:
+    """Chorales with a key, of four voices, each hymn once, up to a fermata, with the onsets of the soprano's
+    fermatas.
+    """
     import csv
 
     from tokenization import read_score
 
     with open(source / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["tonic"] and row["mode"]]
-    for row in rows[:: max(1, len(rows) // number)][:number]:
+        rows = {row["title"]: row for row in csv.DictReader(file) if row["tonic"] and row["mode"]}
+    found, step = list(rows.values()), max(1, len(rows) // number)
+    for row in found[::step][:number]:
         score = read_score(source / row["note_table"], key=f"{row['tonic']} {row['mode']}")
         with open(source / row["note_table"], encoding="utf-8", newline="") as file:
             notes = [n for n in csv.DictReader(file, delimiter="\t") if n["voice"] == "soprano"]
         begins = int(score.array[0, ONSET])
-        at = [begins + round(24 * float(n["onset_q"])) for n in notes if "fermata" in n["ornaments"]]
-        if score.num_voices == 4:
+        at = [begins + round(24 * float(n["onset_q"])) for n in notes if "fermata" in n["ornaments"]][
+            :phrases
+        ]
+        soprano = score.array[score.array[:, VOICE] == 0]
+        [last] = soprano[soprano[:, ONSET] == at[-1]] if at else soprano[-1:]
+        score = score.between(0, int(last[ONSET] + last[DURATION]))
+        if score.num_voices == 4 and at:
             yield score, at
 
 
@@ -551,6 +570,7 @@ def main() -> None:
         help="numbers of particles (default 1,16)",
     )
     parser.add_argument("--random", action="store_true", help="masks: by a small model of random weights")
+    parser.add_argument("--phrases", type=int, help="chorales: how many of each (default: all)")
     parser.add_argument("--tokens", type=int, help="free: of each piece (default: whole pieces)")
     parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")
     given = parser.parse_args()
