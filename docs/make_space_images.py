@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,26 +17,36 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from space.welcome import load_welcome
+from tokenization import write_midi
+
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 PORT = 7998
 ADDRESS = f"http://127.0.0.1:{PORT}"
+ARGUMENTS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 PRESET = "Two voices, E minor"
 
 
 def main() -> None:
     """Start the page, compose, take the pictures, stop it."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    server = subprocess.Popen([sys.executable, "-m", "musicgpt.cli", "demo", "--port", str(PORT)], cwd=ROOT)
+    folder = tempfile.TemporaryDirectory()
+    # No score of Bach's is shipped: what stands beside the piece is its own beginning, a tone higher.
+    own = load_welcome().score.first_bars(4).transposed(2).replace(title="A piece of your folder")
+    write_midi(own, Path(folder.name) / "piece.mid")
+    command = [sys.executable, "-m", "musicgpt.cli", "demo", "--port", str(PORT), "--corpus", folder.name]
+    server = subprocess.Popen(command, cwd=ROOT)
     try:
         wait_for_server()
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
             take_pictures(browser)
             browser.close()
     finally:
         server.terminate()
         server.wait(20)
+        folder.cleanup()
 
 
 def wait_for_server(seconds: float = 300) -> None:
@@ -69,6 +80,7 @@ def take_pictures(browser: Browser) -> None:
 
     page = visit(browser, 800, 900)
     page.get_by_role("tab", name="Beside Bach").click()
+    page.wait_for_selector(".mg-beside")
     page.wait_for_timeout(1500)
     shot(page, "report", full=True)
 
@@ -115,6 +127,9 @@ def candidates(page: Page) -> None:
     page.click("#compose")
     page.get_by_role("radio", name="Candidate 2").click()
     page.wait_for_function("musicgpt.pieces.now.message.includes('you hear candidate 2')")
+    if not page.evaluate("musicgpt.player.playing"):
+        page.click(".mg-play")
+    page.wait_for_function("musicgpt.player.position > 50")
     page.locator(".mg-roll").scroll_into_view_if_needed()
     shot(page, "candidates")
 

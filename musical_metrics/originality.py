@@ -21,7 +21,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tokenization.analysis.view import View, as_view
-from tokenization.analysis.windows import BARS, STEPS, Index, Piece, shipped_index, time_ratios, window_hashes
+from tokenization.analysis.windows import (
+    BARS,
+    KEPT,
+    STEPS,
+    Index,
+    Piece,
+    shipped_index,
+    short_hashes,
+    time_ratios,
+    window_values,
+)
 from tokenization.score import ONSET, PITCH, Score
 
 from .measure import Measure, nothing
@@ -42,15 +52,22 @@ class Windows(NamedTuple):
 
 def kept_windows(view: View) -> Windows:
     """Hash all windows of `STEPS` steps and keep one in `KEPT`, in the order of `lines`."""
+    values, rows = all_windows(view)
+    kept = values % np.uint64(KEPT) == 0
+    return Windows(short_hashes(values[kept]), view.lines[rows[kept], ONSET], rows[kept])
+
+
+def all_windows(view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of 64 bits of all windows of `STEPS` steps of a voice, and the row of `View.lines` at which each
+    begins, both `(w,)`.
+    """
     lines = view.lines
     if len(lines) <= STEPS:
-        return Windows(np.zeros(0, np.uint32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
     # (m,) -> (windows, notes)
     pitches, onsets = (sliding_window_view(lines[:, column], STEPS + 1) for column in (PITCH, ONSET))
-    hashes, kept = window_hashes(pitches, onsets)
-    whole = sliding_window_view(view.same_voice, STEPS).all(axis=1)
-    rows = np.flatnonzero(whole & kept)
-    return Windows(hashes[rows], lines[rows, ONSET], rows)
+    rows = np.flatnonzero(sliding_window_view(view.same_voice, STEPS).all(axis=1))
+    return window_values(pitches[rows], onsets[rows]), rows
 
 
 def build_index(views: Sequence[View], table: Sequence[Piece]) -> Index:
@@ -64,7 +81,10 @@ def build_index(views: Sequence[View], table: Sequence[Piece]) -> Index:
         parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
     rows = np.unique(np.concatenate(parts), axis=0)
     return Index(
-        rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table
+        rows[:, 0].astype(np.uint32),
+        rows[:, 1].astype(np.uint8),
+        rows[:, 2].astype(np.uint16),
+        table,
     )
 
 
@@ -131,6 +151,40 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
     own = int(np.searchsorted(view.bar_lines, onset, side="right")) - (1 if view.score.pickup else 0)
     bar = max(0, place % BARS - (arrived - onset) // piece.bar_ticks)
     return Passage(length + STEPS, piece.name, bar, own, int(view.lines[row, 3]))
+
+
+def shared_run(view: View, other: View) -> tuple[np.ndarray, np.ndarray]:
+    """The longest run of a voice that also stands in a voice of another piece, at any pitch and speed, and
+    exactly.
+
+    Returns:
+        Its notes here and there, integer arrays of shape `(notes, 4)`; without notes when no two voices share
+        an interval.
+    """
+    mine, its = view.lines, other.lines
+    ours, theirs = _line_steps(view), _line_steps(other)
+    most, end = 0, (0, 0)
+    before = np.zeros(len(theirs) + 1, dtype=np.int64)  # steps of the run that ends before each of theirs
+    for i, (interval, ratio, inside) in enumerate(ours.tolist()):
+        longer = (before[:-1] > 0) & (theirs[:, 1] == ratio)
+        now = np.where(longer, before[:-1] + 1, 1) * ((theirs[:, 0] == interval) & (theirs[:, 2] & inside))
+        before[1:] = now
+        if len(now) and now.max() > most:
+            most, end = int(now.max()), (i + 1, int(now.argmax()) + 1)
+    if not most:
+        return mine[:0], its[:0]
+    i, j = end
+    return mine[i - most : i + 1], its[j - most : j + 1]
+
+
+def _line_steps(view: View) -> np.ndarray:
+    """Of each step of `View.lines` its interval, its time against that of the step before, and whether it
+    stays in a voice, `(steps, 3)`.
+    """
+    lines = view.lines
+    if len(lines) < 2:
+        return np.zeros((0, 3), dtype=np.int64)
+    return np.stack([np.diff(lines[:, PITCH]), time_ratios(lines[:, ONSET]), view.same_voice], axis=1)
 
 
 def longest_run(score: Score | View, index: Index | None = None) -> Measure:
@@ -312,6 +366,7 @@ __all__ = [
     "Likeness",
     "Passage",
     "Runs",
+    "all_windows",
     "build_index",
     "cardinality_score",
     "kept_windows",
@@ -320,4 +375,5 @@ __all__ = [
     "originality_report",
     "passage_likeness",
     "passage_similarity",
+    "shared_run",
 ]

@@ -37,6 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=find_spec("mcp") is not None,
         help="also serve the endpoints as tools for MCP clients; default: if gradio[mcp] is installed",
     )
+    parser.add_argument(
+        "--corpus",
+        metavar="FOLDER",
+        default=os.environ.get("MUSICGPT_CORPUS") or None,
+        help=(
+            "a folder of scores (MIDI, MusicXML): of each piece the nearest passage there is shown and heard"
+            " beside it; default: the environment's MUSICGPT_CORPUS, else none"
+        ),
+    )
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's servers")
 
 
@@ -63,7 +72,7 @@ def build(given: argparse.Namespace) -> tuple[Any, Any]:
     from .studio import Studio
     from .welcome import Welcome
 
-    studio = Studio(given.model, given.device or ("cuda" if zero_gpu else None))
+    studio = Studio(given.model, given.device or ("cuda" if zero_gpu else None), corpus=given.corpus)
     # Uploads lie where they are swept with everything else, also after a server that was killed.
     os.environ.setdefault("GRADIO_TEMP_DIR", str(studio.folders.uploads))
     welcome = Welcome(studio)

@@ -17,12 +17,14 @@ PAGE_HEIGHT = 1300
 _HIDDEN_FROM_READERS = re.compile(r"<desc>.*?</desc>|<title[^>]*>.*?</title>", re.DOTALL)
 
 
-def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
+def engrave(musicxml: str, layout: str = "wide", excerpt: int = 0) -> dict[str, Any]:
     """Engrave a piece.
 
     Args:
         musicxml (`str`): the text of a MusicXML file.
         layout (`str`): a name in `WIDTHS`.
+        excerpt (`int`): number of some bars that stand beside a piece on one page: the names (ids) in them
+            are others, and the bars have no numbers.
 
     Returns:
         `dict`: `pages`, a list of SVG texts drawn in `currentColor`; `times`, a list of `[quarter notes from
@@ -49,7 +51,8 @@ def engrave(musicxml: str, layout: str = "wide") -> dict[str, Any]:
             "breaks": "auto",
             "svgViewBox": True,
             "svgRemoveXlink": True,
-            "xmlIdSeed": 1,
+            "xmlIdSeed": 1 + excerpt,
+            "mnumInterval": 10**6 if excerpt else 0,
         }
     )
     if not toolkit.loadData(musicxml):

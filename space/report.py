@@ -4,6 +4,7 @@ passage.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -107,6 +108,31 @@ def _passage_button(passage: dict[str, int] | None, say: Callable[[str], str]) -
     return f'<button type="button" class="mg-passage" {data}>{say("Show and play it here")}</button>'
 
 
+def _side(side: dict[str, Any], title: str, say: Callable[[str], str]) -> str:
+    """Some engraved bars with a button that plays them (`static/passage.js`)."""
+    rows = escape(json.dumps(side["rows"], separators=(",", ":")))
+    bar = say(f"bar {side['bar']}")
+    return (
+        f'<figure class="mg-side"><figcaption>{title}, {bar} <button type="button" class="mg-hear"'
+        f' aria-pressed="false" data-qpm="{side["qpm"]:g}" data-rows="{rows}">{say("Hear it")}</button>'
+        f'</figcaption><div role="img" aria-label="{title}, {bar}">{side["svg"]}</div></figure>'
+    )
+
+
+def _beside(figures: dict[str, Any], say: Callable[[str], str]) -> str:
+    """The nearest passage of the operator's folder beside ours, where there is a folder."""
+    if "beside" not in figures:
+        return ""
+    found = figures["beside"]
+    if found is None:
+        return f"<p>{say('No run of nine notes of this piece is in the scores of this server.')}</p>"
+    says = say(
+        f"{found['notes']} notes, in colour, are also in {found['name']}, with the same steps and rhythm."
+    )
+    sides = _side(found["ours"], say("Here"), say) + _side(found["theirs"], escape(found["name"]), say)
+    return f'<p>{says}</p><div class="mg-beside">{sides}</div>'
+
+
 def report_html(figures: dict[str, Any] | None, language: str = ENGLISH) -> str:
     """`assess`'s figures as HTML in a language; an invitation when there are none."""
 
@@ -132,6 +158,7 @@ def report_html(figures: dict[str, Any] | None, language: str = ENGLISH) -> str:
         f'<div class="mg mg-report"><p class="mg-head">{say("Likeness to held-out Bach:")} {head} '
         f"<small>{compared}</small></p>"
         f'<p class="mg-nearest">{say(figures["nearest"])} {_passage_button(figures["passage"], say)}</p>'
+        f"{_beside(figures, say)}"
         f"<table><thead>{title}</thead><tbody>{''.join(_row(row, say) for row in scored)}</tbody></table>"
         f"<details><summary>{say('More figures, which do not count in the number above')}</summary>"
         f"<table><tbody>{''.join(_row(row, say) for row in others)}</tbody></table></details></div>"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tokenization.heading import title_of
 
 from . import rendering
 from .audio import lasts
+from .beside import Corpus, Excerpt, plain
 from .roll import roll_value
 from .session import Candidate, FileFlag, Folders, Session, Take
 from .turns import Calls, Turns
@@ -129,6 +131,8 @@ class Studio:
         device (`str`, *optional*): such as `"cuda"`.
         folders (`Folders`, *optional*), workers (`Workers`, *optional*), turns (`Turns`, *optional*): made
             when not given.
+        corpus (`str` or `Path`, *optional*): a folder of scores whose nearest passage is shown beside each
+            piece.
 
     Attributes:
         calls (`Calls`): what page and API ask before they serve anybody.
@@ -142,6 +146,7 @@ class Studio:
         folders: Folders | None = None,
         workers: Workers | None = None,
         turns: Turns | None = None,
+        corpus: str | Path | None = None,
     ):
         self.folders = folders or Folders()
         self.workers = workers or Workers()
@@ -149,6 +154,7 @@ class Studio:
         self.calls = Calls()
         self.pieces = 0
         self._model, self._device = model, device
+        self._folder, self._corpus = corpus, None if corpus is None else Future[Corpus]()
         self._threads = ThreadPoolExecutor(12, thread_name_prefix="finish")
         self._loaded = threading.Event()
         self._load_error: Exception | None = None
@@ -158,6 +164,18 @@ class Studio:
         self.folders.start_sweeping()
         if not self._loaded.is_set():
             threading.Thread(target=self.load, name="load", daemon=True).start()
+        if self._corpus is not None:
+            threading.Thread(target=self.read_corpus, name="corpus", daemon=True).start()
+
+    def read_corpus(self) -> None:
+        """Read the operator's folder of scores; an error is kept and written into the log."""
+        assert self._folder is not None and self._corpus is not None
+        try:
+            read = partial(self.workers.run, rendering.read_file)
+            self._corpus.set_result(Corpus.read(self._folder, read))
+        except Exception as error:
+            logging.getLogger(__name__).error("No passage of the corpus can be shown: %s", error)
+            self._corpus.set_exception(error)
 
     def load(self) -> None:
         """Load the model; an error is kept and told to every visitor."""
@@ -419,13 +437,24 @@ class Studio:
             )
         if "figures" not in made:
             start(lambda: {"figures": self.workers.run(rendering.assess, score)})
+        corpus = self._read_corpus()
+        if corpus is not None and "beside" not in made:
+            start(lambda: {"beside": plain(corpus.beside(score), self._marked)})
         return jobs
+
+    def _read_corpus(self) -> Corpus | None:
+        """The operator's scores, once they are read."""
+        read = self._corpus
+        return read.result() if read is not None and read.done() and not read.exception() else None
 
     def _judge_others(self, take: Take) -> None:
         """Work out the figures of the candidates that are not shown: their likeness helps to choose."""
         for candidate in take.candidates:
             if "figures" not in candidate.made:
                 candidate.made["figures"] = self.workers.run(rendering.assess, candidate.score)
+
+    def _marked(self, part: Excerpt, number: int) -> str:
+        return self.workers.run(rendering.marked, part.score, part.run.tolist(), number)
 
     def view(self, candidate: Candidate, instrument: str, layout: str, busy: bool) -> View:
         """A finished piece as far as it is made."""
@@ -448,7 +477,10 @@ class Studio:
         engraving = made.get(("engraving", layout))
         if engraving is not None:
             engraving = page_engraving(candidate, engraving)
-        return View(roll, files, engraving, made.get("figures"), busy)
+        figures = made.get("figures")
+        if figures is not None and "beside" in made:
+            figures = {**figures, "beside": made["beside"]}
+        return View(roll, files, engraving, figures, busy)
 
     def read_upload(self, path: str) -> Score:
         """A visitor's file as a score, read in another process.

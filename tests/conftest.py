@@ -7,8 +7,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -106,3 +109,24 @@ def composer(tiny_model_folder: Path):
     from musicgpt import Composer
 
     return Composer.from_pretrained(tiny_model_folder)
+
+
+@pytest.fixture(scope="session")
+def wander() -> Callable[..., Any]:
+    """`wander(seed, notes, voices)`: a piece of random walks in C major with varied rhythm."""
+
+    from tokenization import Score
+
+    def make(seed: int, notes: int = 400, voices: int = 3) -> Score:
+        rng = np.random.default_rng(seed)
+        rows = []
+        scale = np.array([p for p in range(36, 85) if p % 12 in (0, 2, 4, 5, 7, 9, 11)])
+        for voice in range(voices):
+            count = notes // voices + (voice < notes % voices)
+            durations = rng.choice([6, 6, 12, 12, 24], count)
+            onsets = np.cumsum(durations) - durations
+            places = np.clip(22 - 7 * voice + np.cumsum(rng.integers(-2, 3, count)), 0, len(scale) - 1)
+            rows.append(np.stack([onsets, durations, scale[places], np.full(count, voice)], axis=1))
+        return Score(np.concatenate(rows), key="C major", form="fugue")
+
+    return make

@@ -150,3 +150,15 @@ def test_exact_runs_are_as_long_as_what_was_copied(library, wander):
         assert runs.longest(score, without=4) < notes
     assert runs.longest(pieces[0]) == np.bincount(pieces[0].array[:, 3]).max()
     assert runs.longest(Score([])) == 0
+
+
+@given(st.integers(0, 30), st.integers(31, 60), st.integers(-7, 7))
+def test_a_shared_run_is_as_long_as_the_exact_search_says(wander, first, second, by):
+    one, other = wander(first, 60), wander(second, 60).transposed(by)
+    ours, theirs = originality.shared_run(View(one), View(other))
+    assert len(ours) == len(theirs) == originality.Runs([other], [0]).longest(one)
+    assert (np.diff(ours[:, PITCH]) == np.diff(theirs[:, PITCH])).all()
+    assert len({*ours[:, 3]}) == len({*theirs[:, 3]}) == 1
+    whole, same = originality.shared_run(View(one), View(one.transposed(by)))
+    assert len(whole) == max(np.bincount(View(one).lines[:, 3]))
+    assert (whole + [0, 0, by, 0] == same).all()

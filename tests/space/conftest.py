@@ -17,7 +17,8 @@ import pytest
 pytest.importorskip("gradio", reason="the extra `space` is not installed")
 
 from space.studio import Studio
-from tokenization import Score
+from space.welcome import load_welcome
+from tokenization import Score, write_midi
 
 
 def make_score(bars: int = 4, voices: int = 3, key: str = "C minor") -> Score:
@@ -54,6 +55,10 @@ def studio() -> Iterator[Studio]:
 def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str]:
     """The address of a Space that runs for all tests, with the shipped model, in a process of its own."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
+    corpus = tmp_path_factory.mktemp("corpus")
+    # the piece that is there at first, a tone higher, and a file that is none
+    write_midi(load_welcome().score.transposed(2).replace(title="A tone higher"), corpus / "higher.mid")
+    (corpus / "broken.mid").write_bytes(b"MThd nonsense")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(repo_root), os.environ.get("PYTHONPATH", "")]),
@@ -63,7 +68,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterato
     }
     with open(log, "wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "space.app"], env=environment, stdout=stream, stderr=stream, cwd=repo_root
+            [sys.executable, "-m", "space.app", "--corpus", str(corpus)],
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            cwd=repo_root,
         )
         try:
             yield _wait_for(process, log)

@@ -35,6 +35,12 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
     Returns:
         hashes of `HASH_BITS` bits and a bool, both of shape `(...)`.
     """
+    values = window_values(pitches, onsets)
+    return short_hashes(values), values % np.uint64(KEPT) == 0
+
+
+def window_values(pitches: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """The same windows as numbers of 64 bits, of which two are hardly ever alike by chance."""
     # the first step of a window has no time before it
     ratios = np.where(np.arange(STEPS) > 0, time_ratios(onsets) + 512, 0)
     symbols = (np.diff(pitches) + 128) * 1024 + ratios
@@ -43,7 +49,12 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
         for i in range(STEPS):
             value = (value ^ symbols[..., i].astype(np.uint64)) * _MIX
             value ^= value >> np.uint64(29)
-    return (value >> np.uint64(64 - HASH_BITS)).astype(np.uint32), value % np.uint64(KEPT) == 0
+    return value
+
+
+def short_hashes(values: np.ndarray) -> np.ndarray:
+    """Of these numbers the `HASH_BITS` that an index keeps."""
+    return (values >> np.uint64(64 - HASH_BITS)).astype(np.uint32)
 
 
 def time_ratios(onsets: np.ndarray) -> np.ndarray:
@@ -104,4 +115,14 @@ def shipped_index() -> Index:
     return Index(loaded["hashes"], loaded["pieces"], loaded["bars"], [Piece(*piece) for piece in pieces])
 
 
-__all__ = ["BARS", "STEPS", "Index", "Piece", "shipped_index", "time_ratios", "window_hashes"]
+__all__ = [
+    "BARS",
+    "STEPS",
+    "Index",
+    "Piece",
+    "shipped_index",
+    "short_hashes",
+    "time_ratios",
+    "window_hashes",
+    "window_values",
+]
