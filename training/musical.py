@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,13 @@ class MusicalResult:
     seeds: list[int] = field(default_factory=list)
 
     @property
+    def error(self) -> float | None:
+        """Standard error of `score` over the pieces; of less than two there is none."""
+        from statistics import stdev
+
+        return stdev(self.scores) / len(self.scores) ** 0.5 if len(self.scores) > 1 else None
+
+    @property
     def metrics(self) -> dict[str, float]:
         """Median of each metric over the pieces that have it."""
         from statistics import median
@@ -53,17 +61,18 @@ class MusicalResult:
 
     def summary(self) -> dict[str, Any]:
         """What goes into the log."""
-        return {"musical_score": self.score, "scores": self.scores, "metrics": self.metrics}
+        error = {} if self.error is None else {"musical_error": self.error}
+        return {"musical_score": self.score, **error, "scores": self.scores, "metrics": self.metrics}
 
 
 def settings_of(number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED) -> list[Any]:
-    """The settings of the pieces: forms and modes in turn, seeds from `first_seed` on, the defaults of
-    `musicgpt generate` otherwise.
+    """The settings of the pieces: every form in both modes, as many of each as there can be, those of a kind one
+    after another; seeds from `first_seed` on, the defaults of `musicgpt generate` otherwise.
     """
     from musicgpt import Settings
 
-    forms = FORMS if form == "all" else (form,)
-    asked = [(forms[i % len(forms)], KEYS[i // len(forms) % len(KEYS)]) for i in range(number)]
+    kinds = [(f, key) for key in KEYS for f in (FORMS if form == "all" else (form,))]
+    asked = [kinds[k] for k in sorted(i % len(kinds) for i in range(number))]
     return [
         Settings(form=f, key=key, seed=first_seed + i, max_new_tokens=tokens)
         for i, (f, key) in enumerate(asked)
@@ -79,20 +88,23 @@ def compose(
     rules: bool = False,
     share: tuple[int, int] = (0, 1),
 ) -> list[Any]:
-    """The pieces as `Composition`s. The model is left in the mode (training or not) in which it was.
+    """The pieces as `Composition`s, those of a kind in one batch. The model is left in the mode (training or not)
+    in which it was.
 
     Args:
         rules (`bool`): whether the composer's rules help. A model is judged without: with them an
             undertrained one sounds better than it is.
-        share (`tuple`): `(process, processes)`: only every so many-th piece is composed here.
+        share (`tuple`): `(process, processes)`: each composes its part, one after another.
     """
     from musicgpt import Composer
 
-    training = model.training
+    training, (process, processes) = model.training, share
     try:
         composer = Composer(model, rules=rules)
-        asked = settings_of(number, tokens, form, first_seed)[share[0] :: share[1]]
-        return [composer.compose(settings)[0] for settings in asked]
+        mine = slice(number * process // processes, number * (process + 1) // processes)
+        asked = settings_of(number, tokens, form, first_seed)[mine]
+        batches = [list(kind) for _, kind in groupby(asked, lambda one: (one.form, one.key))]
+        return [piece for kind in batches for piece in composer.compose(kind[0], num=len(kind))]
     finally:
         model.train(training)
 
@@ -159,8 +171,6 @@ def write_samples(result: MusicalResult, folder: Path) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command: score a checkpoint's pieces; returns its exit code."""
-    from statistics import mean, stdev
-
     from tokenization.errors import MusicGPTError
 
     parser = argparse.ArgumentParser(
@@ -199,12 +209,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
-    error_of_mean = (
-        stdev(result.scores) / len(result.scores) ** 0.5 if len(result.scores) > 1 else float("nan")
-    )
+    error = "unknown" if result.error is None else f"{result.error:.2f}"
     print(
-        f"{given.checkpoint}: mean {mean(result.scores):.2f}, standard error {error_of_mean:.2f},"
-        f" {len(result.scores)} pieces"
+        f"{given.checkpoint}: mean {result.score:.2f}, standard error {error}, {len(result.scores)} pieces"
     )
     return 0
 

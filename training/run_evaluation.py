@@ -32,7 +32,7 @@ class Evaluation(Saving):
             self._keep_best(figures)
         shown = {
             name: figures[name]
-            for name in ("nats_per_note", "masked_nats_per_note", *TERMS, "musical_score", "combined")
+            for name in ("nats_per_note", "masked_nats_per_note", *TERMS, "musical_score", "musical_error", "combined")
             if name in figures
         }
         self.say(
