@@ -3,7 +3,7 @@
     python -m benchmarks.measures --sets SETS [--pieces 8] [--source ../shared/data]
 
 composes what SETS lacks (`benchmarks.null_models`), measures (rows are kept beside the pieces, so each is
-measured once) and writes `docs/metrics.md`, its picture, and Bach's values in the card of `musical_metrics`. The
+measured once) and writes `docs/metrics.md`, its pictures, and Bach's values in the card of `musical_metrics`. The
 text around the figures stands in `measures_text.py`.
 """
 
@@ -233,57 +233,13 @@ def candidates(sets: dict[str, Set], scores: dict[str, np.ndarray]) -> dict[str,
     }
 
 
-# -- picture
-
-
-def draw(families: dict[str, np.ndarray], file: Path) -> None:
-    """Small distributions of u, one row a family, beside Bach's.
-
-    Args:
-        families (dict of `(pieces, families)`): by set.
-        file (`Path`): the PNG.
-    """
-    import io
-
-    from matplotlib.figure import Figure
-
-    from musical_metrics.catalogue import FAMILIES
-    from tokenization.midi_writer import write_whole
-
-    from .measures_text import SET_NAMES
-
-    names = [family for family, scored in FAMILIES.items() if scored]
-    shown = [name for name in (BACH, "shipped", "undertrained", "markov") if name in families]
-    colours = dict(zip(shown, ("#5b7ea4", "#1b7837", "#d08c2c", "#b03a2e"), strict=False))
-    figure = Figure(figsize=(8, 7.2), layout="constrained")
-    axes = figure.subplots(len(names), 1, sharex=True)
-    edges = np.linspace(0, 3, 25)
-    for row, (axis, family) in enumerate(zip(axes, names, strict=True)):
-        for name in shown:
-            values = families[name][:, row]
-            values = values[~np.isnan(values)]
-            if len(values):
-                share = np.histogram(np.minimum(values, 2.999), edges)[0] / len(values)
-                own = {"fill": True, "alpha": 0.45} if name == BACH else {"linewidth": 1.4}
-                axis.stairs(share / share.max(), edges, color=colours[name], label=SET_NAMES[name], **own)
-        axis.axvline(1, color="#999999", linewidth=0.8, linestyle=":")
-        axis.set_yticks([])
-        axis.set_ylabel(family, rotation=0, ha="right", va="center", fontsize=9)
-        axis.spines[["top", "right", "left"]].set_visible(False)
-    axes[-1].set_xlabel("u: distance from Bach's middle; 1 is what 95 % of Bach's movements stay below")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(shown), frameon=False, fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110)
-    write_whole(file, buffer.getvalue())
-
-
 def main() -> None:
     """The command line."""
     from tokenization.midi_writer import write_whole
 
-    from .measures_text import card, page
+    from .measures_text import SET_NAMES, card, page
     from .null_models import add_seconds, compose_all
+    from .result_plots import draw_families, draw_scores
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -302,7 +258,9 @@ def main() -> None:
     judged = {name: by_families(one) for name, one in sets.items()}
     found = candidates(sets, {name: one[0] for name, one in judged.items()})
     nats = json.loads((given.sets / "nats.json").read_text(encoding="utf-8"))
-    draw({name: one[1] for name, one in judged.items()}, ROOT / "docs" / "images" / "metrics_families.png")
+    images = ROOT / "docs" / "images"
+    draw_scores({name: one[0] for name, one in judged.items()}, SET_NAMES, images / "metrics_scores.png")
+    draw_families({name: one[1] for name, one in judged.items()}, SET_NAMES, images / "metrics_families.png")
     seconds = add_seconds(given.sets, "measuring", time.process_time() - begun)
     write_whole(ROOT / "docs" / "metrics.md", page(sets, judged, found, nats, seconds).encode())
     readme = ROOT / "musical_metrics" / "README.md"

@@ -33,6 +33,8 @@ SET_NAMES = {
 }
 MARKS = ("<!-- values from Bach: made by python -m benchmarks.measures -->", "<!-- end of the values -->")
 DRAWS = 2000
+# Sets that the tables of families and metrics show; the others stand in the tables of scores.
+SHOWN = ("bach", "shipped", "shipped_alone", "undertrained", "undertrained_alone", "markov", "shuffled")
 # Families in which chains and noise are Bach, because they keep what these hear.
 KEPT = ("rhythm", "texture", "structure", "playability")
 
@@ -130,7 +132,7 @@ def candidate_table(sets: dict[str, Any], found: dict[str, dict[str, np.ndarray]
 def family_table(families: dict[str, np.ndarray]) -> str:
     """Median u of each family and set."""
     names = [family for family, scored in FAMILIES.items() if scored]
-    shown = [name for name in SET_NAMES if name in families]
+    shown = [name for name in SHOWN if name in families]
     rows = [["family", *(SET_NAMES[name] for name in shown)]]
     for i, family in enumerate(names):
         cells = []
@@ -153,7 +155,7 @@ def _interval(values: np.ndarray) -> str:
 
 def metric_table(sets: dict[str, Any]) -> str:
     """Medians of every metric, family by family; Bach's with its interval."""
-    shown = [name for name in SET_NAMES if name in sets and name not in ("bach", "halfway", "halfway_alone")]
+    shown = [name for name in SHOWN if name in sets and name != "bach"]
     rows = [["metric", "unit", "Bach", *(SET_NAMES[name] for name in shown)]]
     for family, scored in FAMILIES.items():
         rows.append([f"**{family}**{'' if scored else ', not scored'}", *[""] * (len(rows[0]) - 1)])
@@ -195,33 +197,18 @@ def card(text: str) -> str:
     return f"{before}{MARKS[0]}\n\n{markdown(rows, right_from=2)}\n\n{MARKS[1]}{after}"
 
 
-def order(sets: dict[str, Any], judged: dict[str, Any], nats: dict[str, float]) -> str:
+def order(judged: dict[str, Any], nats: dict[str, float]) -> str:
     """Why an undertrained model lies below chains that keep Bach's rhythm, in figures."""
-    families = [family for family, scored in FAMILIES.items() if scored]
-    u = {name: np.nanmedian(judged[name][1], axis=0) for name in ("undertrained", "markov")}
-    near = [f for f, a, b in zip(families, u["undertrained"], u["markov"], strict=True) if a < b]
-    far = [f for f, a, b in zip(families, u["undertrained"], u["markov"], strict=True) if a > b]
-    surprise = [metric.name for metric in METRICS].index("pitch_nll")
-    cost = {name: float(np.nanmedian(one.rows[:, surprise])) for name, one in sets.items()}
     middle = {name: float(np.nanmedian(one[0])) for name, one in judged.items()}
     pitches = {name: float(np.nanmedian(of_pitches(one[1]))) for name, one in judged.items()}
     return (
-        f"**The order.** Asked was Bach over shipped over undertrained over Markov over shuffled. The whole"
-        f" score has the model of {nats['undertrained']:.1f} nats a note at {middle['undertrained']:.1f} with rules,"
-        f" chains with Bach's rhythm at {middle['markov']:.1f}, noise at {middle['shuffled']:.1f}: these are Bach in"
-        f" {_listed(KEPT)}, where the model has everything to make. With rules it is nearer to Bach than the chains"
-        f" in {_listed(near)}, farther in {_listed(far)}. *Of pitches*, that is without the four families"
-        f" that chains keep, it has {pitches['undertrained']:.1f} with rules and {pitches['undertrained_alone']:.1f}"
-        f" without, the chains {pitches['markov']:.1f}, noise {pitches['shuffled']:.1f}. A pitch of it costs an"
-        f" independent n-gram {cost['undertrained']:.2f} nats a note with rules,"
-        f" {cost['undertrained_alone']:.2f} without; chains {cost['markov']:.2f}, noise {cost['shuffled']:.2f}, Bach"
-        f" {cost['bach']:.2f}. The model of {nats['halfway']:.1f} nats has {middle['halfway']:.1f} with rules,"
-        f" {middle['halfway_alone']:.1f} without."
+        f"**The order.** Asked was Bach over shipped over undertrained over Markov over shuffled. Chains and noise"
+        f" have Bach's own {', '.join(KEPT)}; the model has everything to make. So the whole score puts the model of"
+        f" {nats['undertrained']:.1f} nats at {middle['undertrained']:.1f} with rules, chains at"
+        f" {middle['markov']:.1f}, noise at {middle['shuffled']:.1f}. *Of pitches*, without these four families, the"
+        f" model has {pitches['undertrained']:.1f} with rules and {pitches['undertrained_alone']:.1f} without, chains"
+        f" {pitches['markov']:.1f}, noise {pitches['shuffled']:.1f}."
     )
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words) if words else "no family"
 
 
 def page(
@@ -245,7 +232,7 @@ def page(
         candidates=candidate_table(sets, found),
         families=family_table({name: one[1] for name, one in judged.items()}),
         metrics=metric_table(sets),
-        order=order(sets, judged, nats),
+        order=order(judged, nats),
         pieces=len(sets["undertrained"].rows) // 2,
         more=len(sets["shipped"].rows) // 2,
         nats=nats["undertrained"],
@@ -267,13 +254,15 @@ Made by `python -m benchmarks.measures --sets SETS --pieces {pieces}`, composing
 
 {formula}
 
+![musical score of every set: median, quartiles, 5 % to 95 %](images/metrics_scores.png)
+
 {scores}
 
 AUC: how often a movement of Bach scores above a piece of the set (0.5: the score cannot tell them apart), with the 95 % interval over drawn pieces and key numbers. `musicgpt evaluate` says the words in the last column of any piece: the farthest metric of the farthest family.
 
 {order}
 
-![distance of the families from Bach's middle: Bach, the shipped weights, the undertrained model under the rules, Markov chains](images/metrics_families.png)
+![distance of each family from Bach's middle: the shipped weights with rules and alone, the undertrained model with rules, chains](images/metrics_families.png)
 
 Median distance u of each family (1: what 95 % of Bach's movements stay below):
 

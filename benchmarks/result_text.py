@@ -166,8 +166,7 @@ def pieces_section(pieces: Mapping[str, Any]) -> list[str]:
         " quartiles. The original's own score, 59.55 for its music and 60.12 for Bach, is on another scale."
     )
     head = ["what", "form", "model alone", "with rules", "Bach", "quartiles of Bach", "inside"]
-    picture = "![how far from Bach's middle each family lies](images/metrics_families.png)"
-    return ["## Pieces beside Bach", text, picture, table(head, rows)]
+    return ["## Pieces beside Bach", text, table(head, rows)]
 
 
 def told_section(pieces: Mapping[str, Any]) -> list[str]:
@@ -184,11 +183,13 @@ def told_section(pieces: Mapping[str, Any]) -> list[str]:
     text = (
         "AUC of a cross-validated logistic regression (`musical_metrics.compare`), by family and by all scored"
         " metrics, with 95 % intervals over pieces (of Bach's over key numbers): 0.5 means that it cannot tell our"
-        " pieces with rules from Bach's, 1 that it always can. Floor: two halves of Bach against each other."
+        " pieces with rules from Bach's, 1 that it always can. Floor: two halves of Bach against each other; less"
+        " than 0.5 is chance."
         " Control: first-order chains of our pieces against Bach."
     )
     head = ["family", *(f"{form}s{kind}" for form in shown for kind in ("", ", floor", ", control"))]
-    return ["## Can a classifier tell", text, table(head, rows)]
+    picture = "![AUC of each family: our pieces, two halves of Bach, and chains, against Bach](images/results_told.png)"
+    return ["## Can a classifier tell", text, picture, table(head, rows)]
 
 
 def copy_section(pieces: Mapping[str, Any]) -> list[str]:
@@ -259,8 +260,8 @@ def card_section(pieces: Mapping[str, Any]) -> str:
             [
                 "AUC of a classifier",
                 form,
-                f"{ruled['two_sample_auc']['mean']:.3f}",
-                f"{alone['two_sample_auc']['mean']:.3f}",
+                f"{ruled['told_apart']['auc']:.2f}",
+                f"{alone['told_apart']['auc']:.2f}",
                 "0.5",
                 "",
             ]

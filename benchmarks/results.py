@@ -1,5 +1,5 @@
-"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md`
-and a part of the card from that.
+"""All results of a checkpoint: measures them, keeps them as `docs/results.json`, and writes `docs/results.md`,
+its picture and a part of the card from that.
 
     python -m benchmarks.results --sets SETS [--model DIR] [--pieces 8] [--source ../shared/data] [--parts losses,pieces,composer,syntax,samples]
 
@@ -26,6 +26,7 @@ from tokenization.midi_writer import write_whole
 
 from .null_models import compose_set
 from .result_pieces import FORMS, alike, judge
+from .result_plots import draw_told
 from .result_text import card_section, page
 from .runs import keep_run, kept_runs
 
@@ -264,6 +265,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{part}: {seconds:.0f} s of the processor", flush=True)
         write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
     write_whole(DOCS / "results.md", page(results, kept_runs()).encode())
+    if "pieces" in results:
+        apart = {form: results["pieces"][form]["apart"] for form in FORMS}
+        draw_told(apart, DOCS / "images" / "results_told.png")
     if "pieces" in results.get("measured", {}) and not given.model:  # else they are of other weights
         update_card(ROOT / "modeling_musicgpt" / "checkpoint" / "README.md", card_section(results["pieces"]))
     print(DOCS / "results.md")

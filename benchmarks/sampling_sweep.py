@@ -49,7 +49,7 @@ def sweep(model: Any, source: Path, pieces: int, first_seed: int) -> list[dict[s
                 "inside": sum(
                     one["bach"]["q1"] <= one["ours"]["median"] <= one["bach"]["q3"] for one in medians
                 ),
-                "auc": own["two_sample_auc"]["mean"],
+                "auc": own["told_apart"]["auc"],
                 **{
                     name: own["metrics"][name]["ours"]["mean"]
                     for name in ("final_cadence", "rhythmic_variety", "out_of_key_ratio", "longest_run")

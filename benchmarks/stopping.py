@@ -1,13 +1,15 @@
 """What musical early stopping chose, and whether the choice holds on measures that it did not use.
 
-    python -m benchmarks.stopping RUN [RUN ...] [--pieces 8] [--tokens 400] [--first-seed 5000]
+    python -m benchmarks.stopping RUN [RUN ...] [--pieces 24] [--tokens 600] [--first-seed 5000]
 
-The runs are folders of `training` with `--musical_every` and `--keep_last` so high that every checkpoint is
-there. Of each run the first checkpoint, that of the lowest loss, that of the best combined score, and the last one
-compose anew, without the composer's rules, from seeds that the run did not use. Beside the musical score of these
-pieces stand two measures that the stopping rule never sees: what a note of theirs costs the shipped model, and how
-typical of Bach they are by the original's six metrics, which no score of ours holds (mean of `2^(-d^2)`, in percent). The
-shipped weights stand beside them.
+The runs are folders of `training` with `--musical_every` and `--keep_last` so high that every checkpoint that was
+judged is there. Each of these composes anew, without the composer's rules, from seeds that the run did not use. Beside
+the musical score of these pieces stand two measures that the stopping rule never sees: what a note of theirs costs
+the shipped model, and how typical of Bach they are by the original's six metrics, which no score of ours holds (mean of
+`2^(-d^2)`, in percent). The shipped weights stand beside them. Every mean has its standard error over the pieces.
+
+Below the table: how much better the checkpoint of the best combined score is than that of the lowest loss, by
+each of the three, and how well either orders all checkpoints (Spearman's rank correlation).
 """
 
 from __future__ import annotations
@@ -23,60 +25,73 @@ import numpy as np
 from .measures import nats_of_opening
 from .measures_text import markdown
 
+# What is measured of new pieces: its name, digits behind the point, and whether more is better (1) or worse (-1).
+MEASURES = (("new pieces' score", 1, 1), ("nats a note", 2, -1), ("typical of the six, %", 1, 1))
+
+
+class Mean(NamedTuple):
+    """A mean over pieces and its standard error; NaN where there are too few."""
+
+    value: float
+    error: float
+
 
 class Row(NamedTuple):
-    """A checkpoint of a run: what the run knew of it, what chose it, and what its new pieces are.
+    """A checkpoint: what its run knew of it, what chose it, and what its new pieces are.
 
     Attributes:
         run (`str`), epoch (`int`), chosen (`str`): where it stands, and by what it was chosen.
-        loss, musical, combined (`float`): nats a note of validation, musical score, and what is stopped on.
-        fresh (`float`): musical score of the new pieces, a mean.
-        cost (`float`): nats a note of their openings under the shipped model; typical (`float`): percent.
+        loss, combined (`float`): nats a note of validation, and what is stopped on; NaN when unknown.
+        musical (`Mean`): musical score in the run.
+        fresh (sequence of `Mean`): of new pieces, in the order of `MEASURES`.
     """
 
     run: str
     epoch: int
     chosen: str
     loss: float
-    musical: float
+    musical: Mean
     combined: float
-    fresh: float
-    cost: float
-    typical: float
+    fresh: Sequence[Mean]
 
 
-def chosen(entries: Sequence[Mapping[str, Any]]) -> dict[int, list[str]]:
-    """Which validations of a run's log to look at: their places, and why.
+def mean_of(values: Sequence[float]) -> Mean:
+    """Mean and standard error of the values that are numbers."""
+    known = np.array([value for value in values if not np.isnan(value)])
+    error = float(known.std(ddof=1) / len(known) ** 0.5) if len(known) > 1 else float("nan")
+    return Mean(float(known.mean()) if len(known) else float("nan"), error)
+
+
+def chosen(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """By what each validation of a run's log is chosen; empty for the others.
 
     Args:
         entries (sequence of `dict`): the log's validations that have a combined score, in order.
     """
-    places: dict[int, list[str]] = {0: ["first"]}
     losses, combined = ([e[key] for e in entries] for key in ("nats_per_note", "combined"))
-    places.setdefault(int(np.argmin(losses)), []).append("loss")
-    places.setdefault(int(np.argmax(combined)), []).append("combined")
-    places.setdefault(len(entries) - 1, []).append("last")
-    return dict(sorted(places.items()))
+    why: list[list[str]] = [[] for _ in entries]
+    why[int(np.argmin(losses))].append("loss")
+    why[int(np.argmax(combined))].append("combined")
+    return [", ".join(words) for words in why]
 
 
-def typicality_of_unscored(values: Sequence[Any]) -> float:
-    """Mean typicality, in percent, of the original's six metrics over judged pieces (`MusicalScore`)."""
+def typicality_of_unscored(piece: Any) -> float:
+    """Mean typicality, in percent, of the original's six metrics of a judged piece (`MusicalScore`)."""
     from musical_metrics.catalogue import BY_NAME
 
     found = [
         one.typicality
-        for piece in values
         for name, one in piece.metrics.items()
         if BY_NAME[name].family == "original" and one.typicality is not None
     ]
     return 100 * float(np.mean(found)) if found else float("nan")
 
 
-def look_at(run: Path, of_new_pieces: Callable[[Any], tuple[float, float, float]]) -> list[Row]:
+def look_at(run: Path, of_new_pieces: Callable[[Any], Sequence[Mean]]) -> list[Row]:
     """The rows of a run.
 
     Args:
-        of_new_pieces (callable): from a model to the last three fields of a row.
+        of_new_pieces (callable): from a model to the last field of a row.
 
     Raises:
         TrainingError: if the run has no musical evaluation.
@@ -89,40 +104,65 @@ def look_at(run: Path, of_new_pieces: Callable[[Any], tuple[float, float, float]
     if not entries:
         raise TrainingError(f"{run} has no musical evaluation: train with --musical_every 1.")
     rows = []
-    for place, why in chosen(entries).items():
-        entry = entries[place]
+    for entry, why in zip(entries, chosen(entries), strict=True):
         found = of_new_pieces(load_model(str(run / "checkpoints" / f"step-{entry['step']:08d}")))
-        figures = (entry["nats_per_note"], entry["musical_score"], entry["combined"])
-        rows.append(Row(run.name, entry["epoch"], ", ".join(why), *figures, *found))
+        musical = mean_of(entry["scores"])
+        rows.append(
+            Row(run.name, entry["epoch"], why, entry["nats_per_note"], musical, entry["combined"], found)
+        )
         print(rows[-1], flush=True)
     return rows
 
 
-def new_pieces(
-    model: Any, pieces: int, tokens: int, first_seed: int, judge: Any
-) -> tuple[float, float, float]:
-    """Of new pieces of a model: mean musical score, median nats a note of their openings under the model
-    `judge`, and how typical they are by the original's six.
-    """
+def new_pieces(model: Any, pieces: int, tokens: int, first_seed: int, judge: Any) -> list[Mean]:
+    """New pieces of a model by `MEASURES`; `judge` is the model that says what a note of their openings costs."""
     from musical_metrics.score import musical_score
     from training.musical import compose
 
     scores = [one.score for one in compose(model, pieces, tokens, first_seed=first_seed)]
     judged = [musical_score(score) for score in scores]
-    cost = float(np.median([nats_of_opening(judge, score)[0] for score in scores]))
-    return float(np.mean([one.value or 0.0 for one in judged])), cost, typicality_of_unscored(judged)
+    return [
+        mean_of([one.value or 0.0 for one in judged]),
+        mean_of([nats_of_opening(judge, score)[0] for score in scores]),
+        mean_of([typicality_of_unscored(one) for one in judged]),
+    ]
 
 
-def text(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    head = ["run", "epoch", "chosen by", "loss", "musical score", "combined", "new pieces", "nats a note"]
-    cells = [[*head, "typical of the six"]]
+    cells = [["run", "epoch", "chosen by", "loss", "musical score", "combined", *(m[0] for m in MEASURES)]]
     for row in rows:
-        known = (row.loss, row.musical, row.combined)
-        figures = ["" if np.isnan(x) else f"{x:.{d}f}" for x, d in zip(known, (2, 1, 1), strict=True)]
-        new = [f"{row.fresh:.1f}", f"{row.cost:.2f}", f"{row.typical:.0f} %"]
-        cells.append([row.run, str(row.epoch or ""), row.chosen, *figures, *new])
+        fresh = [_cell(mean, digits) for mean, (_, digits, _) in zip(row.fresh, MEASURES, strict=True)]
+        known = ["" if np.isnan(row.loss) else f"{row.loss:.2f}", _cell(row.musical, 1)]
+        known.append("" if np.isnan(row.combined) else f"{row.combined:.1f}")
+        cells.append([row.run, str(row.epoch or ""), row.chosen, *known, *fresh])
     return markdown(cells, right_from=3)
+
+
+def _cell(mean: Mean, digits: int) -> str:
+    return "" if np.isnan(mean.value) else f"{mean.value:.{digits}f} ± {mean.error:.{digits}f}"
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Of the rows of one run: what the rule's choice gained over that of the loss, and how well either orders the
+    checkpoints, by each of `MEASURES`. Positive is better throughout.
+    """
+    from scipy.stats import spearmanr
+
+    by_loss, by_rule = (next(r for r in rows if word in r.chosen) for word in ("loss", "combined"))
+    lines = []
+    for k, (name, digits, sign) in enumerate(MEASURES):
+        gain = sign * (by_rule.fresh[k].value - by_loss.fresh[k].value)
+        error = float(np.hypot(by_rule.fresh[k].error, by_loss.fresh[k].error))
+        fresh = [sign * row.fresh[k].value for row in rows]
+        ranks = [
+            spearmanr(fresh, known).statistic if len(rows) > 2 else float("nan")
+            for known in ([row.combined for row in rows], [-row.loss for row in rows])
+        ]
+        gained = "the same epoch" if by_rule is by_loss else f"{gain:+.{digits}f} ± {error:.{digits}f}"
+        lines.append([rows[0].run, name, gained, *(f"{rank:.2f}" for rank in ranks)])
+    head = ["run", "by", "epoch of the rule against that of the loss", "order by the rule", "by the loss"]
+    return markdown([head, *lines], right_from=2)
 
 
 def main() -> None:
@@ -133,18 +173,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", type=Path, nargs="+", help="folders of training runs")
-    parser.add_argument("--pieces", type=int, default=8, help="new pieces of each checkpoint (default 8)")
-    parser.add_argument("--tokens", type=int, default=400, help="longest piece in tokens (default 400)")
+    parser.add_argument("--pieces", type=int, default=24, help="new pieces of each checkpoint (default 24)")
+    parser.add_argument("--tokens", type=int, default=600, help="longest piece in tokens (default 600)")
     parser.add_argument("--first-seed", type=int, default=5000, help="their first seed (default 5000)")
     given = parser.parse_args()
     shipped = load_model("shipped")
     look = partial(
         new_pieces, pieces=given.pieces, tokens=given.tokens, first_seed=given.first_seed, judge=shipped
     )
-    rows = [row for run in given.runs for row in look_at(run, look)]
-    unknown = (float("nan"),) * 3
-    rows.append(Row("shipped weights", 0, "", *unknown, *look(shipped)))
-    print(text(rows))
+    runs = [look_at(run, look) for run in given.runs]
+    unknown = float("nan")
+    own = Row("shipped weights", 0, "", unknown, Mean(unknown, unknown), unknown, look(shipped))
+    print(table([*(row for rows in runs for row in rows), own]))
+    for rows in runs:
+        print("\n" + verdict(rows))
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ class Grammar:
 
         Args:
             ids (`torch.LongTensor` of shape `(batch, length)`): with padding anywhere; ids outside the
-            vocabulary are skipped.
+                vocabulary are skipped.
 
         Returns:
             `torch.LongTensor` of shape `(batch,)`.

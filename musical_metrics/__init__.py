@@ -13,7 +13,7 @@ _HOME = {
     "compare": "compare",
     "Comparison": "compare",
     "feature_rows": "compare",
-    "two_sample_auc": "compare",
+    "two_sample_test": "compare",
     "nearest_passage": "originality",
     "originality_report": "originality",
     "measure_all": "catalogue",

@@ -187,7 +187,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "voice_crossing",
         "voice crossing",
-        "share of sonorities",
+        "share of pairs",
         counterpoint.voice_crossing,
         "counterpoint",
         0.01,

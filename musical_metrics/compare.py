@@ -23,7 +23,8 @@ from .score import musical_score, score_of, yardstick
 
 RIDGE = 1.0
 DRAWS = 2000  # of the bootstrap
-REPEATS = 3  # dealings of the folds over which the two-sample AUC is averaged
+REPEATS = 3  # dealings of the folds over which the two-sample test is averaged
+LEAST_PIECES = 4  # on either side of the two-sample test
 SCORED = np.array([metric.scored for metric in METRICS])
 
 
@@ -101,77 +102,7 @@ def _folds(groups: Sequence[Any] | None, n: int, folds: int, rng: np.random.Gene
     return (rng.permutation(kinds) % folds)[labels]
 
 
-def two_sample_auc(
-    ours: np.ndarray,
-    theirs: np.ndarray,
-    our_groups: Sequence[Any] | None = None,
-    their_groups: Sequence[Any] | None = None,
-    folds: int = 6,
-    seed: int = 0,
-    columns: np.ndarray | None = None,
-) -> Measure:
-    """Classifier two-sample test: the cross-validated AUC of a logistic regression that tells the sets apart
-    by the scored metrics.
-
-    0.5 means that it cannot (the goal for generated music), 1 that it always can. Lopez-Paz and Oquab, ICLR
-    2017.
-
-    Args:
-        ours, theirs (arrays of shape `(n, metrics)`): from `feature_rows`.
-        our_groups, their_groups (sequences, *optional*): what must stay in one fold, such as key numbers, or
-            the piece that a null model is made of; use the same labels in both sets where they belong
-            together.
-        folds (`int`), seed (`int`): how the groups are dealt out.
-        columns (bool array `(metrics,)`, *optional*): which metrics it sees; the scored ones when not given.
-    """
-    n, m = len(ours), len(theirs)
-    if min(n, m) < 4:
-        return nothing(f"the test needs four pieces on either side, not {n} and {m}")
-    rng = np.random.default_rng(seed)
-    x = np.concatenate([ours, theirs])[:, SCORED if columns is None else columns]
-    y = np.arange(n + m) < n
-    found: list[float] = []
-    size: list[int] = []
-    for _ in range(REPEATS):
-        fold = _dealt(n, m, our_groups, their_groups, folds, rng)
-        for k in range(folds):
-            value = _fold_auc(x, y, fold == k)
-            if value is not None:
-                found.append(value)
-                size.append(int((fold == k).sum()))
-    return (
-        Measure(float(np.average(found, weights=size)))
-        if found
-        else nothing("no fold holds pieces of both sets")
-    )
-
-
-def _dealt(
-    n: int,
-    m: int,
-    our_groups: Sequence[Any] | None,
-    their_groups: Sequence[Any] | None,
-    folds: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """A fold for each of `n + m` pieces."""
-    if our_groups is not None and their_groups is not None:
-        return _folds([str(g) for g in (*our_groups, *their_groups)], n + m, folds, rng)
-    return np.concatenate([_folds(our_groups, n, folds, rng), _folds(their_groups, m, folds, rng)])
-
-
-def _fold_auc(x: np.ndarray, y: np.ndarray, test: np.ndarray) -> float | None:
-    """AUC on the pieces marked `test` of a classifier fitted on the others; `None` where either part lacks
-    one of the sets.
-    """
-    if len(set(y[test])) < 2 or len(set(y[~test])) < 2:
-        return None
-    train_x, test_x = _prepare(x[~test], x[test])
-    decision = test_x @ _fit_logistic(train_x, y[~test].astype(float))[:-1]
-    return auc(decision[y[test]], decision[~y[test]]).value
-
-
-def two_sample_interval(
+def two_sample_test(
     ours: np.ndarray,
     theirs: np.ndarray,
     their_groups: Sequence[Any] | None = None,
@@ -179,22 +110,32 @@ def two_sample_interval(
     folds: int = 6,
     seed: int = 0,
 ) -> Separation | None:
-    """The two-sample test with an interval: the probabilities of all pieces out of fold, and a bootstrap over
-    pieces.
+    """Classifier two-sample test: how well a cross-validated logistic regression tells two sets apart, by the
+    AUC over all pieces out of fold, with an interval by a bootstrap over pieces.
 
-    Pieces are drawn, never notes or bars; of Bach's, whole key numbers (`their_groups`) are. `None` where
-    there are too few pieces or no value at all.
+    0.5 means that it cannot (the goal for generated music), 1 that it always can; less than 0.5 is chance,
+    since what is held out is missing from what is learnt. Lopez-Paz and Oquab, ICLR 2017.
+
+    Args:
+        ours, theirs (arrays of shape `(n, metrics)`): from `feature_rows`.
+        their_groups (sequence, *optional*): what stays in one fold and is drawn as one, such as Bach's key
+            numbers; pieces are drawn else, never notes or bars.
+        columns (bool array `(metrics,)`, *optional*): which metrics it sees; the scored ones when not given.
+        folds (`int`), seed (`int`): how the groups are dealt out.
+
+    Returns:
+        `None` where either set has fewer than four pieces, or no value at all.
     """
     n, m = len(ours), len(theirs)
     columns = SCORED if columns is None else columns
     x = np.concatenate([ours, theirs])[:, columns]
-    if min(n, m) < 4 or any(np.isnan(part).all() for part in (x[:n], x[n:])):
+    if min(n, m) < LEAST_PIECES or any(np.isnan(part).all() for part in (x[:n], x[n:])):
         return None
     rng = np.random.default_rng(seed)
     y = np.arange(n + m) < n
     ranks = np.zeros(n + m)
     for _ in range(REPEATS):
-        fold = _dealt(n, m, None, their_groups, folds, rng)
+        fold = np.concatenate([_folds(None, n, folds, rng), _folds(their_groups, m, folds, rng)])
         for k in range(folds):
             if len(set(y[fold != k])) == 2 and (fold == k).any():
                 train, test = _prepare(x[fold != k], x[fold == k])
@@ -217,7 +158,7 @@ def two_sample_interval(
 def family_separations(
     ours: np.ndarray, theirs: np.ndarray, their_groups: Sequence[Any] | None = None, seed: int = 0
 ) -> dict[str, Separation]:
-    """`two_sample_interval` by each family of metrics alone, and by all that are scored together
+    """`two_sample_test` by each family of metrics alone, and by all that are scored together
     (`"all"`).
     """
     sights = {
@@ -226,7 +167,7 @@ def family_separations(
         if scored
     }
     found = {
-        name: two_sample_interval(ours, theirs, their_groups, columns, seed=seed)
+        name: two_sample_test(ours, theirs, their_groups, columns, seed=seed)
         for name, columns in {"all": SCORED, **sights}.items()
     }
     return {name: one for name, one in found.items() if one is not None}
@@ -290,10 +231,10 @@ class Comparison:
 
     Attributes:
         metrics (dict of `str` to `MetricComparison`): every metric of the catalogue.
-        two_sample_auc (`float` or `None`), two_sample_reason (`str` or `None`): see `two_sample_auc`.
-        families, floor, control (dicts of `str` to `Separation`): how well each family, and all together,
-            tell the pieces from the reference; two halves of the reference from each other; and first-order
-            Markov chains made of the pieces from the reference.
+        families, floor, control (dicts of `str` to `Separation`): how well each family, and all together
+            (`"all"`), tell the pieces from the reference (`two_sample_test`); two halves of the reference
+            from each other; and first-order Markov chains made of the pieces from the reference. Empty for
+            fewer than four pieces on either side.
         score (`float` or `None`): median musical score of the pieces; scores (list): of each.
         reference_score (`float` or `None`): median musical score of the reference: Bach's by cross-validation
             over key numbers.
@@ -303,8 +244,6 @@ class Comparison:
     """
 
     metrics: dict[str, MetricComparison]
-    two_sample_auc: float | None
-    two_sample_reason: str | None
     families: dict[str, Separation]
     floor: dict[str, Separation]
     control: dict[str, Separation]
@@ -389,13 +328,12 @@ def compare(
         theirs, groups = feature_rows(reference), None
         reference_score = _median([musical_score(piece).value for piece in reference])
         what = f"{len(reference)} given pieces"
-    test = two_sample_auc(rows, theirs, None, groups, seed=seed)
-    chains = [markov(view.score, seed + i) for i, view in enumerate(views)] if len(views) >= 4 else []
+    chains = (
+        [markov(view.score, seed + i) for i, view in enumerate(views)] if len(views) >= LEAST_PIECES else []
+    )
     own = list(range(len(theirs))) if groups is None else groups
     return Comparison(
         {name: _compare_metric(rows[:, i], theirs[:, i]) for i, name in enumerate(NAMES)},
-        test.value,
-        test.reason,
         family_separations(rows, theirs, groups, seed),
         bach_against_bach(theirs, own, seed),
         family_separations(feature_rows(chains), theirs, groups, seed),
@@ -435,6 +373,5 @@ __all__ = [
     "medians",
     "one_of_each",
     "row_measures",
-    "two_sample_auc",
-    "two_sample_interval",
+    "two_sample_test",
 ]

@@ -68,7 +68,7 @@ def dissonance_treated(score: Score | View) -> Measure:
 
     A pair is treated if one of its notes is prepared (held over from before the beat, or a repetition of the
     voice's pitch) or begins there by step (appoggiatura), and one of the two leaves by step (one or two
-    semitones) or is held on.
+    semitones).
     """
     view = as_view(score)
     if len(view.voices) < 2:
@@ -117,8 +117,8 @@ def final_cadence(score: Score | View) -> Measure:
     """How much the end is a full close in the declared key, 0 to 1: the mean of three questions.
 
     The lowest final note is the tonic; every final note belongs to the tonic triad (a major third also in
-    minor); the dominant is the lowest note, or the leading note or the dominant sounds above the bass, at
-    some onset of the two beats (half notes) before the final sonority begins.
+    minor); the dominant sounds in the half note before the first of the final notes begins, and so does the
+    leading note or the second degree.
     """
     view = as_view(score)
     if view.score.key is None:

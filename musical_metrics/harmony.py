@@ -65,7 +65,7 @@ def roots(view: View) -> np.ndarray:
     shape `(beats,)`; beats with fewer are left out.
 
     The chord that covers most of the sounding time wins; of several the smaller one, then the one whose root
-    sounds longer.
+    sounds longer, then the one whose root lies nearest above the lowest note.
     """
     array, beats = view.array, view.beats
     ends = array[:, ONSET] + array[:, DURATION]
@@ -77,12 +77,16 @@ def roots(view: View) -> np.ndarray:
     ticks = np.minimum(ends[note], edges[where + 1]) - np.maximum(array[note, ONSET], edges[where])
     profiles = np.bincount(where * 12 + array[note, PITCH] % 12, weights=ticks, minlength=len(beats) * 12)
     profiles = profiles.reshape(len(beats), 12)
-    profiles = profiles[(profiles > 0).sum(axis=1) >= 3]
+    lowest = np.full(len(beats), 128)
+    np.minimum.at(lowest, where, array[note, PITCH])
+    enough = (profiles > 0).sum(axis=1) >= 3
+    profiles, lowest = profiles[enough], lowest[enough]
     covered = profiles @ TEMPLATES.T  # (beats, 12) @ (12, chords) -> (beats, chords)
     own = np.tile(profiles, len(CHORDS))  # ticks of each chord's root
     size = np.repeat([len(chord) for chord in CHORDS], 12)
     total = profiles.sum(axis=1, keepdims=True) + 1
-    return (covered - 1e-3 * size + 1e-6 * own / total).argmax(axis=1) % 12
+    above = np.tile((np.arange(12) - lowest[:, None]) % 12, len(CHORDS))
+    return (covered - 1e-3 * size + 1e-6 * own / total - 1e-10 * above).argmax(axis=1) % 12
 
 
 def root_motion(score: Score | View, classes: tuple[int, ...]) -> Measure:

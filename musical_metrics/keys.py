@@ -34,13 +34,16 @@ _SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCA
 
 def fitting_key(array: np.ndarray) -> int:
     """The key whose profile correlates best with the sounding time of the pitch classes: 0-11 major from C,
-    12-23 minor.
+    12-23 minor; of several that do the one whose tonic lies nearest above the lowest note.
 
     Krumhansl, *Cognitive Foundations of Musical Pitch* (1990), chapter 4. `array` holds notes as
     `Score.array` does.
     """
     weights = np.bincount(array[:, PITCH] % 12, weights=array[:, DURATION], minlength=12)
-    return int((_PROFILES @ (weights - weights.mean())).argmax())
+    lowest = int(array[:, PITCH].min())
+    fits = np.round(_PROFILES @ (weights - weights.mean()), 6).reshape(2, 12)
+    mode, above = divmod(int(np.roll(fits, -lowest % 12, axis=1).argmax()), 12)
+    return 12 * mode + (lowest + above) % 12
 
 
 def opening_in_key(score: Score | View) -> Measure:

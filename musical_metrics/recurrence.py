@@ -143,7 +143,7 @@ def figure_kept(score: Score | View) -> Measure:
 
 
 def static_bars(score: Score | View) -> Measure:
-    """Share of the bars with several notes in which every voice only repeats its pitch."""
+    """Share of the bars in which some voice has two notes or more, and every voice only repeats its pitch."""
     view = as_view(score)
     lines = view.lines
     bar = np.searchsorted(view.bar_lines, lines[:, ONSET], side="right") - 1

@@ -5,9 +5,9 @@
 over the families f that are scored (`catalogue.FAMILIES`) and their metrics m that have a value. `median_m`
 and `half_m` (the distance from the median to the 5 % or the 95 % quantile, on the side of x, but no less
 than the metric's resolution) come from held-out movements of the same form and about the same length; `s_f`
-is what 95 % of those movements stay below. So a family of u = 1 is as far from Bach's middle as the most
-unusual of Bach's own movements, and a piece that is so in every family has 50. d is cut at 4 and u at 3: one
-bad family cannot hide all others. More is not better than Bach: both sides count.
+is what 95 % of those movements stay below, but at least 0.5. So a family of u = 1 is as far from Bach's
+middle as the most unusual of Bach's own movements, and a piece that is so in every family has 50. d is cut at
+4 and u at 3: one bad family cannot hide all others. More is not better than Bach: both sides count.
 
 Of the formulas tried it tells Bach from the composer, and both from an undertrained model under all rules,
 from chains and from noise, and leaves other works of Bach near Bach (`docs/metrics.md`).

@@ -1,6 +1,4 @@
-"""The six basic metrics: key, intervals, rhythm, phrases, leaps, parallels. Formulas and pitfalls:
-`docs/metrics.md`.
-"""
+"""The original's six metrics: key, intervals, rhythm, phrases, leaps, parallels. Reported, never scored."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from tokenization.heading import title_of
 from tokenization.score import Score
 
 from .catalogue import METRICS
-from .compare import Comparison
+from .compare import LEAST_PIECES, Comparison
 from .originality import nearest_passage
 from .score import Judged, musical_score
 
@@ -99,11 +99,6 @@ def comparison_table(comparison: Comparison) -> str:
             number(c.divergence),
         )
         rows.append((metric.title, *cells))
-    test = (
-        comparison.two_sample_reason
-        if comparison.two_sample_auc is None
-        else f"AUC {comparison.two_sample_auc:.3f}"
-    )
     scores = (
         f"median musical score {number(comparison.score)}, of the reference"
         f" {number(comparison.reference_score)}"
@@ -111,24 +106,21 @@ def comparison_table(comparison: Comparison) -> str:
     head = f"{comparison.pieces} pieces against {comparison.reference}"
     if comparison.alike:
         head += f" ({comparison.alike} more only transpose or crop one of them and are not counted)"
-    return (
-        f"{head}\n{columns(rows, right=range(1, 8))}\n{scores}\ntwo-sample test (0.5: cannot be told apart):"
-        f" {test}\n{_separations(comparison)}"
-    )
+    return f"{head}\n{columns(rows, right=range(1, 8))}\n{scores}\n{_separations(comparison)}"
 
 
 def _separations(comparison: Comparison) -> str:
     """How well each family tells the pieces from the reference, beside the floor and the control."""
     if not comparison.families:
-        return ""
+        return f"no two-sample test: it needs {LEAST_PIECES} pieces on either side"
     sets = (comparison.families, comparison.floor, comparison.control)
     rows: list[tuple[str, ...]] = [("told apart by", "these pieces", "floor", "Markov chains of them")]
     for family in comparison.families:
         found = [one.get(family) for one in sets]
         rows.append((family, *(f"{x.auc:.2f} ({x.low:.2f} to {x.high:.2f})" if x else "-" for x in found)))
     return (
-        f"AUC of a cross-validated classifier by family, 95 % interval over pieces; floor: two halves of the"
-        f" reference against each other\n{columns(rows, right=range(1, 4))}"
+        "AUC of a cross-validated classifier by family (0.5: cannot be told apart), 95 % interval over"
+        f" pieces; floor: two halves of the reference against each other\n{columns(rows, right=range(1, 4))}"
     )
 
 

@@ -21,7 +21,9 @@ def _sounding(view: View) -> np.ndarray:
 
 
 def voices_sounding(score: Score | View) -> Measure:
-    """Mean share of the piece's voices that sound, over its time."""
+    """Mean share of the piece's voices that sound, over its time; what sounds at an onset counts until the
+    next.
+    """
     view = as_view(score)
     if not len(view.array):
         return nothing(NO_NOTES)
@@ -30,7 +32,9 @@ def voices_sounding(score: Score | View) -> Measure:
 
 
 def changing_texture(score: Score | View) -> Measure:
-    """Standard deviation over the bars of the mean number of voices that sound: 0 where the texture stays."""
+    """Standard deviation over the bars of the mean number of voices that sound at their onsets: 0 where the
+    texture stays.
+    """
     view = as_view(score)
     bar = np.searchsorted(view.bar_lines, view.times, side="right") - 1
     count = np.bincount(bar, minlength=1)

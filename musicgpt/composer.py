@@ -52,9 +52,8 @@ class Composer:
     Args:
         model (`MusicGPTForCausalLM`): on whatever device it is to run.
         rules (list or `bool`): what steers the pieces, the most important first (`musicgpt.rules`,
-        docs/rules.md):
-            names or classes of rules, or functions. `True` (default): all of ours, in the order of
-            `musicgpt.rules.DEFAULT`; `False`: none, the model is alone.
+            docs/rules.md): names or classes of rules, or functions. `True` (default): all of ours, in the
+            order of `musicgpt.rules.DEFAULT`; `False`: none, the model is alone.
 
     Example:
         >>> from musicgpt import Composer, Settings
@@ -165,9 +164,7 @@ class Composer:
         """Compose one piece and hand out its notes while it is being made.
 
         Args:
-            settings (`Settings`, *optional*), prompt (`Score`, *optional*), prompt_bars (`int`, *optional*),
-                given (`Given`, *optional*), subject, melody (`Score`, `str` or path, *optional*), part
-                (`str`): as for `compose`.
+            settings, prompt, prompt_bars, given, subject, melody, part: as for `compose`.
             stop (`threading.Event`, *optional*): set it to end the piece after the current token.
 
         Returns:

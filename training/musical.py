@@ -66,8 +66,8 @@ class MusicalResult:
 
 
 def settings_of(number: int, tokens: int, form: str = "all", first_seed: int = FIRST_SEED) -> list[Any]:
-    """The settings of the pieces: every form in both modes, as many of each as there can be, those of a kind one
-    after another; seeds from `first_seed` on, the defaults of `musicgpt generate` otherwise.
+    """The settings of the pieces: every form in both modes, about as many of each, those of a kind one after
+    another; seeds from `first_seed` on, the defaults of `musicgpt generate` otherwise.
     """
     from musicgpt import Settings
 
@@ -88,8 +88,8 @@ def compose(
     rules: bool = False,
     share: tuple[int, int] = (0, 1),
 ) -> list[Any]:
-    """The pieces as `Composition`s, those of a kind in one batch. The model is left in the mode (training or not)
-    in which it was.
+    """The pieces as `Composition`s, those of a kind in one batch. The model is left in the mode (training or
+    not) in which it was.
 
     Args:
         rules (`bool`): whether the composer's rules help. A model is judged without: with them an
@@ -210,9 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
     error = "unknown" if result.error is None else f"{result.error:.2f}"
-    print(
-        f"{given.checkpoint}: mean {result.score:.2f}, standard error {error}, {len(result.scores)} pieces"
-    )
+    print(f"{given.checkpoint}: mean {result.score:.2f}, standard error {error}, {len(result.scores)} pieces")
     return 0
 
 

@@ -30,11 +30,11 @@ class Evaluation(Saving):
                 figures |= self._musical_evaluation(figures.get("nats_per_note"))
             self._log("eval", figures)
             self._keep_best(figures)
-        shown = {
-            name: figures[name]
-            for name in ("nats_per_note", "masked_nats_per_note", *TERMS, "musical_score", "musical_error", "combined")
-            if name in figures
-        }
+        losses, heard = (
+            ("nats_per_note", "masked_nats_per_note", *TERMS),
+            ("musical_score", "musical_error", "combined"),
+        )
+        shown = {name: figures[name] for name in (*losses, *heard) if name in figures}
         self.say(
             f"epoch {self.epoch}, step {self.step}: "
             + ", ".join(f"{name} {value:.3f}" for name, value in shown.items())

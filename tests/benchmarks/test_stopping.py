@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from benchmarks.stopping import Row, chosen, look_at, text
+from benchmarks.stopping import Mean, Row, chosen, look_at, mean_of, table, verdict
 from training.errors import TrainingError
 
+UNKNOWN = float("nan")
 
-def test_first_best_and_last_are_looked_at_once_each():
+
+def row(epoch: int, why: str, loss: float, combined: float, score: float, nats: float) -> Row:
+    """A row whose means have an error of 3 and 0.4."""
+    fresh = (Mean(score, 3.0), Mean(nats, 0.4), Mean(50.0, UNKNOWN))
+    return Row("run", epoch, why, loss, Mean(combined, 2.0), combined, fresh)
+
+
+def test_the_best_by_loss_and_by_ear_are_named():
     losses, combined = [6.0, 4.0, 5.0, 5.5], [10.0, 20.0, 30.0, 25.0]
     entries = [{"nats_per_note": a, "combined": b} for a, b in zip(losses, combined, strict=True)]
-    assert chosen(entries) == {0: ["first"], 1: ["loss"], 2: ["combined"], 3: ["last"]}
-    assert chosen(entries[:2]) == {0: ["first"], 1: ["loss", "combined", "last"]}
+    assert chosen(entries) == ["", "loss", "combined", ""]
+    assert chosen(entries[:2]) == ["", "loss, combined"]
+
+
+def test_means_have_their_errors():
+    mean = mean_of([1.0, 3.0, UNKNOWN, 5.0])
+    assert (mean.value, mean.error) == (3.0, pytest.approx(2 / math.sqrt(3)))
+    assert math.isnan(mean_of([1.0]).error)
 
 
 def test_a_run_that_was_not_heard_is_refused(tmp_path):
     (tmp_path / "log.jsonl").write_text('{"kind": "eval", "nats_per_note": 4.0}\n')
     with pytest.raises(TrainingError, match="--musical_every"):
-        look_at(tmp_path, lambda model: (0.0, 0.0, 0.0))
+        look_at(tmp_path, lambda model: ())
 
 
 def test_the_table_has_a_line_a_checkpoint():
-    lines = text([Row("quick", 2, "loss, last", 6.5, 3.0, 10.0, 2.5, 5.5, 40.0)]).splitlines()
-    unknown = (float("nan"),) * 3
-    assert text([Row("shipped", 0, "", *unknown, 50.0, 1.5, 60.0)]).splitlines()[2] == (
-        "| shipped |  |  |  |  |  | 50.0 | 1.50 | 60 % |"
-    )
-    assert lines[2] == "| quick | 2 | loss, last | 6.50 | 3.0 | 10.0 | 2.5 | 5.50 | 40 % |"
+    shipped = Row("shipped", 0, "", UNKNOWN, Mean(UNKNOWN, UNKNOWN), UNKNOWN, (Mean(50.0, 2.5),) * 3)
+    lines = table([row(2, "loss", 6.5, 10.0, 2.5, 5.5), shipped]).splitlines()
+    assert lines[2] == "| run | 2 | loss | 6.50 | 10.0 ± 2.0 | 10.0 | 2.5 ± 3.0 | 5.50 ± 0.40 | 50.0 ± nan |"
+    assert lines[3] == "| shipped |  |  |  |  |  | 50.0 ± 2.5 | 50.00 ± 2.50 | 50.0 ± 2.5 |"
+
+
+def test_the_verdict_counts_what_was_gained():
+    """The rule's epoch has 5 points more and costs 1 nat less; its order is that of both measures."""
+    rows = [
+        row(1, "", 5.0, 10.0, 10.0, 6.0),
+        row(2, "loss", 4.0, 20.0, 15.0, 5.0),
+        row(3, "combined", 4.5, 30.0, 20.0, 4.0),
+    ]
+    lines = verdict(rows).splitlines()
+    assert lines[2] == "| run | new pieces' score | +5.0 ± 4.2 | 1.00 | 0.50 |"
+    assert lines[3] == "| run | nats a note | +1.00 ± 0.57 | 1.00 | 0.50 |"
+    assert "the same epoch" in verdict([row(1, "loss, combined", 5.0, 10.0, 10.0, 6.0)])

@@ -33,7 +33,7 @@ def test_json_and_plot(folder, capsys):
     assert cli.main([str(folder), "--json", "--plot", str(plot)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [piece["notes"] for piece in found["pieces"]] == [160] * 4
-    assert 0 <= found["comparison"]["two_sample_auc"] <= 1
+    assert 0 <= found["comparison"]["families"]["all"]["auc"] <= 1
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert [p.name for p in plot.parent.iterdir()] == ["plot.png"]
 

@@ -100,3 +100,10 @@ def test_roots_from_beat_to_beat(voices, line):
     assert harmony.roots(View(passing)).tolist() == [0]
     assert harmony.root_changes(passing).value is None
     assert harmony.root_motion(voices(line([60, 62])), (5,)).value is None
+
+
+@pytest.mark.parametrize("up", range(12))
+def test_of_roots_that_fit_alike_the_bass_has_it_in_every_key(voices, line, up):
+    for chord in ((60, 63, 66, 69), (60, 64, 68)):  # a diminished seventh, an augmented triad
+        view = View(voices(*(line([pitch + up]) for pitch in chord[::-1])))
+        assert harmony.roots(view).tolist() == [up]

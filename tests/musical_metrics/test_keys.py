@@ -28,6 +28,12 @@ def test_the_key_of_the_opening_in_minor(voices, line):
     assert found == {"A minor": 1.0, "A major": 0.0, "C major": 0.0}
 
 
+@pytest.mark.parametrize("up", range(12))
+def test_of_keys_that_fit_alike_the_bass_has_it(voices, line, up):
+    piece = voices(*(line([pitch + up]) for pitch in (68, 64, 60)))  # an augmented triad
+    assert keys.fitting_key(piece.array) == up
+
+
 def test_the_first_note(voices, line):
     for first, expected in ((60, 1.0), (67, 1.0), (62, 0.0)):
         assert keys.opening_degree(voices(line([first, 60, 64]), key="C major")).value == expected

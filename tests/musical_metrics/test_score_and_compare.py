@@ -184,10 +184,10 @@ def rows(rng: np.random.Generator, n: int, shift: float) -> np.ndarray:
 
 def test_two_sample_test_sees_a_difference_and_no_difference():
     rng = np.random.default_rng(0)
-    same = compare.two_sample_auc(rows(rng, 150, 0), rows(rng, 150, 0)).value
-    apart = compare.two_sample_auc(rows(rng, 60, 0), rows(rng, 60, 1.0)).value
-    assert abs(same - 0.5) < 0.12
-    assert apart > 0.95
+    same = compare.two_sample_test(rows(rng, 150, 0), rows(rng, 150, 0))
+    apart = compare.two_sample_test(rows(rng, 60, 0), rows(rng, 60, 1.0))
+    assert abs(same.auc - 0.5) < 0.12 and same.low < 0.5
+    assert apart.auc > 0.95 and 0.9 < apart.low <= apart.auc <= apart.high
 
 
 def test_groups_stay_in_one_fold():
@@ -201,20 +201,26 @@ def test_groups_stay_in_one_fold():
 
 
 def test_two_sample_test_needs_pieces():
-    few = np.zeros((2, len(catalogue.NAMES)))
-    assert "four pieces" in compare.two_sample_auc(few, few).reason
+    few = np.zeros((3, len(catalogue.NAMES)))
+    assert compare.two_sample_test(few, np.zeros((9, len(catalogue.NAMES)))) is None
+    assert (
+        compare.two_sample_test(
+            np.full((4, len(catalogue.NAMES)), np.nan), np.zeros((9, len(catalogue.NAMES)))
+        )
+        is None
+    )
 
 
 def test_compare_with_bach_and_with_a_set(wander):
     pieces = [wander(seed, 200) for seed in range(5)]
     found = compare.compare(pieces)
     assert found.reference == "44 held-out fugues of the Well-Tempered Clavier, first 256 notes"
-    assert found.two_sample_auc > 0.9  # random walks are not Bach
+    assert found.families["all"].auc > 0.9  # random walks are not Bach
     assert found.score < found.reference_score
     assert found.metrics["out_of_key_ratio"].median == 0.0
     other = compare.compare(pieces, [wander(seed, 200) for seed in range(20, 26)])
     assert other.reference == "6 given pieces"
-    assert 0 <= other.two_sample_auc <= 1  # of five and six pieces: noise
+    assert 0 <= other.families["all"].auc <= 1  # of five and six pieces: noise
     assert json.dumps(other.to_dict(), allow_nan=False)
 
 

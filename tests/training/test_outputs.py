@@ -67,10 +67,10 @@ def test_the_pieces_are_the_same_questions_every_time():
     asked = settings_of(5, 400)
     assert [(s.form, s.key, s.seed) for s in asked] == [
         ("prelude", "C major", 1000),
-        ("fugue", "C major", 1001),
-        ("prelude", "A minor", 1002),
-        ("fugue", "A minor", 1003),
-        ("prelude", "C major", 1004),
+        ("prelude", "C major", 1001),
+        ("fugue", "C major", 1002),
+        ("prelude", "A minor", 1003),
+        ("fugue", "A minor", 1004),
     ]
     assert {s.form for s in settings_of(4, 400, form="prelude")} == {"prelude"}
 
@@ -86,31 +86,41 @@ def test_scales_of_the_combined_score():
 
 
 def test_processes_share_the_pieces(monkeypatch):
-    """Each composes its part, without rules; together they are the pieces of one process, in order."""
+    """Each composes its part, those of a kind at once and without rules; together they are the pieces of one
+    process, in order.
+    """
     from training import musical
 
     asked: list[bool] = []
+    batches: list[int] = []
     made = dict(zip(range(1000, 1005), (piece.score for piece in make_pieces(5, notes=120)), strict=True))
 
     class Stub:
         def __init__(self, model, rules):
             asked.append(rules)
 
-        def compose(self, settings):
-            return [SimpleNamespace(score=made[settings.seed], seed=settings.seed)]
+        def compose(self, settings, num):
+            batches.append(num)
+            seeds = range(settings.seed, settings.seed + num)
+            return [SimpleNamespace(score=made[seed], seed=seed) for seed in seeds]
 
     monkeypatch.setattr("musicgpt.Composer", Stub)
     model = torch.nn.Linear(1, 1)
     alone = musical.evaluate_music(model, 5, 400)
     parts = [musical.evaluate_music(model, 5, 400, share=(k, 2)) for k in (0, 1)]
-    assert [part.seeds for part in parts] == [[1000, 1002, 1004], [1001, 1003]]
+    assert [part.seeds for part in parts] == [[1000, 1001], [1002, 1003, 1004]]
+    assert batches == [2, 1, 1, 1, 2, 1, 1, 1]
     joined = musical.together(parts)
     assert (joined.seeds, joined.scores, joined.metrics) == (alone.seeds, alone.scores, alone.metrics)
     assert joined.score == pytest.approx(alone.score)
     assert asked == [False] * 3
+    own = np.array(alone.scores)
+    assert alone.error == pytest.approx(np.sqrt(np.square(own - own.mean()).sum() / 4 / 5))
+    assert alone.summary()["musical_error"] == alone.error
+    assert "musical_error" not in MusicalResult(1.0, [1.0]).summary()
 
 
-def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
+def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch, capsys):
     """With the musical score of epoch 2 the highest, best-combined is epoch 2, whatever the loss does
     afterwards.
     """
@@ -125,6 +135,8 @@ def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch):
         evaluation__patience=2,
     )
     best = Trainer(Arguments.from_dict(values), pieces).run()
+    begun = read_log(tmp_path / "run")[0]["nats_per_note"]
+    assert f"before the first step: nats_per_note {begun:.3f}" in capsys.readouterr().err
     assert best["combined_epoch"] == 2
     # the loss still fell when two evaluations without improvement ended the run
     assert best["loss_epoch"] == 4

@@ -159,6 +159,9 @@ def test_two_processes_train_to_the_same_loss(built, tmp_path):
             "hidden_dropout": 0.0,
         },
         "fit__epochs": 2,
+        "evaluation__musical_every": 2,
+        "evaluation__musical_pieces": 3,
+        "evaluation__musical_tokens": 40,
     }
     one = run_values(tmp_path / "one", built, **plain, fit__micro_batch_size=2)
     two = run_values(tmp_path / "two", built, **plain)
@@ -195,6 +198,10 @@ def test_two_processes_train_to_the_same_loss(built, tmp_path):
     for name, value in first.items():
         if name.startswith("model|"):
             torch.testing.assert_close(value, second[name], rtol=1e-3, atol=2e-4)
+    # Each process composed its share of the pieces, and none of them twice.
+    assert [len(entry["scores"]) for entry in read_log(tmp_path / "two") if "scores" in entry] == [3]
+    samples = sorted((tmp_path / "two" / "samples").glob("*/*.mid"))
+    assert [path.name.split("_seed")[1][:4] for path in samples] == ["1001", "1000", "1002"]
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(whole_run, tmp_path, capsys):
