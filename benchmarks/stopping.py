@@ -1,6 +1,11 @@
 """What musical early stopping chose, and whether the choice holds on measures that it did not use.
 
+    python -m benchmarks.stopping --train FOLDER
     python -m benchmarks.stopping RUN [RUN ...] [--pieces 24] [--tokens 600] [--first-seed 5000]
+
+The first trains the runs of `RUNS` into a folder (a quarter of an hour of one core; what is there is gone on with):
+two small ones on the corpus, one of which overfits, and the recipe `quick`, which has chorales to learn from and must
+lose. The second looks at them.
 
 The runs are folders of `training` with `--musical_every` and `--keep_last` so high that every checkpoint that was
 judged is there. Each of these composes anew, without the composer's rules, from seeds that the run did not use. Beside
@@ -15,6 +20,7 @@ each of the three, and how well either orders all checkpoints (Spearman's rank c
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,8 +31,25 @@ import numpy as np
 from .measures import nats_of_opening
 from .measures_text import markdown
 
+ROOT = Path(__file__).resolve().parent.parent
 # What is measured of new pieces: its name, digits behind the point, and whether more is better (1) or worse (-1).
 MEASURES = (("new pieces' score", 1, 1), ("nats a note", 2, -1), ("typical of the six, %", 1, 1))
+
+
+_HEARD = (
+    "--cpu true --threads 1 --mixed_precision no --keep_last 99 --stop_on combined"
+    " --musical_pieces 16 --musical_tokens 600"
+)
+_SMALL = (
+    f"{_HEARD} --length 256 --optimizer muon --learning_rate 2e-3 --matrix_learning_rate 6e-3 --schedule constant"
+    " --config_overrides '{hidden_size: 64, intermediate_size: 192, num_hidden_layers: 2, num_attention_heads: 2}'"
+)
+# The arguments of `python -m training` of each run.
+RUNS = {
+    "ten": f"{_SMALL} --max_pieces 10 --dropout 0 --epochs 16 --eval_every 4 --save_every 4 --musical_every 4",
+    "thirty": f"{_SMALL} --max_pieces 30 --dropout 0.05 --epochs 4 --musical_every 1",
+    "quick": f"--config {ROOT / 'training/configs/quick.yaml'} {_HEARD} --musical_every 1",
+}
 
 
 class Mean(NamedTuple):
@@ -165,6 +188,15 @@ def verdict(rows: Sequence[Row]) -> str:
     return markdown([head, *lines], right_from=2)
 
 
+def train(folder: Path) -> None:
+    """Train the runs of `RUNS` into `folder`; what is there is gone on with."""
+    from training.arguments import parse_arguments
+    from training.trainer import Trainer
+
+    for name, argv in RUNS.items():
+        Trainer(parse_arguments([*shlex.split(argv), "--output_dir", str(folder / name)])).run()
+
+
 def main() -> None:
     """The command line."""
     from training.models import load_model
@@ -172,16 +204,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of training runs")
+    parser.add_argument("runs", type=Path, nargs="*", help="folders of training runs")
+    parser.add_argument("--train", type=Path, metavar="FOLDER", help="train the runs of `RUNS` into a folder")
     parser.add_argument("--pieces", type=int, default=24, help="new pieces of each checkpoint (default 24)")
     parser.add_argument("--tokens", type=int, default=600, help="longest piece in tokens (default 600)")
     parser.add_argument("--first-seed", type=int, default=5000, help="their first seed (default 5000)")
     given = parser.parse_args()
+    if given.train:
+        train(given.train)
+        return
     shipped = load_model("shipped")
     look = partial(
         new_pieces, pieces=given.pieces, tokens=given.tokens, first_seed=given.first_seed, judge=shipped
     )
-    runs = [look_at(run, look) for run in given.runs]
+    runs = [look_at(run, look) for run in given.runs]  # none: the shipped weights alone
     unknown = float("nan")
     own = Row("shipped weights", 0, "", unknown, Mean(unknown, unknown), unknown, look(shipped))
     print(table([*(row for rows in runs for row in rows), own]))

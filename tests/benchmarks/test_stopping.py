@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
 
 import pytest
 
-from benchmarks.stopping import Mean, Row, chosen, look_at, mean_of, table, verdict
+from benchmarks.stopping import RUNS, Mean, Row, chosen, look_at, mean_of, table, verdict
+from training.arguments import parse_arguments
 from training.errors import TrainingError
 
 UNKNOWN = float("nan")
@@ -29,6 +31,13 @@ def test_means_have_their_errors():
     mean = mean_of([1.0, 3.0, UNKNOWN, 5.0])
     assert (mean.value, mean.error) == (3.0, pytest.approx(2 / math.sqrt(3)))
     assert math.isnan(mean_of([1.0]).error)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_run_is_one_that_the_training_takes(run):
+    heard = parse_arguments([*shlex.split(RUNS[run]), "--output_dir", run]).evaluation
+    assert heard.stop_on == "combined" and heard.musical_every == heard.save_every
+    assert heard.keep_last > 50 and heard.musical_pieces == 16
 
 
 def test_a_run_that_was_not_heard_is_refused(tmp_path):
