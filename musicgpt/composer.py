@@ -164,7 +164,10 @@ class Composer:
         """Compose one piece and hand out its notes while it is being made.
 
         Args:
-            settings, prompt, prompt_bars, given, subject, melody, part: as for `compose`.
+            settings (`Settings`, *optional*), prompt (`Score`, *optional*): as for `compose`.
+            prompt_bars (`int`, *optional*), given (`Given`, *optional*): as for `compose`.
+            subject, melody (`Score`, `str` or path, *optional*): as for `compose`.
+            part (`str`): as for `compose`.
             stop (`threading.Event`, *optional*): set it to end the piece after the current token.
 
         Returns:
