@@ -151,7 +151,7 @@ def two_sample_test(
     theirs_drawn = rng.multinomial(kinds, np.full(kinds, 1 / kinds), DRAWS)[:, groups].astype(float)
     theirs_drawn /= np.maximum(theirs_drawn.sum(axis=1, keepdims=True), 1)
     drawn = (ours_drawn @ above * theirs_drawn).sum(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.clip(np.quantile(drawn, [0.025, 0.975]), 0.0, 1.0)
     return Separation(float(above.mean()), float(low), float(high))
 
 
