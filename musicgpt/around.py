@@ -51,7 +51,8 @@ def around_given(settings: Settings, given: Given, context: int) -> Task:
     ids += body
     earlier = score.array[score.array[:, ONSET] < begins, ONSET]
     frame = frame_of(given, origin, transposition, int(earlier.max(initial=origin)))
-    limit = min(wanted.max_new_tokens, context - len(ids))
+    limit = wanted.max_new_tokens
+    limit = min(limit, context - len(ids)) if frame.is_bounded else limit
     refuse_too_much(frame, given.regions, limit)
     return Task(ids, origin, -transposition, score, limit, given.with_score(key=key, form=score.form), frame)
 

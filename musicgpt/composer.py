@@ -267,6 +267,15 @@ class Composer:
         self, settings: Settings, prompt: Score | None, prompt_bars: int | None, given: Given | None
     ) -> tuple[Settings, Task]:
         """What one call of the model needs, and the settings with what was given filled in."""
+        settings, task = self._task_of(settings, prompt, prompt_bars, given)
+        if _particles(settings, task) > 1:  # they are not composed window by window
+            room = self.context - len(task.ids)
+            task = replace(task, max_new_tokens=min(task.max_new_tokens, room))
+        return settings, task
+
+    def _task_of(
+        self, settings: Settings, prompt: Score | None, prompt_bars: int | None, given: Given | None
+    ) -> tuple[Settings, Task]:
         if prompt is None and prompt_bars is not None:
             raise SettingsError("prompt_bars was given without a prompt.")
         if given is not None:
@@ -276,7 +285,7 @@ class Composer:
             return replace(settings, form=form, key=key, voices=voices), task
         if prompt is not None:
             return settings, continuation(settings, prompt, prompt_bars, self.context)
-        return settings, new_piece(settings.resolved(), self.context)
+        return settings, new_piece(settings.resolved())
 
     def _generate(
         self,
@@ -333,6 +342,7 @@ class Composer:
             brief,
             self.rules,
             sampling,
+            self.context,
             keep=KeepGiven,
             particles=swarm,
             stopping_criteria=criteria,

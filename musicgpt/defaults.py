@@ -7,6 +7,8 @@ TEMPERATURE, TOP_P, MIN_P, TOP_K = 0.83, 0.95, 0.0, 0
 RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P = 1.05, 1.0
 # A piece does not end before it has so many.
 MIN_BARS, MIN_NOTES = 16, 200
+# The most new tokens that can be asked for, some 200 bars; of no asked length a piece ends long before.
+MAX_NEW_TOKENS = 16_384
 # The fewest and the most bars that can be asked for.
 BARS = (4, 200)
 # Rows that compose between given notes (docs/given.md has the table), and the most that can be asked for.

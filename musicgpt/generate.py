@@ -15,13 +15,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers import GenerationConfig
 
 from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
 from .beginnings import best_beginnings
-from .defaults import BARS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES
+from .defaults import BARS, MAX_NEW_TOKENS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES
 from .frame import refuse_too_much
 from .given_ids import GivenIds, read_given
 from .particles import Particles
@@ -31,6 +31,7 @@ from .rules.base import Brief, RuleProcessor, build
 from .rules.beginning import Beginning
 from .rules.given import KeepGiven
 from .sampling import Sampling, SeededSampling, particle_seeds
+from .window import slide
 
 # What the composer does not do is left to the model's own `generate()`.
 _NOT_OURS = (
@@ -135,8 +136,10 @@ def generate(
         ids = torch.tensor([given.prompt] * len(ids), device=ids.device)
         groups = {tuple(given.prompt): list(range(len(ids)))}
     number = particles or (PARTICLES if given is not None and given.frame.is_bounded else 1)
+    asked["slides"] = number == 1 and not config.return_dict_in_generate
     seed = int(torch.randint(2**31, ())) if seed is None else seed
     arguments |= {"config": config, "processors": logits_processor or (), "keep": KeepGiven}
+    arguments["context"] = model.config.max_position_embeddings
     new: list[Any] = [None] * len(ids)
     for prompt, all_rows in groups.items():
         for rows in [all_rows] if number == 1 else [[row] for row in all_rows]:
@@ -164,6 +167,7 @@ def compose_ids(
     brief: Brief,
     rules: Iterable[Any],
     sample: Callable,
+    context: int,
     config: GenerationConfig | None = None,
     processors: Iterable[Any] = (),
     keep: Any = None,
@@ -179,6 +183,8 @@ def compose_ids(
         rules (list): classes and functions, the most important first; what was asked for (`Asked`) goes
             before all of them.
         sample (callable): see `RuleProcessor`.
+        context (`int`): tokens that the model can read; a longer piece is composed window by window
+            (`musicgpt/window.py`), which particles are not.
         config (`GenerationConfig`, *optional*): for what else `generate()` does; how it samples does not
             count.
         processors (list): logits processors that come before the rules.
@@ -199,7 +205,9 @@ def compose_ids(
             def begin(own: Brief, sample: Callable, until: Any) -> torch.Tensor:
                 start = ids[:1].expand(own.rows, -1)
                 others = [item for item in rules if item is not Beginning]
-                return compose_ids(generate, start, own, others, sample, keep=keep, stopping_criteria=[until])
+                return compose_ids(
+                    generate, start, own, others, sample, context, keep=keep, stopping_criteria=[until]
+                )
 
             rule.tokens = best_beginnings(begin, brief, sample)
     config = GenerationConfig() if config is None else copy.deepcopy(config)
@@ -211,18 +219,13 @@ def compose_ids(
     # when another bar would not fit, would be before it. Nor does it end one that ends where what is given
     # says.
     config.end_at_bar = not (brief.is_bounded or any(hasattr(rule, "closing") for rule in built))
+    if config.end_at_bar and brief.ends:  # no length is asked for, and the model ends none by itself
+        config.max_new_tokens = min(config.max_new_tokens, context - ids.shape[1])
     processor = RuleProcessor(built, brief.prompt.repeated(brief.rows), sample, keeper)
     if particles is not None:
         particles.steer(processor)
-        criteria = [*arguments.get("stopping_criteria", ()), particles]
-        arguments["stopping_criteria"] = StoppingCriteriaList(criteria)
-    return generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        generation_config=config,
-        logits_processor=LogitsProcessorList([*processors, processor]),
-        **arguments,
-    )
+        arguments["stopping_criteria"] = [*(arguments.get("stopping_criteria") or ()), particles]
+    return slide(generate, ids, context, config, processors, processor, **arguments)
 
 
 def _composes(model: Any, config: GenerationConfig, rules: Any, arguments: dict[str, Any]) -> bool:
@@ -291,9 +294,10 @@ def _brief(
     min_bars: int | None,
     min_notes: int | None,
     transposition: int,
+    slides: bool,
 ) -> Brief:
     """What a prefix and a call ask for; `length` is what `_asked_length` gives, `padded` the number of tokens
-    of the prompt with its padding.
+    of the prompt with its padding, `slides` whether there may be more than the context holds.
 
     Raises:
         GivenError: if what is given takes more tokens than there can be.
@@ -303,7 +307,8 @@ def _brief(
         if TOKENS[token].type in ("TIME", "NOTE"):
             break
         asked[TOKENS[token].type] = TOKENS[token].value
-    room = model.config.max_position_embeddings - len(prompt)
+    slides = slides and not (given is not None and given.frame.is_bounded)
+    room = MAX_NEW_TOKENS if slides else model.config.max_position_embeddings - len(prompt)
     room = room if length is None else min(length(padded), room)
     if given is not None:
         asked |= {"METER": None, "VOICES": given.voices}  # its meter was not asked for

@@ -132,7 +132,7 @@ def _composer_file(module: str) -> str:
     return "tables" if module == TABLES else "music"
 
 
-_GENERATE = ("generate", "beginnings", "sampling", "defaults", "given_ids", "particles")
+_GENERATE = ("generate", "beginnings", "sampling", "defaults", "given_ids", "particles", "window")
 _READING = ("reading", "midi_reader", "parts", "voices", "key_finding")
 _ABOUT = {
     "configuration_musicgpt": "The configuration.",

@@ -30,7 +30,7 @@ class Task:
         transposition (`int`): semitones from C major / A minor to the piece's key.
         score (`Score`): the piece as far as it goes: the prompt, or a score without notes that has the key,
             meter and form.
-        max_new_tokens (`int`): what is asked for, or what the model's context leaves.
+        max_new_tokens (`int`): how many there can be.
         given (`Given`, *optional*): what the piece will have, in the notes of `score` too; `frame` (`Frame`):
             that, as the tokens count it.
     """
@@ -66,7 +66,7 @@ class Task:
         return note._replace(onset=note.onset + self.shift, pitch=note.pitch + self.transposition)
 
 
-def new_piece(wanted: Resolved, context: int) -> Task:
+def new_piece(wanted: Resolved) -> Task:
     """The task of composing from nothing but settings."""
     ids = prefix_ids(wanted.key.mode, wanted.form, wanted.meter, wanted.voices, wanted.tempo)
     numerator, denominator = map(int, wanted.meter.split("/"))
@@ -77,8 +77,7 @@ def new_piece(wanted: Resolved, context: int) -> Task:
         form=wanted.form,
         tempo_class=wanted.tempo,
     )
-    limit = min(wanted.max_new_tokens, context - len(ids))
-    return Task(ids, 0, -wanted.key.transposition_to_normal(), score, limit)
+    return Task(ids, 0, -wanted.key.transposition_to_normal(), score, wanted.max_new_tokens)
 
 
 def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, context: int) -> Task:
@@ -100,8 +99,7 @@ def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, con
     now = int(VALUE_OF_ID[array[TYPE_OF_ID[array] == TYPE_INDEX["TIME"]]].sum())
     shift = int(prompt.array[-1, ONSET]) - now  # also what shortened silences took away
     assert prompt.key is not None
-    limit = min(wanted.max_new_tokens, context - len(ids))
-    return Task(ids, shift, -prompt.key.transposition_to_normal(), prompt, limit)
+    return Task(ids, shift, -prompt.key.transposition_to_normal(), prompt, wanted.max_new_tokens)
 
 
 def no_new_note(task: Task, settings: Settings) -> str:

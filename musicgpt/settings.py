@@ -12,6 +12,7 @@ from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 from .defaults import (
     BARS,
+    MAX_NEW_TOKENS,
     MAX_PARTICLES,
     MIN_BARS,
     MIN_NOTES,
@@ -24,7 +25,6 @@ from .defaults import (
 )
 from .moods import find_mood
 
-MAX_NEW_TOKENS = 4096
 MAX_SEED = 2**63 - 1
 
 

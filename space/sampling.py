@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from musicgpt import Composer, Composition, Settings
 from musicgpt.given import Given
+from musicgpt.rules.tonal_plan import MOST_BARS, TOKENS_A_BAR
 from tokenization import Note, Score
 
 # At most so many pictures of the growing roll a second are sent; a browser draws one in 25 to 40 ms.
@@ -52,7 +53,8 @@ def _seconds_on_gpu(
     settings: Settings, prompt: Score | None, prompt_bars: int | None, stop: Any, given: Given | None = None
 ) -> int:
     """What ZeroGPU is asked for: about 100 tokens a second and a margin; a short request is served sooner."""
-    return 10 + (settings.resolved().max_new_tokens // 100)
+    tokens = settings.max_new_tokens or TOKENS_A_BAR * (settings.bars or MOST_BARS)
+    return 10 + tokens // 100
 
 
 def _on_gpu(function: Callable) -> Callable:

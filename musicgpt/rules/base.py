@@ -247,6 +247,12 @@ class RuleProcessor(LogitsProcessor):
         prompt.begin(self.state)
         self._prompt = prompt
 
+    def alone(self, ids: torch.Tensor) -> State:
+        """Goes on by a state that it does not share any more, after `ids`; this state."""
+        self._prompt = None
+        self.state.follow(ids.cpu().numpy())
+        return self.state
+
     def select(self, rows: np.ndarray) -> None:
         """Makes these of the rows, `(rows,)`, the rows: state and rules go on with what they remember."""
         (self._prompt or self.state).select(rows)

@@ -115,6 +115,7 @@ class Countersubject:
                 [*notes[:i], note._replace(pitch=pitch), *notes[i + 1 :]]
                 for i, note in enumerate(notes)
                 for pitch in (moved([note.pitch], key, key, steps)[0] for steps in (-1, 1))
+                if self.keyboard[0] <= pitch <= self.keyboard[1]
             ]
             better, best = min(((_badness(way, statement), way) for way in ways), key=lambda one: one[0])
             if better >= bad - LEAST_GAIN:

@@ -14,12 +14,12 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .replay import TENTH
 from .takers import PITCHES
 
-# Semitones that a hand spans; nats against what it could not strike together, and hold while other notes
-# sound on. It is not forbidden: where the order of voices leaves nothing else, a wide chord is less bad than
-# a wrong one.
-TENTH, STRUCK, HELD = 16, 12.0, 1.0
+# Nats against what a hand could not strike together, and hold while other notes sound on. It is not
+# forbidden: where the order of voices leaves nothing else, a wide chord is less bad than a wrong one.
+STRUCK, HELD = 12.0, 1.0
 # C4: below it the left hand plays, from it on the right one. Bars that a hand rests before notes in it gain,
 # nats for each further bar, and at most so many.
 MIDDLE, REST, GAIN, LARGEST_GAIN = 60, 0.75, 2.0, 6.0

@@ -22,6 +22,8 @@ _RAISED = (5, 6)
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 PERFECT = (0, 7)
+# Semitones that a hand spans.
+TENTH = 16
 _DISSONANT = (1, 2, 6, 10, 11)
 
 
@@ -120,6 +122,20 @@ def harshness(notes: Sequence[Note]) -> float:
     return sum(interval in _DISSONANT for interval in intervals) / max(1, len(intervals))
 
 
+def in_reach(notes: Iterable[Note]) -> bool:
+    """Whether two hands can strike them: of those that begin together each is within a tenth of the highest
+    or of the lowest.
+    """
+    by_time: dict[int, list[int]] = {}
+    for note in notes:
+        by_time.setdefault(note.onset, []).append(note.pitch)
+    return not any(
+        max(pitches) - TENTH > pitch > min(pitches) + TENTH
+        for pitches in by_time.values()
+        for pitch in pitches
+    )
+
+
 class Replay:
     """Notes that are to come, all of them in their order and nothing else, from the first one's onset on.
 
@@ -187,11 +203,13 @@ def _longest_step(ticks: int) -> int:
 
 __all__ = [
     "PERFECT",
+    "TENTH",
     "Replay",
     "degree_of",
     "faults",
     "harshness",
     "in_order",
+    "in_reach",
     "limit_durations",
     "limit_steps",
     "moved",

@@ -21,7 +21,7 @@ from tokenization.vocabulary import TYPE_INDEX
 from ..state import State
 from .base import VOCAB_SIZE, Brief, Rule
 from .companions import in_order as stay_apart
-from .replay import Replay, faults, in_order, passage
+from .replay import Replay, faults, in_order, in_reach, passage
 from .subject import OCTAVE
 
 # Chances of a return of the opening with a new key, of what was there in another key at home, of the opening
@@ -149,7 +149,7 @@ class Returns(Rule):
 
     def _begin(self, state: State, row: int, source: tuple[int, int], at: int, end: int) -> bool:
         """Let a passage return at a tick on the degrees of its key there, nearest to where it was; not where
-        it has too few notes or does not fit on the keyboard. No note lasts beyond `end`.
+        it has too few notes or does not fit on the keyboard and into two hands. No note lasts beyond `end`.
         """
         assert self.key_plans is not None
         plan, ticks = self.key_plans()[row], int(state.bar_ticks[row])
@@ -167,7 +167,8 @@ class Returns(Rule):
             ways = (exchanged, lambda notes: [notes]) if exchanges else (lambda notes: [notes], exchanged)
             for way in (way for made in ways for way in made(moved)):
                 pitches = [note.pitch for note in way]
-                if min(pitches) >= low and max(pitches) <= high and heard.isdisjoint(bars_of(way, ticks)):
+                fits = min(pitches) >= low and max(pitches) <= high and in_reach(way)
+                if fits and heard.isdisjoint(bars_of(way, ticks)):
                     self.replays[row] = Replay(
                         [note._replace(duration=min(note.duration, end - note.onset)) for note in way]
                     )

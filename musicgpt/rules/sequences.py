@@ -18,7 +18,7 @@ from tokenization.vocabulary import TYPE_INDEX
 
 from ..state import State
 from .base import VOCAB_SIZE, Brief, Rule
-from .replay import Replay, faults, harshness, limit_durations, limit_steps, passage
+from .replay import Replay, faults, harshness, in_reach, limit_durations, limit_steps, passage
 
 # Chances of a model at a beginning of a bar at which there is room for its links, in fugues and elsewhere,
 # and of half a bar as the model.
@@ -166,7 +166,7 @@ class Sequences(Rule):
                 for note in passage(notes, k * length, key, key, k * steps)
             ]
             pitches = [note.pitch for note in links]
-            if min(pitches) < low or max(pitches) > high:
+            if min(pitches) < low or max(pitches) > high or not in_reach(links):
                 continue
             if faults([*notes, *links]) <= faults(notes) * (model.links + 1):
                 return Replay([n._replace(duration=min(n.duration, model.limit - n.onset)) for n in links])

@@ -36,9 +36,9 @@ SHORTEST_SECTION = 2
 TOKENS_A_BAR = 72
 # Within a section there is a cadence after so many bars, at least and at most.
 CADENCE_EVERY = (4, 8)
-# Bars are drawn from the middle of the distribution: a piece of 143 bars would not fit into 4,096 tokens.
 # Bars of an exposition for each voice.
 EXPOSITION = 2
+# Bars are drawn from the middle of the distribution: a piece of 143 bars would take half a minute.
 FEWEST_BARS, MOST_BARS = 20, 72
 # A piece of no asked form goes as these do.
 UNASKED = "prelude"

@@ -50,6 +50,14 @@ def test_a_countersubject_returns_in_the_other_voices_place(key):
     assert changed <= 1
 
 
+def test_a_countersubject_is_not_mended_beyond_the_keyboard():
+    """Its lowest note clashes, and would as well be a step higher as a step lower."""
+    statement, notes = line(0, (72,) * 6), line(1, (64, 64, 64, 64, 64, 62))
+    for low, mended in ((36, 60), (61, 64)):
+        own = Countersubject(notes, statement, 0, (low, 84))
+        assert [note.pitch for note in own._mended(notes, statement, 0)] == [64] * 5 + [mended]
+
+
 def test_a_countersubject_that_only_clashes_does_not_return():
     own = Countersubject(line(0, (68, 70, 72, 73)), ANSWER, 7)
     assert own.against(line(1, (67, 69, 71, 72), at=960), 7, {0: 68.5}) is None

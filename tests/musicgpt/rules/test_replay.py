@@ -8,7 +8,16 @@ import pytest
 from musical_metrics.recurrence import bars_in_sequence
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.companions import crossed
-from musicgpt.rules.replay import Replay, degree_of, faults, harshness, in_order, moved, passage
+from musicgpt.rules.replay import (
+    Replay,
+    degree_of,
+    faults,
+    harshness,
+    in_order,
+    in_reach,
+    moved,
+    passage,
+)
 from musicgpt.rules.returns import EXCHANGED, Returns, bars_of, exchanged
 from musicgpt.rules.sequences import Model, Sequences
 from musicgpt.rules.tonal_plan import Plan
@@ -212,6 +221,30 @@ def test_what_was_there_note_for_note_comes_with_its_voices_exchanged():
     again = rule.replays[0].left
     assert bars_of(notes, 96).isdisjoint(bars_of(again, 96))
     assert {note.pitch % 12 for note in again} == {note.pitch % 12 for note in notes}
+
+
+def test_two_hands_reach_what_is_within_a_tenth_of_the_outer_notes():
+    def struck(*pitches: int) -> bool:
+        return in_reach([Note(24, 24, pitch, voice) for voice, pitch in enumerate(pitches)])
+
+    assert struck(84, 36) and struck(84, 68, 52, 36) and not struck(84, 67, 51, 36)
+    assert not struck(84, 65, 46)
+    assert in_reach([Note(0, 48, 84, 0), Note(24, 24, 65, 1), Note(0, 48, 46, 2)])  # not struck together
+
+
+def test_what_no_hands_could_strike_does_not_return(monkeypatch):
+    """The opening in three voices, of which an exchange would take the middle one out of reach."""
+    rule = Returns(brief(Planned(7), form="prelude", seeds=[1]))
+    notes = [Note(24 * k, 24, pitch, v) for k in range(8) for v, pitch in enumerate((72 + k % 3, 65, 60))]
+    written = "".join(
+        f"NOTE_{n.pitch} VOICE_{n.voice} DUR_24 TIME_{24 if n.voice == 2 else 0} " for n in notes
+    )
+    piece = state(written)
+    apart = [note._replace(pitch=note.pitch + (12, 0, -12)[note.voice]) for note in notes]
+    monkeypatch.setattr("musicgpt.rules.returns.exchanged", lambda moved: [apart, moved])
+    rule.rngs[0] = type("Exchanges", (), {"random": lambda self: 0.0})()
+    assert not in_reach(apart) and rule._begin(piece, 0, (0, 192), 12 * 96, 2**40)
+    assert in_reach(rule.replays[0].left)
 
 
 def test_a_piece_without_a_plan_has_no_returns_and_no_sequences():
