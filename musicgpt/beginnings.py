@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,75 +17,84 @@ from .rules.base import Brief
 from .rules.beginning import is_over, penalty
 from .sampling import particle_seeds
 
-# Beginnings of a piece, and tokens within which they are over.
-CANDIDATES, MOST_TOKENS = 6, 200
+# Beginnings of a piece, tokens within which they are over, and of how many pieces they are made at once.
+CANDIDATES, MOST_TOKENS, AT_ONCE = 6, 200, 8
 _TIME, _DUR = TYPE_INDEX["TIME"], TYPE_INDEX["DUR"]
 
 
+class Tried(NamedTuple):
+    """The tokens of a beginning, and its notes; none where it has not come to its end."""
+
+    tokens: list[int]
+    notes: list[Note]
+
+
 class UntilOver(StoppingCriteria):
-    """Ends all rows when all have come to the end of their beginnings, or have used their tokens.
+    """Ends each row when it has come to the end of its beginning, or has used its tokens.
 
     Args:
         brief (`Brief`): of these rows; ids begin with its prompt.
+
+    Attributes:
+        tried (list of `Tried`): of each row.
     """
 
     def __init__(self, brief: Brief):
         self.brief, self.state = brief, brief.prompt.repeated(brief.rows)
+        self.tried = [Tried([], [])] * brief.rows
+        self.over = np.zeros(brief.rows, dtype=bool)
+        # Of each row how many tokens it had when it reached each tick, and when its last note was whole.
+        self.arrived: list[dict[int, int]] = [{} for _ in range(brief.rows)]
+        self.last = [0] * brief.rows
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        self.state.follow(input_ids.cpu().numpy())
-        used = self.state.tokens - self.brief.prompt.tokens
-        over = used >= MOST_TOKENS or bool(is_over(self.brief, self.state).all())
-        return torch.full((len(input_ids),), over, device=input_ids.device)
+        ids, begin, state = input_ids.cpu().numpy(), self.brief.prompt.tokens, self.state
+        state.follow(ids)
+        used, over = state.tokens - begin, is_over(self.brief, state)
+        for row in (~self.over).nonzero()[0].tolist():
+            if state.kind[row] == _TIME:
+                self.arrived[row].setdefault(int(state.ticks[row]), used)
+            elif state.kind[row] == _DUR:
+                self.last[row] = used
+            if over[row]:
+                self.tried[row] = self._beginning(row, ids[row, begin:])
+        self.over |= over
+        return torch.from_numpy(self.over | (used >= MOST_TOKENS)).to(input_ids.device)
+
+    def _beginning(self, row: int, tokens: np.ndarray) -> Tried:
+        """Of a subject the tokens end with the step to the second voice's first note, else with the last note
+        before the bars that follow.
+        """
+        state = self.state
+        notes = [Note(*note) for note in state.notes[row, : state.num_notes[row]].tolist()]
+        if self.brief.form != "fugue":
+            return Tried(tokens[: self.last[row]].tolist(), notes)
+        end = int(state.ticks[row])
+        return Tried(tokens[: self.arrived[row][end]].tolist(), [note for note in notes if note.onset < end])
 
 
 def best_beginnings(
-    compose: Callable[[Brief, Any, StoppingCriteria], torch.Tensor], brief: Brief, sample: Any
+    compose: Callable[[Brief, Any, StoppingCriteria], Any], brief: Brief, sample: Any
 ) -> list[list[int]]:
     """Of each piece the tokens of its best beginning; none where none came to an end.
 
     Args:
-        compose (callable): ids, `(rows, length)`, for the brief of a batch, what samples in it, and what ends
-            it.
+        compose (callable): composes by the brief of a batch, what samples in it, and what ends it.
         brief (`Brief`): of the pieces; the rules of a candidate are those of its piece, with its seed.
         sample (`SeededSampling`): of the pieces; a candidate has its own noise, the first that of the piece.
     """
-    found = []
-    for seed in brief.seeds:
-        own = replace(brief, rows=CANDIDATES, seeds=[seed] * CANDIDATES, earlier=[])
-        ids = compose(own, sample.like(particle_seeds(seed, CANDIDATES)), UntilOver(own))
-        tried = [_until_over(brief, row) for row in ids[:, brief.prompt.tokens :].tolist()]
-        bar = int(brief.prompt.bar_ticks[0])
-        penalties = [penalty(brief, notes, bar) if len(notes) > 1 else np.inf for _, notes in tried]
-        best = int(np.argmin(penalties))
-        found.append(tried[best][0] if penalties[best] < np.inf else [])
+    bar, found = int(brief.prompt.bar_ticks[0]), []
+    for first in range(0, brief.rows, AT_ONCE):
+        seeds = brief.seeds[first : first + AT_ONCE]
+        plans = [seed for seed in seeds for _ in range(CANDIDATES)]
+        own = replace(brief, rows=len(plans), seeds=plans, earlier=[])
+        until = UntilOver(own)
+        compose(own, sample.like([s for seed in seeds for s in particle_seeds(seed, CANDIDATES)]), until)
+        penalties = [penalty(brief, t.notes, bar) if len(t.notes) > 1 else np.inf for t in until.tried]
+        for k in range(0, len(plans), CANDIDATES):
+            best = k + int(np.argmin(penalties[k : k + CANDIDATES]))
+            found.append(until.tried[best].tokens if penalties[best] < np.inf else [])
     return found
-
-
-def _until_over(brief: Brief, tokens: list[int]) -> tuple[list[int], list[Note]]:
-    """The tokens of a beginning, and its notes; none where it has not come to its end.
-
-    Of a subject they end with the step to the second voice's first note, else with the last note before the
-    bars that follow.
-    """
-    state = brief.prompt.repeated(1)
-    arrived: dict[int, int] = {}  # how many tokens have been read when a tick is reached
-    last = 0
-    for count, token in enumerate(tokens, 1):
-        state.feed(np.array([token]))
-        if state.kind[0] == _TIME:
-            arrived.setdefault(int(state.ticks[0]), count)
-        elif state.kind[0] == _DUR:
-            last = count
-        if is_over(brief, state)[0]:
-            break
-    else:
-        return [], []
-    notes = [Note(*note) for note in state.notes[0, : state.num_notes[0]].tolist()]
-    if brief.form != "fugue":
-        return tokens[:last], notes
-    end = int(state.ticks[0])
-    return tokens[: arrived[end]], [note for note in notes if note.onset < end]
 
 
 __all__ = ["CANDIDATES", "UntilOver", "best_beginnings"]

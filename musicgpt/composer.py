@@ -20,7 +20,7 @@ from .given import PARTS, Given, Melody
 from .prompts import Task, continuation, new_piece, no_new_note
 from .rules import chosen
 from .settings import Settings, SettingsError
-from .state import read_notes
+from .state import notes_of, read_notes
 
 if TYPE_CHECKING:
     from modeling_musicgpt import MusicGPTForCausalLM
@@ -145,8 +145,7 @@ class Composer:
             rows = self._generate(task, settings, some, report=report)
             seconds = (time.perf_counter() - begun) / len(some)
             pieces += [
-                _finish(self.model, task, settings.with_seed(s), row, seconds)
-                for s, row in zip(some, rows, strict=True)
+                _finish(task, settings.with_seed(s), row, seconds) for s, row in zip(some, rows, strict=True)
             ]
         return pieces
 
@@ -295,9 +294,9 @@ class Composer:
         stop: Event | None = None,
         report: Callable[[int], None] | None = None,
         put: Callable[[int], None] | None = None,
-    ) -> list[list[int]]:
-        """The new tokens of each piece, up to and including `<eos>`; of one piece `put` is given each of them
-        as soon as it is known.
+    ) -> list[tuple[list[int], list[Note]]]:
+        """The new tokens of each piece, up to and including `<eos>`, and the notes that they spell; of one
+        piece `put` is given each token as soon as it is known.
         """
         import torch
         from transformers import StoppingCriteriaList
@@ -348,11 +347,17 @@ class Composer:
             stopping_criteria=criteria,
             streamer=_Streamer(put) if put is not None and swarm is None else None,
         )
-        found = [_until_end(row) for row in output[:, ids.shape[1] :].tolist()]
+        state, first = sampling.state, int(brief.prompt.num_notes[0])
+        assert state is not None
+        state.follow(output.cpu().numpy())
+        found = [
+            (_until_end(tokens), notes_of(state, row, first))
+            for row, tokens in enumerate(output[:, ids.shape[1] :].tolist())
+        ]
         if swarm is None:
             return found
         chosen = found[swarm.choose()]
-        for token in chosen[swarm.shown - ids.shape[1] :] if put else ():
+        for token in chosen[0][swarm.shown - ids.shape[1] :] if put else ():
             put(token)  # type: ignore[misc]
         return [chosen]
 
@@ -408,9 +413,7 @@ class Stream:
         thread.join()
         if isinstance(item, BaseException):
             raise item
-        self.composition = _finish(
-            self._composer.model, self._task, self.settings, item[0], time.perf_counter() - begun
-        )
+        self.composition = _finish(self._task, self.settings, item[0], time.perf_counter() - begun)
 
     def _work(self) -> None:
         assert self.settings.seed is not None
@@ -466,11 +469,10 @@ def _until_end(tokens: list[int]) -> list[int]:
 
 
 def _finish(
-    model: MusicGPTForCausalLM, task: Task, settings: Settings, tokens: list[int], seconds: float
+    task: Task, settings: Settings, made: tuple[list[int], list[Note]], seconds: float
 ) -> Composition:
-    """The piece: the prompt's notes as they were, then the new ones."""
-    state: Any = model.state_after(task.ids)  # its fields are set by name, which no type checker sees
-    notes = task.new_notes(read_notes(state, tokens))
+    """The piece: the prompt's notes as they were, then the new ones, of tokens and the notes they spell."""
+    tokens, notes = made[0], task.new_notes(made[1])
     ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
     if not notes and ended:
         raise SettingsError(no_new_note(task, settings))

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from tokenization.score import ONSET, PITCH, VOICE, Note
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
 from tokenization.vocabulary import TYPE_INDEX
 
 DUR = TYPE_INDEX["DUR"]
@@ -89,19 +89,29 @@ class State(Protocol):
 
 
 def read_notes(state: State, tokens: Iterable[int]) -> list[Note]:
-    """Read tokens into the first of the rows; the notes that they complete.
-
-    A note that a voice strikes twice at one onset, which the grammar does not forbid, is named once: no
-    notation could show it.
-    """
+    """Read tokens into all rows; the notes that they complete in the first one, as `notes_of` has them."""
     found = []
     for token in tokens:
-        if note := state.read(token):
-            before = state.notes[0, : state.num_notes[0] - 1]
-            same = before[before[:, ONSET] == note[ONSET]][:, [PITCH, VOICE]] == [note[PITCH], note[VOICE]]
-            if not same.all(axis=1).any():
-                found.append(Note(*note))
+        if state.read(token):
+            found += notes_of(state, 0, int(state.num_notes[0]) - 1)
     return found
 
 
-__all__ = ["DUR", "NEVER", "NO_PITCH", "State", "read_notes"]
+def notes_of(state: State, row: int, first: int = 0) -> list[Note]:
+    """The notes of a row from one on.
+
+    A note that a voice strikes twice at one onset, which the grammar does not forbid, is named once: no
+    notation could show it. Nor is there a note where a VOICE had no DUR behind it.
+    """
+    notes, begin, found, seen = state.notes[row, : state.num_notes[row]], first, [], set()
+    while 0 < begin < len(notes) and notes[begin - 1, ONSET] == notes[first, ONSET]:
+        begin -= 1
+    for place, note in enumerate(notes[begin:].tolist(), begin):
+        name = note[ONSET], note[PITCH], note[VOICE]
+        if place >= first and name not in seen and note[DURATION]:
+            found.append(Note(*note))
+        seen.add(name)
+    return found
+
+
+__all__ = ["DUR", "NEVER", "NO_PITCH", "State", "notes_of", "read_notes"]

@@ -10,6 +10,7 @@ would clash; a stretto is taken where the subject allows one at some distance (A
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from tokenization.score import Note
 
@@ -46,10 +47,16 @@ def crossed(high: Sequence[Note], low: Sequence[Note]) -> float:
 
 
 def _together(one: Sequence[Note], other: Sequence[Note]) -> Iterable[tuple[Note, Note, int]]:
-    """Every two notes that sound together, and for how many ticks."""
+    """Every two notes that sound together, and for how many ticks; the notes of both lines stand in time."""
+    first = 0
     for a in one:
-        for b in other:
-            ticks = min(a.onset + a.duration, b.onset + b.duration) - max(a.onset, b.onset)
+        end = a.onset + a.duration
+        while first < len(other) and other[first].onset + other[first].duration <= a.onset:
+            first += 1  # nor will it sound with those that come
+        for b in islice(other, first, None):
+            if b.onset >= end:
+                break
+            ticks = min(end, b.onset + b.duration) - max(a.onset, b.onset)
             if ticks > 0:
                 yield a, b, ticks
 
@@ -149,9 +156,11 @@ def stretto(
     last = statement[-1].onset - at
     found: list[tuple[float, list[Note]]] = []
     for voice, mean in registers.items():
-        for delay in range(beat, int(0.85 * last) + 1, beat) if voice != own else ():
-            for rank, key in enumerate(keys):
-                pitches = subject.near(in_key(key), mean)
+        if voice == own:
+            continue
+        ways = [subject.near(in_key(key), mean) for key in keys]
+        for delay in range(beat, int(0.85 * last) + 1, beat):
+            for rank, pitches in enumerate(ways):
                 if pitches is None:
                     continue
                 notes = subject.statement(at + delay, voice, pitches)

@@ -76,9 +76,16 @@ UNTIMELY = 6.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 _STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
-# For ticks left until a note of the plan: whether they may not be left, because no TIME token is as long, or
-# no note as short. The last one stands for all that are longer.
-_IS_AWKWARD = np.array([left == 1 or left not in (0, *TIME_STEPS) for left in range(12)] + [False])
+# For ticks left until a note of the plan: which steps lead past it, or so near to it that no TIME token is as
+# short, or no note: the model would rather add notes for ever than take two steps. The last row but one
+# stands for all that are longer, the last one for a note that should have come.
+_AWKWARD = {left for left in range(12) if left == 1 or left not in (0, *TIME_STEPS)}
+_LEADS_ASTRAY = np.array(
+    [
+        [left < step or left - step in _AWKWARD for step in TIME_STEPS]
+        for left in (*range(max(TIME_STEPS) + 13), -1)
+    ]
+)
 # A tick after every piece's end.
 FAR = 2**40
 # A finite number far below every score.
@@ -399,10 +406,8 @@ class Plan:
         if self.subject is None and self.first >= 0:
             limits.append(self._boundary())
         if limits:
-            left = min(limits) - self.tick - _STEPS  # (steps,)
-            # So near to the note that no TIME token leads to it the model would rather add notes for ever
-            # than take two steps.
-            steps[(left < 0) | _IS_AWKWARD[np.clip(left, 0, len(_IS_AWKWARD) - 1)]] = FORBIDDEN
+            left = max(-1, min(min(limits) - self.tick, len(_LEADS_ASTRAY) - 2))
+            steps[_LEADS_ASTRAY[left]] = FORBIDDEN
 
     def _pitch(self, bias: np.ndarray) -> None:
         """The note of the plan, or first one of a voice above it; or a further step, where the first one was
@@ -548,11 +553,11 @@ class Fugue(Rule):
         """
         return self._due
 
-    def gaps(self) -> list[tuple[int, int, int]]:
-        """Of each piece ticks from which and until which nothing is stated, and the place in the bar at which
+    def gap(self, row: int) -> tuple[int, int, int]:
+        """Of a piece ticks from which and until which nothing is stated, and the place in the bar at which
         statements begin.
         """
-        return [plan.gap for plan in self.plans]
+        return self.plans[row].gap
 
     def episodes(self) -> list[list[tuple[int, int]]]:
         """Of each piece the ticks at which its episodes begin and end, the one to come last."""

@@ -59,14 +59,12 @@ class Returns(Rule):
         """Where a rule before has a plan."""
         return brief.ask("key_plans") is not None
 
-    def gaps(self) -> list[tuple[int, int, int]]:
-        """Of each piece ticks from which and until which it plans no notes, and the place in the bar at which
+    def gap(self, row: int) -> tuple[int, int, int]:
+        """Of a piece ticks from which and until which it plans no notes, and the place in the bar at which
         its phrases begin.
         """
-        return [
-            (replay.left[-1].onset + 1, replay.begins, 0) if replay and replay.left else (0, 2**40, 0)
-            for replay in self.replays
-        ]
+        replay = self.replays[row]
+        return (replay.left[-1].onset + 1, replay.begins, 0) if replay and replay.left else (0, FOREVER, 0)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)

@@ -127,8 +127,8 @@ class Sequences(Rule):
         """
         begins, ends, place = 0, 2**40, 0
         for rule in self.brief.earlier:
-            if hasattr(rule, "gaps"):
-                after, before, offset = rule.gaps()[row]
+            if hasattr(rule, "gap"):
+                after, before, offset = rule.gap(row)
                 begins, ends, place = max(begins, after), min(ends, before), max(place, offset)
         return begins, ends, place
 

@@ -151,14 +151,14 @@ def test_a_piece_that_was_stopped_before_its_first_new_note_is_not_written(compo
 
 
 def test_a_prompt_that_the_model_takes_for_a_whole_piece_says_so(composer, prompt, monkeypatch):
-    monkeypatch.setattr(composer, "_generate", lambda *_, **__: [[TIME_ZERO, EOS_ID]])
+    monkeypatch.setattr(composer, "_generate", lambda *_, **__: [([TIME_ZERO, EOS_ID], [])])
     with pytest.raises(MusicGPTError, match="another seed, or keep less"):
         composer.compose(Settings(seed=1), prompt=prompt)
     for tokens, settings in (
         ([EOS_ID], Settings(seed=1)),
         ([TIME_ZERO] * 8, Settings(seed=1, max_new_tokens=8)),
     ):
-        monkeypatch.setattr(composer, "_generate", lambda *_, tokens=tokens, **__: [tokens])
+        monkeypatch.setattr(composer, "_generate", lambda *_, tokens=tokens, **__: [(tokens, [])])
         with pytest.raises(MusicGPTError, match=r"without a note.*another seed.*more tokens"):
             composer.compose(settings)
 

@@ -147,7 +147,7 @@ def test_no_sequence_runs_into_a_cadence_or_a_statement():
                 rule.models[0].end + rule.models[0].links * (rule.models[0].end - 192) <= (cadence - 1) * 96
             )
     rule.models[0], rule.looked[0] = None, -1
-    rule.brief.earlier.append(type("Busy", (), {"gaps": lambda self: [(0, 300, 0)]})())
+    rule.brief.earlier.append(type("Busy", (), {"gap": lambda self, row: (0, 300, 0)})())
     said(rule, state(FIGURE * 2))
     assert rule.models[0] is None or rule.models[0].limit == 300
 
@@ -171,8 +171,8 @@ def test_an_episode_of_a_fugue_returns_in_the_key_of_a_later_one():
         def episodes(self):
             return [[(96, 3 * 96), (20 * 96, 22 * 96 - 24)]]
 
-        def gaps(self):
-            return [(0, 20 * 96, 12)]
+        def gap(self, row):
+            return 0, 20 * 96, 12
 
     given = brief(Planned(), form="fugue", seeds=[1])
     rule = Returns(given)
