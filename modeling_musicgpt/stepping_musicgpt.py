@@ -232,11 +232,13 @@ class MusicalState:
         """
         tables = self.tables
         self._keep(tokens)
-        tokens = np.where((tokens >= 0) & (tokens < tables.vocab_size), tokens, tables.vocab_size)
+        given = tokens.tolist()
+        if min(given) < 0 or max(given) >= tables.vocab_size:
+            tokens = np.where((tokens >= 0) & (tokens < tables.vocab_size), tokens, tables.vocab_size)
         kind = tables.kind[tokens]
         kinds = set(kind.tolist())
-        if self.pending.any():
-            rows = self.pending.nonzero()[0]
+        rows = self.pending.nonzero()[0]
+        if len(rows):
             self._finish_notes(rows, self.pending[rows] - 1, tables.duration[tokens[rows]])
         if not kinds.isdisjoint((_TIME, _METER, _SPECIAL)):
             self._pass_time(tokens, kind, kinds)

@@ -343,7 +343,7 @@ class Decoding:
             stops = np.zeros(self.rows.rows, dtype=bool)
             for criterion in self.others:
                 stops |= np.asarray(criterion(ids, None))
-            for row in (stops & ~self.finished).nonzero()[0]:
+            for row in (stops & ~self.finished).nonzero()[0].tolist():
                 batch.done[row], batch.length[row] = 1, min(batch.length[row], length)
                 batch.ids[row, length:] = self.pad
         self.finished = (batch.done != 0) & (batch.length <= length)

@@ -306,10 +306,13 @@ class RuleProcessor(LogitsProcessor):
         if then.dtype != values.dtype:
             then = then.astype(values.dtype)
         possible = then if self._may is None else np.where(self._may, then, FORBIDDEN)
-        left = np.maximum.reduce(possible, axis=1) > FORBIDDEN
+        highest = np.maximum.reduce(possible, axis=1)
+        if heard is None and FORBIDDEN not in highest.tolist():
+            return then
+        left = highest > FORBIDDEN
         if heard is not None:
             left &= heard[self.state.kind]
-        return then if all(left.tolist()) else np.where(left[:, None], then, values)
+        return np.where(left[:, None], then, values)
 
 
 def _with_a_way(values: np.ndarray, may: np.ndarray) -> np.ndarray:

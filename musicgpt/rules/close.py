@@ -15,6 +15,7 @@ import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH
 from tokenization.vocabulary import (
+    DURATIONS,
     EOS_ID,
     MAX_VOICES,
     NEAREST_DURATION,
@@ -26,7 +27,7 @@ from tokenization.vocabulary import (
 )
 
 from ..state import NO_PITCH, State
-from .base import FORBIDDEN, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
 from .keys import HOME, TONIC, dominant_seventh, last_beat, triad
 
 # A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and
@@ -63,6 +64,7 @@ _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DU
 _IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE", "DUR", "TIME")}
 _PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
 _TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
+_DURATIONS = np.array(DURATIONS)
 _EVERYTHING = np.ones(VOCAB_SIZE, dtype=bool)
 _NOT_THE_END = np.arange(VOCAB_SIZE) != EOS_ID
 
@@ -252,13 +254,13 @@ class Close(Rule):
         """No note lasts beyond the next bar, or where the tokens are nearly used up this one: it would sound
         on after the final chord.
         """
-        asks = state.kind == _VOICE
-        if not asks.any():
+        at = (state.kind == _VOICE).nonzero()[0]
+        if not len(at):
             return
-        bars = np.where(self._room(state) > 2 * state.bar_tokens.max(axis=1), 2, 1)
-        ends = state.ticks - state.bar_position + bars * state.bar_ticks
-        long = (state.ticks[:, None] + _TICKS > ends[:, None]) & (state.bar_ticks[:, None] // 8 < _TICKS)
-        added[asks[:, None] & _IS["DUR"] & long] = FORBIDDEN
+        bar, bars = state.bar_ticks[at], 1 + (self._room(state) > 2 * state.bar_tokens.max(axis=1))[at]
+        left = bars * bar - state.bar_position[at]
+        long = (left[:, None] < _DURATIONS) & ((bar // 8)[:, None] < _DURATIONS)
+        added[at, BLOCK["DUR"]] = np.where(long, FORBIDDEN, 0)
 
     def _cadence(self, state: State, row: int) -> Cadence:
         return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])

@@ -93,7 +93,7 @@ class Harmony(Rule):
         return self.keys, self.degrees
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
-        unit = np.array([harmonic_unit(int(ticks)) for ticks in state.bar_ticks])
+        unit = np.array([harmonic_unit(ticks) for ticks in state.bar_ticks.tolist()])
         since = state.bar_position % unit
         for row in (state.ticks - since != self.units).nonzero()[0].tolist():
             self._draw(state, row, int(unit[row]), int(since[row]))

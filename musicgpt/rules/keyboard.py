@@ -31,6 +31,8 @@ FEWEST = 4
 # As many notes are looked at.
 _LAST = 8
 _DUR, _TIME = TYPE_INDEX["DUR"], TYPE_INDEX["TIME"]
+# (hand, voice): whether it is the left one.
+_IS_LEFT = np.array([[True], [False]])
 
 
 class Keyboard(Rule):
@@ -72,21 +74,22 @@ class Keyboard(Rule):
         """Adds to the logits of NOTE tokens, `(rows, pitches)`."""
         notes += self.beyond
         notes += self._hands(state)
-        notes -= STRUCK * _is_wide(np.concatenate([struck, self._planned(state)], axis=1))
+        together = np.concatenate([struck, self._planned(state)], axis=1)
         held = np.where(state.end > state.ticks[:, None], state.pitch, NO_PITCH)
-        notes -= HELD * _is_wide(held)
-        notes -= MUDDY * self.muddy[held].any(axis=1)
+        for price, pitches in ((STRUCK, together), (HELD, held)):
+            if (wide := _is_wide(pitches)) is not None:
+                notes -= price * wide
+        notes -= MUDDY * np.logical_or.reduce(self.muddy[held], axis=1)
 
     def _hands(self, state: State) -> np.ndarray:
         """What notes gain that fill an empty hand, `(rows, pitches)`."""
         here = state.kind == _TIME  # others are in the middle of a note
         now, has_sounded, low = state.ticks[:, None], state.pitch != NO_PITCH, state.pitch < self.middle
         ends = np.where(has_sounded, np.minimum(state.end, now), 0)
-        latest = np.zeros_like(self.heard)
-        latest[:, 0], latest[:, 1] = (ends * low).max(axis=1), (ends * ~low).max(axis=1)
+        latest = np.maximum.reduce((low[:, None] == _IS_LEFT) * ends[:, None], axis=2)
         np.maximum(self.heard, latest, out=self.heard, where=here[:, None])
         if self.brief.form == "fugue":
-            begins = here & (has_sounded.sum(axis=1) < (self.brief.voices or 2))
+            begins = here & (np.add.reduce(has_sounded, axis=1) < (self.brief.voices or 2))
             np.copyto(self.heard, now, where=begins[:, None])
         bars = (now - self.heard) / state.bar_ticks[:, None] - REST
         gain = np.minimum(np.maximum(GAIN * bars, 0), LARGEST_GAIN)
@@ -111,23 +114,24 @@ class Keyboard(Rule):
         return np.where(now, notes[..., PITCH], NO_PITCH)
 
 
-def _is_wide(together: np.ndarray) -> np.ndarray:
-    """With which pitches notes would need a hand wider than a tenth, bool of shape `(rows, pitches)`;
-    `together` holds pitches, `(rows, n)`. Two hands can hold notes of which each is within a tenth of the
-    highest or of the lowest.
+def _is_wide(together: np.ndarray) -> np.ndarray | None:
+    """With which pitches notes would need a hand wider than a tenth, bool of shape `(rows, pitches)`, `None`
+    for none; `together` holds pitches, `(rows, n)`. Two hands can hold notes of which each is within a tenth
+    of the highest or of the lowest.
     """
     high = np.maximum.reduce(together, axis=1, keepdims=True)  # `NO_PITCH`, where there is none, is lower
     known = np.where(together == NO_PITCH, high, together)
     low = np.minimum.reduce(known, axis=1, keepdims=True)
     rows = (high - low > TENTH).nonzero()[0]
+    if not len(rows):
+        return None
+    high, low, known = high[rows], low[rows], known[rows]
+    # The lowest note that no hand at the bottom reaches, and the highest that none at the top does.
+    beyond = np.minimum.reduce(np.where(known > low + TENTH, known, 999), axis=1, keepdims=True)
+    below = np.maximum.reduce(np.where(known < high - TENTH, known, -999), axis=1, keepdims=True)
+    others = np.where(low > PITCHES, below - TENTH > PITCHES, beyond < np.maximum(high, PITCHES) - TENTH)
     found = np.zeros((len(together), len(PITCHES)), dtype=bool)
-    if len(rows):
-        high, low, known = high[rows], low[rows], known[rows]
-        # The lowest note that no hand at the bottom reaches, and the highest that none at the top does.
-        beyond = np.minimum.reduce(np.where(known > low + TENTH, known, 999), axis=1, keepdims=True)
-        below = np.maximum.reduce(np.where(known < high - TENTH, known, -999), axis=1, keepdims=True)
-        others = np.where(low > PITCHES, below - TENTH > PITCHES, beyond < np.maximum(high, PITCHES) - TENTH)
-        found[rows] = others | ((high - TENTH > PITCHES) & (low + TENTH < PITCHES))
+    found[rows] = others | ((high - TENTH > PITCHES) & (low + TENTH < PITCHES))
     return found
 
 

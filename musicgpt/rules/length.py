@@ -28,8 +28,10 @@ class Length(Rule):
         self.not_the_end = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        early = (state.bar < self.brief.min_bars) | (state.num_notes < self.brief.min_notes)
-        return np.where(early[:, None], self.not_the_end, 0.0) if early.any() else None
+        early = ((state.bar < self.brief.min_bars) | (state.num_notes < self.brief.min_notes)).tolist()
+        if all(early):
+            return self.not_the_end
+        return np.where(np.array(early)[:, None], self.not_the_end, 0) if any(early) else None
 
 
 __all__ = ["Length"]

@@ -43,12 +43,12 @@ class Opening(Rule):
         return not brief.is_continuation
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        if min(state.bar.tolist()) >= FIRST_BARS and min(state.num_notes.tolist()) > 0:
+            return None
         first = state.num_notes == 0
         together = ~first & (state.ticks == state.first_onset)
         home = ~first & (state.bar < FIRST_BARS)
         early = ~first & ~together & (state.bar == 0) & (state.bar_position % 24 == 0)
-        if not (first | home).any():
-            return None
         added = np.zeros(scores.shape, dtype=np.float32)
         notes = added[:, BLOCK["NOTE"]]
         notes[home] = np.where(self.chord, self.gain, -self.gain)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from musicgpt import Composer, Settings
-from musicgpt.beginnings import CANDIDATES
+from musicgpt.beginnings import CANDIDATES, UntilOver
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.beginning import Beginning, opening_penalty, subject_penalty
 from tokenization.score import Note
 from tokenization.vocabulary import TOKEN_TO_ID
 
-from .cases import brief, said, state
+from .cases import brief, ids, said, state
 
 # BWV 847 and 846, their subjects in the tokens' keys: A minor and C major.
 BACH = {
@@ -105,3 +106,17 @@ def test_a_piece_begins_with_the_best_of_its_candidates(form, monkeypatch):
     if form == "fugue":
         assert len({note.voice for note in last}) == 1
     assert composer.compose(settings, num=2)[0].score == piece.score
+
+
+def test_each_candidate_ends_with_its_own_beginning():
+    """The first row is over with its second voice, and stays so; its tokens go up to the step before that."""
+    alone = ids(
+        "NOTE_60 VOICE_1 DUR_12 TIME_12 NOTE_62 VOICE_1 DUR_12 TIME_12 NOTE_64 VOICE_1 DUR_12 TIME_12"
+    )
+    other = [*alone[:-4], TOKEN_TO_ID["NOTE_67"], TOKEN_TO_ID["VOICE_0"], *alone[-2:]]
+    until = UntilOver(brief(rows=2, form="fugue"))
+    rows = np.array([other, alone])
+    ended = [until(torch.from_numpy(rows[:, :k]), None).tolist() for k in range(3, rows.shape[1] + 1)]
+    assert ended == [[k >= len(alone) - 1, False] for k in range(3, len(alone) + 1)]
+    assert until.tried[0].tokens == other[2:-4] and [n.pitch for n in until.tried[0].notes] == [60, 62]
+    assert until.tried[1] == ([], [])
