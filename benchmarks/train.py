@@ -49,7 +49,7 @@ def rows_of(length: int, rows: int) -> Any:
     )
     score = Score(array, key="C major", form="fugue").quantised()
     ids = cut_segment(score, 0, length, cut_prefix(score, 0)).ids
-    return torch.from_numpy(np.tile(ids, (rows, 1)))
+    return torch.from_numpy(np.tile(ids, (rows, 1))).long()
 
 
 class Step:

@@ -20,8 +20,8 @@ from tokenization.folders import check_folder, file_sha256, manifest_of, replaci
 
 from .configs import CONFIGS, choose
 from .errors import DatasetError
-from .pieces import Collection, Piece
-from .processing import Outcome
+from .pieces import Collection
+from .processing import Known
 from .sources import open_source
 
 STAMP = "build.json"
@@ -152,7 +152,7 @@ def _build_into(
     from .card import write_card
 
     infos, reports = {}, {}
-    known: dict[Piece, Outcome] = {}
+    known = Known()
     for name, collection in collections.items():
         infos[name], reports[name] = _build_config(folder, options, name, collection, known)
     write_card(folder, infos, reports)
@@ -168,7 +168,7 @@ def _build_into(
 
 
 def _build_config(
-    folder: Path, options: BuildOptions, name: str, collection: Collection, known: dict[Piece, Outcome]
+    folder: Path, options: BuildOptions, name: str, collection: Collection, known: Known
 ) -> tuple[Any, dict[str, Any]]:
     """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and its
     report.

@@ -18,11 +18,12 @@ import datasets
 from .configs import CONFIGS, choose
 from .features import features
 from .identity import identity_of
-from .pieces import Collection, Piece
-from .processing import Outcome, Processed, process_all
+from .pieces import Collection
+from .processing import Known, Processed, process_all
 from .sources import open_source
 
 VERSION = "1.0.0"
+ROWS_A_TABLE = 1000  # and a row group of the files
 
 
 @dataclass
@@ -82,12 +83,12 @@ class WTCConfig(datasets.BuilderConfig):
         return super().create_config_id({**kwargs, "content": self.collection.fingerprint()}, custom_features)
 
 
-class WTCDataset(datasets.GeneratorBasedBuilder):
+class WTCDataset(datasets.ArrowBasedBuilder):
     """Builds the Well-Tempered Clavier, or anyone's scores, as a dataset. Arguments: those of `WTCConfig`,
     and `config_name`.
 
-    After `download_and_prepare`, `processed` holds the rows, what was skipped and why. Builders of several
-    configs of one source may share a dict `known`, so that each piece is read once.
+    After `download_and_prepare`, `processed` says what became of each piece. Builders of several configs of
+    one source may share `known`, so that each piece is read once.
     """
 
     VERSION = datasets.Version(VERSION)
@@ -98,7 +99,7 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
     DEFAULT_CONFIG_NAME = "wtc-plus"
 
     processed: Processed | None = None
-    known: dict[Piece, Outcome] | None = None
+    known: Known | None = None
     _num_proc = 1
 
     def _info(self) -> datasets.DatasetInfo:
@@ -116,14 +117,14 @@ class WTCDataset(datasets.GeneratorBasedBuilder):
             collection, self._num_proc, self.config.strict, self.config.validation_share, self.known
         )
         self.processed.notices[:0] = collection.notices
-        rows = (row for part in self.processed.rows.values() for row in part)
         self.info.citation = identity_of(
-            ((row["id"], row["source"]) for row in rows), collection.name
+            ((row["id"], row["source"]) for row in self.processed.facts()), collection.name
         ).citation
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"rows": rows})
-            for split, rows in self.processed.rows.items()
+            datasets.SplitGenerator(name=split, gen_kwargs={"split": split}) for split in self.processed.kept
         ]
 
-    def _generate_examples(self, rows: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
-        yield from enumerate(rows)
+    def _generate_tables(self, split: str) -> Iterator[tuple[int, Any]]:
+        assert self.processed is not None
+        rows = self._writer_batch_size or self.DEFAULT_WRITER_BATCH_SIZE or ROWS_A_TABLE
+        yield from enumerate(self.processed.tables(split, rows))

@@ -14,7 +14,8 @@ def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
     with the catalogue.
     """
     splits, pieces = {}, []
-    for split, rows in processed.rows.items():
+    for split, kept in processed.kept.items():
+        rows = [outcome.facts for outcome in kept if outcome.facts is not None]
         splits[split] = {
             "pieces": len(rows),
             **{
@@ -32,7 +33,7 @@ def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
                     "tokens": row["num_tokens"],
                     "bars": row["bars"],
                     "key": row["key"],
-                    "changes": {name: count for name, count in row["changes"].items() if count},
+                    "changes": row["changes"],
                     "notices": row["notices"],
                 }
             )
@@ -51,7 +52,7 @@ def report_of(collection: Collection, processed: Processed) -> dict[str, Any]:
 def sources_of(processed: Processed) -> dict[str, dict[str, Any]]:
     """For each source: its pieces and notes, how many pieces under which licence, and who encoded them."""
     sources: dict[str, dict[str, Any]] = {}
-    for row in (row for rows in processed.rows.values() for row in rows):
+    for row in processed.facts():
         entry = sources.setdefault(row["source"], {"pieces": 0, "notes": 0, "licences": {}, "encoders": []})
         entry["pieces"] += 1
         entry["notes"] += row["num_notes"]
@@ -74,10 +75,10 @@ def reconcile(collection: Collection, processed: Processed) -> dict[str, Any]:
         piece.id: piece.expected_notes for piece in collection.pieces if piece.expected_notes is not None
     }
     totals: dict[str, Any] = {"pieces": 0, "expected": 0, "dropped": 0, "found": 0, "disagree": []}
-    for row in (row for rows in processed.rows.values() for row in rows):
+    for row in processed.facts():
         if row["id"] not in expected:
             continue
-        dropped = sum(row["changes"][name] for name in DROPPING)
+        dropped = sum(row["changes"].get(name, 0) for name in DROPPING)
         totals["pieces"] += 1
         totals["expected"] += expected[row["id"]]
         totals["dropped"] += dropped

@@ -44,6 +44,10 @@ class RunArguments:
     """Stay on the CPU even where there is a GPU."""
     threads: int | None = None
     """Threads a process; torch's own choice when not given."""
+    workers: int = 0
+    """Processes that cut the next epoch's rows while this one is trained; with 0 it is done when the epoch
+    begins. The rows are the same.
+    """
     trackers: list[str] = field(default_factory=list)
     """Accelerate's trackers beside the JSONL log, such as `tensorboard` or `trackio`."""
     log_every: int = 10

@@ -7,7 +7,7 @@ another how many tokens a step holds, and the gradient is the same for any numbe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,16 +82,34 @@ def plan_epoch(
     Raises:
         TrainingError: if the epoch takes no piece at all.
     """
+    segments = cut_pieces(pieces, range(len(pieces)), data, stage, seed, epoch)
+    return deal(segments, data, seed, epoch, batch_size)
+
+
+def cut_pieces(
+    pieces: Sequence[Piece], numbers: Iterable[int], data: DataArguments, stage: Stage, seed: int, epoch: int
+) -> list[Segment]:
+    """What an epoch takes of the pieces with these numbers; a piece's part depends on no other piece."""
     segments: list[Segment] = []
-    for number, piece in enumerate(pieces):
+    for number in numbers:
+        piece = pieces[number]
         for again in range(_times(piece, seed, epoch, number)):
             rng = np.random.default_rng([seed, epoch, number, again] if again else [seed, epoch, number])
             score, semitones = augment(piece, stage, rng)
             segments += crops(score, data, rng, has_mode=not semitones or data.mode_of_transposed == "kept")
+    return segments
+
+
+def deal(
+    segments: Sequence[Segment], data: DataArguments, seed: int, epoch: int, batch_size: int
+) -> list[list[Row]]:
+    """All segments of an epoch, mixed, as rows, step by step.
+
+    Raises:
+        TrainingError: if there is none.
+    """
     if not segments:
-        raise TrainingError(
-            f"Epoch {epoch} takes none of the {len(pieces)} pieces: raise the numbers of --times."
-        )
+        raise TrainingError(f"Epoch {epoch} takes none of the pieces: raise the numbers of --times.")
     mixed = np.random.default_rng([seed, epoch, _SHUFFLE])
     segments = [segments[i] for i in mixed.permutation(len(segments))]
     rows = pack(segments, data.length) if data.packing else [[segment] for segment in segments]

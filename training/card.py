@@ -50,10 +50,10 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
     """Name, pieces, notes and credits of the data that the arguments name."""
     from dataset_builder.identity import identity_of
 
-    from .sources import read_rows, source_folder, wanted, with_wtc
+    from .sources import described, read_rows, source_folder, wanted, with_wtc
 
     folder = source_folder(data)
-    rows = read_rows(folder)
+    rows = described(read_rows(folder))
     wtc = with_wtc(rows)
     splits: dict[str, Any] = {}
     credits: Counter[Any] = Counter()
@@ -63,8 +63,8 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
         everything += [(str(row["id"]), row.get("source") or "") for row in kept]
         splits[name] = {
             "pieces": len(kept),
-            "notes": sum(len(row["notes"]["onset"]) for row in kept),
-            "tokens": sum(len(row["input_ids"]) for row in kept),
+            "notes": sum(row["num_notes"] for row in kept),
+            "tokens": sum(row["num_tokens"] for row in kept),
         }
         if name == "train":
             credits.update(

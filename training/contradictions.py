@@ -15,6 +15,7 @@ MOST_TIMES = 100
 # Field -> (smallest, largest) value; None where there is no limit.
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "run.threads": (1, None),
+    "run.workers": (0, 256),
     "run.log_every": (1, None),
     "data.validation_share": (0, 0.9),
     "data.max_pieces": (1, None),

@@ -66,8 +66,8 @@ class Segment:
     """A stretch of a piece as tokens.
 
     Attributes:
-        ids (`np.ndarray` of `int64`, shape `(tokens,)`): `<bos>`, prefix, first TIME, notes, and `<eos>` if
-            the piece ends here.
+        ids (`np.ndarray` of `int16`, shape `(tokens,)`): `<bos>`, prefix, first TIME, notes, and `<eos>` if
+            the piece ends here. Narrow, since all of an epoch are in memory together.
         predicted (`np.ndarray` of `bool`, shape `(tokens,)`): which of them the model is to predict.
     """
 
@@ -153,7 +153,7 @@ def cut_segment(
         heads = np.flatnonzero(TYPE_OF_ID[ids] == _NOTE)
         predicted[len(prefix) : heads[min(context_notes, len(heads) - 1)]] = False
     predicted[0] = False
-    return Segment(ids, predicted)
+    return Segment(ids.astype(np.int16), predicted)
 
 
 def first_note(ids: np.ndarray) -> int:

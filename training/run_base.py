@@ -14,6 +14,7 @@ from tqdm import tqdm
 from .arguments import Arguments
 from .augmentation import read_stages
 from .crops import TERMS, Piece
+from .loader import Loader
 from .run_log import RunLog
 
 TOTALS = len(TERMS) + 3  # loss, targets, four terms, notes
@@ -41,6 +42,7 @@ class Run:
     log: RunLog
     train_pieces: list[Piece]
     validation_pieces: list[Piece]
+    loader: Loader
     context: int
     unigram: float | None
     is_main: bool

@@ -15,6 +15,7 @@ from . import checkpoints
 from .baselines import unigram_nats
 from .ensemble import Ensemble
 from .errors import ArgumentsError, TrainingError
+from .loader import Loader
 from .models import build_model
 from .optimization import WeightAverage, build_optimizers
 from .run_base import Run
@@ -97,6 +98,10 @@ class Setup(Run):
         self.say(
             f"train: {len(self.train_pieces)} pieces, {notes} notes; validation:"
             f" {len(self.validation_pieces)} pieces"
+        )
+        run, data = self.arguments.run, self.arguments.data
+        self.loader = Loader(
+            self.train_pieces, data, run.seed, self.arguments.fit.batch_size, workers=run.workers
         )
 
     def build(self) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .augmentation import stage_at
-from .batches import Batch, Row, collate, plan_epoch
+from .augmentation import Stage, stage_at
+from .batches import Batch, Row, collate
 from .crops import TERMS
 from .ensemble import distilled
 from .losses import smoothed, term_sums, token_losses
@@ -27,20 +27,27 @@ class Steps(Run):
         fit = self.arguments.fit
         return self.step / fit.max_steps if fit.max_steps else (self.epoch + done / steps) / fit.epochs
 
+    def _stage(self, epoch: int, step: int) -> Stage:
+        """The stage of augmentation of an epoch that begins after so many steps."""
+        fit = self.arguments.fit
+        return stage_at(self.stages, step / fit.max_steps if fit.max_steps else epoch / fit.epochs)
+
+    def _last_epoch(self, end: int) -> bool:
+        """Whether the run ends with the present epoch, whose last step is `end`, at the latest."""
+        fit = self.arguments.fit
+        return self.epoch + 1 >= min(fit.epochs, fit.stop_after or fit.epochs) or end >= (
+            fit.max_steps or end + 1
+        )
+
     def _batches(self) -> Iterator[tuple[list[Row], float]]:
         """The rest of the present epoch: rows of each step, and the share of the run that is over after
         it.
         """
-        arguments = self.arguments
         # The stage is that of the epoch's beginning, also when a run is resumed in its middle.
         begun = self.step - self.batch
-        share = (
-            begun / arguments.fit.max_steps if arguments.fit.max_steps else self.epoch / arguments.fit.epochs
-        )
-        stage = stage_at(self.stages, share)
-        plan = plan_epoch(
-            self.train_pieces, arguments.data, stage, arguments.run.seed, self.epoch, arguments.fit.batch_size
-        )
+        plan = self.loader.plan(self.epoch, self._stage(self.epoch, begun))
+        if not self._last_epoch(begun + len(plan)):
+            self.loader.prepare(self.epoch + 1, self._stage(self.epoch + 1, begun + len(plan)))
         bar = tqdm(
             total=len(plan),
             initial=self.batch,

@@ -6,11 +6,14 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .arguments import DataArguments
 from .crops import Piece
 from .errors import TrainingError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # Names for parts of the further Bach pieces, by their column `work`; what no name has is `keyboard`.
 GROUPS_OF_WORKS = {
@@ -67,8 +70,8 @@ def build(scores: str | os.PathLike, config: str) -> Path:
     return out
 
 
-def read_rows(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
-    """The rows of a built data set by split.
+def read_rows(folder: str | os.PathLike) -> dict[str, Dataset]:
+    """The rows of a built data set by split, on disk until they are asked for.
 
     Raises:
         TrainingError: if there is no data set in the folder.
@@ -89,7 +92,17 @@ def read_rows(folder: str | os.PathLike) -> dict[str, list[dict[str, Any]]]:
         ) from error
     finally:
         enable_progress_bar()
-    return {name: list(rows) for name, rows in splits.items()}
+    return dict(splits)
+
+
+def described(splits: Mapping[str, Dataset]) -> dict[str, list[dict[str, Any]]]:
+    """What each row says of its piece, without the notes, by split; `place` is the row's number in it."""
+    return {
+        name: [
+            {**row, "place": place} for place, row in enumerate(rows.remove_columns(["notes", "input_ids"]))
+        ]
+        for name, rows in splits.items()
+    }
 
 
 def to_piece(row: dict[str, Any], times: float = 1.0) -> Piece:
@@ -179,12 +192,15 @@ def load_pieces(
         TrainingError: if there is no data, or a split that is needed has no piece.
     """
     folder = source_folder(data)
-    rows = read_rows(folder)
+    whole = read_rows(folder)
+    rows = described(whole)
     check_names(rows, data, folder)
     wtc = with_wtc(rows)
     rows = {name: [row for row in part if wanted(row, data, wtc)] for name, part in rows.items()}
+    home = {split: split for split in splits}
     if "validation" in splits and not rows.get("validation"):
         rows["train"], rows["validation"] = hold_out(rows.get("train", []), data.validation_share)
+        home["validation"] = "train"
     pieces = {}
     for split in splits:
         if not rows.get(split) and split != "validation":
@@ -192,10 +208,17 @@ def load_pieces(
                 f"The data in {folder} has no piece for the split {split!r} with --form {data.form}: it has"
                 f" {_counts(rows)}."
             )
-        taken = [(row, times_of(row, data)) for row in rows.get(split, [])]
-        pieces[split] = [to_piece(row, times) for row, times in taken if times or split != "train"]
-    if data.max_pieces and "train" in pieces:
-        pieces["train"] = pieces["train"][: data.max_pieces]
+        taken = [(row["place"], times_of(row, data)) for row in rows.get(split, [])]
+        taken = [(place, times) for place, times in taken if times or split != "train"]
+        if split == "train" and data.max_pieces:
+            taken = taken[: data.max_pieces]
+        # Row by row: as Python's numbers all of them together take many times the memory of the pieces.
+        notes = (
+            whole[home[split]].remove_columns("input_ids").select([place for place, _ in taken])
+            if taken
+            else ()
+        )
+        pieces[split] = [to_piece(row, times) for row, (_, times) in zip(notes, taken, strict=True)]
     return pieces
 
 

@@ -47,6 +47,9 @@ class Trainer(Setup, Steps, Evaluation):
         except KeyboardInterrupt as error:
             error.add_note(self._kept())
             raise
+        finally:
+            if hasattr(self, "loader"):
+                self.loader.close()
 
     def _kept(self) -> str:
         """What there is to go on from."""

@@ -61,8 +61,8 @@ def test_a_part_of_it_becomes_rows(corpus):
     )
     done = process_all(some)
     assert done.skipped == []
-    assert sorted(done.rows) == ["train", "validation"]
-    rows = [row for split in done.rows.values() for row in split]
+    assert sorted(done.kept) == ["train", "validation"]
+    rows = [row for split in done.kept for table in done.tables(split) for row in table.to_pylist()]
     assert len(rows) == 25
     first = rows[0]
     assert (first["id"], first["key"], first["num_notes"], first["bars"]) == ("wtc1p01", "C major", 533, 34)

@@ -31,6 +31,14 @@ def processed(collection):
     return process_all(collection, num_proc=2)
 
 
+@pytest.fixture(scope="module")
+def rows(processed):
+    return {
+        split: [row for table in processed.tables(split) for row in table.to_pylist()]
+        for split in processed.kept
+    }
+
+
 def test_all_pieces_become_rows_and_the_notes_agree_with_the_catalogue(collection, processed):
     report = report_of(collection, processed)
     assert report["skipped"] == []
@@ -47,22 +55,19 @@ def test_every_source_and_typesetter_is_credited(collection):
     assert all(piece.encoder and piece.licence for piece in organ)
 
 
-def test_splits_are_the_catalogues(collection, processed):
-    splits = {row["id"]: split for split, rows in processed.rows.items() for row in rows}
+def test_splits_are_the_catalogues(collection, rows):
+    splits = {row["id"]: split for split, part in rows.items() for row in part}
     assert all(splits[piece.id] == (piece.split or "train") for piece in collection.pieces)
     wtc = Counter(splits[piece.id] for piece in collection.pieces if piece.work == "WTC")
     assert (wtc["train"], wtc["validation"]) == (79, 8)
-    numbers = {
-        split: {row["number"] for row in rows if row["work"] == "WTC"}
-        for split, rows in processed.rows.items()
-    }
+    numbers = {split: {row["number"] for row in part if row["work"] == "WTC"} for split, part in rows.items()}
     assert numbers["validation"] == {11, 14}
     assert not numbers["train"] & {9, 11, 14, 16}
 
 
-def test_declared_keys_are_kept_and_tokens_decode(collection, processed):
+def test_declared_keys_are_kept_and_tokens_decode(collection, rows):
     declared = {piece.id: f"{piece.tonic} {piece.mode}" for piece in collection.pieces if piece.mode}
-    for row in (row for rows in processed.rows.values() for row in rows):
+    for row in (row for part in rows.values() for row in part):
         assert row["key"] == declared.get(row["id"], row["key"])
         decoded = decode(row["input_ids"]).score
         assert len(decoded) == row["num_notes"] - row["changes"]["token_duplicates"]
@@ -81,21 +86,21 @@ def test_the_rule_for_undeclared_modes_finds_the_declared_ones(collection):
             assert (found.pitch_class, found.mode) == (key.pitch_class, key.mode), piece.id
 
 
-def test_tables_known_to_be_wrong_are_put_right(processed):
-    rows = {row["id"]: row for rows in processed.rows.values() for row in rows if row["id"] in TABLES}
-    meters = {name: (row["meter"], len(row["meters"]["onset"]), row["bars"]) for name, row in rows.items()}
+def test_tables_known_to_be_wrong_are_put_right(rows):
+    mended = {row["id"]: row for part in rows.values() for row in part if row["id"] in TABLES}
+    meters = {name: (row["meter"], len(row["meters"]["onset"]), row["bars"]) for name, row in mended.items()}
     assert meters == {
         "mut_bwv988_bwv-988-v26": ("3/4", 1, 32),
         "mut_bwv830_bwv-830_5": ("2/2", 1, 33),  # the upbeat counts
         "mut_bwv903_bwv903fan": ("4/4", 1, 79),
     }
-    notes = rows["mut_bwv903_bwv903fan"]["notes"]
+    notes = mended["mut_bwv903_bwv903fan"]["notes"]
     ends = [onset + duration for onset, duration in zip(notes["onset"], notes["duration"], strict=True)]
     assert sorted(ends)[-5:] == [79 * 96] * 5 and max(ends) == 79 * 96  # both hands close together
 
 
-def test_known_keys_of_pieces_without_a_mode(processed):
-    keys = {row["id"]: row["key"] for rows in processed.rows.values() for row in rows}
+def test_known_keys_of_pieces_without_a_mode(rows):
+    keys = {row["id"]: row["key"] for part in rows.values() for row in part}
     known = {
         "mut_bwv934_bwv-934": "C minor",  # declared by its signature as Eb
         "mut_bwv941_bwv-941": "E minor",

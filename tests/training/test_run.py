@@ -103,6 +103,13 @@ def test_a_killed_run_resumes_to_the_same_bits(whole_run, tmp_path):
     assert_same_run(whole, tmp_path / "run")
 
 
+def test_workers_that_cut_ahead_change_nothing(whole_run, tmp_path):
+    whole, values = whole_run
+    run = {**values["run"], "output_dir": str(tmp_path / "run"), "workers": 2}
+    Trainer(Arguments.from_dict({**values, "run": run})).run()
+    assert_same_run(whole, tmp_path / "run")
+
+
 def test_sigterm_saves_and_ends(whole_run, tmp_path):
     whole, values = whole_run
     values = {

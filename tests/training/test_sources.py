@@ -73,6 +73,24 @@ def test_how_often_a_piece_comes(data):
     assert times_of({"work": "BWV903"}, DataArguments(times={"all": 4.0, "core": 2.0})) == 4
 
 
+def test_pieces_are_held_out_where_the_data_has_no_validation(tmp_path):
+    from datasets import load_dataset
+
+    from dataset_builder import BuildOptions, build_dataset
+
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    for number in range(6):
+        write_midi(random_score(np.random.default_rng(number), 40, form=None), scores / f"p{number}.mid")
+    out = tmp_path / "built"
+    build_dataset(BuildOptions(out=out, source=(str(scores),), validation_share=0.0))
+    pieces = load_pieces(DataArguments(data=str(out), validation_share=0.4))
+    assert [len(pieces[split]) for split in ("train", "validation")] == [4, 2]
+    notes = {row["id"]: row["num_notes"] for row in load_dataset(str(out), split="train")}
+    found = {piece.name: piece.num_notes for part in pieces.values() for piece in part}
+    assert found == notes
+
+
 @pytest.mark.parametrize("arguments", [{"extra": ["organs"]}, {"extra": [], "times": {"organs": 2.0}}])
 def test_a_name_that_means_no_piece_is_refused(data, arguments):
     with pytest.raises(TrainingError, match=r"'organs'.*Leipzig chorales.*organ"):
@@ -109,5 +127,5 @@ def test_an_epoch_takes_a_piece_as_often_as_asked():
         assert sorted(both) == sorted(
             s.ids.tolist() for step in plan_epoch(plain, whole, Stage(), 0, 0, 4) for row in step for s in row
         )
-    with pytest.raises(TrainingError, match="takes none of the 6 pieces"):
+    with pytest.raises(TrainingError, match="takes none of the pieces"):
         plan_epoch([replace(piece, times=0.0) for piece in plain], arguments, stage, 0, 0, 4)
