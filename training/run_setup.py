@@ -61,6 +61,8 @@ class Setup(Run):
         if self.is_main:
             self._prepare_folder()
         self.accelerator.wait_for_everyone()
+        if self.world > 1:
+            self.say(f"{self.world} processes share each step ({self.accelerator.distributed_type.value})")
 
     def _prepare_folder(self) -> None:
         run = self.arguments.run

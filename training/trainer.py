@@ -100,7 +100,6 @@ class Trainer(Setup, Steps, Evaluation):
         """Close the trackers, write the model card and push the best model if asked to. Returns the best
         figures.
         """
-        self.accelerator.end_training()
         if self.is_main:
             from .card import write_cards
 
@@ -110,6 +109,7 @@ class Trainer(Setup, Steps, Evaluation):
 
                 push(self.folder, self.arguments.run.push, self.arguments.run.private)
         self.accelerator.wait_for_everyone()
+        self.accelerator.end_training()  # last: nobody can wait for the others after it
         return dict(self.best)
 
     def _asked_to_stop(self) -> bool:

@@ -172,29 +172,14 @@ def test_two_processes_train_to_the_same_loss(built, tmp_path):
     }
     one = run_values(tmp_path / "one", built, **plain, fit__micro_batch_size=2)
     two = run_values(tmp_path / "two", built, **plain)
-    launcher = (
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "0",
-        "--num_cpu_threads_per_process",
-        "1",
-        "-m",
-        "training",
-    )
+    # Not `accelerate launch --cpu --num_processes 2`: it starts one process.
+    address = ("--local_addr", "127.0.0.1", "--rdzv_backend", "c10d", "--rdzv_endpoint", "127.0.0.1:0")
+    launcher = ("-m", "torch.distributed.run", "--nproc_per_node", "2", *address, "-m", "training")
     process = start(two, *launcher)
     Trainer(Arguments.from_dict(one)).run()
     _, error = process.communicate(timeout=600)
     assert process.returncode == 0, error[-3000:]
+    assert "2 processes share each step" in error
     mine, theirs = curve(tmp_path / "one"), curve(tmp_path / "two")
     assert [entry["step"] for entry in mine] == [entry["step"] for entry in theirs]
     for name in ("loss", "nats_per_note", "grad_norm"):
