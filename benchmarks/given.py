@@ -3,10 +3,7 @@
     python -m benchmarks.given subjects [--pieces 20] [--source ../shared/data/wtc]
     python -m benchmarks.given answers [--source ../shared/data/wtc]
     python -m benchmarks.given masks [--pieces 10000] [--random] [--source ../shared/data]
-    python -m benchmarks.given seams [--pieces 24] [--particles 1,4,8,16,32] [--source ../shared/data/wtc]
-    python -m benchmarks.given speed [--particles 1,4,8,16] [--source ../shared/data/wtc]
     python -m benchmarks.given chorales [--pieces 48] [--particles 1,8] [--phrases 2] [--source ../shared/data/bach_chorales]
-    python -m benchmarks.given free [--pieces 8] [--particles 1,4] [--tokens 400] [--source ../shared/data/wtc]
 
 `subjects`: fugues on subjects of the train split's fugues and on those of `benchmarks/subjects.txt`: do all
 voices enter with it, and is the first answer right by the textbook (`answer_faults`, which knows nothing of
@@ -14,17 +11,13 @@ the composer's rule). `answers`: the same question of Bach's own answers and of 
 composing. `masks`: random bars of random voices of a few bars of some 200 pieces (Well-Tempered Clavier, half of
 the chorales and of `bach_extra`) composed anew by one particle: is every given note there, and nothing beside;
 `--random`: by a small model of random weights and no rule but that which keeps what is given, which tries
-everything and is fast. `seams`: two bars of validation movements composed anew: nats a note, by the model alone, of what was put there, and of
-that with the given notes around it, for several numbers of particles and for Bach's own notes. `speed`: eight bars of
-four voices. `chorales`:
-the soprano given, with its fermatas. `free`: nothing given, so that particles are weighed by what the rules
-leave of the model.
+everything and is fast. `chorales`: the soprano given, with its fermatas. What particles bring and cost is in
+`benchmarks/particles.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -192,7 +185,7 @@ def first_answer(score: Score, notes: np.ndarray) -> np.ndarray:
     return array[array[:, VOICE] == later[0][1], PITCH][: len(notes)]
 
 
-# -- masks and seams
+# -- masks
 
 
 def movements(source: Path, split: str | None = None) -> list[Score]:
@@ -311,102 +304,6 @@ def random_model() -> Any:
     return model
 
 
-def nats(composer: Any, piece: Any, given: Any) -> tuple[float, float, int, int]:
-    """By the model alone: nats of the new notes, of the given notes among and behind them, and how many."""
-    import torch
-
-    from musicgpt.around import around_given
-    from tokenization.vocabulary import EOS_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
-
-    task = around_given(piece.settings, given, composer.context)
-    ids = [token for token in piece.ids if token != EOS_ID]
-    with torch.no_grad():
-        logits = composer.model(torch.tensor([ids])).logits[0].log_softmax(-1)
-    cost = -logits[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0].numpy()  # of ids[1:]
-    kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
-    ticks = np.cumsum(np.where(kinds == TYPE_INDEX["TIME"], values, 0))
-    sums, counts, run = [0.0, 0.0], [0, 0], 0.0
-    for i in range(len(task.ids), len(ids)):
-        run += float(cost[i - 1])
-        if kinds[i] == TYPE_INDEX["DUR"]:
-            is_given = task.frame.is_given(int(ticks[i]), int(values[i - 2]), int(values[i - 1]))
-            sums[is_given] += run
-            counts[is_given] += 1
-            run = 0.0
-    return sums[0], sums[1], counts[0], counts[1]
-
-
-def original(composer: Any, score: Score, given: Any, settings: Any) -> tuple[float, float, int, int]:
-    """The same of Bach's own notes in the regions."""
-    from musicgpt.around import around_given, as_tokens
-    from musicgpt.composition import Composition
-    from tokenization.codec import encode_body
-    from tokenization.key import normal_key
-
-    task = around_given(settings, given, composer.context)
-    last = int(task.frame.notes[-1, ONSET])
-    array = score.array.copy()
-    array[:, ONSET] -= task.shift
-    array = as_tokens(array[(array[:, ONSET] >= 0) & (array[:, ONSET] <= last)], -task.transposition)
-    later = array[array[:, ONSET] >= given.begins - task.shift]
-    read = Score(array, meters=score.meters[:1], key=normal_key(score.key.mode))
-    body = encode_body(read)[: 4 * len(array)].tolist()
-    ids = [*task.ids, *body[len(body) - 4 * len(later) :]]
-    piece = Composition(score, ids, settings, 0, 0, 0.0, True)
-    return nats(composer, piece, given)
-
-
-def seams(composer: Any, given: argparse.Namespace) -> None:
-    """The table of particles."""
-    from musicgpt import Given, Settings, SettingsError
-    from musicgpt.frame import has_chords
-
-    scores, rng = movements(given.source, "validation"), np.random.default_rng(1)
-    scores = [score for score in scores if not has_chords(score.array) and len(score.meters) == 1]
-    rows: dict[Any, list] = {"Bach": [], **{n: [] for n in given.particles}}
-    for i in range(given.pieces):
-        score = scores[i % len(scores)]
-        first = int(rng.integers(4, score.num_bars - 4))
-        voices = np.unique(score.array[:, VOICE]).tolist()
-        stays = Given.around(score, (first, first + 1), voices if i % 2 else [voices[i // 2 % len(voices)]])
-        settings = Settings(seed=i)
-        rows["Bach"].append((*original(composer, score, stays, settings), 0.0))
-        for number in given.particles:
-            begun = time.process_time()
-            try:
-                [piece] = composer.compose(Settings(seed=i, particles=number), given=stays)
-            except SettingsError:  # it rests throughout
-                print(f"{i}: nothing was written by {number}", flush=True)
-                continue
-            seconds = time.process_time() - begun
-            rows[number].append((*nats(composer, piece, stays), seconds))
-        print(i, {n: [round(v, 1) for v in r[-1]] for n, r in rows.items() if r}, flush=True)
-    print(
-        "| particles | nats a new note | nats a given note | all | processor seconds |\n| --- | --- | --- | --- | --- |"
-    )
-    for name, found in rows.items():
-        new, old, n, m, seconds = np.array(found).sum(axis=0)
-        cells = (new / n, old / m, (new + old) / (n + m), seconds / len(found))
-        print(f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
-
-
-def speed(composer: Any, given: argparse.Namespace) -> None:
-    """Eight bars of all voices of the first validation fugue of four, composed anew."""
-    from musicgpt import Given, Settings
-
-    scores = [s for s in movements(given.source, "validation") if s.form == "fugue" and s.num_voices == 4]
-    stays = Given.around(scores[0], (20, 27))
-    for number in given.particles:
-        clock, begun = time.perf_counter(), time.process_time()
-        [piece] = composer.compose(Settings(seed=2, particles=number), given=stays)
-        seconds = time.process_time() - begun
-        print(
-            f"{number} particles: {piece.num_new_notes} new notes, {len(piece.ids)} tokens, {seconds:.1f} seconds of"
-            f" the processor, {time.perf_counter() - clock:.1f} by the clock",
-            flush=True,
-        )
-
-
 # -- chorales
 
 
@@ -506,48 +403,10 @@ def parallels(array: np.ndarray) -> int:
     return found
 
 
-# -- free composing
-
-
-def free(composer: Any, given: argparse.Namespace) -> None:
-    """Pieces on which nothing is given, by several numbers of particles: nats a token by the model alone, form
-    (`benchmarks.form`), and seconds.
-    """
-    import torch
-
-    from benchmarks.form import summary, table, values
-    from benchmarks.result_pieces import conditions
-    from musical_metrics.corpus import read_corpus
-    from musicgpt import Settings
-
-    asked = conditions(read_corpus(given.source), "fugue", given.pieces)
-    made: dict[int, list[Score]] = {n: [] for n in given.particles}
-    cost: dict[int, list[tuple[float, float]]] = {n: [] for n in given.particles}
-    for seed, how in enumerate(asked):
-        for number in given.particles:
-            begun = time.process_time()
-            settings = Settings(**how, seed=seed, particles=number, max_new_tokens=given.tokens)
-            [piece] = composer.compose(settings)
-            seconds = time.process_time() - begun
-            ids = torch.tensor([piece.ids])
-            with torch.no_grad():
-                loss = composer.model(ids, labels=ids).loss
-            made[number].append(piece.score)
-            cost[number].append((float(loss), seconds))
-        print(seed, {n: [round(v, 3) for v in rows[-1]] for n, rows in cost.items()}, flush=True)
-    for number, rows in cost.items():
-        loss, seconds = np.mean(rows, axis=0)
-        print(f"{number} particles: {loss:.3f} nats a token, {seconds:.1f} seconds of the processor a piece")
-    print(table({f"{n} particles": summary(values(scores)) for n, scores in made.items()}))
-
-
 WHAT: dict[str, Callable[[Any, argparse.Namespace], None]] = {
     "subjects": subjects,
     "answers": answers,
-    "speed": speed,
-    "free": free,
     "masks": masks,
-    "seams": seams,
     "chorales": chorales,
 }
 
@@ -571,7 +430,6 @@ def main() -> None:
     )
     parser.add_argument("--random", action="store_true", help="masks: by a small model of random weights")
     parser.add_argument("--phrases", type=int, help="chorales: how many of each (default: all)")
-    parser.add_argument("--tokens", type=int, help="free: of each piece (default: whole pieces)")
     parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")
     given = parser.parse_args()
     folder = {"chorales": "bach_chorales", "masks": ""}.get(given.what, "wtc")

@@ -84,6 +84,11 @@ class Frame(NamedTuple):
         """Whether the piece ends where what is given says."""
         return self.end < NEVER
 
+    @property
+    def closes(self) -> int:
+        """Tick from which on no new note may begin."""
+        return int(np.flatnonzero(self.room.any(axis=1)).max(initial=-1)) + 1
+
     def is_given(self, onset: int, pitch: int, voice: int) -> bool:
         """Whether a note of the tokens is one of those that are given."""
         notes = self.notes[:-1]

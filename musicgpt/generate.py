@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -196,6 +197,9 @@ def compose_ids(
         What `generate()` returns.
     """
     rules = list(rules)
+    if particles is not None:
+        rows = particles.begin(brief.frame, int(brief.prompt.ticks[0]))
+        ids, brief = ids[:rows], replace(brief, rows=rows, seeds=brief.seeds[:rows])
     keeper = None if keep is None or brief.frame is None else keep(brief)
     brief.earlier += [] if keeper is None else [keeper]
     built = [rule for rule in build([Asked, *rules], brief) if rule is not keeper]
@@ -210,6 +214,26 @@ def compose_ids(
                 )
 
             rule.tokens = best_beginnings(begin, brief, sample)
+    config = _plain(config, brief, built, context - ids.shape[1])
+    processor = RuleProcessor(built, brief.prompt.repeated(brief.rows), sample, keeper)
+    run = partial(slide, generate, config=config, processors=processors, rules=processor, context=context)
+    if particles is None:
+        return run(ids=ids, **arguments)
+    particles.steer(processor)
+    arguments["stopping_criteria"] = [*(arguments.get("stopping_criteria") or ()), particles]
+    made = run(ids=ids, **arguments)
+    config.max_new_tokens += ids.shape[1] - made.shape[1]
+    if particles.is_alone and config.max_new_tokens > 0:
+        return run(ids=particles.set_out(made), **arguments)
+    return made
+
+
+def _plain(
+    config: GenerationConfig | None, brief: Brief, rules: Sequence[Any], room: int
+) -> GenerationConfig:
+    """A generation config that leaves sampling and the end to what composes, where the context has room for
+    so many tokens more.
+    """
     config = GenerationConfig() if config is None else copy.deepcopy(config)
     config.max_new_tokens, config.max_length = brief.max_new_tokens, None
     config.bos_token_id, config.eos_token_id, config.pad_token_id = BOS_ID, EOS_ID, PAD_ID
@@ -218,14 +242,10 @@ def compose_ids(
     # A rule that ends pieces with a cadence does so in time: the model's own, which ends them at a bar line
     # when another bar would not fit, would be before it. Nor does it end one that ends where what is given
     # says.
-    config.end_at_bar = not (brief.is_bounded or any(hasattr(rule, "closing") for rule in built))
+    config.end_at_bar = not (brief.is_bounded or any(hasattr(rule, "closing") for rule in rules))
     if config.end_at_bar and brief.ends:  # no length is asked for, and the model ends none by itself
-        config.max_new_tokens = min(config.max_new_tokens, context - ids.shape[1])
-    processor = RuleProcessor(built, brief.prompt.repeated(brief.rows), sample, keeper)
-    if particles is not None:
-        particles.steer(processor)
-        arguments["stopping_criteria"] = [*(arguments.get("stopping_criteria") or ()), particles]
-    return slide(generate, ids, context, config, processors, processor, **arguments)
+        config.max_new_tokens = min(config.max_new_tokens, room)
+    return config
 
 
 def _composes(model: Any, config: GenerationConfig, rules: Any, arguments: dict[str, Any]) -> bool:

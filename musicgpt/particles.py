@@ -14,6 +14,12 @@ Particles write more or fewer tokens a bar, so that at one step they stand at di
 compared at the latest beat that all have reached: a particle is drawn by its weight there, and what it has
 been multiplied by since goes on with it. (Drawing by scores `a` and dividing weights by `a` leaves a sample
 properly weighted: Liu, Monte Carlo Strategies in Scientific Computing, 2001, section 2.)
+
+There are as many particles as there is something to choose by (Fearnhead and Clifford, J. R. Stat. Soc. B 65,
+2003, vary and prune their number like this). Where nothing is given for a while, all weights are the same: up
+to a bar before the first given note one row composes alone, from where all set out. So what is given has no
+say in what comes earlier than that. Where all is given, copies of a particle would do the same: of each one
+that is drawn one goes on, with the weight of all, and who is not drawn ends.
 """
 
 from __future__ import annotations
@@ -25,12 +31,16 @@ import numpy as np
 import torch
 from transformers import StoppingCriteria
 
+from tokenization.note import ONSET
 from tokenization.vocabulary import TYPE_INDEX
 
+from .frame import FAR, Frame
 from .state import State
 
 # Ticks from one place of comparison to the next: a beat.
 BEAT = 24
+# One row alone composes up to so many ticks before the first given note, where the others set out from it.
+LEAD = 4 * BEAT
 # Particles are drawn anew when their effective number falls below this share.
 EFFECTIVE = 0.5
 _SPECIAL = TYPE_INDEX["SPECIAL"]
@@ -88,8 +98,8 @@ def in_place(counts: np.ndarray) -> np.ndarray:
 
 
 class Particles(StoppingCriteria):
-    """The particles of one piece. `generate()` calls it after every token; it never ends the piece but where
-    all particles have ended.
+    """The particles of one piece. `generate()` calls it after every token; it ends the piece where all
+    particles have ended, and where one has composed alone up to where the others set out.
 
     Args:
         rows (`int`): how many.
@@ -112,15 +122,24 @@ class Particles(StoppingCriteria):
         put: Callable[[int], None] | None = None,
     ):
         self.rng = np.random.default_rng((seed, 4))
-        self.temperature, self.put = temperature, put
+        self.temperature, self.put, self.number = temperature, put, rows
         self.select: Callable[[np.ndarray], None] = lambda ancestors: None
         self.log_weights = np.zeros(rows)
         self.marks = np.zeros((rows, 64))  # the weight with which each came to each beat
         self.beats = np.zeros(rows, dtype=np.int64)  # how many each has come to
         self.ended = np.zeros(rows, dtype=bool)
+        self.sets_out, self.closes, self.is_over = 0, FAR, False
         self.compared, self.shown, self.drawings = 0, prompt_length, 0
         self.engine: Rows | None = None
         self.cache: Any = None
+
+    def begin(self, frame: Frame | None, tick: int) -> int:
+        """How many rows begin, at a tick, with what is given (`None`: nothing): one where it comes late."""
+        if frame is not None and frame.is_bounded:
+            self.sets_out, self.closes = int(frame.notes[0, ONSET]) - LEAD, frame.closes
+            if self.sets_out > tick:
+                self._become(np.zeros(1, dtype=np.int64))
+        return len(self.log_weights)
 
     def steer(self, processor: Any) -> None:
         """Weighs what a `RuleProcessor` says, and has its state and rules follow the drawings."""
@@ -139,7 +158,8 @@ class Particles(StoppingCriteria):
                 of the model alone.
             left (of the same shape): these where what is given is kept, else -inf; with what the rules add.
         """
-        self.ended = (state.kind == _SPECIAL) & (state.num_notes > 0)
+        self.ended = self.given_up | ((state.kind == _SPECIAL) & (state.num_notes > 0))
+        self.is_over = bool(self.ended.all()) or (self.is_alone and state.ticks[0] >= self.sets_out)
         self._mark(state.ticks // BEAT)
         highest, heat = scores.max(axis=1, keepdims=True), self.temperature(state)
         before, after = (np.exp((s - highest) / heat, dtype=np.float64).sum(axis=1) for s in (scores, left))
@@ -161,33 +181,46 @@ class Particles(StoppingCriteria):
             self.compared = int(self.beats[live].min())
             self._draw(input_ids)
         if self.put is not None:
-            ids = input_ids[:, self.shown :]
+            ids = input_ids[torch.from_numpy(~self.given_up), self.shown :]
             for column in range(ids.shape[1]):
                 if not bool((ids[:, column] == ids[0, column]).all()):
                     break
                 self.put(int(ids[0, column]))
                 self.shown += 1
-        return torch.full((len(self.ended),), bool(self.ended.all()), device=input_ids.device)
+        return torch.from_numpy(self.given_up | self.is_over).to(input_ids.device)
 
     def _draw(self, input_ids: torch.Tensor) -> None:
         """Draws the particles anew, if their weights at the beat that all have reached are too unequal. One
-        that has ended before stays as it is.
+        that has ended before stays as it is. Where all that follows is given, a copy would only do the same
+        again: of each particle that is drawn one goes on, for as many as it was drawn.
         """
-        group = np.flatnonzero(self.beats >= self.compared)
+        group = np.flatnonzero((self.beats >= self.compared) & ~self.given_up)
         at = self.marks[group, self.compared]
         weights = normalised(at)
         if len(group) < 2 or effective_sample_size(weights) >= EFFECTIVE * len(group):
             return
-        ancestors = np.arange(len(self.log_weights))
-        ancestors[group] = group[in_place(systematic(weights, self.rng.random()))]
         self.drawings += 1
-        scores = np.zeros(len(ancestors))
+        counts = systematic(weights, self.rng.random())
+        scores = np.zeros(len(self.log_weights))
         scores[group] = at - log_mean(at)
-        self.log_weights = (self.log_weights - scores)[ancestors]
-        self.marks = (self.marks - scores[:, None])[ancestors]
-        self.beats, self.ended = self.beats[ancestors], self.ended[ancestors]
-        self.select(ancestors)
+        self.log_weights -= scores
+        self.marks -= scores[:, None]
+        if self.compared * BEAT >= self.closes:
+            with np.errstate(divide="ignore"):
+                times = np.log(counts)
+            self.log_weights[group] += times
+            self.marks[group] += times[:, None]
+            return
+        ancestors = np.arange(len(self.log_weights))
+        ancestors[group] = group[in_place(counts)]
+        self._become(ancestors)
         self._copy(ancestors, input_ids)
+
+    def _become(self, ancestors: np.ndarray) -> None:
+        """Each goes on as another one, `(rows,)`."""
+        for name in ("log_weights", "marks", "beats", "ended"):
+            setattr(self, name, getattr(self, name)[ancestors])
+        self.select(ancestors)
 
     def _copy(self, ancestors: np.ndarray, input_ids: torch.Tensor) -> None:
         if self.engine is not None:
@@ -197,6 +230,21 @@ class Particles(StoppingCriteria):
             self.cache.batch_select_indices(torch.from_numpy(ancestors).to(input_ids.device))
         rows = torch.from_numpy(ancestors).to(input_ids.device)
         input_ids.copy_(input_ids[rows])  # the loop's own tensor: it goes on with what stands in it
+
+    @property
+    def given_up(self) -> np.ndarray:
+        """The particles that nothing is left of, bool of shape `(rows,)`."""
+        return self.log_weights == -np.inf
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one row composes alone."""
+        return len(self.log_weights) < self.number
+
+    def set_out(self, ids: torch.Tensor) -> torch.Tensor:
+        """All particles set out from where one has come alone: its tokens, `(1, length)`, in each row."""
+        self._become(np.zeros(self.number, dtype=np.int64))
+        return ids.expand(self.number, -1).contiguous()
 
     def choose(self) -> int:
         """The particle that becomes the piece, drawn by weight."""

@@ -75,7 +75,7 @@ class SeededSampling:
     def __init__(self, wanted: Sampling, seeds: Sequence[int]):
         # The noise is drawn on the CPU, so that a seed means the same on every device.
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self.noise, self.used = np.zeros((len(seeds), 0, VOCAB_SIZE), dtype=np.float32), 0
+        self.noise, self.used = np.zeros((0, 0, VOCAB_SIZE), dtype=np.float32), 0
         # For notes and voices, and for rhythm.
         self.heat = np.array([wanted.temperature, wanted.rhythm_temperature], dtype=np.float32)
         self.top_p = np.array([wanted.top_p, wanted.rhythm_top_p])
@@ -111,17 +111,18 @@ class SeededSampling:
             scores[cut] = _within(scores[cut], top_p[cut])
         if self.min_p > 0:
             scores = np.where(scores < np.log(self.min_p), -np.inf, scores)
-        return scores + self._draw()
+        return scores + self._draw(len(scores))
 
     def temperature(self, state: State) -> np.ndarray:
         """What divides the scores of each row, `(rows, 1)`."""
         return self.heat[_IS_RHYTHM[state.kind], None]
 
-    def _draw(self) -> np.ndarray:
-        """The noise of one step, `(rows, vocab_size)`."""
-        if self.used == self.noise.shape[1]:
-            shape, self.used = (max(1, _DRAWS // len(self.generators)), VOCAB_SIZE), 0
-            drawn = [torch.rand(shape, generator=g, dtype=torch.float64).numpy() for g in self.generators]
+    def _draw(self, rows: int) -> np.ndarray:
+        """The noise of one step, `(rows, vocab_size)`, of the first rows where not all are there yet."""
+        if len(self.noise) != rows or self.used == self.noise.shape[1]:
+            shape, self.used = (max(1, _DRAWS // rows), VOCAB_SIZE), 0
+            generators = self.generators[:rows]
+            drawn = [torch.rand(shape, generator=g, dtype=torch.float64).numpy() for g in generators]
             uniform = np.clip(np.stack(drawn), 1e-300, 1 - 1e-16)
             self.noise = -np.log(-np.log(uniform)).astype(np.float32)  # (rows, steps, vocab_size)
         self.used += 1

@@ -11,6 +11,7 @@ import pytest
 from musicgpt import Composer, Given, Settings
 from musicgpt.given import Region
 from musicgpt.particles import (
+    Particles,
     effective_sample_size,
     in_place,
     log_mean,
@@ -97,6 +98,26 @@ class FreeToy(Toy):
         return said - np.where(np.isfinite(model), model, 0)
 
 
+class LateToy(Toy):
+    """The toy where the lower voice is given only behind what is composed: twice, under the upper one's last
+    pitch.
+    """
+
+    late = 6  # beats
+    rows: dict[int, int] = {}
+
+    def row(self, state, row, said):
+        self.rows[int(state.ticks[row])] = state.rows
+        if state.kind[row] == TYPE_INDEX["DUR"]:
+            said[OFFSET["TIME"] + TIME_STEPS.index(24)] = 0
+        elif state.kind[row] == TYPE_INDEX["TIME"] and state.ticks[row] >= 24 * self.late:
+            chance = self.below[self.pitches.index(int(state.pitch[row, 0]))]
+            said[OFFSET["NOTE"] + 48 - PITCH_MIN] = np.log(chance)
+            said[OFFSET["NOTE"] + 50 - PITCH_MIN] = np.log(1 - chance)
+        else:
+            super().row(state, row, said)
+
+
 def posterior(beats: int) -> dict[tuple[int, ...], float]:
     """The chances of each upper voice, given the lower one."""
     found = {}
@@ -152,25 +173,55 @@ def test_rules_are_potentials_where_nothing_is_given(composer):
     assert wanted - sum(line[1] == 64 for line in blind) / len(blind) > 0.15
 
 
-def test_the_weights_estimate_the_probability_of_what_is_given(composer, monkeypatch):
-    from musicgpt import particles
+@pytest.fixture
+def seen(monkeypatch):
+    """Of each piece its particles, as they were when one of them was chosen."""
+    found, choose = [], Particles.choose
+    monkeypatch.setattr(Particles, "choose", lambda self: found.append(self) or choose(self))
+    return found
 
-    beats, seen = 5, []
-    choose = particles.Particles.choose
-    monkeypatch.setattr(
-        particles.Particles, "choose", lambda self: seen.append((log_mean(self.log_weights), self.drawings)) or choose(self)
-    )  # fmt: skip
+
+def evidence(seen) -> float:
+    return float(np.mean([np.exp(log_mean(particles.log_weights)) for particles in seen]))
+
+
+def test_the_weights_estimate_the_probability_of_what_is_given(composer, seen):
+    beats = 5
     given = Given(
         Score([(24 * i, 24, 48, 1) for i in range(beats)], key="C major"), (Region(0, 24 * beats, (0,)),), 2
     )
     settings = Settings(seed=3, particles=32, top_p=1.0, temperature=1.0, rhythm_temperature=1.0)
     Composer(composer.model, rules=[Toy]).compose(settings, num=8, given=given)
-    evidence = np.array([np.exp(log) for log, _ in seen])
-    assert evidence.mean() == pytest.approx(sum(posterior(beats).values()), rel=0.15)
-    assert sum(drawings for _, drawings in seen) > 0
+    assert evidence(seen) == pytest.approx(sum(posterior(beats).values()), rel=0.15)
+    assert sum(particles.drawings for particles in seen) > 0
 
 
-def test_particles_are_the_same_with_and_without_the_engine_and_by_seed(composer, wandering):
+@pytest.mark.parametrize("stock", [False, True])
+def test_what_is_given_behind_all_that_is_new_chooses_the_end_of_it(composer, seen, stock):
+    """One row composes the first beats alone, and where all is given only particles that differ go on."""
+    beats, number = LateToy.late, 4 if stock else 24
+    score = Score([(24 * beats, 24, 48, 1), (24 * beats + 24, 24, 48, 1)], key="C major")
+    given = Given(score, (Region(0, 24 * beats, (0,)),), 2)
+    toy = Composer(composer.model, rules=[LateToy])
+    settings = Settings(seed=0, particles=16, top_p=1.0, temperature=1.0, rhythm_temperature=1.0)
+    composer.model.fast_decoding = not stock
+    try:
+        pieces = toy.compose(settings, num=number, given=given)
+    finally:
+        composer.model.fast_decoding = True
+    last = np.full(3, 1 / 3) @ np.linalg.matrix_power(Toy.table, beats - 1)
+    exact = last * Toy.below**2
+    wanted = exact[2] / exact.sum()
+    share = np.mean([_upper(piece)[-1] == 64 for piece in pieces])
+    assert abs(share - wanted) < 3 * np.sqrt(wanted * (1 - wanted) / number) + 0.02, (share, wanted)
+    assert wanted - last[2] > 0.15
+    assert evidence(seen) == pytest.approx(exact.sum(), rel=0.3 if stock else 0.15)
+    assert all(len(_upper(piece)) == beats and piece.finished for piece in pieces)
+    assert any(particles.given_up.any() for particles in seen)
+    assert LateToy.rows == {0: 1, 24: 1} | {24 * beat: 16 for beat in range(2, beats + 2)}
+
+
+def test_particles_are_the_same_with_and_without_the_engine_and_by_seed(composer, wandering, seen):
     score = wandering(2, notes=14).replace(key="A minor")
     made = [composer.revise(score, (2, 4), seed=1, settings=Settings(particles=5))]
     made += [composer.revise(score, (2, 4), seed=1, settings=Settings(particles=5))]
@@ -180,6 +231,8 @@ def test_particles_are_the_same_with_and_without_the_engine_and_by_seed(composer
     finally:
         composer.model.fast_decoding = True
     assert made[0].ids == made[1].ids == made[2].ids and made[0].finished
+    chosen, *others = seen  # of stock loop and engine
+    assert all(np.array_equal(chosen.given_up, other.given_up) for other in others) and chosen.given_up.any()
     given = Given.around(score, (2, 4))
     stream = composer.stream(Settings(seed=1, particles=5), given=given)
     new = [n for n, old in zip(made[0].score.notes, made[0].is_given, strict=True) if not old]
