@@ -227,7 +227,7 @@ def page(
         seconds (`float`): of the processor, that all this took.
     """
     return _PAGE.format(
-        formula="\n".join(inspect.cleandoc(score.__doc__ or "").splitlines()[2:]),
+        formula=inspect.cleandoc(score.__doc__ or "").partition("\n\n")[2].rpartition("\n\n")[0],
         scores=score_table(sets, judged),
         candidates=candidate_table(sets, found),
         families=family_table({name: one[1] for name, one in judged.items()}),

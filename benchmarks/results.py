@@ -268,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "pieces" in results:
         apart = {form: results["pieces"][form]["apart"] for form in FORMS}
         draw_told(apart, DOCS / "images" / "results_told.png")
-    if "pieces" in results.get("measured", {}) and not given.model:  # else they are of other weights
+    if "pieces" in parts and not given.model:  # else they are of other weights
         update_card(ROOT / "modeling_musicgpt" / "checkpoint" / "README.md", card_section(results["pieces"]))
     print(DOCS / "results.md")
 

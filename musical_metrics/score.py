@@ -1,6 +1,8 @@
 """The musical score, 0 to 100: how near a piece lies to held-out Bach, family by family, from both sides.
 
-    score = 100 * 2^(-mean_f u_f^2),    u_f = sqrt(mean_m d_m^2) / s_f,    d_m = |x_m - median_m| / half_m
+    score = 100 * 2^(-mean_f u_f^2)
+    u_f   = sqrt(mean_m d_m^2) / s_f
+    d_m   = |x_m - median_m| / half_m
 
 over the families f that are scored (`catalogue.FAMILIES`) and their metrics m that have a value. `median_m`
 and `half_m` (the distance from the median to the 5 % or the 95 % quantile, on the side of x, but no less
@@ -10,7 +12,7 @@ middle as the most unusual of Bach's own movements, and a piece that is so in ev
 4 and u at 3: one bad family cannot hide all others. More is not better than Bach: both sides count.
 
 Of the formulas tried it tells Bach from the composer, and both from an undertrained model under all rules,
-from chains and from noise, and leaves other works of Bach near Bach (`docs/metrics.md`).
+from chains and from noise, and leaves other works of Bach near Bach (docs/metrics.md, "Why this one").
 """
 
 from __future__ import annotations

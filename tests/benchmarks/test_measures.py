@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.measures import Rows, Set
-from benchmarks.measures_text import KEPT, candidate_table, of_pitches, score_table
-from musical_metrics.catalogue import FAMILIES
+from benchmarks.measures import Rows, Set, by_families
+from benchmarks.measures_text import KEPT, SET_NAMES, SHOWN, candidate_table, of_pitches, page, score_table
+from musical_metrics.catalogue import FAMILIES, METRICS
+from musical_metrics.reference import WHOLE, table
 from tokenization.score import Score
 
 SCORED = [family for family, scored in FAMILIES.items() if scored]
@@ -62,3 +63,28 @@ def test_the_table_tells_who_scores_what():
     assert found.splitlines()[2] == "| the score | 1.00 |"
     with pytest.raises(KeyError):
         score_table(sets, {"bach": judged["bach"]})
+
+
+def test_the_page_has_every_set_and_every_metric():
+    bach = table()
+    sets = {
+        name: Set(
+            bach.values[WHOLE][k : k + 6],
+            bach.forms[k : k + 6].tolist(),
+            [1000] * 6,
+            [f"{name} {i}" for i in range(6)],
+            np.full(6, np.nan),
+        )
+        for k, name in enumerate(SET_NAMES)
+    }
+    judged = {name: by_families(one) for name, one in sets.items()}
+    found = {"the musical score": {name: one[0] for name, one in judged.items()}}
+    text = page(sets, judged, found, {"undertrained": 6.3, "halfway": 4.1}, 480)
+    assert "8 minutes of one core" in text and "small models of 6.3" in text
+    assert "    score = 100 * 2^(-mean_f u_f^2)\n" in text and "docs/metrics.md" not in text
+    for name in ("metrics_scores.png", "metrics_families.png"):
+        assert f"(images/{name})" in text
+    lines = text.splitlines()
+    assert all(any(line.startswith(f"| {title} |") for line in lines) for title in SET_NAMES.values())
+    assert all(any(line.startswith(f"| {metric.title} |") for line in lines) for metric in METRICS)
+    assert f"| family | {' | '.join(SET_NAMES[name] for name in SHOWN)} |" in lines
