@@ -20,6 +20,8 @@ LAST_BARS = 6
 # Nats for a step or a duration of twice the length where notes come twice as fast as they should, and how
 # many times too fast is the most that counts, as octaves.
 GAIN, MOST = 2.4, 2.0
+# ... and how much more in the last bar, after which nothing evens out.
+IN_LAST_BAR = 2.0
 # What a bar still has to have, in tokens, at least: a note.
 LEAST = 4
 _VOICE, _DUR = TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]
@@ -61,6 +63,7 @@ class Budget(Rule):
         wanted = np.maximum(self.share - (state.tokens - self.begun), LEAST)
         wanted = wanted / np.maximum(state.bar_ticks - state.bar_position, 1)
         slower = np.clip(np.log2(usual / wanted), -MOST, MOST) * near  # (rows,)
+        slower *= np.where(self.left <= 1, IN_LAST_BAR, 1.0)
         added = np.zeros(scores.shape, dtype=np.float32)
         added[steps, BLOCK["TIME"]] = GAIN * slower[steps, None] * _STEPS
         added[durations, BLOCK["DUR"]] = GAIN * slower[durations, None] * _DURATIONS

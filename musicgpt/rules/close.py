@@ -44,7 +44,7 @@ VOICE_TOKENS, END_TOKENS, SHORTEST_BAR = 4, 1, 24
 BARS_LEFT = 2.4
 # Where one was asked for, what is left goes into so many bars, of which each may be a little fuller than
 # usual.
-FULLER = 0.25
+FULLER = 0.4
 # With so many tokens more than the chord needs no other note is begun before it, and with so many more than
 # these none before the dominant.
 HURRY, HASTE = 10, 20
