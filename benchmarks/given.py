@@ -2,7 +2,7 @@
 
     python -m benchmarks.given subjects [--pieces 20] [--source ../shared/data/wtc]
     python -m benchmarks.given answers [--source ../shared/data/wtc]
-    python -m benchmarks.given masks [--pieces 10000] [--random] [--source ../shared/data]
+    python -m benchmarks.given masks [--pieces 2000] [--fillings 5] [--random] [--source ../shared/data]
     python -m benchmarks.given chorales [--pieces 48] [--particles 1,8] [--phrases 2] [--source ../shared/data/bach_chorales]
 
 `subjects`: fugues on subjects of the train split's fugues and on those of `benchmarks/subjects.txt`: do all
@@ -259,7 +259,7 @@ def faults(piece: Any, given: Any) -> int:
 
 
 def masks(composer: Any, given: argparse.Namespace) -> None:
-    """Faults over random masks; each that is refused, or has faults, is named by its seed."""
+    """Faults over random masks, each filled several times; one that is refused, or has faults, is named."""
     from tqdm import trange
 
     from musicgpt import Composer, Settings
@@ -267,23 +267,28 @@ def masks(composer: Any, given: argparse.Namespace) -> None:
 
     scores = masked_pieces(given.source)
     composer = Composer(random_model(), rules=False) if given.random else composer
-    done = bad = new = 0
+    done = bad = new = kept = 0
     refused: dict[str, int] = {}
     for seed in trange(given.pieces, desc="masks", unit="mask", disable=None):
         rng = np.random.default_rng(seed)
         stays = random_given(excerpt(scores[seed % len(scores)], rng), rng)
         try:
-            [piece] = composer.compose(Settings(seed=seed, particles=1), given=stays)
+            settings = Settings(seed=seed * given.fillings, particles=1)
+            pieces = composer.compose(settings, given.fillings, given=stays)
         except MusicGPTError as error:
             refused[str(error)] = refused.get(str(error), 0) + 1
             print(f"{seed}: {error}", flush=True)
             continue
-        done, new = done + 1, new + piece.num_new_notes
-        if found := faults(piece, stays):
+        done, new = done + 1, new + sum(piece.num_new_notes for piece in pieces)
+        kept += len(stays.score) * len(pieces)
+        if found := sum(faults(piece, stays) for piece in pieces):
             print(f"{seed}: {found} faults", flush=True)
             bad += found
+        if seed % 200 == 199:
+            print(f"{seed + 1}: {done} done, {new} new, {bad} faults", flush=True)
     print(
-        f"{done} masks over {len(scores)} pieces, {new} new notes, {sum(refused.values())} refused: {bad} faults"
+        f"{done} masks over {len(scores)} pieces, each filled {given.fillings} times: {kept} given and {new} new"
+        f" notes, {sum(refused.values())} refused: {bad} faults"
     )
     for why, times in refused.items():
         print(f"{times} times: {why}")
@@ -428,6 +433,7 @@ def main() -> None:
         default=[1, 16],
         help="numbers of particles (default 1,16)",
     )
+    parser.add_argument("--fillings", type=int, default=5, help="masks: of each mask (default 5)")
     parser.add_argument("--random", action="store_true", help="masks: by a small model of random weights")
     parser.add_argument("--phrases", type=int, help="chorales: how many of each (default: all)")
     parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")

@@ -112,8 +112,6 @@ def read_given(
     prompt += found[body : ends[before - 1] + 1].tolist() if before else []
     done = int((notes[:, ONSET] <= frame.end).sum())
     rest = found[ends[done - 1] + 1 :].tolist() if done < len(notes) else []
-    if rest and notes[done - 1, ONSET] != frame.end:
-        raise GivenError("The silence behind the last place that is free is too long to be written.")
     return GivenIds(prompt, frame, regions, voices, [*rest, EOS_ID] if rest else [])
 
 

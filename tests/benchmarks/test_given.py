@@ -58,7 +58,7 @@ def test_random_masks_are_kept_by_a_model_of_random_weights(monkeypatch, capsys)
         (24 * i, 24 if i % 3 else 12, 72 - 12 * v + i * (3 + v) % 7, v) for i in range(64) for v in range(3)
     ]
     monkeypatch.setattr("benchmarks.given.masked_pieces", lambda source: [Score(notes, key="C major")])
-    masks(None, SimpleNamespace(source=None, random=True, pieces=6))
+    masks(None, SimpleNamespace(source=None, random=True, pieces=6, fillings=2))
     said = capsys.readouterr().out
-    assert "6 masks over 1 pieces" in said and said.rstrip().endswith(" 0 refused: 0 faults")
-    assert " 0 new notes" not in said
+    assert "6 masks over 1 pieces, each filled 2 times" in said and " 0 new notes" not in said
+    assert said.rstrip().endswith(" 0 refused: 0 faults")
