@@ -29,6 +29,7 @@ from tokenization.vocabulary import (
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
 from .keys import HOME, TONIC, dominant_seventh, last_beat, triad
+from .replay import TENTH
 
 # A piece of no asked length is closed when it has at least as many bars and notes as the first pair says, and
 # as many bars or as many notes as the second; in a continuation only the new ones count. The bar of the final
@@ -190,9 +191,15 @@ class Cadence:
 
     def _chord_note(self, left: list[int]) -> list[np.ndarray]:
         """A note of the triad, in the bass the tonic, below the voice above and with room for those below,
-        not far from where the voice was.
+        such that two hands can strike the chord, not far from where the voice was.
         """
-        lowest, below = self.lowest + (TONIC[self.mode] - self.lowest) % 12, len(left) - 1
+        below = len(left) - 1
+        first = self.written[0] if self.written else 0
+        # The highest note that the right hand does not reach is the left one's, which has the bass, too.
+        in_left = [pitch for pitch in self.written if first - TENTH > pitch]
+        lowest = np.where(first - TENTH > _PITCH, in_left[0] if in_left else _PITCH, 0) - TENTH
+        lowest = np.maximum(lowest, self.lowest)
+        lowest += (TONIC[self.mode] - lowest) % 12
         # Of the triad there is a note at least every five semitones.
         room: np.ndarray = (lowest + 5 * below <= _PITCH) & (
             (self.written[-1] > _PITCH) if self.written else True

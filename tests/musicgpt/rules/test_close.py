@@ -10,6 +10,7 @@ from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from musical_metrics.counterpoint import final_cadence
 from musical_metrics.keys import final_triad
+from musical_metrics.playability import TENTH, narrowest_hands
 from musicgpt import Composer, Settings
 from musicgpt.rules import RuleProcessor
 from musicgpt.rules.base import BLOCK, FORBIDDEN
@@ -61,6 +62,7 @@ def ends_well(ids: list[int], score: Score) -> None:
     assert (np.diff(chord[:, PITCH]) < 0).all() and (np.diff(chord[:, VOICE]) > 0).all()
     assert set(chord[:, PITCH] % 12) <= set(TRIAD[mode]) and chord[-1, PITCH] % 12 == TONIC[mode]
     assert not {0, 1} <= set(chord[:, PITCH] % 12)  # one third
+    assert narrowest_hands(np.sort(chord[:, PITCH])) <= TENTH
     before = notes[(notes[:, ONSET] >= line - (24 if bar >= 72 else 12)) & (notes[:, ONSET] < line)]
     assert len(before) and set(before[:, PITCH] % 12) <= set(DOMINANT[mode])
 
