@@ -8,7 +8,7 @@ import torch
 from transformers import LogitsProcessor
 
 from .configuration_musicgpt import MusicGPTConfig
-from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, Prompt, keep_possible, keep_signature
+from .grammar_musicgpt import MAX_TIME_TOKENS, STATE, STATES, Grammar, Prompt, keep_possible
 from .stepping_musicgpt import BARS_LOOKED_AT, MusicalState
 
 # Nothing is looked at while more tokens than this are left: no two bars of music take as many.
@@ -122,7 +122,6 @@ class BarEndLogitsProcessor(LogitsProcessor):
         self.grammar, self.costs = grammar, costs
         self.max_length, self.prompt = max_length, prompt or Prompt(grammar)
 
-    @keep_signature
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, already masked by the grammar."""
         left = self.max_length - input_ids.shape[1]

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import inspect
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,6 +79,28 @@ class StopWordsCriteria(StopStringCriteria):
             )
 
 
+class MusicGPTLogitsProcessorList(LogitsProcessorList):
+    """transformers' own asks each processor at every token which arguments it takes, and to find that out
+    takes as long as a processor. Here a class of processors is asked once.
+    """
+
+    def __init__(self, processors: Iterable[Any] = ()):
+        super().__init__(processors)
+        self._takes_two: dict[type, bool] = {}
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """As transformers' own."""
+        for processor in self:
+            kind = type(processor)
+            if kind not in self._takes_two:  # besides itself
+                self._takes_two[kind] = len(inspect.signature(kind.__call__).parameters) == 3
+            if self._takes_two[kind]:
+                scores = processor(input_ids, scores)
+            else:
+                scores = LogitsProcessorList([processor])(input_ids, scores, **kwargs)
+        return scores
+
+
 class MusicGPTGenerationMixin(FastDecodingMixin):
     """`generate()` with three more arguments, which a `generation_config` may also hold:
 
@@ -142,13 +165,14 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         own = self._musical_processors(generation_config, prompt)
         own = [processor for processor in own if not any(type(processor) is type(other) for other in custom)]
         # The list is appended to the processors that forbid tokens by name, and stands before the warpers.
-        return super()._get_logits_processor(
+        processors = super()._get_logits_processor(
             generation_config,
             *args,
             logits_processor=LogitsProcessorList([*own, *custom]),
             model_kwargs=model_kwargs,
             **kwargs,
         )
+        return MusicGPTLogitsProcessorList(processors)
 
     def _musical_processors(self, generation_config: GenerationConfig, prompt: Prompt | None) -> list:
         if prompt is None or not getattr(generation_config, "constrain_grammar", True):

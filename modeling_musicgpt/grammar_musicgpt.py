@@ -8,11 +8,6 @@ masking a step is two gathers. The state after each token is part of the `Musica
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 import numpy as np
 import torch
 from transformers import LogitsProcessor
@@ -184,23 +179,6 @@ def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
     return torch.where(possible, masked, scores)
 
 
-class keep_signature:
-    """A method whose signature is known: transformers asks each processor for it at every token, and to find
-    out that of a bound method takes as long as a processor.
-    """
-
-    def __init__(self, method: Callable):
-        self.method, whole = method, inspect.signature(method)
-        self.signature = whole.replace(parameters=list(whole.parameters.values())[1:])
-
-    def __get__(self, processor: Any, kind: type | None = None) -> Callable:
-        if processor is None:
-            return self.method
-        bound = partial(self.method, processor)
-        bound.__signature__ = self.signature  # type: ignore[attr-defined]
-        return bound
-
-
 class Prompt:
     """The `MusicalState` of the ids that a logits processor is called with, and what these do not say about
     the prompt. All processors of a call of `generate()` have the same one.
@@ -277,7 +255,6 @@ class GrammarLogitsProcessor(LogitsProcessor):
     def __init__(self, grammar: Grammar, prompt: Prompt | None = None, ends: bool = True):
         self.grammar, self.prompt, self.ends = grammar, prompt or Prompt(grammar), ends
 
-    @keep_signature
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, masked for each row of `input_ids`."""
         if scores.shape[-1] != self.grammar.vocab_size:
@@ -292,4 +269,4 @@ class GrammarLogitsProcessor(LogitsProcessor):
         return keep_possible(scores, legal)
 
 
-__all__ = ["Grammar", "GrammarLogitsProcessor", "Prompt", "has_grammar", "keep_possible", "keep_signature"]
+__all__ = ["Grammar", "GrammarLogitsProcessor", "Prompt", "has_grammar", "keep_possible"]

@@ -165,7 +165,8 @@ def apply_rotary_pos_emb(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) 
     """Turns queries or keys of shape `(B, heads, L, head_dim)` by angles of shape `(B, 1, L, head_dim)`:
     channel `i` and the one half of `head_dim` behind are a pair, for the first of which `sin` is negative.
     """
-    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((second, first), dim=-1) * sin
 
 
 class MusicGPTRelativePositions(nn.Module):
@@ -301,7 +302,8 @@ class MusicGPTAttention(nn.Module):
         if self.is_learned:
             key = self.relative.mark(key, places)
         else:
-            query, key = (apply_rotary_pos_emb(x, *position_embeddings) for x in (query, key))
+            both = apply_rotary_pos_emb(torch.cat((query, key), dim=1), *position_embeddings)
+            query, key = both.chunk(2, dim=1)
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
         if self.is_learned:
@@ -666,6 +668,7 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
             self.melodic_head = MusicGPTMelodicHead(config)
         if config.imitation_head and config.is_musical:
             self.imitation_head = MusicGPTImitationHead(config)
+        self._known_scales: tuple[tuple, torch.Tensor] = (), torch.empty(0)
         self.post_init()
 
     @can_return_tuple
@@ -700,7 +703,7 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
         if hasattr(self, "imitation_head") and outputs.expectation is not None:
             logits = self.imitation_head(hidden_states, outputs.expectation[:, keep], logits)
         if self.config.logit_scale:
-            logits = logits * logits.new_tensor(self.config.logit_scales())
+            logits = logits * self._scales(logits)
 
         loss = None
         if labels is not None:
@@ -714,6 +717,15 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
             attentions=outputs.attentions,
             **{CACHE_NAME: outputs.get(CACHE_NAME)},
         )
+
+    def _scales(self, logits: torch.Tensor) -> torch.Tensor:
+        """The scale of every token, `(vocab_size,)`; kept until something that it is made of changes."""
+        if torch.is_inference_mode_enabled() or torch.compiler.is_compiling() or is_tracing(logits):
+            return logits.new_tensor(self.config.logit_scales())  # no later step could use it
+        made_for = (*self.config.logit_scale.items(), logits.shape[-1], logits.dtype, logits.device)
+        if self._known_scales[0] != made_for:
+            self._known_scales = made_for, logits.new_tensor(self.config.logit_scales())
+        return self._known_scales[1]
 
 
 __all__ = ["MusicGPTForCausalLM", "MusicGPTModel", "MusicGPTPreTrainedModel"]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor
 
-from .grammar_musicgpt import Grammar, Prompt, keep_possible, keep_signature
+from .grammar_musicgpt import Grammar, Prompt, keep_possible
 
 # (notes in succession, how many of them may have the same pitch): the most that stands anywhere in the 217
 # Bach pieces (docs/LOG.md).
@@ -28,7 +28,6 @@ class RepetitionLogitsProcessor(LogitsProcessor):
         self.first_note, self.num_notes = notes.start, notes.stop - notes.start
         self.may_strike = grammar.legal[:, self.first_note].numpy()  # by the state of the grammar
 
-    @keep_signature
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """`scores` of shape `(batch, vocab_size)`, already masked by the grammar."""
         state = self.prompt.state(input_ids)

@@ -308,6 +308,9 @@ def test_a_scale_of_the_logits_is_that_of_their_type(tiny):
     first = model(ids[:, :30], use_cache=True)
     rest = model(ids[:, 30:], cache=first.past_key_values)
     torch.testing.assert_close(torch.cat((first.logits, rest.logits), dim=1), wanted, atol=1e-5, rtol=1e-5)
+    model.config.logit_scale = {"NOTE": 0.8}  # what was kept for the steps before does not count any more
+    assert model(ids).logits[..., 128:].equal(tiny(ids).logits[..., 128:])
+    model.config.logit_scale = scale
     assert MusicGPTConfig(**TINY).logit_scales() is None
     model.resize_token_embeddings(153)
     torch.testing.assert_close(model(ids).logits[..., :150], wanted)

@@ -276,3 +276,20 @@ def test_other_vocabularies_generate_without_grammar():
         torch.randint(3, 99, (2, 5)), do_sample=True, max_new_tokens=10, eos_token_id=None
     )
     assert output.shape == (2, 15)
+
+
+def test_processors_are_called_as_transformers_calls_them(tiny):
+    """With two arguments or more, objects and functions; what is missing is named."""
+
+    class More(LogitsProcessor):
+        def __call__(self, input_ids, scores, extra):
+            return scores + extra
+
+    ids, scores = torch.tensor([[1]]), torch.zeros(1, 150)
+    ours = tiny._get_logits_processor(GenerationConfig(max_length=9), input_ids_seq_length=1)
+    ours[:] = [lambda ids, scores: 2 * scores + 1, More(), _Unlikely(EOS_ID)]
+    for _ in range(2):
+        expected = LogitsProcessorList(ours)(ids, scores, extra=3.0)
+        assert torch.equal(ours(ids, scores, extra=3.0), expected) and expected[0, 0] == 4
+    with pytest.raises(ValueError, match="required parameters"):
+        ours(ids, scores)
