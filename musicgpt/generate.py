@@ -223,7 +223,7 @@ def compose_ids(
     arguments["stopping_criteria"] = [*(arguments.get("stopping_criteria") or ()), particles]
     made = run(ids=ids, **arguments)
     config.max_new_tokens += ids.shape[1] - made.shape[1]
-    if particles.is_alone and config.max_new_tokens > 0:
+    if particles.is_alone and particles.is_over and config.max_new_tokens > 0:  # and nobody stopped it
         return run(ids=particles.set_out(made), **arguments)
     return made
 

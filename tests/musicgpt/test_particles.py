@@ -239,6 +239,18 @@ def test_particles_are_the_same_with_and_without_the_engine_and_by_seed(composer
     assert list(stream) == new and stream.composition.ids == made[0].ids
 
 
+def test_a_piece_that_is_stopped_while_one_row_is_alone_ends_there(composer, wandering, seen):
+    from threading import Event
+
+    given = Given.around(wandering(2, notes=40).replace(key="A minor"), (3, 8))
+    settings, task = composer._task(Settings(seed=1, particles=5), None, None, given)
+    stop = Event()
+    [(tokens, _)] = composer._generate(
+        task, settings, [1], stop=stop, report=lambda count: stop.set() if count == 6 else None
+    )
+    assert len(tokens) == 6 and seen[0].is_alone
+
+
 def test_every_rule_goes_on_with_what_the_other_row_remembers(composer):
     """Rows that are drawn anew compose as the row that they were made from: no rule forgets anything."""
     import torch
