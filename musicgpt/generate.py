@@ -116,15 +116,15 @@ def generate(
     steered = given_ids is not None or (particles or 1) > 1
     if not _composes(model, config, rules, arguments):
         _refuse(steered, "need do_sample=True, one beam and rules (rules=[] for none)")
-        given = {"generation_config": generation_config, "logits_processor": logits_processor, **arguments}
-        return own(ids, **{name: value for name, value in given.items() if value is not None})
+        asked = {"generation_config": generation_config, "logits_processor": logits_processor, **arguments}
+        return own(ids, **{name: value for name, value in asked.items() if value is not None})
     length = _asked_length(generation_config, arguments)
     for name in [name for name in arguments if hasattr(config, name)]:
         setattr(config, name, arguments.pop(name))
     is_more = config.return_dict_in_generate or arguments.get("streamer") is not None
     _refuse(steered and is_more, "give ids alone, without streamer and return_dict_in_generate")
     sampling = Sampling.like(config, rhythm_temperature, rhythm_top_p)
-    asked: dict[str, Any] = {
+    asked = {
         "bars": bars,
         "min_bars": min_bars,
         "min_notes": min_notes,
