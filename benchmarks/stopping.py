@@ -9,12 +9,13 @@ lose. The second looks at them.
 
 The runs are folders of `training` with `--musical_every` and `--keep_last` so high that every checkpoint that was
 judged is there. Each of these composes anew, without the composer's rules, from seeds that the run did not use. Beside
-the musical score of these pieces stand two measures that the stopping rule never sees: what a note of theirs costs
-the shipped model, and how typical of Bach they are by the original's six metrics, which no score of ours holds (mean of
-`2^(-d^2)`, in percent). The shipped weights stand beside them. Every mean has its standard error over the pieces.
+the musical score of these pieces stand measures that the stopping rule never sees: what a note of theirs costs the
+shipped model; how typical of Bach they are by the original's six metrics, which no score of ours holds (mean of
+`2^(-d^2)`, in percent); and how much of them stands in the train split (`passage_similarity`), for a copy of Bach has
+a good score. The shipped weights stand beside them. Every mean has its standard error over the pieces.
 
 Below the table: how much better the checkpoint of the best combined score is than that of the lowest loss, by
-each of the three, and how well either orders all checkpoints (Spearman's rank correlation).
+each of them, and how well either orders all checkpoints (Spearman's rank correlation).
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ from .measures_text import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is measured of new pieces: its name, digits behind the point, and whether more is better (1) or worse (-1).
-MEASURES = (("new pieces' score", 1, 1), ("nats a note", 2, -1), ("typical of the six, %", 1, 1))
+MEASURES = (
+    ("new pieces' score", 1, 1),
+    ("nats a note", 2, -1),
+    ("typical of the six, %", 1, 1),
+    ("likeness to the train split", 3, -1),
+)
 
 
 _HEARD = (
@@ -142,12 +148,16 @@ def new_pieces(model: Any, pieces: int, tokens: int, first_seed: int, judge: Any
     from musical_metrics.score import musical_score
     from training.musical import compose
 
+    nan = float("nan")
     scores = [one.score for one in compose(model, pieces, tokens, first_seed=first_seed)]
     judged = [musical_score(score) for score in scores]
     return [
         mean_of([one.value or 0.0 for one in judged]),
         mean_of([nats_of_opening(judge, score)[0] for score in scores]),
         mean_of([typicality_of_unscored(one) for one in judged]),
+        mean_of(
+            [nan if (like := one.metrics["passage_similarity"].value) is None else like for one in judged]
+        ),
     ]
 
 

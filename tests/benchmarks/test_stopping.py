@@ -16,7 +16,7 @@ UNKNOWN = float("nan")
 
 def row(epoch: int, why: str, loss: float, combined: float, score: float, nats: float) -> Row:
     """A row whose means have an error of 3 and 0.4."""
-    fresh = (Mean(score, 3.0), Mean(nats, 0.4), Mean(50.0, UNKNOWN))
+    fresh = (Mean(score, 3.0), Mean(nats, 0.4), Mean(50.0, UNKNOWN), Mean(0.01, 0.002))
     return Row("run", epoch, why, loss, Mean(combined, 2.0), combined, fresh)
 
 
@@ -47,10 +47,13 @@ def test_a_run_that_was_not_heard_is_refused(tmp_path):
 
 
 def test_the_table_has_a_line_a_checkpoint():
-    shipped = Row("shipped", 0, "", UNKNOWN, Mean(UNKNOWN, UNKNOWN), UNKNOWN, (Mean(50.0, 2.5),) * 3)
+    shipped = Row("shipped", 0, "", UNKNOWN, Mean(UNKNOWN, UNKNOWN), UNKNOWN, (Mean(50.0, 2.5),) * 4)
     lines = table([row(2, "loss", 6.5, 10.0, 2.5, 5.5), shipped]).splitlines()
-    assert lines[2] == "| run | 2 | loss | 6.50 | 10.0 ± 2.0 | 10.0 | 2.5 ± 3.0 | 5.50 ± 0.40 | 50.0 ± nan |"
-    assert lines[3] == "| shipped |  |  |  |  |  | 50.0 ± 2.5 | 50.00 ± 2.50 | 50.0 ± 2.5 |"
+    assert (
+        lines[2]
+        == "| run | 2 | loss | 6.50 | 10.0 ± 2.0 | 10.0 | 2.5 ± 3.0 | 5.50 ± 0.40 | 50.0 ± nan | 0.010 ± 0.002 |"
+    )
+    assert lines[3] == "| shipped |  |  |  |  |  | 50.0 ± 2.5 | 50.00 ± 2.50 | 50.0 ± 2.5 | 50.000 ± 2.500 |"
 
 
 def test_the_verdict_counts_what_was_gained():
