@@ -129,7 +129,7 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
         f"# {name}\n\n{introduction(arguments['model']['model'], data, lineage)}",
         USE if arguments["model"]["model"] == "musicgpt" else "",
         _data_section(data),
-        _recipe_section(arguments, entries, figures, made),
+        _recipe_section(arguments, entries, figures, made, (made or data or {}).get("fingerprints", {})),
         _results_section(figures, entries, best),
         _musical_section(figures),
         _memory_section(run, figures) if of_bach or lineage.base == SHIPPED_NAME else "",
@@ -257,6 +257,7 @@ def _recipe_section(
     entries: list[dict[str, Any]],
     figures: dict[str, Any],
     made: dict[str, Any] | None,
+    fingerprints: dict[str, str],
 ) -> str:
     rows = [
         (name, json.dumps(arguments[group][name]))
@@ -266,14 +267,13 @@ def _recipe_section(
         if arguments[group].get(name) not in (None, [], {}) and not (made and name == "init_from")
     ]
     steps = max((entry["step"] for entry in entries), default=0)
+    made_of = ", ".join(f"{what} `{digest}`" for what, digest in fingerprints.items())
     if made:
         saved = "\n".join(
             [
                 "Made by `python -m training.reproduce`, in these steps:\n",
                 *(f"* `{name}`: {told}" for name, told in made["steps"].items()),
-                "\nSHA-256 of what it was made of: "
-                + ", ".join(f"{what} `{digest}`" for what, digest in made["fingerprints"].items())
-                + ".\n\nArguments of the last training:",
+                "\nArguments of the last training:",
             ]
         )
     else:
@@ -281,7 +281,8 @@ def _recipe_section(
             f"The run took {steps:,} steps; this model is that of step {figures.get('step', steps):,} (epoch"
             f" {figures.get('epoch', '?')})."
         )
-    return "## Recipe\n\n" + saved + "\n\n" + _table(("argument", "value"), rows)
+    end = f"\n\nSHA-256 of what it was made of: {made_of}." if made_of else ""
+    return "## Recipe\n\n" + saved + "\n\n" + _table(("argument", "value"), rows) + end
 
 
 def _results_section(figures: dict[str, Any], entries: list[dict[str, Any]], best: str) -> str:

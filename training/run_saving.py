@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Saving(Run):
                     self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else None
                 ),
                 "arguments": self._own_arguments(),
-                "pieces": self._fingerprints(),
+                "pieces": self._fingerprints,
             }
             folder = self.folder / "checkpoints"
             with self._weights():
@@ -185,6 +186,7 @@ class Saving(Run):
                 f"{path.name} was trained with --seed {before['run']['seed']}, not {now['run']['seed']}."
             )
 
+    @cached_property
     def _fingerprints(self) -> dict[str, dict[str, str]]:
         """What each piece is, by split and name."""
         splits = {"train": self.train_pieces, "validation": self.validation_pieces}
@@ -205,7 +207,7 @@ class Saving(Run):
             )
             return
         changes = []
-        for split, now in self._fingerprints().items():
+        for split, now in self._fingerprints.items():
             then = before.get(split, {})
             for what, names in (
                 ("gone", then.keys() - now.keys()),

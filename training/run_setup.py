@@ -13,11 +13,13 @@ from accelerate.utils import DistributedType
 
 from . import checkpoints
 from .baselines import unigram_nats
+from .crops import Piece
 from .ensemble import Ensemble
 from .errors import ArgumentsError, TrainingError
 from .loader import Loader
 from .models import build_model
 from .optimization import WeightAverage, build_optimizers
+from .record import code_fingerprint, data_fingerprint, fingerprint
 from .run_base import Run
 from .run_log import DATA, LOG
 from .sources import load_pieces
@@ -90,9 +92,8 @@ class Setup(Run):
             with self.accelerator.main_process_first():
                 self.given = load_pieces(self.arguments.data)
             if self.is_main:
-                (self.folder / DATA).write_text(
-                    json.dumps(describe_run(self.arguments), indent=1), encoding="utf-8"
-                )
+                about = {**describe_run(self.arguments), "fingerprints": self._made_of(self.given)}
+                (self.folder / DATA).write_text(json.dumps(about, indent=1), encoding="utf-8")
         self.train_pieces, self.validation_pieces = self.given["train"], self.given.get("validation", [])
         if not self.train_pieces:
             raise TrainingError("There is no piece to train on.")
@@ -105,6 +106,16 @@ class Setup(Run):
         self.loader = Loader(
             self.train_pieces, data, run.seed, self.arguments.fit.batch_size, workers=run.workers
         )
+
+    def _made_of(self, pieces: dict[str, list[Piece]]) -> dict[str, str]:
+        """Fingerprints of pieces, recipe and code, for the card; where the pieces lie is no part of it."""
+        recipe = {**self.arguments.to_dict(), "run": self.arguments.run.seed}
+        recipe["data"] = {k: v for k, v in recipe["data"].items() if k not in ("data", "scores")}
+        return {
+            "data": data_fingerprint(pieces),
+            "recipe": fingerprint(recipe),
+            "code": code_fingerprint(),
+        }
 
     def build(self) -> None:
         """Model, optimisers and average of the weights, prepared for the device and the processes."""

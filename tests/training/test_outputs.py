@@ -12,10 +12,12 @@ import pytest
 import torch
 from huggingface_hub import metadata_load
 
-from training.arguments import Arguments
+from training.arguments import Arguments, DataArguments
 from training.musical import MusicalResult, combined_score, judge, loss_score, settings_of
 from training.plot import draw, epoch_axis, smooth
+from training.record import code_fingerprint, data_fingerprint
 from training.run_log import RunLog, read_log
+from training.sources import load_pieces
 from training.trainer import Trainer
 
 from .conftest import make_pieces, run_values
@@ -162,6 +164,19 @@ def test_the_card_is_the_runs_own(heard_run):
     assert card.index("trust_remote_code") < card.index("from musicgpt import")
     data = json.loads((heard_run / "data.json").read_text())
     assert f"| train | {data['splits']['train']['pieces']} |" in card
+
+
+def test_the_card_says_of_what_the_model_was_made(heard_run, built):
+    pieces, code = load_pieces(DataArguments(data=str(built))), code_fingerprint()
+    made_of = json.loads((heard_run / "data.json").read_text())["fingerprints"]
+    assert (made_of["data"], made_of["code"]) == (data_fingerprint(pieces), code)
+    card = (heard_run / "best-loss" / "README.md").read_text()
+    assert all(f"{what} `{digest}`" in card for what, digest in made_of.items())
+    recipes = []
+    for changes in ({}, {"run__output_dir": "elsewhere", "data__data": "moved"}, {"fit__batch_size": 5}):
+        trainer = Trainer(Arguments.from_dict(run_values(heard_run, built, **changes)))
+        recipes.append(trainer._made_of(pieces)["recipe"])
+    assert recipes[0] == recipes[1] != recipes[2]
 
 
 def test_curves_are_drawn(heard_run, tmp_path):
