@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ OTHERS = ("rhythmic_variety",)
 OWN = {
     "bars": ("bars, median", "count"),
     "copied_bars": ("bars that are an earlier one note for note", "share of bars"),
+    "dominant_pedal": ("pedal on the dominant in the last eight bars", "bars"),
+    "tonic_pedal": ("pedal on the tonic there", "bars"),
+    "inversions": ("statements upside down", "count"),
 }
 # A bar with fewer notes is no copy.
 LEAST_NOTES = 3
@@ -38,6 +42,8 @@ def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
     shape `(pieces,)`, NaN where there is no value.
     """
     from musical_metrics.catalogue import METRICS
+    from musical_metrics.fugue import inversions
+    from musical_metrics.structure import closing_pedal
     from tokenization.analysis.view import View
 
     views = [View(score) for score in scores]
@@ -45,9 +51,17 @@ def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
     found["copied_bars"] = np.array([copied_bars(view) for view in views])
     for metric in METRICS:
         if metric.family in FAMILIES or metric.name in OTHERS:
-            measured = [metric.function(view).value for view in views]
-            found[metric.name] = np.array([np.nan if value is None else value for value in measured])
+            found[metric.name] = column(metric.function, views)
+    found["dominant_pedal"] = column(partial(closing_pedal, degree=7), views)
+    found["tonic_pedal"] = column(partial(closing_pedal, degree=0), views)
+    found["inversions"] = column(inversions, views)
     return found
+
+
+def column(measure: Callable[..., Any], views: Sequence[Any]) -> np.ndarray:
+    """What a metric says of each piece, `(pieces,)`, NaN for nothing."""
+    measured = [measure(view).value for view in views]
+    return np.array([np.nan if value is None else value for value in measured])
 
 
 def copied_bars(view: Any) -> float:

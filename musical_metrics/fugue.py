@@ -8,6 +8,7 @@ import numpy as np
 
 from tokenization.analysis.subjects import (
     SUBJECT_MATCH,
+    Subject,
     find_subject,
     statements,
     subject_matches,
@@ -76,6 +77,17 @@ def stretti(score: Score | View) -> Measure:
     return Measure(float((np.diff(onsets) < STRETTO * subject.length).sum()))
 
 
+def inversions(score: Score | View) -> Measure:
+    """How many times the subject is stated upside down: in its rhythm, each interval about as large the other
+    way.
+    """
+    view = as_view(score)
+    subject = find_subject(view)
+    if isinstance(subject, str):
+        return nothing(subject)
+    return Measure(float(len(statements(view, Subject(subject.steps * [-1, 1], subject.voice)))))
+
+
 def tonal_answer(score: Score | View) -> Measure:
     """1 if the second voice answers with the subject changed in its first eight steps (a tonal answer), 0 if
     it transposes it exactly.
@@ -138,6 +150,7 @@ def countersubject_returns(score: Score | View) -> Measure:
 __all__ = [
     "countersubject_returns",
     "entry_density",
+    "inversions",
     "stretti",
     "subject_entries",
     "subject_recurrence",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from tokenization.analysis.view import View, as_view
-from tokenization.score import DURATION, PITCH, Score
+from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .measure import Measure, nothing
+from .seeds import NO_NOTES
 
 MAX_PERIOD = 8  # bars: the longest unit looked for in a loop
 GRID = 6  # ticks: bars are compared on a grid of sixteenths
+CLOSING = 8  # bars in which a pedal before the end is looked for
 
 
 def bar_contents(view: View) -> np.ndarray:
@@ -56,6 +60,35 @@ def longest_loop(score: Score | View) -> Measure:
     return Measure(float(longest))
 
 
+def closing_pedal(score: Score | View, degree: int) -> Measure:
+    """Bars of the longest pedal in the last eight bars, until the final chord: beats running of which the
+    lowest note is one and the same pitch, held or struck again, whatever is above it; 0 where that is less
+    than a bar.
+
+    Args:
+        score (`Score` or `View`): with a key.
+        degree (`int`): semitones from the tonic to the pedal: 7 for the dominant, 0 for the tonic.
+    """
+    view = as_view(score)
+    if not len(view.array) or view.score.key is None:
+        return nothing(NO_NOTES if view.score.key else "the key is not known")
+    lines, array = view.bar_lines, view.array
+    edges = np.append(view.beats, lines[-1])
+    first = np.searchsorted(view.beats, lines[-min(CLOSING + 1, len(lines))])
+    longest = begin = 0
+    before = -1
+    for start, end in pairwise(edges[first:].tolist()):
+        if start >= array[-1, ONSET]:
+            break
+        sounds = (array[:, ONSET] < end) & (array[:, ONSET] + array[:, DURATION] > start)
+        lowest = int(array[sounds, PITCH].min()) if sounds.any() else -1
+        begin, before = (begin if lowest == before else start), lowest
+        if (lowest - view.score.key.pitch_class - degree) % 12 == 0 and lowest >= 0:
+            longest = max(longest, end - begin)
+    bars = longest / float(lines[-1] - lines[-2])
+    return Measure(bars if bars >= 1 else 0.0)
+
+
 def bar_features(view: View) -> np.ndarray:
     """Which pitch class begins on which sixteenth of each bar, bool of shape `(bars, places * 12)`."""
     places = int(np.diff(view.bar_lines).max()) // GRID + 1
@@ -81,4 +114,4 @@ def self_similarity(score: Score | View, lag: int) -> Measure:
     return Measure(float((shared[union > 0] / union[union > 0]).mean()))
 
 
-__all__ = ["bar_contents", "longest_loop", "repeated_bars", "self_similarity"]
+__all__ = ["bar_contents", "closing_pedal", "longest_loop", "repeated_bars", "self_similarity"]

@@ -17,6 +17,7 @@ DEFAULT = (
     "budget",
     "ending",
     "length",
+    "pedal",
     "returns",
     "sequences",
     "fugue",

@@ -113,9 +113,9 @@ class Cadence:
         self.voices = np.flatnonzero(state.is_active()[row]).tolist()
         self.notes = state.notes[row, max(0, state.num_notes[row] - _LOOKED_AT) : state.num_notes[row]]
 
-    def allowed(self, state: State, left: int) -> list[np.ndarray]:
+    def allowed(self, state: State, left: int, pedal: int = -1) -> list[np.ndarray]:
         """Masks of the next token, `(vocab_size,)`, the most important first; a later one counts where it
-        leaves something. `left` is how many tokens there may still be.
+        leaves something. `left` is how many tokens there may still be, `pedal` the voice that holds one.
         """
         self._look(state)
         spare = left - chord_tokens(len(self.voices)) - HURRY
@@ -129,7 +129,8 @@ class Cadence:
             self.prepared |= self.now >= self.dominant_from
             return [_EVERYTHING]
         if self.kind == _VOICE:
-            ends = self.line if self.pitch % 12 in DOMINANT[self.mode] else self.dominant_from
+            may_go_on = self.pitch % 12 in DOMINANT[self.mode] or self.voice == pedal
+            ends = self.line if may_go_on else self.dominant_from
             return [self.now + _TICKS <= self.line, self.now + _TICKS <= ends]
         return self._before_chord()
 
@@ -168,6 +169,8 @@ class Cadence:
         """
         sounds = self.notes[:, ONSET] + self.notes[:, DURATION] > self.dominant_from
         heard = set((self.notes[sounds, PITCH] % 12).tolist())
+        # A pedal may have been struck long ago.
+        heard |= {self.pitches[v] % 12 for v in self.voices if self.ends[v] > self.dominant_from}
         root, third, fifth, _ = DOMINANT[self.mode]
         return [c for part in ((root,), (third, fifth)) if heard.isdisjoint(part) for c in part]
 
@@ -253,8 +256,10 @@ class Close(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         added[:, EOS_ID] = FORBIDDEN
         self._limit(state, added)
+        pedals = self.brief.ask("pedals") if self.cadences else None  # of a later rule
         for row, cadence in self.cadences.items():
-            added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state)))
+            pedal = int(pedals()[row]) if pedals else -1
+            added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state), pedal))
         return added
 
     def _limit(self, state: State, added: np.ndarray) -> None:

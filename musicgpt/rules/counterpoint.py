@@ -63,6 +63,7 @@ class Counterpoint(Rule):
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.taking = brief.ask("taking") or Taking(self.voices, brief.ask("due"))
+        self.pedals = brief.ask("pedals")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.order = np.zeros(self.known.shape, dtype=bool)
@@ -121,7 +122,7 @@ class Counterpoint(Rule):
         own += self.apart @ sides.reshape(len(at), -1, len(PITCHES))
         if self.is_fugue:
             own += (SOUNDING * sounds)[..., None]
-            harsh = _DISSONANT[pitch] * sounds[..., None]
+            harsh = _DISSONANT[pitch] * self._without_pedals(sounds, at)[..., None]
             by_step = _BY_STEP[pitch] * recent[..., None]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * (1 - by_step)
         if not has_struck:
@@ -148,6 +149,13 @@ class Counterpoint(Rule):
             before_end[place] = np.where(earlier, end[place], before_end[place])
             pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
         return tuple(found)
+
+    def _without_pedals(self, sounds: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """`sounds`, `(n, voices)`, but for the voices that hold a pedal: over it all may sound."""
+        held = self.pedals()[at] if self.pedals else None
+        if held is None or not _some(held >= 0):
+            return sounds
+        return sounds & (held[:, None] != np.arange(self.voices))
 
     def _add_parallels(self, penalty, pitch, end, before, before_end, moved, now) -> None:
         """Adds the penalty of parallel fifths and octaves with voices that have just moved."""

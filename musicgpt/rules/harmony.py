@@ -72,6 +72,7 @@ class Harmony(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.key_plans, self.stated = brief.ask("key_plans"), brief.ask("stated")
+        self.pedals = brief.ask("pedals")
         self.rngs = [np.random.default_rng((seed, 3)) for seed in brief.seeds]
         self.units = np.full(brief.rows, -1)  # tick at which the chord of each row began
         self.degrees = np.zeros(brief.rows, dtype=np.int64)
@@ -138,6 +139,8 @@ class Harmony(Rule):
         """Nats against each degree, `(7,)`, for the notes that sound on and those that will be stated."""
         foreign = _FOREIGN[key, :DEGREES]
         sounds = (state.end[row] > state.ticks[row]) & (state.pitch[row] != NO_PITCH)
+        if self.pedals:  # over a pedal there may be any chord
+            sounds &= np.arange(len(sounds)) != self.pedals()[row]
         price = HELD * foreign[:, state.pitch[row, sounds] - PITCH_MIN].sum(axis=1)
         for note in self.stated()[row] if self.stated else ():
             overlap = min(note.onset + note.duration, begin + unit) - max(note.onset, begin)

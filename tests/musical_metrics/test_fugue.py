@@ -92,3 +92,13 @@ def test_nothing_of_a_fugue_in_a_prelude_or_without_a_subject(voices, line):
     for measure in measures:
         assert "begin together" in measure(together).reason
         assert measure(together.replace(form="prelude")) == (None, NOT_A_FUGUE)
+
+
+def test_statements_upside_down(voices, line):
+    upside_down = [79, 77, 76, 74, 72, 76, 79]
+    for melody, count in ((SUBJECT, 0), (upside_down, 1)):
+        second = line([p - 12 for p in melody], start=168)
+        piece = voices(line(SUBJECT) + line([72] * 7, start=168), second, form="fugue")
+        assert fugue.inversions(piece).value == count
+    slower = voices(line(SUBJECT), line(upside_down, duration=48, start=168), form="fugue")
+    assert fugue.inversions(slower).value == 0

@@ -38,3 +38,31 @@ def test_self_similarity(voices, line, lag, value):
     measure = structure.self_similarity(voices(line(A + B + A + B)), lag)
     assert measure.value == (value if value is None else pytest.approx(value))
     assert (measure.reason is None) == (value is not None)
+
+
+@pytest.mark.parametrize(
+    ("bass", "dominant", "tonic"),
+    [
+        # Whole notes before the final one: held for two bars, struck again, an octave apart, not in the bass.
+        ([(288, 192, 43)], 2, 0),
+        ([(288, 24, 43), (312, 72, 43), (384, 24, 43)], 1.25, 0),
+        ([(288, 96, 43), (384, 96, 31)], 1, 0),
+        ([(288, 192, 55), (288, 192, 50)], 0, 0),
+        ([(384, 192, 48)], 0, 1),  # the final chord does not count
+        ([(0, 96, 50), (96, 384, 60)], 0, 4),
+    ],
+)
+def test_a_pedal_before_the_final_chord(voices, line, bass, dominant, tonic):
+    final = [] if any(onset + ticks > 480 for onset, ticks, _ in bass) else [(480, 96, 48)]
+    piece = voices(line([76, 77] * 10), line([72, 74] * 10) + [(480, 96, 72)], bass + final, key="C major")
+    assert structure.closing_pedal(piece, 7).value == dominant
+    assert structure.closing_pedal(piece, 0).value == tonic
+    assert structure.closing_pedal(piece.replace(key=None), 0).value is None
+
+
+def test_a_pedal_is_looked_for_in_the_last_eight_bars(voices, line):
+    for bars, value in ((8, 1), (9, 0)):  # the pedal is the first bar
+        piece = voices(
+            line([72, 74] * 2 * (bars - 1)), [(0, 96, 43), (96 * bars - 96, 96, 48)], key="C major"
+        )
+        assert structure.closing_pedal(piece, 7).value == value

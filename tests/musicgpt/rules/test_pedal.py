@@ -1,0 +1,214 @@
+"""The bass holds the dominant or the tonic before the end, and the others go on over it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from modeling_musicgpt import MusicGPTConfig
+from modeling_musicgpt.grammar_musicgpt import Grammar
+from musical_metrics.structure import closing_pedal
+from musicgpt.rules import RuleProcessor, build
+from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.close import Cadence, Close
+from musicgpt.rules.counterpoint import DISSONANCE, Counterpoint
+from musicgpt.rules.harmony import Harmony
+from musicgpt.rules.pedal import PASSED_OVER, PEDALS, Pedal, Wish
+from musicgpt.rules.tonal_plan import Plan, Section, TonalPlan
+from tests.musicgpt.states import state_after
+from tokenization import decode, prefix_ids
+from tokenization.score import Note
+from tokenization.vocabulary import EOS_ID, PITCH_MIN, TOKEN_TO_ID
+
+from .cases import brief, said, state
+
+# A bar of 4/4 in two voices: quarters, and quavers in the bass.
+BAR = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24 NOTE_52 VOICE_1 DUR_24 TIME_24 " * 2
+FIGURE = (
+    "NOTE_72 VOICE_0 DUR_48 TIME_0 " + "NOTE_48 VOICE_1 DUR_12 TIME_12 NOTE_52 VOICE_1 DUR_12 TIME_12 " * 4
+)
+DOMINANT, TONIC = Wish(7, 2), Wish(0, 2)
+BARS = 6
+
+
+class Planned:
+    """An earlier rule with a plan of six bars at home: the final chord is the sixth."""
+
+    after = ()
+
+    def __init__(self, *sections: Section, closing: bool = False, stated: tuple[Note, ...] = ()):
+        self.plan = Plan("prelude", "major", BARS, np.random.default_rng(0))
+        self.plan.sections, self.plan.cadences = list(sections) or [Section(0, 0, BARS)], [2, 4, 6]
+        self.is_closing, self.notes = closing, list(stated)
+
+    def key_plans(self) -> list[Plan]:
+        return [self.plan]
+
+    def closing(self) -> np.ndarray:
+        return np.array([self.is_closing])
+
+    def stated(self) -> list[list[Note]]:
+        return [self.notes]
+
+
+def begun(planned: Planned, wish: Wish = DOMINANT, bar: str = BAR, **what) -> Pedal:
+    """The rule in a piece that stands at the beginning of its third bar."""
+    rule = Pedal(brief(planned, **{"form": "fugue", "meter": "4/4", **what}))
+    rule.wishes = [wish]
+    said(rule, state(bar * 2))
+    return rule
+
+
+def allowed(rule: Pedal, text: str, kind: str) -> list[int]:
+    """The values of a kind of token that may come next."""
+    left = np.flatnonzero(said(rule, state(text))[0] > FORBIDDEN)
+    names = {number: name for name, number in TOKEN_TO_ID.items()}
+    return [int(names[n].split("_")[1]) for n in left.tolist() if names[n].startswith(kind + "_")]
+
+
+@pytest.mark.parametrize(("wish", "pitch"), [(DOMINANT, 43), (TONIC, 48)])
+def test_the_bass_strikes_it_once_and_holds_it(wish, pitch):
+    planned = Planned()
+    rule = begun(planned, wish)
+    assert planned.plan.cadences == ([2, 3, 6] if wish == TONIC else [2, 6])  # a tonic is reached by one
+    here = BAR * 3
+    assert min(allowed(rule, here, "NOTE")) == pitch and max(allowed(rule, here, "NOTE")) > 72
+    assert allowed(rule, here, "TIME") == []
+    assert said(rule, state(here))[0, TOKEN_TO_ID[f"NOTE_{pitch}"]] == -PASSED_OVER
+    here += f"NOTE_{pitch} "
+    assert allowed(rule, here, "VOICE") == [1] and rule.pedals().tolist() == [-1]
+    here += "VOICE_1 "
+    assert allowed(rule, here, "DUR") == [192]
+    here += "DUR_192 "
+    assert max(allowed(rule, here, "TIME")) == 96 and rule.pedals().tolist() == [1]
+    here += "TIME_12 "
+    assert min(allowed(rule, here, "NOTE")) == pitch + 1
+    assert allowed(rule, here + "NOTE_72 ", "VOICE") == [0, 2, 3, 4]
+    assert rule.points[0].next == rule.points[0].end == 480  # the line of the final chord
+
+
+def test_the_voices_above_strike_before_it_and_none_waits_for_the_next_onset():
+    rule = begun(Planned())
+    here = BAR * 3 + "NOTE_72 VOICE_0 DUR_24 "
+    assert allowed(rule, here, "TIME") == [0]
+    assert allowed(rule, here + "TIME_0 ", "NOTE") == [43]  # no voice is left between
+    assert allowed(rule, BAR * 3 + "NOTE_55 ", "VOICE") == [0, 2, 3, 4]
+    long = BAR * 2 + "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_48 "
+    assert max(allowed(begun(Planned()), long + "VOICE_1 ", "DUR")) == 96  # the bass is free in time
+    assert max(allowed(begun(Planned()), long + "VOICE_1 DUR_24 ", "TIME")) == 96
+
+
+def test_a_bass_in_motion_strikes_the_dominant_with_each_beat():
+    rule = begun(Planned(), bar=FIGURE, form="prelude")
+    here = FIGURE * 3 + "NOTE_43 VOICE_1 "
+    assert max(allowed(rule, here, "DUR")) == 24
+    here += "DUR_12 "
+    assert max(allowed(rule, here, "TIME")) == 24
+    here += "TIME_12 "
+    assert min(allowed(rule, here, "NOTE")) == 43 and max(allowed(rule, here, "TIME")) == 12
+    assert 1 in allowed(rule, here + "NOTE_50 ", "VOICE")
+    assert rule.pedals().tolist() == [-1]  # its dissonances are those of any bass
+    assert allowed(rule, here + "NOTE_50 VOICE_1 DUR_12 TIME_12 ", "TIME") == []
+    held = begun(Planned(), TONIC, bar=FIGURE, form="prelude")
+    assert allowed(held, FIGURE * 3 + "NOTE_48 VOICE_1 ", "DUR") == [192]
+
+
+@pytest.mark.parametrize(("meter", "bar", "beat"), [("2/2", 96, 24), ("6/8", 72, 36), ("12/16", 72, 18), ("3/8", 36, 36), (None, 96, 48)])  # fmt: skip
+def test_beats(meter, bar, beat):
+    assert Pedal(brief(Planned(), form="prelude", meter=meter))._beat(bar) == beat
+
+
+def test_there_is_none_in_another_key_under_a_subject_or_in_a_close():
+    for planned in (Planned(Section(0, 0, 2), Section(7, 2, BARS)), Planned(closing=True)):
+        assert begun(planned).points == [None]
+    # The bass states the subject until after the fourth bar: too little is left.
+    assert begun(Planned(stated=(Note(288, 108, 60, 1),))).points == [None]
+    rule = begun(Planned(stated=(Note(288, 108, 60, 0),)))
+    assert rule.points[0] is not None and rule.points[0].next == 288
+    assert not Pedal.applies(brief(form="fugue")) and not Pedal.applies(
+        brief(Planned(), form="fugue", voices=2)
+    )
+
+
+def test_a_close_that_comes_early_ends_it():
+    planned = Planned()
+    rule = begun(planned)
+    planned.is_closing = True
+    said(rule, state(BAR * 3))
+    assert rule.points[0].end == 4 * 96
+
+
+@pytest.mark.parametrize("form", list(PEDALS))
+def test_as_many_pieces_have_one_as_in_bach(form):
+    dominants, tonics, of = PEDALS[form]
+    wishes = Pedal(brief(Planned(), form=form, rows=1000, seeds=range(1000))).wishes
+    for lengths, pitch_class in ((dominants, 7), (tonics, 0)):
+        found = [wish.bars for wish in wishes if wish and wish.pitch_class == pitch_class]
+        assert len(found) / 1000 == pytest.approx(len(lengths) / of, abs=0.04)
+        assert set(found) == set(lengths)
+
+
+class Held:
+    """An earlier rule: a voice of the row holds a pedal."""
+
+    after = ()
+
+    def __init__(self, voice: int):
+        self.voice = voice
+
+    def pedals(self) -> np.ndarray:
+        return np.array([self.voice])
+
+
+OVER_G = "NOTE_74 VOICE_0 DUR_24 TIME_0 NOTE_55 VOICE_1 DUR_96 TIME_24 "
+
+
+def test_dissonances_and_chords_over_it_are_free():
+    for voice, cost in ((1, 0), (0, DISSONANCE[2]), (-1, DISSONANCE[2])):
+        rule = Counterpoint(brief(Held(voice), form="fugue", voices=2))
+        assert rule.penalty(state(OVER_G), np.array([0]))[0, 0, 69 - PITCH_MIN] == pytest.approx(cost)
+    against = [
+        Harmony(brief(Planned(), Held(voice), form="prelude"))._against(state(OVER_G), 0, 0, 24, 48)
+        for voice in (1, -1)
+    ]
+    assert not against[0].any() and against[1].any()
+
+
+def test_its_note_was_struck_long_ago_and_still_is_the_root_of_the_close():
+    run = "NOTE_74 VOICE_0 DUR_2 TIME_2 " * 36
+    here = state(BAR + "NOTE_74 VOICE_0 DUR_2 TIME_0 NOTE_43 VOICE_1 DUR_96 TIME_2 " + run)
+    cadence = Cadence(state(BAR), 0, "major")
+    cadence._look(here)
+    assert cadence.dominant_from == 168 and 7 not in cadence._missing()
+
+
+def piece(seed: int, wish: Wish, form: str, meter: str):
+    """A random one in even steps, under grammar, plan, close and pedal."""
+    generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
+    prefix = prefix_ids(mode="major", meter=meter)
+    asked = brief(form=form, meter=meter, bars=9, prompt=state_after(prefix))
+    rules = build([TonalPlan, Close, Pedal], asked)
+    rules[2].wishes, plan = [wish], rules[0].key_plans()[0]
+    plan.sections = [Section(0, 0, 9)]
+    process, ids = RuleProcessor(rules, state_after(prefix)), torch.tensor([prefix])
+    for _ in range(1500):
+        scores = torch.randn(1, 150, generator=generator)
+        scores[:, [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]] += 50
+        scores[:, BLOCK["METER"]] -= 99
+        scores[:, TOKEN_TO_ID["VOICE_2"] : TOKEN_TO_ID["VOICE_4"] + 1] -= 99
+        scores[:, TOKEN_TO_ID["NOTE_50"] : TOKEN_TO_ID["NOTE_80"]] += 9
+        scores = process(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
+        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
+        if ids[0, -1] == EOS_ID:
+            break
+    return decode(ids[0].tolist()).score.replace(key="C major")
+
+
+@pytest.mark.parametrize("form", list(PEDALS))
+@pytest.mark.parametrize(("bars", "meter"), [(2, "4/4"), (3, "4/4"), (4, "4/4"), (2, "9/8"), (3, "6/4")])
+def test_whatever_the_model_says_it_is_there_and_the_piece_closes(bars, form, meter):
+    for pitch_class in (7, 0):
+        score = piece(bars, Wish(pitch_class, bars), form, meter)
+        assert closing_pedal(score, pitch_class).value >= 2
+        assert score.array[-1, 0] == score.bar_lines()[8] and score.array[-1, 2] % 12 == 0
