@@ -31,7 +31,7 @@ from .base import BLOCK, FORBIDDEN, HIGHEST, LOWEST, Brief, Rule
 from .companions import Countersubject, stretto
 from .keys import HOME
 from .replay import in_order
-from .subject import FIFTH, FOURTH, Subject, dominant, in_key, tonic
+from .subject import FIFTH, FOURTH, Subject, can_be_inverted, dominant, in_key, inverted, tonic
 from .tonal_plan import Plan as KeyPlan
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
@@ -46,6 +46,9 @@ RETURNS, LEAST_NOTES_AGAINST = 0.9, 4
 # From this share of the piece on statements come in stretto; none ends later than so many bars before the
 # end.
 LATE, BEFORE_CLOSE = 0.6, 2
+# Share of the fugues that have their subject upside down as well, with every other statement from this share
+# of the piece on: 10 of 40 of the train split do, from .2 to .65 on.
+INVERTED, INVERTED_FROM = 0.25, 0.4
 # A voice rests so many ticks before it states the subject again, and begins no note for which less than so
 # many are left: an eighth's rest would end its phrase, and less than a sixteenth is no note of the piece's
 # rhythm.
@@ -133,6 +136,8 @@ class Plan:
     ):
         self.voices, self.mode, self.keys, self.keyboard = voices, mode, keys, keyboard
         self.rng = np.random.default_rng((seed, 6))
+        # Drawn by itself, so that it moves nothing else.
+        self.inverts = bool(np.random.default_rng((seed, 8)).random() < INVERTED)
         self.subject: Subject | None = None
         self.countersubject: Countersubject | None = None
         self.answered: Entry | None = None  # the first answer, until its countersubject is known
@@ -288,7 +293,7 @@ class Plan:
             return
         others = {v: mean for v, mean in registers.items() if v != entry.statement[0].voice}
         added = None
-        if self._is_late(entry.at):
+        if self._is_past(LATE, entry.at):
             keys = [entry.key, _fifth(entry.key, FIFTH), _fifth(entry.key, FOURTH)]
             added = stretto(
                 self.subject, entry.statement, keys, self.bar // 4 if self.bar > 36 else 12, others
@@ -298,9 +303,9 @@ class Plan:
         if added:
             self.next = entry._replace(notes=sorted([*entry.statement, *added], key=in_order))
 
-    def _is_late(self, at: int) -> bool:
-        """Whether so much of the piece is over that statements come in stretto."""
-        return bool(self.keys) and at >= LATE * self.keys().bars * self.bar  # type: ignore[misc]
+    def _is_past(self, share: float, at: int) -> bool:
+        """Whether so much of the piece is over at a tick."""
+        return bool(self.keys) and at >= share * self.keys().bars * self.bar  # type: ignore[misc]
 
     def _hear_countersubject(self, answer: Entry) -> None:
         """Keep what the first voice has played against the answer, and put it against what comes next."""
@@ -353,10 +358,17 @@ class Plan:
             if at + self.subject.length > (plan.bars - BEFORE_CLOSE) * self.bar:
                 return None
         self.middle += 1
-        for voice, mean in self.registers.items():
-            if pitches := self.subject.near(in_key(key), mean):
-                return voice, key, pitches
+        for transposed in (inverted, in_key) if self._is_inverted(at) else (in_key,):
+            for voice, mean in self.registers.items():
+                if pitches := self.subject.near(transposed(key), mean):
+                    return voice, key, pitches
         return None
+
+    def _is_inverted(self, at: int) -> bool:
+        """Whether a statement of the middle is upside down."""
+        assert self.subject is not None
+        is_turn = self.inverts and self.middle % 2 == 0 and self._is_past(INVERTED_FROM, at)
+        return is_turn and can_be_inverted(self.subject.pitches, self.mode)
 
     # What may come next
 

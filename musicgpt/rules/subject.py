@@ -10,13 +10,17 @@ fugues 18 and 24; Prout, *Fugue*, 1891, chapter 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from tokenization.score import Note
 
 from .base import HIGHEST, LOWEST
 from .keys import DOMINANT, HOME, TONIC, triad
+from .replay import degree_of, scale_of
 
-FIFTH, FOURTH, OCTAVE = 7, 5, 12
+FIFTH, FOURTH, OCTAVE, STEPS = 7, 5, 12, 7
+# A note and the same note upside down are together so many steps of the scale from the tonic at MIDI 0 to 11.
+_MIRROR = DOMINANT + 10 * STEPS
 # Semitones above the tonic of the leading note of the dominant's key.
 RAISED_FOURTH = 6
 # Semitones above the tonic of notes that minor has lower than major, and how much; and the other way round.
@@ -115,4 +119,30 @@ def in_key(key: int) -> Transposed:
     return transposed
 
 
-__all__ = ["Subject", "dominant", "in_key", "tonic"]
+def inverted(key: int) -> Transposed:
+    """The subject upside down in a key: a step of the scale up is one down, tonic and dominant change places
+    and the triad stays; Minor's seventh is raised where it
+    rises to the tonic.
+    """
+
+    def transposed(pitches: Sequence[int], mode: str) -> list[int]:
+        degrees = [_MIRROR - degree_of(pitch, HOME[mode])[0] for pitch in pitches]
+        found = []
+        for degree, following in zip(degrees, [*degrees[1:], None], strict=True):
+            octave, place = divmod(degree, STEPS)
+            rises = key >= 12 and place == STEPS - 1 and following == degree + 1
+            found.append(key % 12 + OCTAVE * octave + scale_of(key)[place] + rises)
+        return found
+
+    return transposed
+
+
+def can_be_inverted(pitches: Sequence[int], mode: str) -> bool:
+    """Whether no step of a subject gets lost upside down, as a chromatic one would."""
+    upside_down = inverted(HOME[mode])(pitches, mode)
+    return all(
+        (a == b) == (c == d) for (a, b), (c, d) in zip(pairwise(pitches), pairwise(upside_down), strict=True)
+    )
+
+
+__all__ = ["Subject", "can_be_inverted", "dominant", "in_key", "inverted", "tonic"]

@@ -15,6 +15,7 @@ from musicgpt import Composer, Settings, parse_melody
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import (
     CODETTA,
+    INVERTED,
     PASSED_OVER,
     RESTING,
     SUBJECT_TEMPERATURE,
@@ -23,7 +24,7 @@ from musicgpt.rules.fugue import (
     Fugue,
     Plan,
 )
-from musicgpt.rules.subject import Subject, dominant, in_key, tonic
+from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted, tonic
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
@@ -59,6 +60,39 @@ def test_a_subject_that_goes_to_the_dominant_is_answered_so_that_it_comes_back(s
     assert in_key(21)([60, 64, 67, 71, 72], "major") == [69, 72, 76, 80, 81]  # B C becomes G sharp A
     assert in_key(21)([71, 67], "major") == [79, 76]
     assert in_key(0)([69, 68, 69, 72], "minor") == [60, 59, 60, 64]
+
+
+def test_upside_down_the_triad_stays_and_steps_turn_round():
+    own = inverted(0)(SUBJECT, "major")
+    assert own == [60, 64, 67, 65, 64, 62, 60, 59, 60, 62, 64, 65]
+    assert inverted(7)(SUBJECT, "major") == [pitch + 7 for pitch in own]
+    assert inverted(21)([69, 71, 72, 68, 69], "minor") == [76, 74, 72, 77, 76]  # the leading note: a sixth
+    assert inverted(21)([64, 65, 64], "minor") == [81, 80, 81] and inverted(21)([64, 65], "minor") == [81, 79]
+    assert can_be_inverted(SUBJECT, "major") and not can_be_inverted([60, 61, 62], "major")
+
+
+@pytest.mark.parametrize(("inverts", "third"), [(True, 64), (True, 61), (False, 64)])
+def test_every_other_later_statement_is_upside_down(inverts, third):
+    keys = SimpleNamespace(bars=20, at=lambda bar: SimpleNamespace(key=0))
+    plan = Plan(2, "major", lambda: keys)
+    plan.inverts, plan.bar, plan.registers = inverts, 96, {0: 62.0}
+    pitches = [60, 62, third, 60]
+    notes = [Note(24 * i, 24, pitch, 0) for i, pitch in enumerate(pitches)]
+    plan.subject = Subject(notes, 0, 96, "major")
+    found = [plan._return(bar * 96)[2] for bar in (4, 8, 9, 10, 11)]
+    # From two fifths of the piece on; a chromatic step would get lost.
+    turns = inverts and third == 64
+    upside_down = [67, 65, 64, 67] if turns else pitches
+    assert found[0] == pitches and found[1:] in (
+        [upside_down, pitches, upside_down, pitches],
+        [pitches, upside_down, pitches, upside_down],
+    )
+
+
+def test_as_many_fugues_as_in_bach_have_their_subject_upside_down():
+    assert np.mean([Plan(2, "major", seed=seed).inverts for seed in range(1000)]) == pytest.approx(
+        INVERTED, abs=0.04
+    )
 
 
 def test_a_statement_stays_on_the_keyboard():
