@@ -30,8 +30,8 @@ SHORT = 60
 # A bass that has struck so many notes in a bar goes on so over the dominant: it strikes the pedal with each
 # beat. Else it holds the pedal, for two bars at most.
 FIGURED, HELD_BARS = 5, 2
-# The pedal's octave is the nearest to a place so many semitones below the bass.
-DEEPER = 4
+# The pedal's octave is the nearest to a place so many semitones below the bass, and it sounds below C4.
+DEEPER, MIDDLE = 4, 60
 # The pedal's note loses so many nats where a voice above has just become silent: it would be passed over.
 PASSED_OVER = 2.5
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
@@ -222,8 +222,7 @@ class Pedal(Rule):
         assert point is not None and wish is not None
         others = np.arange(state.end.shape[1]) != point.voice
         sounding = state.pitch[row, others & (state.end[row] > state.ticks[row])]
-        low, high = self.brief.keyboard
-        top = min([high, *(int(pitch) - 1 for pitch in sounding)])
+        low, top = self.brief.keyboard[0], min([MIDDLE - self.brief.transposition, *sounding]) - 1
         found = range(low + (wish.pitch_class - low) % OCTAVE, top + 1, OCTAVE)
         aim = int(state.pitch[row, point.voice]) - DEEPER
         point.pitch = min(found, key=lambda pitch: abs(pitch - aim), default=NO_PITCH)

@@ -99,6 +99,12 @@ def test_the_voices_above_strike_before_it_and_none_waits_for_the_next_onset():
     assert max(allowed(begun(Planned()), long + "VOICE_1 DUR_24 ", "TIME")) == 96
 
 
+@pytest.mark.parametrize(("transposition", "pitch"), [(0, 55), (-5, 55), (5, 43)])
+def test_it_sounds_below_middle_c(transposition, pitch):
+    high = BAR.replace("NOTE_52", "NOTE_71")
+    assert min(allowed(begun(Planned(), bar=high, transposition=transposition), high * 3, "NOTE")) == pitch
+
+
 def test_a_bass_in_motion_strikes_the_dominant_with_each_beat():
     rule = begun(Planned(), bar=FIGURE, form="prelude")
     here = FIGURE * 3 + "NOTE_43 VOICE_1 "
