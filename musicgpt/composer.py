@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 # Rows of one call of the model; the cache of a row of 4,096 tokens takes 33 MB.
 BATCH = 16
 MAX_PIECES = 1000
-# What a piece of no asked length takes, for the progress bar.
-TYPICAL_TOKENS = 1800
+# What a piece of no asked length takes, for the progress bar: 2,400 the preludes, 3,300 the fugues (medians).
+TYPICAL_TOKENS = 2800
 # Voices of a fugue on a given subject for which no number was asked.
 FUGUE_VOICES = 3
 # Settings that say what a whole piece is to be, which a revised one is already.

@@ -6,11 +6,12 @@ import threading
 from dataclasses import replace
 
 import pytest
+import torch
 
 from musicgpt import Composer, Settings
 from musicgpt.window import last_bars
-from tokenization import Meter, Note, Score, decode, encode, first_error
-from tokenization.vocabulary import EOS_ID
+from tokenization import Meter, Note, Score, decode, encode, first_error, prefix_ids
+from tokenization.vocabulary import EOS_ID, PAD_ID
 
 # What takes long in a piece of few bars is the choice of its beginning.
 RULES = ["tonal_plan", "close", "returns", "fugue", "harmony", "counterpoint"]
@@ -108,3 +109,17 @@ def test_what_the_model_ends_by_itself_ends_at_a_bar_line_of_the_last_window(com
     [unasked] = alone.compose(wanted)
     assert asked.finished and 2 * CONTEXT < len(asked.ids) <= 310
     assert unasked.finished and len(unasked.ids) <= CONTEXT
+
+
+@pytest.mark.parametrize("rules, length", [(RULES, {"bars": 22}), ([], {"max_new_tokens": 300})])
+def test_rows_that_end_in_earlier_windows_stay_ended(short, monkeypatch, rules, length):
+    from musicgpt.generate import generate
+
+    monkeypatch.setattr(short.model.config, "max_position_embeddings", CONTEXT)
+    ids = torch.tensor([prefix_ids("major", "prelude", "3/4", 2)] * 6)
+    made = generate(ids, model=short.model, do_sample=True, rules=rules, seed=1, **length)
+    lengths = [row.index(EOS_ID) + 1 for row in made.tolist()]
+    assert len({(length - CONTEXT) // (CONTEXT // 2) for length in lengths}) > 1  # windows
+    assert max(lengths) == made.shape[1] and all(
+        set(row[length:]) <= {PAD_ID} for row, length in zip(made.tolist(), lengths, strict=True)
+    )

@@ -235,7 +235,7 @@ def test_two_hands_reach_what_is_within_a_tenth_of_the_outer_notes():
 def test_what_no_hands_could_strike_does_not_return(monkeypatch):
     """The opening in three voices, of which an exchange would take the middle one out of reach."""
     rule = Returns(brief(Planned(7), form="prelude", seeds=[1]))
-    notes = [Note(24 * k, 24, pitch, v) for k in range(8) for v, pitch in enumerate((72 + k % 3, 65, 60))]
+    notes = [Note(24 * k, 24, pitch, v) for k in range(8) for v, pitch in enumerate((70 + k % 3, 65, 60))]
     written = "".join(
         f"NOTE_{n.pitch} VOICE_{n.voice} DUR_24 TIME_{24 if n.voice == 2 else 0} " for n in notes
     )
@@ -245,6 +245,14 @@ def test_what_no_hands_could_strike_does_not_return(monkeypatch):
     rule.rngs[0] = type("Exchanges", (), {"random": lambda self: 0.0})()
     assert not in_reach(apart) and rule._begin(piece, 0, (0, 192), 12 * 96, 2**40)
     assert in_reach(rule.replays[0].left)
+
+
+def test_links_that_no_hands_could_strike_are_left_out(monkeypatch):
+    rule, piece = Sequences(brief(Planned(0), form="prelude", seeds=[1])), state(FIGURE)
+    model = Model(0, 96, 2, 2**40)
+    assert rule._links(piece, 0, model) is not None
+    monkeypatch.setattr("musicgpt.rules.sequences.in_reach", lambda links: False)
+    assert rule._links(piece, 0, model) is None
 
 
 def test_a_piece_without_a_plan_has_no_returns_and_no_sequences():
