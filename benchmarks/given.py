@@ -147,7 +147,7 @@ def subjects(composer: Any, given: argparse.Namespace) -> None:
     rows: dict[str, list] = {"ours": [], "Bach's": []}
     cases = [*list(own_subjects())[: given.pieces], *list(bach_subjects(given.source))[: given.pieces]]
     for seed, case in enumerate(tqdm(cases, unit="fugue", disable=None)):
-        settings = Settings(voices=case.voices, seed=seed, max_new_tokens=1500)
+        settings = Settings(voices=case.voices, seed=seed)
         stays = Given.subject(case.melody, case.voices).score
         piece, notes = exposition(composer, settings, stays, case.voices), stays.array
         entered = entries_of(piece, notes)

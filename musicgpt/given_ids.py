@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,7 +90,7 @@ def read_given(
         Bars(tick, METER_TICKS[VALUE_OF_ID[token]], token)
         for tick, token in ((0, meter), *((int(now[i]), int(found[i])) for i in changes))
     ]
-    voices = max(2, int(notes[:, VOICE].max()) + 1, asked["VOICES"].value if "VOICES" in asked else 0)
+    voices = max(2, int(notes[:, VOICE].max()) + 1, int(asked["VOICES"].value) if "VOICES" in asked else 0)
     one_by_one, begins = not has_chords(notes), 0
     if free is None:
         if "FORM" not in asked or asked["FORM"].value != "fugue":
@@ -148,9 +148,7 @@ def _regions(free: Any, voices: int) -> list[Region]:
     return regions
 
 
-def _subject(
-    notes: np.ndarray, bar: int, voices: int, transposition: int
-) -> tuple[np.ndarray, Iterable[Region]]:
+def _subject(notes: np.ndarray, bar: int, voices: int, transposition: int) -> tuple[np.ndarray, list[Region]]:
     """A subject in the voice of its register, and where the fugue goes on."""
     if len(notes) < 2 or len(set(notes[:, VOICE].tolist())) > 1 or has_chords(notes):
         raise GivenError(

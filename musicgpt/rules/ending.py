@@ -21,7 +21,7 @@ from .cadences import Moment
 from .keys import DOMINANT, HOME, dominant_seventh, last_beat, triad
 from .takers import PITCHES
 
-# Nats against a note off the tonic triad behind the last onset, and against one that ends before the end.
+# Nats against a note off the last triad behind the last onset, and against one that ends before the end.
 OFF, SHORT = 3.0, 8.0
 # A cadence is heard so many ticks before its dominant.
 BEFORE = 48
@@ -71,11 +71,11 @@ class Ending(Rule):
         frame = brief.frame
         assert frame is not None
         self.end, self.final = frame.end, frame.final
-        self.chord = np.isin(PITCHES % 12, triad(HOME[brief.mode]))
         self.beat = last_beat(int(brief.prompt.bar_ticks[0]))
         lines = [*frame.phrases, *([frame.final] if frame.final is not None else [])]
         self.moments = [self._moment(line) for line in sorted(set(lines))]
         self.lines = np.array([moment.line for moment in self.moments])
+        self.chord = np.isin(PITCHES % 12, self.moments[-1].tonic_chord)
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -83,7 +83,9 @@ class Ending(Rule):
         return brief.frame is not None and (brief.frame.final is not None or bool(brief.frame.phrases))
 
     def _moment(self, line: int) -> Moment:
-        """The cadence with which a phrase ends at a tick; the last is in the piece's key."""
+        """The cadence with which a phrase ends at a tick; the last is in the piece's key, unless what is given
+        there is no note of its tonic.
+        """
         frame, mode = self.brief.frame, self.brief.mode
         assert frame is not None
         notes = frame.notes[:-1]
@@ -92,7 +94,8 @@ class Ending(Rule):
         before = notes[(notes[:, ONSET] < line) & (ends > line - self.beat)]
         in_bass = bool(len(at)) and int(at[-1, VOICE]) == len(frame.lowest) - 1
         key = phrase_key(mode, at[:, PITCH].tolist(), before[:, PITCH].tolist(), in_bass)
-        key = HOME[mode] if line == self.final else key
+        if line == self.final and np.isin(at[:, PITCH] % 12, triad(HOME[mode])).all():
+            key = HOME[mode]
         return Moment(line, line if is_half(mode, key) else line - self.beat, key, deceptive=False)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:

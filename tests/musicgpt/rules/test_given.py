@@ -10,7 +10,7 @@ from musicgpt.rules.ending import Ending, phrase_key
 from musicgpt.rules.given import KeepGiven
 from tests.musicgpt.states import state_after
 from tokenization import Score
-from tokenization.vocabulary import TOKEN_TO_ID, TOKENS
+from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID, TOKENS
 
 from .cases import brief, ids, said, state
 
@@ -95,3 +95,13 @@ def test_a_phrase_ends_in_a_key_that_holds_its_last_note():
     at = state("NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_55 VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0")
     scores = said(rule, at)[0]
     assert scores[TOKEN_TO_ID["NOTE_48"]] > scores[TOKEN_TO_ID["NOTE_50"]] + 4
+
+
+def test_a_melody_that_ends_off_the_tonic_ends_on_the_chord_that_it_is_in():
+    ends = {}
+    for last in (72, 74):  # C, and D as in a half cadence
+        notes = [(0, 48, 72, 0), (48, 48, last, 0)]
+        rule = Ending(brief(frame=frame(notes, (0, 96, (1,)))))
+        ends[last] = [int(pitch) for pitch in np.flatnonzero(rule.chord) + PITCH_MIN if 48 <= pitch < 60]
+        assert rule.moments[-1].root == {72: 0, 74: 7}[last]
+    assert ends == {72: [48, 52, 55], 74: [50, 55, 59]}
