@@ -109,7 +109,8 @@ class Setup(Run):
 
     def _made_of(self, pieces: dict[str, list[Piece]]) -> dict[str, str]:
         """Fingerprints of pieces, recipe and code, for the card; where the pieces lie is no part of it."""
-        recipe = {**self.arguments.to_dict(), "run": self.arguments.run.seed}
+        recipe = self.arguments.to_dict()
+        recipe["run"] = {"seed": self.arguments.run.seed}
         recipe["data"] = {k: v for k, v in recipe["data"].items() if k not in ("data", "scores")}
         return {
             "data": data_fingerprint(pieces),
