@@ -1,15 +1,14 @@
-"""Speed of `generate()`: MusicGPT beside Hugging Face's own GPT-2 of the same size, with the same arguments,
-in the same run.
+"""Speed of MusicGPT beside Hugging Face's own GPT-2 of the same size, with the same arguments, in the same run.
 
     python benchmarks/generate.py                       # one piece and 16, with one thread and with two; a GPU too where there is one
     python benchmarks/generate.py --batch 1 --threads 1 --json out.json
-    python benchmarks/generate.py --own-processor       # MusicGPT with a logits processor that only Python knows, which changes nothing
-    python benchmarks/generate.py --stock-loop          # MusicGPT without its engine
-    python benchmarks/generate.py --composer            # the composer with all its rules, fugues in four voices, in MusicGPT's place
+    python benchmarks/generate.py --ways engine stock-loop    # several ways of MusicGPT in turns, see below
     python benchmarks/generate.py --threads 1 --cpu-time   # seconds of the processor, where others use the computer too
 
-Both sides sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; they take turns, and of every
-setting the median counts. The ratio is between each side's best number of threads. GPT-2 (4 layers, 256 wide,
+The ways are `engine`, the usual one; `own-processor`, with a logits processor that only Python knows, which
+changes nothing; `stock-loop`, without the engine; `composer`, all its rules, fugues in four voices. Both
+models sample with top-k 50 and top-p 0.95, MusicGPT with its grammar; all take turns, and of every setting
+the median counts. The ratio is between each side's best number of threads. GPT-2 (4 layers, 256 wide,
 150 tokens, 4,096 positions) has random weights and composes nothing: its notes and its seconds of music are
 its tokens over MusicGPT's tokens a note and a second. Peak memory and start are measured in processes of
 their own.
@@ -29,16 +28,17 @@ from pathlib import Path
 from typing import Any
 
 TICKS_PER_QUARTER, QUARTERS_PER_MINUTE = 24, 80
-SIDES = ("gpt2", "musicgpt")
+MODELS = ("gpt2", "musicgpt")
+WAYS = ("engine", "own-processor", "stock-loop", "composer")
 PREFIX = [1, 4, 7, 10, 22]  # <bos>, major, fugue, 4/4, four voices
 SAMPLING = {"do_sample": True, "top_k": 50, "top_p": 0.95, "pad_token_id": 0}
 
 
-def load(side: str, checkpoint: str | None, device: str) -> Any:
-    """The model of one side."""
+def load(name: str, checkpoint: str | None, device: str) -> Any:
+    """One of the two models."""
     import torch
 
-    if side == "gpt2":
+    if name == "gpt2":
         from transformers import GPT2Config, GPT2LMHeadModel
 
         torch.manual_seed(0)
@@ -109,34 +109,44 @@ class FirstNote:
         pass
 
 
+def run(models: dict[str, Any], way: str, batch: int, new_tokens: int, seed: int) -> Any:
+    """The new tokens of GPT-2, or of a way of MusicGPT."""
+    if way == "gpt2":
+        return generate(models["gpt2"], batch, new_tokens, seed)
+    model = models["musicgpt"]
+    model.fast_decoding = way != "stock-loop"
+    if way == "composer":
+        return compose(model, batch, new_tokens, seed)
+    return generate(
+        model, batch, new_tokens, seed, processors=[own_processor] if way == "own-processor" else None
+    )
+
+
 def measure(models: dict[str, Any], batch: int, threads: int, args: argparse.Namespace) -> dict[str, dict]:
-    """Both sides in turns: tokens a second (median and all), first note, and what a token is worth in
-    music.
+    """All in turns: tokens a second (median and all), what a token is worth in music, and of the models
+    themselves the first note.
     """
     import torch
 
     torch.set_num_threads(threads)
     clock = time.process_time if args.cpu_time else time.perf_counter
-    processors = {"musicgpt": [own_processor] if args.own_processor else None}
-    runs: dict[str, list[float]] = {side: [] for side in models}
+    runs: dict[str, list[float]] = {way: [] for way in ("gpt2", *args.ways)}
     first: dict[str, float] = {}
-    music = None
-    for side, model in models.items():
-        generate(model, batch, 16, 0)  # warm
-        streamer = FirstNote()
-        generate(model, 1, 8, 0, streamer)
-        first[side] = streamer.seconds
+    music = (0.0, 0.0)
+    for way in runs:
+        run(models, way, batch, 16, 0)  # warm
+        if way != "composer":
+            streamer = FirstNote()
+            generate(models["gpt2" if way == "gpt2" else "musicgpt"], 1, 8, 0, streamer)
+            first[way] = streamer.seconds
     for seed in range(args.repeats):
-        for side, model in models.items():
+        for way, speeds in runs.items():
             begun = clock()
-            if args.composer and side == "musicgpt":
-                ids = compose(model, batch, args.new_tokens, seed)
-            else:
-                ids = generate(model, batch, args.new_tokens, seed, processors=processors.get(side))
-            runs[side].append(ids.numel() / (clock() - begun))
-            if side == "musicgpt":
-                music = worth(ids, model.config)
-    return {side: row(runs[side], first[side], music) for side in models}
+            ids = run(models, way, batch, args.new_tokens, seed)
+            speeds.append(ids.numel() / (clock() - begun))
+            if way != "gpt2":
+                music = worth(ids, models["musicgpt"].config)
+    return {way: row(speeds, first.get(way, 0.0), music) for way, speeds in runs.items()}
 
 
 def worth(ids: Any, config: Any) -> tuple[float, float]:
@@ -149,7 +159,7 @@ def worth(ids: Any, config: Any) -> tuple[float, float]:
 
 
 def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
-    """The figures of one side and number of threads: tokens/s of each run, seconds to the first note, notes
+    """The figures of one way and number of threads: tokens/s of each run, seconds to the first note, notes
     and seconds of music a token.
     """
     speed = statistics.median(tokens)
@@ -162,13 +172,13 @@ def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
     }
 
 
-def cost_of_start(side: str, batch: int, args: argparse.Namespace) -> dict:
-    """Import, start (load and first eight tokens) and peak memory of one side, in a process of its own."""
+def cost_of_start(name: str, batch: int, args: argparse.Namespace) -> dict:
+    """Import, start (load and first eight tokens) and peak memory of a model, in a process of its own."""
     command = [
         sys.executable,
         __file__,
         "--start-of",
-        side,
+        name,
         "--batch",
         str(batch),
         "--new-tokens",
@@ -233,24 +243,25 @@ def start_of(args: argparse.Namespace) -> None:
 
 def compare(device: str, args: argparse.Namespace) -> list[dict]:
     """All settings on one device."""
-    models = {side: load(side, args.checkpoint, device) for side in SIDES}
-    models["musicgpt"].fast_decoding = not args.stock_loop
+    models = {name: load(name, args.checkpoint, device) for name in MODELS}
     threads = args.threads if device == "cpu" else args.threads[:1]
     results = []
     for batch in args.batch:
         settings = {n: measure(models, batch, n, args) for n in threads}
-        best = {side: max(settings, key=lambda n: settings[n][side]["tokens_per_second"]) for side in SIDES}
-        speed = {side: settings[best[side]][side]["tokens_per_second"] for side in SIDES}
+        best = {
+            way: max(settings, key=lambda n: settings[n][way]["tokens_per_second"])
+            for way in settings[threads[0]]
+        }
+        speed = {way: settings[n][way]["tokens_per_second"] for way, n in best.items()}
         result = {
             "device": device,
             "batch": batch,
             "by_threads": settings,
             "best_threads": best,
-            "ratio": speed["musicgpt"] / speed["gpt2"],
+            "ratios": {way: speed[way] / speed["gpt2"] for way in args.ways},
         }
-        result["stock_loop_because"] = models["musicgpt"].stock_loop_because
-        if device == "cpu" and not args.stock_loop:
-            result["start"] = {side: cost_of_start(side, batch, args) for side in SIDES}
+        if device == "cpu" and not args.cpu_time:
+            result["start"] = {name: cost_of_start(name, batch, args) for name in MODELS}
         results.append(result)
         show(result)
     return results
@@ -259,21 +270,22 @@ def compare(device: str, args: argparse.Namespace) -> list[dict]:
 def show(result: dict) -> None:
     """Print the table of one batch size."""
     print(f"\n{result['device']}, batch {result['batch']}")
-    print(f"{'':10}{'threads':>8}{'tokens/s':>10}{'notes/s':>9}{'music s/s':>11}{'first note ms':>15}")
-    for threads, sides in result["by_threads"].items():
-        for side, r in sides.items():
-            best = " best" if result["best_threads"][side] == threads else ""
+    print(f"{'':14}{'threads':>8}{'tokens/s':>10}{'notes/s':>9}{'music s/s':>11}{'first note ms':>15}")
+    for threads, ways in result["by_threads"].items():
+        for way, r in ways.items():
+            best = " best" if result["best_threads"][way] == threads else ""
+            first = f"{r['first_note_ms']:>15.1f}" if r["first_note_ms"] else f"{'':15}"
             print(
-                f"{side:10}{threads:>8}{r['tokens_per_second']:>10.0f}{r['notes_per_second']:>9.0f}{r['music_seconds_per_second']:>11.1f}"
-                f"{r['first_note_ms']:>15.1f}{best}"
+                f"{way:14}{threads:>8}{r['tokens_per_second']:>10.0f}{r['notes_per_second']:>9.0f}"
+                f"{r['music_seconds_per_second']:>11.1f}{first}{best}"
             )
-    for side, r in result.get("start", {}).items():
+    for name, r in result.get("start", {}).items():
         print(
-            f"{side:10}import {r['import_s']:.1f} s, load and first 8 tokens {r['start_s']:.1f} s, peak"
+            f"{name:14}import {r['import_s']:.1f} s, load and first 8 tokens {r['start_s']:.1f} s, peak"
             f" memory {r['peak_mb']:.0f} MB ({r['above_import_mb']:.0f} MB above the import)"
         )
-    because = f" (the stock loop: {result['stock_loop_because']})" if result["stock_loop_because"] else ""
-    print(f"MusicGPT / GPT-2, each at its best: {result['ratio']:.2f}{because}", flush=True)
+    for way, ratio in result["ratios"].items():
+        print(f"{way} / GPT-2, each at its best: {ratio:.2f}", flush=True)
 
 
 def main() -> None:
@@ -285,26 +297,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--new-tokens", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument(
-        "--own-processor",
-        action="store_true",
-        help="give MusicGPT a logits processor of one's own, which changes nothing",
-    )
-    parser.add_argument(
-        "--stock-loop", action="store_true", help="MusicGPT without its engine; nothing is said of the start"
-    )
-    parser.add_argument(
-        "--composer", action="store_true", help="measure the composer with all its rules, not generate()"
-    )
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["engine"], help="of MusicGPT")
     parser.add_argument(
         "--cpu-time",
         action="store_true",
-        help="count seconds of the processor instead of those of the clock (one thread)",
+        help="count seconds of the processor instead of those of the clock (one thread), and not the start",
     )
     parser.add_argument("--checkpoint", help="folder of a MusicGPT checkpoint (default: the shipped one)")
     parser.add_argument("--device", choices=("cpu", "cuda", "all"), default="all")
     parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--start-of", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--start-of", choices=MODELS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     if args.start_of:
