@@ -44,7 +44,7 @@ class Keyboard(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         low, high = brief.keyboard
-        self.low, self.stated = low, brief.ask("stated")
+        self.low, self.stated, self.pedals = low, brief.ask("stated"), brief.ask("pedals_struck")
         self.beyond = np.where((low > PITCHES) | (high < PITCHES), FORBIDDEN, 0.0).astype(np.float32)
         self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
         self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
@@ -96,8 +96,11 @@ class Keyboard(Rule):
         return np.where(self.is_low, gain[:, :1], gain[:, 1:])
 
     def _planned(self, state: State) -> np.ndarray:
-        """The pitches that a plan will have struck now, `(rows, voices)`; `NO_PITCH` for none."""
+        """The pitches that a plan or a pedal will have struck now, `(rows, voices)`; `NO_PITCH` for none."""
         found = np.full((state.rows, MAX_VOICES), NO_PITCH)
+        for row, (tick, pitch, voice) in enumerate(self.pedals() if self.pedals else ()):
+            if tick == state.ticks[row]:
+                found[row, voice] = pitch
         ticks = state.ticks.tolist()
         for row, notes in enumerate(self.stated() if self.stated else ()):
             for note in notes:

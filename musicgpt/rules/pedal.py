@@ -149,6 +149,14 @@ class Pedal(Rule):
         """The voice that holds a pedal in each row, `(rows,)`; -1 for none."""
         return np.array([p.voice if p and p.has_begun and not p.every else -1 for p in self.points])
 
+    def pedals_struck(self) -> list[tuple[int, int, int]]:
+        """Of each row tick, pitch and voice of the pedal's next note; `NO_PITCH` for the pitch where there is
+        none.
+        """
+        return [
+            (p.next, p.pitch, p.voice) if p and p.next < p.end else (-1, NO_PITCH, 0) for p in self.points
+        ]
+
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         added = None
         for row, wish in enumerate(self.wishes):

@@ -7,6 +7,7 @@ import pytest
 
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.keyboard import STRUCK, Keyboard
+from musicgpt.rules.pedal import Pedal, Point
 from tokenization.score import Note
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
@@ -64,6 +65,18 @@ def test_the_plan_s_note_is_struck_too():
     found, alone = (notes(said(Keyboard(brief(*plans, voices=3)), struck)) for plans in ([Planned()], []))
     costs = (found <= -STRUCK) & (alone > -STRUCK)
     assert (PITCH_MIN + np.flatnonzero(costs)).tolist() == [60, 61, 62]
+
+
+def test_a_pedal_is_struck_too():
+    point = Point(2, 24, 0)
+    point.pitch, point.end = 43, 192
+    pedal = Pedal(brief(type("Keys", (), {"key_plans": lambda self: []})()))
+    pedal.points = [point]
+    for text, wide in (("TIME_24", [60, 61, 62]), ("TIME_12", [])):  # where it is struck, and before
+        struck = state(f"{text} NOTE_79 VOICE_0 DUR_24 TIME_0")
+        found, alone = (notes(said(Keyboard(brief(*rules, voices=3)), struck)) for rules in ([pedal], []))
+        costs = (found <= -STRUCK) & (alone > -STRUCK)
+        assert (PITCH_MIN + np.flatnonzero(costs)).tolist() == wide
 
 
 def test_an_empty_hand_is_filled():
