@@ -83,8 +83,8 @@ class Ending(Rule):
         return brief.frame is not None and (brief.frame.final is not None or bool(brief.frame.phrases))
 
     def _moment(self, line: int) -> Moment:
-        """The cadence with which a phrase ends at a tick; the last is in the piece's key, unless what is given
-        there is no note of its tonic.
+        """The cadence with which a phrase ends at a tick; the last is in the piece's key, unless what is
+        given there is no note of its tonic.
         """
         frame, mode = self.brief.frame, self.brief.mode
         assert frame is not None
