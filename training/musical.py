@@ -209,8 +209,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
-    error = "unknown" if result.error is None else f"{result.error:.2f}"
-    print(f"{given.checkpoint}: mean {result.score:.2f}, standard error {error}, {len(result.scores)} pieces")
+    unsure = "unknown" if result.error is None else f"{result.error:.2f}"
+    print(
+        f"{given.checkpoint}: mean {result.score:.2f}, standard error {unsure}, {len(result.scores)} pieces"
+    )
     return 0
 
 
