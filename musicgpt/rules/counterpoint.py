@@ -9,6 +9,8 @@ the order of the tokens is strict: notes that begin together are written from th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tokenization.score import PITCH
@@ -62,7 +64,8 @@ class Counterpoint(Rule):
         super().__init__(brief)
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
-        self.taking = brief.ask("taking") or Taking(self.voices, brief.ask("due"))
+        shared: Any = brief.ask("taking")
+        self.taking: Taking = shared or Taking(self.voices, brief.ask("due"))
         self.pedals = brief.ask("pedals")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
