@@ -720,7 +720,7 @@ class MusicGPTForCausalLM(MusicGPTPreTrainedModel, MusicGPTGenerationMixin):
 
     def _scales(self, logits: torch.Tensor) -> torch.Tensor:
         """The scale of every token, `(vocab_size,)`; kept until something that it is made of changes."""
-        if torch.is_inference_mode_enabled() or torch.compiler.is_compiling() or is_tracing(logits):
+        if torch.compiler.is_compiling() or torch.is_inference_mode_enabled() or is_tracing(logits):
             return logits.new_tensor(self.config.logit_scales())  # no later step could use it
         made_for = (*self.config.logit_scale.items(), logits.shape[-1], logits.dtype, logits.device)
         if self._known_scales[0] != made_for:
