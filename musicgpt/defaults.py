@@ -7,9 +7,19 @@ TEMPERATURE, TOP_P, MIN_P, TOP_K = 0.83, 0.95, 0.0, 0
 RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P = 1.05, 1.0
 # A piece does not end before it has so many.
 MIN_BARS, MIN_NOTES = 16, 200
-# The most new tokens that can be asked for, some 200 bars; of no asked length a piece ends long before.
-MAX_NEW_TOKENS = 16_384
+# The most new tokens that can be asked for, some 200 bars; and those within which a piece of no asked length
+# closes, some 60 bars: more would take longer than one waits for.
+MAX_NEW_TOKENS, USUAL_NEW_TOKENS = 16_384, 4800
 # The fewest and the most bars that can be asked for.
 BARS = (4, 200)
 # Rows that compose between given notes (docs/given.md has the table), and the most that can be asked for.
 PARTICLES, MAX_PARTICLES = 8, 32
+
+
+def most_tokens(*asked: int | None) -> int:
+    """The most new tokens of a piece for which no number of tokens was asked.
+
+    Args:
+        asked (`int`, *optional*): lengths that were asked for otherwise, in bars or in notes.
+    """
+    return USUAL_NEW_TOKENS if all(length is None for length in asked) else MAX_NEW_TOKENS

@@ -22,7 +22,7 @@ from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
 from .beginnings import best_beginnings
-from .defaults import BARS, MAX_NEW_TOKENS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES
+from .defaults import BARS, MAX_NEW_TOKENS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES, most_tokens
 from .frame import refuse_too_much
 from .given_ids import GivenIds, read_given
 from .particles import Particles
@@ -329,7 +329,7 @@ def _brief(
         asked[TOKENS[token].type] = TOKENS[token].value
     slides = slides and not (given is not None and given.frame.is_bounded)
     room = MAX_NEW_TOKENS if slides else model.config.max_position_embeddings - len(prompt)
-    room = room if length is None else min(length(padded), room)
+    room = min(most_tokens(bars, min_bars, min_notes) if length is None else length(padded), room)
     if given is not None:
         asked |= {"METER": None, "VOICES": given.voices}  # its meter was not asked for
         refuse_too_much(given.frame, given.regions, room)

@@ -22,6 +22,7 @@ from .defaults import (
     TEMPERATURE,
     TOP_K,
     TOP_P,
+    most_tokens,
 )
 from .moods import find_mood
 
@@ -57,7 +58,7 @@ class Settings:
             1; 0.0 by default.
         max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they
             are used up. When not given, it has as many bars as Bach's movements do
-            (`musicgpt.rules.tonal_plan`) and ends with a cadence.
+            (`musicgpt.rules.tonal_plan`), but no more than 4,800 tokens hold, and ends with a cadence.
         bars (`int`, *optional*): how many the piece is to have, a prompt's counted, 4 to 200; met within one
             bar where the tokens are enough for them.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before
@@ -132,7 +133,7 @@ class Settings:
             top_p=_first(self.top_p, mood and mood.top_p, TOP_P),
             rhythm_top_p=_first(self.rhythm_top_p, RHYTHM_TOP_P),
             min_p=_first(self.min_p, MIN_P),
-            max_new_tokens=_first(self.max_new_tokens, MAX_NEW_TOKENS),
+            max_new_tokens=_first(self.max_new_tokens, most_tokens(self.bars, self.min_bars, self.min_notes)),
             ends_when_long_enough=self.max_new_tokens is None or self.bars is not None,
             bars=self.bars,
             min_bars=_first(self.min_bars, 0 if self.bars else MIN_BARS),
