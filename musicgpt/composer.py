@@ -25,6 +25,8 @@ from .state import notes_of, read_notes
 if TYPE_CHECKING:
     from modeling_musicgpt import MusicGPTForCausalLM
 
+    from .rules import Brief
+
 # Rows of one call of the model; the cache of a row of 4,096 tokens takes 33 MB.
 BATCH = 16
 MAX_PIECES = 1000
@@ -303,38 +305,23 @@ class Composer:
 
         from .generate import compose_ids
         from .particles import Particles
-        from .rules import Brief
         from .rules.given import KeepGiven
         from .sampling import Sampling, SeededSampling, StopAndReport, particle_seeds
 
-        plans = seeds
-        if (particles := _particles(settings, task)) > 1:
+        plans, wanted, particles = seeds, settings.resolved(), _particles(settings, task)
+        if particles > 1:
             [seed] = seeds
             # Rows that become one piece have one plan: else they would be weighed by their plans.
             plans, seeds = [seed] * particles, particle_seeds(seed, particles)
-        device, wanted, rows = self.model.device, settings.resolved(), len(seeds)
-        ids = torch.tensor([task.ids] * rows, dtype=torch.long, device=device)  # (rows, prompt)
-        brief = Brief(
-            rows,
-            seeds=plans,
-            meter=settings.meter,
-            mode=task.mode,
-            form=wanted.form,
-            voices=wanted.voices,
-            bars=wanted.bars,
-            min_bars=wanted.min_bars,
-            min_notes=wanted.min_notes,
-            max_new_tokens=task.max_new_tokens,
-            transposition=task.transposition,
-            ends=wanted.ends_when_long_enough,
-            prompt=self.model.state_after(task.ids),
-            frame=task.frame,
-        )
+        brief = self._brief(settings, task, plans)
+        ids = torch.tensor([task.ids] * brief.rows, dtype=torch.long, device=self.model.device)
         sampling = SeededSampling(
             Sampling.like(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p), seeds
         )
         criteria = StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])])
-        swarm = Particles(rows, seeds[0], ids.shape[1], sampling.temperature, put) if particles > 1 else None
+        swarm = None
+        if particles > 1:
+            swarm = Particles(particles, seeds[0], ids.shape[1], sampling.temperature, put)
         output = compose_ids(
             self.model.generate,
             ids,
@@ -360,6 +347,28 @@ class Composer:
         for token in chosen[0][swarm.shown - ids.shape[1] :] if put else ():
             put(token)  # type: ignore[misc]
         return [chosen]
+
+    def _brief(self, settings: Settings, task: Task, seeds: list[int]) -> Brief:
+        """What the rules are told of the rows, a seed for the plan of each."""
+        from .rules import Brief
+
+        wanted = settings.resolved()
+        return Brief(
+            len(seeds),
+            seeds=seeds,
+            meter=settings.meter,
+            mode=task.mode,
+            form=wanted.form,
+            voices=wanted.voices,
+            bars=wanted.bars,
+            min_bars=wanted.min_bars,
+            min_notes=wanted.min_notes,
+            max_new_tokens=task.max_new_tokens,
+            transposition=task.transposition,
+            ends=wanted.ends_when_long_enough,
+            prompt=self.model.state_after(task.ids),
+            frame=task.frame,
+        )
 
 
 class Stream:

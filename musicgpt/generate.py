@@ -10,7 +10,7 @@ loads from that folder composes by the rules when it samples, and any other mode
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -106,10 +106,7 @@ def generate(
             without rules or sampling.
         GivenError: for given notes that cannot stay.
     """
-    if bars is not None and not BARS[0] <= bars <= BARS[1]:
-        raise MusicGPTError(f"bars is {bars}; it must be at least {BARS[0]} and at most {BARS[1]}.")
-    if particles is not None and not 1 <= particles <= MAX_PARTICLES:
-        raise MusicGPTError(f"particles is {particles}; it must be at least 1 and at most {MAX_PARTICLES}.")
+    _check_ranges(bars, particles)
     own = partial(type(model).generate, model)  # `from_pretrained` puts this function into the place of it
     ids = inputs if inputs is not None else arguments.pop("input_ids", None)
     config = copy.deepcopy(generation_config or model.generation_config)
@@ -124,12 +121,9 @@ def generate(
     is_more = config.return_dict_in_generate or arguments.get("streamer") is not None
     _refuse(steered and is_more, "give ids alone, without streamer and return_dict_in_generate")
     sampling = Sampling.like(config, rhythm_temperature, rhythm_top_p)
-    asked = {
-        "bars": bars,
-        "min_bars": min_bars,
-        "min_notes": min_notes,
-        "transposition": transposition,
-    }
+    seed = int(torch.randint(2**31, ())) if seed is None else seed
+    arguments |= {"config": config, "processors": logits_processor or (), "keep": KeepGiven}
+    arguments["context"] = model.config.max_position_embeddings
     ids, groups = _prompts(ids, config, model.device, arguments)
     given = None
     if given_ids is not None:
@@ -137,24 +131,35 @@ def generate(
         ids = torch.tensor([given.prompt] * len(ids), device=ids.device)
         groups = {tuple(given.prompt): list(range(len(ids)))}
     number = particles or (PARTICLES if given is not None and given.frame.is_bounded else 1)
-    asked["slides"] = number == 1 and not config.return_dict_in_generate
-    seed = int(torch.randint(2**31, ())) if seed is None else seed
-    arguments |= {"config": config, "processors": logits_processor or (), "keep": KeepGiven}
-    arguments["context"] = model.config.max_position_embeddings
+    slides = number == 1 and not config.return_dict_in_generate
     new: list[Any] = [None] * len(ids)
-    for prompt, all_rows in groups.items():
-        for rows in [all_rows] if number == 1 else [[row] for row in all_rows]:
-            brief = _brief(
-                model, prompt, [seed + row for row in rows] * number, length, ids.shape[1], given, **asked
-            )
-            output = _composed(own, ids.device, prompt, brief, chosen(rules), sampling, number, arguments)
-            if config.return_dict_in_generate:
-                return output
-            for row, tokens in zip(rows, output[:, len(prompt) :].tolist(), strict=True):
-                new[row] = tokens if given is None else given.whole(tokens)
+    for prompt, rows in _batches(groups, number):
+        seeds = [seed + row for row in rows] * number
+        lengths = (length, ids.shape[1], given, bars, min_bars, min_notes, transposition, slides)
+        brief = _brief(model, prompt, seeds, *lengths)
+        output = _composed(own, ids.device, prompt, brief, chosen(rules), sampling, number, arguments)
+        if config.return_dict_in_generate:
+            return output
+        for row, tokens in zip(rows, output[:, len(prompt) :].tolist(), strict=True):
+            new[row] = tokens if given is None else given.whole(tokens)
     longest = max(map(len, new))
     padded = torch.tensor([row + [PAD_ID] * (longest - len(row)) for row in new], dtype=ids.dtype)
     return torch.cat([ids, padded.to(ids.device)], dim=1)
+
+
+def _check_ranges(bars: int | None, particles: int | None) -> None:
+    if bars is not None and not BARS[0] <= bars <= BARS[1]:
+        raise MusicGPTError(f"bars is {bars}; it must be at least {BARS[0]} and at most {BARS[1]}.")
+    if particles is not None and not 1 <= particles <= MAX_PARTICLES:
+        raise MusicGPTError(f"particles is {particles}; it must be at least 1 and at most {MAX_PARTICLES}.")
+
+
+def _batches(
+    groups: dict[tuple[int, ...], list[int]], particles: int
+) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Prompts with the rows that are composed together from each: one row alone where it has particles."""
+    for prompt, rows in groups.items():
+        yield from ((prompt, part) for part in ([rows] if particles == 1 else [[row] for row in rows]))
 
 
 def _refuse(wrong: bool, why: str) -> None:
