@@ -18,7 +18,7 @@ everything and is fast. `chorales`: the soprano given, with its fermatas. What p
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -416,27 +416,40 @@ WHAT: dict[str, Callable[[Any, argparse.Namespace], None]] = {
 }
 
 
+def command_line(
+    about: str, what: Iterable[str], particles: Sequence[int], source: Path | None
+) -> argparse.ArgumentParser:
+    """The options that the benchmarks of given notes and of particles share.
+
+    Args:
+        about (`str`): the text of `--help`.
+        what (iterable of `str`): what can be measured.
+        particles (sequence of `int`), source (`Path`, *optional*): defaults.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=list(what))
+    parser.add_argument("--pieces", type=int, default=24, help="how many (default 24)")
+    parser.add_argument(
+        "--particles",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=list(particles),
+        help=f"numbers of particles (default {','.join(map(str, particles))})",
+    )
+    parser.add_argument("--source", type=Path, default=source, help="folder with catalogue.csv and notes/")
+    return parser
+
+
 def main() -> None:
     """The command line."""
     import torch
 
     from musicgpt import Composer
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=WHAT)
-    parser.add_argument("--pieces", type=int, default=24, help="how many (default 24)")
-    parser.add_argument(
-        "--particles",
-        type=lambda text: [int(part) for part in text.split(",")],
-        default=[1, 16],
-        help="numbers of particles (default 1,16)",
-    )
+    assert __doc__ is not None
+    parser = command_line(__doc__, WHAT, (1, 16), None)
     parser.add_argument("--fillings", type=int, default=5, help="masks: of each mask (default 5)")
     parser.add_argument("--random", action="store_true", help="masks: by a small model of random weights")
     parser.add_argument("--phrases", type=int, help="chorales: how many of each (default: all)")
-    parser.add_argument("--source", type=Path, help="folder with catalogue.csv and notes/")
     given = parser.parse_args()
     folder = {"chorales": "bach_chorales", "masks": ""}.get(given.what, "wtc")
     given.source = given.source or Path("../shared/data", folder)

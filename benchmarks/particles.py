@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.given import movements
+from benchmarks.given import command_line, movements
 from tokenization.score import ONSET, VOICE, Score
 
 # New notes of a gap whose pitches are asked for, and tokens behind them that are heard.
@@ -248,21 +248,9 @@ def main() -> None:
 
     from musicgpt import Composer
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", choices=WHAT)
-    parser.add_argument("--pieces", type=int, default=24, help="how many (default 24)")
-    parser.add_argument(
-        "--particles",
-        type=lambda text: [int(part) for part in text.split(",")],
-        default=[1, 8, 32],
-        help="numbers of particles (default 1,8,32)",
-    )
+    assert __doc__ is not None
+    parser = command_line(__doc__, WHAT, (1, 8, 32), Path("../shared/data/wtc"))
     parser.add_argument("--tokens", type=int, help="free: of each piece (default: whole pieces)")
-    parser.add_argument(
-        "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
-    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     WHAT[given.what](Composer.from_pretrained(), given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from space.cli import add_arguments, run
@@ -17,5 +18,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(parser.parse_args(arguments))
 
 
+def _told() -> int:
+    """The exit code of `main`; what it refuses is said in one sentence."""
+    try:
+        return main()
+    except Exception as error:
+        from tokenization.errors import MusicGPTError
+
+        if not isinstance(error, MusicGPTError):
+            raise
+        print(f"python -m space.app: error: {error}", file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(_told())

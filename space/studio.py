@@ -25,7 +25,7 @@ from tokenization.heading import title_of
 
 from . import rendering
 from .audio import lasts
-from .beside import Corpus, Excerpt, plain
+from .beside import Corpus, Excerpt, corpus_files, plain
 from .roll import roll_value
 from .session import Candidate, FileFlag, Folders, Session, Take
 from .turns import Calls, Turns
@@ -134,6 +134,9 @@ class Studio:
         corpus (`str` or `Path`, *optional*): a folder of scores whose nearest passage is shown beside each
             piece.
 
+    Raises:
+        MusicGPTError: if there is no such folder, or it holds no scores or too many.
+
     Attributes:
         calls (`Calls`): what page and API ask before they serve anybody.
         pieces (`int`): how many were composed until now.
@@ -155,6 +158,8 @@ class Studio:
         self.pieces = 0
         self._model, self._device = model, device
         self._folder, self._corpus = corpus, None if corpus is None else Future[Corpus]()
+        if corpus is not None:
+            corpus_files(corpus)  # a folder that holds nothing is told at once
         self._threads = ThreadPoolExecutor(12, thread_name_prefix="finish")
         self._loaded = threading.Event()
         self._load_error: Exception | None = None
@@ -437,12 +442,12 @@ class Studio:
             )
         if "figures" not in made:
             start(lambda: {"figures": self.workers.run(rendering.assess, score)})
-        corpus = self._read_corpus()
+        corpus = self._corpus_if_read()
         if corpus is not None and "beside" not in made:
             start(lambda: {"beside": plain(corpus.beside(score), self._marked)})
         return jobs
 
-    def _read_corpus(self) -> Corpus | None:
+    def _corpus_if_read(self) -> Corpus | None:
         """The operator's scores, once they are read."""
         read = self._corpus
         return read.result() if read is not None and read.done() and not read.exception() else None

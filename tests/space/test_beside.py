@@ -5,6 +5,8 @@ engraving, shown and heard on the page.
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,6 +74,16 @@ def test_a_folder_is_read_without_what_is_broken(tmp_path, others, caplog):
         corpus = Corpus.read(tmp_path, read_file)
     assert "broken.mid is left out" in caplog.text
     assert corpus.beside(others[2]).name == "Piece 2"
+
+
+def test_a_server_without_such_a_folder_says_so_in_one_sentence(tmp_path, repo_root):
+    done = subprocess.run(
+        [sys.executable, "-m", "space.app", "--corpus", str(tmp_path / "none")],
+        cwd=repo_root, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("python -m space.app: error:") and done.stderr.count("\n") == 1
+    assert "no folder" in done.stderr
 
 
 def test_the_report_has_both_sides_and_marks_the_run(others):
