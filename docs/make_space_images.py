@@ -127,8 +127,7 @@ def candidates(page: Page) -> None:
     page.click("#compose")
     page.get_by_role("radio", name="Candidate 2").click()
     page.wait_for_function("musicgpt.pieces.now.message.includes('you hear candidate 2')")
-    if not page.evaluate("musicgpt.player.playing"):
-        page.click(".mg-play")
+    page.evaluate("musicgpt.player.play()")
     page.wait_for_function("musicgpt.player.position > 50")
     page.locator(".mg-roll").scroll_into_view_if_needed()
     shot(page, "candidates")
