@@ -71,7 +71,7 @@ class Loader:
         return deal(segments, self.data, self.seed, epoch, self.batch_size)
 
     def close(self) -> None:
-        """End the workers; what they are at is not waited for."""
+        """End the workers once the pieces that they are at are cut; all that waits is dropped."""
         self._forget()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)

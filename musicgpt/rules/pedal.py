@@ -39,7 +39,7 @@ _LATER = np.array(TIME_STEPS) > 0
 OCTAVE, QUAVER = 12, 12  # semitones, ticks
 
 
-class Wish(NamedTuple):
+class PedalPlan(NamedTuple):
     """A pedal that is to come: pitch class, bars before the final chord."""
 
     pitch_class: int
@@ -123,12 +123,12 @@ class Point:
 class Pedal(Rule):
     """Draws whether a piece has a pedal, and lets the bass have it."""
 
-    memory = ("wishes", "points", "looked")
+    memory = ("plans", "points", "looked")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
-        self.wishes = [self._wish(seed) for seed in brief.seeds]
+        self.plans = [self._draw(seed) for seed in brief.seeds]
         self.points: list[Point | None] = [None] * brief.rows
         self.looked = np.full(brief.rows, -1)
 
@@ -137,11 +137,11 @@ class Pedal(Rule):
         """Where a rule before has a plan; two voices of a fugue have no bass to spare."""
         return brief.ask("key_plans") is not None and (brief.form != "fugue" or brief.voices != 2)
 
-    def _wish(self, seed: int) -> Wish | None:
+    def _draw(self, seed: int) -> PedalPlan | None:
         dominants, tonics, of = PEDALS[self.brief.form or UNASKED]
         home = HOME[self.brief.mode]
-        found = [Wish(triad(home, DOMINANT)[0], bars) for bars in dominants]
-        found += [Wish(TONIC[self.brief.mode], bars) for bars in tonics]
+        found = [PedalPlan(triad(home, DOMINANT)[0], bars) for bars in dominants]
+        found += [PedalPlan(TONIC[self.brief.mode], bars) for bars in tonics]
         drawn = int(np.random.default_rng((seed, 7)).integers(of))
         return found[drawn] if drawn < len(found) else None
 
@@ -159,12 +159,12 @@ class Pedal(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         added = None
-        for row, wish in enumerate(self.wishes):
-            if wish is None:
+        for row, wanted in enumerate(self.plans):
+            if wanted is None:
                 continue
             if state.bar[row] != self.looked[row] and state.kind[row] == _TIME:
                 self.looked[row] = state.bar[row]
-                self._look(state, row, wish)
+                self._look(state, row, wanted)
             point, unit = self.points[row], harmonic_unit(int(state.bar_ticks[row]))
             if point is None:
                 continue
@@ -177,7 +177,7 @@ class Pedal(Rule):
                 point.add(state, row, added[row])
         return added
 
-    def _look(self, state: State, row: int, wish: Wish) -> None:
+    def _look(self, state: State, row: int, wanted: PedalPlan) -> None:
         """Whether the pedal begins with the next bar, and when it ends."""
         assert self.key_plans is not None
         plan, bar, ticks = self.key_plans()[row], int(state.bar[row]), int(state.bar_ticks[row])
@@ -189,7 +189,7 @@ class Pedal(Rule):
                 point.end = min(point.end, line + ticks)
             return
         if point is None:
-            bars = wish.bars * (2 if ticks < SHORT else 1)
+            bars = wanted.bars * (2 if ticks < SHORT else 1)
             is_home = plan.at(bar).key == plan.at(bar + 1).key == plan.home
             voices = np.flatnonzero(state.is_active()[row])
             if not HELD_BARS < left <= bars + 1 or not is_home or len(voices) < 2:
@@ -197,8 +197,8 @@ class Pedal(Rule):
             begin = self._when_free(row, int(voices[-1]), line + ticks, harmonic_unit(ticks))
             if begin > line + (left - HELD_BARS) * ticks:
                 return
-            point = self.points[row] = Point(int(voices[-1]), begin, self._every(state, row, wish))
-            begins = {bar + 1} if wish.pitch_class == TONIC[self.brief.mode] else set()
+            point = self.points[row] = Point(int(voices[-1]), begin, self._every(state, row, wanted))
+            begins = {bar + 1} if wanted.pitch_class == TONIC[self.brief.mode] else set()
             plan.cadences = sorted({c for c in plan.cadences if c <= bar or c >= plan.bars - 1} | begins)
         point.end = line + left * ticks
 
@@ -208,13 +208,13 @@ class Pedal(Rule):
         ends = [note.onset + note.duration for note in stated()[row] if note.voice == voice] if stated else []
         return begin + max(0, -((begin - max(ends, default=begin)) // unit)) * unit
 
-    def _every(self, state: State, row: int, wish: Wish) -> int:
+    def _every(self, state: State, row: int, wanted: PedalPlan) -> int:
         """Ticks after which the bass strikes the pedal again, 0 where it holds it."""
         ticks = int(state.bar_ticks[row])
         bass = int(np.flatnonzero(state.is_active()[row])[-1])
         latest = state.line[row, bass, -FIGURED:, 0]
         moves = latest[0] > state.ticks[row] - ticks and state.line_length[row, bass] >= FIGURED
-        is_figured = moves and self.brief.form != "fugue" and wish.pitch_class != TONIC[self.brief.mode]
+        is_figured = moves and self.brief.form != "fugue" and wanted.pitch_class != TONIC[self.brief.mode]
         return self._beat(ticks) if is_figured else 0
 
     def _beat(self, bar: int) -> int:
@@ -226,12 +226,12 @@ class Pedal(Rule):
 
     def _settle(self, state: State, row: int) -> bool:
         """Choose the octave, below what sounds; whether there is one."""
-        point, wish = self.points[row], self.wishes[row]
-        assert point is not None and wish is not None
+        point, wanted = self.points[row], self.plans[row]
+        assert point is not None and wanted is not None
         others = np.arange(state.end.shape[1]) != point.voice
         sounding = state.pitch[row, others & (state.end[row] > state.ticks[row])]
         low, top = self.brief.keyboard[0], min([MIDDLE - self.brief.transposition, *sounding]) - 1
-        found = range(low + (wish.pitch_class - low) % OCTAVE, top + 1, OCTAVE)
+        found = range(low + (wanted.pitch_class - low) % OCTAVE, top + 1, OCTAVE)
         aim = int(state.pitch[row, point.voice]) - DEEPER
         point.pitch = min(found, key=lambda pitch: abs(pitch - aim), default=NO_PITCH)
         return point.pitch != NO_PITCH

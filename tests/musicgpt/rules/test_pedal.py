@@ -14,7 +14,7 @@ from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.close import Cadence, Close
 from musicgpt.rules.counterpoint import DISSONANCE, Counterpoint
 from musicgpt.rules.harmony import Harmony
-from musicgpt.rules.pedal import PASSED_OVER, PEDALS, Pedal, Wish
+from musicgpt.rules.pedal import PASSED_OVER, PEDALS, Pedal, PedalPlan
 from musicgpt.rules.tonal_plan import Plan, Section, TonalPlan
 from tests.musicgpt.states import state_after
 from tokenization import decode, prefix_ids
@@ -28,7 +28,7 @@ BAR = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24 NOTE_52 VOIC
 FIGURE = (
     "NOTE_72 VOICE_0 DUR_48 TIME_0 " + "NOTE_48 VOICE_1 DUR_12 TIME_12 NOTE_52 VOICE_1 DUR_12 TIME_12 " * 4
 )
-DOMINANT, TONIC = Wish(7, 2), Wish(0, 2)
+DOMINANT, TONIC = PedalPlan(7, 2), PedalPlan(0, 2)
 BARS = 6
 
 
@@ -52,10 +52,10 @@ class Planned:
         return [self.notes]
 
 
-def begun(planned: Planned, wish: Wish = DOMINANT, bar: str = BAR, **what) -> Pedal:
+def begun(planned: Planned, wanted: PedalPlan = DOMINANT, bar: str = BAR, **what) -> Pedal:
     """The rule in a piece that stands at the beginning of its third bar."""
     rule = Pedal(brief(planned, **{"form": "fugue", "meter": "4/4", **what}))
-    rule.wishes = [wish]
+    rule.plans = [wanted]
     said(rule, state(bar * 2))
     return rule
 
@@ -67,11 +67,11 @@ def allowed(rule: Pedal, text: str, kind: str) -> list[int]:
     return [int(names[n].split("_")[1]) for n in left.tolist() if names[n].startswith(kind + "_")]
 
 
-@pytest.mark.parametrize(("wish", "pitch"), [(DOMINANT, 43), (TONIC, 48)])
-def test_the_bass_strikes_it_once_and_holds_it(wish, pitch):
+@pytest.mark.parametrize(("wanted", "pitch"), [(DOMINANT, 43), (TONIC, 48)])
+def test_the_bass_strikes_it_once_and_holds_it(wanted, pitch):
     planned = Planned()
-    rule = begun(planned, wish)
-    assert planned.plan.cadences == ([2, 3, 6] if wish == TONIC else [2, 6])  # a tonic is reached by one
+    rule = begun(planned, wanted)
+    assert planned.plan.cadences == ([2, 3, 6] if wanted == TONIC else [2, 6])  # a tonic is reached by one
     here = BAR * 3
     assert min(allowed(rule, here, "NOTE")) == pitch and max(allowed(rule, here, "NOTE")) > 72
     assert allowed(rule, here, "TIME") == []
@@ -148,9 +148,9 @@ def test_a_close_that_comes_early_ends_it():
 @pytest.mark.parametrize("form", list(PEDALS))
 def test_as_many_pieces_have_one_as_in_bach(form):
     dominants, tonics, of = PEDALS[form]
-    wishes = Pedal(brief(Planned(), form=form, rows=1000, seeds=range(1000))).wishes
+    plans = Pedal(brief(Planned(), form=form, rows=1000, seeds=range(1000))).plans
     for lengths, pitch_class in ((dominants, 7), (tonics, 0)):
-        found = [wish.bars for wish in wishes if wish and wish.pitch_class == pitch_class]
+        found = [wanted.bars for wanted in plans if wanted and wanted.pitch_class == pitch_class]
         assert len(found) / 1000 == pytest.approx(len(lengths) / of, abs=0.04)
         assert set(found) == set(lengths)
 
@@ -189,13 +189,13 @@ def test_its_note_was_struck_long_ago_and_still_is_the_root_of_the_close():
     assert cadence.dominant_from == 168 and 7 not in cadence._missing()
 
 
-def piece(seed: int, wish: Wish, form: str, meter: str):
+def piece(seed: int, wanted: PedalPlan, form: str, meter: str):
     """A random one in even steps, under grammar, plan, close and pedal."""
     generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
     prefix = prefix_ids(mode="major", meter=meter)
     asked = brief(form=form, meter=meter, bars=9, prompt=state_after(prefix))
     rules = build([TonalPlan, Close, Pedal], asked)
-    rules[2].wishes, plan = [wish], rules[0].key_plans()[0]
+    rules[2].plans, plan = [wanted], rules[0].key_plans()[0]
     plan.sections = [Section(0, 0, 9)]
     process, ids = RuleProcessor(rules, state_after(prefix)), torch.tensor([prefix])
     for _ in range(1500):
@@ -215,6 +215,6 @@ def piece(seed: int, wish: Wish, form: str, meter: str):
 @pytest.mark.parametrize(("bars", "meter"), [(2, "4/4"), (3, "4/4"), (4, "4/4"), (2, "9/8"), (3, "6/4")])
 def test_whatever_the_model_says_it_is_there_and_the_piece_closes(bars, form, meter):
     for pitch_class in (7, 0):
-        score = piece(bars, Wish(pitch_class, bars), form, meter)
+        score = piece(bars, PedalPlan(pitch_class, bars), form, meter)
         assert closing_pedal(score, pitch_class).value >= 2
         assert score.array[-1, 0] == score.bar_lines()[8] and score.array[-1, 2] % 12 == 0
