@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from musicgpt import MOODS, Settings, SettingsError
+from musicgpt.defaults import MAX_NEW_TOKENS, USUAL_NEW_TOKENS
 from tokenization.errors import MusicGPTError
 from tokenization.key import Key
 
@@ -50,3 +51,17 @@ def test_settings_go_through_plain_data():
     assert Settings.from_dict(settings.to_dict()) == settings
     with pytest.raises(SettingsError, match="vioces"):
         Settings.from_dict({"vioces": 3})
+
+
+@pytest.mark.parametrize(
+    "asked, most",
+    [
+        ({}, USUAL_NEW_TOKENS),
+        ({"max_new_tokens": 6000}, 6000),
+        ({"bars": 90}, MAX_NEW_TOKENS),
+        ({"min_bars": 90}, MAX_NEW_TOKENS),
+        ({"min_notes": 900}, MAX_NEW_TOKENS),
+    ],
+)
+def test_a_piece_of_no_asked_length_does_not_take_longer_than_one_waits(asked, most):
+    assert Settings(**asked).resolved().max_new_tokens == most
