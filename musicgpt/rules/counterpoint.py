@@ -31,7 +31,7 @@ LARGEST_LEAP, REST = 12, 24  # semitones, ticks
 DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 STEP = 2  # semitones
 # ... and for a dissonance with a note that is struck at the same time, by step, too.
-STRUCK = np.array([0, 1.2, 0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5, 1.2])
+STRUCK = np.array([0, 2.2, 0.75, 0, 0, 0, 0.75, 0, 0, 0, 0.75, 2.2])
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros. `_SIDES` says where a note is higher, and where it is lower.

@@ -11,6 +11,7 @@ Computation 14, 2002).
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +111,8 @@ class Idiom(Rule):
             expert or shipped_expert(),
             brief.ask("due"),
         )
-        self.taking = Taking(self.voices, self.due)
+        shared: Any = brief.ask("taking")
+        self.taking: Taking = shared or Taking(self.voices, self.due)
         self.model_weight, self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         # Of each row what the expert said after its last TIME.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from musicgpt.rules.cadences import Cadences, Moment
-from musicgpt.rules.harmony import Harmony
-from musicgpt.rules.keys import TRIADS
+from musicgpt.rules.harmony import BETWEEN, BY_STEP, IN_FUGUES, LEFT, STEP, TIE, Harmony
+from musicgpt.rules.keys import TRIADS, triad
 from musicgpt.rules.opening import Opening
 from musicgpt.rules.tonal_plan import Plan
 from tokenization.score import Note
-from tokenization.vocabulary import TOKEN_TO_ID
+from tokenization.vocabulary import PITCH_MAX, PITCH_MIN, TOKEN_TO_ID
 
 from .cases import brief, said, state
 
@@ -61,12 +61,15 @@ def test_a_deceptive_cadence_goes_to_the_sixth_degree():
 
 @pytest.mark.parametrize("key", [0, 7, 21])
 def test_chords_follow_as_in_bach_and_what_is_off_them_costs(key):
-    rule = Harmony(brief(Planned(key), form="prelude", seeds=[3]))
+    rule = Harmony(brief(Planned(key), form="prelude", voices=2, seeds=[3]))
     found = said(rule, state(BAR))
     degree = rule.chords()[1][0]
     triad = {(key + step) % 12 for step in TRIADS["minor" if key >= 12 else "major"][degree]}
-    free = {pitch % 12 for pitch in range(48, 72) if note(found, pitch) == 0}
-    assert free == triad
+    far = [pitch for pitch in range(55, 70) if min(abs(pitch - last) for last in (72, 52)) > STEP]
+    cheapest = max(note(found, pitch) for pitch in far)
+    assert {pitch % 12 for pitch in far if note(found, pitch) > cheapest - 1e-4} == {
+        p % 12 for p in far
+    } & triad
     drawn = []
     for seed in range(300):
         rule = Harmony(brief(Planned(), form="prelude", seeds=[seed]))
@@ -78,6 +81,58 @@ def test_chords_follow_as_in_bach_and_what_is_off_them_costs(key):
         )
         drawn.append(int(rule.chords()[1][0]))
     assert np.bincount(drawn, minlength=7).argmax() in (0, 4)
+
+
+def off_the_chord(text: str, voice: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a voice of a fugue pays after `text` for each MIDI pitch, and how foreign that is to the chord."""
+    rule = Harmony(brief(Planned(), form="fugue", seeds=[3]))
+    said(rule, state(text))
+    pitches = np.arange(PITCH_MIN, PITCH_MAX + 1)
+    chord = triad(0, int(rule.chords()[1][0]) % 7)
+    foreign = np.full(PITCH_MAX + 1, np.nan)
+    foreign[pitches] = ~np.isin(pitches % 12, chord)
+    paid = np.full(PITCH_MAX + 1, np.nan)
+    paid[pitches] = rule.known[0, voice]
+    return paid, foreign
+
+
+def test_a_voice_passes_by_step_and_leaves_what_is_off_the_chord_by_step():
+    # The first chord is C major. Between beats, E sounds below; the upper voice has had C, or B.
+    sounds = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_52 VOICE_1 DUR_96 TIME_48 NOTE_%d VOICE_0 DUR_12 TIME_12"
+    price = IN_FUGUES * BETWEEN
+    on_it, _ = off_the_chord(sounds % 72, 0)
+    assert on_it[[67, 76]].tolist() == [0, 0]  # leaps within the chord
+    assert on_it[[71, 74]] == pytest.approx(price * BY_STEP[2]) and on_it[69] == pytest.approx(price)
+    off_it, foreign = off_the_chord(sounds % 71, 0)
+    assert foreign[71] == 1 and off_it[72] == 0
+    assert off_it[67] == pytest.approx(IN_FUGUES * LEFT)
+
+
+@pytest.mark.parametrize(
+    "before, gains",
+    [
+        ("TIME_24", True),
+        ("TIME_12", False),  # from between two beats it would be a syncopation
+        ("TIME_48", False),  # with it the next chord begins
+    ],
+)
+def test_a_voice_is_liked_to_hold_a_note_into_the_next_chord(before, gains):
+    text = f"{BAR}NOTE_72 VOICE_0 DUR_12 TIME_0 NOTE_48 VOICE_1 DUR_12 {before} NOTE_74 VOICE_0"
+    planned = Planned()
+    planned.plan.cadences = []
+    found = said(Harmony(brief(planned, form="fugue", seeds=[3])), state(text))[0]
+    assert found[TOKEN_TO_ID["DUR_48"]] == np.float32(TIE * gains)
+    assert found[TOKEN_TO_ID["DUR_12"]] == 0
+
+
+def test_no_voice_is_held_into_a_cadence_or_where_another_is():
+    third = BAR + BAR[: BAR.rindex("NOTE_52")]  # the last beat before the cadence of the third bar
+    assert not said(Harmony(brief(Planned(), form="fugue")), state(third + "NOTE_52 VOICE_1")).any()
+    planned = Planned()
+    planned.plan.cadences = []
+    assert said(Harmony(brief(planned, form="fugue")), state(third + "NOTE_52 VOICE_1")).any()
+    both = third.replace("NOTE_72 VOICE_0 DUR_48", "NOTE_72 VOICE_0 DUR_96")
+    assert not said(Harmony(brief(planned, form="fugue")), state(both + "NOTE_52 VOICE_1")).any()
 
 
 def test_one_voice_alone_makes_its_own_harmony():
