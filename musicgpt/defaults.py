@@ -8,8 +8,8 @@ RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P = 1.05, 1.0
 # A piece does not end before it has so many.
 MIN_BARS, MIN_NOTES = 16, 200
 # The most new tokens that can be asked for, some 200 bars; and those within which a piece of no asked length
-# closes, some 60 bars: more would take longer than one waits for.
-MAX_NEW_TOKENS, USUAL_NEW_TOKENS = 16_384, 4800
+# closes, some 65 bars: more would take longer than one waits for.
+MAX_NEW_TOKENS, USUAL_NEW_TOKENS = 16_384, 5400
 # The fewest and the most bars that can be asked for.
 BARS = (4, 200)
 # Rows that compose between given notes (docs/given.md has the table), and the most that can be asked for.

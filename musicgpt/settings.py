@@ -58,7 +58,7 @@ class Settings:
             1; 0.0 by default.
         max_new_tokens (`int`, *optional*): how many there can be, four a note; the piece closes before they
             are used up. When not given, it has as many bars as Bach's movements do
-            (`musicgpt.rules.tonal_plan`), but no more than 4,800 tokens hold, and ends with a cadence.
+            (`musicgpt.rules.tonal_plan`), but no more than 5,400 tokens hold, and ends with a cadence.
         bars (`int`, *optional*): how many the piece is to have, a prompt's counted, 4 to 200; met within one
             bar where the tokens are enough for them.
         min_bars (`int`, *optional*): the piece does not end before it has so many bars, nor before

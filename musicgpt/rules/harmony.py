@@ -33,7 +33,7 @@ IN_FUGUES, ELSEWHERE = 1.4, 0.65
 BY_STEP, LEFT = (1.0, 0.7, 0.1), 1.0
 STEP, REST = 2, 24  # semitones, ticks
 # Nats for a duration that lasts into the next chord, in fugues and elsewhere.
-TIE, TIE_ELSEWHERE = 1.2, 0.5
+TIE, TIE_ELSEWHERE = 1.2, 0.3
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
 # a statement's notes.
 HELD, STATED = 1.0, 1.0
