@@ -10,16 +10,23 @@ weight is multiplied by that normaliser, `sum(m r)`; so the piece is a sample of
 rows that the rules drove where the model would not have gone are given up. Where weights have become unequal
 the particles are drawn anew, by systematic resampling (Kitagawa, J. Comput. Graph. Stat. 5, 1996).
 
+Between given notes the posterior is sharpened, as low temperature sharpens each choice, but over whole bars
+(power sampling: Karan and Du, Reasoning with Sampling, 2025, arXiv 2510.14901). Each token `x` that a
+particle chooses multiplies its weight by `exp(b (log p(x) + H(p)))`: `p` is what model and rules say of the
+tokens that keep what is given, `H` its entropy, `b` is `SHARPNESS`. So what is likelier than the choices
+there are on average gains, and where there is no choice nothing is lost: neither few notes nor dull ones pay
+(the measure of locally typical sampling: Meister et al., TACL 11, 2023).
+
 Particles write more or fewer tokens a bar, so that at one step they stand at different beats. They are
 compared at the latest beat that all have reached: a particle is drawn by its weight there, and what it has
 been multiplied by since goes on with it. (Drawing by scores `a` and dividing weights by `a` leaves a sample
 properly weighted: Liu, Monte Carlo Strategies in Scientific Computing, 2001, section 2.)
 
 There are as many particles as there is something to choose by (Fearnhead and Clifford, J. R. Stat. Soc. B 65,
-2003, vary and prune their number like this). Where nothing is given for a while, all weights are the same: up
-to a bar before the first given note one row composes alone, from where all set out. So what is given has no
-say in what comes earlier than that. Where all is given, copies of a particle would do the same: of each one
-that is drawn one goes on, with the weight of all, and who is not drawn ends.
+2003, vary and prune their number like this). Where nothing is given for a while, one row composes alone up to
+two bars before the first given note, from where all set out. So what is given has no say in what comes
+earlier than that. Where all is given, copies of a particle would do the same: of each one that is drawn one
+goes on, with the weight of all, and who is not drawn ends.
 """
 
 from __future__ import annotations
@@ -40,7 +47,9 @@ from .state import State
 # Ticks from one place of comparison to the next: a beat.
 BEAT = 24
 # One row alone composes up to so many ticks before the first given note, where the others set out from it.
-LEAD = 4 * BEAT
+LEAD = 8 * BEAT
+# `b` above: 0 is the posterior itself. docs/log/2026-11.md has what it does to the notes.
+SHARPNESS = 0.5
 # Particles are drawn anew when their effective number falls below this share.
 EFFECTIVE = 0.5
 _SPECIAL = TYPE_INDEX["SPECIAL"]
@@ -48,6 +57,9 @@ _SPECIAL = TYPE_INDEX["SPECIAL"]
 
 class Rows(Protocol):
     """What decodes the particles: it can make one of its rows go on as another."""
+
+    def go_on_from(self, other: Any) -> None:
+        """What another one has read of the same prompt needs not be read again."""
 
     def copy_rows(self, sources: np.ndarray, targets: np.ndarray) -> None:
         """Each target row becomes the source row at the same place; no row is both."""
@@ -68,6 +80,17 @@ def normalised(log_weights: np.ndarray) -> np.ndarray:
 def effective_sample_size(weights: np.ndarray) -> float:
     """`1 / sum(w^2)` of normalised weights (Kong, Liu and Wong, JASA 89, 1994)."""
     return float(1 / np.square(weights).sum())
+
+
+def typicality(scores: np.ndarray) -> np.ndarray:
+    """Of each token `log p + H(p)`, in nats: `p` is the softmax of scores `(rows, vocab_size)`, `H` its
+    entropy.
+    """
+    with np.errstate(divide="ignore"):
+        weights = np.exp(scores - scores.max(axis=1, keepdims=True), dtype=np.float64)
+        weights /= weights.sum(axis=1, keepdims=True)
+        logs = np.log(weights)
+    return logs - (weights * np.where(weights > 0, logs, 0)).sum(axis=1, keepdims=True)
 
 
 def systematic(weights: np.ndarray, uniform: float) -> np.ndarray:
@@ -124,7 +147,8 @@ class Particles(StoppingCriteria):
         self.rng = np.random.default_rng((seed, 4))
         self.temperature, self.put, self.number = temperature, put, rows
         self.select: Callable[[np.ndarray], None] = lambda ancestors: None
-        self.log_weights = np.zeros(rows)
+        self.log_weights, self.sharpness = np.zeros(rows), 0.0
+        self.gains: np.ndarray | None = None  # of each token that may come next, in log weight
         self.marks = np.zeros((rows, 64))  # the weight with which each came to each beat
         self.beats = np.zeros(rows, dtype=np.int64)  # how many each has come to
         self.ended = np.zeros(rows, dtype=bool)
@@ -137,6 +161,7 @@ class Particles(StoppingCriteria):
         """How many rows begin, at a tick, with what is given (`None`: nothing): one where it comes late."""
         if frame is not None and frame.is_bounded:
             self.sets_out, self.closes = int(frame.notes[0, ONSET]) - LEAD, frame.closes
+            self.sharpness = SHARPNESS
             if self.sets_out > tick:
                 self._become(np.zeros(1, dtype=np.int64))
         return len(self.log_weights)
@@ -147,16 +172,20 @@ class Particles(StoppingCriteria):
 
     def hold(self, engine: Rows | None = None, cache: Any = None) -> None:
         """What is copied when particles are drawn: the rows of the engine, or the stock loop's cache."""
+        if engine is not None and self.engine is not None:  # that of the row which composed alone
+            engine.go_on_from(self.engine)
         self.engine, self.cache = engine, cache
 
-    def weigh(self, state: State, scores: np.ndarray, left: np.ndarray) -> None:
-        """Multiplies the weights by what is left of the probability of what comes next.
+    def weigh(self, state: State, scores: np.ndarray, left: np.ndarray, choices: np.ndarray) -> None:
+        """Multiplies the weights by what is left of the probability of what comes next, and says by what each
+        choice will.
 
         Args:
             state (`State`): where the particles stand.
             scores (array of shape `(rows, vocab_size)`): of the model and all rules; where nothing is given
                 of the model alone.
             left (of the same shape): these where what is given is kept, else -inf; with what the rules add.
+            choices (of the same shape): of which the next token is drawn.
         """
         self.ended = self.given_up | ((state.kind == _SPECIAL) & (state.num_notes > 0))
         self.is_over = bool(self.ended.all()) or (self.is_alone and state.ticks[0] >= self.sets_out)
@@ -166,6 +195,8 @@ class Particles(StoppingCriteria):
         kept = after / before
         live = ~self.ended
         self.log_weights[live] += np.log(np.maximum(kept[live], 1e-12))
+        if self.sharpness and not self.is_alone:
+            self.gains = self.sharpness * np.where(live[:, None], typicality(choices), 0)
 
     def _mark(self, beats: np.ndarray) -> None:
         """Remembers the weights at beats that have been reached now."""
@@ -177,6 +208,9 @@ class Particles(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         live = ~self.ended
+        if self.gains is not None:
+            self.log_weights += self.gains[np.arange(len(live)), input_ids[:, -1].cpu().numpy()]
+            self.gains = None
         if live.any() and self.beats[live].min() > self.compared:
             self.compared = int(self.beats[live].min())
             self._draw(input_ids)
@@ -258,4 +292,5 @@ __all__ = [
     "log_mean",
     "normalised",
     "systematic",
+    "typicality",
 ]

@@ -144,6 +144,10 @@ class Decoding:
         self.rows.copy(sources, targets)
         self.finished[targets] = self.finished[sources]
 
+    def go_on_from(self, other: Decoding) -> None:
+        """What another one has read of these prompts needs not be read again."""
+        self.rows.take(other.rows)
+
     # The processors
 
     def _plan(self, processors: list) -> tuple[list, Struct]:

@@ -6,6 +6,9 @@ arrays that are views of the engine's own memory, to read only.
 
 from __future__ import annotations
 
+import contextlib
+import math
+import mmap
 import os
 import threading
 from collections.abc import Sequence
@@ -232,6 +235,16 @@ class Rows:
         self.batch = new
         self._divide()
 
+    def take(self, other: Rows) -> None:
+        """The first row has read what the first row of others, with as much room, has read, if its own tokens
+        begin with that; to be called between `start` and reading.
+        """
+        read = int(other.batch.cached[0])
+        fits = other.max_length == self.max_length and read < self.batch.length[0]
+        fits &= not self.batch.masked[0] and not other.batch.masked[0]
+        if fits and np.array_equal(other.batch.ids[0, :read], self.batch.ids[0, :read]):
+            _copy(other.batch, np.zeros(1, dtype=np.int64), self.batch, np.zeros(1, dtype=np.int64), _READ)
+
     def copy(self, sources: np.ndarray, targets: np.ndarray) -> None:
         """Makes rows, `(n,)`, the same as others, `(n,)`, in place; no row is both source and target."""
         _copy(self.batch, sources, self.batch, targets)
@@ -280,6 +293,17 @@ def _first_states(library: Library, m: Struct, rows: int) -> np.ndarray:
     return state
 
 
+def _sparse(*shape: int) -> np.ndarray:
+    """Zeros, float32, of which only what is used takes memory. NumPy asks for huge pages, all of which a few
+    tokens of each row and head touch, so that the system zeroes the whole.
+    """
+    memory = mmap.mmap(-1, 4 * math.prod(shape))
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without huge pages knows no such advice
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype=np.float32).reshape(shape)
+
+
 def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
     """A batch of empty rows. The system zeroes caches where they are first touched: room that is not used
     costs nothing.
@@ -299,8 +323,8 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
         log=np.zeros((rows, note_room), dtype=library.note),
         seen=np.zeros((rows, m.vocab), dtype=np.uint8),
         memory=np.zeros((rows, sizes["NUM_TABLES"], sizes["TABLE_SIZE"]), dtype=np.int32),
-        keys=np.zeros((rows, m.num_layers, m.heads, room // _KEYS, m.dim, _KEYS), dtype=np.float32),
-        values=np.zeros((rows, m.num_layers, m.heads, room, m.dim), dtype=np.float32),
+        keys=_sparse(rows, m.num_layers, m.heads, room // _KEYS, m.dim, _KEYS),
+        values=_sparse(rows, m.num_layers, m.heads, room, m.dim),
         shared=np.zeros(1, dtype=np.int64),
         room=max_length,
         note_room=note_room,

@@ -219,7 +219,7 @@ class RuleProcessor(LogitsProcessor):
             not there.
         weigh (callable, *optional*): told of each step the state, scores, and what is left of them: of those
             with what all rules say what the keeper allows; without a keeper of the model's what the rules
-            make of them.
+            make of them; and of which scores the next token is drawn.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class RuleProcessor(LogitsProcessor):
         state: State,
         sample: Callable | None = None,
         keeper: Any = None,
-        weigh: Callable[[State, np.ndarray, np.ndarray], None] | None = None,
+        weigh: Callable[[State, np.ndarray, np.ndarray, np.ndarray], None] | None = None,
     ):
         self.state, self.sample, self.keeper, self.weigh = state, sample, keeper, weigh
         self._prompt: Any = None
@@ -280,7 +280,7 @@ class RuleProcessor(LogitsProcessor):
         else:
             left = values
         if self.weigh is not None:
-            self.weigh(self.state, before, left)
+            self.weigh(self.state, before, left, values)
         if self.sample is not None:
             values = self.sample(self.state, values)
         return torch.from_numpy(np.ascontiguousarray(values)).to(scores.device, scores.dtype)

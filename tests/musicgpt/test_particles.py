@@ -11,12 +11,14 @@ import pytest
 from musicgpt import Composer, Given, Settings
 from musicgpt.given import Region
 from musicgpt.particles import (
+    SHARPNESS,
     Particles,
     effective_sample_size,
     in_place,
     log_mean,
     normalised,
     systematic,
+    typicality,
 )
 from musicgpt.rules import Rule
 from musicgpt.sampling import particle_seeds
@@ -32,6 +34,14 @@ def test_systematic_resampling_draws_each_as_often_as_its_weight_says():
     assert effective_sample_size(np.full(4, 0.25)) == pytest.approx(4)
     assert effective_sample_size(np.array([1.0, 0, 0])) == 1
     assert log_mean(np.log([1.0, 3.0]) - 500) == pytest.approx(np.log(2) - 500)
+
+
+def test_what_is_likelier_than_the_choices_are_on_average_gains():
+    with np.errstate(divide="ignore"):
+        scores = np.log([[0.5, 0.25, 0.25, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])
+    found = typicality(scores)
+    np.testing.assert_allclose(found[0, :3], np.log(2) * np.array([0.5, -0.5, -0.5]), atol=1e-12)
+    assert found[1, 0] == 0 and (found[2] == 0).all()
 
 
 def test_who_is_drawn_stays_in_its_place():
@@ -103,7 +113,7 @@ class LateToy(Toy):
     pitch.
     """
 
-    late = 6  # beats
+    late = 10  # beats
     rows: dict[int, int] = {}
 
     def row(self, state, row, said):
@@ -118,11 +128,16 @@ class LateToy(Toy):
             super().row(state, row, said)
 
 
-def posterior(beats: int) -> dict[tuple[int, ...], float]:
-    """The chances of each upper voice, given the lower one."""
-    found = {}
+def sharpened(sharpness: float) -> np.ndarray:
+    """The toy's table, each chance times what its choice multiplies a weight by."""
+    return Toy.table * np.exp(sharpness * typicality(np.log(Toy.table)))
+
+
+def posterior(beats: int, sharpness: float = SHARPNESS) -> dict[tuple[int, ...], float]:
+    """The chances of each upper voice, given the lower one, unnormalised; the first note's are equal."""
+    found, table = {}, sharpened(sharpness)
     for line in itertools.product(range(3), repeat=beats):
-        steps = [1 / 3] + [Toy.table[a, b] for a, b in itertools.pairwise(line)]
+        steps = [1 / 3] + [table[a, b] for a, b in itertools.pairwise(line)]
         found[tuple(Toy.pitches[i] for i in line)] = float(np.prod(steps) * np.prod(Toy.below[list(line)]))
     return found
 
@@ -165,7 +180,7 @@ def test_rules_are_potentials_where_nothing_is_given(composer):
     pieces = toy.compose(settings, num=60)
     lines = [_upper(piece) for piece in pieces]
     assert all(len(line) == 4 and piece.finished for line, piece in zip(lines, pieces, strict=True))
-    exact = posterior(4)
+    exact = posterior(4, sharpness=0)
     wanted = sum(p for line, p in exact.items() if line[1] == 64) / sum(exact.values())
     share = sum(line[1] == 64 for line in lines) / len(lines)
     assert abs(share - wanted) < 3 * np.sqrt(wanted * (1 - wanted) / len(lines)) + 0.02, (share, wanted)
@@ -210,7 +225,8 @@ def test_what_is_given_behind_all_that_is_new_chooses_the_end_of_it(composer, se
     finally:
         composer.model.fast_decoding = True
     last = np.full(3, 1 / 3) @ np.linalg.matrix_power(Toy.table, beats - 1)
-    exact = last * Toy.below**2
+    begun = np.full(3, 1 / 3) @ Toy.table  # two beats by one row alone, which nothing weighs
+    exact = begun @ np.linalg.matrix_power(sharpened(SHARPNESS), beats - 2) * Toy.below**2
     wanted = exact[2] / exact.sum()
     share = np.mean([_upper(piece)[-1] == 64 for piece in pieces])
     assert abs(share - wanted) < 3 * np.sqrt(wanted * (1 - wanted) / number) + 0.02, (share, wanted)
