@@ -170,6 +170,19 @@ class TestRowsMoved:
         with pytest.raises(EngineError, match="cannot be cropped"):
             rows.crop(100)
 
+    def test_what_another_one_has_read_is_not_read_again(self, model):
+        ids = random_piece(model, 120, 1)
+        alone, rows = Rows(model, 1, 130), Rows(model, 3, 130)
+        alone.step(np.array([ids[:100]]))
+        for begins in (ids, [*ids[:50], *random_piece(model, 120, 2)[50:]]):
+            rows.start(np.tile(begins, (3, 1)))
+            rows.take(alone)
+            assert rows.batch.cached[0] == (100 if begins == ids else 0)
+            rows.feed_one(keep=1)
+            got = rows.feed()
+            assert_close(got, wanted_logits(model, torch.tensor([begins] * 3))[:, -1])
+            assert_state(model, rows.state, torch.tensor([begins] * 3))
+
     def test_threads_share_the_rows(self, model):
         ids = np.array([random_piece(model, 40, seed) for seed in range(7)])
         assert np.array_equal(
