@@ -90,7 +90,12 @@ def best_beginnings(
         own = replace(brief, rows=len(plans), seeds=plans, earlier=[])
         until = UntilOver(own)
         compose(own, sample.like([s for seed in seeds for s in particle_seeds(seed, CANDIDATES)]), until)
-        penalties = [penalty(brief, t.notes, bar) if len(t.notes) > 1 else np.inf for t in until.tried]
+        types = own.ask("prelude_types")
+        drawn = [one.bits for one in types()] if types else [None] * own.rows
+        penalties = [
+            penalty(brief, tried.notes, bar, bits) if len(tried.notes) > 1 else np.inf
+            for tried, bits in zip(until.tried, drawn, strict=True)
+        ]
         for k in range(0, len(plans), CANDIDATES):
             best = k + int(np.argmin(penalties[k : k + CANDIDATES]))
             found.append(until.tried[best].tokens if penalties[best] < np.inf else [])

@@ -18,6 +18,7 @@ DEFAULT = (
     "ending",
     "length",
     "pedal",
+    "prelude_type",
     "returns",
     "sequences",
     "fugue",

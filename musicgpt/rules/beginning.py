@@ -47,7 +47,11 @@ OPENINGS = {
     "range": (20.0, 36.0, 6.0),
     "pitches": (9.0, 20.0, 3.0),
     "harsh": (0.0, 0.12, 0.08),
+    "classes": (6.0, 9.0, 1.5),
+    "steps": (0.35, 0.85, 0.15),
 }
+# A rhythm that is drawn (`prelude_type`) is met within so many bits; so many further ones cost 1.
+NEAR, DRAWN = 0.15, 0.3
 # What costs 1 or so: each further climax, one in the first note, an end off the triad, a head of one length
 # that only steps; no answer on the keyboard; no stretto.
 CLIMAX, AT_ONCE, UNSTABLE, PLAIN, UNANSWERED, NO_STRETTO = 0.5, 0.5, 0.7, 0.7, 5.0, 0.3
@@ -92,18 +96,19 @@ def is_over(brief: Brief, state: State) -> np.ndarray:
     return state.bar >= BARS
 
 
-def penalty(brief: Brief, notes: Sequence[Note], bar: int) -> float:
+def penalty(brief: Brief, notes: Sequence[Note], bar: int, bits: float | None = None) -> float:
     """What there is against a beginning, 0 for none.
 
     Args:
         brief (`Brief`): what the piece is to be.
         notes (sequence of `Note`): at least two; of a fugue the subject.
         bar (`int`): ticks of a bar.
+        bits (`float`, *optional*): how much the durations of a prelude's opening are to vary.
     """
     return (
         subject_penalty(notes, brief.mode, bar)
         if brief.form == "fugue"
-        else opening_penalty(notes, brief.mode, bar)
+        else opening_penalty(notes, brief.mode, bar, bits)
     )
 
 
@@ -138,8 +143,8 @@ def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
     return total + NO_STRETTO * (not has_stretto) + _key_penalty([*notes, *answered], mode)
 
 
-def opening_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
-    """What there is against the first bars of a prelude."""
+def opening_penalty(notes: Sequence[Note], mode: str, bar: int, bits: float | None = None) -> float:
+    """What there is against the first bars of a prelude, of such a rhythm where one is drawn."""
     onsets, pitches = sorted({note.onset for note in notes}), [note.pitch for note in notes]
     bars: list[set[tuple[int, int]]] = [
         {(note.onset % bar, note.pitch) for note in notes if note.onset // bar == k} for k in range(BARS)
@@ -153,8 +158,11 @@ def opening_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
         "range": max(pitches) - min(pitches),
         "pitches": len(set(pitches)),
         "harsh": harshness(notes),
+        "classes": len({pitch % 12 for pitch in pitches}),
+        "steps": _stepwise(notes),
     }
-    return _outside(found, OPENINGS) + _key_penalty(notes, mode)
+    bands = OPENINGS if bits is None else {**OPENINGS, "rhythm": (bits - NEAR, bits + NEAR, DRAWN)}
+    return _outside(found, bands) + _key_penalty(notes, mode)
 
 
 def _outside(found: dict[str, float], bands: dict[str, tuple[float, float, float]]) -> float:
@@ -180,6 +188,15 @@ def _bits(values: np.ndarray) -> float:
     """Entropy in bits."""
     shares = np.unique(values, return_counts=True)[1] / len(values)
     return float(-(shares * np.log2(shares)).sum())
+
+
+def _stepwise(notes: Sequence[Note]) -> float:
+    """Share of the steps within voices that are of two semitones or fewer; 0 where there is none."""
+    lines: dict[int, list[int]] = {}
+    for note in notes:
+        lines.setdefault(note.voice, []).append(note.pitch)
+    steps = np.abs(np.concatenate([np.diff(line) for line in lines.values()]))
+    return float(np.mean(steps <= 2)) if len(steps) else 0.0
 
 
 def _shared(one: set, other: set) -> float:
