@@ -95,14 +95,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     kinds = {m.id: type_of(m.score) for m in movements}
     if given.show:
         for m in movements:
-            print(m.id, m.score.num_voices, m.score.meters[0].name, kinds[m.id], f"{opening_bits(m.score):.2f}")
+            print(
+                m.id, m.score.num_voices, m.score.meters[0].name, kinds[m.id], f"{opening_bits(m.score):.2f}"
+            )
     for kind in (INVENTION, FIGURATION, CANTABILE):
         own = [m.score for m in movements if kinds[m.id] == kind]
         two = sum(score.num_voices == 2 for score in own)
         bits = np.percentile([opening_bits(score) for score in own], [10, 50, 90])
         kept = np.mean([figure_kept(score).value for score in own])
         variety = np.mean([rhythmic_variety(score).value for score in own])
-        print(f"{kind}: {two} of two voices, {len(own) - two} of more; bits of the opening {bits.round(2)},", end=" ")
+        print(
+            f"{kind}: {two} of two voices, {len(own) - two} of more; bits of the opening {bits.round(2)},",
+            end=" ",
+        )
         print(f"of the whole {variety:.2f}; figure kept {kept:.2f}")
 
 

@@ -47,8 +47,8 @@ OPENINGS = {
     "range": (20.0, 36.0, 6.0),
     "pitches": (9.0, 20.0, 3.0),
     "harsh": (0.0, 0.12, 0.08),
-    "classes": (6.0, 9.0, 1.5),
-    "steps": (0.35, 0.85, 0.15),
+    "classes": (6.0, 9.0, 2.0),
+    "steps": (0.35, 0.85, 0.25),
 }
 # A rhythm that is drawn (`prelude_type`) is met within so many bits; so many further ones cost 1.
 NEAR, DRAWN = 0.15, 0.3

@@ -18,7 +18,7 @@ from .takers import PITCHES
 CHORD = 1.5
 # In the first bars the notes of the tonic triad gain so many nats, wherever they stand; others lose as many.
 # In fugues it is more: their first voices are alone.
-GAIN, IN_FUGUES, FIRST_BARS = 0.35, 1.0, 4
+GAIN, IN_FUGUES, FIRST_BARS = 0.7, 1.0, 4
 # A fugue's first voice, alone, loses so many nats for a pitch that it has just had: with the gain of the
 # notes of the triad it would stay on one.
 REPEATED = 0.5

@@ -40,8 +40,8 @@ OPENINGS = {
 BARS = 2
 # Of what is answered notes, at least, and pitches; and the largest share of dissonant pairs in it.
 LEAST_NOTES, LEAST_PITCHES, HARSHEST = 5, 4, 0.25
-# The model's own first bars have `PLAIN` bits. Where more are drawn, the logits of durations and steps in them
-# are divided by 1 and so much a bit, up to `WARMEST`.
+# The model's own first bars have `PLAIN` bits. Where more are drawn, the logits of durations and steps in
+# time are divided by 1 and so much a bit, up to `WARMEST`.
 PLAIN, WARMTH, WARMEST = 0.9, 0.7, 1.4
 # A finite number far below every score.
 _LOW = -1e9
@@ -75,7 +75,7 @@ class PreludeType(Rule):
         self.replays: list[Replay | None] = [None] * brief.rows
         bits = np.array([one.bits for one in self.types])
         self.heat = np.clip(1 + WARMTH * (bits - PLAIN), 1, WARMEST)[:, None]
-        self.is_open = np.array([one.name == INVENTION for one in self.types])  # the opening is not over
+        self.is_open = np.array(self.inventions())  # the opening is not over
         self._due = np.full((brief.rows, 3), NO_PITCH)
 
     @classmethod
@@ -96,6 +96,10 @@ class PreludeType(Rule):
         """The type of each piece."""
         return self.types
 
+    def inventions(self) -> list[bool]:
+        """Which pieces are inventions."""
+        return [one.name == INVENTION for one in self.types]
+
     def due(self) -> np.ndarray:
         """Of each row pitch, voice and duration of the note of the answer that is to be struck now, `(rows,
         3)`; `NO_PITCH` where there is none.
@@ -110,8 +114,10 @@ class PreludeType(Rule):
         ]
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        added = np.zeros((state.rows, VOCAB_SIZE), dtype=np.float32)
         self._due[:] = NO_PITCH
+        if min(state.bar.tolist()) >= BARS and not any((*self.answers, *self.replays)):
+            return None
+        added = np.zeros((state.rows, VOCAB_SIZE), dtype=np.float32)
         warm = (state.bar < BARS) & np.isin(state.kind, (_VOICE, _DUR))
         added[warm] = (1 / self.heat[warm] - 1) * np.maximum(scores[warm], _LOW)
         for row in range(state.rows):
@@ -151,33 +157,38 @@ class PreludeType(Rule):
         """
         lines: dict[int, list[Note]] = {}
         for note in notes:
-            lines.setdefault(note.voice, []).append(note)
+            lines.setdefault(note.voice, []).append(note._replace(onset=note.onset + end))
         lead = max(lines, key=lambda voice: len(lines[voice]))
-        line = lines[lead]
-        if len(line) < LEAST_NOTES or len({note.pitch for note in line}) < LEAST_PITCHES:
+        if len(lines[lead]) < LEAST_NOTES or len({note.pitch for note in lines[lead]}) < LEAST_PITCHES:
             return
-        low, high = self.brief.keyboard
+        ways = []
         if len(lines) == 2 and harshness(notes) <= HARSHEST:
-            for way in exchanged([note._replace(onset=note.onset + end) for note in notes]):
-                pitches = [note.pitch for note in way]
-                if min(pitches) >= low and max(pitches) <= high and in_reach(way):
-                    self.replays[row] = Replay(way)
-                    return
-        voices = self.brief.voices or 2
-        other = voices - 1 if lead < voices - 1 else 0
-        if other == lead:
-            return
-        way = -OCTAVE if other > lead else OCTAVE
-        for move in (way, 2 * way):
-            moved = [
-                note._replace(onset=note.onset + end, pitch=note.pitch + move, voice=other)
-                for note in line
-            ]
-            pitches = [note.pitch for note in moved]
-            if low <= min(pitches) and max(pitches) <= high:
-                answer = self.answers[row] = Answer(voices, self.brief.mode, keyboard=self.brief.keyboard)
-                answer.take(sorted(moved, key=in_order), end)
+            ways = exchanged([note for line in lines.values() for note in line])
+        for way in ways:
+            if self._is_on_keyboard(way) and in_reach(way):
+                self.replays[row] = Replay(way)
                 return
+        self._answer_line(row, lines[lead], lead, end)
+
+    def _answer_line(self, row: int, line: list[Note], lead: int, bar: int) -> None:
+        """Let the lowest voice have a line, of notes struck together the highest, or the highest voice what
+        the lowest had.
+        """
+        tops = {note.onset: note for note in sorted(line, key=in_order, reverse=True)}
+        ends = dict(zip(sorted(tops), [*sorted(tops)[1:], 2 * bar], strict=True))
+        line = [tops[at]._replace(duration=min(tops[at].duration, ends[at] - at)) for at in sorted(tops)]
+        voices = self.brief.voices or max(2, lead + 1)
+        other, octave = (voices - 1, -OCTAVE) if lead < voices - 1 else (0, OCTAVE)
+        for octaves in (octave, 2 * octave):
+            moved = [note._replace(pitch=note.pitch + octaves, voice=other) for note in line]
+            if self._is_on_keyboard(moved):
+                answer = self.answers[row] = Answer(voices, self.brief.mode, keyboard=self.brief.keyboard)
+                answer.take(moved, bar)
+                return
+
+    def _is_on_keyboard(self, notes: list[Note]) -> bool:
+        low, high = self.brief.keyboard
+        return all(low <= note.pitch <= high for note in notes)
 
 
 __all__ = ["CANTABILE", "FIGURATION", "INVENTION", "PreludeType"]

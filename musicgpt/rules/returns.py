@@ -32,7 +32,8 @@ FAR, APART, LEFT = 9, 6, 3
 # Chance that voices are exchanged in a return; where it would have a bar note for note that has been there,
 # they are in any case. Bach's bars that are an earlier one note for note are 1.3 % in preludes and .3 % in
 # fugues.
-EXCHANGED = 0.4
+# In inventions they are oftener.
+EXCHANGED, IN_INVENTIONS = 0.4, 0.8
 # In long preludes one bar in so many returns.
 LONG = 9
 # Notes that the opening must have in a bar.
@@ -159,7 +160,9 @@ class Returns(Rule):
         key, to_key = plan.at(source[0] // ticks).key, plan.at(at // ticks).key
         notes = [Note(*note) for note in array.tolist()]
         low, high = self.brief.keyboard
-        exchanges = self.rngs[row].random() < EXCHANGED
+        inventions = self.brief.ask("inventions")
+        is_invention = inventions is not None and inventions()[row]
+        exchanges = self.rngs[row].random() < (IN_INVENTIONS if is_invention else EXCHANGED)
         for octaves in sorted((-1, 0, 1), key=lambda k: abs(12 * k + to_key % 12 - key % 12)):
             moved = passage(notes, at - source[0], key, to_key, octaves=octaves)
             ways = (exchanged, lambda notes: [notes]) if exchanges else (lambda notes: [notes], exchanged)
