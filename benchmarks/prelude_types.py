@@ -16,12 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from musical_metrics.corpus import read_corpus
+from musical_metrics.corpus import Movement, read_corpus
 from musical_metrics.recurrence import figure_kept
 from musical_metrics.seeds import rhythmic_variety
 from musicgpt.rules.prelude_type import CANTABILE, FIGURATION, INVENTION
+from musicgpt.rules.tonal_plan import tables
 from tokenization.analysis.view import View
 from tokenization.score import DURATION, ONSET, PITCH, Score
+
+from .tonal_plans import best_path, chord_scores
 
 ROOT = Path(__file__).resolve().parent.parent
 # Notes of an opening that are looked for in another voice, at least and at most, and how many of their steps
@@ -83,6 +86,15 @@ def type_of(score: Score) -> str:
     return FIGURATION if is_even and opening_bits(score) <= PLAIN else CANTABILE
 
 
+def chords_kept(movement: Movement) -> float:
+    """Share of the harmonic units in which the chord of the one before goes on."""
+    same = total = 0
+    for mode, scores in chord_scores(movement):
+        path = best_path(scores, np.log(np.array(tables()["chords"][mode])))
+        same, total = same + int((path[1:] == path[:-1]).sum()), total + len(path) - 1
+    return same / max(1, total)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the counts."""
     parser = argparse.ArgumentParser(
@@ -99,16 +111,20 @@ def main(argv: Sequence[str] | None = None) -> None:
                 m.id, m.score.num_voices, m.score.meters[0].name, kinds[m.id], f"{opening_bits(m.score):.2f}"
             )
     for kind in (INVENTION, FIGURATION, CANTABILE):
-        own = [m.score for m in movements if kinds[m.id] == kind]
-        two = sum(score.num_voices == 2 for score in own)
-        bits = np.percentile([opening_bits(score) for score in own], [10, 50, 90])
-        kept = np.mean([figure_kept(score).value for score in own])
-        variety = np.mean([rhythmic_variety(score).value for score in own])
+        own = [m for m in movements if kinds[m.id] == kind]
+        scores = [m.score for m in own]
+        two = sum(score.num_voices == 2 for score in scores)
+        bits, variety = (np.mean([f(score) for score in scores]) for f in (opening_bits, _variety))
+        kept = np.mean([figure_kept(score).value for score in scores])
+        chords = np.mean([chords_kept(m) for m in own])
         print(
-            f"{kind}: {two} of two voices, {len(own) - two} of more; bits of the opening {bits.round(2)},",
-            end=" ",
+            f"{kind}: {two} of two voices, {len(own) - two} of more; bits of the opening {bits:.2f}, of the whole"
+            f" {variety:.2f}; figure kept {kept:.2f}, chord kept {chords:.2f}"
         )
-        print(f"of the whole {variety:.2f}; figure kept {kept:.2f}")
+
+
+def _variety(score: Score) -> float:
+    return rhythmic_variety(score).value or 0.0
 
 
 if __name__ == "__main__":

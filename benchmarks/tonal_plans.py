@@ -149,7 +149,7 @@ ROUNDS = 4
 def chord_counts(movements: Sequence[Movement]) -> dict[str, list[list[float]]]:
     """How often one degree follows another within a key, from harmonic unit to harmonic unit, `(7, 7)` by mode:
     the most likely chords of a hidden Markov model, its steps counted again from them (Viterbi training)."""
-    pieces = [(mode, scores) for movement in movements for mode, scores in _chord_scores(movement)]
+    pieces = [(mode, scores) for movement in movements for mode, scores in chord_scores(movement)]
     found = {}
     for mode in TRIADS:
         table = np.full((7, 7), (1 - LASTS) / 6) + (LASTS - (1 - LASTS) / 6) * np.eye(7)
@@ -157,14 +157,14 @@ def chord_counts(movements: Sequence[Movement]) -> dict[str, list[list[float]]]:
             counts = np.ones((7, 7))
             for own, scores in pieces:
                 if own == mode:
-                    path = _best_path(scores, np.log(table))
+                    path = best_path(scores, np.log(table))
                     np.add.at(counts, (path[:-1], path[1:]), 1)
             table = counts / counts.sum(axis=1, keepdims=True)
         found[mode] = np.round(table, 4).tolist()
     return found
 
 
-def _chord_scores(movement: Movement) -> list[tuple[str, np.ndarray]]:
+def chord_scores(movement: Movement) -> list[tuple[str, np.ndarray]]:
     """For each part in one key its mode and how well each degree explains each unit, `(units, 7)`."""
     view, home = as_view(movement.score), movement.score.key
     assert home is not None
@@ -189,7 +189,10 @@ def _fit(weights: np.ndarray, chord: tuple[int, ...]) -> float:
     return float(own * np.log(INSIDE / 3) + (weights.sum() - own) * np.log((1 - INSIDE) / 9))
 
 
-def _best_path(scores: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def best_path(scores: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The most likely chords, `(units,)`, by how well each explains each unit, `(units, 7)`, and by log
+    probabilities of which follows which, `(7, 7)` (Viterbi).
+    """
     best, back = scores[0], []
     for row in scores[1:]:
         ways = best[:, None] + steps

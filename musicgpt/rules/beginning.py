@@ -48,7 +48,6 @@ OPENINGS = {
     "pitches": (9.0, 20.0, 3.0),
     "harsh": (0.0, 0.12, 0.08),
     "classes": (6.0, 9.0, 2.0),
-    "steps": (0.35, 0.85, 0.25),
 }
 # A rhythm that is drawn (`prelude_type`) is met within so many bits; so many further ones cost 1.
 NEAR, DRAWN = 0.15, 0.3
@@ -159,7 +158,6 @@ def opening_penalty(notes: Sequence[Note], mode: str, bar: int, bits: float | No
         "pitches": len(set(pitches)),
         "harsh": harshness(notes),
         "classes": len({pitch % 12 for pitch in pitches}),
-        "steps": _stepwise(notes),
     }
     bands = OPENINGS if bits is None else {**OPENINGS, "rhythm": (bits - NEAR, bits + NEAR, DRAWN)}
     return _outside(found, bands) + _key_penalty(notes, mode)
@@ -188,15 +186,6 @@ def _bits(values: np.ndarray) -> float:
     """Entropy in bits."""
     shares = np.unique(values, return_counts=True)[1] / len(values)
     return float(-(shares * np.log2(shares)).sum())
-
-
-def _stepwise(notes: Sequence[Note]) -> float:
-    """Share of the steps within voices that are of two semitones or fewer; 0 where there is none."""
-    lines: dict[int, list[int]] = {}
-    for note in notes:
-        lines.setdefault(note.voice, []).append(note.pitch)
-    steps = np.abs(np.concatenate([np.diff(line) for line in lines.values()]))
-    return float(np.mean(steps <= 2)) if len(steps) else 0.0
 
 
 def _shared(one: set, other: set) -> float:

@@ -42,7 +42,7 @@ BARS = 2
 LEAST_NOTES, LEAST_PITCHES, HARSHEST = 5, 4, 0.25
 # The model's own first bars have `PLAIN` bits. Where more are drawn, the logits of durations and steps in
 # time are divided by 1 and so much a bit, up to `WARMEST`.
-PLAIN, WARMTH, WARMEST = 0.9, 0.7, 1.4
+PLAIN, WARMTH, WARMEST = 0.9, 0.4, 1.3
 # A finite number far below every score.
 _LOW = -1e9
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
