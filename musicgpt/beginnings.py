@@ -90,12 +90,14 @@ def best_beginnings(
         own = replace(brief, rows=len(plans), seeds=plans, earlier=[])
         until = UntilOver(own)
         compose(own, sample.like([s for seed in seeds for s in particle_seeds(seed, CANDIDATES)]), until)
-        types = own.ask("prelude_types")
+        types, against = own.ask("prelude_types"), own.ask("against_beginnings")
         drawn = [one.bits for one in types()] if types else [None] * own.rows
-        penalties = [
-            penalty(brief, tried.notes, bar, bits) if len(tried.notes) > 1 else np.inf
-            for tried, bits in zip(until.tried, drawn, strict=True)
-        ]
+        penalties = np.array(
+            [
+                penalty(brief, tried.notes, bar, bits) if len(tried.notes) > 1 else np.inf
+                for tried, bits in zip(until.tried, drawn, strict=True)
+            ]
+        ) + (against() if against else 0.0)
         for k in range(0, len(plans), CANDIDATES):
             best = k + int(np.argmin(penalties[k : k + CANDIDATES]))
             found.append(until.tried[best].tokens if penalties[best] < np.inf else [])

@@ -43,6 +43,8 @@ LEAST_NOTES, LEAST_PITCHES, HARSHEST = 5, 4, 0.25
 # The model's own first bars have `PLAIN` bits. Where more are drawn, the logits of durations and steps in
 # time are divided by 1 and so much a bit, up to `WARMEST`.
 PLAIN, WARMTH, WARMEST = 0.9, 0.4, 1.3
+# What it costs a beginning (`beginning.py`) that nothing in it can be answered.
+UNANSWERED = 2.0
 # A finite number far below every score.
 _LOW = -1e9
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
@@ -66,7 +68,7 @@ class PreludeType(Rule):
     """Draws the type of each piece, and lets a voice answer the opening of an invention."""
 
     after = ("DUR", "TIME", "NOTE", "VOICE")
-    memory = ("types", "answers", "replays", "is_open", "heat", "_due")
+    memory = ("types", "answers", "replays", "is_open", "unanswered", "heat", "_due")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
@@ -76,6 +78,7 @@ class PreludeType(Rule):
         bits = np.array([one.bits for one in self.types])
         self.heat = np.clip(1 + WARMTH * (bits - PLAIN), 1, WARMEST)[:, None]
         self.is_open = np.array(self.inventions())  # the opening is not over
+        self.unanswered = np.zeros(brief.rows, dtype=bool)
         self._due = np.full((brief.rows, 3), NO_PITCH)
 
     @classmethod
@@ -95,6 +98,10 @@ class PreludeType(Rule):
     def prelude_types(self) -> list[Drawn]:
         """The type of each piece."""
         return self.types
+
+    def against_beginnings(self) -> np.ndarray:
+        """What there is against each beginning that was made with it, `(rows,)`."""
+        return UNANSWERED * self.unanswered
 
     def inventions(self) -> list[bool]:
         """Which pieces are inventions."""
@@ -150,6 +157,7 @@ class PreludeType(Rule):
             self.is_open[row] = False
             array = state.notes[row, : state.num_notes[row]]
             self._answer(row, [Note(*note) for note in array.tolist()], end)
+            self.unanswered[row] = not (self.replays[row] or self.answers[row])
 
     def _answer(self, row: int, notes: list[Note], end: int) -> None:
         """Plan the answer to an opening that ends at a tick: with voices exchanged, if that is good, else the

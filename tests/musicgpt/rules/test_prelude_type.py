@@ -55,6 +55,7 @@ def test_types_are_as_frequent_as_in_bach_s_preludes_of_as_many_voices(voices, p
 def test_voices_are_exchanged_where_the_bar_is_good_so():
     rule = invention()
     said(rule, state(BAR))
+    assert not rule.against_beginnings().any()
     assert rule.replays[0] is not None and rule.stated()[0] == rule.replays[0].left
     answer = {voice: [n.pitch for n in rule.replays[0].left if n.voice == voice] for voice in (0, 1)}
     assert [a - b for a, b in zip(answer[1], UPPER, strict=True)] in ([-12] * 8, [-24] * 8)
@@ -85,6 +86,7 @@ def test_the_opening_ends_with_its_bar_and_a_broken_triad_is_not_answered():
     triad = "".join(f"NOTE_{pitch} VOICE_0 DUR_12 TIME_12 " for pitch in (60, 64, 67, 64) * 2)
     rule = invention()
     assert not said(rule, state(triad)).any() and rule.answers == rule.replays == [None]
+    assert rule.against_beginnings() > 0
 
 
 def test_only_the_rhythm_of_the_first_bars_is_warmer():
