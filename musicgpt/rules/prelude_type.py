@@ -166,8 +166,12 @@ class PreludeType(Rule):
         lines: dict[int, list[Note]] = {}
         for note in notes:
             lines.setdefault(note.voice, []).append(note._replace(onset=note.onset + end))
-        lead = max(lines, key=lambda voice: len(lines[voice]))
-        if len(lines[lead]) < LEAST_NOTES or len({note.pitch for note in lines[lead]}) < LEAST_PITCHES:
+        lead = max(lines, key=lambda voice: len(lines[voice]), default=-1)
+        if (
+            lead < 0
+            or len(lines[lead]) < LEAST_NOTES
+            or len({note.pitch for note in lines[lead]}) < LEAST_PITCHES
+        ):
             return
         ways = []
         if len(lines) == 2 and harshness(notes) <= HARSHEST:

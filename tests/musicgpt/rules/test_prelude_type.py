@@ -87,6 +87,8 @@ def test_the_opening_ends_with_its_bar_and_a_broken_triad_is_not_answered():
     rule = invention()
     assert not said(rule, state(triad)).any() and rule.answers == rule.replays == [None]
     assert rule.against_beginnings() > 0
+    silent = invention()
+    assert not said(silent, state("TIME_96")).any() and silent.against_beginnings() > 0
 
 
 def test_only_the_rhythm_of_the_first_bars_is_warmer():
