@@ -12,10 +12,11 @@ the particles are drawn anew, by systematic resampling (Kitagawa, J. Comput. Gra
 
 Between given notes the posterior is sharpened, as low temperature sharpens each choice, but over whole bars
 (power sampling: Karan and Du, Reasoning with Sampling, 2025, arXiv 2510.14901). Each token `x` that a
-particle chooses multiplies its weight by `exp(b (log p(x) + H(p)))`: `p` is what model and rules say of the
-tokens that keep what is given, `H` its entropy, `b` is `SHARPNESS`. So what is likelier than the choices
-there are on average gains, and where there is no choice nothing is lost: neither few notes nor dull ones pay
-(the measure of locally typical sampling: Meister et al., TACL 11, 2023).
+particle chooses multiplies its weight by `exp(b (log p(x) - E log p))`: `p` is what model and rules say of
+the tokens that keep what is given, `E` the mean over what is drawn there, at the temperature of the sampler,
+and `b` is `SHARPNESS`. So what is likelier than other choices gains, and where there is no choice nothing is
+lost: neither fewer notes nor more of them pay (at temperature 1 it is the measure of locally typical
+sampling, `log p(x) + H`: Meister et al., TACL 11, 2023).
 
 Particles write more or fewer tokens a bar, so that at one step they stand at different beats. They are
 compared at the latest beat that all have reached: a particle is drawn by its weight there, and what it has
@@ -49,7 +50,7 @@ BEAT = 24
 # One row alone composes up to so many ticks before the first given note, where the others set out from it.
 LEAD = 8 * BEAT
 # `b` above: 0 is the posterior itself. docs/log/2026-11.md has what it does to the notes.
-SHARPNESS = 0.5
+SHARPNESS = 0.75
 # Particles are drawn anew when their effective number falls below this share.
 EFFECTIVE = 0.5
 _SPECIAL = TYPE_INDEX["SPECIAL"]
@@ -82,15 +83,14 @@ def effective_sample_size(weights: np.ndarray) -> float:
     return float(1 / np.square(weights).sum())
 
 
-def typicality(scores: np.ndarray) -> np.ndarray:
-    """Of each token `log p + H(p)`, in nats: `p` is the softmax of scores `(rows, vocab_size)`, `H` its
-    entropy.
+def typicality(scores: np.ndarray, heat: np.ndarray | float = 1.0) -> np.ndarray:
+    """How much likelier each token is than those drawn: `log p - sum(q log p)`, in nats, where `p` is the
+    softmax of scores `(rows, vocab_size)` and `q` that of scores divided by `heat`, `(rows, 1)`.
     """
-    with np.errstate(divide="ignore"):
-        weights = np.exp(scores - scores.max(axis=1, keepdims=True), dtype=np.float64)
-        weights /= weights.sum(axis=1, keepdims=True)
-        logs = np.log(weights)
-    return logs - (weights * np.where(weights > 0, logs, 0)).sum(axis=1, keepdims=True)
+    scores = (scores - scores.max(axis=1, keepdims=True)).astype(np.float64)
+    drawn = np.exp(scores / heat)
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    return scores - (drawn * np.where(drawn > 0, scores, 0)).sum(axis=1, keepdims=True)
 
 
 def systematic(weights: np.ndarray, uniform: float) -> np.ndarray:
@@ -196,7 +196,7 @@ class Particles(StoppingCriteria):
         live = ~self.ended
         self.log_weights[live] += np.log(np.maximum(kept[live], 1e-12))
         if self.sharpness and not self.is_alone:
-            self.gains = self.sharpness * np.where(live[:, None], typicality(choices), 0)
+            self.gains = self.sharpness * np.where(live[:, None], typicality(choices, heat), 0)
 
     def _mark(self, beats: np.ndarray) -> None:
         """Remembers the weights at beats that have been reached now."""

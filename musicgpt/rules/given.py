@@ -90,7 +90,7 @@ class KeepGiven(Rule):
         waits = np.flatnonzero((state.kind == _TIME) | ((state.kind == _METER) & (state.num_notes > 0)))
         if waits.size:
             self._pitch(state, waits, allowed)
-        others = ~np.isin(state.kind, (_NOTE, _VOICE, _TIME)) & ~ended
+        others = (state.kind != _NOTE) & (state.kind != _VOICE) & (state.kind != _TIME) & ~ended
         others[waits] = False
         if others.any():
             self._step(state, np.flatnonzero(others), allowed)

@@ -39,9 +39,11 @@ def test_systematic_resampling_draws_each_as_often_as_its_weight_says():
 def test_what_is_likelier_than_the_choices_are_on_average_gains():
     with np.errstate(divide="ignore"):
         scores = np.log([[0.5, 0.25, 0.25, 0], [1, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]])
-    found = typicality(scores)
+    found, cold = typicality(scores), typicality(scores, 0.5)
     np.testing.assert_allclose(found[0, :3], np.log(2) * np.array([0.5, -0.5, -0.5]), atol=1e-12)
     assert found[1, 0] == 0 and (found[2] == 0).all()
+    drawn = np.array([4, 1, 1]) / 6  # at that temperature
+    assert drawn @ cold[0, :3] == pytest.approx(0) and cold[0, 0] - cold[0, 1] == pytest.approx(np.log(2))
 
 
 def test_who_is_drawn_stays_in_its_place():
@@ -225,8 +227,9 @@ def test_what_is_given_behind_all_that_is_new_chooses_the_end_of_it(composer, se
     finally:
         composer.model.fast_decoding = True
     last = np.full(3, 1 / 3) @ np.linalg.matrix_power(Toy.table, beats - 1)
-    begun = np.full(3, 1 / 3) @ Toy.table  # two beats by one row alone, which nothing weighs
-    exact = begun @ np.linalg.matrix_power(sharpened(SHARPNESS), beats - 2) * Toy.below**2
+    # Of the first three one row alone chose the pitches, which nothing weighs.
+    begun = np.full(3, 1 / 3) @ np.linalg.matrix_power(Toy.table, 2)
+    exact = begun @ np.linalg.matrix_power(sharpened(SHARPNESS), beats - 3) * Toy.below**2
     wanted = exact[2] / exact.sum()
     share = np.mean([_upper(piece)[-1] == 64 for piece in pieces])
     assert abs(share - wanted) < 3 * np.sqrt(wanted * (1 - wanted) / number) + 0.02, (share, wanted)
