@@ -32,6 +32,7 @@ DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 STEP = 2  # semitones
 # ... and for a dissonance with a note that is struck at the same time, by step, too.
 STRUCK = np.array([0, 2.2, 0.75, 0, 0, 0, 0.75, 0, 0, 0, 0.75, 2.2])
+STRUCK_ELSEWHERE = 0.3  # of it, where it is no fugue
 _NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros. `_SIDES` says where a note is higher, and where it is lower.
@@ -64,6 +65,7 @@ class Counterpoint(Rule):
         super().__init__(brief)
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
+        self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
         shared: Any = brief.ask("taking")
         self.taking: Taking = shared or Taking(self.voices, brief.ask("due"))
         self.pedals = brief.ask("pedals")
@@ -130,9 +132,8 @@ class Counterpoint(Rule):
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * (1 - by_step)
         if not has_struck:
             return own
-        if self.is_fugue:
-            sharp = _SHARP[pitch] * struck[..., None]
-            own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
+        sharp = self.sharp[pitch] * struck[..., None]
+        own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
         self._add_parallels(own, pitch, end, before, before_end, moved, now)
         # A second note of a voice at once pays for that alone.
         return np.where(struck[..., None], DOUBLED * self.is_fugue, own)

@@ -17,6 +17,7 @@ from musicgpt.rules.counterpoint import (
     REPEATED,
     SOUNDING,
     STRUCK,
+    STRUCK_ELSEWHERE,
     Counterpoint,
 )
 from musicgpt.rules.takers import is_out_of_order
@@ -94,11 +95,12 @@ def test_a_dissonance_costs_by_step_too_where_both_are_struck(semitones):
         f"NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_{pitch + 2} VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0"
     )
     assert penalty(struck, pitch, 1) == STRUCK[semitones]
-    assert penalty(struck, pitch, 1, is_fugue=False) == 0
+    assert penalty(struck, pitch, 1, is_fugue=False) == pytest.approx(STRUCK_ELSEWHERE * STRUCK[semitones])
 
 
 def test_overlap_costs_less_outside_fugues():
-    assert penalty(FIFTH, 68, 1, is_fugue=False) == OVERLAP_ELSEWHERE
+    second = STRUCK_ELSEWHERE * STRUCK[1]  # 68 and 69 are struck together
+    assert penalty(FIFTH, 68, 1, is_fugue=False) == pytest.approx(OVERLAP_ELSEWHERE + second)
 
 
 def test_a_voice_that_sounds_waits():
