@@ -22,12 +22,13 @@ from tokenization.score import PITCH
 
 from .result_pieces import FORMS, compose
 
-FAMILIES = ("keys", "recurrence", "fugue", "verticals")
+FAMILIES = ("keys", "recurrence", "fugue", "verticals", "melody", "counterpoint", "playability")
 OTHERS = ("rhythmic_variety",)
 # What is no metric: title and unit.
 OWN = {
     "bars": ("bars, median", "count"),
     "copied_bars": ("bars that are an earlier one note for note", "share of bars"),
+    "wide_pieces": ("a hand strikes more than a tenth somewhere", "share of pieces"),
     "dominant_pedal": ("pedal on the dominant in the last eight bars", "bars"),
     "tonic_pedal": ("pedal on the tonic there", "bars"),
     "inversions": ("statements upside down", "count"),
@@ -52,6 +53,7 @@ def values(scores: Sequence[Any]) -> dict[str, np.ndarray]:
     for metric in METRICS:
         if metric.family in FAMILIES or metric.name in OTHERS:
             found[metric.name] = column(metric.function, views)
+    found["wide_pieces"] = np.sign(found["wide_hands"])
     found["dominant_pedal"] = column(partial(closing_pedal, degree=7), views)
     found["tonic_pedal"] = column(partial(closing_pedal, degree=0), views)
     found["inversions"] = column(inversions, views)
