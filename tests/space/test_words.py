@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +117,40 @@ def test_mistakes_are_told_in_spanish(mistake):
     with pytest.raises(MusicGPTError) as error:
         mistake()
     assert translated(str(error.value), "es") != str(error.value)
+
+
+# Where what a visitor sends is read, and where it is worked on.
+READ = ("midi_reader", "musicxml_file", "musicxml_reader", "parts", "reading")
+WORKED_ON = ("changes", "controls", "engraving", "own", "rendering", "studio", "turns", "quota")
+# What a model's folder alone says, and what names a path of the server.
+ELSEWHERE = ("Files that end in ", "Cannot read ", "file: ")
+
+
+def refusals(path: Path) -> Iterator[tuple[str, str]]:
+    """The texts of the errors that a module raises, with two ways to fill what changes in them."""
+
+    def text(node: ast.AST, hole: str) -> str:
+        if isinstance(node, ast.JoinedStr):
+            return "".join(text(part, hole) for part in node.values)
+        return str(node.value) if isinstance(node, ast.Constant) else hole
+
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        raised = node.exc if isinstance(node, ast.Raise) else None
+        if not isinstance(raised, ast.Call) or not raised.args or not isinstance(raised.func, ast.Name):
+            continue
+        if raised.func.id.endswith("Error") and raised.func.id not in ("ValueError", "TypeError"):
+            yield text(raised.args[0], "file"), text(raised.args[0], "s")
+
+
+def test_every_refusal_has_a_spanish_form(repo_root):
+    paths = [repo_root / "tokenization" / f"{name}.py" for name in READ]
+    paths += [repo_root / "space" / f"{name}.py" for name in WORKED_ON] + [
+        repo_root / "musicgpt" / "given.py"
+    ]
+    found = [texts for path in paths for texts in refusals(path)]
+    assert len(found) > 60
+    assert [
+        texts[0]
+        for texts in found
+        if all(translated(text, "es") == text for text in texts) and not texts[0].startswith(ELSEWHERE)
+    ] == []
