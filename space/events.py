@@ -15,7 +15,7 @@ from tokenization.vocabulary import METERS
 from .api import visitor_of
 from .audio import INSTRUMENTS
 from .changes import edited, locked
-from .controls import MUSICAL, SAMPLING, musical_choices, query_of, settings_from, values_from_query
+from .controls import ANY, MUSICAL, SAMPLING, musical_choices, query_of, settings_from, values_from_query
 from .files import files_html
 from .keep import kept_takes, restored
 from .own import read_own, summary, wish_with_own
@@ -286,7 +286,7 @@ class Events:
             yield from self._changed(session, lambda: None)
 
     def on_own(self, session: Session, event: gr.EventData) -> dict[Any, Any]:
-        """Read a file of the visitor's: say what is in it; key and meter follow it."""
+        """Read a file of the visitor's: say what is in it; key, meter and form follow it."""
         told = event._data if isinstance(event._data, dict) else {}
         parts, file = self.parts, told.get("file") or {}
         try:
@@ -295,7 +295,7 @@ class Events:
         except Exception as error:
             return {parts.own: {"error": translated(sentence(error), session.language)}}
         says = f"{str(file.get('name', ''))[:80]}: {summary(score, session.language)}"
-        shown: dict[Any, Any] = {parts.own: {"says": says}}
+        shown: dict[Any, Any] = {parts.own: {"says": says}, parts.controls.form: score.form or ANY}
         if score.key:
             shown[parts.controls.key] = str(score.key)
         if (meter := score.meters[0].name) in METERS:

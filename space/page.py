@@ -140,7 +140,7 @@ class Page:
         self.roll.instrument(events.on_instrument, here, outputs, **common)
         self.roll.edit(events.on_edit, here, outputs, **common)
         self.roll.lock(events.on_lock, here, outputs, **common)
-        self.own.own(events.on_own, here, [self.own, controls.key, controls.meter], **common)
+        self.own.own(events.on_own, here, [self.own, controls.key, controls.meter, controls.form], **common)
         for name, button in self.presets.items():
             filled = button.click(lambda name=name: preset_values(name), None, controls.musical(), **quick)
             filled.then(events.on_compose, asked, outputs, **once)

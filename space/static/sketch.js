@@ -5,6 +5,7 @@ import { nameOf, place, write } from "./melody.js";
 import { say } from "./words.js";
 
 const GRID = 6;                 // ticks: a sixteenth
+const GUTTER = 26;              // pixels for the names of the octaves
 const LOW = 55, HIGH = 84;      // what is always seen
 const BLACK = [1, 3, 6, 8, 10];
 const FEWEST = 192;             // ticks that are always seen
@@ -32,44 +33,45 @@ export class Sketch {
   // What is seen: ticks and pitches. It stays as it is while a note is held.
   frame() {
     const last = this.notes.reduce((most, [onset, duration]) => Math.max(most, onset + duration), 0), pitches = this.notes.map((note) => note[2]);
-    const roomy = Math.min(384, Math.max(FEWEST, Math.floor(this.canvas.clientWidth / LEAST)));
+    const roomy = Math.min(384, Math.max(FEWEST, Math.floor(this.width / LEAST)));
     this.end = Math.max(roomy, 96 * Math.ceil((last + 48) / 96));
     [this.low, this.high] = [Math.min(LOW, ...pitches.map((pitch) => pitch - 2)), Math.max(HIGH, ...pitches.map((pitch) => pitch + 2))];
   }
 
+  get width() { return this.canvas.clientWidth - GUTTER; }
   get row() { return this.canvas.clientHeight / (this.high - this.low + 1); }
 
   draw() {
-    const { canvas } = this, width = canvas.clientWidth, height = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
-    if (!width || !this.end) return;
-    [canvas.width, canvas.height] = [width * ratio, height * ratio];
+    const { canvas, width } = this, height = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
+    if (width <= 0 || !this.end) return;
+    [canvas.width, canvas.height] = [canvas.clientWidth * ratio, height * ratio];
     const pen = canvas.getContext("2d"), style = getComputedStyle(canvas), colour = (name) => style.getPropertyValue(name).trim();
-    const x = (tick) => tick / this.end * width, y = (pitch) => (this.high - pitch) * this.row;
+    const x = (tick) => GUTTER + tick / this.end * width, y = (pitch) => (this.high - pitch) * this.row;
     pen.scale(ratio, ratio);
     pen.fillStyle = colour("--mg-paper");
-    pen.fillRect(0, 0, width, height);
+    pen.fillRect(0, 0, canvas.clientWidth, height);
     pen.fillStyle = colour("--mg-black-row");
-    for (let pitch = this.low; pitch <= this.high; pitch += 1) if (BLACK.includes(pitch % 12)) pen.fillRect(0, y(pitch), width, this.row);
+    for (let pitch = this.low; pitch <= this.high; pitch += 1) if (BLACK.includes(pitch % 12)) pen.fillRect(GUTTER, y(pitch), width, this.row);
     pen.fillStyle = colour("--mg-bar");
     for (let tick = 0; tick < this.end; tick += 24) pen.fillRect(Math.round(x(tick)), tick % 96 ? height - 5 : 0, 1, height);
     pen.fillStyle = colour("--mg-voice-1");
     for (const [onset, duration, pitch] of this.held ? this.held.notes : this.notes) {
       pen.beginPath();
-      pen.roundRect(x(onset), y(pitch), Math.max(3, x(duration) - 1), Math.max(3, this.row), 2);
+      pen.roundRect(x(onset), y(pitch), Math.max(3, x(onset + duration) - x(onset) - 1), Math.max(3, this.row), 2);
       pen.fill();
     }
     pen.fillStyle = colour("--mg-ink");
     pen.font = "10px system-ui, sans-serif";
-    for (let pitch = this.low; pitch <= this.high; pitch += 1) if (pitch % 12 === 0) pen.fillText(nameOf(pitch), 3, y(pitch) + this.row - 1);
+    for (let pitch = this.low; pitch <= this.high; pitch += 1) if (pitch % 12 === 0) pen.fillText(nameOf(pitch), 3, Math.max(9, y(pitch) + this.row - 1));
     if (document.activeElement !== canvas) return;
     pen.strokeStyle = colour("--mg-playhead");
     pen.lineWidth = 2;
-    pen.strokeRect(x(this.cursor.tick), y(this.cursor.pitch), Math.max(4, x(this.own.ticks())), Math.max(4, this.row));
+    pen.strokeRect(x(this.cursor.tick), y(this.cursor.pitch), Math.max(4, x(this.own.ticks()) - GUTTER), Math.max(4, this.row));
   }
 
   at(event) {
     const box = this.canvas.getBoundingClientRect(), bounded = (value, most) => Math.min(Math.max(0, value), most);
-    const tick = bounded((event.clientX - box.left) / box.width, 1) * this.end;
+    const tick = bounded((event.clientX - box.left - GUTTER) / (box.width - GUTTER), 1) * this.end;
     const pitch = this.high - Math.floor(bounded((event.clientY - box.top) / this.row, this.high - this.low));
     return { tick, pitch, index: this.under(tick, pitch) };
   }

@@ -4,6 +4,7 @@ const language = (navigator.language || "en").slice(0, 2);
 
 export const loaded = fetch(new URL("./words.json", import.meta.url)).then((answer) => answer.json()).then((all) => {
   words = { ...all.en, ...(all[language] || {}) };
+  document.documentElement.lang = all[language] ? language : "en";
 });
 
 // A phrase; "{name}" in it is replaced.
