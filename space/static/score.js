@@ -4,6 +4,7 @@ import { inWords } from "./reading.js";
 import { loaded, say, translate } from "./words.js";
 
 const KEPT = 4;                 // engravings that are kept to compare pieces
+const DRAG = 8;                 // pixels from which a press is a drag
 
 class Sheet {
   constructor(element) {
@@ -126,12 +127,12 @@ class Sheet {
 
   listen() {
     const choose = (from, to) => { if (from > 0 && to > 0) desk.select({ from, to, voices: desk.selection && desk.selection.voices }); };
-    let first = 0, moved = false;
-    this.pages.addEventListener("pointerdown", (event) => { first = event.pointerType === "mouse" ? this.barUnder(event) : 0; moved = false; });
+    let first = 0, from = 0, moved = false;
+    this.pages.addEventListener("pointerdown", (event) => { first = event.pointerType === "mouse" ? this.barUnder(event) : 0; from = event.clientX; moved = false; });
     this.pages.addEventListener("pointermove", (event) => {
       if (!first || !(event.buttons & 1)) return;
       const bar = this.barUnder(event);
-      if (bar > 0 && (bar !== first || moved)) { moved = true; choose(first, bar); event.preventDefault(); }
+      if (bar > 0 && (moved || Math.abs(event.clientX - from) > DRAG)) { moved = true; choose(first, bar); event.preventDefault(); }
     });
     this.pages.addEventListener("click", (event) => {
       if (moved) { moved = false; return; }

@@ -111,6 +111,20 @@ def finished(page: Any) -> str:
     return page.inner_text(".mg-status")
 
 
+def swipe(page: Any, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
+    """Draw a finger over the page, as a telephone tells it."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        told = [{"x": x, "y": y} for x, y in points]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
+
+    touch("touchStart", start)
+    for i in range(1, steps + 1):
+        touch("touchMove", tuple(a + (b - a) * i / steps for a, b in zip(start, end, strict=True)))  # type: ignore[arg-type]
+    touch("touchEnd")
+
+
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Any]:
     """One headless Chromium for all tests."""

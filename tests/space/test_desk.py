@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from .conftest import finished
+from tokenization import write_midi
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from .conftest import PATIENCE, finished, make_score, swipe
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 NOTES = "musicgpt.piece.notes"
 SUBJECT = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/8 G4/8"
@@ -77,6 +79,11 @@ def test_the_player_loops_counts_in_changes_speed_instrument_and_voices(visit):
     page.wait_for_function("musicgpt.synth.level() < 0.004")
     page.click(".mg-voice >> nth=1 >> button >> nth=0")
     page.wait_for_function("musicgpt.synth.level() > 0.01")
+    silent = "[...musicgpt.synth.silent]"
+    page.click(".mg-voice >> nth=1 >> button >> nth=1")  # alone
+    assert page.evaluate(silent) == [voice for voice in page.evaluate("musicgpt.voices") if voice != 1]
+    page.click(".mg-voice >> nth=1 >> button >> nth=1")
+    assert 1 not in page.evaluate(silent)
     page.click(".mg-play")
     page.wait_for_selector("a.mg-file[download*=organ]")  # the file to take home follows
 
@@ -110,7 +117,9 @@ def test_bars_are_selected_in_roll_and_score(visit, pointer):
     else:
         page.touchscreen.tap(at[1], box["y"] + 10)
         assert page.evaluate(chosen) == [4, 4]
-    assert page.locator(".mg-marks div").count() == (3 if pointer == "mouse" else 1)
+        swipe(page, (at[0], box["y"] + 10), (at[1], box["y"] + 10))
+        assert page.evaluate(chosen) == [2, 4]
+    assert page.locator(".mg-marks div").count() == 3
     page.click(".mg-pick")
     for bar in (1, 2):
         place = page.locator("#score .measure").nth(bar).bounding_box()
@@ -252,7 +261,9 @@ def test_a_subject_is_drawn(visit, pointer):
 
     def at(tick: float, pitch: int) -> tuple[float, float]:
         """Four bars and the pitches from G3 to C6 are seen at first."""
-        return box["x"] + tick / 384 * box["width"], box["y"] + (84 - pitch + 0.5) / 30 * box["height"]
+        beside = 26  # pixels for the names of the octaves
+        across = beside + tick / 384 * (box["width"] - beside)
+        return box["x"] + across, box["y"] + (84 - pitch + 0.5) / 30 * box["height"]
 
     def text() -> str:
         return page.input_value(".mg-text")
@@ -263,6 +274,10 @@ def test_a_subject_is_drawn(visit, pointer):
         assert text() == "C5/8 r/8 G4/8"
         page.touchscreen.tap(*at(26, 67))
         assert text() == "C5/8"
+        swipe(page, at(50, 71), at(71, 71))
+        assert text() == "C5/8 r/4+8 B4/4"
+        swipe(page, at(1, 72), at(1, 76))
+        assert text() == "E5/8 r/4+8 B4/4"
     elif pointer == "keyboard":
         page.focus(".mg-sketch")
         for key in ("Enter", "ArrowUp", "ArrowUp", "Enter", "ArrowRight", "ArrowDown", "Enter"):
@@ -303,6 +318,29 @@ def test_a_midi_keyboard_writes_notes(visit):
         page.evaluate("data => window.send(...data)", message)
     assert page.input_value(".mg-text") == "C4/8 Eb4/8"
     page.wait_for_function("before => musicgpt.synth.struck === before + 2", arg=struck)
+
+
+# Lets a file fall on the field of own music, as the system does after a drag.
+DROP = """([name, bytes]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(bytes)], name));
+  document.querySelector(".mg-drop").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_key_meter_and_form_follow_a_file_that_is_dropped(visit, tmp_path):
+    page = visit()
+    page.click(".mg-own summary")
+    for form, shown in (("prelude", "prelude"), (None, "any")):
+        given = make_score(bars=3, key="A minor").replace(form=form, meters=[(0, 3, 4)])
+        write_midi(given, tmp_path / "own.mid")
+        page.evaluate(DROP, [f"{form}.mid", list((tmp_path / "own.mid").read_bytes())])
+        page.wait_for_function(
+            "said => document.querySelector('.mg-mode-says').innerText.startsWith(said)",
+            arg=f"{form}.mid: {len(given)} notes",
+        )
+        for label, value in (("Form", shown), ("Key", "A minor"), ("Meter", "3/4")):
+            sync_api.expect(page.get_by_label(label, exact=True)).to_have_value(value, timeout=PATIENCE)
 
 
 def test_candidates_are_heard_while_others_are_composed(visit):
@@ -353,6 +391,12 @@ def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visi
     page.reload()
     finished(page)
     assert page.evaluate(NOTES) == fewer
+    changed(page, lambda: page.click("#undo"))  # not the last one alone is kept
+    assert page.evaluate(NOTES) == notes
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click(".mg-link")
+    page.wait_for_function("document.querySelector('.mg-link').innerText === 'Copied'")
+    assert page.evaluate("navigator.clipboard.readText()") == address
 
     other = visit("?" + address.split("?", 1)[1], wait=False)
     other.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")

@@ -111,6 +111,7 @@ def test_the_passage_of_the_report_is_shown_and_played_in_the_piece(visit, score
 def test_spanish_and_reduced_motion(visit, tmp_path):
     page = visit(locale="es-ES", reduced_motion="reduce")
     assert page.inner_text("#compose") == "Componer"
+    assert page.evaluate("document.documentElement.lang") == "es"
     assert page.locator(".mg-play").inner_text().endswith("Tocar")
     assert page.get_by_label("Tonalidad", exact=True).count() == 1
     assert "composición libre" in page.inner_text(".mg-mode-says")
