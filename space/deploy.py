@@ -19,7 +19,7 @@ from tokenization.folders import MANIFEST, replacing_folder
 
 # What is copied. The Space neither trains nor builds data sets.
 PACKAGES = ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt", "space")
-TOP_FILES = ("README.md", "requirements.txt", ".gitattributes")
+TOP_FILES = ("README.md", "requirements.txt", ".gitattributes", ".gitignore")
 LICENCES = ("LICENSE", "LICENSE-WEIGHTS.md")
 NAMED_HERE = "USER/NAME"
 
@@ -56,7 +56,7 @@ def _front_matter(readme: str, repo: str | None, model: str | None) -> str:
 def _copy_package(name: str, out: Path, with_weights: bool) -> None:
     source = _root_of(name)
     # The engine's library is built where the Space runs, at its first use.
-    ignored = ["__pycache__", "*.pyc", "lib", *([".*.part", *TOP_FILES[:3]] if name == "space" else [])]
+    ignored = ["__pycache__", "*.pyc", "lib", *([".*.part", *TOP_FILES] if name == "space" else [])]
     if name == "modeling_musicgpt" and not with_weights:
         ignored.append("checkpoint")
     shutil.copytree(source, out / name, ignore=shutil.ignore_patterns(*ignored))

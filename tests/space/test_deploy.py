@@ -60,6 +60,7 @@ def test_header_and_files_are_what_spaces_read(folder):
     assert float(head["python_version"]) >= 3.11
     assert 'Client("someone/fugues")' in (folder / "README.md").read_text()
     assert "*.safetensors filter=lfs" in (folder / ".gitattributes").read_text()
+    assert {"__pycache__/", "lib/"} <= set((folder / ".gitignore").read_text().splitlines())
     assert {path.name for path in folder.iterdir() if path.is_dir()} == set(PACKAGES)
     assert not list(folder.rglob("__pycache__"))
     assert (folder / "LICENSE").is_file()

@@ -86,7 +86,8 @@ def test_all_that_can_be_chosen_or_measured_has_a_spanish_name():
     texts = [text for entry in BY_NAME.values() for text in (entry.title, entry.unit)]
     texts += [*PRESETS, *(mood.description for mood in MOODS.values())]
     alike = {"bits"}
-    missing = {text for text in texts if translated(text, "es") == text} - alike
+    half = re.compile(r"\b(of|the|from|to)\b")  # a part of it was found as a phrase of its own
+    missing = {t for t in texts if translated(t, "es") == t or half.search(translated(t, "es"))} - alike
     assert not missing, "these want a line in space/messages.json"
     choices = musical_choices("es")
     assert ("fuga", "fugue") in choices["form"]
