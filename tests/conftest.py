@@ -27,7 +27,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Set in CI: there, a missing browser, MuseScore or corpus is a fault of the machine's set-up and fails the
 # test.
 REQUIRE_ALL = os.environ.get("MUSICGPT_REQUIRE_ALL") == "1"
-_OUTSIDE = re.compile(r"chrom|musescore|shared.?data|corpus", re.IGNORECASE)
+_OUTSIDE = re.compile(r"chrom|musescore|playwright|mcp|shared.?data|corpus", re.IGNORECASE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    """With MUSICGPT_REQUIRE_ALL=1 a skip for want of a browser, MuseScore or the corpus is a failure."""
+    """With MUSICGPT_REQUIRE_ALL=1 a skip for want of a browser, an MCP client, MuseScore or the corpus is a failure."""
     outcome = yield
     report = outcome.get_result()
     if (

@@ -122,6 +122,8 @@ def swipe(page: Any, start: tuple[float, float], end: tuple[float, float], steps
     touch("touchStart", start)
     for i in range(1, steps + 1):
         touch("touchMove", tuple(a + (b - a) * i / steps for a, b in zip(start, end, strict=True)))  # type: ignore[arg-type]
+    page.wait_for_timeout(150)  # a finger that is lifted in its way throws the page, which eats the next tap
+    touch("touchMove", end)
     touch("touchEnd")
 
 
