@@ -111,6 +111,18 @@ def finished(page: Any) -> str:
     return page.inner_text(".mg-status")
 
 
+def set_numbers(page: Any, **values: int) -> None:
+    """Set numbers among the further controls, by label with `_` for spaces."""
+    labels = [name.replace("_", " ").capitalize() for name in values]
+    boxes = [page.get_by_label(f"number input for {label}") for label in labels]
+    if not boxes[0].is_visible():
+        page.get_by_role("button", name="More: candidates, seed, sampling").click()
+        page.wait_for_timeout(500)  # Gradio makes the controls now, and at first may set them once more
+    for box, value in zip(boxes, values.values(), strict=True):
+        box.fill(str(value))
+        box.press("Tab")
+
+
 def swipe(page: Any, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
     """Draw a finger over the page, as a telephone tells it."""
     session = page.context.new_cdp_session(page)

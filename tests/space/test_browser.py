@@ -13,7 +13,7 @@ import pytest
 from musicgpt.printing import can_print
 from tokenization import read_score, write_midi
 
-from .conftest import finished, make_score
+from .conftest import finished, make_score, set_numbers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -35,12 +35,8 @@ def begin(page: sync_api.Page, tokens: int = 96, button: str = "#compose") -> No
 
 
 def ask_for(page: sync_api.Page, tokens: int) -> None:
-    """Set the length; the box is among the further controls."""
-    box = page.get_by_label("number input for Max tokens")
-    if not box.is_visible():
-        page.get_by_role("button", name="More: candidates, seed, sampling").click()
-    box.fill(str(tokens))
-    box.press("Tab")
+    """Set the length."""
+    set_numbers(page, max_tokens=tokens)
 
 
 def begun(page: sync_api.Page, before: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tokenization import write_midi
 
-from .conftest import PATIENCE, finished, make_score, swipe
+from .conftest import PATIENCE, finished, make_score, set_numbers, swipe
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -345,11 +345,7 @@ def test_key_meter_and_form_follow_a_file_that_is_dropped(visit, tmp_path):
 
 def test_candidates_are_heard_while_others_are_composed(visit):
     page = visit()
-    page.get_by_role("button", name="More: candidates, seed, sampling").click()
-    for label, value in (("Candidates", 3), ("Max tokens", 1000)):
-        box = page.get_by_label(f"number input for {label}")
-        box.fill(str(value))
-        box.press("Tab")
+    set_numbers(page, candidates=3, max_tokens=1000)
     page.click("[data-do=loop]")  # however long the others take, the first one goes on
     page.evaluate("""() => {
       window.heard = new Set();

@@ -11,7 +11,7 @@ from musical_metrics.catalogue import BY_NAME
 from space.assets import STATIC
 from space.report import assess, report_html
 
-from .conftest import finished
+from .conftest import finished, set_numbers
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -24,18 +24,36 @@ def test_axe_finds_nothing(visit, theme):
     page = visit(f"?__theme={theme}")
     for part in (".mg-own summary", ".mg-reading summary"):
         page.click(part)
-    page.get_by_role("button", name="More: candidates, seed, sampling").click()
-    page.get_by_label("number input for Max tokens").wait_for()
+    set_numbers(page, candidates=2, max_tokens=600)
     page.focus(".mg-canvas")
     page.keyboard.press("n")
     page.click(".mg-play")
     page.evaluate(AXE.read_text("utf-8"))
-    for tab, width in (("Score", 1280), ("Beside Bach", 1280), ("Beside Bach", 390), ("Score", 390)):
+
+    def look(state: str, width: int) -> None:
         page.set_viewport_size({"width": width, "height": 900})
-        page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(400)  # colours change slowly
         found = page.evaluate("rules => axe.run(document, { runOnly: rules })", RULES)
-        assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found["violations"]] == [], (tab, width)
+        assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found["violations"]] == [], (state, width)
+
+    for tab, width in (("Score", 1280), ("Beside Bach", 1280), ("Beside Bach", 390), ("Score", 390)):
+        page.get_by_role("tab", name=tab).click()
+        look(tab, width)
+    page.click("#compose")
+    page.wait_for_function("musicgpt.pieces.now.state === 'running'")
+    look("running", 390)
+    page.wait_for_function("document.querySelectorAll('#chooser label').length === 2")
+    finished(page)
+    page.fill(".mg-from", "2")
+    page.press(".mg-from", "Tab")
+    look("candidates, bars selected", 1280)
+    page.click("[data-choose=lock]")
+    page.wait_for_function("musicgpt.piece.locked.length > 0")
+    finished(page)
+    page.click("[data-choose=revise]")
+    page.wait_for_selector(".mg-roll[data-state=error]")
+    for width in (1280, 390):
+        look("refused", width)
 
 
 def test_tab_goes_through_the_page_in_reading_order_and_is_seen(visit):
