@@ -144,7 +144,8 @@ class Cadence:
             self.root |= now >= self.dominant_from and self.pitch % 12 == root and in_bass
         missing = self._missing() if now < self.line - _LATEST and self._can_strike() else []
         reach = now + _TICKS * _IS["TIME"]
-        masks = [_NOT_THE_END, reach <= self.line]
+        # Where no duration is left before the bar line a note would sound on after it.
+        masks = [_NOT_THE_END, (reach == self.line) | (reach <= self.line - DURATIONS[0])]
         if self.hurries or (self.hastens and now < self.dominant_from):  # by the longest steps
             to = self.line if self.hurries else self.dominant_from
             longest = reach[_IS["TIME"] & (reach <= to)].max(initial=now)

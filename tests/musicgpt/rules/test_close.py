@@ -139,6 +139,14 @@ def test_the_dominant_has_its_root_and_its_third_or_fifth():
     assert "TIME_24" in open_to(held + "NOTE_77 VOICE_0 DUR_24")
 
 
+def test_no_note_begins_where_no_duration_ends_at_the_bar_line():
+    """A note a tick before the final chord would sound on into it."""
+    text = "NOTE_72 VOICE_0 DUR_72 TIME_0 NOTE_43 VOICE_1 DUR_72 TIME_72 NOTE_74 VOICE_0 DUR_12 TIME_0 "
+    text += "NOTE_43 VOICE_1 DUR_12 TIME_12 NOTE_71 VOICE_0 DUR_8 TIME_8 NOTE_74 VOICE_0 DUR_2"  # tick 92
+    steps = {int(token[5:]) for token in open_to(text) if token.startswith("TIME")}
+    assert max(steps) == 4 and 2 in steps and 3 not in steps
+
+
 @pytest.mark.parametrize(("bars", "meter"), [(8, "4/4"), (21, "3/8")])
 def test_a_piece_has_the_bars_that_were_asked_for(bars, meter):
     for ids in write(5, meter, batch=2, bars=bars):
