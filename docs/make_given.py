@@ -36,7 +36,7 @@ OUTER = (
 
 def results(composer: Composer) -> Iterator[tuple[str, Composition]]:
     """The pieces and their names."""
-    settings = Settings(voices=3, key="E minor", seed=11, max_new_tokens=700)
+    settings = Settings(voices=3, key="E minor", seed=11, bars=16)
     [fugue] = composer.compose(settings, subject=SUBJECT)
     yield "fugue", fugue
     yield "revised", composer.revise(fugue, bars=(9, 10), voices=[1], seed=3)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.note import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import DURATIONS, TYPE_INDEX
+from tokenization.vocabulary import DURATIONS, OFFSET, TIME_STEPS, TYPE_INDEX
 
 from ..state import State
 from .base import BLOCK, Brief, Rule
@@ -21,8 +21,9 @@ from .cadences import Moment
 from .keys import DOMINANT, HOME, dominant_seventh, last_beat, triad
 from .takers import PITCHES
 
-# Nats against a note off the last triad behind the last onset, and against one that ends before the end.
-OFF, SHORT = 3.0, 8.0
+# Nats against a note off the last triad behind the last onset, against one that ends before the end, and
+# against a last chord without one of the voices, or with something else than the root in the bass.
+OFF, SHORT, INCOMPLETE = 3.0, 8.0, 20.0
 # A cadence is heard so many ticks before its dominant.
 BEFORE = 48
 # Triads with which a phrase may end, as the keys whose tonic they are, and how much each is liked; and what
@@ -35,7 +36,7 @@ FOREIGN, FOREIGN_BEFORE = 5.0, 0.8
 # ... and that a phrase ends on the dominant, which has no dominant of its own before it.
 HALF = 0.4
 _DURATIONS = np.array(DURATIONS)
-_VOICE, _TIME = TYPE_INDEX["VOICE"], TYPE_INDEX["TIME"]
+_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 
 
 def is_half(mode: str, key: int) -> bool:
@@ -107,9 +108,29 @@ class Ending(Rule):
                     self.moments[place].add(state, row, added[row])
             elif self.final is not None and state.kind[row] == _TIME:
                 added[row, BLOCK["NOTE"]] = np.where(self.chord, 0, -OFF)
+            if now == self.final:
+                self._complete(state, row, added[row])
             if self.final is not None and now >= self.final and state.kind[row] == _VOICE:
                 added[row, BLOCK["DUR"]] = -SHORT * (now + _DURATIONS != self.end)
         return added if added.any() else None
+
+    def _complete(self, state: State, row: int, added: np.ndarray) -> None:
+        """In the last chord every voice has a note, and the lowest the root."""
+        now, kind, root = int(state.ticks[row]), state.kind[row], self.moments[-1].root
+        voices = (state.end[row] >= now - 2 * state.bar_ticks[row]).nonzero()[0].tolist()
+        struck = [voice for voice in voices if state.onset[row, voice] == now]
+        waiting = [
+            voice for voice in voices if state.end[row, voice] <= now and voice > max(struck, default=-1)
+        ]
+        if kind == _TIME and waiting:
+            is_last = waiting == voices[-1:]
+            wrong = root != PITCHES % 12 if is_last else state.pitch[row, voices[-1]] > PITCHES
+            added[BLOCK["NOTE"]] -= INCOMPLETE * wrong
+        elif kind == _NOTE:
+            others = [voice for voice in voices if [voice] != waiting[:1]]
+            added[[OFFSET["VOICE"] + voice for voice in others]] -= INCOMPLETE
+        elif kind == _DUR and waiting:
+            added[BLOCK["TIME"]] -= INCOMPLETE * (np.array(TIME_STEPS) > 0)
 
 
 __all__ = ["Ending", "phrase_key"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from musicgpt.around import frame_of
 from musicgpt.given import Given, Region
-from musicgpt.rules.ending import Ending, phrase_key
+from musicgpt.rules.ending import INCOMPLETE, Ending, phrase_key
 from musicgpt.rules.given import KeepGiven
 from tests.musicgpt.states import state_after
 from tokenization import Score
@@ -76,6 +76,22 @@ def test_the_end_is_a_tonic_that_sounds_to_it():
     )
     scores = said(rule, at)[0]
     assert scores[TOKEN_TO_ID["DUR_48"]] - scores[TOKEN_TO_ID["DUR_24"]] > 4
+
+
+def test_in_the_last_chord_every_voice_has_a_note_and_the_lowest_the_root():
+    notes = Score([(0, 48, 67, 0), (48, 48, 72, 0)], key="C major")
+    rule = Ending(brief(frame=frame_of(Given(notes, (Region(0, 96, (1, 2)),), 3), 0, 0)))
+    begin = "NOTE_67 VOICE_0 DUR_48 TIME_0 NOTE_59 VOICE_1 DUR_48 TIME_0 NOTE_55 VOICE_2 DUR_48 TIME_48 "
+    begin += "NOTE_72 VOICE_0 DUR_48"
+    after_melody = said(rule, state(begin))[0]
+    assert after_melody[TOKEN_TO_ID["TIME_0"]] > after_melody[TOKEN_TO_ID["TIME_48"]] + INCOMPLETE - 1
+    low = said(rule, state(begin + " TIME_0"))[0]  # the bass had G below middle C
+    assert low[TOKEN_TO_ID["NOTE_60"]] > low[TOKEN_TO_ID["NOTE_48"]] + INCOMPLETE - 4
+    root = said(rule, state(begin + " TIME_0 NOTE_60"))[0]
+    assert root[TOKEN_TO_ID["VOICE_1"]] > root[TOKEN_TO_ID["VOICE_2"]] + INCOMPLETE - 4
+    assert root[TOKEN_TO_ID["VOICE_1"]] > root[TOKEN_TO_ID["VOICE_0"]] + INCOMPLETE - 1
+    bass = said(rule, state(begin + " TIME_0 NOTE_64 VOICE_1 DUR_48 TIME_0"))[0]
+    assert bass[TOKEN_TO_ID["NOTE_48"]] > bass[TOKEN_TO_ID["NOTE_55"]] + INCOMPLETE - 1
 
 
 def test_a_phrase_ends_in_a_key_that_holds_its_last_note():
