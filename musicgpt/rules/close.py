@@ -145,10 +145,11 @@ class Cadence:
         missing = self._missing() if now < self.line - _LATEST and self._can_strike() else []
         reach = now + _TICKS * _IS["TIME"]
         # Where no duration is left before the bar line a note would sound on after it.
-        masks = [_NOT_THE_END, (reach == self.line) | (reach <= self.line - DURATIONS[0])]
+        fits = (reach == self.line) | (reach <= self.line - DURATIONS[0])
+        masks = [_NOT_THE_END, fits]
         if self.hurries or (self.hastens and now < self.dominant_from):  # by the longest steps
             to = self.line if self.hurries else self.dominant_from
-            longest = reach[_IS["TIME"] & (reach <= to)].max(initial=now)
+            longest = reach[_IS["TIME"] & fits & (reach <= to)].max(initial=now)
             return [*masks, _IS["TIME"] & (reach == longest)]
         if not self.prepared or missing:
             masks.append(reach < self.line)
