@@ -194,6 +194,8 @@ class Pedal(Rule):
             voices = np.flatnonzero(state.is_active()[row])
             if not HELD_BARS < left <= bars + 1 or not is_home or len(voices) < 2:
                 return
+            if self.brief.form == "fugue" and voices[-1] + 1 < (self.brief.voices or 0):
+                return  # the bass is still to enter
             begin = self._when_free(row, int(voices[-1]), line + ticks, harmonic_unit(ticks))
             if begin > line + (left - HELD_BARS) * ticks:
                 return

@@ -137,6 +137,12 @@ def test_there_is_none_in_another_key_under_a_subject_or_in_a_close():
     )
 
 
+def test_there_is_none_before_the_bass_of_a_fugue_has_entered():
+    assert begun(Planned(), voices=2).points[0] is not None
+    assert begun(Planned(), voices=3).points[0] is None
+    assert begun(Planned(), voices=3, form="prelude").points[0] is not None
+
+
 def test_a_close_that_comes_early_ends_it():
     planned = Planned()
     rule = begun(planned)
