@@ -119,11 +119,11 @@ def running(page: Page) -> None:
 
 
 def candidates(page: Page) -> None:
-    """The third candidate is being composed; the visitor hears the second."""
+    """Others are being composed; the visitor hears the second."""
     page.get_by_role("button", name="More: candidates, seed, sampling").click()
     page.wait_for_timeout(500)  # Gradio makes the controls now, and at first may set them once more
     box = page.get_by_label("number input for Candidates")
-    box.fill("3")
+    box.fill("4")
     box.press("Tab")
     page.click("#compose")
     page.get_by_role("radio", name="Candidate 2").click()

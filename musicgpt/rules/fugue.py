@@ -181,6 +181,14 @@ class Plan:
         """No more statements: the piece is about to end."""
         self.now, self.next = [], None
 
+    def leave(self, voice: int) -> None:
+        """A voice has something else to do: what the plan still has for it falls away."""
+        self.now = [note for note in self.now if note.voice != voice]
+        if self.next and self.next.statement[0].voice == voice:
+            self.next = None
+        elif self.next:
+            self.next = self.next._replace(notes=[note for note in self.next.notes if note.voice != voice])
+
     # What happened
 
     def follow(self, state: State, row: int) -> None:
@@ -533,7 +541,7 @@ class Fugue(Rule):
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.closing = brief.ask("closing")
-        self.keys = brief.ask("key_plans")
+        self.keys, self.pedals = brief.ask("key_plans"), brief.ask("pedals")
         self.plans = [
             Plan(brief.voices or VOICES, brief.mode, self._keys_of(row), brief.seeds[row], brief.keyboard)
             for row in range(brief.rows)
@@ -581,11 +589,14 @@ class Fugue(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         closing = self.closing() if self.closing else None
+        pedals = self.pedals() if self.pedals else None
         added = np.zeros(scores.shape, dtype=np.float32)
         for row, plan in enumerate(self.plans):
             if closing is not None and closing[row]:
                 plan.stop()
             plan.follow(state, row)
+            if pedals is not None and pedals[row] >= 0:
+                plan.leave(int(pedals[row]))
             plan.add(added[row])
             if plan.has_subject_to_make:
                 added[row] += (1 / SUBJECT_TEMPERATURE - 1) * np.maximum(scores[row], _LOW)

@@ -280,6 +280,27 @@ def test_a_close_stops_the_plan(closing):
     assert bool(rule.plans[0].now) != closing
 
 
+@pytest.mark.parametrize("held", [-1, 2])
+def test_a_voice_that_holds_a_pedal_states_nothing(held):
+    """The plan waited for a note that the voice could not strike, and others struck theirs again and again."""
+
+    class Pedal:
+        after = ()
+
+        def pedals(self) -> np.ndarray:
+            return np.array([held])
+
+    rule = Fugue(brief(Pedal(), form="fugue", voices=3))
+    rule.plans[0].now = [Note(500, 12, 60, 1), Note(500, 12, 48, 2)]
+    rule.plans[0].next = Entry(600, 0, [Note(600, 12, 48, 2)], [Note(600, 12, 48, 2), Note(612, 12, 72, 0)])
+    said(rule, cases.state("NOTE_60"))
+    assert {note.voice for note in rule.plans[0].now} == ({1, 2} if held < 0 else {1})
+    assert (rule.plans[0].next is None) == (held >= 0)
+    rule.plans[0].next = Entry(600, 0, [Note(600, 12, 72, 0)], [Note(600, 12, 48, 2), Note(600, 12, 72, 0)])
+    said(rule, cases.state("NOTE_60"))
+    assert {note.voice for note in rule.plans[0].next.notes} == ({0, 2} if held < 0 else {0})
+
+
 def test_later_rules_hear_what_is_due():
     rule = Fugue(brief(form="fugue", voices=3))
     piece = cases.state("NOTE_60 VOICE_0 DUR_24 TIME_24")
