@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ..frame import Frame
 
 FORBIDDEN = -np.inf
+# A finite number far below every score.
+LOW = -1e9
 # What is given comes although `generate()` forbids it, as if it were so many nats less likely than the
 # likeliest.
 UNHEARD_OF = 20.0

@@ -18,18 +18,17 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .takers import PITCHES, Taking
+from .takers import BY_STEP, PITCHES, REST, Taking
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
 CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED, SOUNDING = 6.0, 12.0, 6.0, 1.0, 12.0, 6.0
 AGAIN = 4.0  # for a pitch that the voice has had twice running
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
-LARGEST_LEAP, REST = 12, 24  # semitones, ticks
+LARGEST_LEAP = 12  # semitones
 # Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by
 # semitones modulo 12; a step is free.
 DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
-STEP = 2  # semitones
 # ... and for a dissonance with a note that is struck at the same time, by step, too.
 STRUCK = np.array([0, 2.2, 0.75, 0, 0, 0, 0.75, 0, 0, 0, 0.75, 2.2])
 STRUCK_ELSEWHERE = 0.3  # of it, where it is no fugue
@@ -47,7 +46,7 @@ def _table(values: np.ndarray) -> np.ndarray:
 
 _SIDES = np.stack([_table(_INTERVAL > 0), _table(_INTERVAL < 0)], axis=1)
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
-_BY_STEP, _DISSONANT = _table(np.abs(_INTERVAL) <= STEP), _table(DISSONANCE[_INTERVAL % 12])
+_DISSONANT = _table(DISSONANCE[_INTERVAL % 12])
 _SHARP = _table(STRUCK[_INTERVAL % 12])
 
 
@@ -128,7 +127,7 @@ class Counterpoint(Rule):
         if self.is_fugue:
             own += (SOUNDING * sounds)[..., None]
             harsh = _DISSONANT[pitch] * self._without_pedals(sounds, at)[..., None]
-            by_step = _BY_STEP[pitch] * recent[..., None]
+            by_step = BY_STEP[pitch] * recent[..., None]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * (1 - by_step)
         if not has_struck:
             return own

@@ -27,7 +27,7 @@ from tokenization.vocabulary import (
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, HIGHEST, LOWEST, Brief, Rule
+from .base import BLOCK, FORBIDDEN, HIGHEST, LOW, LOWEST, Brief, Rule
 from .companions import Countersubject, stretto
 from .keys import HOME
 from .replay import in_order
@@ -91,8 +91,6 @@ _LEADS_ASTRAY = np.array(
 )
 # A tick after every piece's end.
 FAR = 2**40
-# A finite number far below every score.
-_LOW = -1e9
 
 
 class Entry(NamedTuple):
@@ -599,7 +597,7 @@ class Fugue(Rule):
                 plan.leave(int(pedals[row]))
             plan.add(added[row])
             if plan.has_subject_to_make:
-                added[row] += (1 / SUBJECT_TEMPERATURE - 1) * np.maximum(scores[row], _LOW)
+                added[row] += (1 / SUBJECT_TEMPERATURE - 1) * np.maximum(scores[row], LOW)
             note = plan.due
             self._due[row] = (note.pitch, note.voice, note.duration) if note else NO_PITCH
         return added

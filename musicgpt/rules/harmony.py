@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, PITCH_MIN, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
 from .keys import DOMINANT, dominant_seventh, triad
-from .takers import PITCHES, Taking
+from .takers import BY_STEP, PITCHES, REST, Taking
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -30,8 +30,7 @@ BEGINS, ON_BEAT, BETWEEN = 2.6, 1.8, 0.7
 IN_FUGUES, ELSEWHERE = 1.4, 0.65
 # What a voice that comes by step pays of it, where a chord begins, on a beat, and elsewhere; and nats for
 # leaving a note off the chord by a leap.
-BY_STEP, LEFT = (1.0, 0.7, 0.1), 1.0
-STEP, REST = 2, 24  # semitones, ticks
+COMES_BY_STEP, LEFT = (1.0, 0.7, 0.1), 1.0
 # Nats for a duration that lasts into the next chord, in fugues and elsewhere.
 TIE, TIE_ELSEWHERE = 1.2, 0.3
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
@@ -73,9 +72,6 @@ def _foreign() -> np.ndarray:
 
 _FOREIGN = _foreign()
 _TIME, _NOTE, _VOICE = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE"))
-# A row for each MIDI pitch of a voice's last note, the last for none: whether each pitch is a step away.
-_STEPS = np.abs(PITCHES - np.arange(PITCH_MAX + 2)[:, None]) <= STEP
-_STEPS[NO_PITCH] = False
 
 
 class Harmony(Rule):
@@ -167,8 +163,8 @@ class Harmony(Rule):
         foreign = _FOREIGN[self.keys[at], self.degrees[at]]  # (n, pitches)
         pitch, end = state.pitch[at, : self.voices], state.end[at, : self.voices]
         recent = (now[:, None] - end < REST) & (pitch != NO_PITCH)
-        by_step = _STEPS[pitch] & recent[..., None]  # (n, voices, pitches)
-        less = np.where(by_step, np.array(BY_STEP)[place, None, None], 1.0)
+        by_step = BY_STEP[pitch] & recent[..., None]  # (n, voices, pitches)
+        less = np.where(by_step, np.array(COMES_BY_STEP)[place, None, None], 1.0)
         # What a voice pays for a leap from where it is.
         left = recent * np.take_along_axis(foreign, np.maximum(pitch - PITCH_MIN, 0), axis=1)
         left *= self.weight * LEFT * together[:, None]

@@ -29,7 +29,7 @@ from tokenization.score import DURATION, ONSET, PITCH
 from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, LOW, Brief, Rule
 from .takers import PITCHES, Taking
 
 # Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of
@@ -52,8 +52,6 @@ _NOTHING = 1000
 _ABOVE = np.full(3 * _NOTHING, NOBODY)
 _ABOVE[np.arange(-PITCH_MAX, PITCH_MAX + 1)] = np.arange(-PITCH_MAX, PITCH_MAX + 1) % 12
 _BEAT = beat_strength(np.arange(24))
-# A finite number far below every score.
-_LOW = -1e9
 
 
 class Expert:
@@ -125,7 +123,7 @@ class Idiom(Rule):
             # What a note of each pitch gains, by the voices that may take it.
             gain = np.add.reduce(self.taking(state, at).weight * known, axis=1)
             self.taking.excuse(gain, at)
-            added[at] = (self.model_weight - 1) * np.maximum(scores[at], _LOW)
+            added[at] = (self.model_weight - 1) * np.maximum(scores[at], LOW)
             added[at, BLOCK["NOTE"]] += gain
             added[at[state.num_notes[at] == 0]] = 0
         at = (state.kind == _NOTE).nonzero()[0]

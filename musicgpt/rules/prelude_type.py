@@ -20,7 +20,8 @@ from tokenization.score import Note
 from tokenization.vocabulary import TYPE_INDEX
 
 from ..state import NO_PITCH, State
-from .base import VOCAB_SIZE, Brief, Rule
+from .base import LOW, VOCAB_SIZE, Brief, Rule
+from .beginning import BARS
 from .fugue import Plan
 from .replay import Replay, harshness, in_order, in_reach, limit_durations, limit_steps
 from .returns import exchanged
@@ -36,8 +37,6 @@ OPENINGS = {
         (0.68, 1.1, 1.22, 1.31, 1.37, 1.37, 1.53, 1.54, 1.62, 1.63, 1.74, 1.79, 1.94, 2.28, 2.53),
     ),
 }
-# Bars of a beginning.
-BARS = 2
 # Of what is answered notes, at least, and pitches; and the largest share of dissonant pairs in it.
 LEAST_NOTES, LEAST_PITCHES, HARSHEST = 5, 4, 0.25
 # The model's own first bars have `PLAIN` bits. Where more are drawn, the logits of durations and steps in
@@ -45,8 +44,6 @@ LEAST_NOTES, LEAST_PITCHES, HARSHEST = 5, 4, 0.25
 PLAIN, WARMTH, WARMEST = 0.9, 0.4, 1.3
 # What it costs a beginning (`beginning.py`) that nothing in it can be answered.
 UNANSWERED = 2.0
-# A finite number far below every score.
-_LOW = -1e9
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 
 
@@ -126,7 +123,7 @@ class PreludeType(Rule):
             return None
         added = np.zeros((state.rows, VOCAB_SIZE), dtype=np.float32)
         warm = (state.bar < BARS) & np.isin(state.kind, (_VOICE, _DUR))
-        added[warm] = (1 / self.heat[warm] - 1) * np.maximum(scores[warm], _LOW)
+        added[warm] = (1 / self.heat[warm] - 1) * np.maximum(scores[warm], LOW)
         for row in range(state.rows):
             if self.is_open[row]:
                 self._open(state, row, added[row])

@@ -16,6 +16,11 @@ from ..state import NO_PITCH, State
 # begun.
 NEAR, BUSY, NEW = 3.0, 3.0, 6.0
 PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
+# The largest step, in semitones; and the rest, in ticks, after which a voice begins anew.
+STEP, REST = 2, 24
+# Whether each pitch is at most a step away from each MIDI pitch of a voice's last note, `NO_PITCH` from none.
+BY_STEP = np.abs(PITCHES - np.arange(PITCH_MAX + 2)[:, None]) <= STEP
+BY_STEP[NO_PITCH] = False
 # A row for each MIDI pitch of the voice's last note; the last row, `NO_PITCH`, is that of a voice without
 # one.
 _NEAR = np.exp(-np.abs(PITCHES - np.arange(PITCH_MAX + 2)[:, None]) / NEAR)
@@ -106,4 +111,4 @@ class Taking:
 
 _NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)
 
-__all__ = ["NEAR", "PITCHES", "Taken", "Taking", "is_out_of_order"]
+__all__ = ["BY_STEP", "NEAR", "PITCHES", "REST", "STEP", "Taken", "Taking", "is_out_of_order"]

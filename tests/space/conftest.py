@@ -103,6 +103,23 @@ def _wait_for(process: subprocess.Popen, log: Path) -> str:
 PATIENCE = 120_000
 
 
+def changed(page: Any, act: Any) -> str:
+    """Do something that puts another piece on the page, and wait until it is whole; its line above the roll."""
+    take = page.evaluate("musicgpt.pieces.now.take")
+    act()
+    page.wait_for_function("take => musicgpt.pieces.now.take !== take", arg=take)
+    return finished(page)
+
+
+def download(page: Any, label: str, folder: Path) -> Path:
+    """Click a download link and keep the file under the name that the browser would give it."""
+    with page.expect_download() as waiting:
+        page.click(f"a.mg-file:text-is('{label}')")
+    path = folder / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
 def finished(page: Any) -> str:
     """Wait until a whole piece with score and sound is on the page; its line above the roll."""
     page.wait_for_selector(".mg-roll[data-state=done]")

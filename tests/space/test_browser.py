@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from musicgpt.printing import can_print
 from tokenization import read_score, write_midi
 
-from .conftest import finished, make_score, set_numbers
+from .conftest import download, finished, make_score, set_numbers
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -55,15 +54,6 @@ WATCH = """stop => {
     if (stop && Number((line.match(/(\\d+) notes/) || [0, 0])[1]) > 2) { document.querySelector("#stop").click(); stop = false; }
   }).observe(document.querySelector(".mg-status"), { childList: true, characterData: true, subtree: true });
 }"""
-
-
-def download(page: sync_api.Page, label: str, folder: Path) -> Path:
-    """Click a download link and keep the file under the name that the browser would give it."""
-    with page.expect_download() as waiting:
-        page.click(f"a.mg-file:text-is('{label}')")
-    path = folder / waiting.value.suggested_filename
-    waiting.value.save_as(path)
-    return path
 
 
 def test_compose_watch_hear_and_take_home(visit, tmp_path):

@@ -9,20 +9,12 @@ import pytest
 
 from tokenization import write_midi
 
-from .conftest import PATIENCE, finished, make_score, set_numbers, swipe
+from .conftest import PATIENCE, changed, finished, make_score, set_numbers, swipe
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 NOTES = "musicgpt.piece.notes"
 SUBJECT = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/8 G4/8"
-
-
-def changed(page: Any, act: Any) -> str:
-    """Do something that puts another piece on the page, and wait until it is whole; its line above the roll."""
-    take = page.evaluate("musicgpt.pieces.now.take")
-    act()
-    page.wait_for_function("take => musicgpt.pieces.now.take !== take", arg=take)
-    return finished(page)
 
 
 def choose(page: Any, first: int, last: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from musicgpt.printing import can_print
 from tokenization import read_score
 
-from .conftest import finished
+from .conftest import changed, download, finished
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -23,23 +23,6 @@ def pick(page: Any, label: str, option: str) -> None:
     page.get_by_role("option", name=re.compile(f"^✓?\\s*{option}\\b")).click()
 
 
-def another(page: Any, act: Any) -> str:
-    """Do something that puts another piece on the page, and wait until it is whole; its line above the roll."""
-    take = page.evaluate("musicgpt.pieces.now.take")
-    act()
-    page.wait_for_function("take => musicgpt.pieces.now.take !== take", arg=take)
-    return finished(page)
-
-
-def take_home(page: Any, label: str, folder: Any) -> Any:
-    """Download a file of the piece."""
-    with page.expect_download() as waiting:
-        page.click(f"a.mg-file:text-is('{label}')")
-    path = folder / waiting.value.suggested_filename
-    waiting.value.save_as(path)
-    return path
-
-
 def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
     page = visit()
     for label, option in (
@@ -47,7 +30,7 @@ def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
         ("Mood", "serene"),
     ):  # fmt: skip
         pick(page, label, option)
-    line = another(page, lambda: page.click("#compose"))
+    line = changed(page, lambda: page.click("#compose"))
     assert line.startswith("Fugue in D minor, 2 voices")
     first, address = page.evaluate(NOTES), page.url
     assert page.evaluate("musicgpt.piece.qpm") <= 72, "slow"
@@ -64,7 +47,7 @@ def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
     page.mouse.up()
     assert page.evaluate("[musicgpt.selection.from, musicgpt.selection.to]") == [7, 7]
     page.uncheck(".mg-choice-voices input >> nth=0")
-    another(page, lambda: page.click("[data-choose=revise]"))
+    changed(page, lambda: page.click("[data-choose=revise]"))
     then = page.evaluate(NOTES)
     differ = {tuple(note) for note in first} ^ {tuple(note) for note in then}
     assert all(note[3] == 1 and 576 <= note[0] < 672 for note in differ)
@@ -78,8 +61,8 @@ def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
     assert page.pdf().startswith(b"%PDF")
     page.emulate_media(media="screen")
     if can_print():
-        assert take_home(page, "Score (PDF)", tmp_path).read_bytes().startswith(b"%PDF")
-    assert read_score(take_home(page, "MusicXML", tmp_path)).array.tolist() == then
+        assert download(page, "Score (PDF)", tmp_path).read_bytes().startswith(b"%PDF")
+    assert read_score(download(page, "MusicXML", tmp_path)).array.tolist() == then
     pupil = visit("?" + address.split("?", 1)[1], wait=False)
     pupil.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
     finished(pupil)
@@ -93,7 +76,7 @@ def test_a_students_subject_becomes_a_fugue(visit):
     page.keyboard.type("aghgfdsa")
     assert page.input_value(".mg-text") == "C4/8 G4/8 A4/8 G4/8 F4/8 E4/8 D4/8 C4/8"
     page.fill(".mg-text", page.input_value(".mg-text").replace("A4", "Ab4").replace("E4", "Eb4"))
-    line = another(page, lambda: page.click("[data-make=fugue]"))
+    line = changed(page, lambda: page.click("[data-make=fugue]"))
     assert line.startswith("Fugue in C minor")
     locked = page.evaluate("musicgpt.piece.locked.map((i) => musicgpt.piece.notes[i])")
     top = [note for note in page.evaluate(NOTES) if note[3] == locked[0][3]]

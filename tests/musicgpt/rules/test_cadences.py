@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from musicgpt.rules.cadences import Cadences, Moment
-from musicgpt.rules.harmony import BETWEEN, BY_STEP, IN_FUGUES, LEFT, STEP, TIE, Harmony
+from musicgpt.rules.harmony import BETWEEN, COMES_BY_STEP, IN_FUGUES, LEFT, TIE, Harmony
 from musicgpt.rules.keys import TRIADS, triad
 from musicgpt.rules.opening import Opening
+from musicgpt.rules.takers import STEP
 from musicgpt.rules.tonal_plan import Plan
 from tokenization.score import Note
 from tokenization.vocabulary import PITCH_MAX, PITCH_MIN, TOKEN_TO_ID
@@ -102,7 +103,7 @@ def test_a_voice_passes_by_step_and_leaves_what_is_off_the_chord_by_step():
     price = IN_FUGUES * BETWEEN
     on_it, _ = off_the_chord(sounds % 72, 0)
     assert on_it[[67, 76]].tolist() == [0, 0]  # leaps within the chord
-    assert on_it[[71, 74]] == pytest.approx(price * BY_STEP[2]) and on_it[69] == pytest.approx(price)
+    assert on_it[[71, 74]] == pytest.approx(price * COMES_BY_STEP[2]) and on_it[69] == pytest.approx(price)
     off_it, foreign = off_the_chord(sounds % 71, 0)
     assert foreign[71] == 1 and off_it[72] == 0
     assert off_it[67] == pytest.approx(IN_FUGUES * LEFT)
