@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -66,9 +67,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterato
         "TMPDIR": str(log.parent),
         "PYTHONUNBUFFERED": "1",
     }
+    # One that is looked for by the server itself may be another worker's server's a moment later.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     with open(log, "wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "space.app", "--corpus", str(corpus)],
+            [sys.executable, "-m", "space.app", "--port", str(port), "--corpus", str(corpus)],
             env=environment,
             stdout=stream,
             stderr=stream,
