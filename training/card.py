@@ -23,7 +23,7 @@ from .units import BITS
 
 # Of the arguments, what a reader of the card wants to know.
 _TOLD = {
-    "data": ("form", "extra", "times", "length", "packing", "condition_dropout"),
+    "data": ("form", "extra", "times", "own", "length", "packing", "condition_dropout"),
     "model": ("model", "init_from", "teachers", "dropout"),
     "fit": (
         "epochs",
@@ -44,6 +44,8 @@ _TOLD = {
     "augmentation": ("stages",),
     "run": ("seed", "mixed_precision"),
 }
+# Folders of one machine: of a model made in steps, the steps say what these do.
+_FOLDERS = ("init_from", "teachers", "own")
 
 
 def describe_data(data: DataArguments) -> dict[str, Any]:
@@ -263,8 +265,7 @@ def _recipe_section(
         (name, json.dumps(arguments[group][name]))
         for group, names in _TOLD.items()
         for name in names
-        # of a model made in steps, these say with what each training began, by folders of one machine
-        if arguments[group].get(name) not in (None, [], {}) and not (made and name == "init_from")
+        if arguments[group].get(name) not in (None, [], {}) and not (made and name in _FOLDERS)
     ]
     steps = max((entry["step"] for entry in entries), default=0)
     made_of = ", ".join(f"{what} `{digest}`" for what, digest in fingerprints.items())

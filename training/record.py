@@ -21,7 +21,7 @@ from .errors import TrainingError
 from .validate import write_json
 
 RECORD = "record.json"
-_CODE = ("dataset_builder", "modeling_musicgpt", "tokenization", "training")
+_CODE = ("dataset_builder", "modeling_musicgpt", "musicgpt", "tokenization", "training")
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "numpy")
 
 
@@ -38,7 +38,9 @@ def data_fingerprint(pieces: Mapping[str, Sequence[Piece]]) -> str:
 
 
 def code_fingerprint() -> str:
-    """SHA-256 over the code that decides what is trained: readers, data set, model, training."""
+    """SHA-256 over the code that decides what is trained: readers, data set, model, composer,
+    training.
+    """
     root = Path(__file__).resolve().parent.parent
     paths = [path for folder in _CODE for path in sorted((root / folder).rglob("*.py"))]
     return fingerprint([(path.relative_to(root).as_posix(), file_sha256(path)) for path in paths])

@@ -1,7 +1,8 @@
 """From the corpus to the shipped files: builds the data set, trains part after part, takes the means,
 writes the files and measures them.
 
-python -m training.reproduce [--out runs/reproduce] [--scores DIR | --data DIR] [--dry-run] [--scale tiny]
+python -m training.reproduce [--out runs/reproduce] [--scores DIR | --data DIR] [--jobs 2] [--dry-run]
+    [--scale tiny]
 
 The same command goes on after an end of any kind: what `record.json` says is whole is not made again, and a
 training goes on from its newest checkpoint.
@@ -17,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from . import checkpoints
-from .arguments import DataArguments
+from .arguments import Arguments, DataArguments
 from .errors import TrainingError
+from .jobs import Jobs
+from .own_text import Asked, compose
 from .plan import PLAN, Step, read_plan
 from .record import RECORD, Record, code_fingerprint, data_fingerprint, fingerprint, machine
 from .run_log import MADE, read_log
 from .validate import write_json
 
-MODEL, CONFIG = "model.safetensors", "config.json"
+MODEL, CONFIG, TEXT = "model.safetensors", "config.json", "pieces.jsonl"
 SHIP = "shipped"
 
 
@@ -37,6 +40,7 @@ class Reproduction:
             when neither is given.
         scale (`str`): `"full"`, or `"tiny"` for a test of the way.
         plan: the file with the steps.
+        jobs (`int`): how many trainings may run beside each other, where none needs the other.
 
     Raises:
         TrainingError: if plan or record cannot be read.
@@ -49,10 +53,12 @@ class Reproduction:
         data: str | None = None,
         scale: str = "full",
         plan: Path = PLAN,
+        jobs: int = 1,
     ):
         self.out, self.scores, self.data, self.scale = out, scores, data, scale
         self.steps = read_plan(plan)
         self.record = Record(out)
+        self.jobs = Jobs(jobs)
 
     # -- what is to be done
 
@@ -76,12 +82,13 @@ class Reproduction:
         try:
             pieces = self._pieces()
             self._check_data(pieces)
-            for step in self.steps:
-                self._step(step, pieces["validation"])
+            self._steps(pieces["validation"])
             self._ship(pieces["validation"])
         except KeyboardInterrupt as error:
             error.add_note(f"What is whole stands in {self.out}; the same command goes on from there.")
             raise
+        finally:
+            self.jobs.end()
         return self.record.values
 
     # -- data
@@ -118,17 +125,45 @@ class Reproduction:
 
     # -- steps
 
+    def _steps(self, pieces: list[Any]) -> None:
+        """All steps, each once those that it needs are whole."""
+        waiting = {step.name: step for step in self.steps}
+        running: dict[str, Step] = {}
+        while waiting or running:
+            missing = waiting.keys() | running.keys()
+            ready = [step for step in waiting.values() if missing.isdisjoint(step.sources)]
+            if not ready or self.jobs.full:
+                for name in self.jobs.finished():
+                    self._finish(running.pop(name))
+                continue
+            step = waiting.pop(ready[0].name)
+            if self._step(step, pieces):
+                running[step.name] = step
+
     def _inputs(self, step: Step) -> str:
         """Fingerprint of what a step is made of, besides the code."""
         made_of = self.record.sums(step.sources)
+        if step.kind == "compose":
+            return fingerprint(step, made_of, self.record.values["data"]["fingerprint"])
         if step.kind != "train":
             return fingerprint(step, made_of)
-        values = step.arguments(Path("data"), Path("out"), Path("begin") if step.begins else None, self.scale)
+        values = step.arguments(Path("data"), Path("out"), {n: Path(n) for n in step.sources}, self.scale)
         # how long it goes on is the plan's to say, and may become more
         values.fit.stop_after = None
         return fingerprint(values.to_dict(), self.record.values["data"]["fingerprint"], made_of)
 
-    def _step(self, step: Step, pieces: list[Any]) -> None:
+    def _places(self, step: Step) -> dict[str, Path]:
+        """Where that is which a step is made of: folders of models, files of pieces."""
+        kinds = {each.name: each.kind for each in self.steps}
+        return {
+            name: self.out / name / TEXT
+            if kinds[name] == "compose"
+            else self.record.output(name, "mean", self.out)
+            for name in step.sources
+        }
+
+    def _step(self, step: Step, pieces: list[Any]) -> bool:
+        """Do a step, or begin it; whether `_finish` must follow when it is done."""
         inputs, known = self._inputs(step), self.record.steps.get(step.name)
         if known and known["inputs"] != inputs:
             raise TrainingError(
@@ -138,37 +173,46 @@ class Reproduction:
         if self.record.is_whole(step.name, self.out) and self._reaches(step):
             if known and known["code"] != code_fingerprint():
                 self._say(f"step {step.name}: made by another version of the code, and kept")
-            return
+            return False
         self._say(f"step {step.name}: {step.told()}")
-        if step.kind == "train":
-            self._train(step, inputs)
-        elif step.kind == "mean":
+        if step.kind == "mean":
             self._mean(step, inputs)
-        else:
+        elif step.kind == "calibrate":
             self._calibrate(step, inputs, pieces)
+        elif step.kind == "compose":
+            self.record.begin(step.name, inputs)
+            asked = step.asked(self._places(step), self.scale)
+            self.jobs.start(step.name, _compose, asked, self._built(), self.out / step.name / TEXT)
+        else:
+            self._train(step, inputs)
+        return step.kind in ("train", "compose")
 
     def _reaches(self, step: Step) -> bool:
         """Whether a training that is whole went as far as the plan wants."""
         return step.kind != "train" or f"epoch {step.last_epoch}" in self.record.steps[step.name]["outputs"]
 
     def _train(self, step: Step, inputs: str) -> None:
-        from .trainer import Trainer
-
         run = self.out / step.name
         if "outputs" in self.record.steps.get(step.name, {}) and self._reaches(step):
             shutil.rmtree(run, ignore_errors=True)  # it was whole and is not any more
         found = checkpoints.list_checkpoints(run / "checkpoints")
         kept_until = (found[0] / checkpoints.STATE).stat().st_mtime if found else None
         self.record.begin(step.name, inputs, kept_until)
-        begins = self.record.output(step.begins, "mean", self.out) if step.begins else None
-        Trainer(step.arguments(self._built(), run, begins, self.scale)).run()
-        by_epoch = _by_epoch(run)
+        arguments = step.arguments(self._built(), run, self._places(step), self.scale)
+        self.jobs.start(step.name, _train, arguments.to_dict())
+
+    def _finish(self, step: Step) -> None:
+        """A training or a composing came to its end."""
+        run = self.out / step.name
+        if step.kind == "compose":
+            self.record.finish(step.name, {"pieces": run / TEXT}, self.out)
+            return
         losses = {
             f"epoch {entry['epoch']}": round(entry["nats_per_note"], 4)
             for entry in read_log(run)
             if entry["kind"] == "eval"
         }
-        outputs = {f"epoch {epoch}": folder / MODEL for epoch, folder in by_epoch.items()}
+        outputs = {f"epoch {epoch}": folder / MODEL for epoch, folder in _by_epoch(run).items()}
         self.record.finish(step.name, outputs, self.out, figures=losses)
 
     def _mean(self, step: Step, inputs: str) -> None:
@@ -264,6 +308,18 @@ class Reproduction:
         print(text, file=sys.stderr, flush=True)
 
 
+def _train(arguments: dict[str, Any]) -> None:
+    from .trainer import Trainer
+
+    Trainer(Arguments.from_dict(arguments)).run()
+
+
+def _compose(asked: Asked, data: Path, path: Path) -> None:
+    from .sources import load_pieces
+
+    compose(asked, load_pieces(DataArguments(data=str(data)))["train"], path)
+
+
 def _by_epoch(run: Path) -> dict[int, Path]:
     """A run's checkpoints at the ends of epochs; those that an interruption wrote are left out."""
     found = {}
@@ -333,6 +389,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("full", "tiny"),
         help="tiny: a small model and four pieces, the whole way in minutes (default: full)",
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="so many trainings beside each other, each on its share of the cores (default: 1)",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and what is whole")
     return parser
 
@@ -349,7 +411,9 @@ def _reproduce(given: argparse.Namespace) -> int:
     from tokenization.errors import MusicGPTError
 
     try:
-        work = Reproduction(given.out, given.scores, given.data, given.scale)
+        if given.jobs < 1:
+            raise TrainingError(f"--jobs is {given.jobs}; it must be at least 1.")
+        work = Reproduction(given.out, given.scores, given.data, given.scale, jobs=given.jobs)
         print(work.told())
         if given.dry_run:
             return 0

@@ -126,7 +126,8 @@ class Steps(Run):
         if self.teachers is not None:
             with torch.no_grad(), self.accelerator.autocast():
                 taught = self.teachers(**self._inputs(tensors)).logits
-            return distilled(logits, taught, tensors["targets"], losses, fit.teacher_share or 0.0)
+            share = (fit.teacher_share or 0.0) * ~tensors["own"]
+            return distilled(logits, taught, tensors["targets"], losses, share)
         if fit.label_smoothing:
             return smoothed(logits, tensors["targets"], losses, fit.label_smoothing)
         return losses

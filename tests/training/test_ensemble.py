@@ -71,8 +71,11 @@ def test_a_distilled_loss_is_the_cross_entropy_against_the_mixture(batch):
     logits, taught = (torch.randn(shape, generator=generator) for _ in range(2))
     taught = taught.log_softmax(-1)
     losses = token_losses(logits, batch["targets"])
-    torch.testing.assert_close(distilled(logits, taught, batch["targets"], losses, 0.0), losses)
-    mixed = distilled(logits, taught, batch["targets"], losses, 0.25)
+    share = torch.zeros(shape[:2])
+    torch.testing.assert_close(distilled(logits, taught, batch["targets"], losses, share), losses)
+    share[0] = 0.25  # the other rows are of a model's own making: teachers have no say there
+    mixed = distilled(logits, taught, batch["targets"], losses, share)
+    torch.testing.assert_close(mixed[1:], losses[1:])
     # By hand: one place, the target's share and the teacher's.
     row, place = 0, int((batch["targets"][0] >= 0).nonzero()[3])
     aim = 0.25 * taught[row, place - 1].exp()

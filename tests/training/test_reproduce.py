@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from training.errors import TrainingError
+from training.own_text import read_own
 from training.plan import read_plan
-from training.reproduce import SHIP, Reproduction, card_figure, main
+from training.reproduce import SHIP, TEXT, Reproduction, card_figure, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # All kinds of steps; of the means one has a table that begins at zero.
@@ -25,7 +27,10 @@ PLAN = """
 steps:
   - {name: "1", train: a.yaml}
   - {name: begin, mean: ["1@1", "1@3"], config: {prefix_encoding: true}}
-  - {name: "2", train: b.yaml, from: begin}
+  - {name: own, compose: begin, judge: begin, pieces: 2, kept: 0.5, first_seed: 5}
+  - {name: "2", train: b.yaml, from: begin, teachers: [begin], own: [own]}
+  - {name: "3", train: a.yaml}
+  - {name: beside, mean: ["3@1", "3@2"]}
   - {name: last, mean: [begin, "2@2"], prefix_scale: 1.5}
   - {name: sure, calibrate: last}
 """
@@ -41,7 +46,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plan")
     (folder / "plan.yaml").write_text(PLAN)
     (folder / "a.yaml").write_text(RECIPE + "model: {config_overrides: {prefix_encoding: false}}\n")
-    (folder / "b.yaml").write_text(RECIPE)
+    (folder / "b.yaml").write_text(RECIPE.replace("epochs: 4", "epochs: 4, teacher_share: 0.5"))
     return folder / "plan.yaml"
 
 
@@ -82,7 +87,41 @@ def test_the_shipped_file_is_the_mean_that_the_plan_asks_for(whole):
     )
     assert str(whole.out) not in card
     nats = whole.record.steps[SHIP]["figures"][SHIP]
-    assert f"| all tokens | {nats:.2f}" in card  # before rounding to float16
+    [stated] = re.findall(r"\| all tokens \| ([0-9.]+)", card)
+    assert float(stated) == pytest.approx(nats, abs=0.01)  # before rounding to float16
+
+
+def test_steps_beside_each_other_give_the_same_bits(whole, plan, score_folder, tmp_path):
+    work = Reproduction(tmp_path / "out", str(score_folder), scale="tiny", plan=plan, jobs=2)
+    work.run()
+    assert not work.jobs.running
+    for step in ("last", "beside", SHIP):
+        assert all(
+            torch.equal(value, weights(whole, step)[name]) for name, value in weights(work, step).items()
+        )
+    assert (work.out / "own" / TEXT).read_bytes() == (whole.out / "own" / TEXT).read_bytes()
+
+
+def test_what_goes_wrong_in_a_step_beside_others_ends_the_command(plan, score_folder, tmp_path, capfd):
+    for path in plan.parent.iterdir():
+        (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "a.yaml").write_text(RECIPE + "model: {config_overrides: {loudness: 3}}\n")
+    work = Reproduction(
+        tmp_path / "out", str(score_folder), scale="tiny", plan=tmp_path / "plan.yaml", jobs=2
+    )
+    with pytest.raises(TrainingError, match="ended with code 2"):
+        work.run()
+    assert "no field 'loudness'" in capfd.readouterr().err
+
+
+def test_the_likeliest_pieces_of_each_form_are_kept(whole):
+    lines = [json.loads(line) for line in (whole.out / "own" / TEXT).read_text().splitlines()]
+    pieces = read_own([whole.out / "own" / TEXT], times=2.0)
+    assert len(pieces) == 2  # of four
+    assert all(piece.own and piece.times == 2 and piece.num_notes > 4 for piece in pieces)
+    assert lines[0]["nats_per_note"] <= lines[1]["nats_per_note"]
+    with pytest.raises(TrainingError, match="holds no pieces that a model composed"):
+        read_own([whole.out / "record.json"])
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bits(whole, plan, score_folder, tmp_path):
@@ -144,6 +183,9 @@ def test_other_data_and_other_recipes_are_refused(whole, plan, score_folder, bui
         ('"1@3"', '"1"', "epoch is named exactly"),
         ("from: begin", 'from: "1"', "which is no mean"),
         ("from: begin", "from: nobody", "no earlier step"),
+        ("own: [own]", "own: [begin]", "composes nothing"),
+        ("teachers: [begin]", "teachers: [own]", "which is no mean"),
+        ('mean: [begin, "2@2"]', 'mean: [own, "2@2"]', "is no model"),
         ("prefix_scale", "loudness", "unknown field 'loudness'"),
         ('mean: [begin, "2@2"]', 'mean: [begin, "1@2"]', "no mean takes an epoch"),
         ("steps:", "stages:", "cannot be read"),
@@ -158,12 +200,20 @@ def test_wrong_plans_are_named(plan, tmp_path, old, new, told):
 
 def test_the_plan_of_the_project_and_its_command(tmp_path, capsys):
     steps = read_plan()
-    assert [step.last_epoch for step in steps if step.recipe] == [9, 2, 2, 5]
+    assert [step.last_epoch for step in steps if step.recipe] == [10, 8, 4, 4]
     for step in steps:
         if step.recipe:  # the recipes are such as training takes
-            assert step.arguments(Path("d"), Path("o"), None, "full").fit.stop_after == step.last_epoch
+            assert (
+                step.arguments(
+                    Path("d"), Path("o"), {name: Path(name) for name in step.sources}, "full"
+                ).fit.stop_after
+                == step.last_epoch
+            )
     assert main(["--dry-run", "--out", str(tmp_path / "none")]) == 0
-    assert "to do  step 4: trains by 4.yaml to epoch 5, from first" in capsys.readouterr().out
+    assert (
+        "to do  step 4: trains by 4.yaml to epoch 4, from one, taught by one and two"
+        in capsys.readouterr().out
+    )
     assert not (tmp_path / "none").exists()
     (tmp_path / "record.json").write_text(json.dumps([1]))
     assert main(["--out", str(tmp_path), "--dry-run"]) == 2
