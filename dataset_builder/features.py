@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +30,10 @@ DESCRIPTIONS = {
     "transposition": (
         "semitones added to arrive at C major or A minor, -6 to +5; subtract to get the original"
     ),
+    "note_scale": "2 where the note values were doubled, since the tokens hold them better so; else 1",
     "meter": "first time signature",
     "meters": "all time signatures: onset (ticks), numerator, denominator",
+    "original_meters": "those of the source where `note_scale` is not 1; else empty",
     "bars": "number of bars, a pickup bar counted",
     "pickup": "length of the incomplete first bar in ticks, 0 if it is whole",
     "tempo": "declared tempo in quarter notes a minute; null if none is declared",
@@ -58,10 +61,10 @@ def features() -> Features:
 
     text, count = Value("string"), Value("int32")
     types: dict[str, Any] = dict.fromkeys(DESCRIPTIONS, text)
-    types |= dict.fromkeys(("book", "number", "voices", "transposition"), Value("int8"))
+    types |= dict.fromkeys(("book", "number", "voices", "transposition", "note_scale"), Value("int8"))
     types |= dict.fromkeys(("bars", "pickup", "num_notes", "num_tokens"), count)
     types["tempo"] = Value("float32")
-    types["meters"] = {
+    types["meters"] = types["original_meters"] = {
         "onset": List(Value("int32")),
         "numerator": List(Value("int16")),
         "denominator": List(Value("int16")),
@@ -121,11 +124,10 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
         "key": str(key) if key else None,
         "mode": key.mode if key else None,
         "transposition": score.transposition,
+        "note_scale": score.note_scale or 1,
         "meter": score.meters[0].name,
-        "meters": {
-            name: [getattr(meter, name) for meter in score.meters]
-            for name in ("onset", "numerator", "denominator")
-        },
+        "meters": _columns_of(score.meters),
+        "original_meters": _columns_of(score.original_meters or ()),
         "bars": score.num_bars,
         "pickup": score.pickup,
         "tempo": score.tempo,
@@ -147,17 +149,14 @@ def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
         row: a row of the dataset, in any format (`python`, `numpy`, `torch`).
         original_key: in the key of the source in place of C major or A minor.
     """
-    notes, meters = row["notes"], row["meters"]
+    notes = row["notes"]
     array = np.stack(
         [np.asarray(notes[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1
     )  # (n, 4)
     tempo = row.get("tempo")
     score = Score(
         array,
-        meters=[
-            Meter(*map(int, meter))
-            for meter in zip(meters["onset"], meters["numerator"], meters["denominator"], strict=True)
-        ],
+        meters=_meters_of(row["meters"]),
         key=normal_key(str(row["mode"])) if row.get("mode") else None,
         tempo=None if tempo is None or tempo != tempo else float(tempo),  # NumPy's format has NaN for None
         tempo_class=row.get("tempo_class"),
@@ -166,5 +165,18 @@ def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
         source=row.get("source") or None,
         transposition=int(row["transposition"]),
         original_key=Key.parse(str(row["key"])) if row.get("key") else None,
+        note_scale=int(row.get("note_scale") or 1),
+        original_meters=_meters_of(row["original_meters"]) if row.get("original_meters") else None,
     )
     return score.restored() if original_key else score
+
+
+_METER = ("onset", "numerator", "denominator")
+
+
+def _columns_of(meters: Sequence[Meter]) -> dict[str, list[int]]:
+    return {name: [getattr(meter, name) for meter in meters] for name in _METER}
+
+
+def _meters_of(columns: dict[str, Any]) -> list[Meter]:
+    return [Meter(*map(int, meter)) for meter in zip(*(columns[name] for name in _METER), strict=True)]

@@ -156,7 +156,14 @@ def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) 
             f" {settings.meter} out."
         )
     key = Key.parse(settings.key) if settings.key else prompt.key or estimate_key(prompt)[0]
-    return prompt.replace(key=key, form=settings.form or prompt.form, transposition=0, original_key=None)
+    return prompt.replace(
+        key=key,
+        form=settings.form or prompt.form,
+        transposition=0,
+        original_key=None,
+        note_scale=1,  # it is continued in its own values
+        original_meters=None,
+    )
 
 
 def _at_tempo(read: Score, settings: Settings) -> Score:

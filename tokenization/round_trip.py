@@ -68,7 +68,12 @@ def kept_notes(score: Score) -> dict[str, int]:
     decoded = decode(encode(score)).score
     if decoded != score.quantised():
         raise MusicGPTError(f"{score.title}: the decoded score is not the quantised one.")
-    back = decoded.transposed(-(score.key.transposition_to_normal() if score.key else 0))
+    normal = score.normalised()
+    back = decoded.replace(
+        transposition=normal.transposition - score.transposition,
+        note_scale=normal.note_scale if score.note_scale is None else None,
+        original_meters=normal.original_meters,
+    ).restored()
     rows, kept = distinct_notes(score).tolist(), back.array[:, [ONSET, PITCH, VOICE, DURATION]].tolist()
     counts = {}
     for width, name in enumerate(_COLUMNS, 1):

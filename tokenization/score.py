@@ -16,6 +16,7 @@ import numpy as np
 from .errors import ScoreError
 from .key import Key, normal_key
 from .note import DURATION, ONSET, PITCH, VOICE, Note
+from .rescaling import MOST_INEXACT, inexact, rescaled
 from .vocabulary import (
     DURATIONS,
     FORMS,
@@ -134,6 +135,9 @@ class Score:
         transposition (`int`): semitones that were added to the original pitches to arrive at these; not
             compared.
         original_key (`Key`, *optional*): the key before that transposition; not compared.
+        note_scale (`int`, *optional*): by how much the note values were multiplied to arrive at these, 1 or
+            2; `None` where nobody has looked yet whether the tokens hold them better doubled; not compared.
+        original_meters (sequence of `Meter`, *optional*): the meters before that; not compared.
         notices (sequence of `str`): what the reader left out or changed, in words; not compared.
         info (mapping of `str` to `str`, *optional*): further facts by name, such as `composer` and `seed`;
             not compared. Files hold them (`tokenization.heading`), tokens do not.
@@ -148,8 +152,10 @@ class Score:
         "info",
         "key",
         "meters",
+        "note_scale",
         "notices",
         "original_key",
+        "original_meters",
         "source",
         "tempo",
         "tempo_class",
@@ -169,6 +175,8 @@ class Score:
         source: str | None = None,
         transposition: int = 0,
         original_key: Key | None = None,
+        note_scale: int | None = None,
+        original_meters: Sequence[Meter] | None = None,
         notices: Iterable[str] = (),
         info: Mapping[str, str] | None = None,
     ):
@@ -196,6 +204,8 @@ class Score:
         self.tempo, self.tempo_class, self.form = tempo, tempo_class, form
         self.title, self.source, self.notices = title, source, tuple(notices)
         self.transposition, self.original_key = transposition, original_key
+        self.note_scale = note_scale
+        self.original_meters = tuple(Meter(*m) for m in original_meters) if original_meters else None
         self.info: dict[str, str] = dict(info or {})
         for name, value in self.info.items():
             if not (isinstance(name, str) and FACT_NAME.fullmatch(name) and isinstance(value, str)):
@@ -292,17 +302,51 @@ class Score:
         return self.replace(notes=array, key=key, transposition=total, original_key=original)
 
     def normalised(self) -> Score:
-        """A copy in C major or A minor, moved by the nearest interval (-6 to +5 semitones); as it is when no
-        key is known.
+        """A copy in C major or A minor, moved by the nearest interval (-6 to +5 semitones), if its key is
+        known; with doubled note values where the tokens hold those better (`tokenization.rescaling`).
         """
-        if self.key is None:
-            return self
-        moved = self.transposed(self.key.transposition_to_normal())
-        return moved.replace(key=normal_key(self.key.mode))
+        score = self._in_fitting_values()
+        if score.key is None:
+            return score
+        moved = score.transposed(score.key.transposition_to_normal())
+        return moved.replace(key=normal_key(score.key.mode))
 
     def restored(self) -> Score:
-        """A copy in the key that the piece had before it was normalised."""
-        return self.transposed(-self.transposition).replace(transposition=0, original_key=None)
+        """A copy in the key, the note values and the meters that the piece had before it was normalised. What
+        has come to stand between two ticks since is moved to the earlier one.
+        """
+        score = self.transposed(-self.transposition).replace(transposition=0, original_key=None)
+        if score.note_scale in (None, 1):
+            return score
+        array = score.array.copy()
+        array[:, ONSET] //= score.note_scale
+        array[:, DURATION] = np.maximum(1, array[:, DURATION] // score.note_scale)
+        return score.replace(
+            notes=array,
+            meters=score.original_meters,
+            tempo=score.tempo and score.tempo / score.note_scale,
+            note_scale=None,
+            original_meters=None,
+        )
+
+    def _in_fitting_values(self) -> Score:
+        """A copy with doubled note values where more than `MOST_INEXACT` of the durations have no token and
+        at most half as many have none then. A piece in sixty-fourths has then a meter twice as long, or bars
+        of half the music, and sounds as before.
+        """
+        lost = 0 if self.note_scale else inexact(self.array)
+        if lost <= MOST_INEXACT * len(self):
+            return self
+        doubled = rescaled(self.array, self.meters, double=True)
+        if doubled is None or inexact(doubled[0]) * 2 > lost:
+            return self
+        return self.replace(
+            notes=doubled[0],
+            meters=doubled[1],
+            tempo=self.tempo and self.tempo * 2,
+            note_scale=2,
+            original_meters=self.meters,
+        )
 
     def in_key(self, key: Key | str) -> Score:
         """A copy transposed to `key` by the nearest interval.
@@ -356,10 +400,10 @@ class Score:
         """What the 150 tokens can hold of this score: `decode_score(encode_score(score)) ==
         score.quantised()`.
 
-        In C major or A minor; durations rounded to the nearest of the 32; pitches outside 28-91 moved by
-        octaves; exact duplicates dropped; silences longer than the time tokens reach shortened; a meter
-        without a token replaced by one whose bar has the same length or divides it; a change of meter moved
-        to the onset of the next note.
+        In C major or A minor, and with doubled note values where those fit better (`normalised`); durations
+        rounded to the nearest of the 32; pitches outside 28-91 moved by octaves; exact duplicates dropped;
+        silences longer than the time tokens reach shortened; a meter without a token replaced by one whose
+        bar has the same length or divides it; a change of meter moved to the onset of the next note.
         """
         return self.quantised_with_changes()[0]
 
@@ -395,6 +439,8 @@ class Score:
             "source": self.source,
             "transposition": self.transposition,
             "original_key": str(self.original_key) if self.original_key else None,
+            "note_scale": self.note_scale,
+            "original_meters": [list(m) for m in self.original_meters or ()],
             "info": dict(self.info),
         }
 
@@ -428,6 +474,8 @@ class Score:
             meters=[Meter(*m) for m in data.get("meters") or [COMMON_TIME]],
             transposition=data.get("transposition") or 0,
             original_key=Key.parse(original) if original else None,
+            note_scale=data.get("note_scale"),
+            original_meters=[Meter(*m) for m in data.get("original_meters") or ()],
             info=data.get("info"),
             **fields,
         )

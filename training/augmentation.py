@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenization.score import DURATION, NOMINAL_QPM, ONSET, PACE_LIMITS, PITCH, VOICE, Meter, Score
-from tokenization.vocabulary import DURATIONS, PITCH_MAX, PITCH_MIN, TEMPO_CLASSES, TEMPO_QPM
+from tokenization import rescaling as note_values
+from tokenization.score import NOMINAL_QPM, PACE_LIMITS, PITCH, VOICE, Score
+from tokenization.vocabulary import PITCH_MAX, PITCH_MIN, TEMPO_CLASSES, TEMPO_QPM
 
 from .crops import Piece
 from .errors import ArgumentsError
@@ -142,56 +143,20 @@ def without_voice(score: Score, place: int) -> Score:
     return score.replace(notes=array).quantised()
 
 
-# The meter of a piece whose note values are doubled, and whether a bar of it holds half of an old bar. What
-# has no line has no such meter.
-_DOUBLED = {
-    "2/4": "2/2",
-    "3/4": "3/2",
-    "4/4": "4/4",
-    "2/2": "2/2",
-    "3/8": "3/4",
-    "6/8": "6/4",
-    "12/8": "6/4",
-    "6/16": "6/8",
-    "12/16": "12/8",
-}
-_HALVED = {
-    "3/4": "3/8",
-    "4/4": "2/4",
-    "2/2": "2/4",
-    "3/2": "3/4",
-    "6/4": "6/8",
-    "6/8": "6/16",
-    "12/8": "12/16",
-}
 # Share of the durations that may have no token after the change; they are rounded.
 _MOST_ROUNDED = 0.005
 
 
 def rescaled(score: Score, double: bool) -> Score:
-    """All note values doubled or halved, in the meter that then fits.
+    """All note values doubled or halved, in the meter that then fits (`tokenization.rescaling`).
 
-    3/4 becomes 3/2 or 3/8, 6/8 becomes 6/4 or 6/16; where there is no meter of twice the length, a bar
-    becomes two of the old one (4/4, 2/2) or of its half (12/8: two bars of 6/4). As it is where no meter fits
-    (9/8), where a time is not a whole number of ticks, or where more than one duration in 200 would have no
-    token.
+    As it is where no meter fits, where a time is not a whole number of ticks, or where more than one duration
+    in 200 would have no token.
     """
-    table = _DOUBLED if double else _HALVED
-    array = score.array.copy()
-    times = array[:, [ONSET, DURATION]]
-    names = [table.get(m.name) for m in score.meters]
-    changes = np.array([m.onset for m in score.meters])
-    if None in names or (not double and ((times % 2).any() or (changes % 2).any())):
+    changed = note_values.rescaled(score.array, score.meters, double)
+    if changed is None or note_values.inexact(changed[0]) > _MOST_ROUNDED * len(score):
         return score
-    array[:, [ONSET, DURATION]] = times * 2 if double else times // 2
-    if (~np.isin(array[:, DURATION], DURATIONS)).mean() > _MOST_ROUNDED:
-        return score
-    meters = [
-        Meter(m.onset * 2 if double else m.onset // 2, *map(int, name.split("/")))
-        for m, name in zip(score.meters, names, strict=True)
-        if name is not None
-    ]
-    return score.replace(notes=array, meters=meters).quantised()
+    return score.replace(notes=changed[0], meters=changed[1], note_scale=1).quantised()
 
 
 def with_pace(score: Score, tempo: float) -> Score:
