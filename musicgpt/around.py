@@ -72,8 +72,8 @@ def _read_before(score: Score, begins: int, transposition: int, room: int) -> tu
         if TOKENS_A_NOTE * len(part) > room or steps.max() > MAX_STEP:
             continue
         meters = from_bar(score, line).meters
-        meters = [m for m in meters if m.onset < begins - line]
-        read = Score(as_tokens(part, transposition), meters=meters, note_scale=1)
+        before = [m for m in meters if m.onset < begins - line]
+        read = Score(as_tokens(part, transposition), meters=before, note_scale=1)
         body = encode_body(read.replace(key=normal_key("major")).quantised())
         return line, body[:-1].tolist()  # the model is to choose the last note's step
     return 0, []

@@ -167,8 +167,14 @@ def _step(values: dict[str, Any], folder: Path) -> Step:
         raise ValueError(f"the step {values.get('name')!r} has the unknown field {sorted(strange)[0]!r}")
     name = str(values["name"])
     if kind == "train":
-        others = {field: tuple(map(str, values.get(field) or ())) for field in ("teachers", "own")}
-        return Step(name, kind, recipe=str(folder / values["train"]), begins=values.get("from"), **others)
+        return Step(
+            name,
+            kind,
+            recipe=str(folder / values["train"]),
+            begins=values.get("from"),
+            teachers=tuple(map(str, values.get("teachers") or ())),
+            own=tuple(map(str, values.get("own") or ())),
+        )
     if kind == "compose":
         text = {field: values[field] for field in ("pieces", "kept", "first_seed")}
         return Step(name, kind, of=((values["compose"], None), (values["judge"], None)), text=text)
