@@ -200,7 +200,7 @@ def test_wrong_plans_are_named(plan, tmp_path, old, new, told):
 
 def test_the_plan_of_the_project_and_its_command(tmp_path, capsys):
     steps = read_plan()
-    assert [step.last_epoch for step in steps if step.recipe] == [10, 8, 4, 4]
+    assert [step.last_epoch for step in steps if step.recipe] == [10, 8, 3, 3]
     for step in steps:
         if step.recipe:  # the recipes are such as training takes
             assert (
@@ -211,7 +211,7 @@ def test_the_plan_of_the_project_and_its_command(tmp_path, capsys):
             )
     assert main(["--dry-run", "--out", str(tmp_path / "none")]) == 0
     assert (
-        "to do  step 4: trains by 4.yaml to epoch 4, from one, taught by one and two"
+        "to do  step 4: trains by 4.yaml to epoch 3, from one, taught by one and two"
         in capsys.readouterr().out
     )
     assert not (tmp_path / "none").exists()
