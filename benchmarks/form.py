@@ -1,6 +1,7 @@
 """Form: what pieces do over bars, beside Bach's movements.
 
     python -m benchmarks.form [--model DIR] [--pieces 100] [--first-seed 0] [--no-rules] [--source ../shared/data/wtc] [--json FILE]
+        [--forms prelude,fugue]
 
 Pieces are whole, of default settings and length, asked for what Bach's movements are
 (`result_pieces.conditions`), with seeds in order; each counts once. A figure is the mean over pieces (of bars
@@ -129,11 +130,14 @@ def main() -> None:
         "--source", type=Path, default=Path("../shared/data/wtc"), help="folder with catalogue.csv and notes/"
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--forms", default=",".join(FORMS), help="one of them, to run two processes (default: both)"
+    )
     given = parser.parse_args()
     movements = read_corpus(given.source)
     model = load_model(given.model)
     sets = {}
-    for form in FORMS:
+    for form in given.forms.split(","):
         sets[f"Bach, {form}s"] = summary(values([m.score for m in movements if m.score.form == form]))
         made = compose(
             model,

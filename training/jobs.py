@@ -77,6 +77,8 @@ def _work(parent: int, threads: int, work: Callable[..., Any], args: tuple[Any, 
     from tokenization.errors import MusicGPTError
     from tokenization.interruption import interruptible
 
+    if hasattr(os, "setsid"):
+        os.setsid()  # a terminal's Ctrl-C is for the parent, which asks once: a second signal would not save
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(threads)
 
