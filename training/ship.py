@@ -51,6 +51,7 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
     weights = {k: v.half().contiguous() for k, v in model.state_dict().items() if k != "lm_head.weight"}
     if lost := [name for name, weight in weights.items() if not torch.isfinite(weight).all()]:
         raise TrainingError(f"float16 cannot hold {lost[0]} of {source}.")
+    model.config.architectures = [type(model).__name__]
     model.config.dtype = torch.float32  # stored as float16, run in float32: exact on every CPU
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
