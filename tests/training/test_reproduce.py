@@ -200,7 +200,7 @@ def test_wrong_plans_are_named(plan, tmp_path, old, new, told):
 
 def test_the_plan_of_the_project_and_its_command(tmp_path, capsys):
     steps = read_plan()
-    assert [step.last_epoch for step in steps if step.recipe] == [10, 8, 3, 3]
+    assert [step.last_epoch for step in steps if step.recipe] == [10, 7, 1, 1]
     for step in steps:
         if step.recipe:  # the recipes are such as training takes
             assert (
