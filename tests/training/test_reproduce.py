@@ -211,7 +211,7 @@ def test_the_plan_of_the_project_and_its_command(tmp_path, capsys):
             )
     assert main(["--dry-run", "--out", str(tmp_path / "none")]) == 0
     assert (
-        "to do  step 4: trains by 4.yaml to epoch 3, from one, taught by one and two"
+        "to do  step 4: trains by 4.yaml to epoch 1, from one, taught by one and two"
         in capsys.readouterr().out
     )
     assert not (tmp_path / "none").exists()
