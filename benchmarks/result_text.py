@@ -51,6 +51,8 @@ def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     ]
     if "losses" in results:
         parts += loss_section(results["losses"], runs)
+    if "folds" in results:
+        parts += folds_section(results["folds"])
     if "pieces" in results:
         parts += pieces_section(results["pieces"]) + told_section(results["pieces"])
         parts += copy_section(results["pieces"])
@@ -137,6 +139,22 @@ def loss_section(losses: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str
     return found + [
         "A note is its NOTE, VOICE, DUR and TIME tokens. Orders of the n-gram from 2 to 8 were tried, the"
         " best is shown. Runs are read from `docs/runs.jsonl`."
+    ]
+
+
+def folds_section(folds: Mapping[str, Any]) -> list[str]:
+    """A recipe's loss on every key number, each held out once."""
+    own = folds["unmasked"]
+    low, high = own["interval"]
+    movements = [piece["nats_per_note"] for piece in folds["pieces"]]
+    return [
+        "## Over cross-validated key numbers",
+        f"A cheaper recipe (`{folds['command']}`), trained once a fold and measured on what the fold left out,"
+        f" over {folds['about']['pieces']} movements and {folds['about']['notes']:,} notes of"
+        f" {folds['about']['units']} key numbers: **{own['nats_per_note']:.3f}** nats a note, 95 % over key"
+        f" numbers {low:.3f} to {high:.3f}, masked {folds['masked']['nats_per_note']:.3f}; movements from"
+        f" {min(movements):.2f} to {max(movements):.2f}. So far apart are losses of one recipe on other"
+        " movements: two key numbers say little of it.",
     ]
 
 

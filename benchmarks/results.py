@@ -241,7 +241,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar=("RUN", "NAME"),
         help="only copy a run's validations to docs/runs.jsonl",
     )
+    parser.add_argument(
+        "--keep-folds",
+        nargs=2,
+        metavar=("JSON", "COMMAND"),
+        help="only keep what `python -m training.folds --json` wrote, and how",
+    )
     given = parser.parse_args(argv)
+    file = DOCS / "results.json"
+    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if given.keep_folds:
+        found = json.loads(Path(given.keep_folds[0]).read_text(encoding="utf-8"))
+        results["folds"] = {**found, "command": given.keep_folds[1]}
+        write_whole(file, (json.dumps(results, indent=1) + "\n").encode())
+        return
     if given.keep_run:
         print(keep_run(Path(given.keep_run[0]), given.keep_run[1])["name"])
         return
@@ -250,8 +263,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"unknown part {unknown[0]!r}; there are {', '.join(PARTS)}")
     if "pieces" in parts and not given.sets:
         parser.error("--sets says where the pieces are kept; give the folder of benchmarks.measures.")
-    file = DOCS / "results.json"
-    results = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if parts:
         from musicgpt.loading import load_model
 
