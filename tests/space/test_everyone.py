@@ -85,6 +85,8 @@ def test_tab_goes_through_the_page_in_reading_order_and_is_seen(visit):
 def test_the_score_can_be_read_in_words_and_printed_alone(visit):
     page = visit()
     page.click(".mg-reading summary")
+    # the words are written when the browser says that they are open, which is after the click
+    page.wait_for_function("document.querySelector('.mg-reading-text').innerText.includes('Bar ')")
     text = page.inner_text(".mg-reading-text")
     assert text.count("Bar ") == page.evaluate("musicgpt.bars")
     notes = page.evaluate("musicgpt.piece.notes.length")
