@@ -131,7 +131,10 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument(
-        "--forms", default=",".join(FORMS), help="one of them, to run two processes (default: both)"
+        "--forms",
+        default=",".join(FORMS),
+        choices=(*FORMS, ",".join(FORMS)),
+        help="one of them, to run two processes (default: both)",
     )
     given = parser.parse_args()
     movements = read_corpus(given.source)

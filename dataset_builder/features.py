@@ -171,12 +171,9 @@ def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
     return score.restored() if original_key else score
 
 
-_METER = ("onset", "numerator", "denominator")
-
-
 def _columns_of(meters: Sequence[Meter]) -> dict[str, list[int]]:
-    return {name: [getattr(meter, name) for meter in meters] for name in _METER}
+    return {name: [getattr(meter, name) for meter in meters] for name in Meter._fields}
 
 
 def _meters_of(columns: dict[str, Any]) -> list[Meter]:
-    return [Meter(*map(int, meter)) for meter in zip(*(columns[name] for name in _METER), strict=True)]
+    return [Meter(*map(int, meter)) for meter in zip(*(columns[name] for name in Meter._fields), strict=True)]

@@ -17,6 +17,7 @@ import numpy as np
 
 from tokenization.codec import decode
 from tokenization.key import normal_key
+from tokenization.midi_writer import write_whole
 from tokenization.vocabulary import FORMS
 
 from .crops import Piece
@@ -75,10 +76,8 @@ def compose(asked: Asked, models: Sequence[Piece], path: Path) -> None:
             json.dumps({"id": name, "nats_per_note": round(nats[name], 4), "ids": composed[name]})
             for name in names[: round(asked.kept * len(names))]
         ]
-    beside = Path(f"{path}.writing")
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
 def _composed(asked: Asked, models: Sequence[Piece]) -> dict[str, list[int]]:

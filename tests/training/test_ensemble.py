@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,26 @@ def test_a_distilled_loss_is_the_cross_entropy_against_the_mixture(batch):
     expected = -(aim * logits[row, place - 1].log_softmax(-1)).sum()
     torch.testing.assert_close(mixed[row, place], expected)
     assert (mixed[batch["targets"] < 0] == 0).all()
+
+
+def test_teachers_have_no_say_in_pieces_that_a_model_composed(teachers, tmp_path: Path):
+    values = run_values(tmp_path / "run", fit__label_smoothing=0.0, fit__ema_decay=None)
+    values["model"].update(teachers=teachers, config_overrides=TINY)
+    values["fit"].update(teacher_share=0.5)
+    first, second = make_pieces(2)
+    pieces = [replace(first, own=True), second]
+    trainer = Trainer(Arguments.from_dict(values), {"train": pieces, "validation": []})
+    trainer.setup()
+    trainer.load_data()
+    trainer.build()
+    for rows in trainer.loader.plan(0, trainer.stages[0]):
+        tensors = {name: torch.from_numpy(value) for name, value in vars(collate(rows)).items()}
+        assert [bool(own.any()) for own in tensors["own"]] == [row[0].own for row in rows]
+        logits = trainer.model(**trainer._inputs(tensors)).logits
+        losses = token_losses(logits, tensors["targets"])
+        learnt = trainer._learnt(logits, losses, tensors)
+        for row, (mine, its) in enumerate(zip(learnt, losses, strict=True)):
+            assert torch.equal(mine, its) == rows[row][0].own
 
 
 def test_a_student_comes_nearer_to_its_teachers(teachers, tmp_path: Path):
