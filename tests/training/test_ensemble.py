@@ -96,7 +96,9 @@ def test_teachers_have_no_say_in_pieces_that_a_model_composed(teachers, tmp_path
     trainer.setup()
     trainer.load_data()
     trainer.build()
-    for rows in trainer.loader.plan(0, trainer.stages[0]):
+    plan = trainer.loader.plan(0, trainer.stages[0])
+    assert {row[0].own for rows in plan for row in rows} == {True, False}
+    for rows in plan:
         tensors = {name: torch.from_numpy(value) for name, value in vars(collate(rows)).items()}
         assert [bool(own.any()) for own in tensors["own"]] == [row[0].own for row in rows]
         logits = trainer.model(**trainer._inputs(tensors)).logits
