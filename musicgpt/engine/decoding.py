@@ -119,6 +119,7 @@ class Decoding:
         self.masked = torch.zeros(count, dtype=torch.long) if mask is None else (mask == 0).sum(dim=1)
         self.watched = streamer is not None or bool(self.others)
         self.finished = np.zeros(count, dtype=bool)
+        self.shown: torch.Tensor | None = None  # what `_so_far` has said last
 
         self.rows = Rows(model, count, self.max_length)
         self.rows.start(input_ids.numpy(), self.masked.numpy())
@@ -129,11 +130,6 @@ class Decoding:
         if self.fused and self.watched and count > 1:
             self.rows.threads = 1  # Python is asked after each pass
             self.rows._divide()
-        # Of each part's working memory: what its functions are called with, and where its states begin.
-        self.at = {
-            id(work): (self.rows.pointers(work, self.last), work.states.ctypes.data)
-            for _, _, work in self.rows.parts
-        }
         self.guesses = self.rows.library.sizes["GUESSES"] if count == 1 or self.fused else 0
         for criterion in self.others:
             if hasattr(criterion, "hold"):  # it makes rows go on as others (`musicgpt.particles`)
@@ -142,6 +138,7 @@ class Decoding:
     def copy_rows(self, sources: np.ndarray, targets: np.ndarray) -> None:
         """Makes target rows, `(n,)`, go on as the source rows, `(n,)`; no row is both."""
         self.rows.copy(sources, targets)
+        self.shown = None
         self.finished[targets] = self.finished[sources]
 
     def go_on_from(self, other: Decoding) -> None:
@@ -271,9 +268,14 @@ class Decoding:
 
     def _so_far(self, length: int) -> torch.Tensor:
         """The ids as the stock loop has them, with what the caller has under the mask: `(rows, length)`."""
-        if self.hides:
-            return torch.cat((self.prompt, self.ids[:, self.start : length]), dim=1)
-        return self.ids[:, :length].contiguous()  # of one row a view, which no later token changes
+        if self.shown is None or self.shown.shape[1] != length:
+            if self.hides:
+                self.shown = torch.cat((self.prompt, self.ids[:, self.start : length]), dim=1)
+            else:
+                self.shown = self.ids[
+                    :, :length
+                ].contiguous()  # of one row a view, which no later token changes
+        return self.shown
 
     def _read_prompts(self) -> None:
         """Fills caches and states. Where all rows have one prompt (`num_return_sequences`) it is read
@@ -344,12 +346,10 @@ class Decoding:
         batch = self.rows.batch
         if self.others:
             ids = self._so_far(length)
-            stops = np.zeros(self.rows.rows, dtype=bool)
-            for criterion in self.others:
-                stops |= np.asarray(criterion(ids, None))
-            for row in (stops & ~self.finished).nonzero()[0].tolist():
-                batch.done[row], batch.length[row] = 1, min(batch.length[row], length)
-                batch.ids[row, length:] = self.pad
+            for stops in [np.asarray(criterion(ids, None)) for criterion in self.others]:
+                for row in (stops & ~self.finished).nonzero()[0].tolist() if stops.any() else ():
+                    batch.done[row], batch.length[row] = 1, min(batch.length[row], length)
+                    batch.ids[row, length:] = self.pad
         self.finished = (batch.done != 0) & (batch.length <= length)
         if self.streamer is not None:
             self.streamer.put(torch.from_numpy(batch.ids[:, length - 1].copy()))
@@ -360,7 +360,6 @@ class Decoding:
         """
         rows, library, column = self.rows, self.rows.library, self.start
         done = rows.batch.done
-        noise = torch.zeros(rows.rows, rows.vocab)
 
         def look_ahead(first: int, end: int, work: Struct) -> int:
             return library.look_ahead(
@@ -369,64 +368,47 @@ class Decoding:
 
         while not done.all():
             counts = rows.each_part(look_ahead)
-            # The rows of the pass, each with its working memory and the place of its first token there.
-            places = [
-                (row, work, place)
-                for (_, _, work), count in zip(rows.parts, counts, strict=True)
-                for row, place in zip(work.rows[:count].tolist(), work.firsts[:count].tolist(), strict=True)
-            ]
-            steps = int(rows.parts[0][2].counts[0]) if rows.rows == 1 else 1
+            first = rows.parts[0][2]
+            steps = int(first.counts[0]) if rows.rows == 1 else 1
+            # What a row alone has been guessed to go on with.
+            guesses = first.states["token"][1:steps].tolist()
             for step in range(steps):
-                tokens = self._step(places, step, column, noise)
+                self._step(counts, step, column)
                 column += 1
                 self._show(column)
-                if (
-                    done.all()
-                    or step + 1 == steps
-                    or int(places[0][1].states["token"][places[0][2] + step + 1]) != tokens[0]
-                ):
+                if step + 1 == steps or done.all() or rows.batch.ids[0, column - 1] != guesses[step]:
                     break
         return column
 
-    def _step(self, places: list, step: int, length: int, noise: torch.Tensor) -> list[int]:
-        """One step: processors, choice, and what follows from it, for the rows in `places`; their tokens."""
+    def _step(self, counts: list[int], step: int, length: int) -> None:
+        """One step: processors, choice, and what follows from it, for the rows of the last pass, so many in
+        each part.
+        """
         rows, library = self.rows, self.rows.library
-        scores, line = torch.zeros(rows.rows, rows.vocab), 4 * rows.vocab
-        for row, work, place in places:
-            library.logits_at(*self.at[id(work)][0], row, place + step, scores.data_ptr() + row * line)
+        parts = [
+            (rows.m.pointer, work.pointer, count)
+            for (_, _, work), count in zip(rows.parts, counts, strict=True)
+        ]
+        scores = torch.zeros(rows.rows, rows.vocab)
+
+        def each(call: Any, rules: Struct, *more: int) -> list[int]:
+            at, batch = scores.data_ptr(), rows.batch.pointer
+            return [call(m, rules.pointer, work, batch, count, step, at, *more) for m, work, count in parts]
+
+        each(library.scores_at, self.last)
         ids = self._so_far(length)
         for part in self.plan:
             if isinstance(part, Native):
-                self._mask(part.rules, scores, places, step)
-            else:
-                scores = part(ids, scores).to(torch.float32).contiguous()
-                if scores.shape != noise.shape:
-                    raise ValueError(
-                        f"{type(part).__name__} makes scores of shape {tuple(scores.shape)} out of"
-                        f" {tuple(noise.shape)}."
-                    )
-        self._mask(self.last, scores, places, step)
-        if self.sample:
-            noise.exponential_(1)
-        tokens = []
-        for row, work, place in places:
-            of, pointers = row * line, self.at[id(work)][0]
-            tokens.append(
-                library.pick(
-                    self.last.pointer, work.pointer, scores.data_ptr() + of, noise.data_ptr() + of, rows.vocab
+                each(library.mask_at, part.rules)
+                continue
+            scores = part(ids, scores).to(torch.float32).contiguous()
+            if scores.shape != (rows.rows, rows.vocab):
+                raise ValueError(
+                    f"{type(part).__name__} makes scores of shape {tuple(scores.shape)} out of"
+                    f" {(rows.rows, rows.vocab)}."
                 )
-            )
-            self._refuse_no_numbers(tokens[-1:])
-            library.accept(*pointers, row, place + step, tokens[-1], int(self.guesses > 0))
-        return tokens
-
-    def _mask(self, rules: Struct, scores: torch.Tensor, places: list, step: int) -> None:
-        """What processors that the engine knows take away, in place."""
-        rows, size = self.rows, self.rows.library.state.itemsize
-        for row, work, place in places:
-            (m, _, own, batch), states = self.at[id(work)]
-            at = states + (place + step) * size
-            rows.library.mask(m, rules.pointer, own, batch, row, at, scores.data_ptr() + row * 4 * rows.vocab)
+        noise = torch.empty_like(scores).exponential_(1) if self.sample else scores
+        self._refuse_no_numbers(each(library.choose_at, self.last, noise.data_ptr(), int(self.guesses > 0)))
 
 
 def but_for(processors: list) -> str | None:

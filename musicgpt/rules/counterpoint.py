@@ -18,7 +18,7 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .takers import BY_STEP, PITCHES, REST, Taking
+from .takers import BY_STEP, PITCHES, REST, Taken, Taking
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
@@ -85,7 +85,7 @@ class Counterpoint(Rule):
             self.known[at], self.order[at] = known, taken.out_of_order
             # For a note of each pitch, by the voices that may take it.
             price = np.where(taken.by_some, -np.add.reduce(taken.weight * known, axis=1), FORBIDDEN)
-            self.taking.excuse(price, at)
+            taken.excuse(price)
             price[state.num_notes[at] == 0] = 0
             added[at, BLOCK["NOTE"]] = price
         at = (state.kind == _NOTE).nonzero()[0]
@@ -108,10 +108,14 @@ class Counterpoint(Rule):
         Returns:
             array of shape `(n, voices, pitches)`, in nats.
         """
-        now, latest = state.ticks[at, None], state.line[at, : self.voices, -2:, PITCH]
-        pitch, onset, end, before, before_end = self._heard(state, at, now)
-        sounds, struck = end > now, onset == now
-        recent = (now - end < REST) & (pitch != NO_PITCH)
+        taken = self.taking(state, at)
+        now, latest = taken.now, state.line[at, : self.voices, -2:, PITCH]
+        pitch, onset, end, before, before_end = self._heard(state, at, taken)
+        sounds, recent, by_step = taken.sounds, taken.recent, taken.by_step
+        if len(taken.rows):  # the note that is due has changed them
+            sounds, recent = end > now, end > now - REST
+            by_step = BY_STEP[pitch] & recent[..., None]
+        struck = onset == now
         again = (pitch == latest[..., 0]) & (pitch == latest[..., 1]) & recent
         own = self.own[pitch] * recent[..., None]
         if _some(again):
@@ -127,8 +131,7 @@ class Counterpoint(Rule):
         if self.is_fugue:
             own += (SOUNDING * sounds)[..., None]
             harsh = _DISSONANT[pitch] * self._without_pedals(sounds, at)[..., None]
-            by_step = BY_STEP[pitch] * recent[..., None]
-            own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * (1 - by_step)
+            own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * ~by_step
         if not has_struck:
             return own
         sharp = self.sharp[pitch] * struck[..., None]
@@ -137,21 +140,21 @@ class Counterpoint(Rule):
         # A second note of a voice at once pays for that alone.
         return np.where(struck[..., None], DOUBLED * self.is_fugue, own)
 
-    def _heard(self, state: State, at: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _heard(self, state: State, at: np.ndarray, taken: Taken) -> tuple[np.ndarray, ...]:
         """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`
         each, as they will be when the note that is due has been struck.
         """
-        names = ("pitch", "onset", "end", "pitch_before", "end_before")
-        found = [getattr(state, name)[at, : self.voices] for name in names]
-        rows, due = self.taking.must(at)
+        names = ("onset", "pitch_before", "end_before")
+        onset, before, before_end = (getattr(state, name)[at, : self.voices] for name in names)
+        pitch, end, rows, due = taken.pitch, taken.end, taken.rows, taken.due
         if len(rows):
-            pitch, onset, end, before, before_end = found
-            place, time = (rows, due[:, 1]), now[rows, 0]
+            pitch, end = pitch.copy(), end.copy()
+            place, time = (rows, due[:, 1]), taken.now[rows, 0]
             earlier = onset[place] < time
             before[place] = np.where(earlier, pitch[place], before[place])
             before_end[place] = np.where(earlier, end[place], before_end[place])
             pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
-        return tuple(found)
+        return pitch, onset, end, before, before_end
 
     def _without_pedals(self, sounds: np.ndarray, at: np.ndarray) -> np.ndarray:
         """`sounds`, `(n, voices)`, but for the voices that hold a pedal: over it all may sound."""

@@ -21,7 +21,7 @@ from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, PITCH_MIN, TY
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
 from .keys import DOMINANT, dominant_seventh, triad
-from .takers import BY_STEP, PITCHES, REST, Taking
+from .takers import PITCHES, Taken, Taking
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -71,6 +71,7 @@ def _foreign() -> np.ndarray:
 
 
 _FOREIGN = _foreign()
+_PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
 _TIME, _NOTE, _VOICE = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE"))
 
 
@@ -112,9 +113,10 @@ class Harmony(Rule):
         added = np.zeros(scores.shape, dtype=np.float32)
         at = (state.kind == _TIME).nonzero()[0]
         if len(at):
-            known = self.known[at] = self._prices(state, at)
-            price = np.add.reduce(self.taking(state, at).weight * known, axis=1)
-            self.taking.excuse(price, at)
+            taken = self.taking(state, at)
+            known = self.known[at] = self._prices(state, at, taken)
+            price = np.add.reduce(taken.weight * known, axis=1)
+            taken.excuse(price)
             added[at, BLOCK["NOTE"]] = -price
         at = (state.kind == _NOTE).nonzero()[0]
         if len(at):
@@ -147,28 +149,24 @@ class Harmony(Rule):
         plans = self.key_plans()
         return np.array([state.bar[row] + 1 in plans[row].cadences for row in at.tolist()])
 
-    def _prices(self, state: State, at: np.ndarray) -> np.ndarray:
+    def _prices(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
         """What each voice pays for each pitch as the next in the rows `at`, `(n,)`: `(n, voices, pitches)`,
         in nats.
         """
-        (unit, since), now = self._unit(state, at), state.ticks[at]
+        (unit, since), now = self._unit(state, at), taken.now[:, 0]
         begins = now - since
         for n in (begins != self.units[at]).nonzero()[0].tolist():
             self._draw(state, int(at[n]), int(unit[n]), int(since[n]))
         self.units[at] = begins
         place = np.where(since == 0, 0, np.where(since % 24 == 0, 1, 2))
         # One voice alone, as in a subject, makes its own harmony.
-        together = (state.end[at] >= now[:, None] - 24).sum(axis=1) > 1
-        price = self.weight * np.array([BEGINS, ON_BEAT, BETWEEN])[place] * together
+        together = np.add.reduce(state.end[at] >= taken.now - 24, axis=1) > 1
         foreign = _FOREIGN[self.keys[at], self.degrees[at]]  # (n, pitches)
-        pitch, end = state.pitch[at, : self.voices], state.end[at, : self.voices]
-        recent = (now[:, None] - end < REST) & (pitch != NO_PITCH)
-        by_step = BY_STEP[pitch] & recent[..., None]  # (n, voices, pitches)
-        less = np.where(by_step, np.array(COMES_BY_STEP)[place, None, None], 1.0)
+        price = ((self.weight * _PRICES[place] * together)[:, None] * foreign)[:, None]
         # What a voice pays for a leap from where it is.
-        left = recent * np.take_along_axis(foreign, np.maximum(pitch - PITCH_MIN, 0), axis=1)
+        left = taken.recent * foreign[np.arange(len(at))[:, None], np.maximum(taken.pitch - PITCH_MIN, 0)]
         left *= self.weight * LEFT * together[:, None]
-        return less * (price[:, None] * foreign)[:, None] + left[..., None] * ~by_step
+        return np.where(taken.by_step, _BY_STEP_PAYS[place] * price, price + left[..., None])
 
     def _draw(self, state: State, row: int, unit: int, since: int) -> None:
         """The chord that begins now."""

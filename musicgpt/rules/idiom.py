@@ -121,8 +121,9 @@ class Idiom(Rule):
         if len(at):
             known = self.known[at] = self.weight * self.log_ratio(state, at)
             # What a note of each pitch gains, by the voices that may take it.
-            gain = np.add.reduce(self.taking(state, at).weight * known, axis=1)
-            self.taking.excuse(gain, at)
+            taken = self.taking(state, at)
+            gain = np.add.reduce(taken.weight * known, axis=1)
+            taken.excuse(gain)
             added[at] = (self.model_weight - 1) * np.maximum(scores[at], LOW)
             added[at, BLOCK["NOTE"]] += gain
             added[at[state.num_notes[at] == 0]] = 0

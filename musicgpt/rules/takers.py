@@ -29,18 +29,37 @@ _BUSY = np.exp(-BUSY)
 
 
 class Taken(NamedTuple):
-    """Of each note that may come.
+    """Of `n` rows where a note may come; arrays of `(n, voices)` are of each voice's last note.
 
     Attributes:
-        out_of_order (bool of shape `(n, voices, pitches)`): whether it could not come next.
+        now (array of shape `(n, 1)`): ticks.
+        pitch, end (`(n, voices)`): of the voices, to be read only.
+        sounds, recent (bool of that shape): whether the note sounds on, and whether it has been over for less
+            than `REST`.
+        by_step (bool of shape `(n, voices, pitches)`): whether the voice comes to a pitch by a step.
+        out_of_order (bool of that shape): whether a note could not come next.
         weight (array of that shape): how likely each voice takes it; it sums to 1 over the voices, or to 0
             where none may.
         by_some (bool of shape `(n, pitches)`): whether any may.
+        rows, due (`(k,)` and `(k, 3)`): where a note must come, and its pitch, voice and duration.
     """
 
+    now: np.ndarray
+    pitch: np.ndarray
+    end: np.ndarray
+    sounds: np.ndarray
+    recent: np.ndarray
+    by_step: np.ndarray
     out_of_order: np.ndarray
     weight: np.ndarray
     by_some: np.ndarray
+    rows: np.ndarray
+    due: np.ndarray
+
+    def excuse(self, price: np.ndarray) -> None:
+        """Takes away what was said of notes that must come, from prices of shape `(n, pitches)`."""
+        if len(self.rows):
+            price[self.rows, self.due[:, 0] - PITCH_MIN] = 0
 
 
 def is_out_of_order(state: State, at: np.ndarray, voices: int) -> np.ndarray:
@@ -84,29 +103,28 @@ class Taking:
 
     def _work_out(self, state: State, at: np.ndarray) -> Taken:
         order = is_out_of_order(state, at, self.voices)
-        pitch, end = state.pitch[at, : self.voices], state.end[at, : self.voices]
-        weight = _NEAR[pitch] * np.where(end > state.ticks[at, None], _BUSY, 1.0)[..., None]
-        rows, due = self.must(at)
+        every = slice(None) if len(at) == state.rows else at
+        now, pitch, end = state.ticks[every, None], state.pitch[every], state.end[every]
+        pitch, end = pitch[:, : self.voices], end[:, : self.voices]
+        sounds, recent = end > now, end > now - REST
+        weight = _NEAR[pitch] * np.where(sounds, _BUSY, 1.0)[..., None]
+        rows, due = self._must(at)
         if len(rows):
             weight[rows, due[:, 1]] = 0
         weight *= ~order
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0
-        return Taken(order, weight / np.where(some, total, 1), some[:, 0])
+        weight /= np.where(some, total, 1)
+        by_step = BY_STEP[pitch] & recent[..., None]
+        return Taken(now, pitch, end, sounds, recent, by_step, order, weight, some[:, 0], rows, due)
 
-    def must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where in the rows `at` a note must come, and its pitch, voice and duration, `(k,)` and `(k, 3)`."""
+    def _must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where in the rows `at` a note must come, and which."""
         if self.due is None:
             return _NOWHERE, _NO_NOTES
         due = self.due()[at]
         rows = (due[:, 0] != NO_PITCH).nonzero()[0]
         return rows, due[rows]
-
-    def excuse(self, price: np.ndarray, at: np.ndarray) -> None:
-        """Takes away what was said of notes that must come, from prices of shape `(n, pitches)`."""
-        rows, due = self.must(at)
-        if len(rows):
-            price[rows, due[:, 0] - PITCH_MIN] = 0
 
 
 _NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)

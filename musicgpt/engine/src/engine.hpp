@@ -89,4 +89,4 @@ struct Work { WORK_FIELDS(FIELD) };
 
 // The functions of a level, see `loop.hpp`, with the number of their arguments: pointers and integers, 64 bits each.
 #define FUNCTIONS(X) \
-  X(feed, 9) X(replay, 5) X(look_ahead, 8) X(logits_at, 7) X(mask, 7) X(pick, 5) X(accept, 8) X(decode, 11) X(expect_at, 5)
+  X(feed, 9) X(replay, 5) X(look_ahead, 8) X(scores_at, 7) X(mask_at, 7) X(choose_at, 9) X(decode, 11) X(expect_at, 5)

@@ -114,10 +114,8 @@ static i64 look_ahead(const Model* model, const Rules* rules, Work* work, Batch*
   return num_rows;
 }
 
-static void logits_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 row, i64 place, f32* out) { row_logits(*m, *r, *w, *b, row, place, false, out); }
-
 // `token` is the next one of a row, after the state in `place`: into the ids, the state and the memory of the guesses.
-static void accept(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 row, i64 place, i64 token, i64 learns) {
+static void accept(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 row, i64 place, i64 token, bool learns) {
   const Model& m = *model;
   const Batch& b = *batch;
   const State& s = states_of(work->states)[place];
@@ -130,6 +128,27 @@ static void accept(const Model* model, const Rules* rules, Work* work, Batch* ba
   if (learns) learn(memory_of(b, row), s, m, token);
   if (rules->is_eos[token] || length + 1 >= rules->max_length) b.done[row] = 1;
   work->statistics[1]++;
+}
+
+// The same loop in three calls, for processors between them that only Python knows; each for the first `num_rows` rows of the last pass and their
+// token number `step` in it. `scores` and `noise` are `(rows, vocab)`, of all rows of the batch.
+static void scores_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 num_rows, i64 step, f32* scores) {
+  for (i64 i = 0; i < num_rows; i++) row_logits(*m, *r, *w, *b, w->rows[i], w->firsts[i] + step, false, scores + w->rows[i] * m->vocab);
+}
+
+static void mask_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 num_rows, i64 step, f32* scores) {
+  for (i64 i = 0; i < num_rows; i++) mask(m, r, w, b, w->rows[i], states_of(w->states) + w->firsts[i] + step, scores + w->rows[i] * m->vocab);
+}
+
+// Returns 0, or NOT_A_NUMBER.
+static i64 choose_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 num_rows, i64 step, f32* scores, const f32* noise, i64 learns) {
+  mask_at(m, r, w, b, num_rows, step, scores);
+  for (i64 i = 0; i < num_rows; i++) {
+    const i64 row = w->rows[i], at = row * m->vocab, token = pick(r, w, scores + at, noise + at, m->vocab);
+    if (token == NOT_A_NUMBER) return NOT_A_NUMBER;
+    accept(m, r, w, b, row, w->firsts[i] + step, token, learns > 0);
+  }
+  return 0;
 }
 
 // Whether a row that is not done has reached a column.
