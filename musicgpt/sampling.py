@@ -167,4 +167,5 @@ class StopAndReport(StoppingCriteria):
         if self.report:
             self.report(input_ids.shape[1] - self.prompt_length)
         stopped = self.stop is not None and self.stop.is_set()
-        return torch.full((input_ids.shape[0],), stopped, device=input_ids.device)
+        ends = torch.ones if stopped else torch.zeros
+        return ends(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)

@@ -346,7 +346,7 @@ class Decoding:
         batch = self.rows.batch
         if self.others:
             ids = self._so_far(length)
-            for stops in [np.asarray(criterion(ids, None)) for criterion in self.others]:
+            for stops in [torch.as_tensor(criterion(ids, None)).numpy() for criterion in self.others]:
                 for row in (stops & ~self.finished).nonzero()[0].tolist() if stops.any() else ():
                     batch.done[row], batch.length[row] = 1, min(batch.length[row], length)
                     batch.ids[row, length:] = self.pad

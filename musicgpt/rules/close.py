@@ -66,6 +66,10 @@ _IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE"
 _PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
 _TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
 _DURATIONS = np.array(DURATIONS)
+# What is added to the logits so that no piece ends by itself; and, for each number of ticks, so that no note
+# lasts longer.
+_NO_END = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
+_TOO_LONG = np.where(np.arange(DURATIONS[-1] + 1)[:, None] < _DURATIONS, FORBIDDEN, 0.0).astype(np.float32)
 _EVERYTHING = np.ones(VOCAB_SIZE, dtype=bool)
 _NOT_THE_END = np.arange(VOCAB_SIZE) != EOS_ID
 
@@ -255,26 +259,26 @@ class Close(Rule):
         if self._left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
             for row in np.flatnonzero(self._room(state) <= HURRY + HASTE + 1).tolist():
                 self.cadences.setdefault(row, self._cadence(state, row))
-        added = np.zeros(scores.shape, dtype=np.float32)
-        added[:, EOS_ID] = FORBIDDEN
-        self._limit(state, added)
+        voiced = (state.kind == _VOICE).nonzero()[0]
+        if not len(voiced) and not self.cadences:
+            return _NO_END
+        added = np.tile(_NO_END, (len(scores), 1))
+        if len(voiced):
+            added[voiced, BLOCK["DUR"]] = _TOO_LONG[self._longest(state, voiced)]
         pedals = self.brief.ask("pedals") if self.cadences else None  # of a later rule
         for row, cadence in self.cadences.items():
             pedal = int(pedals()[row]) if pedals else -1
             added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state), pedal))
         return added
 
-    def _limit(self, state: State, added: np.ndarray) -> None:
-        """No note lasts beyond the next bar, or where the tokens are nearly used up this one: it would sound
-        on after the final chord.
+    def _longest(self, state: State, at: np.ndarray) -> np.ndarray:
+        """How many ticks notes of the rows `at` may last, `(n,)`: not beyond the next bar, or where the
+        tokens are nearly used up this one, or they would sound on after the final chord.
         """
-        at = (state.kind == _VOICE).nonzero()[0]
-        if not len(at):
-            return
-        bar, bars = state.bar_ticks[at], 1 + (self._room(state) > 2 * state.bar_tokens.max(axis=1))[at]
-        left = bars * bar - state.bar_position[at]
-        long = (left[:, None] < _DURATIONS) & ((bar // 8)[:, None] < _DURATIONS)
-        added[at, BLOCK["DUR"]] = np.where(long, FORBIDDEN, 0)
+        bar, bars, two = state.bar_ticks[at], 2, 2 * np.maximum.reduce(state.bar_tokens, axis=1)
+        if self._left(state) - chord_tokens(MAX_VOICES) <= max(two.tolist()):
+            bars = 1 + (self._room(state) > two)[at]
+        return np.minimum(np.maximum(bars * bar - state.bar_position[at], bar // 8), DURATIONS[-1])
 
     def _cadence(self, state: State, row: int) -> Cadence:
         return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from math import inf
 
 from tokenization.score import Note
 
@@ -124,15 +125,20 @@ class Countersubject:
                 for pitch in (moved([note.pitch], key, key, steps)[0] for steps in (-1, 1))
                 if self.keyboard[0] <= pitch <= self.keyboard[1]
             ]
-            better, best = min(((_badness(way, statement), way) for way in ways), key=lambda one: one[0])
-            if better >= bad - LEAST_GAIN:
+            best, least = None, bad - LEAST_GAIN
+            for way in ways:
+                if (found := _badness(way, statement, least)) < least:
+                    best, least = way, found
+            if best is None:
                 break
-            bad, notes = better, best
+            bad, notes = least, best
         return notes
 
 
-def _badness(notes: Sequence[Note], statement: Sequence[Note]) -> float:
-    return faults([*notes, *statement]) + 4 * clash(notes, statement)
+def _badness(notes: Sequence[Note], statement: Sequence[Note], limit: float = inf) -> float:
+    """What there is against two lines; where that reaches a limit, perhaps less than all of it."""
+    harsh = 4 * clash(notes, statement)
+    return harsh if harsh >= limit else harsh + faults([*notes, *statement])
 
 
 def in_order(one: Sequence[Note], other: Sequence[Note]) -> bool:

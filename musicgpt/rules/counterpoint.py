@@ -18,7 +18,7 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .takers import BY_STEP, PITCHES, REST, Taken, Taking
+from .takers import BY_STEP, PITCHES, REST, Taken, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
@@ -71,6 +71,8 @@ class Counterpoint(Rule):
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.order = np.zeros(self.known.shape, dtype=bool)
+        # How far a note is past another voice: one that is silent, that has just ended, that sounds.
+        self.walls = np.array([0.0, self.overlap, CROSSING])[:, None, None, None] * _SIDES
         self.own = REPEATED * _SAME + self.is_fugue * LEAP * _LEAPT
         number = np.arange(self.voices)
         below = (number[:, None] > number).astype(float)  # (voice, other): that the other one is higher
@@ -111,30 +113,28 @@ class Counterpoint(Rule):
         taken = self.taking(state, at)
         now, latest = taken.now, state.line[at, : self.voices, -2:, PITCH]
         pitch, onset, end, before, before_end = self._heard(state, at, taken)
-        sounds, recent, by_step = taken.sounds, taken.recent, taken.by_step
+        sounds, near, by_step = taken.sounds, taken.near, taken.by_step
         if len(taken.rows):  # the note that is due has changed them
-            sounds, recent = end > now, end > now - REST
-            by_step = BY_STEP[pitch] & recent[..., None]
-        struck = onset == now
-        again = (pitch == latest[..., 0]) & (pitch == latest[..., 1]) & recent
-        own = self.own[pitch] * recent[..., None]
+            sounds, near = end > now, recent(pitch, end, now)
+            by_step = BY_STEP[near]
+        own, struck = self.own[near], onset == now
+        again = (near == latest[..., 0]) & (near == latest[..., 1])
         if _some(again):
-            own += (AGAIN - REPEATED) * _SAME[pitch] * again[..., None]
+            own += (AGAIN - REPEATED) * _SAME[np.where(again, near, NO_PITCH)]
         # Other voices: none goes past them.
-        walls = np.where(sounds, CROSSING, np.where(end == now, self.overlap, 0.0))[..., None, None]
-        sides, has_struck = walls * _SIDES[pitch], _some(struck)  # (n, voices, sides, pitches)
-        if has_struck:
+        sides = self.walls[np.where(sounds, 2, end == now), pitch]  # (n, voices, sides, pitches)
+        if has_struck := _some(struck):
             # ... nor past where those were before that have just moved.
             moved = struck & sounds & (before != NO_PITCH)
-            sides += (self.overlap * moved)[..., None, None] * _SIDES[before]
+            sides += self.walls[1 * moved, before]
         own += self.apart @ sides.reshape(len(at), -1, len(PITCHES))
         if self.is_fugue:
             own += (SOUNDING * sounds)[..., None]
-            harsh = _DISSONANT[pitch] * self._without_pedals(sounds, at)[..., None]
+            harsh = _DISSONANT[np.where(self._without_pedals(sounds, at), pitch, NO_PITCH)]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * ~by_step
         if not has_struck:
             return own
-        sharp = self.sharp[pitch] * struck[..., None]
+        sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]
         own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
         self._add_parallels(own, pitch, end, before, before_end, moved, now)
         # A second note of a voice at once pays for that alone.

@@ -44,11 +44,15 @@ class Entries(Rule):
         voices)`.
         """
         voices, now, note = self.brief.voices or 0, state.ticks[:, None], state.note_pitch[:, None]
-        pitch, end, bar = state.pitch[:, :voices], state.end[:, :voices], state.bar_ticks[:, None]
+        end, bar = state.end[:, :voices], state.bar_ticks[:, None]
+        waits = now - end >= REST * bar  # among them those that have not entered
+        if not waits.any():
+            return waits
+        pitch = state.pitch[:, :voices]
         entered = pitch != NO_PITCH
         number = entered.sum(axis=1, keepdims=True)
         new = ~entered & (now >= number * BETWEEN_ENTRIES * bar) & (state.num_notes > 0)[:, None]
-        late = entered & (now - end >= REST * bar) & (np.abs(note - pitch) <= LEAP)
+        late = waits & entered & (np.abs(note - pitch) <= LEAP)
         if not (new | late).any():
             return late
         # Between the voices that sound on, so that none crosses.

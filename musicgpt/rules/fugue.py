@@ -510,9 +510,10 @@ class Plan:
     def _reserved(self) -> set[int]:
         """The voices that have notes of the plan to play, or rest a moment before they do."""
         found = {note.voice for note in self.now}
-        for note in self.next.notes if self.next else ():
-            if note.onset - BREATH - ROOM < self.tick:
-                found.add(note.voice)
+        for note in self.next.notes if self.next else ():  # in time
+            if note.onset - BREATH - ROOM >= self.tick:
+                break
+            found.add(note.voice)
         return found
 
     def _duration(self, bias: np.ndarray) -> None:

@@ -124,23 +124,26 @@ class Harmony(Rule):
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -known
         at = (state.kind == _VOICE).nonzero()[0]
         if len(at):
-            added[at, BLOCK["DUR"]] = self.tie * self._ties(state, at)
+            self._tie(state, at, added)
         return added
 
-    def _ties(self, state: State, at: np.ndarray) -> np.ndarray:
-        """Which durations of the notes that begin in the rows `at` last into the next chord, `(n,
-        durations)`: of notes that begin on a beat, in one voice at a time, but not into a cadence.
+    def _tie(self, state: State, at: np.ndarray, added: np.ndarray) -> None:
+        """Notes that begin in the rows `at` gain where they last into the next chord: those that begin on a
+        beat, in one voice at a time, but not into a cadence.
         """
         unit, since = self._unit(state, at)
-        left = unit - since
-        may = (since > 0) & (since % 24 == 0) & ~self._before_cadence(state, at)
+        on_beat = (since > 0) & (since % 24 == 0)
+        if not on_beat.any():
+            return
+        at, left = at[on_beat], (unit - since)[on_beat]
+        may = ~self._before_cadence(state, at)
         may &= ~(state.end[at] > (state.ticks[at] + left)[:, None]).any(axis=1)
-        return (left[:, None] < DURATIONS) & may[:, None]
+        added[at, BLOCK["DUR"]] = self.tie * ((left[:, None] < DURATIONS) & may[:, None])
 
     @staticmethod
     def _unit(state: State, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Ticks for which chords hold in the rows `at`, and since when they do, `(n,)` each."""
-        unit = np.array([harmonic_unit(ticks) for ticks in state.bar_ticks[at].tolist()])
+        unit = np.fromiter(map(harmonic_unit, state.bar_ticks[at].tolist()), np.int64, len(at))
         return unit, state.bar_position[at] % unit
 
     def _before_cadence(self, state: State, at: np.ndarray) -> np.ndarray:
@@ -164,7 +167,11 @@ class Harmony(Rule):
         foreign = _FOREIGN[self.keys[at], self.degrees[at]]  # (n, pitches)
         price = ((self.weight * _PRICES[place] * together)[:, None] * foreign)[:, None]
         # What a voice pays for a leap from where it is.
-        left = taken.recent * foreign[np.arange(len(at))[:, None], np.maximum(taken.pitch - PITCH_MIN, 0)]
+        left = np.where(
+            taken.near != NO_PITCH,
+            foreign[np.arange(len(at))[:, None], np.maximum(taken.near - PITCH_MIN, 0)],
+            0.0,
+        )
         left *= self.weight * LEFT * together[:, None]
         return np.where(taken.by_step, _BY_STEP_PAYS[place] * price, price + left[..., None])
 

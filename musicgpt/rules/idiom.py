@@ -52,6 +52,7 @@ _NOTHING = 1000
 _ABOVE = np.full(3 * _NOTHING, NOBODY)
 _ABOVE[np.arange(-PITCH_MAX, PITCH_MAX + 1)] = np.arange(-PITCH_MAX, PITCH_MAX + 1) % 12
 _BEAT = beat_strength(np.arange(24))
+_NO_CONTEXT = -1
 
 
 class Expert:
@@ -69,25 +70,43 @@ class Expert:
         self.model = model
         anywhere = NGram(model.tables[:1], model.alphabet)
         self.usual = np.log(anywhere.probabilities(np.zeros((1, 1), dtype=np.int64)))
-        self.place: dict[int, int] = {}  # a number for the context -> row of `gains`
+        # A number for the context -> row of `gains`; that of no context has zeros.
+        self.place = {_NO_CONTEXT: 0}
         self.gains = np.zeros((256, model.alphabet))
 
     def places(
-        self, one: np.ndarray, two: np.ndarray, low: np.ndarray, high: np.ndarray, beat: np.ndarray
-    ) -> list[int]:
-        """The rows of `gains` for `n` contexts; arguments as for `pitch_contexts`, `(n,)` each."""
+        self,
+        one: np.ndarray,
+        two: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
+        beat: np.ndarray,
+        counts: np.ndarray,
+    ) -> np.ndarray:
+        """The rows of `gains` for contexts; arguments of one shape as for `pitch_contexts`, and `counts`,
+        where there is one: elsewhere the row has zeros.
+        """
         sides = NOBODY + 1
-        numbers = ((((one * INTERVALS + two) * sides + low) * sides + high) * 3 + beat).tolist()
-        new = [i for i, number in enumerate(numbers) if number not in self.place]
+        numbers = (((one * INTERVALS + two) * sides + low) * sides + high) * 3 + beat
+        numbers = np.where(counts, numbers, _NO_CONTEXT)
+        asked = numbers.ravel().tolist()
+        new = [i for i, number in enumerate(asked) if number not in self.place]
         if new:
-            contexts = pitch_contexts(one[new], two[new], low[new], high[new], beat[new])
-            gains = np.clip(np.log(self.model.probabilities(contexts)) - self.usual, -LIMIT, LIMIT)
-            for i, gain in zip(new, gains, strict=True):
-                place = self.place.setdefault(numbers[i], len(self.place))
-                if place >= len(self.gains):
-                    self.gains = np.concatenate([self.gains, np.zeros_like(self.gains)])
-                self.gains[place] = gain
-        return [self.place[number] for number in numbers]
+            self._learn(
+                [asked[i] for i in new],
+                *(np.ravel(x)[new] for x in (one, two, low, high)),
+                np.broadcast_to(beat, one.shape).ravel()[new],
+            )
+        return np.array([self.place[number] for number in asked]).reshape(numbers.shape)
+
+    def _learn(self, numbers: list[int], *parts: np.ndarray) -> None:
+        """Takes contexts in that were not asked for before."""
+        gains = np.log(self.model.probabilities(pitch_contexts(*parts))) - self.usual
+        for number, gain in zip(numbers, np.clip(gains, -LIMIT, LIMIT), strict=True):
+            place = self.place.setdefault(number, len(self.place))
+            if place >= len(self.gains):
+                self.gains = np.concatenate([self.gains, np.zeros_like(self.gains)])
+            self.gains[place] = gain
 
 
 @cache
@@ -112,6 +131,7 @@ class Idiom(Rule):
         shared: Any = brief.ask("taking")
         self.taking: Taking = shared or Taking(self.voices, self.due)
         self.model_weight, self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
+        self.higher, self.other = _HIGHER[: self.voices], _OTHER[: self.voices]
         # Of each row what the expert said after its last TIME.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
 
@@ -144,23 +164,19 @@ class Idiom(Rule):
             array of shape `(n, voices, pitches)`.
         """
         line, now = state.line[at, :, -3:], state.ticks[at, None]  # (n, all voices, 3, 3)
-        onset, pitch = line[:, :, -1, ONSET], line[:, :, -1, PITCH]
-        found = np.zeros((len(at), self.voices, len(PITCHES)))
-        begun = onset < now
-        n, voice = ((pitch != NO_PITCH) & begun)[:, : self.voices].nonzero()
-        if len(n):
-            # Of the notes that sound those are known that began before, and those of higher voices.
-            sounds = onset + line[:, :, -1, DURATION] > now
-            known = ((sounds & begun)[n] & _OTHER[voice]) | (sounds[n] & _HIGHER[voice])  # (k, all voices)
-            own, pitches = line[n, voice, :, PITCH], pitch[n]
-            last = own[:, 2]
-            low = last - np.minimum.reduce(np.where(known, pitches, _NOTHING), axis=1)
-            high = last - np.maximum.reduce(np.where(known, pitches, -_NOTHING), axis=1)
-            one, two = _STEP[own[:, 1], last], _STEP[own[:, 0], own[:, 1]]
-            beat = _BEAT[state.ticks[at[n]] % 24]
-            places = self.expert.places(one, two, _ABOVE[low], _ABOVE[high], beat)
-            found[n, voice] = self.expert.gains[np.array(places)[:, None], _CLASSES[last]]
-        return found
+        onset, pitch, own = line[:, :, -1, ONSET], line[:, :, -1, PITCH], line[:, : self.voices, :, PITCH]
+        begun = (pitch != NO_PITCH) & (onset < now)
+        # Of the notes that sound those are known that began before, and those of higher voices.
+        sounds = onset + line[:, :, -1, DURATION] > now
+        known = sounds[:, None] & ((begun[:, None] & self.other) | self.higher)  # (n, voices, all voices)
+        last = own[..., 2]
+        low = last - np.minimum.reduce(np.where(known, pitch[:, None], _NOTHING), axis=2)
+        high = last - np.maximum.reduce(np.where(known, pitch[:, None], -_NOTHING), axis=2)
+        one, two = _STEP[own[..., 1], last], _STEP[own[..., 0], own[..., 1]]
+        places = self.expert.places(
+            one, two, _ABOVE[low], _ABOVE[high], _BEAT[now % 24], begun[:, : self.voices]
+        )
+        return self.expert.gains[places[..., None], _CLASSES[last]]
 
 
 __all__ = ["ELSEWHERE", "IN_FUGUES", "LIMIT", "Expert", "Idiom"]

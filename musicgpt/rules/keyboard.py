@@ -46,6 +46,8 @@ class Keyboard(Rule):
         low, high = brief.keyboard
         self.low, self.stated, self.pedals = low, brief.ask("stated"), brief.ask("pedals_struck")
         self.beyond = np.where((low > PITCHES) | (high < PITCHES), FORBIDDEN, 0.0).astype(np.float32)
+        self.lowest = (brief.voices or MAX_VOICES) - 1
+        self.most = max(FEWEST, brief.voices or 0)
         self.middle, self.deep = MIDDLE - brief.transposition, DEEP - brief.transposition
         self.heard = np.zeros((brief.rows, 2), dtype=np.int64)  # tick at which each hand last had a note
         self.is_low = self.middle > PITCHES
@@ -56,16 +58,13 @@ class Keyboard(Rule):
         self.muddy[NO_PITCH] = False
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
-        added = np.zeros(scores.shape, dtype=np.float32)
-        struck = self._struck(state)
+        added, struck = np.zeros(scores.shape, dtype=np.float32), self._struck(state)
         begins = state.kind == _DUR
         if begins.any():
             # The lowest key is struck: together with it there is none for the lowest voice.
-            lowest = (self.brief.voices or MAX_VOICES) - 1
-            full = (state.note_pitch <= self.low) & (state.note_voice == lowest)
-            added[full & begins, OFFSET["TIME"]] = FORBIDDEN  # TIME_0
-            many = (struck != NO_PITCH).sum(axis=1) >= max(FEWEST, self.brief.voices or 0) + 1
-            added[many & begins, OFFSET["TIME"]] -= STRUCK
+            full = begins & (state.note_pitch <= self.low) & (state.note_voice == self.lowest)
+            many = begins & (np.add.reduce(struck != NO_PITCH, axis=1) > self.most)
+            added[:, OFFSET["TIME"]] = np.where(full, FORBIDDEN, -STRUCK * many)  # TIME_0
         if not begins.all():
             self._add_notes(state, struck, added[:, BLOCK["NOTE"]])
         return added
@@ -74,7 +73,8 @@ class Keyboard(Rule):
         """Adds to the logits of NOTE tokens, `(rows, pitches)`."""
         notes += self.beyond
         notes += self._hands(state)
-        together = np.concatenate([struck, self._planned(state)], axis=1)
+        planned = self._planned(state)
+        together = struck if planned is None else np.concatenate([struck, planned], axis=1)
         held = np.where(state.end > state.ticks[:, None], state.pitch, NO_PITCH)
         for price, pitches in ((STRUCK, together), (HELD, held)):
             if (wide := _is_wide(pitches)) is not None:
@@ -95,17 +95,24 @@ class Keyboard(Rule):
         gain = np.minimum(np.maximum(GAIN * bars, 0), LARGEST_GAIN)
         return np.where(self.is_low, gain[:, :1], gain[:, 1:])
 
-    def _planned(self, state: State) -> np.ndarray:
-        """The pitches that a plan or a pedal will have struck now, `(rows, voices)`; `NO_PITCH` for none."""
-        found = np.full((state.rows, MAX_VOICES), NO_PITCH)
-        for row, (tick, pitch, voice) in enumerate(self.pedals() if self.pedals else ()):
-            if tick == state.ticks[row]:
-                found[row, voice] = pitch
+    def _planned(self, state: State) -> np.ndarray | None:
+        """The pitches that a plan or a pedal will have struck now, `(rows, voices)`, `NO_PITCH` for none;
+        `None` where that is in no row.
+        """
         ticks = state.ticks.tolist()
-        for row, notes in enumerate(self.stated() if self.stated else ()):
-            for note in notes:
-                if note.onset == ticks[row]:
-                    found[row, note.voice] = note.pitch
+        notes = [
+            (row, voice, pitch)
+            for row, (tick, pitch, voice) in enumerate(self.pedals() if self.pedals else ())
+            if tick == ticks[row]
+        ]
+        for row, stated in enumerate(self.stated() if self.stated else ()):
+            now = ticks[row]
+            notes += [(row, note.voice, note.pitch) for note in stated if note.onset == now]
+        if not notes:
+            return None
+        found = np.full((state.rows, MAX_VOICES), NO_PITCH)
+        for row, voice, pitch in notes:
+            found[row, voice] = pitch
         return found
 
     @staticmethod

@@ -34,8 +34,8 @@ class Taken(NamedTuple):
     Attributes:
         now (array of shape `(n, 1)`): ticks.
         pitch, end (`(n, voices)`): of the voices, to be read only.
-        sounds, recent (bool of that shape): whether the note sounds on, and whether it has been over for less
-            than `REST`.
+        sounds (bool of that shape): whether the note sounds on.
+        near (`(n, voices)`): its pitch where it has been over for less than `REST`, else `NO_PITCH`.
         by_step (bool of shape `(n, voices, pitches)`): whether the voice comes to a pitch by a step.
         out_of_order (bool of that shape): whether a note could not come next.
         weight (array of that shape): how likely each voice takes it; it sums to 1 over the voices, or to 0
@@ -48,7 +48,7 @@ class Taken(NamedTuple):
     pitch: np.ndarray
     end: np.ndarray
     sounds: np.ndarray
-    recent: np.ndarray
+    near: np.ndarray
     by_step: np.ndarray
     out_of_order: np.ndarray
     weight: np.ndarray
@@ -83,6 +83,11 @@ def is_out_of_order(state: State, at: np.ndarray, voices: int) -> np.ndarray:
     return passed[..., None] | (same[..., None] & (last[:, PITCH, None, None] <= PITCHES))
 
 
+def recent(pitch: np.ndarray, end: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """The pitches of notes that sound or have been over for less than `REST`, else `NO_PITCH`."""
+    return np.where(end > now - REST, pitch, NO_PITCH)
+
+
 class Taking:
     """Which voice takes a note of each pitch: the nearer and the longer silent, the likelier; the voice of a
     note that must come takes no other. It is worked out once a token for all rules that ask.
@@ -106,7 +111,7 @@ class Taking:
         every = slice(None) if len(at) == state.rows else at
         now, pitch, end = state.ticks[every, None], state.pitch[every], state.end[every]
         pitch, end = pitch[:, : self.voices], end[:, : self.voices]
-        sounds, recent = end > now, end > now - REST
+        sounds, near = end > now, recent(pitch, end, now)
         weight = _NEAR[pitch] * np.where(sounds, _BUSY, 1.0)[..., None]
         rows, due = self._must(at)
         if len(rows):
@@ -115,8 +120,7 @@ class Taking:
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0
         weight /= np.where(some, total, 1)
-        by_step = BY_STEP[pitch] & recent[..., None]
-        return Taken(now, pitch, end, sounds, recent, by_step, order, weight, some[:, 0], rows, due)
+        return Taken(now, pitch, end, sounds, near, BY_STEP[near], order, weight, some[:, 0], rows, due)
 
     def _must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where in the rows `at` a note must come, and which."""
@@ -129,4 +133,4 @@ class Taking:
 
 _NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)
 
-__all__ = ["BY_STEP", "NEAR", "PITCHES", "REST", "STEP", "Taken", "Taking", "is_out_of_order"]
+__all__ = ["BY_STEP", "NEAR", "PITCHES", "REST", "STEP", "Taken", "Taking", "is_out_of_order", "recent"]
