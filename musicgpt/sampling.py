@@ -93,25 +93,35 @@ class SeededSampling:
             MusicGPTError: if the model gives no numbers.
         """
         self.state = state
+        is_rhythm = _IS_RHYTHM[state.kind]  # (rows,)
+        heat, top_p = self.heat[is_rhythm, None], self.top_p[is_rhythm]
         highest = np.maximum.reduce(scores, axis=1, keepdims=True)
         if not all(map(isfinite, highest[:, 0].tolist())):
             raise MusicGPTError(
                 "The model gives no numbers: its weights are damaged, or too large for their type."
             )
-        is_rhythm = _IS_RHYTHM[state.kind]  # (rows,)
-        scores = (scores - highest) / self.heat[is_rhythm, None]
-        if self.top_k:
-            kth = -np.partition(-scores, self.top_k - 1, axis=1)[:, self.top_k - 1, None]
-            scores = np.where(scores < kth, -np.inf, scores)
-        top_p = self.top_p[is_rhythm]
-        cut = (top_p < 1).nonzero()[0]
-        if len(cut) == len(scores):
-            scores = _within(scores, top_p)
-        elif len(cut):
-            scores[cut] = _within(scores[cut], top_p[cut])
+        scores = (scores - highest) / heat
+        if self.top_k or min(top_p.tolist()) < 1:
+            scores = np.where(scores < self._lowest(scores, top_p), -np.inf, scores)
         if self.min_p > 0:
             scores = np.where(scores < np.log(self.min_p), -np.inf, scores)
         return scores + self._draw(len(scores))
+
+    def _lowest(self, scores: np.ndarray, top_p: np.ndarray) -> np.ndarray:
+        """What top-k and top-p leave of each row begins with this score, `(rows, 1)`; scores are at most 0,
+        and equal ones stay together.
+        """
+        ordered, rows = np.sort(scores, axis=1)[:, ::-1], np.arange(len(scores))
+        if self.top_k:
+            ordered = np.where(ordered < ordered[:, self.top_k - 1, None], -np.inf, ordered)
+        weight = np.exp(ordered, dtype=np.float64)
+        whole = np.add.accumulate(weight, axis=1)
+        within = whole - weight < top_p[:, None] * np.add.reduce(weight, axis=1, keepdims=True)
+        last = np.maximum(np.add.reduce(within, axis=1) - 1, 0)
+        if self.top_k or max(top_p.tolist()) == 1:
+            # All that is left, where nothing more is cut off.
+            last = np.where(top_p < 1, last, np.add.reduce(ordered > -np.inf, axis=1) - 1)
+        return ordered[rows, last, None]
 
     def temperature(self, state: State) -> np.ndarray:
         """What divides the scores of each row, `(rows, 1)`."""
@@ -135,18 +145,6 @@ def particle_seeds(seed: int, particles: int) -> list[int]:
     """
     words = np.random.SeedSequence((seed, particles)).generate_state(particles, np.uint64) >> 2
     return [seed, *words[1:].tolist()]
-
-
-def _within(scores: np.ndarray, top_p: np.ndarray) -> np.ndarray:
-    """-inf but for the likeliest tokens of each row that hold so much probability; scores are at most 0, and
-    equal ones stay together.
-    """
-    ordered = np.sort(scores, axis=1)[:, ::-1]
-    weight = np.exp(ordered, dtype=np.float64)
-    whole = np.add.accumulate(weight, axis=1)
-    within = whole - weight < top_p[:, None] * np.add.reduce(weight, axis=1, keepdims=True)
-    last = np.maximum(np.add.reduce(within, axis=1) - 1, 0)
-    return np.where(scores < ordered[np.arange(len(last)), last, None], -np.inf, scores)
 
 
 class StopAndReport(StoppingCriteria):
