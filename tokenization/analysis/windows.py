@@ -22,7 +22,7 @@ STEPS = 8  # intervals in a hashed window, so nine notes
 KEPT = 5  # one window in five is in the index
 HASH_BITS = 20
 BARS = 4096  # more than any piece has
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_MIX, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 
 
 def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -43,12 +43,11 @@ def window_values(pitches: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     """The same windows as numbers of 64 bits, of which two are hardly ever alike by chance."""
     # the first step of a window has no time before it
     ratios = np.where(np.arange(STEPS) > 0, time_ratios(onsets) + 512, 0)
-    symbols = (np.diff(pitches) + 128) * 1024 + ratios
+    symbols = ((np.diff(pitches) + 128) * 1024 + ratios).astype(np.uint64)
     value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
-    with np.errstate(over="ignore"):  # a single window is a scalar, of which numpy warns
-        for i in range(STEPS):
-            value = (value ^ symbols[..., i].astype(np.uint64)) * _MIX
-            value ^= value >> np.uint64(29)
+    for i in range(STEPS):
+        value = np.multiply(value ^ symbols[..., i], _MIX)  # numpy warns of overflow in scalars' `*` alone
+        value ^= value >> _SHIFT
     return value
 
 
