@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -97,20 +98,22 @@ def faults(notes: Sequence[Note]) -> int:
     for note in notes:
         by_time.setdefault(note.onset, []).append(note)
     for onset in sorted(by_time):
-        before = {v: n for v, n in sounding.items() if n.onset + n.duration >= onset}
         struck = {note.voice: note for note in by_time[onset]}
+        before = {v: sounding[v] for v in struck if v in sounding}
         sounding.update(struck)
-        voices = sorted(struck)
-        for i, a in enumerate(voices):
-            for b in voices[i + 1 :]:
-                interval = (struck[a].pitch - struck[b].pitch) % 12
-                count += interval in (1, 11)
-                if interval in PERFECT and a in before and b in before:
-                    same = (before[a].pitch - before[b].pitch) % 12 == interval
-                    count += (
-                        same and before[a].pitch != struck[a].pitch and before[b].pitch != struck[b].pitch
-                    )
+        for a, b in combinations(sorted(struck), 2):
+            interval = (struck[a].pitch - struck[b].pitch) % 12
+            count += interval in (1, 11)
+            if interval in PERFECT and a in before and b in before:
+                count += _are_parallel(before[a], before[b], struck[a], struck[b])
     return count
+
+
+def _are_parallel(a: Note, b: Note, then_a: Note, then_b: Note) -> bool:
+    """Whether two voices go on to the same interval, both from notes that lasted so long."""
+    same = (a.pitch - b.pitch) % 12 == (then_a.pitch - then_b.pitch) % 12
+    moves = a.pitch != then_a.pitch and b.pitch != then_b.pitch
+    return same and moves and min(a.onset + a.duration, b.onset + b.duration) >= then_a.onset
 
 
 def harshness(notes: Sequence[Note]) -> float:
