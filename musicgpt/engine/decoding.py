@@ -130,7 +130,7 @@ class Decoding:
         if self.fused and self.watched and count > 1:
             self.rows.threads = 1  # Python is asked after each pass
             self.rows._divide()
-        self.guesses = self.rows.library.sizes["GUESSES"] if count == 1 or self.fused else 0
+        self.guesses = self.rows.library.sizes["GUESSES"]
         for criterion in self.others:
             if hasattr(criterion, "hold"):  # it makes rows go on as others (`musicgpt.particles`)
                 criterion.hold(engine=self)
@@ -358,48 +358,31 @@ class Decoding:
         """With processors that only Python knows: logits from the engine, everything else step by step.
         Returns the length.
         """
-        rows, library, column = self.rows, self.rows.library, self.start
-        done = rows.batch.done
-
-        def look_ahead(first: int, end: int, work: Struct) -> int:
-            return library.look_ahead(
-                *rows.pointers(work, self.last), first, end, self.max_length, self.guesses
-            )
-
-        while not done.all():
-            counts = rows.each_part(look_ahead)
-            first = rows.parts[0][2]
-            steps = int(first.counts[0]) if rows.rows == 1 else 1
-            # What a row alone has been guessed to go on with.
-            guesses = first.states["token"][1:steps].tolist()
-            for step in range(steps):
-                self._step(counts, step, column)
-                column += 1
-                self._show(column)
-                if step + 1 == steps or done.all() or rows.batch.ids[0, column - 1] != guesses[step]:
-                    break
+        rows, column = self.rows, self.start
+        while not rows.batch.done.all():
+            rows.each_part(self._look_ahead)
+            self._step(column)
+            column += 1
+            self._show(column)
         return column
 
-    def _step(self, counts: list[int], step: int, length: int) -> None:
-        """One step: processors, choice, and what follows from it, for the rows of the last pass, so many in
-        each part.
-        """
+    def _look_ahead(self, first: int, end: int, work: Struct) -> int:
+        return self.rows.library.look_ahead(*self.rows.pointers(work, self.last), first, end, self.guesses)
+
+    def _step(self, length: int) -> None:
+        """One step of all rows: processors, choice, and what follows from it."""
         rows, library = self.rows, self.rows.library
-        parts = [
-            (rows.m.pointer, work.pointer, count)
-            for (_, _, work), count in zip(rows.parts, counts, strict=True)
-        ]
         scores = torch.zeros(rows.rows, rows.vocab)
 
         def each(call: Any, rules: Struct, *more: int) -> list[int]:
-            at, batch = scores.data_ptr(), rows.batch.pointer
-            return [call(m, rules.pointer, work, batch, count, step, at, *more) for m, work, count in parts]
+            at = scores.data_ptr()
+            return [call(*rows.pointers(work, rules), a, b, at, *more) for a, b, work in rows.parts]
 
-        each(library.scores_at, self.last)
+        each(library.scores_ahead, self.last)
         ids = self._so_far(length)
         for part in self.plan:
             if isinstance(part, Native):
-                each(library.mask_at, part.rules)
+                each(library.mask_ahead, part.rules)
                 continue
             scores = part(ids, scores).to(torch.float32).contiguous()
             if scores.shape != (rows.rows, rows.vocab):
@@ -408,7 +391,9 @@ class Decoding:
                     f" {(rows.rows, rows.vocab)}."
                 )
         noise = torch.empty_like(scores).exponential_(1) if self.sample else scores
-        self._refuse_no_numbers(each(library.choose_at, self.last, noise.data_ptr(), int(self.guesses > 0)))
+        self._refuse_no_numbers(
+            each(library.choose_ahead, self.last, noise.data_ptr(), int(self.guesses > 0))
+        )
 
 
 def but_for(processors: list) -> str | None:

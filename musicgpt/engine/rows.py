@@ -26,7 +26,11 @@ ROWS_A_THREAD = 2
 _BAR_LENGTH = 3  # column of the meanings of tokens, `Meaning` in `music.hpp`
 _MOST_ROWS, _MOST_TOKENS = 4096, 1 << 20
 # What a row has by row, and of that what comes of reading tokens.
-_BY_ROWS = ("ids", "length", "masked", "cached", "done", "state", "log", "memory", "seen", "keys", "values")
+_AHEAD = ("ahead", "next", "ahead_states", "ahead_x", "ahead_logits")
+_BY_ROWS = (
+    *("ids", "length", "masked", "cached", "done", "state", "log", "memory", "seen", "keys", "values"),
+    *_AHEAD,
+)
 _READ = ("cached", "state", "log", "memory", "keys", "values")
 
 
@@ -118,6 +122,7 @@ class Rows:
         """
         self.batch.length[:] = self.batch.cached[:] = self.batch.masked[:] = self.batch.done[:] = 0
         self.batch.shared[0] = 0
+        self.batch.ahead[:] = self.batch.next[:] = 0
         self.batch.state[:] = _first_states(self.library, self.m, 1)
         ids = self._checked(ids)
         if hidden is not None:
@@ -310,6 +315,7 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
     """
     sizes = library.sizes
     room = -(-max_length // sizes["KEY_BLOCK"]) * sizes["KEY_BLOCK"]
+    places = sizes["GUESSES"] + 1
     # A note takes a NOTE and a VOICE at least.
     note_room = max_length // 2 + 1 if m.imitation is not None else 1
     return library.struct(
@@ -326,6 +332,11 @@ def _batch(library: Library, m: Struct, rows: int, max_length: int) -> Struct:
         keys=_sparse(rows, m.num_layers, m.heads, room // _KEYS, m.dim, _KEYS),
         values=_sparse(rows, m.num_layers, m.heads, room, m.dim),
         shared=np.zeros(1, dtype=np.int64),
+        ahead=np.zeros(rows, dtype=np.int64),
+        next=np.zeros(rows, dtype=np.int64),
+        ahead_states=np.zeros((rows, places), dtype=library.state),
+        ahead_x=np.zeros((rows, places, m.hidden), dtype=np.float32),
+        ahead_logits=np.zeros((rows, places, -(-m.vocab // 16) * 16), dtype=np.float32),
         room=max_length,
         note_room=note_room,
         cache_room=room,

@@ -71,10 +71,12 @@ typedef const void any;
   X(i64, sample) X(f64, temperature) X(i64, top_k) X(f64, top_p) X(f64, min_p)
 // The rows of a batch, each array `(rows, ...)`. `cached` counts the tokens that are in the caches and in `state`; `masked` those of padding
 // before the first. Keys are `(layers, heads, cache_room / 16, dim, 16)` a row, values `(layers, heads, cache_room, dim)`. The first `*shared` tokens,
-// a multiple of KEY_BLOCK, are the same in all rows; keys and values of them stand in the first row alone.
+// a multiple of KEY_BLOCK, are the same in all rows; keys and values of them stand in the first row alone. Where Python chooses the tokens a row has
+// `ahead` places, `(rows, GUESSES + 1)` of states, final norms and logits: after its last token and after guesses beyond it. `next` is the one that
+// holds for the next token, or `ahead` where none does.
 #define BATCH_FIELDS(X) \
   X(i64*, ids) X(i64*, length) X(i64*, masked) X(i64*, cached) X(u8*, done) X(i64*, state) X(i64*, log) X(i32*, memory) X(u8*, seen) \
-  X(f32*, keys) X(f32*, values) X(i64*, shared) X(i64, room) X(i64, note_room) X(i64, cache_room) X(i64, rows)
+  X(f32*, keys) X(f32*, values) X(i64*, shared) X(i64*, ahead) X(i64*, next) X(i64*, ahead_states) X(f32*, ahead_x) X(f32*, ahead_logits) X(i64, room) X(i64, note_room) X(i64, cache_room) X(i64, rows)
 // Working memory of one thread. A tile of tokens may write beyond the last: there is room for eight more.
 #define WORK_FIELDS(X) \
   X(i64*, states) X(i64*, positions) X(i64*, rows) X(i64*, firsts) X(i64*, counts) X(f32*, wide) X(f32*, h) X(f32*, x) X(f32*, y) \
@@ -89,4 +91,4 @@ struct Work { WORK_FIELDS(FIELD) };
 
 // The functions of a level, see `loop.hpp`, with the number of their arguments: pointers and integers, 64 bits each.
 #define FUNCTIONS(X) \
-  X(feed, 9) X(replay, 5) X(look_ahead, 8) X(scores_at, 7) X(mask_at, 7) X(choose_at, 9) X(decode, 11) X(expect_at, 5)
+  X(feed, 9) X(replay, 5) X(look_ahead, 7) X(scores_ahead, 7) X(mask_ahead, 7) X(choose_ahead, 9) X(decode, 11) X(expect_at, 5)

@@ -149,12 +149,12 @@ static void forward(const Model& m, Work& w, const Batch& b, i64 num_rows) {
   layer_norm(w.h, m.norm, m.bias, w.x, count, hidden, epsilon);
 }
 
-// Adds to one row of logits what the melodic head gives for each NOTE.
-static void melodic_logits(const Model& m, Work& w, i64 place, f32* logits) {
+// Adds to one row of logits what the melodic head gives for each NOTE, where a row stands in `s` and the final norm in `x`.
+static void melodic_logits(const Model& m, Work& w, const State& s, const f32* x, f32* logits) {
   const i64 steps = 2 * INTERVAL_MAX + 1;
-  product(m.melodic, m.half, w.tile, w.x + place * m.hidden, w.melodic, 1, up(m.voices * steps), m.hidden);
+  product(m.melodic, m.half, w.tile, x, w.melodic, 1, up(m.voices * steps), m.hidden);
   for (i64 v = 0; v < m.voices; v++) {
-    const i64 pitch = pitch_of(states_of(w.states)[place], v);
+    const i64 pitch = pitch_of(s, v);
     if (pitch == 0) continue;
     for (i64 note = max(1, pitch - INTERVAL_MAX); note <= min(m.num_notes, pitch + INTERVAL_MAX); note++)
       logits[m.first_note + note - 1] += w.melodic[v * steps + INTERVAL_MAX + note - pitch];
@@ -162,10 +162,10 @@ static void melodic_logits(const Model& m, Work& w, i64 place, f32* logits) {
 }
 
 // Adds to one row of logits what the imitation head gives for the tokens that are expected, by the row's log of notes.
-static void imitation_logits(const Model& m, Work& w, i64 place, const Note* log, f32* logits) {
+static void imitation_logits(const Model& m, Work& w, const State& s, const f32* x, const Note* log, f32* logits) {
   const i64 *expected = w.expected, *single = expected + 2 * m.voices, num_scores = NUM_KINDS * (NUM_OFFSETS + 3);
-  if (!expect(states_of(w.states)[place], m, log, w.expected)) return;
-  product(m.imitation, m.half, w.tile, w.x + place * m.hidden, w.imitation, 1, up(num_scores), m.hidden);
+  if (!expect(s, m, log, w.expected)) return;
+  product(m.imitation, m.half, w.tile, x, w.imitation, 1, up(num_scores), m.hidden);
   add(w.imitation, m.imitation_bias, num_scores);
   for (i64 v = 0; v < m.voices; v++) {
     if (expected[m.voices + v] == 0) continue;

@@ -18,14 +18,18 @@ static void follow(const State& before, State& s, const Model& m, const Rules& r
   if (m.imitation) hear(old, s, m, log_of(b, row), token);
 }
 
-// The logits of `place` in the last pass into `out`, `(vocab,)`; the melodic head's part only where a NOTE may come, if `masked`.
-static void row_logits(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, i64 place, bool masked, f32* out) {
-  const State& s = states_of(w.states)[place];
-  f32* logits = w.logits + place * up(m.vocab);
-  if (m.melodic && (!masked || r.legal[s.grammar * m.vocab + m.first_note])) melodic_logits(m, w, place, logits);
-  if (m.imitation) imitation_logits(m, w, place, log_of(b, row), logits);
+// The logits of a row that stands in `s`, with the final norm `x`, into `out`, `(vocab,)`; the melodic head's part only where a NOTE may come, if
+// `masked`. `logits` are those of the head, which gets these parts added.
+static void row_logits(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, const State& s, const f32* x, f32* logits, bool masked, f32* out) {
+  if (m.melodic && (!masked || r.legal[s.grammar * m.vocab + m.first_note])) melodic_logits(m, w, s, x, logits);
+  if (m.imitation) imitation_logits(m, w, s, x, log_of(b, row), logits);
   copy(logits, out, m.vocab);
   if (m.logit_scales) for (i64 i = 0; i < m.vocab; i++) out[i] *= m.logit_scales[i];
+}
+
+// The same of a place in the last pass.
+static void place_logits(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, i64 place, bool masked, f32* out) {
+  row_logits(m, r, w, b, row, states_of(w.states)[place], w.x + place * m.hidden, w.logits + place * up(m.vocab), masked, out);
 }
 
 static void head(const Model& m, Work& w, i64 first, i64 count) {
@@ -64,7 +68,7 @@ static void feed(const Model* model, const Rules* rules, Work* work, Batch* batc
       const i64 this_row = w.rows[i], place = w.firsts[i] + w.counts[i] - 1;
       if (b.masked[this_row] + b.cached[this_row] < b.length[this_row]) continue;
       head(m, w, place, 1);
-      row_logits(m, *rules, w, b, this_row, place, false, logits + this_row * m.vocab);
+      place_logits(m, *rules, w, b, this_row, place, false, logits + this_row * m.vocab);
     }
   }
 }
@@ -79,9 +83,10 @@ static void replay(const Model* model, const Rules* rules, Batch* batch, i64 row
   b.length[row] = length, b.cached[row] = length - b.masked[row];
 }
 
-// One pass for all rows that are not done and have room before column `until`; the number of rows in it. Each takes its last token and up to
-// `guesses` guesses; afterwards `logits` has a row for each.
-static i64 look_ahead(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 first, i64 end, i64 until, i64 guesses) {
+// One pass for all rows that are not done and have room before column `until`, but those that have a place for their next token where `waiting`;
+// the number of rows in it. Each takes its last token and up to `guesses` guesses; afterwards `logits` has a row for each.
+static i64 guess_ahead(
+    const Model* model, const Rules* rules, Work* work, Batch* batch, i64 first, i64 end, i64 until, i64 guesses, bool waiting) {
   const Model& m = *model;
   const Batch& b = *batch;
   Work& w = *work;
@@ -90,7 +95,7 @@ static i64 look_ahead(const Model* model, const Rules* rules, Work* work, Batch*
   until = min(until, rules->max_length);
   for (i64 row = first; row < end; row++) {
     const i64 length = b.length[row];
-    if (b.done[row] || until <= length) continue;
+    if (b.done[row] || until <= length || (waiting && b.next[row] < b.ahead[row])) continue;
     const State* before = states_of(b.state) + row;
     i64 token = b.ids[row * b.room + length - 1];
     w.rows[num_rows] = row, w.firsts[num_rows] = total;
@@ -114,11 +119,8 @@ static i64 look_ahead(const Model* model, const Rules* rules, Work* work, Batch*
   return num_rows;
 }
 
-// `token` is the next one of a row, after the state in `place`: into the ids, the state and the memory of the guesses.
-static void accept(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 row, i64 place, i64 token, bool learns) {
-  const Model& m = *model;
-  const Batch& b = *batch;
-  const State& s = states_of(work->states)[place];
+// `token` is the next one of a row, after the state `s`: into the ids, the state and the memory of the guesses.
+static void accept(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, const State& s, i64 token, bool learns) {
   const i64 length = b.length[row];
   states_of(b.state)[row] = s;
   b.ids[row * b.room + length] = token;
@@ -126,27 +128,56 @@ static void accept(const Model* model, const Rules* rules, Work* work, Batch* ba
   b.length[row] = length + 1;
   b.seen[row * m.vocab + token] = 1;
   if (learns) learn(memory_of(b, row), s, m, token);
-  if (rules->is_eos[token] || length + 1 >= rules->max_length) b.done[row] = 1;
-  work->statistics[1]++;
+  if (r.is_eos[token] || length + 1 >= r.max_length) b.done[row] = 1;
+  w.statistics[1]++;
 }
 
-// The same loop in three calls, for processors between them that only Python knows; each for the first `num_rows` rows of the last pass and their
-// token number `step` in it. `scores` and `noise` are `(rows, vocab)`, of all rows of the batch.
-static void scores_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 num_rows, i64 step, f32* scores) {
-  for (i64 i = 0; i < num_rows; i++) row_logits(*m, *r, *w, *b, w->rows[i], w->firsts[i] + step, false, scores + w->rows[i] * m->vocab);
+// The same loop in steps of all rows, for processors between them that only Python knows. `scores` and `noise` are `(rows, vocab)`.
+
+enum : i64 { PLACES = GUESSES + 1 };
+static inline State* ahead_of(const Batch& b, i64 row) { return states_of(b.ahead_states) + row * PLACES + b.next[row]; }
+
+// A pass for the rows that have no place for their next token.
+static void look_ahead(const Model* model, const Rules* rules, Work* work, Batch* batch, i64 first, i64 end, i64 guesses) {
+  const Model& m = *model;
+  const Work& w = *work;
+  const Batch& b = *batch;
+  const i64 num_rows = guess_ahead(model, rules, work, batch, first, end, rules->max_length, guesses, true), wide = up(m.vocab);
+  for (i64 i = 0; i < num_rows; i++) {
+    const i64 row = w.rows[i], place = w.firsts[i], count = w.counts[i], at = row * PLACES;
+    b.ahead[row] = count, b.next[row] = 0;
+    memcpy(states_of(b.ahead_states) + at, states_of(w.states) + place, count * sizeof(State));
+    copy(w.x + place * m.hidden, b.ahead_x + at * m.hidden, count * m.hidden);
+    copy(w.logits + place * wide, b.ahead_logits + at * wide, count * wide);
+  }
 }
 
-static void mask_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 num_rows, i64 step, f32* scores) {
-  for (i64 i = 0; i < num_rows; i++) mask(m, r, w, b, w->rows[i], states_of(w->states) + w->firsts[i] + step, scores + w->rows[i] * m->vocab);
+static void scores_ahead(const Model* model, const Rules* r, Work* w, Batch* batch, i64 first, i64 end, f32* scores) {
+  const Model& m = *model;
+  const Batch& b = *batch;
+  for (i64 row = first; row < end; row++) {
+    const i64 at = row * PLACES + b.next[row];
+    if (!b.done[row]) row_logits(m, *r, *w, b, row, *ahead_of(b, row), b.ahead_x + at * m.hidden, b.ahead_logits + at * up(m.vocab), false, scores + row * m.vocab);
+  }
+}
+
+static void mask_ahead(const Model* m, const Rules* r, Work* w, Batch* b, i64 first, i64 end, f32* scores) {
+  for (i64 row = first; row < end; row++)
+    if (!b->done[row]) mask(m, r, w, b, row, ahead_of(*b, row), scores + row * m->vocab);
 }
 
 // Returns 0, or NOT_A_NUMBER.
-static i64 choose_at(const Model* m, const Rules* r, Work* w, Batch* b, i64 num_rows, i64 step, f32* scores, const f32* noise, i64 learns) {
-  mask_at(m, r, w, b, num_rows, step, scores);
-  for (i64 i = 0; i < num_rows; i++) {
-    const i64 row = w->rows[i], at = row * m->vocab, token = pick(r, w, scores + at, noise + at, m->vocab);
+static i64 choose_ahead(const Model* m, const Rules* r, Work* w, Batch* batch, i64 first, i64 end, f32* scores, const f32* noise, i64 learns) {
+  const Batch& b = *batch;
+  mask_ahead(m, r, w, batch, first, end, scores);
+  for (i64 row = first; row < end; row++) {
+    if (b.done[row]) continue;
+    const i64 at = row * m->vocab, token = pick(r, w, scores + at, noise + at, m->vocab);
     if (token == NOT_A_NUMBER) return NOT_A_NUMBER;
-    accept(m, r, w, b, row, w->firsts[i] + step, token, learns > 0);
+    const State* s = ahead_of(b, row);
+    accept(*m, *r, *w, b, row, *s, token, learns > 0);
+    const bool guessed = b.next[row] + 1 < b.ahead[row] && s[1].token == token;
+    b.next[row] = guessed ? b.next[row] + 1 : b.ahead[row];
   }
   return 0;
 }
@@ -167,16 +198,16 @@ static i64 decode(
   const Batch& b = *batch;
   Work& w = *work;
   for (i64 pass = 0; pass < passes; pass++) {
-    const i64 num_rows = look_ahead(model, rules, work, batch, first, end, until, guesses);
+    const i64 num_rows = guess_ahead(model, rules, work, batch, first, end, until, guesses, false);
     for (i64 i = 0; i < num_rows; i++) {
       const i64 row = w.rows[i], last = w.firsts[i] + w.counts[i] - 1;
       for (i64 place = w.firsts[i]; place <= last; place++) {
         const f32* own = noise + ((b.length[row] - from) * b.rows + row) * m.vocab;
-        row_logits(m, *rules, w, b, row, place, rules->use_grammar, w.scores);
+        place_logits(m, *rules, w, b, row, place, rules->use_grammar, w.scores);
         mask(model, rules, work, batch, row, states_of(w.states) + place, w.scores);
         const i64 token = pick(rules, work, w.scores, own, m.vocab);
         if (token == NOT_A_NUMBER) return NOT_A_NUMBER;
-        accept(model, rules, work, batch, row, place, token, guesses > 0);
+        accept(m, *rules, w, b, row, states_of(w.states)[place], token, guesses > 0);
         if (b.done[row] || place == last || states_of(w.states)[place + 1].token != token) break;
       }
     }
