@@ -419,6 +419,16 @@ class TestProcessorsInAnyOrder:
         model.generate(torch.tensor([PROMPT]), **arguments)
         assert plans[1][0] == []
 
+    @pytest.mark.parametrize("rows", [1, 3])
+    def test_what_was_guessed_right_needs_no_pass(self, shipped, rows, monkeypatch):
+        """Rows that are alike guess alike: a pass serves all of them for several steps."""
+        made, run = [], Decoding.run
+        monkeypatch.setattr(Decoding, "run", lambda self: made.append(self) or run(self))
+        ids, own = torch.tensor([PROMPT] * rows), LogitsProcessorList([self.Higher()])
+        out = shipped.generate(ids, do_sample=False, max_new_tokens=120, logits_processor=own)
+        steps = out.shape[1] - ids.shape[1]
+        assert made[0].plan and made[0].passes < 0.8 * steps
+
 
 class _Other(torch.nn.Module):
     def forward(self, x):
