@@ -38,7 +38,10 @@ _OF_LENGTH = torch.cat(
 _FROM_ENTRY = torch.cat(
     [torch.tensor([True, False])[None, :, None].expand(len(MATCHES), 2, width).flatten() for width in _WIDTHS]
 )
-_OFFSETS, _NUMBERS = torch.tensor(OFFSETS), torch.arange(1, len(OFFSETS) + 1)
+# The place of each score in `forward`: behind nothing first those from an entry, then the others.
+_PLACE = 1 + _OF_LENGTH + torch.where(_FROM_ENTRY, 0, NUM_SCORES // 2)
+# Of what is expected: how many cases there are, and the distances of the tokens that are scored.
+_SCORED = {"NOTE": (NUM_KINDS, OFFSETS), "DUR": (2 * NUM_KINDS, (0,)), "TIME": (NUM_KINDS, (0,))}
 # A step as a number: diatonic intervals up to three octaves, times up to four bars of 4/4, and the polynomial
 # hash of several.
 STEP_MAX, GAP_MAX = 24, 399
@@ -218,25 +221,42 @@ class MusicGPTImitationHead(nn.Module):
 
     def __init__(self, config):
         super().__init__()
+        self.blocks = {name: tuple(config.token_blocks[name]) for name in _SCORED}
         self.max_voices = config.max_voices
-        self.blocks = {name: tuple(config.token_blocks[name]) for name in ("NOTE", "DUR", "TIME")}
         self.proj = nn.Linear(config.hidden_size, NUM_SCORES // 2)
         self.proj._starts_at_zero = True
         self.entry = nn.Parameter(torch.zeros(NUM_SCORES // 2))
+        for name, table in self.tables().items():
+            self.register_buffer(name, table, persistent=False)
 
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Those of a map from the hidden state to the scores of all kinds, `(NUM_SCORES, hidden)` and
         `(NUM_SCORES,)`.
         """
-        return self.proj.weight[_OF_LENGTH], self._by_kind(self.proj.bias)
+        bias = self.proj.bias[_OF_LENGTH] + self.entry[_OF_LENGTH] * _FROM_ENTRY
+        return self.proj.weight[_OF_LENGTH], bias
 
-    def _by_kind(self, scores: torch.Tensor) -> torch.Tensor:
-        """From scores by length of agreement, `(..., NUM_SCORES // 2)`, those by kind, `(..., NUM_SCORES)`:
-        with `entry` added, and without.
+    def tables(self) -> dict[str, torch.Tensor]:
+        """`scored`, by block, token that is expected and case: the tokens that are scored, and the places of
+        their scores, `(blocks, tokens, cases, 2, offsets)`; what is nothing scores token 0 by place 0.
+        `columns` and `block`, by expectation: the columns of its token and its case, and its block.
         """
-        which = _OF_LENGTH.to(scores.device)
-        added = self.entry.to(scores.dtype)[which] * _FROM_ENTRY.to(scores.device)
-        return scores.index_select(-1, which) + added
+        voices, most = self.max_voices, max(count for _, count in self.blocks.values())
+        scored = torch.zeros(len(_SCORED), 1 + most, 1 + 2 * NUM_KINDS, 2, len(OFFSETS), dtype=torch.long)
+        place = _PLACE.to(scored.device)  # a model may be made on a device without memory
+        for table, name in zip(scored, _SCORED, strict=True):
+            (first, count), (cases, offsets) = self.blocks[name], _SCORED[name]
+            places, place = place.split((cases * len(offsets), len(place) - cases * len(offsets)))
+            token = torch.arange(count)[:, None, None] + torch.tensor(offsets)  # (count, 1, offsets)
+            inside = (token >= 0) & (token < count)
+            own = table[1 : 1 + count, 1 : 1 + cases, :, : len(offsets)]
+            own[:, :, 0] = torch.where(inside, first + token, 0)
+            own[:, :, 1] = torch.where(inside, places.view(cases, -1), 0)
+        every = torch.arange(2 * voices + 4)
+        columns = torch.stack(
+            [torch.cat((every[i * voices :][:voices], every[2 * voices + i :: 2])) for i in range(2)]
+        )
+        return {"scored": scored, "columns": columns, "block": torch.tensor([0] * voices + [1, 2])}
 
     def forward(
         self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor
@@ -245,25 +265,11 @@ class MusicGPTImitationHead(nn.Module):
         `Expectation.packed`.
         """
         scores = self.proj(hidden_states)  # called, its weight never read: a quantised map has another
-        # The first place stands for what is not expected.
-        scores = nn.functional.pad(self._by_kind(scores), (1, 0))
-        voices, offsets = self.max_voices, len(OFFSETS)
-        pitch, match = expectation[..., :voices], expectation[..., voices : 2 * voices]
-        duration, case, step, step_match = expectation[..., 2 * voices :].unbind(-1)
-        first, count = self.blocks["NOTE"]
-        note = pitch[..., None] - 1 + _OFFSETS.to(logits.device)  # (B, L, V, offsets)
-        which = (match[..., None] - 1) * offsets + _NUMBERS.to(logits.device)
-        which = torch.where((match[..., None] > 0) & (note >= 0) & (note < count), which, 0)
-        targets = [(first + note.clamp(0, count - 1)).flatten(2)]  # (B, L, V, offsets) -> (B, L, V * offsets)
-        places = [which.flatten(2)]
-        for name, token, number, before in (
-            ("DUR", duration, case, NUM_KINDS * offsets),
-            ("TIME", step, step_match, NUM_KINDS * (offsets + 2)),
-        ):
-            targets.append((self.blocks[name][0] + token - 1).clamp(min=0)[..., None])
-            places.append(torch.where((token > 0) & (number > 0), before + number, 0)[..., None])
-        added = scores.gather(-1, torch.cat(places, dim=-1))  # (B, L, V * offsets + 2)
-        return logits.scatter_add(-1, torch.cat(targets, dim=-1), added.to(logits.dtype))
+        scores = nn.functional.pad(torch.cat((scores + self.entry, scores), dim=-1), (1, 0))
+        token, case = expectation[..., self.columns].unbind(-2)  # (B, L, V + 2) each
+        # (B, L, V + 2, 2, offsets) -> (B, L, (V + 2) * offsets) each
+        targets, places = (of.flatten(2) for of in self.scored[self.block, token, case].unbind(-2))
+        return logits.scatter_add(-1, targets, scores.gather(-1, places).to(logits.dtype))
 
 
 __all__ = ["Continuation", "Expectation", "MusicGPTImitationHead", "Notes", "continuations", "last_place"]

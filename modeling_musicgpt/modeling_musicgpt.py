@@ -117,9 +117,8 @@ class MusicGPTRotaryEmbedding(nn.Module):
         self.tick_pairs = pairs - self.token_pairs if tick_share else 0
         self.pairs = pairs
 
-        self._known_frequencies: dict[torch.device, torch.Tensor] = {}
+        self._known_turns: dict[torch.device, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    @torch.no_grad()
     def forward(
         self, position_ids: torch.Tensor, ticks: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -131,25 +130,29 @@ class MusicGPTRotaryEmbedding(nn.Module):
         Returns:
             cosines and signed sines, each `(batch, 1, length, head_dim)`; see `apply_rotary_pos_emb`.
         """
-        shape, tokens = ticks.shape, self.token_pairs
-        token = position_ids[..., None].expand(*shape, tokens)
-        times = (token, ticks[..., None].expand(*shape, self.pairs - tokens))
-        angles = torch.cat(times, dim=-1).float() * self.frequencies(ticks.device)  # (B, L, head_dim / 2)
+        by_token, by_tick = self.turns(ticks.device)
+        angles = position_ids.unsqueeze(-1) * by_token + ticks.unsqueeze(-1) * by_tick  # (B, L, head_dim)
         angles = angles.unsqueeze(1)
-        cos, sin = angles.cos().to(dtype), angles.sin().to(dtype)
-        return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+        return angles.cos().to(dtype), angles.sin().to(dtype)
+
+    def turns(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Radians by which a token and a tick turn each channel, `(head_dim,)`; made once for a device."""
+        if not torch.compiler.is_compiling() and device in self._known_turns:
+            return self._known_turns[device]
+        radians = self.frequencies(device)
+        radians = torch.cat((-radians, radians))  # of a pair the first has the negative sine
+        of_token = torch.arange(2 * self.pairs, device=device) % self.pairs < self.token_pairs
+        turns = radians * of_token, radians * ~of_token
+        if not is_tracing(radians) and device.type != "meta":
+            self._known_turns[device] = turns
+        return turns
 
     def frequencies(self, device: torch.device) -> torch.Tensor:
-        """Radians a token or tick of each pair, `(pairs,)`; made once for a device."""
-        if not torch.compiler.is_compiling() and device in self._known_frequencies:
-            return self._known_frequencies[device]
+        """Radians a token or tick of each pair, `(pairs,)`."""
         token = self._geometric(self.token_pairs, TOKEN_WAVELENGTHS, device)
         tick = self._geometric(self.tick_pairs, TICK_WAVELENGTHS, device)
         still = tick.new_zeros(self.pairs - self.token_pairs - self.tick_pairs)
-        frequencies = torch.cat((token, tick, still))
-        if not is_tracing(frequencies) and device.type != "meta":
-            self._known_frequencies[device] = frequencies
-        return frequencies
+        return torch.cat((token, tick, still))
 
     @staticmethod
     def _geometric(pairs: int, wavelengths: tuple[float, float], device: torch.device) -> torch.Tensor:
@@ -165,8 +168,7 @@ def apply_rotary_pos_emb(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) 
     """Turns queries or keys of shape `(B, heads, L, head_dim)` by angles of shape `(B, 1, L, head_dim)`:
     channel `i` and the one half of `head_dim` behind are a pair, for the first of which `sin` is negative.
     """
-    first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((second, first), dim=-1) * sin
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 class MusicGPTRelativePositions(nn.Module):
@@ -444,20 +446,25 @@ class MusicGPTMelodicHead(nn.Module):
         self.proj = nn.Linear(config.hidden_size, config.max_voices * self.num_intervals, bias=False)
         self.proj._starts_at_zero = True
         self.proj.qconfig = None
+        self.register_buffer("places", self.tables()["places"], persistent=False)
 
     def forward(
         self, hidden_states: torch.Tensor, voice_pitch: torch.Tensor, logits: torch.Tensor
     ) -> torch.Tensor:
         """Adds to the NOTE columns of `logits`, `(B, L, vocab)`, from `voice_pitch`, `(B, L, V)`."""
-        # (B, L, V, intervals)
         scores = self.proj(hidden_states).unflatten(-1, (self.max_voices, self.num_intervals))
-        notes = torch.arange(1, self.num_notes + 1, device=logits.device)
-        interval = notes - voice_pitch[..., None]  # (B, L, V, notes)
-        heard = (interval.abs() <= INTERVAL_MAX) & (voice_pitch[..., None] > 0)
-        scores = scores.gather(-1, interval.clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX)
-        melodic = (scores * heard).sum(dim=-2)  # (B, L, V, notes) -> (B, L, notes)
+        places = nn.functional.embedding(voice_pitch, self.places)  # (B, L, V, notes)
+        melodic = nn.functional.pad(scores, (1, 0)).gather(-1, places).sum(dim=-2)  # (B, L, notes)
         after = logits.shape[-1] - self.first_note - self.num_notes
         return logits + nn.functional.pad(melodic, (self.first_note, after)).to(logits.dtype)
+
+    def tables(self) -> dict[str, torch.Tensor]:
+        """`places`, by last pitch and note: the place of the score of their interval, 0 where there is
+        none.
+        """
+        pitch = torch.arange(self.num_notes + 1)[:, None]
+        interval = torch.arange(1, self.num_notes + 1) - pitch
+        return {"places": (interval + INTERVAL_MAX + 1) * ((interval.abs() <= INTERVAL_MAX) & (pitch > 0))}
 
 
 @auto_docstring
@@ -492,9 +499,9 @@ class MusicGPTPreTrainedModel(PreTrainedModel):
         elif getattr(module, "_is_narrow", False):
             # tables behind a projection: not the scale of the residual stream
             init.normal_(module.weight, mean=0.0, std=0.5)
-        elif isinstance(module, MusicGPTImitationHead):
+        if isinstance(module, MusicGPTImitationHead):
             init.zeros_(module.entry)
-        elif isinstance(module, MusicalStateTracker):
+        if isinstance(module, (MusicalStateTracker, MusicGPTMelodicHead, MusicGPTImitationHead)):
             for name, table in module.tables().items():
                 init.copy_(getattr(module, name), table)
 
@@ -646,7 +653,7 @@ class MusicGPTModel(MusicGPTPreTrainedModel):
         else:
             if attention_mask.shape[1] < input_ids.shape[1]:
                 return input_ids
-            visible = attention_mask.bool()[:, -input_ids.shape[1] :]
+            visible = attention_mask[:, -input_ids.shape[1] :].bool()
         return torch.where(visible, input_ids, self.config.pad_token_id or 0)
 
 
