@@ -131,6 +131,8 @@ class BarEndLogitsProcessor(LogitsProcessor):
         if not state.tokens:
             return scores
         begun = state.tokens - state.bar_begin
+        if left >= 2 * max(state.bar_tokens.max(), begun.max(), SHORTEST_BAR):
+            return scores  # there is room for two more bars in every row
         longest = np.maximum(np.maximum(state.bar_tokens.max(axis=1), begun), SHORTEST_BAR)
         last = (
             (left + begun < 2 * longest) & (state.grammar >= STATE["NOTE"]) & (state.grammar < STATE["END"])

@@ -174,7 +174,7 @@ def keep_possible(scores: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
     Nothing is left where an argument of the caller forbids every legal token (`forced_eos_token_id` inside a
     note): what was asked for by name goes before the grammar.
     """
-    masked = scores.masked_fill(~legal, -torch.inf)
+    masked = torch.where(legal, scores, -torch.inf)
     possible = (masked > -torch.inf).any(dim=-1, keepdim=True)
     return torch.where(possible, masked, scores)
 
