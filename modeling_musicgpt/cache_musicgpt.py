@@ -21,7 +21,7 @@ from functools import lru_cache, wraps
 from typing import Any
 
 import torch
-from transformers.cache_utils import Cache
+from transformers.cache_utils import Cache, DynamicLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, ModelOutput
 from transformers.utils.import_utils import is_tracing
 
@@ -34,6 +34,9 @@ from .stepping_musicgpt import STEPS_BACK
 CACHE_NAME = next(field.name for field in fields(BaseModelOutputWithPast) if "Cache" in str(field.type))
 # All names under which a cache may be given and read.
 CACHE_NAMES = tuple(dict.fromkeys((*MusicGPTConfig.keys_to_ignore_at_inference, CACHE_NAME)))
+
+# So many more tokens than it has a layer of a growing cache takes memory for.
+ROOM = 128
 
 
 def with_cache_as(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -177,16 +180,46 @@ def remembers_tokens(cache: Cache) -> bool:
     return bool(cache.layers) and getattr(cache.layers[0], "remembers_tokens", False)
 
 
-def attach_history(cache: Cache) -> None:
-    """Make the first layer of `cache` remember token ids. Done once, before its first update and outside any
-    compiled graph.
+class GrowingLayer(DynamicLayer):
+    """A layer of a cache that has room for the tokens to come, so that a step copies no earlier ones."""
+
+    _layer_type = None
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As in transformers, also where gradients or a graph need tensors of their own."""
+        if not self.is_initialized or torch.is_grad_enabled() or is_tracing(key_states):
+            return super().update(key_states, value_states, *args, **kwargs)
+        self.keys, self.values = _behind(self.keys, key_states), _behind(self.values, value_states)
+        return self.keys, self.values
+
+
+def _behind(past: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """`past` and `new`, `(B, heads, length, channels)`, one behind the other: in the memory of which `past`
+    is the beginning, if there is room.
     """
-    layer = cache.layers[0] if cache.layers else None
-    if layer is None and getattr(cache, "layer_class_to_replicate", None) is not None:
-        layer = cache.layer_class_to_replicate()
-        cache.layers.append(layer)
-    if not getattr(layer, "remembers_tokens", False):
-        layer.__class__ = _remembering(type(layer))
+    length, whole, memory = past.shape[-2], past.shape[-2] + new.shape[-2], past._base
+    fits = memory is not None and memory.shape[:-2] == past.shape[:-2] and memory.shape[-2] >= whole
+    if not fits or memory.stride() != past.stride() or memory.storage_offset() != past.storage_offset():
+        memory = past.new_empty(*past.shape[:2], whole + ROOM, past.shape[-1])
+        memory[..., :length, :] = past
+    memory[..., length:whole, :] = new
+    return memory[..., :whole, :]
+
+
+def attach_history(cache: Cache) -> None:
+    """Make the layers of `cache` grow, and the first remember token ids. Done once, before its first update
+    and outside any compiled graph.
+    """
+    if not cache.layers and cache.layer_class_to_replicate is not None:
+        cache.layers.append(cache.layer_class_to_replicate())
+    for layer in cache.layers:
+        if type(layer) is DynamicLayer:
+            layer.__class__ = GrowingLayer
+    first = cache.layers[0]
+    if not getattr(first, "remembers_tokens", False):
+        first.__class__ = _remembering(type(first))
 
 
 def remember_tokens(
@@ -250,28 +283,22 @@ def read_steps(
         past_length (`int` or scalar tensor): how many tokens there were.
 
     Returns:
-        `None` where all ids are to be read at once: without a past, for many tokens, where a graph is
-        traced, and with a cache of fixed size, which is there to be compiled.
+        `None` where all ids are to be read at once: without a cache, for many tokens, in training, where a
+        graph is traced, and with a cache of fixed size, which is there to be compiled.
     """
     if cache is None or cache.layers[0].is_compileable or torch.compiler.is_compiling() or is_tracing(ids):
         return None
     layer = cache.layers[0]
     if layer.musical_state is not None:
         layer.musical_state.rewind(past_length)  # what was cropped is forgotten
-    if past_length == 0 or ids.shape[1] - past_length > STEPS_BACK:
+    if ids.shape[1] - past_length > STEPS_BACK or (past_length == 0 and torch.is_grad_enabled()):
         return None
     state = layer.musical_state
     if state is None or state.rows != len(ids):
         state = layer.musical_state = FeatureState(model.step_tables, len(ids))
     if state.tokens < past_length:
         state.follow(ids[:, :past_length].cpu().numpy())
-    values = state.read_all(ids[:, past_length:].cpu().numpy())
-    features = state.features(values.to(ids.device))
-    return (
-        features
-        if values[..., -features.expectation.shape[-1] :].any()
-        else features._replace(expectation=None)
-    )
+    return state.features(state.read_all(ids[:, past_length:].cpu().numpy()), ids.device)
 
 
 __all__ = [

@@ -54,11 +54,10 @@ _WEIGHTS = np.array(
 def _embedded(voices: int) -> dict[str, Value]:
     """What the model embeds, in the order of `MusicalFeatures`."""
     return {
-        **dict.fromkeys(("ticks", "bar_position", "bar_of_meter"), ((), 0)),
+        **dict.fromkeys(("ticks", "bar_position", "bar_of_meter", "interval", "motif"), ((), 0)),
         "voice_pitch": ((voices,), 0),
         "voice_remaining": ((voices,), NO_VOICE_REMAINING),
         "voice_elapsed": ((voices,), NO_VOICE_ELAPSED),
-        **dict.fromkeys(("interval", "motif"), ((), 0)),
         "wishes": ((len(WISHES),), 0),
         "expectation": ((2 * voices + 4,), 0),
     }
@@ -101,7 +100,8 @@ class FeatureState(MusicalState):
         if config.is_musical:
             self._duration_place[list(config.durations)] = np.arange(1, len(config.durations) + 1)
         super().__init__(tables, rows)
-        self.widths = [int(np.prod(shape)) for shape, _ in _embedded(tables.voices).values()]
+        shapes = [shape for shape, _ in _embedded(tables.voices).values()]
+        self.widths = [shapes.count(()), *(shape[0] for shape in shapes if shape)]  # single values first
 
     @staticmethod
     def values(voices: int) -> tuple[dict[str, Value], dict[str, Value]]:
@@ -120,7 +120,7 @@ class FeatureState(MusicalState):
         super()._make_room()
         self._before, self._keys_before = doubled(self._before, 1), doubled(self._keys_before, 2)
 
-    def read_all(self, ids: np.ndarray) -> torch.Tensor:
+    def read_all(self, ids: np.ndarray) -> np.ndarray:
         """Reads `ids` of shape `(rows, new)`; the values of `MusicalFeatures` after each of them, `(rows,
         new, width)`.
         """
@@ -129,15 +129,14 @@ class FeatureState(MusicalState):
             self.feed(ids[:, column])
             values[:, column] = self._table[:, : values.shape[2]]
         np.minimum(values[..., 1], NUM_BAR_POSITIONS - 1, out=values[..., 1])
-        return torch.from_numpy(values)
+        return values
 
-    def features(self, values: torch.Tensor) -> MusicalFeatures:
-        """What `read_all` gave, as the model embeds it."""
-        parts = values.split(self.widths, dim=-1)
-        shapes = _embedded(self.tables.voices).values()
-        return MusicalFeatures(
-            *(part if shape else part.squeeze(-1) for (shape, _), part in zip(shapes, parts, strict=True))
-        )
+    def features(self, values: np.ndarray, device: torch.device) -> MusicalFeatures:
+        """What `read_all` gave, as the model embeds it; `expectation` is `None` where nothing is expected."""
+        expects = values[..., -self.widths[-1] :].any()
+        *parts, expectation = torch.from_numpy(values).to(device).split(self.widths, dim=-1)
+        singles = parts[0].unbind(-1)
+        return MusicalFeatures(*singles, *parts[1:], expectation if expects else None)
 
     def feed(self, tokens: np.ndarray) -> set[int]:
         """As for `MusicalState`."""

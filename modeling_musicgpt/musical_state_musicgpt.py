@@ -53,15 +53,16 @@ class MusicalFeatures(NamedTuple):
     ticks: torch.Tensor  # (B, L) since the beginning of the piece; what rotary attention measures
     bar_position: torch.Tensor  # (B, L) tick in the bar
     bar: torch.Tensor  # (B, L) bars since the last METER token
+    interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
+    motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
     # (B, L, V) place of the voice's last NOTE token in its block, plus 1; 0 = it has not begun
     voice_pitch: torch.Tensor
     voice_remaining: torch.Tensor  # (B, L, V) ticks until its last note ends, as an embedding index
     voice_elapsed: torch.Tensor  # (B, L, V) ticks since its last note began, as an embedding index
-    interval: torch.Tensor  # (B, L) melodic interval made by a VOICE token, as an embedding index
-    motif: torch.Tensor  # (B, L) hash of the voice's last notes, as an embedding index; 0 = none
     # (B, L, 4) the last MODE, FORM, VOICES and TEMPO token of the piece, as an embedding index; 0 = none
     wishes: torch.Tensor
-    expectation: torch.Tensor  # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`
+    # (B, L, 2 V + 4) what imitation leads one to expect: `Expectation.packed`; None in steps without
+    expectation: torch.Tensor | None
 
     def at(self, index: slice | torch.Tensor) -> MusicalFeatures:
         """The rows of some positions: a slice, or a tensor of indices of shape `(length,)`."""
@@ -142,16 +143,15 @@ class MusicalStateTracker(nn.Module):
         pitch = nn.functional.pad(self.pitch[ids], (1, 0))[:, :-1]
         voice = torch.where(pitch > 0, self.voice[ids], 0)  # a VOICE without a NOTE before it says nothing
         last = self._last_of_voice(voice)
-        voices = self._voices(ids, ticks, start, voice, pitch, last)
+        *voices, interval = self._voices(ids, ticks, start, voice, pitch, last)
         motif = torch.zeros_like(ids)
         if self.config.num_motifs:
             motif = self._motif(ids, ticks, meter.bar_position, start, voice, pitch, last)
         expectation = ids.new_zeros(*ids.shape, 2 * self.config.max_voices + 4)
         if self.config.imitation_head and self.config.is_musical:
             expectation = self._expectation(ids, ticks, start, voice, pitch, last).packed()
-        return MusicalFeatures(
-            ticks, meter.bar_position, meter.bar, *voices, motif, self._wishes(ids, start), expectation
-        )
+        place = (ticks, meter.bar_position, meter.bar)
+        return MusicalFeatures(*place, interval, motif, *voices, self._wishes(ids, start), expectation)
 
     def _wishes(self, ids, start) -> torch.Tensor:
         """What the prefix asks for, as far as it was read, `(B, L, wishes)`."""

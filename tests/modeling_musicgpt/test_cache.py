@@ -20,15 +20,24 @@ def model(request):
     return tiny_model(seed=3, relative_attention=request.param).double()
 
 
+@pytest.fixture(autouse=True)
+def _decoding():
+    """As in `generate()`, where a layer grows in place."""
+    with torch.no_grad():
+        yield
+
+
 def close(got: torch.Tensor, wanted: torch.Tensor) -> None:
     torch.testing.assert_close(got, wanted, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("chunks", [[1] * 64, [13, 1, 1, 20, 2, 27]])
-@pytest.mark.parametrize("kind", ["dynamic", "static", "own"])
+@pytest.mark.parametrize("kind", ["dynamic", "learning", "static", "own"])
 def test_by_hand_in_pieces(model, chunks, kind):
+    torch.set_grad_enabled(kind == "learning")
     cache = {
         "dynamic": lambda: DynamicCache(config=model.config),
+        "learning": lambda: DynamicCache(config=model.config),
         "static": lambda: StaticCache(config=model.config, max_cache_len=80),
         "own": lambda: None,
     }[kind]()
@@ -38,6 +47,16 @@ def test_by_hand_in_pieces(model, chunks, kind):
         cache = output.past_key_values
         parts.append(output.logits)
     close(torch.cat(parts, dim=1), model(IDS).logits)
+
+
+def test_a_step_copies_no_earlier_keys(model):
+    cache = model(IDS[:, :40], use_cache=True).past_key_values
+    model(IDS[:, 40:41], cache=cache)
+    places = [layer.keys.data_ptr() for layer in cache.layers]
+    early = cache.layers[0].keys.clone()
+    close(model(IDS[:, 41:60], cache=cache).logits, model(IDS[:, :60]).logits[:, 41:])
+    assert [layer.keys.data_ptr() for layer in cache.layers] == places
+    assert torch.equal(cache.layers[0].keys[:, :, :41], early)
 
 
 def test_embeddings_in_pieces(model):

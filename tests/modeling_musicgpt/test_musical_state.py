@@ -73,9 +73,9 @@ class Reader:
             self.now,
             since % self.bar_ticks,
             since // self.bar_ticks,
-            *self.voices(),
             interval,
             motif,
+            *self.voices(),
             list(self.wishes.values()),
         )
 
