@@ -189,7 +189,7 @@ class GrowingLayer(DynamicLayer):
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As in transformers, also where gradients or a graph need tensors of their own."""
-        if not self.is_initialized or torch.is_grad_enabled() or is_tracing(key_states):
+        if not self.is_initialized or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return super().update(key_states, value_states, *args, **kwargs)
         self.keys, self.values = _behind(self.keys, key_states), _behind(self.values, value_states)
         return self.keys, self.values

@@ -239,9 +239,9 @@ class MusicGPTImitationHead(nn.Module):
     def tables(self) -> dict[str, torch.Tensor]:
         """`scored`, by block, token that is expected and case: the tokens that are scored, and the places of
         their scores, `(blocks, tokens, cases, 2, offsets)`; what is nothing scores token 0 by place 0.
-        `columns` and `block`, by expectation: the columns of its token and its case, and its block.
+        `block`, by expectation: which it is of, `(voices + 2,)`.
         """
-        voices, most = self.max_voices, max(count for _, count in self.blocks.values())
+        most = max(count for _, count in self.blocks.values())
         scored = torch.zeros(len(_SCORED), 1 + most, 1 + 2 * NUM_KINDS, 2, len(OFFSETS), dtype=torch.long)
         place = _PLACE.to(scored.device)  # a model may be made on a device without memory
         for table, name in zip(scored, _SCORED, strict=True):
@@ -252,11 +252,7 @@ class MusicGPTImitationHead(nn.Module):
             own = table[1 : 1 + count, 1 : 1 + cases, :, : len(offsets)]
             own[:, :, 0] = torch.where(inside, first + token, 0)
             own[:, :, 1] = torch.where(inside, places.view(cases, -1), 0)
-        every = torch.arange(2 * voices + 4)
-        columns = torch.stack(
-            [torch.cat((every[i * voices :][:voices], every[2 * voices + i :: 2])) for i in range(2)]
-        )
-        return {"scored": scored, "columns": columns, "block": torch.tensor([0] * voices + [1, 2])}
+        return {"scored": scored, "block": torch.tensor([0] * self.max_voices + [1, 2])}
 
     def forward(
         self, hidden_states: torch.Tensor, expectation: torch.Tensor, logits: torch.Tensor
@@ -266,7 +262,9 @@ class MusicGPTImitationHead(nn.Module):
         """
         scores = self.proj(hidden_states)  # called, its weight never read: a quantised map has another
         scores = nn.functional.pad(torch.cat((scores + self.entry, scores), dim=-1), (1, 0))
-        token, case = expectation[..., self.columns].unbind(-2)  # (B, L, V + 2) each
+        notes, others = expectation.split((2 * self.max_voices, 4), dim=-1)
+        both = notes.unflatten(-1, (2, -1)), others.unflatten(-1, (2, 2)).mT
+        token, case = torch.cat(both, dim=-1).unbind(-2)  # (B, L, V + 2) each
         # (B, L, V + 2, 2, offsets) -> (B, L, (V + 2) * offsets) each
         targets, places = (of.flatten(2) for of in self.scored[self.block, token, case].unbind(-2))
         return logits.scatter_add(-1, targets, scores.gather(-1, places).to(logits.dtype))
