@@ -82,10 +82,6 @@ class DataArguments:
     nothing is said. With 0.5 each piece comes in every second epoch; the work's own name goes before its
     group's, and that before `all`.
     """
-    own: list[str] = field(default_factory=list)
-    """Files of pieces that models composed, for train (`training/own_text.py`); `times` calls them `own`.
-    Teachers have no say in them.
-    """
     validation_share: float = 0.1
     """Share of the pieces held out when the data has no validation split of its own (at least one piece)."""
     max_pieces: int | None = None

@@ -8,7 +8,7 @@ another how many tokens a step holds, and the gradient is the same for any numbe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,7 +46,6 @@ class Batch:
         attention_mask (`int64`): 1 where there is a token.
         targets (`int64`): the token itself where it is to be predicted, else -100. Not shifted.
         terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens of the published loss, else -1.
-        own (`bool`): whether a model composed what stands there (`Piece.own`).
     """
 
     input_ids: np.ndarray
@@ -54,7 +53,6 @@ class Batch:
     attention_mask: np.ndarray
     targets: np.ndarray
     terms: np.ndarray
-    own: np.ndarray
 
     @property
     def num_targets(self) -> int:
@@ -69,7 +67,6 @@ class Batch:
             self.attention_mask,
             np.full_like(self.targets, -100),
             np.full_like(self.terms, -1),
-            self.own,
         )
 
 
@@ -99,8 +96,7 @@ def cut_pieces(
         for again in range(_times(piece, seed, epoch, number)):
             rng = np.random.default_rng([seed, epoch, number, again] if again else [seed, epoch, number])
             score, semitones = augment(piece, stage, rng)
-            has_mode = not semitones or data.mode_of_transposed == "kept"
-            segments += [replace(segment, own=piece.own) for segment in crops(score, data, rng, has_mode)]
+            segments += crops(score, data, rng, has_mode=not semitones or data.mode_of_transposed == "kept")
     return segments
 
 
@@ -200,16 +196,15 @@ def collate(rows: Sequence[Row]) -> Batch:
         np.full(shape, -100, dtype=np.int64),
         np.full(shape, -1, dtype=np.int64),
     )
-    own = np.zeros(shape, dtype=bool)
     for r, row in enumerate(rows):
         at = 0
         for segment in row:
             here = slice(at, at + len(segment))
             ids[r, here], mask[r, here] = segment.ids, 1
-            positions[r, here], own[r, here] = np.arange(len(segment)), segment.own
+            positions[r, here] = np.arange(len(segment))
             targets[r, here] = np.where(segment.predicted, segment.ids, -100)
             # A note that is heard but not predicted counts in no figure of training.
             terms[r, here] = np.where(segment.predicted, type_of_positions(segment.ids)[1], -1)
             at += len(segment)
         positions[r, at:] = np.arange(width - at)
-    return Batch(ids, positions, mask, targets, terms, own)
+    return Batch(ids, positions, mask, targets, terms)

@@ -23,7 +23,7 @@ from .units import BITS
 
 # Of the arguments, what a reader of the card wants to know.
 _TOLD = {
-    "data": ("form", "extra", "times", "own", "length", "packing", "condition_dropout"),
+    "data": ("form", "extra", "times", "length", "packing", "condition_dropout"),
     "model": ("model", "init_from", "teachers", "dropout"),
     "fit": (
         "epochs",
@@ -45,7 +45,7 @@ _TOLD = {
     "run": ("seed", "mixed_precision"),
 }
 # Folders of one machine: of a model made in steps, the steps say what these do.
-_FOLDERS = ("init_from", "teachers", "own")
+_FOLDERS = ("init_from", "teachers")
 
 
 def describe_data(data: DataArguments) -> dict[str, Any]:

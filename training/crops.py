@@ -30,7 +30,6 @@ class Piece:
             where there is none.
         tempo (`float` or `None`): quarter notes a minute that its source declares.
         times (`float`): how often an epoch takes it.
-        own (`bool`): a model composed it, with rules that teachers do not know (`training/own_text.py`).
     """
 
     name: str
@@ -38,7 +37,6 @@ class Piece:
     unit: str
     tempo: float | None = None
     times: float = 1.0
-    own: bool = False
 
     def fingerprint(self) -> str:
         """SHA-256 of all that training takes from it."""
@@ -71,12 +69,10 @@ class Segment:
         ids (`np.ndarray` of `int16`, shape `(tokens,)`): `<bos>`, prefix, first TIME, notes, and `<eos>` if
             the piece ends here. Narrow, since all of an epoch are in memory together.
         predicted (`np.ndarray` of `bool`, shape `(tokens,)`): which of them the model is to predict.
-        own (`bool`): `Piece.own`.
     """
 
     ids: np.ndarray
     predicted: np.ndarray
-    own: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -62,7 +62,7 @@ def distilled(
     teacher: torch.Tensor,
     targets: torch.Tensor,
     losses: torch.Tensor,
-    share: torch.Tensor,
+    share: float,
 ) -> torch.Tensor:
     """`losses` with `share` of each target replaced by the teacher's distribution (Hinton, Vinyals and Dean
     2015, at temperature 1).
@@ -71,11 +71,11 @@ def distilled(
         logits, teacher: of the student, and log-probabilities of the teacher, `(rows, length, vocab)`.
         targets: `int64` of shape `(rows, length)`, -100 where nothing is to be predicted.
         losses: cross-entropy of the targets, `(rows, length)`, as `losses.token_losses` gives it.
-        share: 0 (the data alone) to 1 (the teacher alone) for each target, `(rows, length)`.
+        share: 0 (the data alone) to 1 (the teacher alone).
     """
     log_q = torch.log_softmax(logits[:, :-1].float(), dim=-1)
     soft = -(teacher[:, :-1].exp() * log_q).sum(dim=-1)  # (rows, length - 1)
     mixed = losses.clone()
-    share = share[:, 1:]
-    mixed[:, 1:] = torch.where(targets[:, 1:] >= 0, (1 - share) * losses[:, 1:] + share * soft, losses[:, 1:])
+    part = torch.tensor(share, dtype=losses.dtype, device=losses.device)
+    mixed[:, 1:] = torch.where(targets[:, 1:] >= 0, (1 - part) * losses[:, 1:] + part * soft, losses[:, 1:])
     return mixed

@@ -9,7 +9,6 @@ from typing import Any
 
 from .arguments import Arguments, read_recipe
 from .errors import TrainingError
-from .own_text import Asked
 
 PLAN = Path(__file__).parent / "configs" / "shipped" / "plan.yaml"
 # What `--scale tiny` changes: the whole way in seconds, with a model that learns nothing.
@@ -26,11 +25,9 @@ _TINY_MODEL = {
     "num_motifs": 31,
     "max_position_embeddings": 256,
 }
-_TINY_TEXT = {"pieces": 4, "tokens": 120}
 _FIELDS = {
-    "train": {"name", "train", "from", "teachers", "own"},
+    "train": {"name", "train", "from", "teachers"},
     "mean": {"name", "mean", "config", "prefix_scale"},
-    "compose": {"name", "compose", "judge", "pieces", "kept", "first_seed"},
     "calibrate": {"name", "calibrate"},
 }
 
@@ -41,15 +38,13 @@ class Step:
 
     Attributes:
         name (`str`): also that of its folder.
-        kind (`str`): `"train"`, `"mean"`, `"compose"` or `"calibrate"`.
+        kind (`str`): `"train"`, `"mean"` or `"calibrate"`.
         recipe (`str` or `None`): of a training, the path of its recipe.
         begins (`str` or `None`): of a training, the step whose weights it begins with; random ones if `None`.
-        teachers, own (tuples of `str`): of a training, the means that it learns from, and the steps whose
-            pieces it has besides.
+        teachers (tuple of `str`): of a training, the means that it learns from.
         last_epoch (`int`): of a training, the last epoch that a mean takes.
         of (tuple of `(str, int | None)`): of a mean, steps, and the epoch of those that train; the one mean
-            that is calibrated; the mean that composes and the one that judges.
-        text (`dict`): of composing, the fields of `training.own_text.Asked` besides the models.
+            that is calibrated.
         fields (`dict`): of a mean, fields of its config that differ from those of its sources.
         prefix_scale (`float`): of a mean, see `training.average`.
     """
@@ -59,10 +54,8 @@ class Step:
     recipe: str | None = None
     begins: str | None = None
     teachers: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
     last_epoch: int = 0
     of: tuple[tuple[str, int | None], ...] = ()
-    text: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, Any] = field(default_factory=dict)
     prefix_scale: float = 1.0
 
@@ -70,20 +63,14 @@ class Step:
     def sources(self) -> tuple[str, ...]:
         """The steps that must be whole before this one."""
         begins = (self.begins,) if self.begins else ()
-        return tuple(dict.fromkeys([*(name for name, _ in self.of), *begins, *self.teachers, *self.own]))
+        return tuple(dict.fromkeys([*(name for name, _ in self.of), *begins, *self.teachers]))
 
     def told(self) -> str:
         """One line for people."""
         if self.recipe:
             begins = self.begins or "random weights"
             teachers = f", taught by {' and '.join(self.teachers)}" if self.teachers else ""
-            own = f", with the pieces of {' and '.join(self.own)}" if self.own else ""
-            return (
-                f"trains by {Path(self.recipe).name} to epoch {self.last_epoch}, from {begins}{teachers}{own}"
-            )
-        if self.kind == "compose":
-            (composer, _), (judge, _) = self.of
-            return f"{composer} composes {self.text['pieces']} pieces with the rules, {judge} judges them"
+            return f"trains by {Path(self.recipe).name} to epoch {self.last_epoch}, from {begins}{teachers}"
         if self.kind == "calibrate":
             return f"fits the scale of the logits of {self.of[0][0]} by type of token (training.calibrate)"
         names = ", ".join(name if epoch is None else f"{name} after epoch {epoch}" for name, epoch in self.of)
@@ -91,30 +78,19 @@ class Step:
         changed = f", with {self.fields}" if self.fields else ""
         return f"the mean of {names}{louder}{changed}"
 
-    def asked(self, places: Mapping[str, Path], scale: str) -> Asked:
-        """What this step composes.
-
-        Args:
-            places: the folder of the model of each step.
-            scale (`str`): `"full"` or `"tiny"`.
-        """
-        (composer, _), (judge, _) = self.of
-        more = _TINY_TEXT if scale == "tiny" else {}
-        return Asked(str(places[composer]), str(places[judge]), **{**self.text, **more})
-
     def arguments(self, data: Path, out: Path, places: Mapping[str, Path], scale: str) -> Arguments:
         """What the training of this step is told.
 
         Args:
             data: the built data set. out: the run's folder.
-            places: for each step of `sources`, the folder of its model or the file of its pieces.
+            places: for each step of `sources`, the folder of its model.
             scale (`str`): `"full"` or `"tiny"`.
         """
         assert self.recipe is not None
         values = read_recipe(self.recipe)
         more: dict[str, dict[str, Any]] = {
             "run": {"output_dir": str(out)},
-            "data": {"data": str(data), "scores": None, "own": [str(places[name]) for name in self.own]},
+            "data": {"data": str(data), "scores": None},
             "model": {
                 "init_from": str(places[self.begins]) if self.begins else None,
                 "teachers": [str(places[name]) for name in self.teachers],
@@ -173,11 +149,7 @@ def _step(values: dict[str, Any], folder: Path) -> Step:
             recipe=str(folder / values["train"]),
             begins=values.get("from"),
             teachers=tuple(map(str, values.get("teachers") or ())),
-            own=tuple(map(str, values.get("own") or ())),
         )
-    if kind == "compose":
-        text = {field: values[field] for field in ("pieces", "kept", "first_seed")}
-        return Step(name, kind, of=((values["compose"], None), (values["judge"], None)), text=text)
     if kind == "calibrate":
         return Step(name, kind, of=((values["calibrate"], None),))
     of = tuple(
@@ -198,20 +170,14 @@ def _check(steps: Sequence[Step], path: Path) -> None:
             wrong = f"it needs {missing[0]!r}, which no earlier step is"
         elif step.kind == "train" and not step.last_epoch:
             wrong = "no mean takes an epoch of it"
-        elif bad := [
-            n for n in (step.begins, *step.teachers) if n and seen[n].kind not in ("mean", "calibrate")
-        ]:
+        elif bad := [n for n in (step.begins, *step.teachers) if n and seen[n].kind == "train"]:
             wrong = f"it begins with or learns from {bad[0]!r}, which is no mean"
-        elif bad := [name for name in step.own if seen[name].kind != "compose"]:
-            wrong = f"{bad[0]!r} composes nothing"
         elif bad := [name for name, epoch in step.of if (seen[name].kind == "train") != bool(epoch)]:
             wrong = f"of {bad[0]!r} an epoch is named exactly where it is a training"
-        elif bad := [name for name, _ in step.of if seen[name].kind == "compose"]:
-            wrong = f"{bad[0]!r} is no model"
         if wrong:
             raise TrainingError(f"The plan {path}: step {step.name!r} is wrong: {wrong}.")
         seen[step.name] = step
-    if not steps or steps[-1].kind not in ("mean", "calibrate"):
+    if not steps or steps[-1].kind == "train":
         raise TrainingError(
             f"The plan {path} must end with a mean or its calibration, which is what is shipped."
         )

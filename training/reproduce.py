@@ -21,13 +21,12 @@ from . import checkpoints
 from .arguments import Arguments, DataArguments
 from .errors import TrainingError
 from .jobs import Jobs
-from .own_text import Asked, compose
 from .plan import PLAN, Step, read_plan
 from .record import RECORD, Record, code_fingerprint, data_fingerprint, fingerprint, machine
 from .run_log import MADE, read_log
 from .validate import write_json
 
-MODEL, CONFIG, TEXT = "model.safetensors", "config.json", "pieces.jsonl"
+MODEL, CONFIG = "model.safetensors", "config.json"
 SHIP = "shipped"
 
 
@@ -143,8 +142,6 @@ class Reproduction:
     def _inputs(self, step: Step) -> str:
         """Fingerprint of what a step is made of, besides the code."""
         made_of = self.record.sums(step.sources)
-        if step.kind == "compose":
-            return fingerprint(step, made_of, self.record.values["data"]["fingerprint"])
         if step.kind != "train":
             return fingerprint(step, made_of)
         values = step.arguments(Path("data"), Path("out"), {n: Path(n) for n in step.sources}, self.scale)
@@ -153,14 +150,8 @@ class Reproduction:
         return fingerprint(values.to_dict(), self.record.values["data"]["fingerprint"], made_of)
 
     def _places(self, step: Step) -> dict[str, Path]:
-        """Where that is which a step is made of: folders of models, files of pieces."""
-        kinds = {each.name: each.kind for each in self.steps}
-        return {
-            name: self.out / name / TEXT
-            if kinds[name] == "compose"
-            else self.record.output(name, "mean", self.out)
-            for name in step.sources
-        }
+        """The folder of the model of each step that a training needs."""
+        return {name: self.record.output(name, "mean", self.out) for name in step.sources}
 
     def _step(self, step: Step, pieces: list[Any]) -> bool:
         """Do a step, or begin it; whether `_finish` must follow when it is done."""
@@ -179,13 +170,9 @@ class Reproduction:
             self._mean(step, inputs)
         elif step.kind == "calibrate":
             self._calibrate(step, inputs, pieces)
-        elif step.kind == "compose":
-            self.record.begin(step.name, inputs)
-            asked = step.asked(self._places(step), self.scale)
-            self.jobs.start(step.name, _compose, asked, self._built(), self.out / step.name / TEXT)
         else:
             self._train(step, inputs)
-        return step.kind in ("train", "compose")
+        return step.kind == "train"
 
     def _reaches(self, step: Step) -> bool:
         """Whether a training that is whole went as far as the plan wants."""
@@ -202,11 +189,8 @@ class Reproduction:
         self.jobs.start(step.name, _train, arguments.to_dict())
 
     def _finish(self, step: Step) -> None:
-        """A training or a composing came to its end."""
+        """A training came to its end."""
         run = self.out / step.name
-        if step.kind == "compose":
-            self.record.finish(step.name, {"pieces": run / TEXT}, self.out)
-            return
         losses = {
             f"epoch {entry['epoch']}": round(entry["nats_per_note"], 4)
             for entry in read_log(run)
@@ -312,12 +296,6 @@ def _train(arguments: dict[str, Any]) -> None:
     from .trainer import Trainer
 
     Trainer(Arguments.from_dict(arguments)).run()
-
-
-def _compose(asked: Asked, data: Path, path: Path) -> None:
-    from .sources import load_pieces
-
-    compose(asked, load_pieces(DataArguments(data=str(data)))["train"], path)
 
 
 def _by_epoch(run: Path) -> dict[int, Path]:

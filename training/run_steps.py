@@ -126,8 +126,7 @@ class Steps(Run):
         if self.teachers is not None:
             with torch.no_grad(), self.accelerator.autocast():
                 taught = self.teachers(**self._inputs(tensors)).logits
-            share = (fit.teacher_share or 0.0) * ~tensors["own"]
-            return distilled(logits, taught, tensors["targets"], losses, share)
+            return distilled(logits, taught, tensors["targets"], losses, fit.teacher_share or 0.0)
         if fit.label_smoothing:
             return smoothed(logits, tensors["targets"], losses, fit.label_smoothing)
         return losses

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from .arguments import DataArguments
 from .crops import Piece
 from .errors import TrainingError
-from .own_text import OWN, read_own
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -159,7 +158,7 @@ def check_names(rows: Mapping[str, Sequence[dict[str, Any]]], data: DataArgument
         TrainingError: naming the first of them, and those that there are.
     """
     works = {str(row.get("work") or "") for part in rows.values() for row in part}
-    known = set().union(*map(names_of, works)) - {""} | {"all", "core"} | ({OWN} if data.own else set())
+    known = set().union(*map(names_of, works)) - {""} | {"all", "core"}
     for argument, names in (("extra", data.extra or []), ("times", list(data.times))):
         if unknown := next((name for name in names if name not in known), None):
             raise TrainingError(
@@ -220,8 +219,6 @@ def load_pieces(
             else ()
         )
         pieces[split] = [to_piece(row, times) for row, (_, times) in zip(notes, taken, strict=True)]
-    if data.own and "train" in pieces:
-        pieces["train"] += read_own(data.own, data.times.get(OWN, 1.0))
     return pieces
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,11 +71,8 @@ def test_a_distilled_loss_is_the_cross_entropy_against_the_mixture(batch):
     logits, taught = (torch.randn(shape, generator=generator) for _ in range(2))
     taught = taught.log_softmax(-1)
     losses = token_losses(logits, batch["targets"])
-    share = torch.zeros(shape[:2])
-    torch.testing.assert_close(distilled(logits, taught, batch["targets"], losses, share), losses)
-    share[0] = 0.25  # the other rows are of a model's own making: teachers have no say there
-    mixed = distilled(logits, taught, batch["targets"], losses, share)
-    torch.testing.assert_close(mixed[1:], losses[1:])
+    torch.testing.assert_close(distilled(logits, taught, batch["targets"], losses, 0.0), losses)
+    mixed = distilled(logits, taught, batch["targets"], losses, 0.25)
     # By hand: one place, the target's share and the teacher's.
     row, place = 0, int((batch["targets"][0] >= 0).nonzero()[3])
     aim = 0.25 * taught[row, place - 1].exp()
@@ -84,28 +80,6 @@ def test_a_distilled_loss_is_the_cross_entropy_against_the_mixture(batch):
     expected = -(aim * logits[row, place - 1].log_softmax(-1)).sum()
     torch.testing.assert_close(mixed[row, place], expected)
     assert (mixed[batch["targets"] < 0] == 0).all()
-
-
-def test_teachers_have_no_say_in_pieces_that_a_model_composed(teachers, tmp_path: Path):
-    values = run_values(tmp_path / "run", fit__label_smoothing=0.0, fit__ema_decay=None)
-    values["model"].update(teachers=teachers, config_overrides=TINY)
-    values["fit"].update(teacher_share=0.5)
-    first, second = make_pieces(2)
-    pieces = [replace(first, own=True), second]
-    trainer = Trainer(Arguments.from_dict(values), {"train": pieces, "validation": []})
-    trainer.setup()
-    trainer.load_data()
-    trainer.build()
-    plan = trainer.loader.plan(0, trainer.stages[0])
-    assert {row[0].own for rows in plan for row in rows} == {True, False}
-    for rows in plan:
-        tensors = {name: torch.from_numpy(value) for name, value in vars(collate(rows)).items()}
-        assert [bool(own.any()) for own in tensors["own"]] == [row[0].own for row in rows]
-        logits = trainer.model(**trainer._inputs(tensors)).logits
-        losses = token_losses(logits, tensors["targets"])
-        learnt = trainer._learnt(logits, losses, tensors)
-        for row, (mine, its) in enumerate(zip(learnt, losses, strict=True)):
-            assert torch.equal(mine, its) == rows[row][0].own
 
 
 def test_a_student_comes_nearer_to_its_teachers(teachers, tmp_path: Path):

@@ -17,9 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from training.errors import TrainingError
-from training.own_text import read_own
 from training.plan import read_plan
-from training.reproduce import SHIP, TEXT, Reproduction, card_figure, main
+from training.reproduce import SHIP, Reproduction, card_figure, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # All kinds of steps; of the means one has a table that begins at zero.
@@ -27,8 +26,7 @@ PLAN = """
 steps:
   - {name: "1", train: a.yaml}
   - {name: begin, mean: ["1@1", "1@3"], config: {prefix_encoding: true}}
-  - {name: own, compose: begin, judge: begin, pieces: 2, kept: 0.5, first_seed: 5}
-  - {name: "2", train: b.yaml, from: begin, teachers: [begin], own: [own]}
+  - {name: "2", train: b.yaml, from: begin, teachers: [begin]}
   - {name: "3", train: a.yaml}
   - {name: beside, mean: ["3@1", "3@2"]}
   - {name: last, mean: [begin, "2@2"], prefix_scale: 1.5}
@@ -99,7 +97,6 @@ def test_steps_beside_each_other_give_the_same_bits(whole, plan, score_folder, t
         assert all(
             torch.equal(value, weights(whole, step)[name]) for name, value in weights(work, step).items()
         )
-    assert (work.out / "own" / TEXT).read_bytes() == (whole.out / "own" / TEXT).read_bytes()
 
 
 def test_what_goes_wrong_in_a_step_beside_others_ends_the_command(plan, score_folder, tmp_path, capfd):
@@ -112,16 +109,6 @@ def test_what_goes_wrong_in_a_step_beside_others_ends_the_command(plan, score_fo
     with pytest.raises(TrainingError, match="ended with code 2"):
         work.run()
     assert "no field 'loudness'" in capfd.readouterr().err
-
-
-def test_the_likeliest_pieces_of_each_form_are_kept(whole):
-    lines = [json.loads(line) for line in (whole.out / "own" / TEXT).read_text().splitlines()]
-    pieces = read_own([whole.out / "own" / TEXT], times=2.0)
-    assert len(pieces) == 2  # of four
-    assert all(piece.own and piece.times == 2 and piece.num_notes > 4 for piece in pieces)
-    assert lines[0]["nats_per_note"] <= lines[1]["nats_per_note"]
-    with pytest.raises(TrainingError, match="holds no pieces that a model composed"):
-        read_own([whole.out / "record.json"])
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_bits(whole, plan, score_folder, tmp_path):
@@ -183,9 +170,7 @@ def test_other_data_and_other_recipes_are_refused(whole, plan, score_folder, bui
         ('"1@3"', '"1"', "epoch is named exactly"),
         ("from: begin", 'from: "1"', "which is no mean"),
         ("from: begin", "from: nobody", "no earlier step"),
-        ("own: [own]", "own: [begin]", "composes nothing"),
-        ("teachers: [begin]", "teachers: [own]", "which is no mean"),
-        ('mean: [begin, "2@2"]', 'mean: [own, "2@2"]', "is no model"),
+        ("teachers: [begin]", 'teachers: ["1"]', "which is no mean"),
         ("prefix_scale", "loudness", "unknown field 'loudness'"),
         ('mean: [begin, "2@2"]', 'mean: [begin, "1@2"]', "no mean takes an epoch"),
         ("steps:", "stages:", "cannot be read"),
