@@ -192,7 +192,9 @@ def cost_of_start(name: str, batch: int, args: argparse.Namespace) -> dict:
 
 
 def memory(what: str) -> float:
-    """Resident memory now (`VmRSS`) or at its peak (`VmHWM`), in MB; off Linux always the peak."""
+    """Resident memory now (`VmRSS`) or at its peak (`VmHWM`), in MB; off Linux always the peak, with the
+    parent's size up to the moment of the fork.
+    """
     status = Path("/proc/self/status")
     if not status.is_file():
         import resource

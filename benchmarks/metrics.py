@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-# The root in place of this folder, whose `tokenize.py` would hide the standard library's module of that name.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 

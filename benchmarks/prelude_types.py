@@ -18,7 +18,7 @@ import numpy as np
 
 from musical_metrics.corpus import Movement, read_corpus
 from musical_metrics.recurrence import figure_kept
-from musical_metrics.seeds import rhythmic_variety
+from musical_metrics.seeds import entropy, rhythmic_variety
 from musicgpt.rules.prelude_type import CANTABILE, FIGURATION, INVENTION
 from musicgpt.rules.tonal_plan import tables
 from tokenization.analysis.view import View
@@ -69,12 +69,9 @@ def _has(line: np.ndarray, opening: np.ndarray, bar: int) -> bool:
 def opening_bits(score: Score) -> float:
     """Entropy of the durations of the first two bars."""
     lines, array = View(score).bar_lines, score.array
-    return _bits(array[array[:, ONSET] < lines[BARS + (lines[1] - lines[0] < lines[2] - lines[1])], DURATION])
-
-
-def _bits(values: np.ndarray) -> float:
-    shares = np.unique(values, return_counts=True)[1] / len(values)
-    return float(-(shares * np.log2(shares)).sum())
+    return entropy(
+        array[array[:, ONSET] < lines[BARS + (lines[1] - lines[0] < lines[2] - lines[1])], DURATION]
+    )
 
 
 def type_of(score: Score) -> str:

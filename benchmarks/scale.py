@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale --pieces 20000 [--notes 400] [--processes 1 2] [--folder DIR]
 
-Writes so many MIDI files of three voices each (random walks on a scale: what a build costs does not depend on how
+Writes so many MIDI files of three voices each (random walks in C major: what a build costs does not depend on how
 they sound), builds them once with each number of processes, and prints seconds by the wall and of the processor, those of
 the longest way (of the main process and the busiest worker, one after the other: what the wall would show on an idle
 machine), the largest memory of all processes together (proportional set size: what they share counts once, psutil)
@@ -25,25 +25,8 @@ import psutil
 from tqdm import tqdm
 
 from tokenization import write_midi
-from tokenization.score import Meter, Score
-from tokenization.vocabulary import TICKS_PER_QUARTER
 
-LOWEST = (64, 52, 40)  # of three voices
-SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
-
-
-def stand_in(seed: int, notes: int) -> Score:
-    """A made-up piece: three voices that walk up and down a scale in eighths and sixteenths."""
-    rng = np.random.default_rng(seed)
-    parts = []
-    for voice, low in enumerate(LOWEST):
-        count = notes // len(LOWEST) + (voice < notes % len(LOWEST))
-        durations = rng.choice([TICKS_PER_QUARTER // 4, TICKS_PER_QUARTER // 2, TICKS_PER_QUARTER], count)
-        degrees = np.abs(np.cumsum(rng.integers(-2, 3, count)) + rng.integers(0, 7)) % 14
-        pitches = low + degrees // 7 * 12 + SCALE[degrees % 7]
-        onsets = np.cumsum(durations) - durations
-        parts.append(np.stack([onsets, durations, pitches, np.full(count, voice)], axis=1))
-    return Score(np.concatenate(parts), meters=[Meter(0, 4, 4)], key="C major")
+from .metrics import random_walks
 
 
 def write_scores(folder: Path, pieces: int, notes: int) -> None:
@@ -54,7 +37,7 @@ def write_scores(folder: Path, pieces: int, notes: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Lengths as uneven as those of a real collection.
             length = int(notes * np.random.default_rng([number, 1]).uniform(0.3, 1.7))
-            write_midi(stand_in(number, length), path)
+            write_midi(random_walks(number, length, voices=3), path)
 
 
 def watched(command: Sequence[str]) -> dict[str, float]:

@@ -67,18 +67,8 @@ def bar_weights(view: View) -> np.ndarray:
 def local_keys(weights: np.ndarray, home: int) -> np.ndarray:
     """The most likely key of every bar (Viterbi), `(bars,)`, 0-11 major from C, 12-23 minor."""
     emissions = STRENGTH * weights @ emission_table().T  # (bars, 24)
-    steps = transition_table()
-    best = np.full(24, -np.inf)
-    best[home] = emissions[0, home]
-    back = np.zeros((len(weights), 24), dtype=np.int64)
-    for bar in range(1, len(weights)):
-        ways = best[:, None] + steps
-        back[bar] = ways.argmax(axis=0)
-        best = ways.max(axis=0) + emissions[bar]
-    path = [home]
-    for bar in range(len(weights) - 1, 0, -1):
-        path.append(int(back[bar, path[-1]]))
-    return np.array(path[::-1])
+    emissions[0, np.arange(24) != home] = -np.inf
+    return best_path(emissions, transition_table(), last=home)
 
 
 def sections(movement: Movement) -> list[tuple[int, int]]:
@@ -189,16 +179,16 @@ def _fit(weights: np.ndarray, chord: tuple[int, ...]) -> float:
     return float(own * np.log(INSIDE / 3) + (weights.sum() - own) * np.log((1 - INSIDE) / 9))
 
 
-def best_path(scores: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The most likely chords, `(units,)`, by how well each explains each unit, `(units, 7)`, and by log
-    probabilities of which follows which, `(7, 7)` (Viterbi).
+def best_path(scores: np.ndarray, steps: np.ndarray, last: int | None = None) -> np.ndarray:
+    """The most likely states, `(units,)`, by how well each explains each unit, `(units, states)`, and by log
+    probabilities of which follows which, `(states, states)`; the last one may be given (Viterbi).
     """
     best, back = scores[0], []
     for row in scores[1:]:
         ways = best[:, None] + steps
         back.append(ways.argmax(axis=0))
         best = ways.max(axis=0) + row
-    path = [int(best.argmax())]
+    path = [int(best.argmax()) if last is None else last]
     for row in back[::-1]:
         path.append(int(row[path[-1]]))
     return np.array(path[::-1])

@@ -110,25 +110,12 @@ def speed(length: int, threads: int, dtype: str, steps: int, clock: str) -> dict
     }
 
 
-def high_water() -> int:
-    """Largest resident size of this process so far, in KB."""
-    import resource
-
-    status = Path("/proc/self/status")
-    if status.is_file():  # getrusage counts the parent's size too, up to the moment of the fork
-        return next(
-            int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")
-        )
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 def peak_memory(kind: str, length: int) -> float:
     """MB that one training step on one row adds to a fresh process."""
     code = (
-        "import sys; sys.path.insert(0, '.'); sys.path.insert(0, 'benchmarks'); import train, torch;"
-        f" torch.set_num_threads(1); train.Step({kind!r}, 128, 'fp32', 1).take(); before ="
-        f" train.high_water(); train.Step({kind!r}, {length}, 'fp32', 1).take(); print(train.high_water() -"
-        " before)"
+        "import torch; from benchmarks.generate import memory; from benchmarks.train import Step;"
+        f" torch.set_num_threads(1); Step({kind!r}, 128, 'fp32', 1).take(); before = memory('VmHWM');"
+        f" Step({kind!r}, {length}, 'fp32', 1).take(); print(memory('VmHWM') - before)"
     )
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run(
@@ -139,7 +126,7 @@ def peak_memory(kind: str, length: int) -> float:
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    return int(done.stdout.split()[-1]) / 1024
+    return float(done.stdout.split()[-1])
 
 
 def main() -> None:
