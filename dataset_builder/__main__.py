@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenization.errors import MusicGPTError
+from tokenization.interruption import errors_in_one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +170,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 0 if all went well, 2 for bad input with one line on standard error."""
     parser = argparse.ArgumentParser(prog="python -m dataset_builder", description=__doc__)
@@ -177,11 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     from tokenization.interruption import interruptible
 
-    try:
-        return interruptible(lambda: run(args))
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return interruptible(lambda: run(args))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tokenization.errors import MusicGPTError
+from tokenization.interruption import errors_in_one_line
 from tokenization.score import ONSET, PITCH, Score
 
 from .cleaning import COUNTS, DROPPING, clean
@@ -81,23 +81,20 @@ def explain(result: Agreement) -> str:
     return "; ".join(words)
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the agreement of each piece; 0 if the median is at least 0.995, 1 if not, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m dataset_builder.compare", description=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--route", default="musicxml", choices=("musicxml", "midi"))
     args = parser.parse_args(argv)
-    try:
-        first = open_source(args.source, args.route).pieces
-        tables = {piece.id: piece for piece in open_source(args.source, "notes").pieces}
-        values = []
-        for piece in (piece for piece in first if piece.id in tables):
-            result = agreement(piece, tables[piece.id])
-            values.append(result.f1)
-            print(f"{piece.id}  {result.f1:.4f}  {explain(result)}".rstrip(), flush=True)
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    first = open_source(args.source, args.route).pieces
+    tables = {piece.id: piece for piece in open_source(args.source, "notes").pieces}
+    values = []
+    for piece in (piece for piece in first if piece.id in tables):
+        result = agreement(piece, tables[piece.id])
+        values.append(result.f1)
+        print(f"{piece.id}  {result.f1:.4f}  {explain(result)}".rstrip(), flush=True)
     if not values:
         print("error: no piece has both a file of this route and a note table.", file=sys.stderr)
         return 2

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tokenization.interruption import errors_in_one_line
+
 PACKAGE = Path(__file__).parent
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.part")
 
@@ -40,10 +42,9 @@ def write_hub_folder(out: Path, overwrite: bool = False) -> Path:
     return out
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    from tokenization.errors import MusicGPTError
-
     parser = argparse.ArgumentParser(prog="python -m musical_metrics.hub_folder", description=__doc__)
     parser.add_argument(
         "--out", type=Path, required=True, help="folder to write; an earlier export is replaced"
@@ -52,11 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--overwrite", action="store_true", help="write into a folder with other files in it, too; they stay"
     )
     given = parser.parse_args(argv)
-    try:
-        print(write_hub_folder(given.out, given.overwrite))
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    print(write_hub_folder(given.out, given.overwrite))
     return 0
 
 

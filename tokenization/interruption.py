@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM end a command in order: what was begun is cleared away, and one line says what was kept.
+"""How a command ends. SIGINT and SIGTERM end it in order: what was begun is cleared away, and one line says
+what was kept. Bad input ends it with one line, too.
 
 Both signals arrive as a `KeyboardInterrupt`. Whoever knows what was kept adds a note to it
 (`BaseException.add_note`) on its way up.
@@ -6,12 +7,16 @@ Both signals arrive as a `KeyboardInterrupt`. Whoever knows what was kept adds a
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
+from .errors import MusicGPTError
+
+_Given = ParamSpec("_Given")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -61,3 +66,17 @@ def interruptible(work: Callable[[], int]) -> int:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def errors_in_one_line(command: Callable[_Given, int]) -> Callable[_Given, int]:
+    """A command whose `MusicGPTError` becomes one line on standard error and exit code 2."""
+
+    @functools.wraps(command)
+    def told(*args: _Given.args, **kwargs: _Given.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except MusicGPTError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+
+    return told

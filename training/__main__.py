@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from tokenization.interruption import errors_in_one_line
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; returns the exit code: 0, 2 with one clear line for bad input, or 130 or 143 after SIGINT or
@@ -20,21 +22,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return interruptible(lambda: _train(words))
 
 
+@errors_in_one_line
 def _train(words: list[str]) -> int:
-    from tokenization.errors import MusicGPTError
+    if "--plot" in words:
+        return _plot(words)
+    from .arguments import parse_arguments
 
-    try:
-        if "--plot" in words:
-            return _plot(words)
-        from .arguments import parse_arguments
+    arguments = parse_arguments(with_recipe(words))
+    from .trainer import Trainer
 
-        arguments = parse_arguments(with_recipe(words))
-        from .trainer import Trainer
-
-        Trainer(arguments).run()
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    Trainer(arguments).run()
     return 0
 
 

@@ -224,16 +224,6 @@ class EvaluationArguments:
     """Checkpoints kept for resuming; the best models are kept apart."""
 
 
-GROUPS: dict[str, type] = {
-    "run": RunArguments,
-    "data": DataArguments,
-    "model": ModelArguments,
-    "fit": FitArguments,
-    "augmentation": AugmentationArguments,
-    "evaluation": EvaluationArguments,
-}
-
-
 @dataclass
 class Arguments:
     """All groups. Build it with `parse_arguments` or `from_dict`; both check it."""
@@ -284,6 +274,9 @@ class Arguments:
                 **{name: convert(name, value, types_of[name]) for name, value in (fields or {}).items()}
             )
         return cls(**groups)
+
+
+GROUPS: dict[str, type] = typing.get_type_hints(Arguments)
 
 
 def _nearest(word: str, known: Sequence[str] | Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenization.interruption import errors_in_one_line
+
 from .checkpoints import write_folder
 from .errors import TrainingError
 from .models import load_model, resolve
@@ -128,10 +130,9 @@ def add_figures(folder: Path, report: Report) -> None:
     write_json(folder / "figures.json", values)
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     from .evaluation import evaluate_report
     from .sources import load_pieces
 
@@ -148,13 +149,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("sources", nargs="+", help="runs, or folders of models; the last one a run")
     add_data_arguments(parser)
     given = parser.parse_args(argv)
-    try:
-        folder = average(given.out, given.sources, given.prefix_scale)
-        pieces = load_pieces(data_arguments(given), (given.split,))[given.split]
-        report = evaluate_report(load_model(str(folder)), pieces, {}, progress=True)
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    folder = average(given.out, given.sources, given.prefix_scale)
+    pieces = load_pieces(data_arguments(given), (given.split,))[given.split]
+    report = evaluate_report(load_model(str(folder)), pieces, {}, progress=True)
     add_figures(folder, report)
     print(f"{folder}: {report.nats_per_note:.4f} nats a note")
     return 0

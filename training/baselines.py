@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.codec import encode
+from tokenization.interruption import errors_in_one_line
 from tokenization.vocabulary import TYPE_OF_ID, VOCAB_SIZE
 
 from .crops import TERMS, Piece, type_of_positions
@@ -73,10 +74,9 @@ def ngram_reports(
     ][1:]
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     from .validate import add_data_arguments, data_arguments, write_json
 
     parser = argparse.ArgumentParser(
@@ -97,19 +97,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", help="also write all figures to this file")
     given = parser.parse_args(argv)
-    try:
-        if given.order < 2:
-            parser.error(f"--order is {given.order}; it must be at least 2.")
-        from .sources import load_pieces
+    if given.order < 2:
+        parser.error(f"--order is {given.order}; it must be at least 2.")
+    from .sources import load_pieces
 
-        pieces = load_pieces(data_arguments(given, extra=given.extra), ("train", given.split))
-        held_out = pieces[given.split]
-        reports = [unigram_report(pieces["train"], held_out)]
-        for transpositions in ((0,), ALL_TRANSPOSITIONS):
-            reports += ngram_reports(pieces["train"], held_out, given.order, transpositions)
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    pieces = load_pieces(data_arguments(given, extra=given.extra), ("train", given.split))
+    held_out = pieces[given.split]
+    reports = [unigram_report(pieces["train"], held_out)]
+    for transpositions in ((0,), ALL_TRANSPOSITIONS):
+        reports += ngram_reports(pieces["train"], held_out, given.order, transpositions)
     print(f"split {given.split}: {len(held_out)} pieces, {sum(p.num_notes for p in held_out)} notes\n")
     head = f"{'nats a note':<40}{'all':>8}{'95 % interval':>18}{'legal':>8}{'bits':>8}"
     print(head + "".join(f"{term:>8}" for term in TERMS))

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from tokenization.interruption import errors_in_one_line
+from tokenization.midi_writer import write_whole
 from tokenization.vocabulary import TYPE_INDEX, TYPE_OF_ID
 
 from .crops import TERMS, Piece
@@ -188,16 +190,13 @@ def write_scale(folder: Path, scale: dict[str, float]) -> None:
     """Put a scale into the config of a model's folder; the weights stay as they are."""
     path = folder / "config.json"
     values = json.loads(path.read_text(encoding="utf-8"))
-    beside = path.with_name(".config.writing")
     text = json.dumps({**values, "logit_scale": scale}, indent=2, sort_keys=True)
-    beside.write_text(text + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_whole(path, f"{text}\n".encode())
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     parser = argparse.ArgumentParser(
         prog="python -m training.calibrate",
         description=(
@@ -214,15 +213,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", help="also write all figures to this file")
     add_data_arguments(parser)
     given = parser.parse_args(argv)
-    try:
-        found = _calibrate_checkpoint(given)
-        if given.write:
-            from .models import resolve
+    found = _calibrate_checkpoint(given)
+    if given.write:
+        from .models import resolve
 
-            write_scale(Path(resolve(given.checkpoint)), found.scale)
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        write_scale(Path(resolve(given.checkpoint)), found.scale)
     print(found.told())
     if given.json:
         values = {name: getattr(found, name) for name in ("scale", "by_unit", "gain", "interval", "notes")}

@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenization.interruption import errors_in_one_line
+from tokenization.midi_writer import write_whole
+
 from .arguments import Arguments, DataArguments
 from .card_header import SHIPPED_NAME, Lineage, header, lineage_of
 from .crops import TERMS
@@ -358,9 +361,7 @@ def write_cards(run: str | os.PathLike) -> list[Path]:
     for best in ("loss", "combined"):
         folder = run / f"best-{best}"
         if folder.is_dir():
-            beside = folder / ".README.writing"
-            beside.write_text(model_card(run, best), encoding="utf-8")
-            os.replace(beside, folder / "README.md")
+            write_whole(folder / "README.md", model_card(run, best).encode())
             written.append(folder / "README.md")
     return written
 
@@ -404,10 +405,9 @@ def push(run: Path, repo: str, private: bool) -> str:
             raise TrainingError(f"--push: {error}") from error
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     parser = argparse.ArgumentParser(
         prog="python -m training.card", description="Print the model card of a run, or write it."
     )
@@ -417,12 +417,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", help="file to write")
     given = parser.parse_args(argv)
-    try:
-        _complete_data(Path(given.run))
-        text = model_card(given.run, given.best)
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    _complete_data(Path(given.run))
+    text = model_card(given.run, given.best)
     if given.out:
         Path(given.out).write_text(text, encoding="utf-8")
     else:

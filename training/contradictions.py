@@ -4,6 +4,7 @@ begins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArgumentsError
@@ -62,9 +63,8 @@ def check(arguments: Arguments) -> None:
     for key, limits in _RANGES.items():
         group, name = key.split(".")
         _check_range(name, getattr(getattr(arguments, group), name), *limits)
-    for wrong, text in _contradictions(arguments):
-        if wrong:
-            raise ArgumentsError(text)
+    if wrong := [*_in_data(arguments), *_in_fit(arguments), *_in_evaluation(arguments)]:
+        raise ArgumentsError(wrong[0])
     from .augmentation import read_stages
 
     read_stages(arguments.augmentation.stages)
@@ -78,119 +78,75 @@ def _check_range(name: str, value: Any, low: float | None, high: float | None) -
         raise ArgumentsError(f"--{name} is {value}; it must be {wanted}.")
 
 
-def _contradictions(a: Arguments) -> list[tuple[bool, str]]:
-    """Whether each pair of arguments contradicts itself, and what is to be said of it."""
-    return [*_in_data(a), *_in_fit(a), *_in_evaluation(a)]
-
-
-def _in_data(a: Arguments) -> list[tuple[bool, str]]:
+def _in_data(a: Arguments) -> Iterator[str]:
     """Those of the pieces, and of where the model goes."""
     run, data = a.run, a.data
-    return [
-        (
-            run.private and not run.push,
-            "--private says how to push, but --push names no repository: give both or neither.",
-        ),
-        (
-            data.data is not None and data.scores is not None,
-            "--data and --scores both say where the pieces are: choose one.",
-        ),
-        (
-            bool(data.extra) and data.builder_config not in (None, "wtc-plus"),
-            (
-                f"--extra {', '.join(data.extra or [])} needs the further pieces: set --builder_config"
-                f" wtc-plus, not {data.builder_config}."
-            ),
-        ),
-        (
-            any(times < 0 or times > MOST_TIMES for times in data.times.values()),
-            (
-                f"--times {data.times} holds a number that is not between 0 and {MOST_TIMES}: it says how"
-                " often an epoch takes a piece."
-            ),
-        ),
-        (
-            data.context_notes * 4 > data.length // 2,
-            (
-                f"--context_notes {data.context_notes} takes {data.context_notes * 4} tokens, more than half"
-                f" of --length {data.length}: too little is learnt."
-            ),
-        ),
-    ]
+    if run.private and not run.push:
+        yield "--private says how to push, but --push names no repository: give both or neither."
+    if data.data is not None and data.scores is not None:
+        yield "--data and --scores both say where the pieces are: choose one."
+    if data.extra and data.builder_config not in (None, "wtc-plus"):
+        yield (
+            f"--extra {', '.join(data.extra)} needs the further pieces: set --builder_config"
+            f" wtc-plus, not {data.builder_config}."
+        )
+    if any(times < 0 or times > MOST_TIMES for times in data.times.values()):
+        yield (
+            f"--times {data.times} holds a number that is not between 0 and {MOST_TIMES}: it says how"
+            " often an epoch takes a piece."
+        )
+    if data.context_notes * 4 > data.length // 2:
+        yield (
+            f"--context_notes {data.context_notes} takes {data.context_notes * 4} tokens, more than half"
+            f" of --length {data.length}: too little is learnt."
+        )
 
 
-def _in_fit(a: Arguments) -> list[tuple[bool, str]]:
+def _in_fit(a: Arguments) -> Iterator[str]:
     """Those of what is trained and how."""
     model, fit = a.model, a.fit
-    return [
-        (
-            fit.micro_batch_size is not None and fit.micro_batch_size > fit.batch_size,
-            (
-                f"--micro_batch_size {fit.micro_batch_size} is larger than --batch_size {fit.batch_size},"
-                " which counts all rows of a step."
-            ),
-        ),
-        (
-            fit.matrix_learning_rate is not None and fit.optimizer != "muon",
-            f"--matrix_learning_rate belongs to --optimizer muon, but --optimizer is {fit.optimizer}.",
-        ),
-        (
-            fit.schedule == "wsd" and fit.warmup_ratio + fit.decay_ratio > 1,
-            (
-                f"--warmup_ratio {fit.warmup_ratio} and --decay_ratio {fit.decay_ratio} add up to more than"
-                " the whole run."
-            ),
-        ),
-        (
-            bool(model.teachers) != (fit.teacher_share is not None),
-            "--teachers says whom to learn from and --teacher_share how much: give both or neither.",
-        ),
-        (
-            bool(model.teachers) and fit.label_smoothing > 0,
-            "--label_smoothing and --teachers both say what a target is spread over: choose one.",
-        ),
-        (
-            model.init_from is not None and bool(model.config_overrides),
-            "--init_from brings its own config: --config_overrides cannot change it.",
-        ),
-    ]
+    if fit.micro_batch_size is not None and fit.micro_batch_size > fit.batch_size:
+        yield (
+            f"--micro_batch_size {fit.micro_batch_size} is larger than --batch_size {fit.batch_size},"
+            " which counts all rows of a step."
+        )
+    if fit.matrix_learning_rate is not None and fit.optimizer != "muon":
+        yield f"--matrix_learning_rate belongs to --optimizer muon, but --optimizer is {fit.optimizer}."
+    if fit.schedule == "wsd" and fit.warmup_ratio + fit.decay_ratio > 1:
+        yield (
+            f"--warmup_ratio {fit.warmup_ratio} and --decay_ratio {fit.decay_ratio} add up to more than"
+            " the whole run."
+        )
+    if bool(model.teachers) != (fit.teacher_share is not None):
+        yield "--teachers says whom to learn from and --teacher_share how much: give both or neither."
+    if model.teachers and fit.label_smoothing > 0:
+        yield "--label_smoothing and --teachers both say what a target is spread over: choose one."
+    if model.init_from is not None and model.config_overrides:
+        yield "--init_from brings its own config: --config_overrides cannot change it."
 
 
-def _in_evaluation(a: Arguments) -> list[tuple[bool, str]]:
+def _in_evaluation(a: Arguments) -> Iterator[str]:
     """Those of what is measured on the way."""
     data, model, evaluation = a.data, a.model, a.evaluation
-    return [
-        (
-            evaluation.musical_every > 0 and model.model != "musicgpt",
-            (
-                "--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is"
-                f" {model.model}."
-            ),
-        ),
-        (
-            evaluation.stop_on == "combined" and evaluation.musical_every == 0,
-            "--stop_on combined needs the musical score: set --musical_every to a number of epochs.",
-        ),
-        (
-            evaluation.musical_every > 0 and evaluation.musical_every % evaluation.eval_every != 0,
-            (
-                f"--musical_every {evaluation.musical_every} must be a multiple of --eval_every"
-                f" {evaluation.eval_every}: the combined score needs both."
-            ),
-        ),
-        (
-            evaluation.musical_every > 0
-            and abs(evaluation.loss_weight + evaluation.musical_weight - 1) > 1e-6,
-            (
-                f"--loss_weight {evaluation.loss_weight} and --musical_weight {evaluation.musical_weight}"
-                " must add up to 1."
-            ),
-        ),
-        (
-            evaluation.context is not None and evaluation.context < data.length // 2,
-            (
-                f"--context {evaluation.context} is less than half of --length {data.length}: validation"
-                " would not see what training saw."
-            ),
-        ),
-    ]
+    if evaluation.musical_every > 0 and model.model != "musicgpt":
+        yield (
+            "--musical_every needs --model musicgpt, whose grammar makes every piece legal; --model is"
+            f" {model.model}."
+        )
+    if evaluation.stop_on == "combined" and evaluation.musical_every == 0:
+        yield "--stop_on combined needs the musical score: set --musical_every to a number of epochs."
+    if evaluation.musical_every > 0 and evaluation.musical_every % evaluation.eval_every != 0:
+        yield (
+            f"--musical_every {evaluation.musical_every} must be a multiple of --eval_every"
+            f" {evaluation.eval_every}: the combined score needs both."
+        )
+    if evaluation.musical_every > 0 and abs(evaluation.loss_weight + evaluation.musical_weight - 1) > 1e-6:
+        yield (
+            f"--loss_weight {evaluation.loss_weight} and --musical_weight {evaluation.musical_weight}"
+            " must add up to 1."
+        )
+    if evaluation.context is not None and evaluation.context < data.length // 2:
+        yield (
+            f"--context {evaluation.context} is less than half of --length {data.length}: validation"
+            " would not see what training saw."
+        )

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from .arguments import DataArguments
 from .augmentation import Stage
-from .batches import Row, cut_pieces, deal
+from .batches import Row, cut_pieces, deal, plan_epoch
 from .crops import Piece, Segment
 from .errors import TrainingError
 
@@ -59,15 +59,14 @@ class Loader:
         """
         self.prepare(epoch, stage)
         if self._ahead is None:
-            segments = cut_pieces(self.pieces, range(len(self.pieces)), self.data, stage, self.seed, epoch)
-        else:
-            try:
-                segments = [segment for future in self._ahead[2] for segment in future.result()]
-            except BrokenProcessPool as error:
-                raise TrainingError(
-                    "A worker that cuts the pieces died, probably out of memory: give fewer --workers."
-                ) from error
-            self._ahead = None
+            return plan_epoch(self.pieces, self.data, stage, self.seed, epoch, self.batch_size)
+        try:
+            segments = [segment for future in self._ahead[2] for segment in future.result()]
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "A worker that cuts the pieces died, probably out of memory: give fewer --workers."
+            ) from error
+        self._ahead = None
         return deal(segments, self.data, self.seed, epoch, self.batch_size)
 
     def close(self) -> None:

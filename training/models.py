@@ -73,17 +73,14 @@ def _new_model(arguments: ModelArguments, fields: dict[str, Any]) -> PreTrainedM
         fields = {"vocab_size": VOCAB_SIZE, **ids, **GPT2_SIZE, **fields}
     try:
         return model_class(config_class(**fields))
-    except (TypeError, ValueError) as error:
+    except Exception as error:
+        # huggingface_hub's strict dataclasses have errors of their own, derived from Exception.
+        hub = type(error).__module__.startswith("huggingface_hub")
+        if not hub and not isinstance(error, (TypeError, ValueError)):
+            raise
         raise TrainingError(
             f"The model cannot be built with {fields}: {' '.join(str(error).split())}."
         ) from error
-    except Exception as error:
-        # huggingface_hub's strict dataclasses have errors of their own, derived from Exception.
-        if type(error).__module__.startswith("huggingface_hub"):
-            raise TrainingError(
-                f"The model cannot be built with {fields}: {' '.join(str(error).split())}."
-            ) from error
-        raise
 
 
 def load_model(name: str, **fields: Any) -> PreTrainedModel:

@@ -16,6 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenization.interruption import errors_in_one_line
+
 from .units import Report
 
 if TYPE_CHECKING:
@@ -141,17 +143,9 @@ def together(parts: Sequence[MusicalResult]) -> MusicalResult:
     )
 
 
-def evaluate_music(
-    model: Any,
-    number: int,
-    tokens: int,
-    form: str = "all",
-    first_seed: int = FIRST_SEED,
-    rules: bool = False,
-    share: tuple[int, int] = (0, 1),
-) -> MusicalResult:
-    """Compose and judge; see `compose`."""
-    pieces = compose(model, number, tokens, form, first_seed, rules, share)
+def evaluate_music(model: Any, number: int, tokens: int, *how: Any, **more: Any) -> MusicalResult:
+    """Compose and judge; the arguments are those of `compose`."""
+    pieces = compose(model, number, tokens, *how, **more)
     return judge([piece.score for piece in pieces], [piece.seed for piece in pieces])
 
 
@@ -169,10 +163,9 @@ def write_samples(result: MusicalResult, folder: Path) -> list[Path]:
     return paths
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command: score a checkpoint's pieces; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     parser = argparse.ArgumentParser(
         prog="python -m training.musical", description="Musical score of what a checkpoint composes."
     )
@@ -194,20 +187,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--rules", action="store_true", help="with the composer's rules (training is without)"
     )
     given = parser.parse_args(argv)
-    try:
-        from .models import load_model
+    from .models import load_model
 
-        result = evaluate_music(
-            load_model(given.checkpoint),
-            given.pieces,
-            given.tokens,
-            given.form,
-            given.first_seed,
-            given.rules,
-        )
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    result = evaluate_music(
+        load_model(given.checkpoint),
+        given.pieces,
+        given.tokens,
+        given.form,
+        given.first_seed,
+        given.rules,
+    )
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
     unsure = "unknown" if result.error is None else f"{result.error:.2f}"
     print(

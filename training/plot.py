@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tokenization.interruption import errors_in_one_line
+
 from .crops import TERMS
 from .errors import TrainingError
 from .run_log import read_log
@@ -192,19 +194,14 @@ def _draw_musical(axis: Any, evals: list[dict], where: dict[int, float]) -> None
     axis.legend(frameon=False)
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     parser = argparse.ArgumentParser(prog="python -m training.plot", description="Draw the curves of a run.")
     parser.add_argument("run", help="folder of the run")
     parser.add_argument("--out", help="file to write (default: RUN/curves.png)")
     given = parser.parse_args(argv)
-    try:
-        print(draw(given.run, given.out))
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    print(draw(given.run, given.out))
     return 0
 
 

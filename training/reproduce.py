@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenization.interruption import errors_in_one_line
+
 from . import checkpoints
 from .arguments import Arguments, DataArguments
 from .errors import TrainingError
@@ -385,20 +387,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return interruptible(lambda: _reproduce(given))
 
 
+@errors_in_one_line
 def _reproduce(given: argparse.Namespace) -> int:
-    from tokenization.errors import MusicGPTError
-
-    try:
-        if given.jobs < 1:
-            raise TrainingError(f"--jobs is {given.jobs}; it must be at least 1.")
-        work = Reproduction(given.out, given.scores, given.data, given.scale, jobs=given.jobs)
-        print(work.told())
-        if given.dry_run:
-            return 0
-        values = work.run()
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if given.jobs < 1:
+        raise TrainingError(f"--jobs is {given.jobs}; it must be at least 1.")
+    work = Reproduction(given.out, given.scores, given.data, given.scale, jobs=given.jobs)
+    print(work.told())
+    if given.dry_run:
+        return 0
+    values = work.run()
     print(f"{summary(values)}\nrecord: {given.out / RECORD}")
     return 0
 

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tokenization.midi_writer import write_whole
+
 from .errors import TrainingError
 
 LOG = "log.jsonl"
@@ -50,9 +52,7 @@ class RunLog:
             if self.path.is_file() and step
             else []
         )
-        beside = self.path.with_name(f".{LOG}.writing")
-        beside.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        os.replace(beside, self.path)
+        write_whole(self.path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
     def add(self, kind: str, **values: Any) -> None:
         """One entry; it is on disk when this returns."""

@@ -175,18 +175,8 @@ def refuse_leaks(model: Any) -> None:
 
     from tokenization.vocabulary import TOKEN_TO_ID
 
-    words = [
-        "<bos>",
-        "METER_3/4",
-        "TIME_0",
-        "NOTE_60",
-        "VOICE_0",
-        "DUR_24",
-        "TIME_24",
-        "NOTE_62",
-        "VOICE_0",
-        "DUR_24",
-    ]
+    note = ["VOICE_0", "DUR_24"]
+    words = ["<bos>", "METER_3/4", "TIME_0", "NOTE_60", *note, "TIME_24", "NOTE_62", *note]
     other = ["<bos>", "TIME_6", "NOTE_40", "VOICE_1", "DUR_12", "TIME_12"]
     first, second = ([TOKEN_TO_ID[word] for word in part] for part in (words, other))
     training = model.training

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenization.interruption import errors_in_one_line
+
 from .errors import TrainingError
 
 
@@ -74,10 +76,9 @@ def ship(run: str | os.PathLike, out: str | os.PathLike, best: str = "loss", **s
     return written
 
 
+@errors_in_one_line
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    from tokenization.errors import MusicGPTError
-
     parser = argparse.ArgumentParser(
         prog="python -m training.ship", description="Write a run's best model as the shipped checkpoint."
     )
@@ -96,12 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in ("temperature", "top_p", "top_k", "min_p")
         if (value := getattr(given, name)) is not None
     }
-    try:
-        for path in ship(given.run, given.out, given.best, **sampling):
-            print(path)
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    for path in ship(given.run, given.out, given.best, **sampling):
+        print(path)
     return 0
 
 

@@ -10,8 +10,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
+
+from tokenization.interruption import errors_in_one_line
+from tokenization.midi_writer import write_whole
 
 from .arguments import DataArguments
 
@@ -41,9 +43,7 @@ def data_arguments(given: argparse.Namespace, **more: Any) -> DataArguments:
 
 def write_json(path: str | os.PathLike, values: Any) -> None:
     """A JSON file, whole or not at all."""
-    beside = Path(f"{path}.writing")
-    beside.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, json.dumps(values, indent=1).encode())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -85,19 +85,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return show_report(lambda: validate(given), given.json)
 
 
+@errors_in_one_line
 def show_report(work: Callable[[], Any], to: str | None) -> int:
     """The table of the report that `work` gives, its figures in the JSON file `to`, if one is named; the exit
     code: 0, or 2 with one clear line where it cannot be made.
     """
-    from tokenization.errors import MusicGPTError
-
     from .units import table
 
-    try:
-        result = work()
-    except MusicGPTError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    result = work()
     print(table(result))
     if to:
         write_json(to, result.to_dict())
