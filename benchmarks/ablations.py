@@ -146,17 +146,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             }
         else:
             fields = {"stages": "[{until: 1.0, transpose: 2, transpose_share: 0.5}]", **fields}
-        command = [
-            sys.executable,
-            "-m",
-            "training",
-            "--config",
-            str(ROOT / "training/configs/wtc.yaml"),
-            "--output_dir",
-            str(run),
-        ]
         fields["data"] = fields.get("data", "DIR").replace("DIR", given.data)
-        for field, value in fields.items():
+        command = [sys.executable, "-m", "training"]
+        recipe = {"config": str(ROOT / "training/configs/wtc.yaml"), "output_dir": str(run)}
+        for field, value in (recipe | fields).items():
             command += [f"--{field}", value]
         if code := subprocess.run(command, cwd=ROOT).returncode:
             return code

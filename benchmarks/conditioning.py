@@ -37,6 +37,7 @@ from pathlib import Path
 
 import numpy as np
 
+from space.listening.analysis import wilson
 from tokenization.codec import decode, prefix_ids
 from tokenization.score import DURATION, ONSET, VOICE, Score
 from tokenization.vocabulary import FORMS, METER_TICKS, METERS, MODES, OFFSET, TEMPO_CLASSES
@@ -141,13 +142,10 @@ def drawn(pieces: int, seed: int) -> list[dict]:
 def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
     """Mean and 95 % interval: Wilson's for shares, normal for the rest."""
     n, mean = len(values), float(np.mean(values))
-    if not is_share:
-        half = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(n)
-        return mean, mean - half, mean + half
-    z = 1.96
-    middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return mean, middle - half, middle + half
+    if is_share:
+        return (mean, *wilson(round(sum(values)), n))
+    half = 1.96 * float(np.std(values, ddof=1)) / math.sqrt(n)
+    return mean, mean - half, mean + half
 
 
 def windows(score: Score, notes: int) -> list[Score]:

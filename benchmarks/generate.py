@@ -174,16 +174,8 @@ def row(tokens: list[float], first: float, music: tuple[float, float]) -> dict:
 
 def cost_of_start(name: str, batch: int, args: argparse.Namespace) -> dict:
     """Import, start (load and first eight tokens) and peak memory of a model, in a process of its own."""
-    command = [
-        sys.executable,
-        __file__,
-        "--start-of",
-        name,
-        "--batch",
-        str(batch),
-        "--new-tokens",
-        str(args.new_tokens),
-    ]
+    command = [sys.executable, __file__, "--start-of", name, "--batch", str(batch)]
+    command += ["--new-tokens", str(args.new_tokens)]
     command += ["--checkpoint", args.checkpoint] if args.checkpoint else []
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
@@ -327,13 +319,10 @@ def main() -> None:
     )
     results = [result for device in devices for result in compare(device, args)]
     if args.json:
-        temporary = args.json.with_suffix(".part")
-        temporary.write_text(
-            json.dumps(
-                {"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results}, indent=1
-            )
-        )
-        temporary.replace(args.json)
+        from tokenization.midi_writer import write_whole
+
+        found = {"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results}
+        write_whole(args.json, json.dumps(found, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -205,11 +205,9 @@ def masked_pieces(source: Path) -> list[Score]:
 
 def excerpt(score: Score, rng: np.random.Generator) -> Score:
     """Two to four bars of a piece, from a random one on, in which there are notes."""
-    from musicgpt.prompts import from_bar
-
     while True:
         first = int(rng.integers(0, max(1, score.num_bars - 2)))
-        part = from_bar(score, int(score.bar_lines()[first])).first_bars(int(rng.integers(2, 5)))
+        part = score.passage(int(score.bar_lines()[first])).first_bars(int(rng.integers(2, 5)))
         if len(part):
             return part
 
@@ -357,9 +355,9 @@ def read_chorales(source: Path, number: int, phrases: int | None) -> Iterator[tu
     import csv
 
     from tokenization import read_score
+    from tokenization.note_table import catalogued
 
-    with open(source / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = {row["title"]: row for row in csv.DictReader(file) if row["tonic"] and row["mode"]}
+    rows = {row["title"]: row for row, _ in catalogued(source) if row["tonic"] and row["mode"]}
     found, step = list(rows.values()), max(1, len(rows) // number)
     for row in found[::step][:number]:
         score = read_score(source / row["note_table"], key=f"{row['tonic']} {row['mode']}")

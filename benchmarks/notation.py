@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 from benchmarks.page_faults import Faults, page_faults
 from tokenization import Key, Score, musicxml_text, read_score
 from tokenization.hands import deal
+from tokenization.note_table import catalogued
 from tokenization.round_trip import table_command
 from tokenization.score import ONSET, PITCH
 from tokenization.spelling import spell
@@ -60,17 +61,13 @@ class Measured:
 
 def pieces(folder: Path) -> Iterator[Piece]:
     """The pieces of a catalogue that are there."""
-    with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            path = folder / row["note_table"]
-            if not row["note_table"] or not path.is_file():
-                continue
-            edition = folder / row["musicxml_file"] if row.get("musicxml_file") else None
-            key = Key(row["tonic"], row["mode"]) if row.get("mode") else None
-            tree = _packed_tree(edition) if edition and edition.is_file() else None
-            score = read_score(path, key=key)
-            told = _told(path, score)
-            yield Piece(row, score, [name for name, _ in told], [int(staff) for _, staff in told], tree)
+    for row, path in catalogued(folder):
+        edition = folder / row["musicxml_file"] if row.get("musicxml_file") else None
+        key = Key(row["tonic"], row["mode"]) if row.get("mode") else None
+        tree = _packed_tree(edition) if edition and edition.is_file() else None
+        score = read_score(path, key=key)
+        told = _told(path, score)
+        yield Piece(row, score, [name for name, _ in told], [int(staff) for _, staff in told], tree)
 
 
 def _told(path: Path, score: Score) -> list[tuple[str, str]]:

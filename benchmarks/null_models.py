@@ -12,7 +12,6 @@ in order. The other sets are made of Bach's scores when they are read (`read_set
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Sequence
@@ -149,12 +148,12 @@ def other_bach(source: Path, folder: str, kinds: Sequence[str]) -> list[Score]:
     catalogue has no mode, the key is D minor's, of The Art of Fugue.
     """
     from tokenization import read_score
+    from tokenization.note_table import catalogued
 
-    with open(source / folder / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if not kinds or row["work"] in kinds]
     return [
-        read_score(source / folder / row["note_table"], key=f"{row['tonic']} {row['mode'] or 'minor'}")
-        for row in rows
+        read_score(path, key=f"{row['tonic']} {row['mode'] or 'minor'}")
+        for row, path in catalogued(source / folder)
+        if not kinds or row["work"] in kinds
     ]
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.key import Key
-from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
+from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score, without_duplicates
 from tokenization.vocabulary import MAX_VOICES
 
 from .keys import best_key, checked_key, key_on_signature
@@ -87,12 +87,8 @@ def drop_duplicates(score: Score, piece: Piece | None = None) -> tuple[Score, in
     """Of notes with the same onset, voice and pitch only the longest stays. Unisons of two voices are music
     and stay.
     """
-    array = score.array
-    order = np.lexsort((-array[:, DURATION], array[:, PITCH], array[:, VOICE], array[:, ONSET]))
-    array = array[order]
-    same = np.zeros(len(array), dtype=bool)
-    same[1:] = (np.diff(array[:, [ONSET, VOICE, PITCH]], axis=0) == 0).all(axis=1)
-    return (score.replace(notes=array[~same]), int(same.sum())) if same.any() else (score, 0)
+    dropped = len(score) - len(kept := without_duplicates(score.array))
+    return (score.replace(notes=kept), dropped) if dropped else (score, 0)
 
 
 def cut_overlaps(score: Score, piece: Piece | None = None) -> tuple[Score, int]:

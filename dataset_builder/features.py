@@ -53,6 +53,8 @@ DESCRIPTIONS = {
     "changes": "how many notes each stage of cleaning changed",
     "notices": "what the reader left out or decided, in words",
 }
+# Columns that the catalogue gives.
+_OF_THE_PIECE = ("id", "work", "bwv", "book", "number", "kind", "source", "source_file", "licence", "encoder")
 
 
 def features() -> Features:
@@ -105,21 +107,7 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
     }
     key = score.original_key or score.key
     return {
-        **{
-            name: getattr(piece, name)
-            for name in (
-                "id",
-                "work",
-                "bwv",
-                "book",
-                "number",
-                "kind",
-                "source",
-                "source_file",
-                "licence",
-                "encoder",
-            )
-        },
+        **{name: getattr(piece, name) for name in _OF_THE_PIECE},
         "title": piece.title or score.title or "",
         "key": str(key) if key else None,
         "mode": key.mode if key else None,

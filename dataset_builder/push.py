@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tokenization.errors import is_of_the_network
+
 from .build import STAMP
 from .errors import DatasetError
 
@@ -66,20 +68,7 @@ def push_dataset(
         }
         raise DatasetError(f"The Hub refused {repo}: {why.get(code, 'it answered')} ({code}).") from error
     except Exception as error:
-        if not _is_of_the_network(error):
+        if not is_of_the_network(error):
             raise
         raise DatasetError(f"The Hub could not be reached ({type(error).__name__}: {error}).") from error
     return str(address)
-
-
-def _is_of_the_network(error: Exception) -> bool:
-    """Whether the HTTP client raised it; the client of huggingface_hub has changed (requests, httpx, httpx2)
-    and may again.
-    """
-    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
-        "httpx",
-        "httpx2",
-        "httpcore",
-        "httpcore2",
-        "requests",
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,22 +28,16 @@ def read_corpus(folder: str | Path) -> list[Movement]:
         ScoreReadError: if the folder holds no catalogue.
     """
     from tokenization import read_score
+    from tokenization.note_table import catalogued
 
-    catalogue = Path(folder) / "catalogue.csv"
-    if not catalogue.is_file():
+    folder = Path(folder)
+    if not (folder / "catalogue.csv").is_file():
         raise ScoreReadError(
             f"{folder} holds no catalogue.csv: give the folder of the Well-Tempered Clavier's scores."
         )
-    with open(catalogue, encoding="utf-8", newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if row["note_table"] and row["split"] in ("train", "validation")
-        ]
     movements = []
-    for row in sorted(rows, key=lambda row: row["id"]):
-        path = Path(folder) / row["note_table"]
-        if path.is_file():
+    for row, path in sorted(catalogued(folder), key=lambda found: found[0]["id"]):
+        if row["split"] in ("train", "validation"):
             score = read_score(path, key=f"{row['tonic']} {row['mode']}", form=row["kind"])
             movements.append(
                 Movement(row["id"], int(row["number"]), row["split"], row["bwv"], int(row["book"]), score)

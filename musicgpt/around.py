@@ -12,7 +12,7 @@ from tokenization.vocabulary import MAX_STEP, TOKEN_TO_ID
 
 from .frame import TOKENS_A_NOTE, Bars, Frame, Region, as_tokens, frame_between, has_chords, refuse_too_much
 from .given import Given
-from .prompts import Task, from_bar
+from .prompts import Task
 from .settings import Settings, SettingsError
 
 
@@ -71,7 +71,7 @@ def _read_before(score: Score, begins: int, transposition: int, room: int) -> tu
         steps = np.diff(part[:, ONSET], prepend=0)
         if TOKENS_A_NOTE * len(part) > room or steps.max() > MAX_STEP:
             continue
-        meters = from_bar(score, line).meters
+        meters = score.passage(line).meters
         before = [m for m in meters if m.onset < begins - line]
         read = Score(as_tokens(part, transposition), meters=before, note_scale=1)
         body = encode_body(read.replace(key=normal_key("major")).quantised())

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tokenization.key import STEPS
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Meter, Note, Score
 from tokenization.vocabulary import MAX_VOICES, PITCH_MAX, PITCH_MIN, parse_meter
 
@@ -29,7 +30,6 @@ WHOLE = 96  # ticks
 # A melody: notes of one voice, a file, or text for `parse_melody`.
 Melody = Score | str | os.PathLike
 _NOTE = re.compile(r"(?:([A-Ga-g])([#b♯♭]*)(-?\d)|([rR]))(?:/(\d+\.*(?:\+\d+\.*)*))?")
-_CLASSES = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
 _SIGNS = {"#": 1, "♯": 1, "b": -1, "♭": -1}
 
 
@@ -211,7 +211,7 @@ def parse_melody(text: str, meter: str = "4/4") -> Score:
         letter, signs, octave, _, value = found.groups()
         ticks = _ticks(value, word) if value else ticks
         if letter:
-            pitch = 12 * (int(octave) + 1) + _CLASSES[letter.upper()] + sum(_SIGNS[sign] for sign in signs)
+            pitch = 12 * (int(octave) + 1) + STEPS[letter.upper()] + sum(_SIGNS[sign] for sign in signs)
             if not 0 <= pitch <= 127:
                 raise GivenError(f"{word!r} lies outside the keyboard: C4 is the middle C.")
             notes.append(Note(now, ticks, pitch, 0))

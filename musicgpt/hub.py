@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tokenization.errors import MusicGPTError
+from tokenization.errors import MusicGPTError, is_of_the_network
 
 
 def upload_folder(
@@ -33,12 +33,7 @@ def upload_folder(
         MusicGPTError: if the Hub does not take it or cannot be reached.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalTokenNotFoundError,
-        OfflineModeIsEnabled,
-    )
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     hub = hub or HfApi()
     space = {"space_sdk": "gradio"} if repo_type == "space" else {}
@@ -51,23 +46,10 @@ def upload_folder(
             ignore_patterns=["**/__pycache__/**", ".[!g]*", "**/.[!g]*"],  # .gitattributes goes with the rest
             commit_message=message,
         )
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalTokenNotFoundError,
-        OfflineModeIsEnabled,
-        OSError,
-    ) as error:
+    except (HfHubHTTPError, HFValidationError, OSError) as error:  # also offline, or without a token
         raise MusicGPTError(f"The Hub did not take {repo}: {_first_line(error)}") from error
     except Exception as error:
-        # The HTTP client of huggingface_hub has changed (requests, httpx, httpx2) and may again.
-        if type(error).__module__.split(".")[0] not in (
-            "httpx",
-            "httpx2",
-            "httpcore",
-            "httpcore2",
-            "requests",
-        ):
+        if not is_of_the_network(error):
             raise
         raise MusicGPTError(f"The Hub could not be reached ({_first_line(error)}).") from error
     return str(address)

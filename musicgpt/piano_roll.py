@@ -4,6 +4,7 @@ printed page.
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenization.heading import COMPOSER, facts, subtitle_of, title_of
+from tokenization.midi_writer import write_whole
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 
 if TYPE_CHECKING:
@@ -39,16 +41,11 @@ def write_png(score: Score, path: str | os.PathLike, given: int | np.ndarray = 0
     Returns:
         `Path`: the path written.
     """
-    path = Path(path)
-    figure = draw(score, given)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # Without the entry Software the file holds no version number, so equal pictures are equal files.
-        figure.savefig(beside, format="png", dpi=110, metadata={"Software": None, **_texts(score)})
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    picture = io.BytesIO()
+    # Without the entry Software the file holds no version number, so equal pictures are equal files.
+    draw(score, given).savefig(picture, format="png", dpi=110, metadata={"Software": None, **_texts(score)})
+    write_whole(path, picture.getvalue())
+    return Path(path)
 
 
 def _texts(score: Score) -> dict[str, str]:

@@ -9,11 +9,7 @@ import numpy as np
 from tokenization import encode, estimate_key, prefix_ids
 from tokenization.key import Key
 from tokenization.score import ONSET, Meter, Note, Score
-from tokenization.vocabulary import (
-    TYPE_INDEX,
-    TYPE_OF_ID,
-    VALUE_OF_ID,
-)
+from tokenization.vocabulary import TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID, parse_meter
 
 from .frame import TOKENS_A_NOTE, Frame
 from .given import Given
@@ -69,14 +65,8 @@ class Task:
 def new_piece(wanted: Resolved) -> Task:
     """The task of composing from nothing but settings."""
     ids = prefix_ids(wanted.key.mode, wanted.form, wanted.meter, wanted.voices, wanted.tempo)
-    numerator, denominator = map(int, wanted.meter.split("/"))
-    score = Score(
-        [],
-        meters=[Meter(0, numerator, denominator)],
-        key=wanted.key,
-        form=wanted.form,
-        tempo_class=wanted.tempo,
-    )
+    meters = [Meter(0, *parse_meter(wanted.meter))]
+    score = Score([], meters=meters, key=wanted.key, form=wanted.form, tempo_class=wanted.tempo)
     return Task(ids, 0, -wanted.key.transposition_to_normal(), score, wanted.max_new_tokens)
 
 
@@ -92,7 +82,7 @@ def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, con
     wanted = settings.resolved()
     room = max(context - wanted.max_new_tokens, context // 2)
     read = _last_bars(prompt, room)
-    ids = encode(_at_tempo(read, settings)).tolist()
+    ids = encode(read.replace(tempo_class=settings.tempo or read.tempo_class)).tolist()
     # encode() ends with the step of the last note, 0, and <eos>: the model is to choose that step itself.
     ids = ids[:-2]
     array = np.asarray(ids)
@@ -166,11 +156,6 @@ def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) 
     )
 
 
-def _at_tempo(read: Score, settings: Settings) -> Score:
-    """What the model reads, with the tempo that is asked for in the place of the prompt's own."""
-    return read.replace(tempo_class=settings.tempo) if settings.tempo else read
-
-
 def _last_bars(prompt: Score, room: int) -> Score:
     """The longest run of whole last bars that takes at most `room` tokens."""
     if len(encode(prompt)) <= room:
@@ -182,17 +167,8 @@ def _last_bars(prompt: Score, room: int) -> Score:
     for line in prompt.bar_lines():
         if line < earliest or line > onsets[-1]:
             continue
-        part = from_bar(prompt, int(line))
+        part = prompt.passage(int(line))
         if len(encode(part)) <= room:
             return part
     line = int(prompt.bar_lines()[np.searchsorted(prompt.bar_lines(), onsets[-1], side="right") - 1])
-    return from_bar(prompt, line)
-
-
-def from_bar(prompt: Score, line: int) -> Score:
-    """The notes from a bar line on, counted from it."""
-    array = prompt.array[prompt.array[:, ONSET] >= line].copy()
-    array[:, ONSET] -= line
-    current = [meter for meter in prompt.meters if meter.onset <= line][-1]
-    later = [meter._replace(onset=meter.onset - line) for meter in prompt.meters if meter.onset > line]
-    return prompt.replace(notes=array, meters=[current._replace(onset=0), *later])
+    return prompt.passage(line)

@@ -213,8 +213,4 @@ def _check_range(
             f"{'above' if low_open else 'at least'} {low:g} and {'below' if high_open else 'at most'}"
             f" {high:g}"
         )
-        raise SettingsError(
-            f"{name} is {value:g}; it must be {edges}."
-            if not whole
-            else f"{name} is {value}; it must be {edges}."
-        )
+        raise SettingsError(f"{name} is {value if whole else f'{value:g}'}; it must be {edges}.")

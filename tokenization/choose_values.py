@@ -12,13 +12,12 @@ tokens, grown greedily from the steps that must be there.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from .note_table import read_note_table
+from .note_table import catalogued, read_note_table
 from .parts import build_score
 from .vocabulary import DURATIONS, MAX_TIME_TOKENS, TIME_STEPS
 
@@ -34,13 +33,8 @@ def count_values(folder: Path, splits: tuple[str, ...]) -> tuple[Counter, Counte
     """
     durations: Counter = Counter()
     steps: Counter = Counter()
-    with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
-        rows = [
-            row for row in csv.DictReader(file) if row["note_table"] and row.get("split", splits[0]) in splits
-        ]
-    for row in rows:
-        path = folder / row["note_table"]
-        if path.is_file():
+    for row, path in catalogued(folder):
+        if row.get("split", splits[0]) in splits:
             array = build_score(read_note_table(path.read_bytes())).array
             durations.update(array[:, 1].tolist())
             steps.update(np.diff(array[:, 0]).tolist())

@@ -299,13 +299,7 @@ def _legal_part(ids: list[int]) -> tuple[list[int], int]:
 
 
 # What `_legal_part` takes in one piece; a note may be cut off by the end.
-_WHOLE = {
-    ("NOTE", "VOICE", "DUR"),
-    ("NOTE", "VOICE"),
-    ("NOTE",),
-    ("TIME",),
-    *((name,) for name in PREFIX_TYPES),
-}
+_WHOLE = {("NOTE", "VOICE", "DUR"), ("NOTE", "VOICE"), *((name,) for name in ("NOTE", "TIME", *PREFIX_TYPES))}
 
 
 def _may_follow(kept: list[int], token: int, notes: int) -> bool:

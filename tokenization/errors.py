@@ -27,3 +27,9 @@ class TokenError(MusicGPTError):
     def __init__(self, message: str, position: int | None = None):
         super().__init__(message)
         self.position = position
+
+
+def is_of_the_network(error: Exception) -> bool:
+    """Whether the HTTP client of huggingface_hub raised it, which has changed and may again."""
+    package = type(error).__module__.split(".")[0]
+    return isinstance(error, OSError) or package in ("httpx", "httpx2", "httpcore", "httpcore2", "requests")

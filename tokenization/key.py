@@ -7,7 +7,8 @@ from typing import NamedTuple
 from .errors import ScoreError
 from .vocabulary import MODES
 
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+# Semitones of the letters above C.
+STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {
     "": 0,
     "#": 1,
@@ -71,7 +72,7 @@ class Key(NamedTuple):
             "as",
         ):  # the German names of E flat and A flat, not E and A with the "s" of a sharp
             accidental = -1
-        if len(words) > 2 or tonic[0].upper() not in _STEPS or accidental is None or mode not in MODES:
+        if len(words) > 2 or tonic[0].upper() not in STEPS or accidental is None or mode not in MODES:
             raise ScoreError(
                 f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'."
             )
@@ -92,7 +93,7 @@ class Key(NamedTuple):
     @property
     def pitch_class(self) -> int:
         """Pitch class of the tonic, C = 0."""
-        return (_STEPS[self.tonic[0]] + {"": 0, "#": 1, "b": -1}[self.tonic[1:]]) % 12
+        return (STEPS[self.tonic[0]] + {"": 0, "#": 1, "b": -1}[self.tonic[1:]]) % 12
 
     @property
     def fifths(self) -> int:

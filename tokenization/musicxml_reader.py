@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from .errors import ScoreReadError
 from .heading import COMPOSER, read_facts
-from .key import Key
+from .key import STEPS, Key
 from .musicxml_file import musicxml_root
 from .parts import MAX_NOTES, MAX_TICKS, RawScore, merge_meters, note_rounding, plural
 from .score import Meter
@@ -22,7 +22,6 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 
 OUR_SOFTWARE = "MusicGPT"  # files that name it carry true voices; all others may carry layers of the notation
 _MAX_MEASURES = 20_000
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 @dataclass
@@ -210,11 +209,11 @@ class _PartReader:
     def _add(self, element: ElementTree.Element, pitch: ElementTree.Element, duration: Fraction) -> None:
         """A sounding note: a new one, or the rest of one that was tied to it."""
         step = (pitch.findtext("step") or "").strip()
-        if step not in _STEPS:
+        if step not in STEPS:
             raise ValueError(f"{step[:10]!r} in <step>")
         midi = (
             12 * (int(_number(pitch, "octave")) + 1)
-            + _STEPS[step]
+            + STEPS[step]
             + round(_number(pitch, "alter", 0))
             + self.transposition
         )

@@ -93,8 +93,8 @@ def musicxml_text(score: Score) -> str:
     score = sounding(score)
     bars = write_bars(score)
     names = spell(score)
-    fifths = score.key.fifths if score.key is not None else 0
-    writer = _BarWriter(score, names, fifths if abs(fifths) <= 7 else 0, bars)
+    fifths = score.key.fifths if score.key is not None and abs(score.key.fifths) <= 7 else 0
+    writer = _BarWriter(score, names, fifths, bars)
     text = [_head(score)]
     for i, bar in enumerate(bars):
         pickup = i == 0 and bar.start > 0
@@ -103,7 +103,7 @@ def musicxml_text(score: Score) -> str:
             f' number="{i + (bars[0].start == 0)}"{" implicit=" + chr(34) + "yes" + chr(34) if pickup else ""}>\n'
         )
         clefs = bars[i - 1].clefs if i else {}
-        text.append(_attributes(score, bar, clefs, fifths if abs(fifths) <= 7 else 0))
+        text.append(_attributes(score, bar, clefs, fifths))
         text.append(writer.write(bar))
         if i == len(bars) - 1:
             text.append('   <barline location="right"><bar-style>light-heavy</bar-style></barline>\n')

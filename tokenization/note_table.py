@@ -6,7 +6,9 @@ are used where they stand.
 
 from __future__ import annotations
 
+import csv
 from functools import lru_cache
+from pathlib import Path
 
 from .errors import ScoreReadError
 from .parts import MAX_NOTES, RawScore, is_layer, merge_meters, note_rounding, plural
@@ -15,6 +17,13 @@ from .vocabulary import TICKS_PER_QUARTER, parse_meter
 
 _NEEDED = ("onset_q", "dur_q", "midi")
 _MAX_CELL = 60  # characters of a number; what was read is remembered, so it must not be long
+
+
+def catalogued(folder: Path) -> list[tuple[dict[str, str], Path]]:
+    """The rows of a `catalogue.csv` whose note table (column `note_table`) is there, and its path."""
+    with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
+        rows = [(row, folder / row["note_table"]) for row in csv.DictReader(file) if row["note_table"]]
+    return [(row, path) for row, path in rows if path.is_file()]
 
 
 def _scaled(text: str) -> tuple[int, int]:

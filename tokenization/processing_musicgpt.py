@@ -73,29 +73,14 @@ class MusicGPTProcessor(ProcessorMixin):
                 "Give either scores (MIDI bytes, paths, Scores) or text (tokens with white space between"
                 " them)."
             )
+        how = {"padding": padding, "padding_side": padding_side, "return_tensors": return_tensors, **kwargs}
         if text is not None:
-            return BatchFeature(
-                dict(
-                    self.tokenizer(
-                        text,
-                        padding=padding,
-                        padding_side=padding_side,
-                        return_tensors=return_tensors,
-                        **kwargs,
-                    )
-                )
-            )
+            return BatchFeature(dict(self.tokenizer(text, **how)))
         several = isinstance(scores, (list, tuple))
         read = [self.read(source, key=key, form=form) for source in (scores if several else [scores])]
         read = read if bars is None else [score.first_bars(bars) for score in read]
         ids = [self.tokenizer.encode_score(score, add_eos=add_eos) for score in read]
-        batch = self.tokenizer.pad(
-            {"input_ids": ids},
-            padding=padding,
-            padding_side=padding_side,
-            return_tensors=return_tensors,
-            **kwargs,
-        )
+        batch = self.tokenizer.pad({"input_ids": ids}, **how)
         return BatchFeature(
             {name: rows if several or return_tensors else rows[0] for name, rows in batch.items()}
         )

@@ -11,19 +11,17 @@ where known) and the tables it names.
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import numpy as np
 
 from .codec import decode, encode
 from .errors import MusicGPTError
 from .key import Key
 from .midi_writer import write_whole
+from .note_table import catalogued
 from .reading import read_score
-from .score import DURATION, ONSET, PITCH, VOICE, Score
+from .score import DURATION, ONSET, PITCH, VOICE, Score, without_duplicates
 
 START, END = "<!-- round trip: begin -->", "<!-- round trip: end -->"
 _COLUMNS = ("onset", "pitch", "voice", "duration")
@@ -33,24 +31,10 @@ def pieces(folder: Path) -> Iterator[Score]:
     """The pieces of a catalogue that are there, in their declared keys where the catalogue knows tonic and
     mode.
     """
-    with open(folder / "catalogue.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            path = folder / row["note_table"]
-            if row["note_table"] and path.is_file():
-                key = Key(row["tonic"], row["mode"]) if row.get("mode") else None
-                form = row.get("kind") if row.get("kind") in ("prelude", "fugue") else None
-                yield read_score(path, key=key, form=form)
-
-
-def distinct_notes(score: Score) -> np.ndarray:
-    """The notes (onset, pitch, voice, duration) with those of one onset, pitch and voice merged into the
-    longest, `(n, 4)`.
-    """
-    rows = score.array[:, [ONSET, PITCH, VOICE, DURATION]]
-    rows = rows[np.lexsort((-rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0]))]
-    first = np.ones(len(rows), dtype=bool)
-    first[1:] = (np.diff(rows[:, :3], axis=0) != 0).any(axis=1)
-    return rows[first]
+    for row, path in catalogued(folder):
+        key = Key(row["tonic"], row["mode"]) if row.get("mode") else None
+        form = row.get("kind") if row.get("kind") in ("prelude", "fugue") else None
+        yield read_score(path, key=key, form=form)
 
 
 def kept_notes(score: Score) -> dict[str, int]:
@@ -74,7 +58,10 @@ def kept_notes(score: Score) -> dict[str, int]:
         note_scale=normal.note_scale if score.note_scale is None else None,
         original_meters=normal.original_meters,
     ).restored()
-    rows, kept = distinct_notes(score).tolist(), back.array[:, [ONSET, PITCH, VOICE, DURATION]].tolist()
+    rows, kept = (
+        array[:, [ONSET, PITCH, VOICE, DURATION]].tolist()
+        for array in (without_duplicates(score.array), back.array)
+    )
     counts = {}
     for width, name in enumerate(_COLUMNS, 1):
         both = Counter(tuple(r[:width]) for r in rows) & Counter(tuple(r[:width]) for r in kept)

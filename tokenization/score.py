@@ -375,6 +375,17 @@ class Score:
             meters=[m for m in self.meters if m.onset == 0 or m.onset < stop],
         )
 
+    def passage(self, start: int, stop: int | None = None) -> Score:
+        """A copy of the notes that begin at `start <= onset < stop` (ticks; without `stop`: of all that
+        follow), counted from `start` and none lasting beyond `stop`, with the meters that hold there.
+        """
+        stop = max(self.end, start + 1, self.meters[-1].onset + 1) if stop is None else stop
+        meter = [m for m in self.meters if m.onset <= start][-1]
+        later = (m._replace(onset=m.onset - start) for m in self.meters if start < m.onset < stop)
+        return self.replace(
+            notes=notes_between(self.array, start, stop), meters=[meter._replace(onset=0), *later]
+        )
+
     # -- what the tokens can hold
     # --------------------------------------------------------------------------------------
 
@@ -427,7 +438,7 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, fit for JSON and `datasets`; `from_dict` reads it back."""
-        columns = dict(zip(("onset", "duration", "pitch", "voice"), self.array.T.tolist(), strict=True))
+        columns = dict(zip(Note._fields, self.array.T.tolist(), strict=True))
         return {
             "notes": columns,
             "meters": [list(m) for m in self.meters],
@@ -453,13 +464,7 @@ class Score:
         """
         try:
             columns = data["notes"]
-            array = np.stack(
-                [
-                    np.asarray(columns[name], dtype=np.int64)
-                    for name in ("onset", "duration", "pitch", "voice")
-                ],
-                axis=1,
-            )
+            array = np.stack([np.asarray(columns[name], dtype=np.int64) for name in Note._fields], axis=1)
         except (KeyError, TypeError, ValueError) as error:
             raise ScoreError(
                 "Not a score's dict: it needs 'notes' with onset, duration, pitch and voice of equal length"
@@ -481,6 +486,14 @@ class Score:
         )
 
 
+def notes_between(notes: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """The notes `(n, 4)` that begin at `start <= onset < stop`, as for `Score.passage`."""
+    kept = notes[(notes[:, ONSET] >= start) & (notes[:, ONSET] < stop)].copy()
+    kept[:, DURATION] = np.minimum(kept[:, DURATION], stop - kept[:, ONSET])
+    kept[:, ONSET] -= start
+    return kept
+
+
 def _quantise_notes(array: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
     """Durations and pitches as the tokens have them, duplicates dropped; how many notes each change
     touched.
@@ -494,12 +507,15 @@ def _quantise_notes(array: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
         "durations": int((array[:, DURATION] != durations).sum()),
         "pitches": int((array[:, PITCH] != pitches).sum()),
     }
-    # Of notes with the same onset, voice and pitch the longest stays.
-    order = np.lexsort((-array[:, DURATION], -array[:, PITCH], array[:, VOICE], array[:, ONSET]))
-    array = array[order]
-    same = np.zeros(len(array), dtype=bool)
-    same[1:] = (np.diff(array[:, [ONSET, PITCH, VOICE]], axis=0) == 0).all(axis=1)
-    return array[~same], {**changed, "duplicates": int(same.sum())}
+    distinct = without_duplicates(array)
+    return distinct, {**changed, "duplicates": len(array) - len(distinct)}
+
+
+def without_duplicates(array: np.ndarray) -> np.ndarray:
+    """Notes, `(n, 4)`, of which those with the same onset, voice and pitch are one, the longest."""
+    array = array[np.lexsort((-array[:, DURATION], -array[:, PITCH], array[:, VOICE], array[:, ONSET]))]
+    same = (np.diff(array[:, [ONSET, PITCH, VOICE]], axis=0) == 0).all(axis=1)
+    return array[np.append(True, ~same)] if len(array) else array
 
 
 def _shorten_silences(array: np.ndarray) -> tuple[np.ndarray, int]:
@@ -554,4 +570,4 @@ def known_meter(numerator: int, denominator: int) -> tuple[str, bool]:
     return (max(fitting, key=lambda meter: ticks[meter]) if fitting else "4/4"), False
 
 
-__all__ = ["COMMON_TIME", "Changes", "Meter", "Note", "Score", "known_meter"]
+__all__ = ["COMMON_TIME", "Changes", "Meter", "Note", "Score", "known_meter", "without_duplicates"]

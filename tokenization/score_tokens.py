@@ -11,7 +11,7 @@ import numpy as np
 
 from .codec import Decoded, decode, encode, prefix_ids, token_errors
 from .errors import ScoreError, TokenError
-from .key import Key
+from .key import Key, normal_key
 from .score import Score
 from .vocabulary import UNK_ID
 
@@ -115,7 +115,7 @@ class ScoreTokens:
             return score
         key = Key.parse(key)
         if score.key is None:
-            score = score.replace(key=Key("C", "major") if key.mode == "major" else Key("A", "minor"))
+            score = score.replace(key=normal_key(key.mode))
         return score.in_key(key)
 
     def decode_with_report(self, ids: Any, strict: bool = False) -> Decoded:

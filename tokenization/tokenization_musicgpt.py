@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from transformers import PreTrainedTokenizer
 
 from .errors import ScoreError
+from .midi_writer import write_whole
 from .score_tokens import ScoreTokens, text_ends
 from .vocabulary import TOKEN_TO_ID, UNK_ID
 
@@ -36,12 +36,7 @@ def check_vocabulary(vocab: dict[str, int], where: str) -> None:
 def save_vocabulary(directory: str, prefix: str | None) -> tuple[str]:
     """Write `vocab.json` in the order of the ids; returns its path."""
     path = Path(directory) / ((f"{prefix}-" if prefix else "") + VOCAB_FILE)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(json.dumps(TOKEN_TO_ID, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, (json.dumps(TOKEN_TO_ID, indent=1, ensure_ascii=False) + "\n").encode())
     return (str(path),)
 
 

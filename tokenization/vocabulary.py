@@ -23,38 +23,10 @@ TEMPO_CLASSES = ("slow", "moderate", "fast")
 # Quarter notes per minute at which a piece of each class is played when nothing else is said.
 TEMPO_QPM = {"slow": 60.0, "moderate": 80.0, "fast": 104.0}
 DURATIONS = (
-    2,
-    3,
-    4,
-    6,
-    8,
-    9,
-    12,
-    15,
-    16,
-    18,
-    24,
-    27,
-    30,
-    32,
-    36,
-    40,
-    42,
-    48,
-    54,
-    56,
-    60,
-    66,
-    72,
-    78,
-    84,
-    96,
-    108,
-    120,
-    144,
-    156,
-    168,
-    192,
+    *(2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 24),  # up to a quarter
+    *(27, 30, 32, 36, 40, 42, 48),  # up to a half
+    *(54, 56, 60, 66, 72, 78, 84, 96),  # up to a whole note
+    *(108, 120, 144, 156, 168, 192),
 )
 TIME_STEPS = (0, 1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 27, 30, 32, 36, 42, 48, 54, 60, 72, 96)
 # A step that is not in TIME_STEPS is written as at most this many TIME tokens, which add up.

@@ -18,9 +18,8 @@ from itertools import combinations
 import numpy as np
 
 from .errors import ScoreError
+from .note import DURATION, ONSET, PITCH
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
-
-ONSET, DURATION, PITCH, VOICE = range(4)
 
 # Prices, in semitones of leap; chosen on the fugues of the train split (docs/LOG.md).
 SILENCE_PRICE = (

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import DatasetError
-from ..pieces import Collection, Piece
+from ..pieces import Collection, Piece, wtc_fields
 
 _TEXT = re.compile(rb"<(?:credit-words|rights)[^>]*>(.*?)</(?:credit-words|rights)>", re.DOTALL)
 _PART = re.compile(rb"<score-part\s")
@@ -85,20 +85,12 @@ def open_music21() -> Collection:
         if licence is None:
             reserved.append(path.stem)
             continue
-        fields = {
-            "work": "WTC",
-            "book": 1,
-            "number": 1,
-            "kind": "prelude",
-            "split": "train",
-            "tonic": "C",
-            "mode": "major",
-        }
+        bwv = path.stem.removeprefix("bwv")
+        of_wtc = {**wtc_fields("wtc1p01"), "tonic": "C", "mode": "major"}
         collection.pieces.append(
             Piece(
                 id="wtc1p01" if is_prelude else path.stem,
                 path=path,
-                bwv=path.stem.removeprefix("bwv"),
                 source="music21",
                 source_file=f"corpus/bach/{path.name}",
                 licence=licence,
@@ -107,7 +99,7 @@ def open_music21() -> Collection:
                     if is_prelude
                     else "Margaret Greentree (jsbchorales.net) and the music21 project"
                 ),
-                **(fields if is_prelude else {"work": "chorale"}),  # type: ignore[arg-type]
+                **(of_wtc if is_prelude else {"work": "chorale", "bwv": bwv}),
             )
         )
     if not collection.pieces:
