@@ -138,13 +138,20 @@ def can_print() -> bool:
     return all(find_spec(name) for name in ("typst", "verovio"))
 
 
-def verovio_toolkit() -> Any:
-    """A toolkit of verovio that works in every thread and does not log."""
+def verovio_toolkit(musicxml: str, options: dict[str, Any]) -> Any:
+    """A toolkit of verovio that has laid out a piece; it works in every thread and does not log.
+
+    Raises:
+        MusicGPTError: if verovio cannot read the text.
+    """
     verovio = require("verovio")
     toolkit = verovio.toolkit(False)
     # The default path does not reach other threads than the importing one.
     toolkit.setResourcePath(str(_verovio_data()))
     verovio.enableLog(verovio.LOG_OFF)
+    toolkit.setOptions(options)
+    if not toolkit.loadData(musicxml):
+        raise MusicGPTError("The score could not be engraved: verovio cannot read its MusicXML.")
     return toolkit
 
 
@@ -164,15 +171,12 @@ def engrave_systems(musicxml: str, width: float, staff: float = STAVES[0]) -> li
         MusicGPTError: if verovio cannot read the text.
     """
     units = round(width / staff * UNITS_A_STAFF)
-    toolkit = verovio_toolkit()
     # A page too low for a second system holds one; verovio then cuts it to the height of what is on it.
     page = {"pageWidth": units, "pageHeight": 100, "adjustPageHeight": True, "scale": 100}
     page |= {"pageMarginLeft": INDENT, "pageMarginRight": OUTDENT, "pageMarginTop": 0, "pageMarginBottom": 0}
     music = {"breaks": "auto", "header": "none", "footer": "none", "minLastJustification": FULL}
     svg = {"svgViewBox": True, "svgRemoveXlink": True, "smuflTextFont": "none", "xmlIdSeed": 1}
-    toolkit.setOptions(page | music | svg)
-    if not toolkit.loadData(musicxml):
-        raise MusicGPTError("The score could not be engraved: verovio cannot read its MusicXML.")
+    toolkit = verovio_toolkit(musicxml, page | music | svg)
     for spacing in (*SPACINGS, SPACINGS[0]):
         toolkit.setOptions({"spacingLinear": spacing})
         toolkit.redoLayout()

@@ -50,14 +50,9 @@ def add_api(studio: Studio) -> None:
         button.click(work, takes, gives, api_name=work.__name__.removesuffix("_piece"), **shared)
 
     endpoint(api.compose, [*musical.values(), *bold, sampling["max_tokens"], subject, *played], made)
-    endpoint(
-        api.continue_piece, [needed, kept, musical["tempo"], *bold, sampling["max_tokens"], *played], made
-    )
-    endpoint(
-        api.harmonize,
-        [melody, part, *tonal, *bold, optional, *played],
-        made,
-    )
+    most = sampling["max_tokens"]
+    endpoint(api.continue_piece, [needed, kept, musical["tempo"], *bold, most, *played], made)
+    endpoint(api.harmonize, [melody, part, *tonal, *bold, optional, *played], made)
     endpoint(api.revise, [needed, first, last, which, *bold, *played], made)
     endpoint(api.perform, [needed, instrument, kind], outputs)
     endpoint(api.assess, [needed], [facts])
@@ -121,13 +116,11 @@ class Api:
         asked: dict[str, Any] = {"form": form, "key": key, "bars": bars, "meter": meter, "voices": voices}
         asked |= {"tempo": tempo, "mood": mood}
         asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "max_tokens": max_tokens}
-        yield from self._made(
-            {**asked, "seed": seed},
-            instrument,
-            sound_format,
-            request,
-            lambda wish: own_wish(wish, "fugue", text=subject) if subject else wish,
-        )
+
+        def wish_of(wish: Wish) -> Wish:
+            return own_wish(wish, "fugue", text=subject) if subject else wish
+
+        yield from self._made({**asked, "seed": seed}, instrument, sound_format, request, wish_of)
 
     def continue_piece(
         self,
@@ -160,14 +153,13 @@ class Api:
         Returns:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it.
         """
+
+        def wish_of(wish: Wish) -> Wish:
+            return own_wish(wish, "continue", score=self._read(score), bars=bars)
+
         asked = {"tempo": tempo, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-        yield from self._made(
-            {**asked, "max_tokens": max_tokens, "seed": seed},
-            instrument,
-            sound_format,
-            request,
-            lambda wish: own_wish(wish, "continue", score=self._read(score), bars=bars),
-        )
+        asked |= {"max_tokens": max_tokens, "seed": seed}
+        yield from self._made(asked, instrument, sound_format, request, wish_of)
 
     def harmonize(
         self,
@@ -206,21 +198,14 @@ class Api:
         Returns:
             The piece as MIDI, MusicXML, picture of the piano roll and sound, and facts about it.
         """
+
+        def wish_of(wish: Wish) -> Wish:
+            read = self._read(score) if score else None
+            return own_wish(wish, "harmonise", text=melody, score=read, part=part)
+
         asked: dict[str, Any] = {"voices": voices, "key": key, "meter": meter, "tempo": tempo}
-        asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-        yield from self._made(
-            {**asked, "seed": seed},
-            instrument,
-            sound_format,
-            request,
-            lambda wish: own_wish(
-                wish,
-                "harmonise",
-                text=melody,
-                score=self._read(score) if score else None,
-                part=part,
-            ),
-        )
+        asked |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+        yield from self._made(asked, instrument, sound_format, request, wish_of)
 
     def revise(
         self,

@@ -19,7 +19,7 @@ from musical_metrics.originality import all_windows, shared_run
 from tokenization import MusicGPTError, Score
 from tokenization.analysis.view import View
 from tokenization.analysis.windows import STEPS
-from tokenization.score import DURATION, NOMINAL_QPM, ONSET
+from tokenization.score import NOMINAL_QPM, ONSET, notes_between
 
 # More files are not read, and of a longer run the first bars are shown.
 MAX_FILES, MAX_BARS = 1000, 8
@@ -132,20 +132,9 @@ def excerpt(view: View, run: np.ndarray) -> Excerpt:
     last = min(int(last), int(first) + MAX_BARS - 1)
     start = int(lines[first])
     stop = int(lines[last + 1]) if last + 1 < len(lines) else score.end
-    notes = _within(view.array, start, stop)
-    meter = [m for m in score.meters if m.onset <= start][-1]
-    later = [m for m in score.meters if start < m.onset < stop]
-    meters = [meter._replace(onset=0), *(m._replace(onset=m.onset - start) for m in later)]
-    bars = Score(notes, meters, key=score.key, tempo=score.tempo or NOMINAL_QPM)
-    return Excerpt(bars, _within(run, start, stop), int(first) + (0 if score.pickup else 1))
-
-
-def _within(notes: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """The notes that begin from `start` to before `stop`, with times from `start` on; none lasts longer."""
-    kept = notes[(notes[:, ONSET] >= start) & (notes[:, ONSET] < stop)].copy()
-    kept[:, ONSET] -= start
-    kept[:, DURATION] = np.minimum(kept[:, DURATION], stop - start - kept[:, ONSET])
-    return kept
+    part = score.replace(notes=view.array).passage(start, stop)
+    bars = Score(part.array, part.meters, key=score.key, tempo=score.tempo or NOMINAL_QPM)
+    return Excerpt(bars, notes_between(run, start, stop), int(first) + (0 if score.pickup else 1))
 
 
 def plain(found: Beside | None, engrave: Callable[[Excerpt, int], str]) -> dict[str, Any] | None:

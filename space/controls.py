@@ -30,46 +30,17 @@ SAMPLING = ("temperature", "top_k", "top_p", "max_tokens", "seed")
 MOST_PROMPT_BARS = 32
 LENGTHS = ("8", "12", "16", "24", "32", "48")  # bars
 
-# Each fills the musical controls; what it does not name is set to "any".
+# Each fills the musical controls, in this order; the other ones are set to "any".
+_FILLED = ("key", "form", "meter", "voices", "tempo", "mood")
 PRESETS: dict[str, dict[str, str]] = {
-    "Fugue in C minor": {
-        "key": "C minor",
-        "form": "fugue",
-        "meter": "4/4",
-        "voices": "3",
-        "tempo": "moderate",
-    },
-    "Prelude in C major": {
-        "key": "C major",
-        "form": "prelude",
-        "meter": "4/4",
-        "tempo": "moderate",
-        "mood": "serene",
-    },
-    "Gigue in G major": {
-        "key": "G major",
-        "form": "fugue",
-        "meter": "6/8",
-        "voices": "3",
-        "tempo": "fast",
-        "mood": "playful",
-    },
-    "Five voices, C♯ minor": {
-        "key": "C# minor",
-        "form": "fugue",
-        "meter": "2/2",
-        "voices": "5",
-        "tempo": "slow",
-        "mood": "contemplative",
-    },
-    "Two voices, E minor": {
-        "key": "E minor",
-        "form": "fugue",
-        "meter": "3/4",
-        "voices": "2",
-        "tempo": "fast",
-        "mood": "dramatic",
-    },
+    name: dict(zip(_FILLED, values, strict=True))
+    for name, *values in (
+        ("Fugue in C minor", "C minor", "fugue", "4/4", "3", "moderate", ANY),
+        ("Prelude in C major", "C major", "prelude", "4/4", ANY, "moderate", "serene"),
+        ("Gigue in G major", "G major", "fugue", "6/8", "3", "fast", "playful"),
+        ("Five voices, C♯ minor", "C# minor", "fugue", "2/2", "5", "slow", "contemplative"),
+        ("Two voices, E minor", "E minor", "fugue", "3/4", "2", "fast", "dramatic"),
+    )
 }
 
 
@@ -264,40 +235,20 @@ def build_sampling(label: Callable[[str], Any] = say) -> dict[str, Any]:
     """What few visitors need: how many pieces, the seed, how boldly is sampled."""
     import gradio as gr
 
+    def told(name: str) -> dict[str, Any]:
+        return {"label": label(name), "info": label(f"{name}-info")}
+
     made: dict[str, Any] = {}
     with gr.Row():
-        made["candidates"] = gr.Slider(
-            1, MAX_CANDIDATES, value=1, step=1, label=label("candidates"), info=label("candidates-info")
-        )
-        made["max_tokens"] = gr.Slider(
-            64,
-            4000,
-            value=1000,
-            step=4,
-            label=label("max-tokens"),
-            info=label("max-tokens-info"),
-        )
+        made["candidates"] = gr.Slider(1, MAX_CANDIDATES, value=1, step=1, **told("candidates"))
+        made["max_tokens"] = gr.Slider(64, 4000, value=1000, step=4, **told("max-tokens"))
     with gr.Row():
         made["seed"] = gr.Number(
             value=0, label=label("seed"), precision=0, minimum=0, maximum=2**31 - 1, min_width=120
         )
         made["random_seed"] = gr.Checkbox(True, label=label("random-seed"), min_width=120)
     with gr.Row():
-        made["temperature"] = gr.Slider(
-            0.1,
-            2.0,
-            value=TEMPERATURE,
-            step=0.01,
-            label=label("temperature"),
-            info=label("temperature-info"),
-        )
-        made["top_k"] = gr.Slider(0, 150, value=0, step=1, label=label("top-k"), info=label("top-k-info"))
-        made["top_p"] = gr.Slider(
-            0.05,
-            1.0,
-            value=0.95,
-            step=0.01,
-            label=label("top-p"),
-            info=label("top-p-info"),
-        )
+        made["temperature"] = gr.Slider(0.1, 2.0, value=TEMPERATURE, step=0.01, **told("temperature"))
+        made["top_k"] = gr.Slider(0, 150, value=0, step=1, **told("top-k"))
+        made["top_p"] = gr.Slider(0.05, 1.0, value=0.95, step=0.01, **told("top-p"))
     return made

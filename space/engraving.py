@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from musicgpt.printing import verovio_toolkit
-from tokenization import MusicGPTError
 
 # Width of a page in CSS pixels, for a desk and for a telephone; a narrow page has fewer bars a line, not
 # smaller notes.
@@ -34,9 +33,9 @@ def engrave(musicxml: str, layout: str = "wide", excerpt: int = 0) -> dict[str, 
     Raises:
         MusicGPTError: if verovio cannot read the text.
     """
-    toolkit = verovio_toolkit()
     scale = SCALE[layout]
-    toolkit.setOptions(
+    toolkit = verovio_toolkit(
+        musicxml,
         {
             "pageWidth": WIDTHS[layout] * 100 // scale,
             "pageHeight": PAGE_HEIGHT * 100 // scale,
@@ -53,10 +52,8 @@ def engrave(musicxml: str, layout: str = "wide", excerpt: int = 0) -> dict[str, 
             "svgRemoveXlink": True,
             "xmlIdSeed": 1 + excerpt,
             "mnumInterval": 10**6 if excerpt else 0,
-        }
+        },
     )
-    if not toolkit.loadData(musicxml):
-        raise MusicGPTError("The score could not be engraved: verovio cannot read its MusicXML.")
     pages = [
         _HIDDEN_FROM_READERS.sub("", toolkit.renderToSVG(page))
         for page in range(1, toolkit.getPageCount() + 1)

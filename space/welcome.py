@@ -88,18 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--meter", default="4/4")
     parser.add_argument("--voices", type=int, default=3)
     parser.add_argument("--tempo", default="moderate")
-    parser.add_argument("--max-tokens", type=int, default=1000)
-    given = parser.parse_args(arguments)
-    settings = Settings(
-        key=given.key,
-        form=given.form,
-        meter=given.meter,
-        voices=given.voices,
-        tempo=given.tempo,
-        max_new_tokens=given.max_tokens,
-        seed=given.seed,
-    )
-    [piece] = Composer.from_pretrained(given.model).compose(settings)
+    parser.add_argument("--max-tokens", dest="max_new_tokens", metavar="MAX_TOKENS", type=int, default=1000)
+    given = vars(parser.parse_args(arguments))
+    model, settings = given.pop("model"), Settings(**given)
+    [piece] = Composer.from_pretrained(model).compose(settings)
     data = {
         "stem": piece.file_stem(),
         "seed": piece.seed,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenization import MusicGPTError, Score
-from tokenization.score import DURATION, ONSET, PITCH, Meter
+from tokenization.score import PITCH
 from tokenization.vocabulary import TEMPO_QPM, TICKS_PER_QUARTER
 
 BACH, OURS, SHUFFLED = "bach", "ours", "shuffled"
@@ -147,20 +147,7 @@ def _clip(
         possible = np.flatnonzero(lines[-1] - lines[:-1] >= ticks[0])
         first = int(rng.choice(possible)) if len(possible) else 0
         last = max(first + 1, int(np.searchsorted(lines, lines[first] + ticks[1], side="right")) - 1)
-    return Clip(source, name, (first + 1, last), _between(score, int(lines[first]), int(lines[last])))
-
-
-def _between(score: Score, start: int, stop: int) -> Score:
-    """The notes that begin between two bar lines, cut off at the second, from tick 0."""
-    array = score.array[(score.array[:, ONSET] >= start) & (score.array[:, ONSET] < stop)].copy()
-    array[:, DURATION] = np.minimum(array[:, DURATION], stop - array[:, ONSET])
-    array[:, ONSET] -= start
-    meters = [m for m in score.meters if m.onset <= start][-1:] + [
-        m for m in score.meters if start < m.onset < stop
-    ]
-    return score.replace(
-        notes=array, meters=[Meter(max(0, m.onset - start), m.numerator, m.denominator) for m in meters]
-    )
+    return Clip(source, name, (first + 1, last), score.passage(int(lines[first]), int(lines[last])))
 
 
 def _shuffled(score: Score, rng: np.random.Generator) -> Score:
