@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -10,8 +11,10 @@ from huggingface_hub.errors import StrictDataclassError
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
 from modeling_musicgpt.modeling_musicgpt import (
+    QUERY_BLOCK,
     TICK_DISTANCES,
     TOKEN_DISTANCES,
+    MusicGPTAttention,
     MusicGPTRelativePositions,
     MusicGPTRotaryEmbedding,
     apply_rotary_pos_emb,
@@ -208,7 +211,8 @@ def test_learned_distances_are_exact_wherever_a_piece_stands(dtype):
 
     def added(places: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
         marked = relative.mark(key.to(dtype), (places, ticks))
-        back, scores = relative(query, marked.double(), (places, ticks), None)
+        back, there = relative.unmark(marked.double())
+        scores = relative(query, (places, ticks), there, None)
         assert marked.dtype == dtype and torch.equal(back, key.to(dtype).double())
         return scores.tril()
 
@@ -217,6 +221,64 @@ def test_learned_distances_are_exact_wherever_a_piece_stands(dtype):
     assert torch.equal(added(places, ticks + 200_000_000), here)
     assert not torch.equal(added(places * 2, ticks), here)
     assert not torch.equal(added(places, ticks * 2), here)
+
+
+def _plain_attention(
+    attention: MusicGPTAttention, hidden: torch.Tensor, places: tuple[torch.Tensor, ...], mask: torch.Tensor
+) -> torch.Tensor:
+    """Attention with learned distances as it is defined: an embedding for every pair of query and key."""
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    q, k, v = (proj(hidden).unflatten(-1, (-1, attention.head_dim)) for proj in projections)
+    scores = torch.einsum("bihd,bjhd->bhij", q, k)
+    tables = attention.relative.token, attention.relative.time
+    for times, edges, table in zip(places, (TOKEN_DISTANCES, TICK_DISTANCES), tables, strict=True):
+        distance = (times[:, :, None] - times[:, None]).clamp(min=0)
+        bucket = (distance[..., None] >= torch.tensor(edges)).sum(-1) - 1
+        pairs = table(bucket).unflatten(-1, (-1, attention.head_dim))
+        scores = scores + torch.einsum("bihd,bijhd->bhij", q, pairs)
+    weights = (scores * attention.scaling).masked_fill(~mask, -1e300).softmax(-1)
+    return attention.o_proj(torch.einsum("bhij,bjhd->bihd", weights, v).flatten(2))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "mask_type"),
+    [
+        ("one", "none"),
+        *itertools.product(("one", "packed", "padded"), ("seen", "seen by each head", "added")),
+    ],
+)
+def test_learned_distances_in_blocks_are_the_definition(pieces, mask_type):
+    """Values and gradients, with two pieces in a row or a row that begins later."""
+    length = 2 * QUERY_BLOCK + 23
+    torch.manual_seed(0)
+    config = MusicGPTConfig(**TINY, relative_attention="learned")
+    config._attn_implementation = "sdpa"
+    attention = MusicGPTAttention(config, 0).double()
+    hidden = torch.randn(2, length, 32, dtype=torch.double, requires_grad=True)
+    place, tick = torch.arange(length).expand(2, -1), torch.randint(0, 60, (2, length)).cumsum(1)
+    mask = torch.ones(2, 1, length, length, dtype=torch.bool).tril()
+    if pieces == "packed":  # the second piece begins anew in places, ticks and what it sees
+        mask[:, :, 90:, :90] = False
+        place, tick = (torch.cat((x[:, :90], x[:, 90:] - x[:, 90:91]), dim=1) for x in (place, tick))
+    if pieces == "padded":
+        mask[1, :, :, :70] = False
+        place = torch.stack((place[0], (place[1] - 70).clamp(min=0)))
+    if mask_type == "seen by each head":
+        mask = torch.cat((mask, mask & (torch.rand(mask.shape) < 0.5)), dim=1)
+    added = torch.zeros(mask.shape, dtype=torch.double).masked_fill(~mask, -1e300)
+    given = {"none": None, "added": added}.get(mask_type, mask)
+
+    sees = mask.any(dim=-1).all(dim=1)[..., None]  # of what sees nothing nobody asks
+    got = attention(hidden, None, (place, tick), given)[0] * sees
+    wanted = _plain_attention(attention, hidden, (place, tick), mask) * sees
+    torch.testing.assert_close(got, wanted, atol=1e-12, rtol=0)
+    towards, leaves = torch.randn_like(got), (hidden, *attention.parameters())
+    for one, other in zip(
+        torch.autograd.grad((got * towards).sum(), leaves),
+        torch.autograd.grad((wanted * towards).sum(), leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, atol=1e-11, rtol=0)
 
 
 def test_learned_positions_learn_and_refuse_what_cannot_have_them():
