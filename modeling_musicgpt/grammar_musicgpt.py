@@ -220,11 +220,12 @@ class Prompt:
 
     def begin(self, state: MusicalState) -> None:
         """Go on with a state that has read the prompt."""
-        self._own = state
+        self._own = self._state = state
 
     def select(self, rows: np.ndarray) -> None:
         """Make these of the rows, `(rows,)`, the rows; the model's cache is selected by itself."""
-        self._own.select(rows)
+        if self._state is self._own:
+            self._own.select(rows)
         self._asked = None
 
     def _heard(self, ids: torch.Tensor) -> torch.Tensor:

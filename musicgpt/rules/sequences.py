@@ -9,7 +9,6 @@ plan's key.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +58,6 @@ class Sequences(Rule):
         self.looked = np.full(brief.rows, -1)
         self.models: list[Model | None] = [None] * brief.rows
         self.replays: list[Replay | None] = [None] * brief.rows
-        self.gaps: list[Callable[[int], tuple[int, int, int]]] | None = None
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -128,11 +126,10 @@ class Sequences(Rule):
         models begin.
         """
         begins, ends, place = 0, 2**40, 0
-        if self.gaps is None:  # later rules are there by now
-            self.gaps = [rule.gap for rule in self.brief.earlier if hasattr(rule, "gap")]
-        for gap in self.gaps:
-            after, before, offset = gap(row)
-            begins, ends, place = max(begins, after), min(ends, before), max(place, offset)
+        for rule in self.brief.earlier:
+            if hasattr(rule, "gap"):
+                after, before, offset = rule.gap(row)
+                begins, ends, place = max(begins, after), min(ends, before), max(place, offset)
         return begins, ends, place
 
     # What
