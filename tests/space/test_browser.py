@@ -45,13 +45,15 @@ def begun(page: sync_api.Page, before: str) -> None:
     page.wait_for_function("line => document.querySelector('.mg-status').innerText !== line", arg=before)
 
 
-# Writes down every line above the roll, and presses Stop as soon as three notes are there, if that is wanted.
+# Writes down every line above the roll, and presses Stop, if that is wanted, as soon as three notes are there and
+# it can be pressed: the line may come before the button is enabled, and a click on it would be lost.
 WATCH = """stop => {
   window.lines = [];
   new MutationObserver(() => {
     const line = document.querySelector(".mg-status").innerText;
     window.lines.push(line);
-    if (stop && Number((line.match(/(\\d+) notes/) || [0, 0])[1]) > 2) { document.querySelector("#stop").click(); stop = false; }
+    const button = document.querySelector("#stop");
+    if (stop && !button.disabled && Number((line.match(/(\\d+) notes/) || [0, 0])[1]) > 2) { button.click(); stop = false; }
   }).observe(document.querySelector(".mg-status"), { childList: true, characterData: true, subtree: true });
 }"""
 
