@@ -281,16 +281,15 @@ class Decoding:
         """Fills caches and states. Where all rows have one prompt (`num_return_sequences`) it is read
         once.
         """
-        learns = int(self.guesses > 0)
         if (
             self.rows.rows > 1
             and self.start > 8
             and bool((self.prompt == self.prompt[:1]).all())
             and bool((self.masked == self.masked[0]).all())
         ):
-            self.rows.feed_one(keep=1, learns=bool(learns))
+            self.rows.feed_one(keep=1, learns=True)
         else:
-            self.rows.feed(keep=1, learns=bool(learns))
+            self.rows.feed(keep=1, learns=True)
 
     def _run_fused(self) -> int:
         """Everything in the engine; out of it for more noise, and after each pass if someone listens. Returns
@@ -391,9 +390,7 @@ class Decoding:
                     f" {(rows.rows, rows.vocab)}."
                 )
         noise = torch.empty_like(scores).exponential_(1) if self.sample else scores
-        self._refuse_no_numbers(
-            each(library.choose_ahead, self.last, noise.data_ptr(), int(self.guesses > 0))
-        )
+        self._refuse_no_numbers(each(library.choose_ahead, self.last, noise.data_ptr()))
 
 
 def but_for(processors: list) -> str | None:

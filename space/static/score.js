@@ -98,8 +98,8 @@ class Sheet {
     if (!chosen || !this.score) return;
     const frame = this.frame();
     for (const bar of bars.slice(chosen.from - 1, chosen.to)) {
-      const box = bar.getBoundingClientRect(), mark = document.createElement("div");
-      Object.assign(mark.style, { left: `${box.left - frame.left}px`, top: `${box.top - frame.top - 4}px`, width: `${box.width}px`, height: `${box.height + 8}px` });
+      const box = this.boxOf(bar), mark = document.createElement("div");
+      Object.assign(mark.style, { left: `${box.left - frame.left}px`, top: `${box.top - frame.top - 4}px`, width: `${box.right - box.left}px`, height: `${box.bottom - box.top + 8}px` });
       this.marks.append(mark);
     }
     const [from, to] = [desk.lines[chosen.from - 1], desk.lines[chosen.to]];
@@ -114,9 +114,15 @@ class Sheet {
     if (bar && this.pages.contains(bar)) return [...this.pages.querySelectorAll(".measure")].indexOf(bar) + 1;
     // Between the staves nothing is drawn: the measure is then found by its box.
     return 1 + [...this.pages.querySelectorAll(".measure")].findIndex((one) => {
-      const box = one.getBoundingClientRect();
+      const box = this.boxOf(one);
       return event.clientX >= box.left && event.clientX < box.right && event.clientY >= box.top && event.clientY <= box.bottom;
     });
+  }
+
+  // Where a bar is drawn, as wide as its staff lines: a tie of it may lead into the next one.
+  boxOf(bar) {
+    const { top, bottom } = bar.getBoundingClientRect(), { left, right } = bar.querySelector(".staff > path").getBoundingClientRect();
+    return { left, right, top, bottom };
   }
 
   seek(event) {

@@ -120,6 +120,29 @@ def test_bars_are_selected_in_roll_and_score(visit, pointer):
     assert page.evaluate(chosen) == [2, 3]
 
 
+# The first bar into which a tie leads, its number, and where its staff lines begin.
+TIED = """() => {
+  const bars = [...document.querySelectorAll("#score .measure")], box = (one) => one.getBoundingClientRect();
+  const lines = (bar) => box(bar.querySelector(".staff > path"));
+  const at = bars.findIndex((bar, i) => i > 0 && lines(bars[i - 1]).right > lines(bar).left - 4 && box(bars[i - 1]).right > lines(bar).left + 4
+    && box(bars[i - 1]).top < box(bar).bottom && lines(bars[i - 1]).left < lines(bar).left);
+  if (at < 0) return null;
+  bars[at].scrollIntoView({ block: "center" });
+  return [at + 1, lines(bars[at]).left, box(bars[at]).top, box(bars[at]).height];
+}"""
+
+
+def test_a_bar_begins_where_its_staff_lines_do_though_a_tie_leads_into_it(visit):
+    page = visit()
+    page.wait_for_selector("#score svg")
+    number, left, top, height = page.evaluate(TIED)
+    page.mouse.move(left + 3, top + height / 2)
+    page.mouse.down()
+    page.mouse.move(left + 20, top + height / 2, steps=3)
+    page.mouse.up()
+    assert page.evaluate("[musicgpt.selection.from, musicgpt.selection.to]") == [number, number]
+
+
 def test_recompose_compare_undo_redo_and_what_is_locked(visit):
     page = visit()
     before = rows(page)

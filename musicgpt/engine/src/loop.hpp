@@ -120,14 +120,14 @@ static i64 guess_ahead(
 }
 
 // `token` is the next one of a row, after the state `s`: into the ids, the state and the memory of the guesses.
-static void accept(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, const State& s, i64 token, bool learns) {
+static void accept(const Model& m, const Rules& r, Work& w, const Batch& b, i64 row, const State& s, i64 token) {
   const i64 length = b.length[row];
   states_of(b.state)[row] = s;
   b.ids[row * b.room + length] = token;
   b.cached[row]++;
   b.length[row] = length + 1;
   b.seen[row * m.vocab + token] = 1;
-  if (learns) learn(memory_of(b, row), s, m, token);
+  learn(memory_of(b, row), s, m, token);
   if (r.is_eos[token] || length + 1 >= r.max_length) b.done[row] = 1;
   w.statistics[1]++;
 }
@@ -167,7 +167,7 @@ static void mask_ahead(const Model* m, const Rules* r, Work* w, Batch* b, i64 fi
 }
 
 // Returns 0, or NOT_A_NUMBER.
-static i64 choose_ahead(const Model* m, const Rules* r, Work* w, Batch* batch, i64 first, i64 end, f32* scores, const f32* noise, i64 learns) {
+static i64 choose_ahead(const Model* m, const Rules* r, Work* w, Batch* batch, i64 first, i64 end, f32* scores, const f32* noise) {
   const Batch& b = *batch;
   mask_ahead(m, r, w, batch, first, end, scores);
   for (i64 row = first; row < end; row++) {
@@ -175,7 +175,7 @@ static i64 choose_ahead(const Model* m, const Rules* r, Work* w, Batch* batch, i
     const i64 at = row * m->vocab, token = pick(r, w, scores + at, noise + at, m->vocab);
     if (token == NOT_A_NUMBER) return NOT_A_NUMBER;
     const State* s = ahead_of(b, row);
-    accept(*m, *r, *w, b, row, *s, token, learns > 0);
+    accept(*m, *r, *w, b, row, *s, token);
     const bool guessed = b.next[row] + 1 < b.ahead[row] && s[1].token == token;
     b.next[row] = guessed ? b.next[row] + 1 : b.ahead[row];
   }
@@ -207,7 +207,7 @@ static i64 decode(
         mask(model, rules, work, batch, row, states_of(w.states) + place, w.scores);
         const i64 token = pick(rules, work, w.scores, own, m.vocab);
         if (token == NOT_A_NUMBER) return NOT_A_NUMBER;
-        accept(m, *rules, w, b, row, states_of(w.states)[place], token, guesses > 0);
+        accept(m, *rules, w, b, row, states_of(w.states)[place], token);
         if (b.done[row] || place == last || states_of(w.states)[place + 1].token != token) break;
       }
     }
