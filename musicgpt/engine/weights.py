@@ -207,19 +207,21 @@ class _Kept(NamedTuple):
     arrays: dict[str, np.ndarray]  # as the kernels read them
     half: bool
 
-    def hold(self, weights: list[_Weight]) -> bool:
+    def hold(self, weights: list[_Weight], library: Library) -> bool:
         """Whether these are the same: names, shapes, values."""
         if list(self.arrays) != [w.name for w in weights]:
             return False
-        return all(_same(kept, w.tensors) for kept, w in zip(self.originals, weights, strict=True))
+        return all(_same(kept, w, library) for kept, w in zip(self.originals, weights, strict=True))
 
 
-def _same(kept: torch.Tensor, tensors: list[torch.Tensor]) -> bool:
-    parts = (
-        kept.split([t.shape[0] for t in tensors]) if kept.shape[0] == sum(t.shape[0] for t in tensors) else []
-    )
-    return len(parts) == len(tensors) and all(
-        torch.equal(a.float(), b) for a, b in zip(parts, tensors, strict=True)
+def _same(kept: torch.Tensor, weight: _Weight, library: Library) -> bool:
+    if kept.shape != weight.shape:
+        return False
+    now = [t.contiguous() for t in weight.tensors]
+    parts, half = kept.split([len(t) for t in now]), kept.dtype == torch.float16
+    return all(
+        library.is_same(t.data_ptr(), part.data_ptr(), half, t.numel())
+        for part, t in zip(parts, now, strict=True)
     )
 
 
@@ -227,13 +229,13 @@ _kept: WeakKeyDictionary[nn.Module, _Kept] = WeakKeyDictionary()
 
 
 @torch.no_grad()
-def _kept_weights(model: Any) -> _Kept:
+def _kept_weights(model: Any, library: Library) -> _Kept:
     """All weights, compared one by one with those of the last call, so that no way of changing them is
     missed.
     """
     weights = _weights(model)
     kept = _kept.get(model)
-    if kept is not None and kept.hold(weights):
+    if kept is not None and kept.hold(weights, library):
         return kept
     matrices = [t for w in weights if w.is_matrix for t in w.tensors]
     half = all(torch.equal(t.half().float(), t) and bool(t.isfinite().all()) for t in matrices)
@@ -299,7 +301,7 @@ def model_struct(model: Any, library: Library) -> Struct:
         EngineError: if configuration or weights are not what the kernels take.
     """
     check(model, library)
-    config, kept = model.config, _kept_weights(model)
+    config, kept = model.config, _kept_weights(model, library)
     arrays = dict(kept.arrays)
     fields = ("norm1", "bias1", "qkv", "out", "norm2", "bias2", "up", "down")
     layers = [

@@ -89,6 +89,6 @@ struct Rules { RULES_FIELDS(FIELD) };
 struct Batch { BATCH_FIELDS(FIELD) };
 struct Work { WORK_FIELDS(FIELD) };
 
-// The functions of a level, see `loop.hpp`, with the number of their arguments: pointers and integers, 64 bits each.
+// The functions of a level, see `loop.hpp` and `kernels.hpp`, with the number of their arguments: pointers and integers, 64 bits each.
 #define FUNCTIONS(X) \
-  X(feed, 9) X(replay, 5) X(look_ahead, 7) X(scores_ahead, 7) X(mask_ahead, 7) X(choose_ahead, 8) X(decode, 11) X(expect_at, 5)
+  X(is_same, 4) X(feed, 9) X(replay, 5) X(look_ahead, 7) X(scores_ahead, 7) X(mask_ahead, 7) X(choose_ahead, 8) X(decode, 11) X(expect_at, 5)

@@ -68,20 +68,23 @@ static void remember(f32* qkv, const Model& m, const f32* angles, i64 count, i64
   }
 }
 
+enum { MANY = LANES == 16 ? 2 : 1 };  // blocks of keys, keys and blocks of channels at once, as four queries leave registers for them
+
 // Attention of `QUERIES` tokens (the last of them may be none) of one head over `seen` keys; `n` of them are there.
 template <int QUERIES, int BLOCKS, int UNITS>
 static void attend_head(const f32* q, const Model& m, i64 n, i64 seen, const f32* keys, const f32* values, i64 room, f32* p, f32* out) {
   for (i64 t = 0; t < seen; t += BLOCKS * BLOCK) scores<QUERIES, BLOCKS>(keys + t * m.dim, q, 3 * m.hidden, p + t, room, m.dim);
   for (i64 i = 0; i < n; i++) softmax(p + i * room, seen - n + i + 1, up(seen));
-  for (i64 part = 0; part < m.dim; part += BLOCK)
-    mixture<QUERIES, UNITS>(p, room, values + part, m.dim, out + part, m.hidden, (seen + UNITS - 1) / UNITS * UNITS);
+  const i64 count = (seen + UNITS - 1) / UNITS * UNITS, whole = m.dim - m.dim % (MANY * BLOCK);
+  for (i64 part = 0; part < whole; part += MANY * BLOCK) mixture<QUERIES, UNITS, MANY>(p, room, values + part, m.dim, out + part, m.hidden, count);
+  for (i64 part = whole; part < m.dim; part += BLOCK) mixture<QUERIES, UNITS>(p, room, values + part, m.dim, out + part, m.hidden, count);
 }
 
 // Attention of one row's new tokens, the first of them at `position`, over all keys up to each; `(count, hidden)` into `out`.
 static void attend(const f32* qkv, const Model& m, i64 count, i64 position, const f32* keys, const f32* values, i64 room, f32* p, f32* out) {
   for (i64 start = 0; start < count; start += 4) {
     const i64 n = min(4, count - start), seen = position + start + n;
-    const auto attend_n = n == 1 ? attend_head<1, 4, 4> : n == 2 ? attend_head<2, 2, 2> : attend_head<4, 1, 1>;
+    const auto attend_n = n == 1 ? attend_head<1, 4, 4> : n == 2 ? attend_head<2, 2, 2> : attend_head<4, MANY, MANY>;
     for (i64 head = 0; head < m.heads; head++) {
       const i64 cached = head * room * m.dim, at = head * m.dim;
       attend_n(qkv + start * 3 * m.hidden + at, m, n, seen, keys + cached, values + cached, room, p, out + start * m.hidden + at);
@@ -92,7 +95,6 @@ static void attend(const f32* qkv, const Model& m, i64 count, i64 position, cons
 // Attention of the new tokens of all rows, where these share their first keys: four tokens at a time, of whatever rows, look at each of the
 // shared keys while it is at hand; each then at its own row's.
 static void attend_together(const Model& m, const Work& w, const Batch& b, i64 num_rows, i64 number) {
-  constexpr int MANY = REGISTERS == 32 ? 2 : 1;
   const i64 hidden = m.hidden, dim = m.dim, room = b.cache_room, shared = *b.shared, size = hidden * room;
   const i64 count = w.firsts[num_rows - 1] + w.counts[num_rows - 1];
   for (i64 head = 0; head < m.heads; head++) {
@@ -115,7 +117,7 @@ static void attend_together(const Model& m, const Work& w, const Batch& b, i64 n
         mixture<4, MANY>(w.p, room, values + part, dim, out + part, hidden, shared);
         for (i64 i = 0; i < n; i++) {
           const i64 more = w.positions[start + i] + 1 - shared;
-          mixture<1, 4, true>(w.p + i * room + shared, room, own[i] + part, dim, out + i * hidden + part, hidden, (more + 3) / 4 * 4);
+          mixture<1, 4, 1, true>(w.p + i * room + shared, room, own[i] + part, dim, out + i * hidden + part, hidden, (more + 3) / 4 * 4);
         }
       }
     }

@@ -52,6 +52,26 @@ static inline vec load(const u16* p) {
 #endif
 }
 
+// Whether `count` numbers are as they were `kept`.
+template <class Number>
+static bool same(const f32* now, const Number* kept, i64 count) {
+  ivec differ = {};
+  const i64 whole = count - count % LANES;
+  for (i64 i = 0; i < whole; i += LANES) differ |= load(now + i) != load(kept + i);
+  f32 rest[LANES] = {};
+  Number kept_rest[LANES] = {};
+  memcpy(rest, now + whole, (count - whole) * sizeof *now), memcpy(kept_rest, kept + whole, (count - whole) * sizeof *kept);
+  differ |= load(rest) != load(kept_rest);
+  i32 some = 0;
+  for (i64 i = 0; i < LANES; i++) some |= differ[i];
+  return !some;
+}
+
+// Whether a weight is as it was kept, in float16 where `half`.
+static i64 is_same(const f32* now, any* kept, i64 half, i64 count) {
+  return half ? same(now, (const u16*)kept, count) : same(now, (const f32*)kept, count);
+}
+
 static inline f32 sum(vec v) {
   f32 total = 0;
   UNROLL for (i64 i = 0; i < LANES; i++) total += v[i];
@@ -206,20 +226,20 @@ static inline void scores(const f32* keys, const f32* q, i64 stride, f32* out, i
   }
 }
 
-// `out[query] = sum_t p[query][t] values[t]` over `count` keys, a multiple of UNITS; 16 channels of them. MORE: on top of what is there.
-template <int QUERIES, int UNITS, bool MORE = false>
+// `out[query] = sum_t p[query][t] values[t]` over `count` keys, a multiple of UNITS; 16 PARTS channels of them. MORE: on top of what is there.
+template <int QUERIES, int UNITS, int PARTS = 1, bool MORE = false>
 static inline void mixture(const f32* p, i64 stride, const f32* values, i64 dim, f32* out, i64 out_stride, i64 count) {
-  vec sums[UNITS][QUERIES][VECTORS] = {};
+  vec sums[UNITS][QUERIES][PARTS * VECTORS] = {};
   for (i64 t = 0; t < count; t += UNITS) {
     UNROLL for (int u = 0; u < UNITS; u++) {
-      UNROLL for (int i = 0; i < VECTORS; i++) {
+      UNROLL for (int i = 0; i < PARTS * VECTORS; i++) {
         const vec value = load(values + (t + u) * dim + i * LANES);
         UNROLL for (int j = 0; j < QUERIES; j++) sums[u][j][i] += value * p[j * stride + t + u];
       }
     }
   }
   UNROLL for (int j = 0; j < QUERIES; j++) {
-    UNROLL for (int i = 0; i < VECTORS; i++) {
+    UNROLL for (int i = 0; i < PARTS * VECTORS; i++) {
       vec total = sums[0][j][i];
       for (int u = 1; u < UNITS; u++) total += sums[u][j][i];
       f32* place = out + j * out_stride + i * LANES;

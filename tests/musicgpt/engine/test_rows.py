@@ -106,6 +106,25 @@ class TestSteps:
         assert rows.m.half
         assert_close(rows.step(ids.numpy()), wanted_logits(model, ids)[:, -1])
 
+    @pytest.mark.parametrize("kind", [np.float16, np.float32])
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_one_changed_number_of_a_weight_is_seen(self, level, kind):
+        engine = Library(level=level)
+        for count in (1, 16, 37):
+            kept = np.linspace(-3, 3, count).astype(kind)
+            now = kept.astype(np.float32)
+
+            def is_same(now=now, kept=kept):
+                return engine.is_same(now.ctypes.data, kept.ctypes.data, kind is np.float16, len(now))
+
+            assert is_same()
+            for place in range(count):
+                now[place] += 0.125
+                assert not is_same()
+                now[place] -= 0.125
+            now[-1] = np.nan
+            assert not is_same()
+
     @pytest.mark.parametrize("level", LEVELS)
     def test_every_level_of_instructions(self, model, level, monkeypatch):
         other = Library(level=level)
