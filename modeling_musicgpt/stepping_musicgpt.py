@@ -163,7 +163,7 @@ class MusicalState:
 
     def _hold(self, table: np.ndarray) -> None:
         """Makes `table` of shape `(rows, width)` the values of the rows, and its columns the attributes."""
-        self._table, self._every = table, np.arange(len(table))
+        self._table, self._every, self._after = table, np.arange(len(table)), {}
         at = 0
         for name, (shape, _) in self.fields.items():
             size = int(np.prod(shape))
@@ -220,7 +220,7 @@ class MusicalState:
             return
         if tokens >= self._oldest:
             self._table[:] = self._past[tokens % STEPS_BACK]
-            self.tokens = tokens
+            self.tokens, self._after = tokens, {}
             return
         ids = self._ids[:, :tokens].copy()
         self._begin_all(len(ids))
@@ -251,7 +251,7 @@ class MusicalState:
             rows = rows[self.kind[rows] == _NOTE]  # a VOICE without a NOTE before it says nothing
             if rows.size:
                 self._begin_notes(rows, self.note_voice[rows])
-        self.kind[:] = kind
+        self.kind[:], self._after = kind, {}
         self.grammar[:] = tables.next_state[self.grammar, tokens]
         return kinds
 
@@ -365,6 +365,12 @@ class MusicalState:
     def last_note(self) -> np.ndarray:
         """The note that was written last, `(rows, 4)`; of a row without notes it is no note."""
         return self.notes[self._every, self.num_notes - 1]
+
+    def after(self, kind: int) -> np.ndarray:
+        """The rows whose last token is of a type, `(n,)`; not to be changed."""
+        if kind not in self._after:
+            self._after[kind] = (self.kind == kind).nonzero()[0]
+        return self._after[kind]
 
     def is_active(self) -> np.ndarray:
         """Which voices have sounded within the last four bars, `(rows, voices)`."""

@@ -69,6 +69,9 @@ class State(Protocol):
     def last_note(self) -> np.ndarray:
         """The note that was written last, `(rows, 4)`; of a row without notes it is no note."""
 
+    def after(self, kind: int) -> np.ndarray:
+        """The rows whose last token is of a type, `(n,)`; not to be changed."""
+
     def is_active(self) -> np.ndarray:
         """Which voices have sounded within the last four bars, `(rows, voices)`."""
 

@@ -259,7 +259,7 @@ class Close(Rule):
         if self._left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
             for row in np.flatnonzero(self._room(state) <= HURRY + HASTE + 1).tolist():
                 self.cadences.setdefault(row, self._cadence(state, row))
-        voiced = (state.kind == _VOICE).nonzero()[0]
+        voiced = state.after(_VOICE)
         if not len(voiced) and not self.cadences:
             return _NO_END
         added = np.tile(_NO_END, (len(scores), 1))

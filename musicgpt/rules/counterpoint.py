@@ -81,7 +81,7 @@ class Counterpoint(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = (state.kind == _TIME).nonzero()[0]
+        at = state.after(_TIME)
         if len(at):
             known, taken = self.penalty(state, at), self.taking(state, at)
             self.known[at], self.order[at] = known, taken.out_of_order
@@ -90,13 +90,14 @@ class Counterpoint(Rule):
             taken.excuse(price)
             price[state.num_notes[at] == 0] = 0
             added[at, BLOCK["NOTE"]] = price
-        at = (state.kind == _NOTE).nonzero()[0]
+        at = state.after(_NOTE)
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
             penalty = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = penalty
         if self.is_fugue:
-            last = ((state.kind == _DUR) & (state.note_voice == self.voices - 1)).nonzero()[0]
+            at = state.after(_DUR)
+            last = at[state.note_voice[at] == self.voices - 1]
             added[last, OFFSET["TIME"]] = FORBIDDEN  # TIME_0: no voice is left below
         return added
 

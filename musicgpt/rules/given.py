@@ -86,7 +86,7 @@ class KeepGiven(Rule):
         kinds = set(state.kind[~ended].tolist())
         for kind, write in ((_NOTE, self._voice), (_VOICE, self._duration)):
             if kind in kinds:
-                write(state, np.flatnonzero(state.kind == kind), allowed)
+                write(state, state.after(kind), allowed)
         waits = np.flatnonzero((state.kind == _TIME) | ((state.kind == _METER) & (state.num_notes > 0)))
         if waits.size:
             self._pitch(state, waits, allowed)
@@ -99,7 +99,7 @@ class KeepGiven(Rule):
 
     def _follow(self, state: State) -> None:
         """Takes the last token into account."""
-        struck = np.flatnonzero(state.kind == _DUR)
+        struck = state.after(_DUR)
         if struck.size:
             note, due = state.last_note()[struck], self.frame.notes[self.at[struck]]
             same = (note[:, [ONSET, PITCH, VOICE]] == due[:, [ONSET, PITCH, VOICE]]).all(axis=1)

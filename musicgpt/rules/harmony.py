@@ -111,18 +111,18 @@ class Harmony(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = (state.kind == _TIME).nonzero()[0]
+        at = state.after(_TIME)
         if len(at):
             taken = self.taking(state, at)
             known = self.known[at] = self._prices(state, at, taken)
             price = np.add.reduce(taken.weight * known, axis=1)
             taken.excuse(price)
             added[at, BLOCK["NOTE"]] = -price
-        at = (state.kind == _NOTE).nonzero()[0]
+        at = state.after(_NOTE)
         if len(at):
             known = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -known
-        at = (state.kind == _VOICE).nonzero()[0]
+        at = state.after(_VOICE)
         if len(at):
             self._tie(state, at, added)
         return added

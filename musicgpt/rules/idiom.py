@@ -137,7 +137,7 @@ class Idiom(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = (state.kind == _TIME).nonzero()[0]
+        at = state.after(_TIME)
         if len(at):
             known = self.known[at] = self.weight * self.log_ratio(state, at)
             # What a note of each pitch gains, by the voices that may take it.
@@ -147,7 +147,7 @@ class Idiom(Rule):
             added[at] = (self.model_weight - 1) * np.maximum(scores[at], LOW)
             added[at, BLOCK["NOTE"]] += gain
             added[at[state.num_notes[at] == 0]] = 0
-        at = (state.kind == _NOTE).nonzero()[0]
+        at = state.after(_NOTE)
         if len(at):
             gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain

@@ -42,7 +42,7 @@ class Quotation(Rule):
         self.began: dict[tuple[int, int], dict[int, int]] = {}
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        struck = (state.kind == DUR).nonzero()[0]
+        struck = state.after(DUR)
         if len(struck):
             self._hear(state, struck)
         runs = [key for key, began in self.began.items() if self._may_be_too_long(key, began, state)]
@@ -67,18 +67,10 @@ class Quotation(Rule):
         hashes, kept = window_hashes(lines[..., PITCH], lines[..., ONSET])
         for i in kept.nonzero()[0].tolist():
             key = (int(rows[i]), int(voices[i]))
-            found = self._runs(key, int(hashes[i]), int(self.heard[key]) - STEPS - 1)
-            self.began.pop(key, None)
-            if found:
-                self.began[key] = found
-
-    def _runs(self, key: tuple[int, int], hashed: int, begin: int) -> dict[int, int]:
-        """The runs that a kept window goes on with or begins; `begin` is the number of its first note. A
-        place is a bar: the next one may have begun.
-        """
-        began = self.began.get(key, {})
-        _, places = self.index.hits(np.array([hashed], dtype=np.uint32))
-        return {p: min(began.get(p, begin), began.get(p - 1, begin)) for p in places.tolist()}
+            began, now = self.began.pop(key, {}), int(self.heard[key]) - STEPS - 1
+            _, places = self.index.hits(hashes[i : i + 1])
+            if len(places):
+                self.began[key] = {place: _begun(began, place, now) for place in places.tolist()}
 
     def _may_be_too_long(self, key: tuple[int, int], began: dict[int, int], state: State) -> bool:
         row, voice = key
@@ -96,11 +88,19 @@ class Quotation(Rule):
         pitches[:, :-1], pitches[:, -1] = latest[:, PITCH], _PITCHES
         onsets[:, :-1], onsets[:, -1] = latest[:, ONSET], state.ticks[row]
         hashes, kept = window_hashes(pitches, onsets)
-        found = np.zeros(len(_PITCHES), dtype=bool)
-        for i in kept.nonzero()[0].tolist():
-            runs = self._runs((row, voice), int(hashes[i]), end - STEPS)
-            found[i] = bool(runs) and end + 1 - min(runs.values()) > LONGEST
+        kept = kept.nonzero()[0]
+        asked, places = self.index.hits(hashes[kept])
+        began, found = self.began.get((row, voice), {}), np.zeros(len(_PITCHES), dtype=bool)
+        for i, place in zip(kept[asked].tolist(), places.tolist(), strict=True):
+            found[i] |= end + 1 - _begun(began, place, end - STEPS) > LONGEST
         return found
+
+
+def _begun(began: dict[int, int], place: int, now: int) -> int:
+    """The note with which the run began that a kept window at a place of the index goes on with; `now`, the
+    window's own first note, where it goes on with none. A place is a bar: the next one may have begun.
+    """
+    return min(began.get(place, now), began.get(place - 1, now))
 
 
 __all__ = ["LONGEST", "Quotation"]

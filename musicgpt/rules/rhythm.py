@@ -51,7 +51,7 @@ class Rhythm(Rule):
             self._learn(state, row)
         added = np.zeros(scores.shape, dtype=np.float32)
         for kind, name, leads_to, counts in _LEADS_TO:
-            at = (state.kind == kind).nonzero()[0]
+            at = state.after(kind)
             if at.size:
                 price = self.prices[at[:, None], leads_to[state.ticks[at] % 24]]
                 added[at, BLOCK[name]] = -price * counts

@@ -25,6 +25,7 @@ NO_TIME = len(TIMES) + 1
 TIME_CLASSES = NO_TIME + 1
 NOBODY = 12  # class of "no other note sounds"
 SYMBOLS = 32  # more than either alphabet
+_LEVEL = 1 << 40  # more than any context
 
 
 class Events(NamedTuple):
@@ -81,16 +82,20 @@ class NGram:
     def __init__(self, tables: Sequence[tuple[np.ndarray, ...]], alphabet: int):
         self.alphabet = alphabet
         self.tables = [tuple(np.asarray(part) for part in table) for table in tables]
-        # Of each level its contexts; and for each of them, and last for all others, how many different
-        # symbols follow (1 for these: what the shorter context says stays as it is), how many in all, and
-        # how often each.
-        self._levels = []
-        for contexts, sizes, symbols, counts in self.tables:
-            sizes, number = sizes.astype(np.int64), len(contexts)
-            seen = np.zeros((number + 1, alphabet), dtype=np.int32)
-            seen[np.repeat(np.arange(number), sizes), symbols] = counts
-            ends = np.append(contexts.astype(np.int64), np.iinfo(np.int64).max)
-            self._levels.append((ends, np.append(sizes, 1)[:, None], seen.sum(axis=1, keepdims=True), seen))
+        # The contexts of all levels, one level behind the other; and for each of them, and last in its level
+        # for all others, how many different symbols follow (1 for these: what the shorter context says stays
+        # as it is), and how often each.
+        self._level = np.arange(len(self.tables)) * _LEVEL
+        self._contexts = np.concatenate(
+            [np.append(t[0].astype(np.int64), _LEVEL - 1) + i * _LEVEL for i, t in enumerate(self.tables)]
+        )
+        self._others = np.cumsum([len(t[0]) + 1 for t in self.tables]) - 1
+        self._sizes = np.concatenate([np.append(t[1], 1) for t in self.tables]).astype(np.int64)
+        _, sizes, symbols, counts = (np.concatenate(parts) for parts in zip(*self.tables, strict=True))
+        known = np.delete(np.arange(len(self._sizes)), self._others)
+        self._seen = np.zeros((len(self._sizes), alphabet), dtype=np.int32)
+        self._seen[np.repeat(known, sizes), symbols] = counts
+        self._totals = self._seen.sum(axis=1)
 
     @classmethod
     def count(cls, events: Sequence[Events], alphabet: int) -> NGram:
@@ -121,12 +126,14 @@ class NGram:
         `p_k = (c(context, symbol) + T p_{k-1}) / (c(context) + T)` with T the number of different symbols
         seen in the context; below the shortest context p is uniform.
         """
+        asked = contexts + self._level
+        at = self._contexts.searchsorted(asked)
+        at = np.where(self._contexts[at] == asked, at, self._others)  # (n, levels)
+        seen, sizes = self._seen[at], self._sizes[at, None]
+        whole = self._totals[at, None] + sizes
         p = np.full((len(contexts), self.alphabet), 1.0 / self.alphabet)
-        for level, (ends, sizes, totals, seen) in enumerate(self._levels):
-            asked = contexts[:, level]
-            at = ends.searchsorted(asked)
-            at = np.where(ends[at] == asked, at, len(seen) - 1)
-            p = (seen[at] + sizes[at] * p) / (totals[at] + sizes[at])
+        for level in range(contexts.shape[1]):
+            p = (seen[:, level] + sizes[:, level] * p) / whole[:, level]
         return p
 
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ STEPS = 8  # intervals in a hashed window, so nine notes
 KEPT = 5  # one window in five is in the index
 HASH_BITS = 20
 BARS = 4096  # more than any piece has
+_HAS_TIME_BEFORE = np.where(np.arange(STEPS) > 0, 512, 0)
 _MIX, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 
 
@@ -42,8 +43,8 @@ def window_hashes(pitches: np.ndarray, onsets: np.ndarray) -> tuple[np.ndarray, 
 def window_values(pitches: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     """The same windows as numbers of 64 bits, of which two are hardly ever alike by chance."""
     # the first step of a window has no time before it
-    ratios = np.where(np.arange(STEPS) > 0, time_ratios(onsets) + 512, 0)
-    symbols = ((np.diff(pitches) + 128) * 1024 + ratios).astype(np.uint64)
+    ratios = time_ratios(onsets) + _HAS_TIME_BEFORE
+    symbols = ((pitches[..., 1:] - pitches[..., :-1] + 128) * 1024 + ratios).astype(np.uint64)
     value = np.zeros(symbols.shape[:-1], dtype=np.uint64)
     for i in range(STEPS):
         value = np.multiply(value ^ symbols[..., i], _MIX)  # numpy warns of overflow in scalars' `*` alone
@@ -60,9 +61,9 @@ def time_ratios(onsets: np.ndarray) -> np.ndarray:
     """Time to the next note against the time before it, in twelfths of an octave, of notes `(..., notes)`:
     `(..., notes - 1)`, first 0.
     """
-    log = np.log2(np.maximum(np.diff(onsets), 1))
+    log = np.log2(np.maximum(onsets[..., 1:] - onsets[..., :-1], 1))
     ratios = np.zeros(log.shape, dtype=np.int64)
-    ratios[..., 1:] = np.round(12 * np.diff(log)).astype(np.int64)
+    ratios[..., 1:] = np.rint(12 * (log[..., 1:] - log[..., :-1]))
     return ratios
 
 
