@@ -3,8 +3,10 @@ that stay where they are, in fugues great leaps and dissonances that are leapt t
 
 A model of this size hears each voice, but not always all of them together. The rules are those of the
 textbooks (Fux, *Gradus ad Parnassum*, 1725; Piston, *Counterpoint*, 1947), as prices in nats on a note and on
-the voice that takes it: no pitch is forbidden, and a note that Bach's rules call for pays what it costs. Only
-the order of the tokens is strict: notes that begin together are written from the highest voice down.
+the voice that takes it: no pitch is forbidden, and a note that Bach's rules call for pays what it costs. What
+is strict is which voice may take a note at all (`takers.py`): notes that begin together are written from the
+highest voice down, and a voice of a fugue has one note at a time. In Bach's fugues .07 % of the notes have
+another one struck over them by their own voice; when it cost 6 nats, .6 % of ours had.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from .takers import BY_STEP, PITCHES, REST, Taken, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
-CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED, SOUNDING = 6.0, 12.0, 6.0, 1.0, 12.0, 6.0
+CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED = 6.0, 12.0, 6.0, 1.0, 12.0
 AGAIN = 4.0  # for a pitch that the voice has had twice running
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
@@ -58,7 +60,7 @@ class Counterpoint(Rule):
     """
 
     after = ("TIME", "NOTE", "DUR")
-    memory = ("known", "order")
+    memory = ("known", "impossible")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
@@ -66,11 +68,11 @@ class Counterpoint(Rule):
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
         shared: Any = brief.ask("taking")
-        self.taking: Taking = shared or Taking(self.voices, brief.ask("due"))
+        self.taking: Taking = shared or Taking(brief)
         self.pedals = brief.ask("pedals")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
-        self.order = np.zeros(self.known.shape, dtype=bool)
+        self.impossible = np.zeros(self.known.shape, dtype=bool)
         # How far a note is past another voice: one that is silent, that has just ended, that sounds.
         self.walls = np.array([0.0, self.overlap, CROSSING])[:, None, None, None] * _SIDES
         self.own = REPEATED * _SAME + self.is_fugue * LEAP * _LEAPT
@@ -84,7 +86,7 @@ class Counterpoint(Rule):
         at = state.after(_TIME)
         if len(at):
             known, taken = self.penalty(state, at), self.taking(state, at)
-            self.known[at], self.order[at] = known, taken.out_of_order
+            self.known[at], self.impossible[at] = known, taken.impossible
             # For a note of each pitch, by the voices that may take it.
             price = np.where(taken.by_some, -np.add.reduce(taken.weight * known, axis=1), FORBIDDEN)
             taken.excuse(price)
@@ -93,7 +95,7 @@ class Counterpoint(Rule):
         at = state.after(_NOTE)
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
-            penalty = np.where(self.order[at, :, place], FORBIDDEN, -self.known[at, :, place])
+            penalty = np.where(self.impossible[at, :, place], FORBIDDEN, -self.known[at, :, place])
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = penalty
         if self.is_fugue:
             at = state.after(_DUR)
@@ -130,7 +132,6 @@ class Counterpoint(Rule):
             sides += self.walls[1 * moved, before]
         own += self.apart @ sides.reshape(len(at), -1, len(PITCHES))
         if self.is_fugue:
-            own += (SOUNDING * sounds)[..., None]
             harsh = _DISSONANT[np.where(self._without_pedals(sounds, at), pitch, NO_PITCH)]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * ~by_step
         if not has_struck:

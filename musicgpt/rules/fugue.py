@@ -386,7 +386,7 @@ class Plan:
             early = self.written[-1].duration > _STEPS
             steps[early if (steps[~early] == 0).any() else 0] = FORBIDDEN  # if need be all but TIME_0
         elif not self.due:
-            below = [v for v in self._free() if v > self.voice]
+            below = [v for v in self._free() if v > self.voice and self.ends[v] <= self.tick]
             if not below:
                 steps[0] = FORBIDDEN  # TIME_0: no voice is left below
             self._go_on(steps, below)
@@ -404,8 +404,6 @@ class Plan:
         planned = self.now[0].onset - now if self.now else -1
         if ends:
             steps[(_STEPS > 0) & (min(ends.values()) > _STEPS) & (planned != _STEPS)] -= UNTIMELY
-        if below and min((ends[voice] for voice in below if voice in ends), default=0) > 0:
-            steps[0] -= UNTIMELY
 
     def _has_entered(self, voice: int) -> bool:
         return self.pitches[voice] != NO_PITCH
@@ -489,14 +487,13 @@ class Plan:
         subject.
         """
         due = self.due
-        if due and self.pitch == due.pitch:
-            allowed = [due.voice]
-        elif due:
-            allowed = self._above(due)
-        else:
-            allowed = self._free() or list(range(self.voices))
+        allowed = [due.voice] if due and self.pitch == due.pitch else self.may_strike()
         voices = bias[BLOCK["VOICE"]]
         voices[[v for v in range(MAX_VOICES) if v not in allowed]] = FORBIDDEN
+
+    def may_strike(self) -> list[int]:
+        """The voices that may strike something else than the plan's note now."""
+        return self._above(self.due) if self.due else self._free() or list(range(self.voices))
 
     def _free(self) -> list[int]:
         """The voices that may strike what they like; those that have not entered wait for their turn, if they
@@ -535,7 +532,7 @@ class Fugue(Rule):
     """Gives fugues their plan."""
 
     after = ("DUR", "TIME", "NOTE", "VOICE")
-    memory = ("plans", "_due")
+    memory = ("plans", "_due", "_may")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
@@ -549,6 +546,7 @@ class Fugue(Rule):
             for plan in self.plans:
                 plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], _bar_of(brief))
         self._due = np.full((brief.rows, 3), NO_PITCH)
+        self._may = np.ones((brief.rows, MAX_VOICES), dtype=bool)
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -571,6 +569,12 @@ class Fugue(Rule):
         3)`; `NO_PITCH` where there is none.
         """
         return self._due
+
+    def may_strike(self) -> np.ndarray:
+        """Of each row which voices may strike something else now, since the last TIME, bool of shape `(rows,
+        voices)`.
+        """
+        return self._may
 
     def gap(self, row: int) -> tuple[int, int, int]:
         """Of a piece ticks from which and until which nothing is stated, and the place in the bar at which
@@ -601,6 +605,9 @@ class Fugue(Rule):
                 added[row] += (1 / SUBJECT_TEMPERATURE - 1) * np.maximum(scores[row], LOW)
             note = plan.due
             self._due[row] = (note.pitch, note.voice, note.duration) if note else NO_PITCH
+            if plan.kind == _TIME:
+                self._may[row] = False
+                self._may[row, plan.may_strike()] = True
         return added
 
 

@@ -123,13 +123,9 @@ class Idiom(Rule):
 
     def __init__(self, brief: Brief, expert: Expert | None = None):
         super().__init__(brief)
-        self.voices, self.expert, self.due = (
-            brief.voices or MAX_VOICES,
-            expert or shipped_expert(),
-            brief.ask("due"),
-        )
+        self.voices, self.expert = brief.voices or MAX_VOICES, expert or shipped_expert()
         shared: Any = brief.ask("taking")
-        self.taking: Taking = shared or Taking(self.voices, self.due)
+        self.taking: Taking = shared or Taking(brief)
         self.model_weight, self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         self.higher, self.other = _HIGHER[: self.voices], _OTHER[: self.voices]
         # Of each row what the expert said after its last TIME.

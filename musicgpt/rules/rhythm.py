@@ -2,7 +2,8 @@
 
 In the movements of the WTC whose quarters have no triplets 0.1 % of the notes begin off the grid of 32nds and
 2 % on an odd 32nd; the model alone has up to ten times as many, and a note that ends there leaves a rest that
-no copyist would write. A place that the piece hardly uses costs some nats, for beginnings and for ends.
+no copyist would write. A place that the piece hardly uses costs some nats, for beginnings and for ends, by a
+step behind a step, too.
 """
 
 from __future__ import annotations
@@ -23,21 +24,25 @@ USED, KNOWN = 0.06, 16
 # Before that all prices are halved: it may become what it likes.
 UNKNOWN = 0.5
 _FINE, _ODD = 1, 2
-_DUR, _VOICE = TYPE_INDEX["DUR"], TYPE_INDEX["VOICE"]
+_DUR, _VOICE, _TIME = (TYPE_INDEX[name] for name in ("DUR", "VOICE", "TIME"))
 # How fine each tick of a quarter is, a place in `PRICES`.
 _GRAIN = np.array([0 if tick % 6 == 0 else _FINE if tick % 3 == 0 else _ODD for tick in range(24)])
-# After a DUR and a VOICE: to which ticks of a quarter the tokens that may come lead from each of them, and
-# which of these tokens lead elsewhere.
+# After a DUR, a VOICE and a TIME: to which ticks of a quarter the tokens that may come lead from each of
+# them, and which of these tokens lead elsewhere.
 _LEADS_TO = [
     (kind, name, (np.arange(24)[:, None] + ticks) % 24, np.array(ticks) > 0)
-    for kind, name, ticks in ((_DUR, "TIME", TIME_STEPS), (_VOICE, "DUR", DURATIONS))
+    for kind, name, ticks in (
+        (_DUR, "TIME", TIME_STEPS),
+        (_VOICE, "DUR", DURATIONS),
+        (_TIME, "TIME", TIME_STEPS),
+    )
 ]
 
 
 class Rhythm(Rule):
     """Prices steps and durations that lead off the grid."""
 
-    after = ("DUR", "VOICE")
+    after = ("DUR", "VOICE", "TIME")
     memory = ("bars", "prices")
 
     def __init__(self, brief: Brief):

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.score import ONSET, PITCH, VOICE
-from tokenization.vocabulary import PITCH_MAX, PITCH_MIN
+from tokenization.vocabulary import MAX_VOICES, PITCH_MAX, PITCH_MIN
 
 from ..state import NO_PITCH, State
+from .base import Brief
 
 # Semitones for each nat against a voice, and nats against one whose note still sounds, or one that has not
 # begun.
@@ -37,7 +38,7 @@ class Taken(NamedTuple):
         sounds (bool of that shape): whether the note sounds on.
         near (`(n, voices)`): its pitch where it has been over for less than `REST`, else `NO_PITCH`.
         by_step (bool of shape `(n, voices, pitches)`): whether the voice comes to a pitch by a step.
-        out_of_order (bool of that shape): whether a note could not come next.
+        impossible (bool of that shape): whether a note could not come next.
         weight (array of that shape): how likely each voice takes it; it sums to 1 over the voices, or to 0
             where none may.
         by_some (bool of shape `(n, pitches)`): whether any may.
@@ -50,7 +51,7 @@ class Taken(NamedTuple):
     sounds: np.ndarray
     near: np.ndarray
     by_step: np.ndarray
-    out_of_order: np.ndarray
+    impossible: np.ndarray
     weight: np.ndarray
     by_some: np.ndarray
     rows: np.ndarray
@@ -90,14 +91,14 @@ def recent(pitch: np.ndarray, end: np.ndarray, now: np.ndarray) -> np.ndarray:
 
 class Taking:
     """Which voice takes a note of each pitch: the nearer and the longer silent, the likelier; the voice of a
-    note that must come takes no other. It is worked out once a token for all rules that ask.
-
-    Args:
-        voices (`int`): how many there are; due (callable, *optional*): gives the note that must come.
+    note that must come takes no other. In a fugue no voice takes one while its last note sounds, or that the
+    plan has not left free. It is worked out once a token for all rules that ask.
     """
 
-    def __init__(self, voices: int, due: Callable[[], np.ndarray] | None):
-        self.voices, self.due = voices, due
+    def __init__(self, brief: Brief):
+        self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
+        self.due: Callable[[], np.ndarray] | None = brief.ask("due")
+        self.may_strike: Callable[[], np.ndarray] | None = brief.ask("may_strike")
         self._asked: tuple[int, list[int]] = (-1, [])
 
     def __call__(self, state: State, at: np.ndarray) -> Taken:
@@ -107,20 +108,24 @@ class Taking:
         return self._found
 
     def _work_out(self, state: State, at: np.ndarray) -> Taken:
-        order = is_out_of_order(state, at, self.voices)
+        impossible = is_out_of_order(state, at, self.voices)
         every = slice(None) if len(at) == state.rows else at
         now, pitch, end = state.ticks[every, None], state.pitch[every], state.end[every]
         pitch, end = pitch[:, : self.voices], end[:, : self.voices]
         sounds, near = end > now, recent(pitch, end, now)
+        if self.is_fugue:
+            impossible |= sounds[..., None]
+        if self.may_strike:
+            impossible |= ~self.may_strike()[at, : self.voices, None]
         weight = _NEAR[pitch] * np.where(sounds, _BUSY, 1.0)[..., None]
         rows, due = self._must(at)
         if len(rows):
             weight[rows, due[:, 1]] = 0
-        weight *= ~order
+        weight *= ~impossible
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0
         weight /= np.where(some, total, 1)
-        return Taken(now, pitch, end, sounds, near, BY_STEP[near], order, weight, some[:, 0], rows, due)
+        return Taken(now, pitch, end, sounds, near, BY_STEP[near], impossible, weight, some[:, 0], rows, due)
 
     def _must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where in the rows `at` a note must come, and which."""

@@ -363,3 +363,16 @@ def test_statements_of_the_middle_are_in_the_key_that_the_plan_has_there():
         assert (voice, key) == (1, classes[0] + 12 * (at > 600)) and [
             pitch % 12 for pitch in pitches
         ] == classes
+
+
+def test_it_says_which_voices_are_free():
+    """The lower voice states the subject soon; when it does, the upper one may strike with it."""
+    rule = Fugue(brief(form="fugue", voices=2))
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_12 TIME_0 NOTE_60 VOICE_1 DUR_6")
+    rule.plans[0] = plan
+    plan.next = Entry(12, 0, [Note(12, 12, 48, 1)], [Note(12, 12, 48, 1)])
+    for tokens, free in (("TIME_6", [0]), ("TIME_6", [0]), ("NOTE_48 VOICE_1 DUR_12 TIME_12", [0, 1])):
+        for name in tokens.split():
+            feed(piece, name)
+            said(rule, piece)
+        assert np.flatnonzero(rule.may_strike()[0]).tolist() == free

@@ -19,7 +19,12 @@ def costs(text: str, *tokens: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("next_one", "kind"), [("NOTE_60 VOICE_0", "DUR"), ("NOTE_60 VOICE_0 DUR_12", "TIME")]
+    ("next_one", "kind"),
+    [
+        ("NOTE_60 VOICE_0", "DUR"),
+        ("NOTE_60 VOICE_0 DUR_12", "TIME"),
+        ("NOTE_60 VOICE_0 DUR_12 TIME_12", "TIME"),
+    ],
 )
 def test_a_binary_piece_has_no_triplets_and_few_32nds(next_one, kind):
     found = costs(EIGHTHS + next_one, *(f"{kind}_{ticks}" for ticks in (8, 3, 6, 12, 24)))
