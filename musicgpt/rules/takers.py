@@ -121,6 +121,8 @@ class Taking:
         rows, due = self._must(at)
         if len(rows):
             weight[rows, due[:, 1]] = 0
+            # A given note comes though its voice sounds.
+            impossible[rows, due[:, 1], due[:, 0] - PITCH_MIN] = False
         weight *= ~impossible
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0

@@ -8,7 +8,7 @@ import pytest
 from musicgpt.rules.takers import Taking
 from tokenization.vocabulary import PITCH_MIN
 
-from .cases import brief, state
+from .cases import Plan, brief, state
 
 FIRST = np.array([0])
 # The upper voice sounds on, the lower one is free.
@@ -50,3 +50,10 @@ def test_a_voice_that_the_plan_needs_takes_nothing_else():
     assert weights(HELD, 62, Free(True, True)) == [0, 1]
     assert weights(HELD, 62, Free(True, False)) == [0, 0]  # the other one sounds
     assert weights(HELD, 62, Free(True, False), form="prelude") == [1, 0]
+
+
+def test_a_note_that_must_come_is_possible_though_its_voice_sounds():
+    taken = Taking(brief(Plan(69, 0, 24), form="fugue", voices=2))(state(HELD), FIRST)
+    upper, lower = ~taken.impossible[0]
+    assert np.flatnonzero(upper).tolist() == [69 - PITCH_MIN] and lower.all()
+    assert not taken.weight[0, 0].any()
