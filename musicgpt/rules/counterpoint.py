@@ -11,8 +11,6 @@ another one struck over them by their own voice; when it cost 6 nats, .6 % of ou
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tokenization.score import PITCH
@@ -24,7 +22,7 @@ from .takers import BY_STEP, PITCHES, REST, Taken, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
-CROSSING, PARALLEL, LEAP, REPEATED, DOUBLED = 6.0, 12.0, 6.0, 1.0, 12.0
+CROSSING, PARALLEL, LEAP, REPEATED = 6.0, 12.0, 6.0, 1.0
 AGAIN = 4.0  # for a pitch that the voice has had twice running
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
@@ -55,8 +53,8 @@ _SHARP = _table(STRUCK[_INTERVAL % 12])
 class Counterpoint(Rule):
     """Lowers the scores of notes and voices by what counterpoint has against them.
 
-    In fugues voices are kept apart: leaps, dissonances after them, overlaps and two notes of a voice at once,
-    which broken chords have.
+    In fugues voices are kept apart: leaps, dissonances after them and overlaps cost more. A second note of a
+    voice at once, as broken chords have it, is free elsewhere and impossible there.
     """
 
     after = ("TIME", "NOTE", "DUR")
@@ -67,8 +65,7 @@ class Counterpoint(Rule):
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
-        shared: Any = brief.ask("taking")
-        self.taking: Taking = shared or Taking(brief)
+        self.taking = Taking.of(brief)
         self.pedals = brief.ask("pedals")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
@@ -139,8 +136,7 @@ class Counterpoint(Rule):
         sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]
         own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
         self._add_parallels(own, pitch, end, before, before_end, moved, now)
-        # A second note of a voice at once pays for that alone.
-        return np.where(struck[..., None], DOUBLED * self.is_fugue, own)
+        return np.where(struck[..., None], 0.0, own)
 
     def _heard(self, state: State, at: np.ndarray, taken: Taken) -> tuple[np.ndarray, ...]:
         """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`

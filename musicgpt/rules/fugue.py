@@ -532,7 +532,7 @@ class Fugue(Rule):
     """Gives fugues their plan."""
 
     after = ("DUR", "TIME", "NOTE", "VOICE")
-    memory = ("plans", "_due", "_may")
+    memory = ("plans", "_due")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
@@ -546,7 +546,6 @@ class Fugue(Rule):
             for plan in self.plans:
                 plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], _bar_of(brief))
         self._due = np.full((brief.rows, 3), NO_PITCH)
-        self._may = np.ones((brief.rows, MAX_VOICES), dtype=bool)
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -571,10 +570,11 @@ class Fugue(Rule):
         return self._due
 
     def may_strike(self) -> np.ndarray:
-        """Of each row which voices may strike something else now, since the last TIME, bool of shape `(rows,
-        voices)`.
-        """
-        return self._may
+        """Of each row which voices may strike something else now, bool of shape `(rows, voices)`."""
+        found = np.zeros((len(self.plans), MAX_VOICES), dtype=bool)
+        for row, plan in enumerate(self.plans):
+            found[row, plan.may_strike()] = True
+        return found
 
     def gap(self, row: int) -> tuple[int, int, int]:
         """Of a piece ticks from which and until which nothing is stated, and the place in the bar at which
@@ -605,9 +605,6 @@ class Fugue(Rule):
                 added[row] += (1 / SUBJECT_TEMPERATURE - 1) * np.maximum(scores[row], LOW)
             note = plan.due
             self._due[row] = (note.pitch, note.voice, note.duration) if note else NO_PITCH
-            if plan.kind == _TIME:
-                self._may[row] = False
-                self._may[row, plan.may_strike()] = True
         return added
 
 

@@ -86,7 +86,7 @@ class Harmony(Rule):
         self.key_plans, self.stated = brief.ask("key_plans"), brief.ask("stated")
         self.pedals = brief.ask("pedals")
         self.voices = brief.voices or MAX_VOICES
-        self.taking = Taking(brief)
+        self.taking = Taking.of(brief)
         # Of each row what each voice pays for each pitch, since the last TIME.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.rngs = [np.random.default_rng((seed, 3)) for seed in brief.seeds]

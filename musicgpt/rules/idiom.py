@@ -11,7 +11,6 @@ Computation 14, 2002).
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -124,8 +123,7 @@ class Idiom(Rule):
     def __init__(self, brief: Brief, expert: Expert | None = None):
         super().__init__(brief)
         self.voices, self.expert = brief.voices or MAX_VOICES, expert or shipped_expert()
-        shared: Any = brief.ask("taking")
-        self.taking: Taking = shared or Taking(brief)
+        self.taking = Taking.of(brief)
         self.model_weight, self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         self.higher, self.other = _HIGHER[: self.voices], _OTHER[: self.voices]
         # Of each row what the expert said after its last TIME.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -100,6 +100,12 @@ class Taking:
         self.due: Callable[[], np.ndarray] | None = brief.ask("due")
         self.may_strike: Callable[[], np.ndarray] | None = brief.ask("may_strike")
         self._asked: tuple[int, list[int]] = (-1, [])
+
+    @classmethod
+    def of(cls, brief: Brief) -> Taking:
+        """That of an earlier rule, where one has it."""
+        found: Any = brief.ask("taking")
+        return found or cls(brief)
 
     def __call__(self, state: State, at: np.ndarray) -> Taken:
         """What there is to say of the rows `at`, `(n,)`."""
