@@ -135,7 +135,7 @@ def test_stop_then_continue_then_undo(visit):
     stopped = finished(page)
     assert "stopped by you" in stopped
     assert page.locator("a.mg-file").count() == 4 + can_print()
-    begin(page, 64, "#continue")
+    begin(page, 400, "#continue")  # room for any last bar and new notes
     continued = finished(page)
     assert continued != stopped
     assert page.locator(".mg-pale").is_visible()
