@@ -29,7 +29,7 @@ from .replay import degree_of, scale_of
 # for each bar that does, up to three.
 ALIKE, STILL = 0.75, 1.5
 # Nats for a step in time and a duration, for a voice, and for a step of the scale, in fugues and elsewhere.
-IN_FUGUES, ELSEWHERE = (0.5, 0.5, 0.2), (0.35, 0.35, 1.3)
+IN_FUGUES, ELSEWHERE = (0.7, 0.7, 0.4), (0.35, 0.35, 1.15)
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _STEP_TOKEN = {ticks: OFFSET["TIME"] + place for place, ticks in enumerate(TIME_STEPS)}
 

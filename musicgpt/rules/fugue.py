@@ -94,18 +94,23 @@ FAR = 2**40
 
 
 class Entry(NamedTuple):
-    """A statement that is to come, in which key, and the notes that it and what goes with it will have, in
-    their order.
+    """A statement that is to come, in which key, the notes that it and what goes with it will have, in
+    their order, and whether that is a stretto.
     """
 
     at: int
     key: int
     statement: list[Note]
     notes: list[Note]
+    is_stretto: bool = False
 
-    def begins(self, voice: int) -> int:
-        """The tick of a voice's first note in it; long after it where there is none."""
-        return next((note.onset for note in self.notes if note.voice == voice), FAR)
+    def free_until(self, voice: int) -> int:
+        """The tick at which a voice must have ended what it plays before: a breath before it states the
+        subject, else where its first note is; long after the entry where it has none.
+        """
+        states = self.is_stretto or voice == self.statement[0].voice
+        first = next((note.onset for note in self.notes if note.voice == voice), FAR)
+        return first - BREATH * states
 
     @property
     def end(self) -> int:
@@ -282,6 +287,8 @@ class Plan:
             at += EPISODES[self.middle % len(EPISODES)] * self.bar
             found = self._return(at)
             self.episodes.append((begins, at))
+            if found:
+                self._cadence_before(at)
         if found:
             voice, key, pitches = found
             self.registers.pop(voice, None)  # the latest stands last
@@ -289,6 +296,18 @@ class Plan:
             statement = self.subject.statement(at, voice, pitches)
             self.next = Entry(at, key, statement, statement)
             self._accompany(others)
+
+    def _cadence_before(self, at: int) -> None:
+        """An episode ends with a cadence, into which the statement at the tick `at` falls; there is none
+        while that goes on.
+        """
+        assert self.subject is not None
+        if not self.keys:
+            return
+        plan, bar = self.keys(), at // self.bar
+        end = -(-(at + self.subject.length) // self.bar)
+        plan.at(end)  # draws its cadences
+        plan.cadences = sorted({c for c in plan.cadences if not bar < c < end} | {bar})
 
     def _accompany(self, registers: dict[int, float]) -> None:
         """Put something against the next statement: near the end the subject in stretto, else the
@@ -304,10 +323,12 @@ class Plan:
             added = stretto(
                 self.subject, entry.statement, keys, self.bar // 4 if self.bar > 36 else 12, others
             )
+        is_stretto = added is not None
         if added is None and self.countersubject and self.rng.random() < RETURNS:
             added = self.countersubject.against(entry.statement, entry.key, others)
         if added:
-            self.next = entry._replace(notes=sorted([*entry.statement, *added], key=in_order))
+            notes = sorted([*entry.statement, *added], key=in_order)
+            self.next = entry._replace(notes=notes, is_stretto=is_stretto)
 
     def _is_past(self, share: float, at: int) -> bool:
         """Whether so much of the piece is over at a tick."""
@@ -505,12 +526,10 @@ class Plan:
         return [v for v in (entered if is_planned else range(self.voices)) if v not in reserved]
 
     def _reserved(self) -> set[int]:
-        """The voices that have notes of the plan to play, or rest a moment before they do."""
+        """The voices that have notes of the plan to play, or no room for another one before they do."""
         found = {note.voice for note in self.now}
-        for note in self.next.notes if self.next else ():  # in time
-            if note.onset - BREATH - ROOM >= self.tick:
-                break
-            found.add(note.voice)
+        if self.next and self.next.at - BREATH - ROOM < self.tick:
+            found |= {v for v in range(MAX_VOICES) if self.next.free_until(v) - ROOM < self.tick}
         return found
 
     def _duration(self, bias: np.ndarray) -> None:
@@ -519,8 +538,8 @@ class Plan:
         if due and (self.pitch, self.voice) == (due.pitch, due.voice):
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)
-        elif self.next and (begins := self.next.begins(self.voice)) < FAR:
-            bias[BLOCK["DUR"]][self.tick + _DURATIONS > begins - BREATH] = FORBIDDEN
+        elif self.next:
+            bias[BLOCK["DUR"]][self.tick + _DURATIONS > self.next.free_until(self.voice)] = FORBIDDEN
         elif self.subject is None:
             bias[BLOCK["DUR"]][self._room() < _DURATIONS] = FORBIDDEN
             latest = {note.duration for note in self.written[-ALIKE:]}

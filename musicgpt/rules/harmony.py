@@ -9,19 +9,19 @@ A note off the chord costs most where the chord begins, less on a beat, little b
 its voice comes by step, for there it passes or is a neighbour, and a voice that leaves it by a leap pays once
 more (Fux, *Gradus ad Parnassum*, 1725; Piston, *Harmony*, 1941). Without that, chords made lines that hop:
 of the melodic intervals of fugues .42 were seconds, of Bach's .70. A note that a voice holds into the next
-chord, where it may become a suspension, gains.
+chord gains, and a chord over which it is suspended is drawn rather than one to which it belongs.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
 from .keys import DOMINANT, dominant_seventh, triad
-from .takers import PITCHES, Taken, Taking
+from .takers import PITCHES, REST, Taken, Taking
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -32,10 +32,10 @@ IN_FUGUES, ELSEWHERE = 1.4, 0.65
 # leaving a note off the chord by a leap.
 COMES_BY_STEP, LEFT = (1.0, 0.7, 0.1), 1.0
 # Nats for a duration that lasts into the next chord, in fugues and elsewhere.
-TIE, TIE_ELSEWHERE = 1.2, 0.3
+TIE, TIE_ELSEWHERE = 2.2, 1.6
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
-# a statement's notes.
-HELD, STATED = 1.0, 1.0
+# a statement's notes; and nats for one over which a note that sounds on is suspended.
+HELD, STATED, SUSPENDED = 1.0, 1.0, 1.0
 # The seventh of a dominant chord costs this share of what other notes off the chord do.
 OFF_SEVENTH = 0.3
 # Degrees that may have their dominants before them, in major and minor, from 0, and how often they do.
@@ -70,7 +70,22 @@ def _foreign() -> np.ndarray:
     return found[..., PITCHES % 12].astype(np.float32)
 
 
-_FOREIGN = _foreign()
+def _suspended() -> np.ndarray:
+    """Whether a pitch would be suspended over each degree of each key, `(24, 7, pitches)`: it is off the
+    triad, and the next lower note of the scale is in it.
+    """
+    found = np.zeros((24, DEGREES, 12), dtype=bool)
+    for key in range(24):
+        chords = [triad(key, degree) for degree in range(DEGREES)]
+        scale = {note for chord in chords for note in chord}
+        for degree, chord in enumerate(chords):
+            for note in set(range(12)) - set(chord):
+                below = next(note - k for k in range(1, 12) if (note - k) % 12 in scale)
+                found[key, degree, note] = below % 12 in chord
+    return found[..., PITCHES % 12]
+
+
+_FOREIGN, _SUSPENDED = _foreign(), _suspended()
 _PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
 _TIME, _NOTE, _VOICE = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE"))
 
@@ -209,7 +224,12 @@ class Harmony(Rule):
         sounds = (state.end[row] > state.ticks[row]) & (state.pitch[row] != NO_PITCH)
         if self.pedals:  # over a pedal there may be any chord
             sounds &= np.arange(len(sounds)) != self.pedals()[row]
-        price = HELD * foreign[:, state.pitch[row, sounds] - PITCH_MIN].sum(axis=1)
+        place = state.pitch[row, sounds] - PITCH_MIN
+        # The bass, which may move now, is none that could be suspended.
+        recent = (state.end[row] > state.ticks[row] - REST) & (state.pitch[row] != NO_PITCH)
+        lowest = state.pitch[row, recent].min(initial=PITCH_MAX) - PITCH_MIN
+        suspended = _SUSPENDED[key][:, place] & (place > lowest)
+        price = np.where(suspended, -SUSPENDED, HELD * foreign[:, place]).sum(axis=1)
         for note in self.stated()[row] if self.stated else ():
             overlap = min(note.onset + note.duration, begin + unit) - max(note.onset, begin)
             if overlap > 0:

@@ -26,7 +26,7 @@ from .subject import OCTAVE
 
 # Chances of a return of the opening with a new key, of what was there in another key at home, of the opening
 # at home, where it would be a repetition, of an episode, and of each number of bars that return.
-AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.55, 0.5, {2: 0.2, 3: 0.4, 4: 0.4}
+AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.8, 0.65, {2: 0.2, 3: 0.4, 4: 0.4}
 # Bars between the opening and its return, between two returns, and that are left after one.
 FAR, APART, LEFT = 9, 6, 3
 # Chance that voices are exchanged in a return; where it would have a bar note for note that has been there,

@@ -22,7 +22,7 @@ from .replay import Replay, faults, harshness, in_reach, limit_durations, limit_
 
 # Chances of a model at a beginning of a bar at which there is room for its links, in fugues and elsewhere,
 # and of half a bar as the model.
-IN_FUGUES, ELSEWHERE, HALF = 0.6, 0.14, 0.3
+IN_FUGUES, ELSEWHERE, HALF = 0.9, 0.18, 0.3
 # Links after the model, by their chances; those of half a bar are twice as many.
 LINKS = (0.5, 0.5)
 # Steps of the scale from link to link, and their weights.

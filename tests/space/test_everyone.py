@@ -24,7 +24,7 @@ def test_axe_finds_nothing(visit, theme):
     page = visit(f"?__theme={theme}")
     for part in (".mg-own summary", ".mg-reading summary"):
         page.click(part)
-    set_numbers(page, candidates=2, max_tokens=600)
+    set_numbers(page, candidates=2, max_tokens=1000)
     page.focus(".mg-canvas")
     page.keyboard.press("n")
     page.click(".mg-play")
@@ -42,7 +42,7 @@ def test_axe_finds_nothing(visit, theme):
         page.get_by_role("tab", name=tab).click()
         look(tab, width)
     page.click("#compose")
-    page.wait_for_function("musicgpt.pieces.now.state === 'running'")
+    page.wait_for_function("['running', 'others'].includes(musicgpt.pieces.now.state)")
     look("running", 390)
     page.wait_for_function("document.querySelectorAll('#chooser label').length === 2")
     finished(page)

@@ -213,7 +213,7 @@ class Stated:
 
 def test_a_chord_suits_what_sounds_on_and_what_will_be_stated():
     later = BAR * 10  # beyond the first bars, where tonic and dominant are likelier
-    held = later + "NOTE_69 VOICE_0 DUR_96 TIME_0 NOTE_53 VOICE_1 DUR_96 TIME_48"
+    held = later + "NOTE_69 VOICE_0 DUR_48 TIME_0 NOTE_53 VOICE_1 DUR_96 TIME_48"
     free = later + "NOTE_69 VOICE_0 DUR_48 TIME_0 NOTE_53 VOICE_1 DUR_48 TIME_48"
     assert degrees(held)[[1, 3, 5]].sum() > degrees(free)[[1, 3, 5]].sum() + 0.1
     assert degrees(BAR * 4 + BAR, Stated())[[1, 3, 5]].sum() == degrees(BAR * 4 + BAR)[[1, 3, 5]].sum()
@@ -229,6 +229,15 @@ def test_a_chord_suits_what_sounds_on_and_what_will_be_stated():
     assert np.isin(with_statement, [1, 3, 5]).mean() > np.isin(without, [1, 3, 5]).mean() + 0.1
     early, late = degrees(BAR), degrees(later + BAR)
     assert early[[0, 4]].sum() > late[[0, 4]].sum()
+
+
+def test_a_held_note_is_suspended_where_its_resolution_is_a_note_of_the_chord():
+    """F over C, E and A minor falls to E; in the bass it would be no suspension."""
+    later, upper = BAR * 10, "NOTE_{} VOICE_0 DUR_{} TIME_0 NOTE_{} VOICE_1 DUR_{} TIME_48"
+    suspended = degrees(later + upper.format(65, 96, 48, 48))[[0, 2, 5]].sum()
+    free = degrees(later + upper.format(65, 48, 48, 48))[[0, 2, 5]].sum()
+    in_the_bass = degrees(later + upper.format(72, 48, 53, 96))[[0, 2, 5]].sum()
+    assert in_the_bass < free - 0.05 and free + 0.05 < suspended
 
 
 def test_in_the_first_bars_the_tonic_triad_is_likelier():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from musicgpt.rules.companions import HARSHEST, Countersubject, clash, crossed, stretto
-from musicgpt.rules.fugue import Entry, Plan
+from musicgpt.rules.fugue import BREATH, Entry, Plan
 from musicgpt.rules.replay import faults
 from musicgpt.rules.subject import Subject
 from tokenization.score import Note
@@ -83,7 +83,8 @@ def test_what_goes_with_a_statement_is_known_before_it_begins():
     plan.rng = type("Always", (), {"random": lambda self: 0.0})()
     plan._hear_countersubject(Entry(0, 7, ANSWER, ANSWER))
     assert plan.countersubject is not None and len(plan.next.notes) == 8
-    assert plan.next.begins(2) == 192 and plan.next.end == 288
+    assert plan.next.free_until(2) == 192 - BREATH and plan.next.end == 288
+    assert plan.next.free_until(1) == 192 and not plan.next.is_stretto
     plan.now = list(plan.next.notes)
     plan.tick = 192
     assert plan._reserved() == {note.voice for note in plan.next.notes}

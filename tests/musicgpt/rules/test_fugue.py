@@ -15,6 +15,7 @@ from musicgpt import Composer, Settings, parse_melody
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import (
     CODETTA,
+    EPISODES,
     INVERTED,
     PASSED_OVER,
     RESTING,
@@ -25,6 +26,7 @@ from musicgpt.rules.fugue import (
     Plan,
 )
 from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted, tonic
+from musicgpt.rules.tonal_plan import Plan as KeyPlan
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
@@ -215,6 +217,37 @@ def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durati
         assert {
             int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0
         } == durations
+
+
+@pytest.mark.parametrize(("is_stretto", "longest"), [(False, 24), (True, 18)])
+def test_only_voices_that_state_the_subject_breathe(is_stretto, longest):
+    """The countersubject begins at tick 96 in the voice that has sounded; in a stretto it is the subject."""
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72")
+    statement = plan.subject.statement(96, 1, [60, 62])
+    against = [Note(96, 24, 76, 0)]
+    plan.next = Entry(96, 0, statement, [*against, *statement], is_stretto)
+    for token in ("NOTE_74", "VOICE_0"):
+        feed(piece, token)
+        bias = bias_of(plan, piece)
+    allowed = [int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0]
+    assert max(allowed) == longest
+
+
+def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within():
+    plan = Plan(2, "major", lambda: keys)
+    keys = KeyPlan("fugue", "major", 40, np.random.default_rng(0))
+    keys.at(40)
+    keys.cadences = [*range(2, 30, 2)]
+    plan.bar, plan.registers = 96, {0: 72.0, 1: 60.0}
+    notes = [Note(48 * i, 48, pitch, 0) for i, pitch in enumerate((60, 62, 64, 60, 62, 60))]
+    plan.subject = Subject(notes, 0, 288, "major")  # three bars
+    begins, others = 3 + EPISODES[0], {*range(2, 30, 2)}
+    plan._schedule(0)
+    assert plan.next.at == begins * 96
+    assert keys.cadences == sorted({begins} | others - {begins + 1})
+    plan._schedule(plan.next.at)
+    again = begins + 3 + EPISODES[1]
+    assert keys.cadences == sorted({begins, again} | others - {begins + 1, again + 1})
 
 
 def test_voices_go_on():
