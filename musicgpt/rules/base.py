@@ -103,8 +103,11 @@ class Brief:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is
         asked anew at each token: an earlier rule has been called when a later one is.
         """
-        found = [getattr(rule, question) for rule in self.earlier if hasattr(rule, question)]
-        return found[0] if found else None
+        return next(iter(self.ask_all(question)), None)
+
+    def ask_all(self, question: str) -> list[Callable[..., Any]]:
+        """As `ask`, the methods of all earlier rules that have it."""
+        return [getattr(rule, question) for rule in self.earlier if hasattr(rule, question)]
 
 
 class Rule:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.note import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import DURATIONS, OFFSET, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, TIME_STEPS, TYPE_INDEX
 
 from ..state import State
 from .base import BLOCK, Brief, Rule
@@ -24,6 +24,8 @@ from .takers import PITCHES
 # Nats against a note off the last triad behind the last onset, against one that ends before the end, and
 # against a last chord without one of the voices, or with something else than the root in the bass.
 OFF, SHORT, INCOMPLETE = 3.0, 8.0, 20.0
+# Intervals that no two voices may have twice running, in semitones.
+PERFECT = (0, 7)
 # A cadence is heard so many ticks before its dominant.
 BEFORE = 48
 # Triads with which a phrase may end, as the keys whose tonic they are, and how much each is liked; and what
@@ -77,6 +79,8 @@ class Ending(Rule):
         self.moments = [self._moment(line) for line in sorted(set(lines))]
         self.lines = np.array([moment.line for moment in self.moments])
         self.chord = np.isin(PITCHES % 12, self.moments[-1].tonic_chord)
+        self._free = np.ones((brief.rows, MAX_VOICES), dtype=bool)
+        self.parallel = self._parallel()
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -99,7 +103,29 @@ class Ending(Rule):
             key = HOME[mode]
         return Moment(line, line if is_half(mode, key) else line - self.beat, key, deceptive=False)
 
+    def _parallel(self) -> tuple[int, int] | None:
+        """A tick and a pitch class: a bass that has it from there on would go in parallel fifths or octaves
+        with the highest given voice into the last chord, whose root it must have.
+        """
+        frame = self.brief.frame
+        assert frame is not None
+        notes, root = frame.notes[:-1], self.moments[-1].root
+        line = notes[notes[:, VOICE] == notes[:, VOICE].min(initial=MAX_VOICES)]
+        last, before = (line[line[:, ONSET] == self.final], line[line[:, ONSET] < (self.final or 0)])
+        if not len(last) or not len(before) or last[0, PITCH] == before[-1, PITCH]:
+            return None
+        interval = (last[0, PITCH] - root) % 12
+        bass = int(before[-1, PITCH] - interval) % 12
+        return (int(before[-1, ONSET]), bass) if interval in PERFECT and bass != root else None
+
+    def may_strike(self) -> np.ndarray:
+        """Of each row which voices may strike now, bool of shape `(rows, voices)`: in the last chord one
+        after another.
+        """
+        return self._free
+
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        self._free = np.ones((state.rows, MAX_VOICES), dtype=bool)
         places = np.searchsorted(self.lines, state.ticks)  # the first line at or behind where a piece stands
         added = np.zeros(scores.shape, dtype=np.float32)
         for row, (place, now) in enumerate(zip(places.tolist(), state.ticks.tolist(), strict=True)):
@@ -108,29 +134,54 @@ class Ending(Rule):
                     self.moments[place].add(state, row, added[row])
             elif self.final is not None and state.kind[row] == _TIME:
                 added[row, BLOCK["NOTE"]] = np.where(self.chord, 0, -OFF)
+            if self.parallel and now < self.lines[-1]:
+                self._avoid(state, row, added[row], *self.parallel)
             if now == self.final:
                 self._complete(state, row, added[row])
             if self.final is not None and now >= self.final and state.kind[row] == _VOICE:
                 added[row, BLOCK["DUR"]] = -SHORT * (now + _DURATIONS != self.end)
         return added if added.any() else None
 
+    def _avoid(self, state: State, row: int, added: np.ndarray, since: int, pitch_class: int) -> None:
+        """No note of this class in the bass that sounds at a tick or later."""
+        now, lowest = int(state.ticks[row]), self._voices(state, row)[-2:]
+        if state.kind[row] == _TIME and now >= since:
+            low = state.pitch[row, lowest].max(initial=0) >= PITCHES  # the bass may take them
+            added[BLOCK["NOTE"]] -= INCOMPLETE * (low & (pitch_class == PITCHES % 12))
+        elif state.kind[row] == _VOICE and now < since and state.note_pitch[row] % 12 == pitch_class:
+            is_bass = [state.note_voice[row]] == lowest[-1:]
+            added[BLOCK["DUR"]] -= INCOMPLETE * (is_bass & (since - now < _DURATIONS))
+
     def _complete(self, state: State, row: int, added: np.ndarray) -> None:
         """In the last chord every voice has a note, and the lowest the root."""
         now, kind, root = int(state.ticks[row]), state.kind[row], self.moments[-1].root
-        voices = (state.end[row] >= now - 2 * state.bar_ticks[row]).nonzero()[0].tolist()
+        voices = self._voices(state, row)
         struck = [voice for voice in voices if state.onset[row, voice] == now]
         waiting = [
             voice for voice in voices if state.end[row, voice] <= now and voice > max(struck, default=-1)
         ]
         if kind == _TIME and waiting:
-            is_last = waiting == voices[-1:]
-            wrong = root != PITCHES % 12 if is_last else state.pitch[row, voices[-1]] > PITCHES
+            voice, bass = state.pitch[row, [waiting[0], voices[-1]]]
+            if waiting == voices[-1:]:
+                wrong = root != PITCHES % 12
+            else:
+                before = (voice - bass) % 12
+                is_parallel = before in PERFECT and bass % 12 != root
+                wrong = (bass > PITCHES) | (
+                    is_parallel & ((PITCHES - root) % 12 == before) & (voice != PITCHES)
+                )
             added[BLOCK["NOTE"]] -= INCOMPLETE * wrong
+            self._free[row] = np.arange(MAX_VOICES) == waiting[0]
         elif kind == _NOTE:
             others = [voice for voice in voices if [voice] != waiting[:1]]
             added[[OFFSET["VOICE"] + voice for voice in others]] -= INCOMPLETE
         elif kind == _DUR and waiting:
             added[BLOCK["TIME"]] -= INCOMPLETE * (np.array(TIME_STEPS) > 0)
+
+    @staticmethod
+    def _voices(state: State, row: int) -> list[int]:
+        """The voices that have sounded within two bars, the lowest last."""
+        return (state.end[row] >= state.ticks[row] - 2 * state.bar_ticks[row]).nonzero()[0].tolist()
 
 
 __all__ = ["Ending", "phrase_key"]

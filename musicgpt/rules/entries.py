@@ -1,13 +1,17 @@
-"""How voices enter: one that was asked for and has been silent for long takes the next note that suits it.
+"""How voices enter: one that was asked for and has been silent for long takes the next note that suits it;
+where a melody is harmonised, no voice above it is passed over.
 
 Asked for three voices or more, the model alone often stays with two: the VOICES token is one in a prefix, and
-what has just sounded says more. The rule chooses among VOICE tokens, never a note: the pitches remain the
-model's, and it hears the voice from then on.
+what has just sounded says more. The rule chooses among VOICE tokens, and has something to say of a note only
+where it is the melody's: the pitches remain the model's, and it hears the voice from then on.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+from tokenization.score import ONSET, VOICE
+from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MIN, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
@@ -16,28 +20,49 @@ from .base import BLOCK, FORBIDDEN, Brief, Rule
 BETWEEN_ENTRIES, REST = 2, 4
 # A voice comes back not further than this from where it was, in semitones.
 LEAP = 12
+# Nats against a note of a melody that is harmonised while a voice above it is silent.
+PASSED_OVER = 2.5
+_NOTE, _TIME = TYPE_INDEX["NOTE"], TYPE_INDEX["TIME"]
 
 
 class Entries(Rule):
     """Gives a note to a voice that is missing, if it suits it."""
 
-    after = ("NOTE",)
+    after: tuple[str, ...] = ("NOTE",)
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        is_harmonised = brief.frame is not None and bool(brief.frame.phrases)
+        self.due = brief.ask("due") if is_harmonised else None
+        if self.due:
+            self.after = ("NOTE", "TIME")
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
         """Only where a number of voices was asked for."""
         return bool(brief.voices)
 
-    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        missing = self.missing(state)
-        found = missing.any(axis=1)
-        if not found.any():
-            return None
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
+        at = state.after(_TIME)
+        if self.due and len(at):
+            self._wait(state, at, self.due()[at], added)
+        missing = self.missing(state) & (state.kind == _NOTE)[:, None]
         others = added[:, BLOCK["VOICE"]]
-        others[found] = FORBIDDEN
+        others[missing.any(axis=1)] = FORBIDDEN
         others[:, : missing.shape[1]][missing] = 0.0
         return added
+
+    def _wait(self, state: State, at: np.ndarray, due: np.ndarray, added: np.ndarray) -> None:
+        """Notes `due`, `(n, 3)`, of a given voice lose in the rows `at` where a voice above is silent that
+        could still strike with them.
+        """
+        order, last = np.arange(MAX_VOICES), state.last_note()[at]
+        struck = (state.num_notes[at] > 0) & (last[:, ONSET] == state.ticks[at])
+        above = (order < due[:, 1, None]) & (state.end[at] <= state.ticks[at, None])
+        above &= ~struck[:, None] | (order > last[:, VOICE, None])
+        waits = above.any(axis=1) & (due[:, 0] != NO_PITCH)
+        added[at[waits], OFFSET["NOTE"] + due[waits, 0] - PITCH_MIN] = -PASSED_OVER
 
     def missing(self, state: State) -> np.ndarray:
         """The voices that have been silent too long and that the note just read suits, bool of shape `(rows,

@@ -16,7 +16,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import (
+    DURATIONS,
+    MAX_VOICES,
+    OFFSET,
+    PITCH_MAX,
+    PITCH_MIN,
+    TIME_STEPS,
+    TYPE_INDEX,
+)
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
@@ -33,6 +41,8 @@ IN_FUGUES, ELSEWHERE = 1.4, 0.65
 COMES_BY_STEP, LEFT = (1.0, 0.7, 0.1), 1.0
 # Nats for a duration that lasts into the next chord, in fugues and elsewhere.
 TIE, TIE_ELSEWHERE = 2.2, 1.6
+# ... and against a step past the beginning of a chord into which a note is held.
+SKIPPED = 3.0
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
 # a statement's notes; and nats for one over which a note that sounds on is suspended.
 HELD, STATED, SUSPENDED = 1.0, 1.0, 1.0
@@ -87,13 +97,14 @@ def _suspended() -> np.ndarray:
 
 _FOREIGN, _SUSPENDED = _foreign(), _suspended()
 _PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
-_TIME, _NOTE, _VOICE = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE"))
+_STEPS = np.array(TIME_STEPS)
+_TIME, _NOTE, _VOICE, _DUR = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE", "DUR"))
 
 
 class Harmony(Rule):
     """Draws the chords and prices notes off them."""
 
-    after = ("TIME", "NOTE", "VOICE")
+    after = ("TIME", "NOTE", "VOICE", "DUR")
     memory = ("rngs", "units", "degrees", "keys", "held", "known")
 
     def __init__(self, brief: Brief):
@@ -140,20 +151,38 @@ class Harmony(Rule):
         at = state.after(_VOICE)
         if len(at):
             self._tie(state, at, added)
+        for kind in (_DUR, _TIME):
+            at = state.after(kind)
+            if len(at):
+                self._strike(state, at, added)
         return added
 
     def _tie(self, state: State, at: np.ndarray, added: np.ndarray) -> None:
         """Notes that begin in the rows `at` gain where they last into the next chord: those that begin on a
-        beat, in one voice at a time, but not into a cadence.
+        beat, in one voice at a time beside others, but not into a cadence.
         """
         unit, since = self._unit(state, at)
         on_beat = (since > 0) & (since % 24 == 0)
         if not on_beat.any():
             return
         at, left = at[on_beat], (unit - since)[on_beat]
-        may = ~self._before_cadence(state, at)
+        may = ~self._before_cadence(state, at) & self._is_together(state, at)
         may &= ~(state.end[at] > (state.ticks[at] + left)[:, None]).any(axis=1)
         added[at, BLOCK["DUR"]] = self.tie * ((left[:, None] < DURATIONS) & may[:, None])
+
+    def _strike(self, state: State, at: np.ndarray, added: np.ndarray) -> None:
+        """Steps past the beginning of a chord into which a note is held cost: some voice moves there."""
+        unit, since = self._unit(state, at)
+        left = unit - since
+        held = (state.end[at] > (state.ticks[at] + left)[:, None]).any(axis=1)
+        added[at, BLOCK["TIME"]] = -SKIPPED * (held[:, None] & (left[:, None] < _STEPS))
+
+    @staticmethod
+    def _is_together(state: State, at: np.ndarray) -> np.ndarray:
+        """Whether several voices sound in the rows `at`, or did a quarter ago, `(n,)`: one alone, as in a
+        subject, makes its own harmony.
+        """
+        return np.add.reduce(state.end[at] >= state.ticks[at, None] - 24, axis=1) > 1
 
     @staticmethod
     def _unit(state: State, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,8 +206,7 @@ class Harmony(Rule):
             self._draw(state, int(at[n]), int(unit[n]), int(since[n]))
         self.units[at] = begins
         place = np.where(since == 0, 0, np.where(since % 24 == 0, 1, 2))
-        # One voice alone, as in a subject, makes its own harmony.
-        together = np.add.reduce(state.end[at] >= taken.now - 24, axis=1) > 1
+        together = self._is_together(state, at)
         foreign = _FOREIGN[self.keys[at], self.degrees[at]]  # (n, pitches)
         price = ((self.weight * _PRICES[place] * together)[:, None] * foreign)[:, None]
         # What a voice pays for a leap from where it is.

@@ -98,7 +98,7 @@ class Taking:
     def __init__(self, brief: Brief):
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.due: Callable[[], np.ndarray] | None = brief.ask("due")
-        self.may_strike: Callable[[], np.ndarray] | None = brief.ask("may_strike")
+        self.may_strike: list[Callable[[], np.ndarray]] = brief.ask_all("may_strike")
         self._asked: tuple[int, list[int]] = (-1, [])
 
     @classmethod
@@ -121,8 +121,8 @@ class Taking:
         sounds, near = end > now, recent(pitch, end, now)
         if self.is_fugue:
             impossible |= sounds[..., None]
-        if self.may_strike:
-            impossible |= ~self.may_strike()[at, : self.voices, None]
+        for may_strike in self.may_strike:
+            impossible |= ~may_strike()[at, : self.voices, None]
         weight = _NEAR[pitch] * np.where(sounds, _BUSY, 1.0)[..., None]
         rows, due = self._must(at)
         if len(rows):

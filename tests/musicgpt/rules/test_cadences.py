@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musicgpt.rules.cadences import Cadences, Moment
-from musicgpt.rules.harmony import BETWEEN, COMES_BY_STEP, IN_FUGUES, LEFT, TIE, Harmony
+from musicgpt.rules.harmony import BETWEEN, COMES_BY_STEP, IN_FUGUES, LEFT, SKIPPED, TIE, Harmony
 from musicgpt.rules.keys import TRIADS, triad
 from musicgpt.rules.opening import Opening
 from musicgpt.rules.takers import STEP
@@ -136,9 +136,24 @@ def test_no_voice_is_held_into_a_cadence_or_where_another_is():
     assert not said(Harmony(brief(planned, form="fugue")), state(both + "NOTE_52 VOICE_1")).any()
 
 
+@pytest.mark.parametrize("step", ["", "TIME_12"])
+def test_a_chord_into_which_a_note_is_held_begins_with_another_one(step):
+    planned = Planned()
+    planned.plan.cadences = []
+    for duration, cost in ((96, SKIPPED), (48, 0)):
+        text = f"{BAR}NOTE_72 VOICE_0 DUR_{duration} TIME_0 NOTE_48 VOICE_1 DUR_12 {step}"
+        steps = said(Harmony(brief(planned, form="fugue")), state(text))[0]
+        left = 48 - (12 if step else 0)
+        found = [steps[TOKEN_TO_ID[f"TIME_{ticks}"]] for ticks in (24, left, 72)]
+        assert found == [0, 0, -cost]
+
+
 def test_one_voice_alone_makes_its_own_harmony():
-    rule = Harmony(brief(Planned(), form="fugue", seeds=[3]))
-    assert not said(rule, state("NOTE_72 VOICE_0 DUR_12 TIME_12")).any()
+    for text in ("NOTE_72 VOICE_0 DUR_12 TIME_12", "NOTE_72 VOICE_0 DUR_24 TIME_24 NOTE_74 VOICE_0"):
+        planned = Planned()
+        planned.plan.cadences = []
+        rule = Harmony(brief(planned, form="fugue", seeds=[3]))
+        assert not said(rule, state(text)).any()
 
 
 @pytest.mark.parametrize("form, mode, first", [("fugue", "minor", {9, 4}), ("prelude", "major", {0, 7})])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from musicgpt import Settings
+from musicgpt.around import frame_of
+from musicgpt.given import Given
 from musicgpt.rules.base import BLOCK, FORBIDDEN
-from musicgpt.rules.entries import BETWEEN_ENTRIES, REST, Entries
+from musicgpt.rules.entries import BETWEEN_ENTRIES, PASSED_OVER, REST, Entries
 from tests.musicgpt.states import state_after
 from tokenization import Score, encode
 from tokenization.score import VOICE
+from tokenization.vocabulary import TOKEN_TO_ID
 
+from . import cases
 from .cases import brief, said
 
 
@@ -62,3 +68,16 @@ def test_the_composers_pieces_have_the_voices_that_were_asked_for(composer, voic
     assert all(found == set(range(voices)) for found in heard)
     [alone] = composer.compose(pieces[2].settings)
     assert alone.ids == pieces[2].ids
+
+
+@pytest.mark.parametrize(("text", "waits"), [("", True), ("NOTE_72 VOICE_0 DUR_24 TIME_0", False)])
+def test_no_voice_above_a_melody_that_is_harmonised_is_passed_over(text, waits):
+    """The alto is given; the soprano may still strike before it, or has done so."""
+    melody = Score([(0, 24, 65, 1), (24, 24, 67, 1)], key="F major")
+    given = Given.melody(melody, "alto", 4)
+    keeper = cases.Plan(65, 1, 24)  # what is due
+    for phrases in (given.phrases or (24,), ()):
+        frame = frame_of(replace(given, phrases=phrases), 0, 0)
+        found = said(Entries(brief(keeper, frame=frame, voices=4)), cases.state(text))[0]
+        assert found[TOKEN_TO_ID["NOTE_65"]] == -PASSED_OVER * (waits and bool(phrases))
+        assert np.count_nonzero(found) <= 1

@@ -94,6 +94,26 @@ def test_in_the_last_chord_every_voice_has_a_note_and_the_lowest_the_root():
     assert bass[TOKEN_TO_ID["NOTE_48"]] > bass[TOKEN_TO_ID["NOTE_55"]] + INCOMPLETE - 1
 
 
+def test_voices_come_to_the_last_chord_one_by_one_and_without_parallels():
+    """G C in the soprano, of three voices: the last chord is C, whose root the bass must have."""
+    notes = Score([(0, 48, 67, 0), (48, 48, 72, 0)], key="C major")
+    rule = Ending(brief(frame=frame_of(Given(notes, (Region(0, 96, (1, 2)),), 3), 0, 0)))
+
+    def prices(text: str) -> dict[str, float]:
+        found = said(rule, state(text))[0]
+        return {name: found[TOKEN_TO_ID[name]] for name in TOKEN_TO_ID}
+
+    first = prices("NOTE_67 VOICE_0 DUR_48 TIME_0 NOTE_59 VOICE_1 DUR_48 TIME_0")
+    # The bass on G would go in octaves with G C, on D not.
+    assert first["NOTE_43"] < first["NOTE_50"] - INCOMPLETE / 2
+    assert rule.may_strike().all()
+    begin = "NOTE_67 VOICE_0 DUR_48 TIME_0 NOTE_57 VOICE_1 DUR_48 TIME_0 NOTE_50 VOICE_2 DUR_48 TIME_48 "
+    middle = prices(begin + "NOTE_72 VOICE_0 DUR_48 TIME_0")
+    # A over D and then G over C would be parallel fifths; E over C is none.
+    assert middle["NOTE_55"] < middle["NOTE_64"] - INCOMPLETE / 2
+    assert np.flatnonzero(rule.may_strike()[0]).tolist() == [1]
+
+
 def test_a_phrase_ends_in_a_key_that_holds_its_last_note():
     # In C major: on C the tonic, on D the dominant, on A after G# would be A minor.
     assert phrase_key("major", [72], [71], False) == 0
