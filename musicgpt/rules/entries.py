@@ -57,10 +57,8 @@ class Entries(Rule):
         """Notes `due`, `(n, 3)`, of a given voice lose in the rows `at` where a voice above is silent that
         could still strike with them.
         """
-        order, last = np.arange(MAX_VOICES), state.last_note()[at]
-        struck = (state.num_notes[at] > 0) & (last[:, ONSET] == state.ticks[at])
-        above = (order < due[:, 1, None]) & (state.end[at] <= state.ticks[at, None])
-        above &= ~struck[:, None] | (order > last[:, VOICE, None])
+        above = (np.arange(MAX_VOICES) < due[:, 1, None]) & (state.end[at] <= state.ticks[at, None])
+        above &= _can_follow(state)[at]
         waits = above.any(axis=1) & (due[:, 0] != NO_PITCH)
         added[at[waits], OFFSET["NOTE"] + due[waits, 0] - PITCH_MIN] = -PASSED_OVER
 
@@ -87,7 +85,16 @@ class Entries(Rule):
         crossed = (above[:, None, :] & (order < order[:, None])) | (
             below[:, None, :] & (order > order[:, None])
         )
-        return (new | late) & ~crossed.any(axis=2)
+        return (new | late) & ~crossed.any(axis=2) & _can_follow(state)[:, :voices]
+
+
+def _can_follow(state: State) -> np.ndarray:
+    """Which voices may strike after the last note, bool of shape `(rows, voices)`: notes that begin together
+    are written from the highest voice down.
+    """
+    last, order = state.last_note(), np.arange(MAX_VOICES)
+    struck = (state.num_notes > 0) & (last[:, ONSET] == state.ticks)
+    return ~struck[:, None] | (order > last[:, VOICE, None])
 
 
 __all__ = ["BETWEEN_ENTRIES", "REST", "Entries"]

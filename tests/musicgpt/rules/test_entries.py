@@ -81,3 +81,9 @@ def test_no_voice_above_a_melody_that_is_harmonised_is_passed_over(text, waits):
         found = said(Entries(brief(keeper, frame=frame, voices=4)), cases.state(text))[0]
         assert found[TOKEN_TO_ID["NOTE_65"]] == -PASSED_OVER * (waits and bool(phrases))
         assert np.count_nonzero(found) <= 1
+
+
+def test_no_voice_enters_above_one_that_has_just_struck():
+    """It was asked for, and no other one allowed, where notes that begin together could not be so written."""
+    before = [*alone(BETWEEN_ENTRIES), (192, 24, 72, 1)]
+    assert missing_after([*before, (192, 24, 55, 2)], 3) == [2]  # voice 0 would have come before voice 1
