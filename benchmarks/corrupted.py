@@ -1,6 +1,8 @@
 """Corrupted contexts: does a model drift less on its own text if it has heard wrong notes while it learnt?
 
-    python -m benchmarks.corrupted --share 0.1 --config 3 [any argument of `python -m training`]
+    python -m benchmarks.corrupted --share 0.1 --config shipped/3 --init_from shipped --teacher_share none
+
+and any other argument of `python -m training`.
 
 Trains as `python -m training` does, but that so many of the notes that the model hears are wrong: their pitch is
 one or two semitones off. What it is to predict stays right (scheduled sampling with noise in place of its own
@@ -17,6 +19,7 @@ from typing import Any
 
 import torch
 
+from tokenization.interruption import errors_in_one_line, interruptible
 from tokenization.vocabulary import OFFSET, PITCH_MAX, PITCH_MIN
 from training.arguments import parse_arguments
 from training.trainer import Trainer
@@ -50,19 +53,25 @@ class Corrupted(Trainer):
         return inputs
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Train."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if "--help" in words or "-h" in words:
-        print(__doc__)
-        return
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--share", type=float, required=True)
-    given, rest = parser.parse_known_args(words)
-    run = Corrupted(parse_arguments(rest))
-    run.share = given.share
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train; returns the exit code, as `python -m training` does."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--share", type=float, required=True, help="of the notes that are heard, 0 to 1")
+    given, rest = parser.parse_known_args(argv)
+    if not 0 <= given.share <= 1:
+        parser.error(f"--share is {given.share}; it must be 0 to 1.")
+    return interruptible(lambda: _train(given.share, rest))
+
+
+@errors_in_one_line
+def _train(share: float, words: list[str]) -> int:
+    run = Corrupted(parse_arguments(words))
+    run.share = share
     run.run()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

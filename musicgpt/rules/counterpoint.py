@@ -66,7 +66,7 @@ class Counterpoint(Rule):
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
         self.taking = Taking.of(brief)
-        self.pedals, self.struck = brief.ask("pedals"), brief.ask("pedals_struck")
+        self.pedals = brief.ask("pedals")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.impossible = np.zeros(self.known.shape, dtype=bool)
@@ -85,8 +85,7 @@ class Counterpoint(Rule):
             known, taken = self.penalty(state, at), self.taking(state, at)
             self.known[at], self.impossible[at] = known, taken.impossible
             # For a note of each pitch, by the voices that may take it.
-            by_some = taken.by_some & self._beside_pedals(state, at, taken)
-            price = np.where(by_some, -np.add.reduce(taken.weight * known, axis=1), FORBIDDEN)
+            price = np.where(taken.by_some, -np.add.reduce(taken.weight * known, axis=1), FORBIDDEN)
             taken.excuse(price)
             price[state.num_notes[at] == 0] = 0
             added[at, BLOCK["NOTE"]] = price
@@ -138,20 +137,6 @@ class Counterpoint(Rule):
         own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
         self._add_parallels(own, pitch, end, before, before_end, moved, now)
         return np.where(struck[..., None], 0.0, own)
-
-    def _beside_pedals(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray | bool:
-        """Whether a voice that holds no pedal may take each pitch, `(n, pitches)`; a pedal that is struck now
-        may, too.
-        """
-        held = self.pedals()[at] if self.pedals else None
-        if held is None or not _some(held >= 0):
-            return True
-        assert self.struck is not None
-        next_ticks = np.array([tick for tick, _, _ in self.struck()])[at]
-        rests = ((held >= 0) & (next_ticks != state.ticks[at]))[:, None] & (
-            held[:, None] == np.arange(self.voices)
-        )
-        return ~(taken.impossible | rests[..., None]).all(axis=1)
 
     def _heard(self, state: State, at: np.ndarray, taken: Taken) -> tuple[np.ndarray, ...]:
         """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`

@@ -19,13 +19,14 @@ from ..state import State
 from .base import BLOCK, Brief, Rule
 from .cadences import Moment
 from .keys import DOMINANT, HOME, dominant_seventh, last_beat, triad
+from .subject import FIFTH
 from .takers import PITCHES
 
 # Nats against a note off the last triad behind the last onset, against one that ends before the end, and
 # against a last chord without one of the voices, or with something else than the root in the bass.
 OFF, SHORT, INCOMPLETE = 3.0, 8.0, 20.0
 # Intervals that no two voices may have twice running, in semitones.
-PERFECT = (0, 7)
+PERFECT = (0, FIFTH)
 # A cadence is heard so many ticks before its dominant.
 BEFORE = 48
 # Triads with which a phrase may end, as the keys whose tonic they are, and how much each is liked; and what

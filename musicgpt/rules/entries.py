@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.score import ONSET, VOICE
 from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MIN, TYPE_INDEX
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .takers import PASSED_OVER, is_out_of_order
 
 # Bars from one entry to the next at the beginning, as in a fugue, and bars for which a voice may rest later.
 BETWEEN_ENTRIES, REST = 2, 4
 # A voice comes back not further than this from where it was, in semitones.
 LEAP = 12
-# Nats against a note of a melody that is harmonised while a voice above it is silent.
-PASSED_OVER = 2.5
 _NOTE, _TIME = TYPE_INDEX["NOTE"], TYPE_INDEX["TIME"]
 
 
@@ -42,14 +40,16 @@ class Entries(Rule):
         """Only where a number of voices was asked for."""
         return bool(brief.voices)
 
-    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
+        missing = self.missing(state) & (state.kind == _NOTE)[:, None]
+        found, at = missing.any(axis=1), state.after(_TIME)
+        if not found.any() and not (self.due and len(at)):
+            return None
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = state.after(_TIME)
         if self.due and len(at):
             self._wait(state, at, self.due()[at], added)
-        missing = self.missing(state) & (state.kind == _NOTE)[:, None]
         others = added[:, BLOCK["VOICE"]]
-        others[missing.any(axis=1)] = FORBIDDEN
+        others[found] = FORBIDDEN
         others[:, : missing.shape[1]][missing] = 0.0
         return added
 
@@ -57,10 +57,11 @@ class Entries(Rule):
         """Notes `due`, `(n, 3)`, of a given voice lose in the rows `at` where a voice above is silent that
         could still strike with them.
         """
-        above = (np.arange(MAX_VOICES) < due[:, 1, None]) & (state.end[at] <= state.ticks[at, None])
-        above &= _can_follow(state)[at]
-        waits = above.any(axis=1) & (due[:, 0] != NO_PITCH)
-        added[at[waits], OFFSET["NOTE"] + due[waits, 0] - PITCH_MIN] = -PASSED_OVER
+        comes = due[:, 0] != NO_PITCH
+        at, place, voice = at[comes], due[comes, 0] - PITCH_MIN, due[comes, 1, None]
+        above = (np.arange(MAX_VOICES) < voice) & (state.end[at] <= state.ticks[at, None])
+        waits = (above & ~_late(state, at, MAX_VOICES, place)).any(axis=1)
+        added[at[waits], OFFSET["NOTE"] + place[waits]] = -PASSED_OVER
 
     def missing(self, state: State) -> np.ndarray:
         """The voices that have been silent too long and that the note just read suits, bool of shape `(rows,
@@ -85,16 +86,13 @@ class Entries(Rule):
         crossed = (above[:, None, :] & (order < order[:, None])) | (
             below[:, None, :] & (order > order[:, None])
         )
-        return (new | late) & ~crossed.any(axis=2) & _can_follow(state)[:, :voices]
+        passed = _late(state, np.arange(state.rows), voices, state.note_pitch - PITCH_MIN)
+        return (new | late) & ~crossed.any(axis=2) & ~passed
 
 
-def _can_follow(state: State) -> np.ndarray:
-    """Which voices may strike after the last note, bool of shape `(rows, voices)`: notes that begin together
-    are written from the highest voice down.
-    """
-    last, order = state.last_note(), np.arange(MAX_VOICES)
-    struck = (state.num_notes > 0) & (last[:, ONSET] == state.ticks)
-    return ~struck[:, None] | (order > last[:, VOICE, None])
+def _late(state: State, at: np.ndarray, voices: int, place: np.ndarray) -> np.ndarray:
+    """Which voices come too late for a pitch, given as its place among them, `(n,)`: `(n, voices)`."""
+    return is_out_of_order(state, at, voices)[np.arange(len(at)), :, place]
 
 
 __all__ = ["BETWEEN_ENTRIES", "REST", "Entries"]

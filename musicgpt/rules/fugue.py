@@ -32,6 +32,7 @@ from .companions import Countersubject, stretto
 from .keys import HOME
 from .replay import in_order
 from .subject import FIFTH, FOURTH, Subject, can_be_inverted, dominant, in_key, inverted, tonic
+from .takers import PASSED_OVER
 from .tonal_plan import Plan as KeyPlan
 
 # Notes that a subject of one, two, three, ... bars must have; with fewer it goes on.
@@ -72,8 +73,6 @@ NEAR = 5
 # A step loses so many nats for each voice that it leaves silent: voices go on without rests, until they rest
 # for long.
 RESTING = 2.0
-# The plan's note loses so many nats where a voice above it has just become silent: it would be passed over.
-PASSED_OVER = 2.5
 # A step to a time at which all voices that could strike still sound loses so many.
 UNTIMELY = 6.0
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))

@@ -29,7 +29,7 @@ from tokenization.vocabulary import (
 from ..state import NO_PITCH, State
 from .base import BLOCK, Brief, Rule
 from .keys import DOMINANT, dominant_seventh, triad
-from .takers import PITCHES, REST, Taken, Taking
+from .takers import PITCHES, Taken, Taking, recent
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -254,8 +254,8 @@ class Harmony(Rule):
             sounds &= np.arange(len(sounds)) != self.pedals()[row]
         place = state.pitch[row, sounds] - PITCH_MIN
         # The bass, which may move now, is none that could be suspended.
-        recent = (state.end[row] > state.ticks[row] - REST) & (state.pitch[row] != NO_PITCH)
-        lowest = state.pitch[row, recent].min(initial=PITCH_MAX) - PITCH_MIN
+        heard = recent(state.pitch[row], state.end[row], state.ticks[row])
+        lowest = heard[heard != NO_PITCH].min(initial=PITCH_MAX) - PITCH_MIN
         suspended = _SUSPENDED[key][:, place] & (place > lowest)
         price = np.where(suspended, -SUSPENDED, HELD * foreign[:, place]).sum(axis=1)
         for note in self.stated()[row] if self.stated else ():

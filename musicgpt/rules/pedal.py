@@ -11,13 +11,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, NEAREST_DURATION, OFFSET, PITCH_MIN, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import (
+    DURATIONS,
+    MAX_VOICES,
+    NEAREST_DURATION,
+    OFFSET,
+    PITCH_MIN,
+    TIME_STEPS,
+    TYPE_INDEX,
+)
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
 from .harmony import harmonic_unit
 from .keys import DOMINANT, HOME, TONIC, triad
 from .replay import limit_durations, limit_steps, only
+from .takers import PASSED_OVER
 from .tonal_plan import UNASKED
 
 # Bars of each of these pedals, on the dominant and on the tonic, and of how many movements.
@@ -32,8 +41,6 @@ SHORT = 60
 FIGURED, HELD_BARS = 5, 2
 # The pedal's octave is the nearest to a place so many semitones below the bass, and it sounds below C4.
 DEEPER, MIDDLE = 4, 60
-# The pedal's note loses so many nats where a voice above has just become silent: it would be passed over.
-PASSED_OVER = 2.5
 _NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _LATER = np.array(TIME_STEPS) > 0
 OCTAVE, QUAVER = 12, 12  # semitones, ticks
@@ -148,6 +155,13 @@ class Pedal(Rule):
     def pedals(self) -> np.ndarray:
         """The voice that holds a pedal in each row, `(rows,)`; -1 for none."""
         return np.array([p.voice if p and p.has_begun and not p.every else -1 for p in self.points])
+
+    def holding(self, ticks: np.ndarray) -> np.ndarray:
+        """Of each row at its tick which voice holds a pedal and does not strike it, bool of shape `(rows,
+        voices)`.
+        """
+        strikes = np.array([tick for tick, _, _ in self.pedals_struck()]) == ticks
+        return (self.pedals()[:, None] == np.arange(MAX_VOICES)) & ~strikes[:, None]
 
     def pedals_struck(self) -> list[tuple[int, int, int]]:
         """Of each row tick, pitch and voice of the pedal's next note; `NO_PITCH` for the pitch where there is

@@ -16,6 +16,9 @@ from .base import Brief
 # Semitones for each nat against a voice, and nats against one whose note still sounds, or one that has not
 # begun.
 NEAR, BUSY, NEW = 3.0, 3.0, 6.0
+# Nats against a note that must come (a plan's, a pedal's, a melody's) while a voice above it is silent, which
+# would be passed over.
+PASSED_OVER = 2.5
 PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 # The largest step, in semitones; and the rest, in ticks, after which a voice begins anew.
 STEP, REST = 2, 24
@@ -99,6 +102,7 @@ class Taking:
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.due: Callable[[], np.ndarray] | None = brief.ask("due")
         self.may_strike: list[Callable[[], np.ndarray]] = brief.ask_all("may_strike")
+        self.holding: Callable[[np.ndarray], np.ndarray] | None = brief.ask("holding")
         self._asked: tuple[int, list[int]] = (-1, [])
 
     @classmethod
@@ -133,7 +137,11 @@ class Taking:
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0
         weight /= np.where(some, total, 1)
-        return Taken(now, pitch, end, sounds, near, BY_STEP[near], impossible, weight, some[:, 0], rows, due)
+        by_some = some[:, 0]
+        if self.holding and (held := self.holding(state.ticks)[at, : self.voices]).any():
+            # The voice still counts in what a pitch costs, but no note is left to it alone.
+            by_some = by_some & ~(impossible | held[..., None]).all(axis=1)
+        return Taken(now, pitch, end, sounds, near, BY_STEP[near], impossible, weight, by_some, rows, due)
 
     def _must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where in the rows `at` a note must come, and which."""
@@ -146,4 +154,15 @@ class Taking:
 
 _NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)
 
-__all__ = ["BY_STEP", "NEAR", "PITCHES", "REST", "STEP", "Taken", "Taking", "is_out_of_order", "recent"]
+__all__ = [
+    "BY_STEP",
+    "NEAR",
+    "PASSED_OVER",
+    "PITCHES",
+    "REST",
+    "STEP",
+    "Taken",
+    "Taking",
+    "is_out_of_order",
+    "recent",
+]

@@ -182,6 +182,7 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
     """Opens the page as a new visitor; afterwards: no error in the console, no request to another host."""
     troubles: list[str] = []
     contexts = []
+    leaving: set[Any] = set()  # pages that another one is about to follow
 
     def open_page(query: str = "", wait: bool = True, **options: Any) -> Any:
         context = browser.new_context(
@@ -190,7 +191,9 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda m: troubles.append(f"console: {m.text}") if is_trouble(m) else None)
+        page.on("request", lambda r: leaving.add(page) if r.is_navigation_request() else None)
+        page.on("domcontentloaded", leaving.discard)
+        page.on("console", lambda m: troubles.append(f"console: {m.text}") if is_trouble(page, m) else None)
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on("request", lambda r: troubles.append(f"request: {r.url}") if foreign(r.url) else None)
         page.goto(server + "/" + query)
@@ -198,8 +201,9 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
             finished(page)
         return page
 
-    def is_trouble(message: Any) -> bool:
-        return message.type == "error" and not any(text in message.text for text in LEFT)
+    def is_trouble(page: Any, message: Any) -> bool:
+        is_of_leaving = page in leaving and any(text in message.text for text in LEFT)
+        return message.type == "error" and not is_of_leaving
 
     def foreign(url: str) -> bool:
         return not url.startswith((server, server.replace("http", "ws"), "data:", "blob:"))

@@ -72,8 +72,8 @@ midi = processor.decode_midi(output, key="d minor")
 assert midi.startswith(b"MThd") and len(midi) > 4 * len(score)
 inputs = processor([score, score.replace(notes=score.array[:2])], return_tensors="pt")
 assert inputs["attention_mask"][:, -1].all() and not inputs["attention_mask"][1, 0], inputs
-longer = model.generate(**inputs, max_new_tokens=8)  # a random model may end at once
-assert longer.shape[0] == 2 and 0 < longer.shape[1] - inputs["input_ids"].shape[1] <= 8, longer.shape
+longer = model.generate(**inputs, min_new_tokens=8, max_new_tokens=8)  # a random model may end at once
+assert longer.shape == (2, inputs["input_ids"].shape[1] + 8), longer.shape
 open("score.mid", "wb").write(midi)
 for source in (midi, "score.mid"):
     assert processor.read(source).notes == score.notes
