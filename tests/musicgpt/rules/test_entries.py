@@ -85,5 +85,8 @@ def test_no_voice_above_a_melody_that_is_harmonised_is_passed_over(text, waits):
 
 def test_no_voice_enters_above_one_that_has_just_struck():
     """It was asked for, and no other one allowed, where notes that begin together could not be so written."""
-    before = [*alone(BETWEEN_ENTRIES), (192, 24, 72, 1)]
-    assert missing_after([*before, (192, 24, 55, 2)], 3) == [2]  # voice 0 would have come before voice 1
+    before = "NOTE_60 VOICE_1 DUR_24 TIME_24 " * 4 * BETWEEN_ENTRIES
+    rule = Entries(brief(voices=3))
+    assert rule.missing(cases.state(before + "NOTE_80"))[0].tolist() == [True, False, True]
+    together = cases.state(before + "NOTE_72 VOICE_1 DUR_24 TIME_0 NOTE_80")
+    assert not rule.missing(together).any()  # voice 0 would have come before voice 1, and voice 2 would cross
