@@ -192,7 +192,7 @@ def visit(browser: Any, server: str) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda r: leaving.add(page) if r.is_navigation_request() else None)
-        page.on("domcontentloaded", leaving.discard)
+        page.on("domcontentloaded", lambda page: leaving.discard(page))
         page.on("console", lambda m: troubles.append(f"console: {m.text}") if is_trouble(page, m) else None)
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
         page.on("request", lambda r: troubles.append(f"request: {r.url}") if foreign(r.url) else None)
