@@ -130,7 +130,7 @@ class Point:
 class Pedal(Rule):
     """Draws whether a piece has a pedal, and lets the bass have it."""
 
-    memory = ("plans", "points", "looked")
+    memory = ("plans", "points", "looked", "now")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
@@ -138,6 +138,7 @@ class Pedal(Rule):
         self.plans = [self._draw(seed) for seed in brief.seeds]
         self.points: list[Point | None] = [None] * brief.rows
         self.looked = np.full(brief.rows, -1)
+        self.now = np.zeros(brief.rows, dtype=np.int64)  # ticks
 
     @classmethod
     def applies(cls, brief: Brief) -> bool:
@@ -156,12 +157,10 @@ class Pedal(Rule):
         """The voice that holds a pedal in each row, `(rows,)`; -1 for none."""
         return np.array([p.voice if p and p.has_begun and not p.every else -1 for p in self.points])
 
-    def holding(self, ticks: np.ndarray) -> np.ndarray:
-        """Of each row at its tick which voice holds a pedal and does not strike it, bool of shape `(rows,
-        voices)`.
-        """
-        strikes = np.array([tick for tick, _, _ in self.pedals_struck()]) == ticks
-        return (self.pedals()[:, None] == np.arange(MAX_VOICES)) & ~strikes[:, None]
+    def may_strike(self) -> np.ndarray:
+        """Which voices may strike a note now, bool of shape `(rows, voices)`: none that holds a pedal."""
+        strikes = np.array([tick for tick, _, _ in self.pedals_struck()]) == self.now
+        return (self.pedals()[:, None] != np.arange(MAX_VOICES)) | strikes[:, None]
 
     def pedals_struck(self) -> list[tuple[int, int, int]]:
         """Of each row tick, pitch and voice of the pedal's next note; `NO_PITCH` for the pitch where there is
@@ -172,7 +171,7 @@ class Pedal(Rule):
         ]
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        added = None
+        added, self.now = None, state.ticks.copy()
         for row, wanted in enumerate(self.plans):
             if wanted is None:
                 continue

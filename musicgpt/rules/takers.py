@@ -102,7 +102,6 @@ class Taking:
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.due: Callable[[], np.ndarray] | None = brief.ask("due")
         self.may_strike: list[Callable[[], np.ndarray]] = brief.ask_all("may_strike")
-        self.holding: Callable[[np.ndarray], np.ndarray] | None = brief.ask("holding")
         self._asked: tuple[int, list[int]] = (-1, [])
 
     @classmethod
@@ -137,11 +136,7 @@ class Taking:
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0
         weight /= np.where(some, total, 1)
-        by_some = some[:, 0]
-        if self.holding and (held := self.holding(state.ticks)[at, : self.voices]).any():
-            # The voice still counts in what a pitch costs, but no note is left to it alone.
-            by_some = by_some & ~(impossible | held[..., None]).all(axis=1)
-        return Taken(now, pitch, end, sounds, near, BY_STEP[near], impossible, weight, by_some, rows, due)
+        return Taken(now, pitch, end, sounds, near, BY_STEP[near], impossible, weight, some[:, 0], rows, due)
 
     def _must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where in the rows `at` a note must come, and which."""

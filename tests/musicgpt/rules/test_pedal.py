@@ -74,7 +74,7 @@ def test_the_bass_strikes_it_once_and_holds_it(wanted, pitch):
     assert planned.plan.cadences == ([2, 3, 6] if wanted == TONIC else [2, 6])  # a tonic is reached by one
     here = BAR * 3
     assert min(allowed(rule, here, "NOTE")) == pitch and max(allowed(rule, here, "NOTE")) > 72
-    assert allowed(rule, here, "TIME") == []
+    assert allowed(rule, here, "TIME") == [] and rule.may_strike().all()
     assert said(rule, state(here))[0, TOKEN_TO_ID[f"NOTE_{pitch}"]] == -PASSED_OVER
     here += f"NOTE_{pitch} "
     assert allowed(rule, here, "VOICE") == [1] and rule.pedals().tolist() == [-1]
@@ -82,9 +82,11 @@ def test_the_bass_strikes_it_once_and_holds_it(wanted, pitch):
     assert allowed(rule, here, "DUR") == [192]
     here += "DUR_192 "
     assert max(allowed(rule, here, "TIME")) == 96 and rule.pedals().tolist() == [1]
+    assert not rule.may_strike()[0, 1]
     here += "TIME_12 "
     assert min(allowed(rule, here, "NOTE")) == pitch + 1
     assert allowed(rule, here + "NOTE_72 ", "VOICE") == [0, 2, 3, 4]
+    assert np.flatnonzero(rule.may_strike()[0]).tolist() == [0, 2, 3, 4]
     assert rule.points[0].next == rule.points[0].end == 480  # the line of the final chord
 
 
@@ -114,7 +116,7 @@ def test_a_bass_in_motion_strikes_the_dominant_with_each_beat():
     here += "TIME_12 "
     assert min(allowed(rule, here, "NOTE")) == 43 and max(allowed(rule, here, "TIME")) == 12
     assert 1 in allowed(rule, here + "NOTE_50 ", "VOICE")
-    assert rule.pedals().tolist() == [-1]  # its dissonances are those of any bass
+    assert rule.pedals().tolist() == [-1] and rule.may_strike().all()  # its dissonances are those of any bass
     assert allowed(rule, here + "NOTE_50 VOICE_1 DUR_12 TIME_12 ", "TIME") == []
     held = begun(Planned(), TONIC, bar=FIGURE, form="prelude")
     assert allowed(held, FIGURE * 3 + "NOTE_48 VOICE_1 ", "DUR") == [192]
