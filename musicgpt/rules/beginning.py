@@ -20,6 +20,7 @@ from tokenization.score import Note
 from ..state import State
 from .base import FORBIDDEN, Brief, Rule
 from .companions import stretto
+from .fugue import VOICES, Plan
 from .keys import HOME, triad
 from .replay import harshness
 from .subject import FIFTH, Subject, dominant, in_key
@@ -54,6 +55,8 @@ NEAR, DRAWN = 0.15, 0.3
 # What costs 1 or so: each further climax, one in the first note, an end off the triad, a head of one length
 # that only steps; no answer on the keyboard; no stretto.
 CLIMAX, AT_ONCE, UNSTABLE, PLAIN, UNANSWERED, NO_STRETTO = 0.5, 0.5, 0.7, 0.7, 5.0, 0.3
+# ... and an exposition in which a higher voice would not state it higher, as the keyboard ends.
+DISORDERED = 2.0
 HEAD = 5
 # The key is clear where it correlates by so much better than any other with the time that pitch classes
 # sound (Krumhansl, *Cognitive Foundations of Musical Pitch*, 1990); without a lead it costs so much, and at
@@ -104,11 +107,11 @@ def penalty(brief: Brief, notes: Sequence[Note], bar: int, bits: float | None = 
         bar (`int`): ticks of a bar.
         bits (`float`, *optional*): how much the durations of a prelude's opening are to vary.
     """
-    return (
-        subject_penalty(notes, brief.mode, bar)
-        if brief.form == "fugue"
-        else opening_penalty(notes, brief.mode, bar, bits)
-    )
+    if brief.form != "fugue":
+        return opening_penalty(notes, brief.mode, bar, bits)
+    plan = Plan(brief.voices or VOICES, brief.mode, keyboard=brief.keyboard)
+    is_in_order = plan.is_in_order(Subject(notes, notes[0].onset, bar, brief.mode, brief.keyboard))
+    return subject_penalty(notes, brief.mode, bar) + DISORDERED * (not is_in_order)
 
 
 def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:

@@ -1,5 +1,6 @@
 """What strict counterpoint forbids is made less likely: crossing voices, parallel fifths and octaves, voices
-that stay where they are, in fugues great leaps and dissonances that are leapt to.
+that stay where they are or go to and fro, in fugues great leaps, hidden fifths and octaves and dissonances
+that are leapt to.
 
 A model of this size hears each voice, but not always all of them together. The rules are those of the
 textbooks (Fux, *Gradus ad Parnassum*, 1725; Piston, *Counterpoint*, 1947), as prices in nats on a note and on
@@ -18,12 +19,18 @@ from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TY
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .takers import BY_STEP, PITCHES, REST, Taken, Taking, recent
+from .takers import BY_STEP, PITCHES, REST, STEP, Taken, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
 CROSSING, PARALLEL, LEAP, REPEATED = 6.0, 12.0, 6.0, 1.0
 AGAIN = 4.0  # for a pitch that the voice has had twice running
+# For going on with a cell of so many notes that the voice has had twice running; one of two notes, heard four
+# times, is one of four, too. In preludes figures of three notes are no fault.
+ONCE_MORE, CELLS, CELLS_ELSEWHERE = 1.5, (2, 3, 4), (2, 4)
+# For a fifth or octave of the outer voices of a fugue to which both go in one direction, the upper one by a
+# leap.
+HIDDEN = 2.0
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
 # Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by
@@ -65,6 +72,7 @@ class Counterpoint(Rule):
         self.voices, self.is_fugue = brief.voices or MAX_VOICES, brief.form == "fugue"
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
+        self.cells = CELLS if self.is_fugue else CELLS_ELSEWHERE
         self.taking = Taking.of(brief)
         self.pedals = brief.ask("pedals")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
@@ -121,6 +129,7 @@ class Counterpoint(Rule):
         again = (near == latest[..., 0]) & (near == latest[..., 1])
         if _some(again):
             own += (AGAIN - REPEATED) * _SAME[np.where(again, near, NO_PITCH)]
+        self._add_cells(own, state.line[at, : self.voices, :, PITCH], near)
         # Other voices: none goes past them.
         sides = self.walls[np.where(sounds, 2, end == now), pitch]  # (n, voices, sides, pitches)
         if has_struck := _some(struck):
@@ -136,6 +145,8 @@ class Counterpoint(Rule):
         sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]
         own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
         self._add_parallels(own, pitch, end, before, before_end, moved, now)
+        if self.is_fugue:
+            self._add_hidden(own, pitch, near, before, moved, recent(pitch, end, now))
         return np.where(struck[..., None], 0.0, own)
 
     def _heard(self, state: State, at: np.ndarray, taken: Taken) -> tuple[np.ndarray, ...]:
@@ -160,6 +171,34 @@ class Counterpoint(Rule):
         if held is None or not _some(held >= 0):
             return sounds
         return sounds & (held[:, None] != np.arange(self.voices))
+
+    def _add_cells(self, penalty: np.ndarray, line: np.ndarray, near: np.ndarray) -> None:
+        """Adds the penalty of a third time; `line` has the last notes of each voice, `(n, voices, 9)`."""
+        for notes in self.cells:
+            last, first = line[..., -notes:], line[..., -2 * notes : -notes]
+            twice = np.logical_and.reduce(last == first, axis=2) & (near == last[..., -1])
+            twice &= np.minimum.reduce(last, axis=2) != np.maximum.reduce(last, axis=2)
+            if _some(twice):
+                penalty += ONCE_MORE * _SAME[np.where(twice, last[..., 0], NO_PITCH)]
+
+    def _add_hidden(self, penalty, pitch, near, before, moved, heard) -> None:
+        """Adds the penalty of fifths and octaves to which the highest and the lowest voice of those that are
+        `heard` go in one direction.
+        """
+        sounds = heard != NO_PITCH
+        top = sounds.argmax(axis=1)
+        bottom = sounds.shape[1] - 1 - sounds[:, ::-1].argmax(axis=1)
+        n = np.arange(len(top))
+        for voice, other in ((bottom, top), (top, bottom)):
+            way, own = pitch[n, other] - before[n, other], near[n, voice]
+            at = (moved[n, other] & (way != 0) & (own != NO_PITCH) & (voice != other)).nonzero()[0]
+            if not len(at):
+                continue
+            steps = PITCHES - own[at, None]
+            leap = np.where((voice > other)[at, None], np.abs(way)[at, None], np.abs(steps))
+            wrong = np.isin(np.abs(pitch[at, other[at], None] - PITCHES) % 12, (0, 7))
+            wrong &= (steps * way[at, None] > 0) & (leap > STEP)
+            penalty[at, voice[at]] += HIDDEN * wrong
 
     def _add_parallels(self, penalty, pitch, end, before, before_end, moved, now) -> None:
         """Adds the penalty of parallel fifths and octaves with voices that have just moved."""

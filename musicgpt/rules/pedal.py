@@ -7,10 +7,12 @@ eight bars of the train split 7 of 39 preludes have the dominant in the bass for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from tokenization.score import Note
 from tokenization.vocabulary import (
     DURATIONS,
     MAX_VOICES,
@@ -26,7 +28,7 @@ from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
 from .harmony import harmonic_unit
 from .keys import DOMINANT, HOME, TONIC, triad
 from .replay import limit_durations, limit_steps, only
-from .takers import PASSED_OVER
+from .takers import PASSED_OVER, PITCHES
 from .tonal_plan import UNASKED
 
 # Bars of each of these pedals, on the dominant and on the tonic, and of how many movements.
@@ -79,8 +81,10 @@ class Point:
         while self.next < now:
             self.next += unit
 
-    def add(self, state: State, row: int, added: np.ndarray) -> None:
-        """Adds to the logits of the row's next token, `(vocab_size,)`, after `follow`."""
+    def add(self, state: State, row: int, added: np.ndarray, stated: Sequence[Note] | None = None) -> None:
+        """Adds to the logits of the row's next token, `(vocab_size,)`, after `follow`. In a fugue, `stated`
+        are the notes of its plan.
+        """
         now, kind = int(state.ticks[row]), state.kind[row]
         strikes = now == self.next < self.end
         if kind == _DUR:
@@ -89,7 +93,7 @@ class Point:
             elif now < self.next:
                 limit_steps(added, now, self.next)
         elif kind == _TIME:
-            self._pitch(state, row, strikes, added)
+            self._pitch(state, row, strikes, added, stated)
         elif kind == _NOTE:
             is_pedal = strikes and state.note_pitch[row] == self.pitch
             if is_pedal:
@@ -109,8 +113,12 @@ class Point:
         left, longest = self.end - now, bar * (HELD_BARS if HELD_BARS * bar <= DURATIONS[-1] else 1)
         return left if left <= longest else left % longest or longest
 
-    def _pitch(self, state: State, row: int, strikes: bool, added: np.ndarray) -> None:
-        """No note below the pedal; it is struck after the notes of the voices above it."""
+    def _pitch(
+        self, state: State, row: int, strikes: bool, added: np.ndarray, stated: Sequence[Note] | None
+    ) -> None:
+        """No note below the pedal; it is struck after the notes of the voices above it. Of a fugue these are
+        voices that have nothing else to do, and the plan's own notes: another one would find no voice.
+        """
         notes, place = added[BLOCK["NOTE"]], self.pitch - PITCH_MIN
         if not strikes:
             limit_steps(added, int(state.ticks[row]), self.next)
@@ -120,9 +128,13 @@ class Point:
         added[BLOCK["TIME"]] = FORBIDDEN
         notes[:place] = FORBIDDEN
         now, last = state.ticks[row], state.last_note()[row]
-        voices = range(int(last[3]) + 1 if last[0] == now else 0, self.voice)
+        voices = list(range(int(last[3]) + 1 if last[0] == now else 0, self.voice))
+        due = [note.pitch for note in stated or () if note.onset == now and note.voice in voices]
+        if stated is not None:
+            planned = {note.voice for note in stated}
+            voices = [v for v in voices if v not in planned and state.end[row, v] <= now]
         if not voices:
-            notes[place + 1 :] = FORBIDDEN
+            notes[~np.isin(PITCHES, [self.pitch, *due])] = FORBIDDEN
         elif any(now - state.bar_ticks[row] < state.end[row, v] <= now for v in voices):
             notes[place] -= PASSED_OVER
 
@@ -187,8 +199,13 @@ class Pedal(Rule):
                 continue
             if state.ticks[row] < point.end:
                 added = np.zeros((state.rows, VOCAB_SIZE), dtype=np.float32) if added is None else added
-                point.add(state, row, added[row])
+                point.add(state, row, added[row], self._stated(row))
         return added
+
+    def _stated(self, row: int) -> list[Note] | None:
+        """The notes that a fugue's plan has for a row; `None` elsewhere."""
+        stated = self.brief.ask("stated") if self.brief.form == "fugue" else None  # of a later rule
+        return stated()[row] if stated else None
 
     def _look(self, state: State, row: int, wanted: PedalPlan) -> None:
         """Whether the pedal begins with the next bar, and when it ends."""

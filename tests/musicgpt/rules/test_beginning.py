@@ -9,7 +9,7 @@ import torch
 from musicgpt import Composer, Settings
 from musicgpt.beginnings import CANDIDATES, UntilOver
 from musicgpt.rules.base import FORBIDDEN
-from musicgpt.rules.beginning import Beginning, opening_penalty, subject_penalty
+from musicgpt.rules.beginning import DISORDERED, Beginning, opening_penalty, penalty, subject_penalty
 from tokenization.score import Note
 from tokenization.vocabulary import TOKEN_TO_ID
 
@@ -50,6 +50,14 @@ def test_a_subject_in_another_key_costs():
     other = [note._replace(pitch=note.pitch + 1) for note in subject]
     assert subject_penalty(other, "minor", 96) > subject_penalty(subject, "minor", 96) + 2
     assert subject_penalty(subject[:5], "minor", 96) > subject_penalty(subject, "minor", 96)  # too short
+
+
+def test_a_subject_leaves_room_for_the_voices_above_it():
+    subject, three = notes(BACH["major"]), brief(form="fugue", voices=3)
+    for octave, voice, is_crowded in ((0, 1, False), (12, 0, False), (12, 2, True)):
+        moved = [note._replace(pitch=note.pitch + octave, voice=voice) for note in subject]
+        wanted = subject_penalty(moved, "major", 96) + DISORDERED * is_crowded
+        assert penalty(three, moved, 96) == wanted
 
 
 def test_an_opening_moves_and_is_in_its_key():

@@ -9,7 +9,9 @@ from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.counterpoint import (
     CROSSING,
     DISSONANCE,
+    HIDDEN,
     LEAP,
+    ONCE_MORE,
     OVERLAP,
     OVERLAP_ELSEWHERE,
     PARALLEL,
@@ -127,6 +129,41 @@ def test_a_rest_makes_leaps_and_parallels_free():
     apart = FIFTH.replace("TIME_24", "TIME_48")
     assert penalty(apart, 62, 1) == 0
     assert penalty(apart, 40, 1) == 0
+
+
+def line(*pitches: int) -> str:
+    return " ".join(f"NOTE_{pitch} VOICE_0 DUR_6 TIME_6" for pitch in pitches)
+
+
+@pytest.mark.parametrize(
+    ("heard", "pitch", "fugue", "elsewhere"),
+    [
+        ((60, 64, 60, 64), 60, 1, 1),
+        ((60, 64, 60, 64), 67, 0, 0),
+        ((62, 64, 60, 64), 60, 0, 0),
+        ((60, 64, 67, 60, 64, 67), 60, 1, 0),  # preludes have figures of three notes
+        ((57, 60, 64, 60, 57, 60, 64, 60), 57, 1, 1),
+        ((60, 64) * 4, 60, 2, 2),
+    ],
+)
+def test_a_cell_that_has_come_twice_does_not_go_on(heard, pitch, fugue, elsewhere):
+    for is_fugue, times in ((True, fugue), (False, elsewhere)):
+        assert penalty(line(*heard), pitch, 0, is_fugue=is_fugue) == pytest.approx(times * ONCE_MORE)
+
+
+@pytest.mark.parametrize(
+    ("upper", "pitch", "is_hidden"),
+    [
+        (76, 64, True),  # both go up, the upper one by a leap, to an octave
+        (76, 57, False),  # in contrary motion
+        (74, 62, False),  # the upper one goes by step
+        (76, 59, False),  # it is a fourth
+    ],
+)
+def test_the_outer_voices_do_not_leap_into_an_octave_in_one_direction(upper, pitch, is_hidden):
+    text = f"NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_57 VOICE_1 DUR_24 TIME_24 NOTE_{upper} VOICE_0 DUR_24 TIME_0"
+    own = STRUCK[(upper - pitch) % 12] + REPEATED * (pitch == 57)
+    assert penalty(text, pitch, 1) == pytest.approx(HIDDEN * is_hidden + own)
 
 
 def test_what_is_dear_becomes_unlikely_and_nothing_else_moves():

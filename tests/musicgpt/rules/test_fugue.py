@@ -12,9 +12,10 @@ import pytest
 
 from musical_metrics.fugue import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings, parse_melody
+from musicgpt.rules import fugue
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import (
-    CODETTA,
+    CODETTAS,
     EPISODES,
     INVERTED,
     PASSED_OVER,
@@ -142,7 +143,7 @@ def test_whatever_is_chosen_the_plan_holds(seed):
     rng = np.random.default_rng(seed)
     voices, mode = int(rng.integers(2, 6)), ("major", "minor")[seed % 2]
     piece = state_after([TOKEN_TO_ID[name] for name in ("<bos>", "TIME_0" if seed % 3 else "TIME_12")])
-    plan = Plan(voices, mode)
+    plan = Plan(voices, mode, seed=seed)
 
     def choose(kind: str, allowed: list[int]) -> int:
         if kind == "NOTE" and piece.num_notes[0] < 20:
@@ -168,7 +169,9 @@ def test_whatever_is_chosen_the_plan_holds(seed):
         entries.setdefault(note.voice, note)
     assert set(entries) <= set(range(voices))
     times = sorted(note.onset for note in entries.values())
-    assert times == [subject.start + k * subject.length + CODETTA * 96 * (k > 1) for k in range(len(times))]
+    assert times == [
+        subject.start + k * subject.length + plan.codetta * 96 * (k > 1) for k in range(len(times))
+    ]
     for voice, first in entries.items():
         own = {note.onset: note for note in reversed(written) if note.voice == voice}  # the first of several
         for k, theirs in enumerate(subject.notes):
@@ -233,7 +236,7 @@ def test_only_voices_that_state_the_subject_breathe(is_stretto, longest):
     assert max(allowed) == longest
 
 
-def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within():
+def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within(monkeypatch):
     plan = Plan(2, "major", lambda: keys)
     keys = KeyPlan("fugue", "major", 40, np.random.default_rng(0))
     keys.at(40)
@@ -241,13 +244,61 @@ def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within():
     plan.bar, plan.registers = 96, {0: 72.0, 1: 60.0}
     notes = [Note(48 * i, 48, pitch, 0) for i, pitch in enumerate((60, 62, 64, 60, 62, 60))]
     plan.subject = Subject(notes, 0, 288, "major")  # three bars
-    begins, others = 3 + EPISODES[0], {*range(2, 30, 2)}
+    begins, others = 3 + 4, {*range(2, 30, 2)}
+    monkeypatch.setattr(fugue, "EPISODES", (4,))
     plan._schedule(0)
     assert plan.next.at == begins * 96
     assert keys.cadences == sorted({begins} | others - {begins + 1})
+    again = begins + 3 + 3
+    monkeypatch.setattr(fugue, "EPISODES", (3,))
     plan._schedule(plan.next.at)
-    again = begins + 3 + EPISODES[1]
     assert keys.cadences == sorted({begins, again} | others - {begins + 1, again + 1})
+    keys.cadences, then = [*range(40)], plan.next.at
+    monkeypatch.setattr(fugue, "EPISODES", (0,))
+    plan._schedule(then)
+    assert plan.next.at == then + 288 and keys.cadences == [*range(40)]  # no episode, no cadence of its own
+
+
+def in_three_voices(seed: int = 0) -> Plan:
+    """A plan whose voices have all stated a subject of two bars."""
+    plan = Plan(3, "major", seed=seed)
+    notes = [Note(24 * i, 24, pitch, 1) for i, pitch in enumerate((60, 62, 64, 67, 65, 64, 62, 60))]
+    plan.subject, plan.bar = Subject(notes, 0, 192, "major"), 96
+    plan.registers = {1: 62.0, 2: 57.0, 0: 74.0}
+    return plan
+
+
+def test_statements_come_at_other_times_in_each_fugue():
+    """They came in bars 1, 3, 6, 12, 17, 24, 29, ... of every fugue whose subject has two bars."""
+    bars = []
+    for seed in range(40):
+        plan, now = in_three_voices(seed), 0
+        bars.append([plan.codetta])
+        for _ in range(6):
+            plan._schedule(now)
+            bars[-1].append((plan.next.at - now) // 96 - 2)
+            now = plan.next.at
+    assert len(set(map(tuple, bars))) == len(bars)
+    assert {codetta for codetta, *_ in bars} == {*CODETTAS}
+    drawn = [gap for _, *gaps in bars for gap in gaps]
+    assert {*drawn} == {*EPISODES} and np.mean(drawn) == pytest.approx(np.mean(EPISODES), abs=0.5)
+
+
+def test_the_voice_that_has_waited_longest_states_the_subject_oftenest():
+    plan = in_three_voices()
+    first = [plan._in_turn(False)[0] for _ in range(2000)]
+    assert [first.count(voice) / 2000 for voice in (1, 2, 0)] == pytest.approx([0.52, 0.29, 0.16], abs=0.06)
+    assert {plan._in_turn(True)[-1] for _ in range(100)} == {0}  # the latest one
+
+
+def test_a_third_voice_above_the_first_is_an_octave_higher():
+    """It was as near to where the first voice is, and had the subject at the same pitch."""
+    plan = in_three_voices()
+    plan.registers = {1: plan.subject.mean, 2: plan.subject.mean - 5}
+    assert plan._answer() == (0, 0, [pitch + 12 for pitch in plan.subject.pitches])
+    assert plan.is_in_order(plan.subject)
+    high = [note._replace(pitch=note.pitch + 12, voice=2) for note in plan.subject.notes]
+    assert not plan.is_in_order(Subject(high, 0, 192, "major"))  # there is no room for two voices above
 
 
 def test_voices_go_on():

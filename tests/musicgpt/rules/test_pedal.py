@@ -101,6 +101,15 @@ def test_the_voices_above_strike_before_it_and_none_waits_for_the_next_onset():
     assert max(allowed(begun(Planned()), long + "VOICE_1 DUR_24 ", "TIME")) == 96
 
 
+def test_where_the_plan_has_the_voices_above_they_strike_nothing_else():
+    """Notes that only the bass could take went to a voice that sounded, or to one that the fugue has not."""
+    statement = (Note(3 * 96 + 24, 24, 74, 0),)
+    for stated, pitches in ((statement, [43]), ((Note(3 * 96, 24, 74, 0), *statement), [43, 74])):
+        planned = Planned(stated=stated)
+        assert allowed(begun(planned), BAR * 3, "NOTE") == pitches
+        assert len(allowed(begun(planned, form="prelude"), BAR * 3, "NOTE")) > 20
+
+
 @pytest.mark.parametrize(("transposition", "pitch"), [(0, 55), (-5, 55), (5, 43)])
 def test_it_sounds_below_middle_c(transposition, pitch):
     high = BAR.replace("NOTE_52", "NOTE_71")
