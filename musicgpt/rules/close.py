@@ -52,6 +52,7 @@ HURRY, HASTE = 10, 20
 # The chord before the end and that of the end; the last third of minor may be raised.
 DOMINANT = {mode: dominant_seventh(key) for mode, key in HOME.items()}
 TRIAD = {"major": triad(HOME["major"]), "minor": (*triad(HOME["minor"]), 1)}
+THIRDS = {"major": TRIAD["major"][1:2], "minor": (TRIAD["minor"][1], TRIAD["minor"][3])}
 # No voice leaps further into the final chord, in semitones.
 _LEAP = 12
 # What the dominant lacks is not asked for any more in the last ticks before the bar line, where it would only
@@ -200,7 +201,8 @@ class Cadence:
 
     def _chord_note(self, left: list[int]) -> list[np.ndarray]:
         """A note of the triad, in the bass the tonic, below the voice above and with room for those below,
-        such that two hands can strike the chord, not far from where the voice was.
+        such that two hands can strike the chord, not far from where the voice was; the third in the last voice
+        above the bass, if it is not there and the highest voice may do as it likes.
         """
         below = len(left) - 1
         first = self.written[0] if self.written else 0
@@ -215,12 +217,15 @@ class Cadence:
         )
         classes = TRIAD[self.mode] if below else (TONIC[self.mode],)
         masks: list[np.ndarray] = [_IS["NOTE"], _of_classes(classes), room]
-        thirds = {0, 1} & {pitch % 12 for pitch in self.written} if self.mode == "minor" else set()
-        if thirds:
-            masks.append(_of_classes([c for c in range(12) if c not in {0, 1} - thirds]))
+        thirds = set(THIRDS[self.mode])
+        if there := thirds & {pitch % 12 for pitch in self.written}:
+            masks.append(_of_classes([c for c in range(12) if c not in thirds - there]))
         last = self.pitches[left[0]]
         if last != NO_PITCH:
             masks.append(np.abs(_PITCH - last) <= _LEAP)
+        heard = {self.pitches[v] % 12 for v in self.voices if self.ends[v] > self.line}
+        if below == 1 and left[0] != min(self.voices) and heard.isdisjoint(THIRDS[self.mode]):
+            masks.append(_of_classes(THIRDS[self.mode]))
         return masks
 
 

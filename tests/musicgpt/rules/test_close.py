@@ -18,7 +18,7 @@ from musicgpt.rules.close import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Caden
 from tests.musicgpt.states import state_after
 from tokenization import Meter, Score, decode, encode, first_error, prefix_ids
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import DURATIONS, EOS_ID, TOKEN_TO_ID
+from tokenization.vocabulary import DURATIONS, EOS_ID, PITCH_MIN, TOKEN_TO_ID
 
 from . import cases
 from .cases import brief, said
@@ -184,6 +184,20 @@ def test_after_the_final_chord_there_is_only_the_end():
     close.cadences[0].left = []
     scores = said(close, state)
     assert np.flatnonzero(scores[0] > FORBIDDEN).tolist() == [EOS_ID]
+
+
+@pytest.mark.parametrize(
+    ("mode", "highest", "classes"),
+    [("major", 72, {4}), ("major", 76, {0, 4, 7}), ("minor", 69, {0, 1}), ("minor", 73, {1, 4, 9})],
+)
+def test_the_last_voice_above_the_bass_has_the_third_that_is_missing(mode, highest, classes):
+    before = "NOTE_71 VOICE_0 DUR_96 TIME_0 NOTE_62 VOICE_1 DUR_96 TIME_0 NOTE_43 VOICE_2 DUR_96 TIME_96 "
+    close = Close(brief(mode=mode, max_new_tokens=1000))
+    cadence = close.cadences[0] = Cadence(cases.state(before), 0, mode)
+    cadence.left, cadence.line, cadence.written = [1, 2], 96, [highest]
+    here = cases.state(before + f"NOTE_{highest} VOICE_0 DUR_96 TIME_0")
+    may = np.flatnonzero(said(close, here)[0, BLOCK["NOTE"]] > FORBIDDEN) + PITCH_MIN
+    assert set((may % 12).tolist()) == classes
 
 
 @pytest.mark.parametrize("seed", range(4))
