@@ -24,11 +24,6 @@ from .units import PieceLoss, Report, report, table
 ALL_TRANSPOSITIONS = tuple(range(-6, 6))
 
 
-def unigram_nats(train: Sequence[Piece], held_out: Sequence[Piece]) -> float:
-    """Nats a note of the unigram by type, the zero of the scale of the combined score."""
-    return unigram_report(train, held_out).nats_per_note
-
-
 def unigram_report(train: Sequence[Piece], held_out: Sequence[Piece]) -> Report:
     """Each token from how often it occurs among the tokens of its type, one count added to each. Knowing the
     type beforehand is what the grammar gives, so the masked and the unmasked figure are the same.

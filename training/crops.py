@@ -16,7 +16,6 @@ from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
 
 PREFIX_ROOM = 6  # <bos>, MODE, FORM, METER, VOICES, TEMPO
 _NOTE, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "TIME", "METER"))
-_NOTE_IDS = np.flatnonzero(TYPE_OF_ID == _NOTE)
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def cut_segment(
 
 def first_note(ids: np.ndarray) -> int:
     """Index of the first NOTE token."""
-    return int(np.isin(ids, _NOTE_IDS).argmax())
+    return int((TYPE_OF_ID[ids] == _NOTE).argmax())
 
 
 def notes_in(length: int) -> int:

@@ -316,7 +316,7 @@ def test_packing_puts_every_segment_into_one_row():
     assert len(rows) < len(segments)
     batch = collate(rows)
     assert batch.input_ids.shape == batch.targets.shape == (len(rows), batch.input_ids.shape[1])
-    begins = (batch.input_ids == BOS_ID) & (batch.attention_mask == 1)
+    begins = batch.input_ids == BOS_ID
     assert (batch.position_ids[begins] == 0).all()
     assert (batch.targets[begins] == -100).all()
     assert batch.num_targets == sum(int(s.predicted.sum()) for s in segments)
