@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tokenization import markdown
 from tokenization.score import PITCH
 
 from .result_pieces import FORMS, compose
@@ -100,12 +101,11 @@ def table(sets: dict[str, dict[str, dict[str, float]]]) -> str:
     from musical_metrics.catalogue import BY_NAME
 
     names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
-    lines = ["| what | unit | " + " | ".join(sets) + " |", "| --- | --- |" + " --- |" * len(sets)]
+    lines = []
     for name in names:
         title, unit = OWN[name] if name in OWN else (BY_NAME[name].title, BY_NAME[name].unit)
-        cells = [_cell(rows.get(name)) for rows in sets.values()]
-        lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append((title, unit, *(_cell(rows.get(name)) for rows in sets.values())))
+    return markdown.table(("what", "unit", *sets), lines)
 
 
 def _cell(row: dict[str, float] | None) -> str:

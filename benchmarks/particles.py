@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.given import command_line, movements
+from tokenization import markdown
 from tokenization.score import ONSET, VOICE, Score
 
 # New notes of a gap whose pitches are asked for, and tokens behind them that are heard.
@@ -191,11 +192,15 @@ def table_of_seams(rows: dict[Any, list], at: np.ndarray, base: Any) -> str:
     """The table of what `seams` found of each gap, with 95 % intervals of how much less the nats of new notes are than
     those of `base`, by drawing movements, `at`, anew.
     """
-    lines = [
-        "| particles | new notes | nats a new note, by what is before | by all that is given | a given note | all |"
-        " a pitch by what is before | by both sides | processor seconds |",
-        "| --- " * 9 + "|",
-    ]
+    head = (
+        "particles",
+        "new notes",
+        "nats a new note, by what is before",
+        "by all that is given",
+        "a given note",
+    )
+    head += ("all", "a pitch by what is before", "by both sides", "processor seconds")
+    lines = []
     values = {name: np.array(found) for name, found in rows.items()}
     rng, own = np.random.default_rng(0), np.unique(at)
     draws = [
@@ -215,8 +220,8 @@ def table_of_seams(rows: dict[Any, list], at: np.ndarray, base: Any) -> str:
         cells = [f"{n:.0f}", f"{new / n:.2f}{less(name, 0)}", f"{both / n:.2f}{less(name, 2)}"]
         others = (old / m, (new + old) / (n + m), before / notes, behind / notes)
         cells += [*(f"{cell:.2f}" for cell in others), f"{seconds / len(found):.1f}"]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append((str(name), *cells))
+    return markdown.table(head, lines)
 
 
 def speed(composer: Any, given: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from musical_metrics.compare import compare
+from tokenization.markdown import between
 from tokenization.midi_writer import write_whole
 
 from .null_models import compose_set
@@ -212,13 +213,7 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
 
 def update_card(card: Path, section: str) -> None:
     """Put a section between the marks of a card, in place of what stands there."""
-    before, begin, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        raise SystemExit(
-            f"{card} has no lines {MARKS[0]!r} and {MARKS[1]!r}: add them where the results are to stand."
-        )
-    write_whole(card, f"{before}{begin}\n\n{section}\n\n{end}{after}".encode())
+    write_whole(card, between(card.read_text(encoding="utf-8"), MARKS, section).encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:

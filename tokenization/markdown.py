@@ -1,4 +1,4 @@
-"""Markdown tables, for cards and for pages of figures."""
+"""Markdown of cards and pages of figures: tables, and sections that are written again."""
 
 from __future__ import annotations
 
@@ -22,4 +22,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], right_from: int | 
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *cells))
 
 
-__all__ = ["table"]
+def between(page: str, marks: tuple[str, str], section: str) -> str:
+    """A page with a section between two marks, in place of what stands there.
+
+    Raises:
+        ValueError: if it lacks a mark.
+    """
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not begin or not end:
+        raise ValueError(
+            f"The page has no lines {marks[0]!r} and {marks[1]!r} around its section; put them back."
+        )
+    return f"{before}{begin}\n\n{section}\n\n{end}{after}"
+
+
+__all__ = ["between", "table"]
