@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.analysis.view import View, as_view
-from tokenization.score import DURATION, ONSET, PITCH, Score
+from tokenization.analysis.view import View
+from tokenization.score import DURATION, ONSET, PITCH
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES
+from .measure import Measure, needs_notes, nothing, ratio
 
 # ticks: an eighth; of the lengths tried (an eighth to a whole note) the one that best tells Bach from Markov
 SLICE = 12
@@ -42,16 +41,14 @@ def slice_profiles(view: View) -> np.ndarray:
     return flat.reshape(slices, 12)
 
 
-def chord_fit(score: Score | View) -> Measure:
+@needs_notes
+def chord_fit(view: View) -> Measure:
     """Mean over the eighths with three pitch classes or more of the share of the sounding time that the best
     chord covers, 0 to 1.
 
     The templates are triads and seventh chords on twelve roots; passing notes and suspensions lower the
     share, a random texture more so.
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     profiles = slice_profiles(view)
     profiles = profiles[(profiles > 0).sum(axis=1) >= 3]
     if not len(profiles):
@@ -89,27 +86,23 @@ def roots(view: View) -> np.ndarray:
     return (covered - 1e-3 * size + 1e-6 * own / total - 1e-10 * above).argmax(axis=1) % 12
 
 
-def root_motion(score: Score | View, classes: tuple[int, ...]) -> Measure:
+@needs_notes
+def root_motion(view: View, classes: tuple[int, ...]) -> Measure:
     """Share of the changes of root from beat to beat (`roots`) that are of some classes of semitones upwards.
 
     A fall of a fifth (5 upwards) is the commonest progression of tonal music, in Bach's chorales as well
     (Rameau, *Traite de l'harmonie*, 1722; Tymoczko, *A Geometry of Music*, 2011, chapter 7).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     moves = np.diff(roots(view)) % 12
     moves = moves[moves != 0]
     return ratio(np.isin(moves, classes).sum(), len(moves), "the root never changes")
 
 
-def root_changes(score: Score | View) -> Measure:
+@needs_notes
+def root_changes(view: View) -> Measure:
     """Share of the neighbouring beats with a chord whose roots differ: how fast the harmony goes (Piston,
     *Harmony*, 1941, on harmonic rhythm).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     found = roots(view)
     return (
         ratio((np.diff(found) != 0).sum(), len(found) - 1, "one beat has a chord")
