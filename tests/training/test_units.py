@@ -25,12 +25,11 @@ from .conftest import TINY, make_pieces
 class Fixed(torch.nn.Module):
     """A causal model whose logits depend on the last token alone, by a fixed table."""
 
-    def __init__(self, seed: int = 0, context: int = 4096):
+    def __init__(self):
         super().__init__()
-        self.table = torch.nn.Parameter(
-            torch.randn(VOCAB_SIZE, VOCAB_SIZE, generator=torch.Generator().manual_seed(seed))
-        )
-        self.config = type("Config", (), {"max_position_embeddings": context})()
+        generator = torch.Generator().manual_seed(0)
+        self.table = torch.nn.Parameter(torch.randn(VOCAB_SIZE, VOCAB_SIZE, generator=generator))
+        self.config = type("Config", (), {"max_position_embeddings": 4096})()
 
     def forward(self, input_ids, **_):
         return type("Output", (), {"logits": self.table[input_ids]})()
