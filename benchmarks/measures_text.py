@@ -295,5 +295,3 @@ Medians; Bach's with its 95 % interval, whole movements of both forms.
 
 Whether a plan of keys convinces, whether a theme is worth hearing, what an instrument or a player adds. Pitches carry no spelling. The bands come from 44 fugues and 43 preludes of one composer: outside of keyboard counterpoint of that time the score means little. A copy of a movement of the train split scores well; look at the nearest passage. Organ works lose by their pedals, which are no hands.
 """
-
-__all__ = ["SET_NAMES", "card", "page"]

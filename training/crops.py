@@ -14,6 +14,7 @@ from tokenization.codec import encode_body, score_prefix_ids
 from tokenization.score import ONSET, Meter, Score
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
 
+TERMS = ("NOTE", "VOICE", "DUR", "TIME")  # of the published loss
 PREFIX_ROOM = 6  # <bos>, MODE, FORM, METER, VOICES, TEMPO
 _NOTE, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "TIME", "METER"))
 
@@ -192,17 +193,3 @@ def type_of_positions(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         term[kinds == TYPE_INDEX[name]] = place
     term[note < 0] = -1
     return np.where(term < 0, -1, note), term
-
-
-TERMS = ("NOTE", "VOICE", "DUR", "TIME")
-__all__ = [
-    "TERMS",
-    "Piece",
-    "Segment",
-    "cut_body",
-    "cut_prefix",
-    "cut_segment",
-    "drop_conditions",
-    "notes_in",
-    "type_of_positions",
-]

@@ -141,6 +141,3 @@ class Record:
     def sums(self, names: Sequence[str]) -> list[Any]:
         """What steps gave, as inputs of another."""
         return [{k: v["sha256"] for k, v in self.steps[name]["outputs"].items()} for name in names]
-
-
-__all__ = ["RECORD", "Record", "code_fingerprint", "data_fingerprint", "fingerprint", "machine"]

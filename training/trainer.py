@@ -150,6 +150,3 @@ class Trainer(Setup, Steps, Evaluation):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-__all__ = ["Trainer"]

@@ -257,16 +257,3 @@ def report(found: Mapping[str, Any]) -> str:
             f" {1.96 * mixed['training_sd']:.2f}"
         )
     return "\n".join(lines)
-
-
-__all__ = [
-    "Answers",
-    "analyse",
-    "collect",
-    "mixed_model",
-    "read_json",
-    "report",
-    "resampled_mean",
-    "training_of",
-    "wilson",
-]
