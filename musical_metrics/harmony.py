@@ -27,18 +27,31 @@ def _templates() -> np.ndarray:
 TEMPLATES = _templates()  # (chords, 12)
 
 
+def profiles_between(array: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ticks that each pitch class sounds between two edges, and what sounds there.
+
+    Args:
+        array (integer array `(notes, 4)`): as `Score.array`.
+        edges (integer array `(spans + 1,)`): rising ticks, between which all notes lie.
+
+    Returns:
+        the profiles `(spans, 12)`, and for each note and span that it touches the rows of both.
+    """
+    ends = array[:, ONSET] + array[:, DURATION]
+    first = np.searchsorted(edges, array[:, ONSET], side="right") - 1
+    touched = np.searchsorted(edges, ends - 1, side="right") - first
+    note = np.repeat(np.arange(len(array)), touched)
+    span = np.arange(len(note)) - np.repeat(np.cumsum(touched) - touched, touched) + first[note]
+    ticks = np.minimum(ends[note], edges[span + 1]) - np.maximum(array[note, ONSET], edges[span])
+    size = 12 * (len(edges) - 1)
+    profiles = np.bincount(span * 12 + array[note, PITCH] % 12, weights=ticks, minlength=size)
+    return profiles.reshape(-1, 12), note, span
+
+
 def slice_profiles(view: View) -> np.ndarray:
     """Ticks that each pitch class sounds in each eighth, shape `(slices, 12)`."""
-    array = view.array
-    ends = array[:, ONSET] + array[:, DURATION]
-    first, last = array[:, ONSET] // SLICE, (ends - 1) // SLICE
-    spans = last - first + 1
-    note = np.repeat(np.arange(len(array)), spans)  # a row for each note and eighth that it touches
-    where = np.arange(len(note)) - np.repeat(np.cumsum(spans) - spans, spans) + first[note]
-    ticks = np.minimum(ends[note], (where + 1) * SLICE) - np.maximum(array[note, ONSET], where * SLICE)
-    slices = int(last.max()) + 1
-    flat = np.bincount(where * 12 + array[note, PITCH] % 12, weights=ticks, minlength=slices * 12)
-    return flat.reshape(slices, 12)
+    ends = view.array[:, ONSET] + view.array[:, DURATION]
+    return profiles_between(view.array, np.arange(0, int(ends.max()) + SLICE, SLICE))[0]
 
 
 @needs_notes
@@ -67,15 +80,9 @@ def roots(view: View) -> np.ndarray:
     array, beats = view.array, view.beats
     ends = array[:, ONSET] + array[:, DURATION]
     edges = np.append(beats, max(int(ends.max(initial=0)), int(beats[-1])) + 1)
-    first = np.searchsorted(edges, array[:, ONSET], side="right") - 1
-    spans = np.searchsorted(edges, ends - 1, side="right") - first
-    note = np.repeat(np.arange(len(array)), spans)  # a row for each note and beat that it touches
-    where = np.arange(len(note)) - np.repeat(np.cumsum(spans) - spans, spans) + first[note]
-    ticks = np.minimum(ends[note], edges[where + 1]) - np.maximum(array[note, ONSET], edges[where])
-    profiles = np.bincount(where * 12 + array[note, PITCH] % 12, weights=ticks, minlength=len(beats) * 12)
-    profiles = profiles.reshape(len(beats), 12)
+    profiles, note, beat = profiles_between(array, edges)
     lowest = np.full(len(beats), 128)
-    np.minimum.at(lowest, where, array[note, PITCH])
+    np.minimum.at(lowest, beat, array[note, PITCH])
     enough = (profiles > 0).sum(axis=1) >= 3
     profiles, lowest = profiles[enough], lowest[enough]
     covered = profiles @ TEMPLATES.T  # (beats, 12) @ (12, chords) -> (beats, chords)
@@ -111,4 +118,4 @@ def root_changes(view: View) -> Measure:
     )
 
 
-__all__ = ["chord_fit", "root_changes", "root_motion", "roots", "slice_profiles"]
+__all__ = ["chord_fit", "profiles_between", "root_changes", "root_motion", "roots", "slice_profiles"]
