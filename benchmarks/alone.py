@@ -11,7 +11,6 @@ pieces, against pieces that were asked otherwise.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from tokenization import markdown
 from tokenization.codec import decode, prefix_ids
 from tokenization.score import PITCH, VOICE, Score
 from tokenization.vocabulary import EOS_ID, FORMS, METERS, MODES, OFFSET, TEMPO_CLASSES
+from training.validate import write_json
 
 from .conditioning import begins_alone, interval
 
@@ -132,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 found.setdefault(name, []).extend([] if value is None else [float(value)])
     print(f"{table(found)}\n\n{time.process_time() - begun:.0f} s of the processor")
     if given.json:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(given.json, found)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ can be expected at best.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -42,6 +41,7 @@ from tokenization import estimate_key, markdown
 from tokenization.codec import decode, prefix_ids
 from tokenization.score import DURATION, ONSET, VOICE, Score
 from tokenization.vocabulary import FORMS, METER_TICKS, METERS, MODES, OFFSET, TEMPO_CLASSES
+from training.validate import write_json
 
 BATCH = 50
 VALUES = {"meter": METERS, "mode": MODES, "form": FORMS, "voices": (2, 3, 4, 5), "tempo": TEMPO_CLASSES}
@@ -356,7 +356,7 @@ def main() -> None:
         f" tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals."
     )
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ the median), with the 95 % interval of a bootstrap over pieces (2,000 draws, see
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 
 from tokenization import markdown
 from tokenization.score import PITCH
+from training.validate import write_json
 
 from .result_pieces import FORMS, compose
 
@@ -153,9 +153,7 @@ def main() -> None:
         sets[f"ours, {form}s"] = summary(values(made))
     print(table(sets))
     if given.json:
-        from tokenization.midi_writer import write_whole
-
-        write_whole(given.json, json.dumps(sets, indent=1).encode())
+        write_json(given.json, sets)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from tokenization.interruption import errors_in_one_line
 from tokenization.vocabulary import TYPE_OF_ID, VOCAB_SIZE
 
 from .crops import TERMS, Piece, type_of_positions
-from .evaluation import _quarters
 from .ngram import NGram
 from .units import PieceLoss, Report, report, table
 
@@ -46,7 +45,7 @@ def _piece_loss(piece: Piece, ids: np.ndarray, nats: np.ndarray, masked: np.ndar
     sums = [
         np.array([values[term == place].sum() for place in range(len(TERMS))]) for values in (nats, masked)
     ]
-    return PieceLoss(piece.name, piece.unit, piece.num_notes, int((term >= 0).sum()), _quarters(piece), *sums)
+    return PieceLoss(piece.name, piece.unit, piece.num_notes, int((term >= 0).sum()), piece.quarters, *sums)
 
 
 def ngram_reports(

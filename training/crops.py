@@ -12,7 +12,7 @@ import numpy as np
 
 from tokenization.codec import encode_body, score_prefix_ids
 from tokenization.score import ONSET, Meter, Score
-from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
+from tokenization.vocabulary import EOS_ID, TICKS_PER_QUARTER, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
 
 TERMS = ("NOTE", "VOICE", "DUR", "TIME")  # of the published loss
 PREFIX_ROOM = 6  # <bos>, MODE, FORM, METER, VOICES, TEMPO
@@ -59,6 +59,11 @@ class Piece:
     def num_notes(self) -> int:
         """How many notes it has."""
         return len(self.score)
+
+    @property
+    def quarters(self) -> float:
+        """Quarter notes from the first onset to the end."""
+        return float(self.score.end - self.score.array[0, ONSET]) / TICKS_PER_QUARTER
 
 
 @dataclass(frozen=True)

@@ -309,17 +309,12 @@ def _by_epoch(run: Path) -> dict[int, Path]:
 
 def card_figure() -> float | None:
     """Nats a note that the card of the shipped weights states; `None` where it states none."""
-    import yaml
+    from huggingface_hub import ModelCard
 
     from modeling_musicgpt import shipped_checkpoint
 
-    text = (Path(shipped_checkpoint()) / "README.md").read_text(encoding="utf-8")
-    for model in yaml.safe_load(text.split("---")[1]).get("model-index", []):
-        for result in model["results"]:
-            for metric in result["metrics"]:
-                if metric["name"] == "Nats a note":
-                    return float(metric["value"])
-    return None
+    results = ModelCard.load(shipped_checkpoint() / "README.md").data.eval_results or []
+    return next((float(one.metric_value) for one in results if one.metric_name == "Nats a note"), None)
 
 
 def summary(values: dict[str, Any]) -> str:
