@@ -20,9 +20,10 @@ import numpy as np
 
 from tokenization import markdown
 from tokenization.score import PITCH
+from tokenization.vocabulary import FORMS
 from training.validate import write_json
 
-from .result_pieces import FORMS, compose
+from .result_pieces import compose
 
 FAMILIES = ("keys", "recurrence", "fugue", "verticals", "melody", "counterpoint", "playability")
 OTHERS = ("rhythmic_variety",)

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenization.vocabulary import FORMS
+
 from .null_models import COMPOSED, OTHER_BACH, other_bach
-from .result_pieces import FORMS
 
 if TYPE_CHECKING:
     from tokenization.score import Score

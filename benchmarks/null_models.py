@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .result_pieces import FORMS, conditions
+from tokenization.vocabulary import FORMS
+
+from .result_pieces import conditions
 
 if TYPE_CHECKING:
     from musical_metrics.corpus import Movement

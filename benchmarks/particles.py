@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from benchmarks.given import command_line, movements
 from tokenization import markdown
@@ -118,24 +119,19 @@ def masked(composer: Any, piece: Any, given: Any, seed: int) -> tuple[float, flo
     rows.feed_one()
     read, sums = len(task.ids) - 1, np.zeros(2)
     for place in chosen.tolist():
-        said = _log_softmax(rows.step(np.tile(ids[read:place], (len(steps), 1))))[0]
+        said = log_softmax(rows.step(np.tile(ids[read:place], (len(steps), 1))), axis=1)[0]
         others = ids[place] + steps
         on_keyboard = (others >= OFFSET["NOTE"]) & (others < OFFSET["VOICE"])
         tokens = np.where(on_keyboard, others, ids[place])
         log = np.where(on_keyboard, said[tokens], -np.inf)
         sums[0] += np.logaddexp.reduce(log) - log[6]
         for token in ids[place + 1 : place + 1 + BEHIND].tolist():
-            log = log + _log_softmax(rows.step(tokens))[:, token]
+            log = log + log_softmax(rows.step(tokens), axis=1)[:, token]
             tokens = np.full(len(steps), token)
         sums[1] += np.logaddexp.reduce(log) - log[6]
         rows.crop(place)
         read = place
     return float(sums[0]), float(sums[1]), len(chosen)
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    logits = logits - logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
 def gaps(source: Path, number: int) -> Iterator[tuple[int, Score, Any]]:

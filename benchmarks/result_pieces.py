@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from musical_metrics.corpus import Movement
     from tokenization.score import Score
 
-FORMS = ("prelude", "fugue")
-
 
 def conditions(movements: Sequence[Movement], form: str, pieces: int) -> list[dict[str, Any]]:
     """What `pieces` pieces of a form are asked to be: fields of `musicgpt.Settings`, without seed."""

@@ -24,9 +24,10 @@ import numpy as np
 from musical_metrics.compare import compare
 from tokenization.markdown import between
 from tokenization.midi_writer import write_whole
+from tokenization.vocabulary import FORMS
 
 from .null_models import compose_set
-from .result_pieces import FORMS, alike, judge
+from .result_pieces import alike, judge
 from .result_plots import draw_told
 from .result_text import card_section, page
 from .runs import keep_run, kept_runs

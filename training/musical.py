@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenization.interruption import errors_in_one_line
+from tokenization.vocabulary import FORMS
 
 if TYPE_CHECKING:
     from tokenization.score import Score
 
-FORMS, KEYS = ("prelude", "fugue"), ("C major", "A minor")
+KEYS = ("C major", "A minor")
 FIRST_SEED = 1000
 
 
