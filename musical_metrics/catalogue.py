@@ -175,14 +175,7 @@ METRICS: tuple[Metric, ...] = (
         )
         for lag in (1, 2, 4, 8)
     ),
-    _row(
-        counterpoint.final_cadence,
-        "full close at the end",
-        "0 to 1",
-        1 / 3,
-        family="form",
-        whole=True,
-    ),
+    _row(counterpoint.final_cadence, "full close at the end", "0 to 1", 1 / 3, family="form", whole=True),
     _row(fugue.subject_entries, "voices that enter with the subject", "share of voices", 0.25, family="form"),
     _row(fugue.subject_recurrence, "statements of the subject", "per voice", 0.5, family="form"),
     _row(originality.longest_run, "longest run shared with the train split", "notes", 4.0),
@@ -223,12 +216,7 @@ METRICS: tuple[Metric, ...] = (
     _row(playability.beyond_keyboard, "notes outside C2 to C6", "share of notes", 0.02),
     _row(playability.widest_voice, "widest voice", "semitones", 3.0),
     _row(rhythm.beats_struck, "beats that are struck", "share of beats", 0.02),
-    _row(
-        rhythm.syncopation,
-        "notes between beats that last over the next",
-        "share of notes",
-        0.01,
-    ),
+    _row(rhythm.syncopation, "notes between beats that last over the next", "share of notes", 0.01),
     _row(rhythm.values_kept, "steps as long as the one before", "share of steps", 0.05),
     _row(melody.steps_by_second, "melodic seconds", "share of intervals", 0.05),
     _row(melody.repeated_pitches, "repeated pitches", "share of intervals", 0.02),

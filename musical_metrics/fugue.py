@@ -9,13 +9,7 @@ from functools import wraps
 
 import numpy as np
 
-from tokenization.analysis.subjects import (
-    SUBJECT_MATCH,
-    Subject,
-    find_subject,
-    statements,
-    subject_matches,
-)
+from tokenization.analysis.subjects import SUBJECT_MATCH, Subject, find_subject, statements, subject_matches
 from tokenization.analysis.view import View, as_view
 from tokenization.score import ONSET, PITCH, VOICE, Score
 

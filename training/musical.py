@@ -181,12 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .models import load_model
 
     result = evaluate_music(
-        load_model(given.checkpoint),
-        given.pieces,
-        given.tokens,
-        given.form,
-        given.first_seed,
-        given.rules,
+        load_model(given.checkpoint), given.pieces, given.tokens, given.form, given.first_seed, given.rules
     )
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
     unsure = "unknown" if result.error is None else f"{result.error:.2f}"

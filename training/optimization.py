@@ -58,12 +58,7 @@ def build_optimizers(model: torch.nn.Module, fit: FitArguments) -> list[torch.op
     if fit.optimizer == "muon":
         rate = fit.learning_rate if fit.matrix_learning_rate is None else fit.matrix_learning_rate
         optimizers.append(
-            Muon(
-                groups["matrices"],
-                lr=rate,
-                weight_decay=fit.weight_decay,
-                momentum=fit.momentum,
-            )
+            Muon(groups["matrices"], lr=rate, weight_decay=fit.weight_decay, momentum=fit.momentum)
         )
     else:
         rest.insert(0, {"params": groups["matrices"], "weight_decay": fit.weight_decay})

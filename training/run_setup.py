@@ -112,11 +112,7 @@ class Setup(Run):
         recipe = self.arguments.to_dict()
         recipe["run"] = {"seed": self.arguments.run.seed}
         recipe["data"] = {k: v for k, v in recipe["data"].items() if k not in ("data", "scores")}
-        return {
-            "data": data_fingerprint(pieces),
-            "recipe": fingerprint(recipe),
-            "code": code_fingerprint(),
-        }
+        return {"data": data_fingerprint(pieces), "recipe": fingerprint(recipe), "code": code_fingerprint()}
 
     def build(self) -> None:
         """Model, optimisers and average of the weights, prepared for the device and the processes."""
