@@ -22,7 +22,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .result_text import TERMS, best_of, table
+from tokenization.markdown import table
+from training.crops import TERMS
+
+from .result_text import best_of
 from .runs import keep_run, kept_runs
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,6 @@ pieces, against pieces that were asked otherwise.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from tokenization import markdown
 from tokenization.codec import decode, prefix_ids
 from tokenization.score import PITCH, VOICE, Score
 from tokenization.vocabulary import EOS_ID, FORMS, METERS, MODES, OFFSET, TEMPO_CLASSES
+from training.validate import write_json
 
 from .conditioning import begins_alone, interval
 
@@ -96,13 +97,13 @@ def measured(wishes: dict[str, Any], score: Score, ended: bool) -> dict[str, flo
 
 def table(found: dict[str, list[float]]) -> str:
     """The measures as a Markdown table."""
-    lines = ["| what | n | mean | 95 % interval | aim |", "| --- | ---: | ---: | --- | --- |"]
+    rows = []
     for name, aim in MEASURES.items():
         values = found.get(name, [])
         if len(values) > 1:
             mean, low, high = interval(values, set(values) <= {0.0, 1.0})
-            lines.append(f"| {name} | {len(values)} | {mean:.3f} | {low:.3f} - {high:.3f} | {aim} |")
-    return "\n".join(lines)
+            rows.append((name, len(values), f"{mean:.3f}", f"{low:.3f} - {high:.3f}", aim))
+    return markdown.table(("what", "n", "mean", "95 % interval", "aim"), rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -131,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 found.setdefault(name, []).extend([] if value is None else [float(value)])
     print(f"{table(found)}\n\n{time.process_time() - begun:.0f} s of the processor")
     if given.json:
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(given.json, found)
 
 
 if __name__ == "__main__":

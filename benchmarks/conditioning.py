@@ -30,7 +30,6 @@ can be expected at best.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -38,9 +37,11 @@ from pathlib import Path
 import numpy as np
 
 from space.listening.analysis import wilson
+from tokenization import estimate_key, markdown
 from tokenization.codec import decode, prefix_ids
 from tokenization.score import DURATION, ONSET, VOICE, Score
 from tokenization.vocabulary import FORMS, METER_TICKS, METERS, MODES, OFFSET, TEMPO_CLASSES
+from training.validate import write_json
 
 BATCH = 50
 VALUES = {"meter": METERS, "mode": MODES, "form": FORMS, "voices": (2, 3, 4, 5), "tempo": TEMPO_CLASSES}
@@ -71,13 +72,6 @@ def begins_alone(score: Score) -> bool:
     return len(np.unique(first[:, VOICE])) == 1
 
 
-def heard_mode(score: Score) -> str:
-    """The mode of the key that fits the notes best."""
-    from tokenization import estimate_key
-
-    return estimate_key(score)[0].mode
-
-
 def density(score: Score) -> float:
     """Notes a quarter note."""
     return len(score) / max(1.0, (int(score.array[-1, ONSET]) - int(score.array[0, ONSET])) / 24)
@@ -93,7 +87,7 @@ def obeys(name: str, value: str | int, score: Score) -> float:
     if name == "meter":
         return float(fits_best(score, METER_TICKS[METERS.index(str(value))]))
     if name == "mode":
-        return float(heard_mode(score) == value)
+        return float(estimate_key(score)[0].mode == value)
     if name == "form":
         return float(begins_alone(score) == (value == "fugue"))
     if name == "voices":
@@ -275,7 +269,7 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
             "mood",
             mood,
             f"heard in {MOODS[mood].mode}",
-            [float(heard_mode(score) == MOODS[mood].mode) for score in scores],
+            [float(estimate_key(score)[0].mode == MOODS[mood].mode) for score in scores],
         )
         note("mood", mood, "notes a second", list(map(notes_a_second, scores)), is_share=False)
     for mode in tqdm(MODES, desc="keys", disable=None):
@@ -286,8 +280,6 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
 
 def heard_in_its_key(score: Score) -> bool:
     """Whether tonic and mode that are heard are those of the score's key."""
-    from tokenization import estimate_key
-
     found = estimate_key(score)[0]
     return score.key is not None and (found.pitch_class, found.mode) == (
         score.key.pitch_class,
@@ -297,22 +289,20 @@ def heard_in_its_key(score: Score) -> bool:
 
 def composer_table(rows: list[dict]) -> str:
     """The rows of `by_composer` as a Markdown table."""
-    lines = ["| asked of the composer | n | what | pieces that are so, or mean |", "| --- " * 4 + "|"]
+    cells = []
     for row in rows:
         text = "{:.0%} ({:.0%}-{:.0%})" if row["unit"] == "share" else "{:.2f} ({:.2f}-{:.2f})"
         figures = text.format(row["mean"], row["low"], row["high"])
-        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {row['what']} | {figures} |")
-    return "\n".join(lines)
+        cells.append([f"{row['asked']} {row['value']}", str(row["pieces"]), row["what"], figures])
+    return markdown.table(["asked of the composer", "n", "what", "pieces that are so, or mean"], cells)
 
 
 def table(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
-    lines = [
-        "| asked | n | pieces that are so | of those asked otherwise | of those asked nothing | of Bach's |",
-        "| --- " * 6 + "|",
-    ]
+    whose = ["pieces that are so", "of those asked otherwise", "of those asked nothing", "of Bach's"]
+    lines = []
     for row in rows:
-        cells = []
+        cells = [f"{row['asked']} {row['value']}", str(row["pieces"])]
         for who in ("asked for", "asked otherwise", "not asked", "Bach"):
             if who not in row:
                 cells.append("")
@@ -324,8 +314,8 @@ def table(rows: list[dict]) -> str:
                 else "{:.0%} ({:.0%}-{:.0%})"
             )
             cells.append(text.format(*figures))
-        lines.append(f"| {row['asked']} {row['value']} | {row['pieces']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return markdown.table(["asked", "n", *whose], lines)
 
 
 def main() -> None:
@@ -366,7 +356,7 @@ def main() -> None:
         f" tokens a piece, {time.perf_counter() - begun:.0f} s; in brackets 95 % intervals."
     )
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, rows)
 
 
 if __name__ == "__main__":

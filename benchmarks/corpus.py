@@ -25,6 +25,7 @@ from musical_metrics.originality import Runs
 from tokenization.analysis.subjects import Subject, find_subject, subject_matches
 from tokenization.analysis.view import View
 from tokenization.key import Key
+from tokenization.markdown import table
 from tokenization.score import Score
 from training.sources import names_of
 
@@ -57,14 +58,13 @@ def print_keys(source: str) -> None:
         f"{len(known)} pieces with a declared key, {key_errors(known)[0]} questions; wrong with a tonic given"
         " / of all 24 keys"
     )
-    print("| last bass the tonic | " + " | ".join(f"dominant {weight}" for weight in FINAL_DOMINANT) + " |")
-    print("| --- |" + " --- |" * len(FINAL_DOMINANT))
+    rows = []
     for keys.FINAL_BASS in FINAL_BASS:
-        cells = []
+        rows.append([str(keys.FINAL_BASS)])
         for keys.FINAL_DOMINANT in FINAL_DOMINANT:
             _, wrong, wrong_of_all = key_errors(known)
-            cells.append(f"{wrong} / {wrong_of_all}")
-        print(f"| {keys.FINAL_BASS} | " + " | ".join(cells) + " |")
+            rows[-1].append(f"{wrong} / {wrong_of_all}")
+    print(table(["last bass the tonic", *(f"dominant {weight}" for weight in FINAL_DOMINANT)], rows))
 
 
 def likest_passage(view: View, subject: Subject) -> float:
@@ -98,14 +98,9 @@ def print_doors(source: str) -> None:
         f"{len(held_out)} validation movements; "
         + ", ".join(f"{name}: {len(those)}" for name, those in groups.items())
     )
-    print(
-        "| movement | "
-        + " | ".join(f"{what}, {name}" for what in ("longest run", "subject") for name in groups)
-        + " |"
-    )
-    print("| --- |" + " --- |" * 2 * len(groups))
+    rows = []
     for piece, view in held_out.items():
-        runs, cells = Runs([view], [0]), []
+        runs, cells = Runs([view], [0]), [piece.id]
         subject = find_subject(view) if piece.kind == "fugue" else ""
         for others in groups.values():
             length, name = max((runs.longest(other), name) for name, other in others.items())
@@ -116,7 +111,12 @@ def print_doors(source: str) -> None:
                 continue
             share, name = max((likest_passage(other, subject), name) for name, other in others.items())
             cells.append(f"{share:.2f} of {len(subject.steps)} steps ({name})")
-        print(f"| {piece.id} | " + " | ".join(cells) + " |", flush=True)
+        rows.append(cells)
+    print(
+        table(
+            ["movement", *(f"{what}, {name}" for what in ("longest run", "subject") for name in groups)], rows
+        )
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

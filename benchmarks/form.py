@@ -11,7 +11,6 @@ the median), with the 95 % interval of a bootstrap over pieces (2,000 draws, see
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,9 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from tokenization import markdown
 from tokenization.score import PITCH
+from tokenization.vocabulary import FORMS
+from training.validate import write_json
 
-from .result_pieces import FORMS, compose
+from .result_pieces import compose
 
 FAMILIES = ("keys", "recurrence", "fugue", "verticals", "melody", "counterpoint", "playability")
 OTHERS = ("rhythmic_variety",)
@@ -100,12 +102,11 @@ def table(sets: dict[str, dict[str, dict[str, float]]]) -> str:
     from musical_metrics.catalogue import BY_NAME
 
     names = list(dict.fromkeys(name for rows in sets.values() for name in rows))
-    lines = ["| what | unit | " + " | ".join(sets) + " |", "| --- | --- |" + " --- |" * len(sets)]
+    lines = []
     for name in names:
         title, unit = OWN[name] if name in OWN else (BY_NAME[name].title, BY_NAME[name].unit)
-        cells = [_cell(rows.get(name)) for rows in sets.values()]
-        lines.append(f"| {title} | {unit} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append((title, unit, *(_cell(rows.get(name)) for rows in sets.values())))
+    return markdown.table(("what", "unit", *sets), lines)
 
 
 def _cell(row: dict[str, float] | None) -> str:
@@ -153,9 +154,7 @@ def main() -> None:
         sets[f"ours, {form}s"] = summary(values(made))
     print(table(sets))
     if given.json:
-        from tokenization.midi_writer import write_whole
-
-        write_whole(given.json, json.dumps(sets, indent=1).encode())
+        write_json(given.json, sets)
 
 
 if __name__ == "__main__":

@@ -319,10 +319,9 @@ def main() -> None:
     )
     results = [result for device in devices for result in compare(device, args)]
     if args.json:
-        from tokenization.midi_writer import write_whole
+        from training.validate import write_json
 
-        found = {"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results}
-        write_whole(args.json, json.dumps(found, indent=1).encode())
+        write_json(args.json, {"new_tokens": args.new_tokens, "torch": torch.__version__, "results": results})
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tokenization import markdown
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 
 OWN = Path(__file__).with_name("subjects.txt")
@@ -326,12 +327,9 @@ def chorales(composer: Any, given: argparse.Namespace) -> None:
             piece = composer.harmonize(soprano, voices=4, settings=settings, phrases=fermatas[:-1])
             rows[number].append(judged(piece.score, fermatas))
         print(i, {n: r[-1] for n, r in rows.items()}, flush=True)
-    print(
-        f"{len(chosen)} chorales with 95 % intervals\n"
-        "| | no parallels | parallels a chorale | in range | root position triad at fermatas |\n| --- | --- | --- | --- | --- |"
-    )
-    for name, found in rows.items():
-        print(f"| {name} | " + " | ".join(intervals(np.array(found, dtype=float))) + " |")
+    head = ("", "no parallels", "parallels a chorale", "in range", "root position triad at fermatas")
+    cells = [(str(name), *intervals(np.array(found, dtype=float))) for name, found in rows.items()]
+    print(f"{len(chosen)} chorales with 95 % intervals\n{markdown.table(head, cells)}")
 
 
 def intervals(table: np.ndarray, draws: int = 2000) -> list[str]:

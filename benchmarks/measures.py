@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenization.vocabulary import FORMS
+
 from .null_models import COMPOSED, OTHER_BACH, other_bach
-from .result_pieces import FORMS
 
 if TYPE_CHECKING:
     from tokenization.score import Score
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 BACH = "bach"
 FAKES = ("markov", "markov_with_rhythm", "shuffled")
+FOLDS = 6  # of the classifier
 OPENING = 256  # notes of each piece that the shipped model is asked for
 
 
@@ -197,7 +199,7 @@ def by_surprise(one: Set) -> np.ndarray:
     return -(one.rows[:, NAMES.index("pitch_nll")] + one.rows[:, NAMES.index("rhythm_nll")])
 
 
-def by_classifier(sets: dict[str, Set], folds: int = 6) -> dict[str, np.ndarray]:
+def by_classifier(sets: dict[str, Set]) -> dict[str, np.ndarray]:
     """Probability, in percent, of being Bach by a ridge regression of Bach against chains, noise and the
     undertrained model, all pieces out of fold (key numbers stay together).
     """
@@ -206,9 +208,9 @@ def by_classifier(sets: dict[str, Set], folds: int = 6) -> dict[str, np.ndarray]
     against = [name for name in ("undertrained", *FAKES) if name in sets]
     rng = np.random.default_rng(0)
     kinds = sorted({str(group) for one in sets.values() for group in one.groups})
-    fold_of = dict(zip(kinds, rng.permutation(len(kinds)) % folds, strict=True))
+    fold_of = dict(zip(kinds, rng.permutation(len(kinds)) % FOLDS, strict=True))
     found = {name: np.full(len(one.rows), np.nan) for name, one in sets.items()}
-    for k in range(folds):
+    for k in range(FOLDS):
         parts = [(sets[name], name == BACH) for name in (BACH, *against)]
         keep = [np.array([fold_of[str(g)] != k for g in one.groups]) for one, _ in parts]
         x = np.concatenate([one.rows[mask] for (one, _), mask in zip(parts, keep, strict=True)])[:, SCORED]

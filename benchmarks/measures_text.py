@@ -14,6 +14,7 @@ from musical_metrics.catalogue import FAMILIES, METRICS
 from musical_metrics.compare import auc, bach_scores
 from musical_metrics.reference import WHOLE, bands, table
 from musical_metrics.tables import number
+from tokenization import markdown
 
 SET_NAMES = {
     "bach": "Bach, held out",
@@ -37,14 +38,6 @@ DRAWS = 2000
 SHOWN = ("bach", "shipped", "shipped_alone", "undertrained", "undertrained_alone", "markov", "shuffled")
 # Families in which chains and noise are Bach, because they keep what these hear.
 KEPT = ("rhythm", "texture", "structure", "playability")
-
-
-def markdown(rows: Sequence[Sequence[str]], right_from: int = 1) -> str:
-    """Rows of cells, the first the head, as a Markdown table whose columns from `right_from` on are aligned
-    to the right.
-    """
-    rule = ["---" if i < right_from else "---:" for i in range(len(rows[0]))]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (rows[0], rule, *rows[1:]))
 
 
 def _drawn(values: np.ndarray, groups: Sequence[Any], rng: np.random.Generator) -> np.ndarray:
@@ -89,7 +82,7 @@ def score_table(sets: dict[str, Any], judged: dict[str, Any]) -> str:
         "of pitches",
         "what lets most pieces down",
     ]
-    rows = [head]
+    rows = []
     for name in SET_NAMES:
         if name in sets:
             values, families, words = judged[name]
@@ -113,7 +106,7 @@ def score_table(sets: dict[str, Any], judged: dict[str, Any]) -> str:
                 ]
             )
     # The last column is text.
-    lines = markdown(rows).splitlines()
+    lines = markdown.table(head, rows, right_from=1).splitlines()
     lines[1] = lines[1].removesuffix("---: |") + "--- |"
     return "\n".join(lines)
 
@@ -121,26 +114,26 @@ def score_table(sets: dict[str, Any], judged: dict[str, Any]) -> str:
 def candidate_table(sets: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> str:
     """AUC of Bach above every set, by candidate."""
     shown = [name for name in SET_NAMES if name in sets and name != "bach"]
-    rows = [["candidate", *(SET_NAMES[name] for name in shown)]]
+    rows = []
     for candidate, values in found.items():
         found_aucs = [auc(values["bach"], values[name]).value for name in shown]
         cells = ["-" if value is None else f"{value:.2f}" for value in found_aucs]
         rows.append([candidate, *cells])
-    return markdown(rows)
+    return markdown.table(["candidate", *(SET_NAMES[name] for name in shown)], rows, right_from=1)
 
 
 def family_table(families: dict[str, np.ndarray]) -> str:
     """Median u of each family and set."""
     names = [family for family, scored in FAMILIES.items() if scored]
     shown = [name for name in SHOWN if name in families]
-    rows = [["family", *(SET_NAMES[name] for name in shown)]]
+    rows = []
     for i, family in enumerate(names):
         cells = []
         for name in shown:
             known = families[name][:, i][~np.isnan(families[name][:, i])]
             cells.append(f"{np.median(known):.2f}" if len(known) else "-")
         rows.append([family, *cells])
-    return markdown(rows)
+    return markdown.table(["family", *(SET_NAMES[name] for name in shown)], rows, right_from=1)
 
 
 def _interval(values: np.ndarray) -> str:
@@ -156,9 +149,9 @@ def _interval(values: np.ndarray) -> str:
 def metric_table(sets: dict[str, Any]) -> str:
     """Medians of every metric, family by family; Bach's with its interval."""
     shown = [name for name in SHOWN if name in sets and name != "bach"]
-    rows = [["metric", "unit", "Bach", *(SET_NAMES[name] for name in shown)]]
+    head, rows = ["metric", "unit", "Bach", *(SET_NAMES[name] for name in shown)], []
     for family, scored in FAMILIES.items():
-        rows.append([f"**{family}**{'' if scored else ', not scored'}", *[""] * (len(rows[0]) - 1)])
+        rows.append([f"**{family}**{'' if scored else ', not scored'}", *[""] * (len(head) - 1)])
         for i, metric in enumerate(METRICS):
             if metric.family != family:
                 continue
@@ -167,7 +160,7 @@ def metric_table(sets: dict[str, Any]) -> str:
                 known = sets[name].rows[:, i][~np.isnan(sets[name].rows[:, i])]
                 cells.append(number(float(np.median(known))) if len(known) else "-")
             rows.append([metric.title, metric.unit, _interval(sets["bach"].rows[:, i]), *cells])
-    return markdown(rows, right_from=2)
+    return markdown.table(head, rows, right_from=2)
 
 
 def card(text: str) -> str:
@@ -176,12 +169,8 @@ def card(text: str) -> str:
     Raises:
         ValueError: if the card has lost the marks around its table.
     """
-    if any(mark not in text for mark in MARKS):
-        raise ValueError(f"The card lacks {MARKS[0]!r} and {MARKS[1]!r} around its table; put them back.")
-    before, rest = text.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    rows = [["metric", "unit", "fugues: median (5 % to 95 %)", "preludes: median (5 % to 95 %)"]]
-    both = [bands("fugue"), bands("prelude")]
+    head = ["metric", "unit", "fugues: median (5 % to 95 %)", "preludes: median (5 % to 95 %)"]
+    rows, both = [], [bands("fugue"), bands("prelude")]
     for metric in METRICS:
         cells = [
             f"{number(b.median)} ({number(b.low)} to {number(b.high)})" if b else "-"
@@ -194,7 +183,7 @@ def card(text: str) -> str:
         low, middle, high = np.nanquantile(values, [0.05, 0.5, 0.95])
         own.append(f"{middle:.1f} ({low:.1f} to {high:.1f})")
     rows.append(["**musical score**, by cross-validation", "0 to 100", *own])
-    return f"{before}{MARKS[0]}\n\n{markdown(rows, right_from=2)}\n\n{MARKS[1]}{after}"
+    return markdown.between(text, MARKS, markdown.table(head, rows, right_from=2))
 
 
 def composer(judged: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> str:
@@ -306,5 +295,3 @@ Medians; Bach's with its 95 % interval, whole movements of both forms.
 
 Whether a plan of keys convinces, whether a theme is worth hearing, what an instrument or a player adds. Pitches carry no spelling. The bands come from 44 fugues and 43 preludes of one composer: outside of keyboard counterpoint of that time the score means little. A copy of a movement of the train split scores well; look at the nearest passage. Organ works lose by their pedals, which are no hands.
 """
-
-__all__ = ["SET_NAMES", "card", "page"]

@@ -20,7 +20,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from benchmarks.page_faults import Faults, page_faults
-from tokenization import Key, Score, musicxml_text, read_score
+from tokenization import Key, Score, markdown, musicxml_text, read_score
 from tokenization.hands import deal
 from tokenization.note_table import catalogued
 from tokenization.round_trip import table_command
@@ -141,18 +141,7 @@ def measure(piece: Piece) -> Measured:
 def table(folders: list[Path]) -> str:
     """The Markdown table: a line for each piece that has an edition to compare with, and a line a folder and
     meter for the others."""
-    head = (
-        "piece",
-        "meter",
-        "notes",
-        "heads a note",
-        "in the edition",
-        "same staff",
-        "names right",
-        "key not given",
-        "faults",
-    )
-    lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    lines = []
     for folder in folders:
         measured = [measure(piece) for piece in pieces(folder)]
         compared = [m for m in measured if m.edition_heads is not None]
@@ -176,10 +165,11 @@ def table(folders: list[Path]) -> str:
             book = [m for m in compared if m.book == number]
             lines += [_line(f"**{folder.name}, Book {number}**", "compared", book, "", "")] if book else []
         lines.append(_line(f"**{folder.name}**", "", measured, "", ""))
-    return "\n".join(lines)
+    head = ("piece", "meter", "notes", "heads a note", "in the edition", "same staff", "names right")
+    return markdown.table((*head, "key not given", "faults"), lines)
 
 
-def _line(name: str, meter: str, group: list[Measured], heads: str, edition_heads: str) -> str:
+def _line(name: str, meter: str, group: list[Measured], heads: str, edition_heads: str) -> tuple[str, ...]:
     notes = sum(m.notes for m in group)
     compared = [m for m in group if m.on_other_staff is not None]
     staff = (
@@ -192,7 +182,7 @@ def _line(name: str, meter: str, group: list[Measured], heads: str, edition_head
         _share(sum(m.misnamed_without_key for m in group), notes),
         _faults([m.faults for m in group]),
     )
-    return f"| {' | '.join([name, meter, str(notes), heads, edition_heads, staff, *names])} |"
+    return (name, meter, str(notes), heads, edition_heads, staff, *names)
 
 
 def _faults(group: list[Faults]) -> str:

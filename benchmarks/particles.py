@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from benchmarks.given import command_line, movements
+from tokenization import markdown
 from tokenization.score import ONSET, VOICE, Score
 
 # New notes of a gap whose pitches are asked for, and tokens behind them that are heard.
@@ -117,24 +119,19 @@ def masked(composer: Any, piece: Any, given: Any, seed: int) -> tuple[float, flo
     rows.feed_one()
     read, sums = len(task.ids) - 1, np.zeros(2)
     for place in chosen.tolist():
-        said = _log_softmax(rows.step(np.tile(ids[read:place], (len(steps), 1))))[0]
+        said = log_softmax(rows.step(np.tile(ids[read:place], (len(steps), 1))), axis=1)[0]
         others = ids[place] + steps
         on_keyboard = (others >= OFFSET["NOTE"]) & (others < OFFSET["VOICE"])
         tokens = np.where(on_keyboard, others, ids[place])
         log = np.where(on_keyboard, said[tokens], -np.inf)
         sums[0] += np.logaddexp.reduce(log) - log[6]
         for token in ids[place + 1 : place + 1 + BEHIND].tolist():
-            log = log + _log_softmax(rows.step(tokens))[:, token]
+            log = log + log_softmax(rows.step(tokens), axis=1)[:, token]
             tokens = np.full(len(steps), token)
         sums[1] += np.logaddexp.reduce(log) - log[6]
         rows.crop(place)
         read = place
     return float(sums[0]), float(sums[1]), len(chosen)
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    logits = logits - logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
 def gaps(source: Path, number: int) -> Iterator[tuple[int, Score, Any]]:
@@ -191,11 +188,15 @@ def table_of_seams(rows: dict[Any, list], at: np.ndarray, base: Any) -> str:
     """The table of what `seams` found of each gap, with 95 % intervals of how much less the nats of new notes are than
     those of `base`, by drawing movements, `at`, anew.
     """
-    lines = [
-        "| particles | new notes | nats a new note, by what is before | by all that is given | a given note | all |"
-        " a pitch by what is before | by both sides | processor seconds |",
-        "| --- " * 9 + "|",
-    ]
+    head = (
+        "particles",
+        "new notes",
+        "nats a new note, by what is before",
+        "by all that is given",
+        "a given note",
+    )
+    head += ("all", "a pitch by what is before", "by both sides", "processor seconds")
+    lines = []
     values = {name: np.array(found) for name, found in rows.items()}
     rng, own = np.random.default_rng(0), np.unique(at)
     draws = [
@@ -215,8 +216,8 @@ def table_of_seams(rows: dict[Any, list], at: np.ndarray, base: Any) -> str:
         cells = [f"{n:.0f}", f"{new / n:.2f}{less(name, 0)}", f"{both / n:.2f}{less(name, 2)}"]
         others = (old / m, (new + old) / (n + m), before / notes, behind / notes)
         cells += [*(f"{cell:.2f}" for cell in others), f"{seconds / len(found):.1f}"]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append((str(name), *cells))
+    return markdown.table(head, lines)
 
 
 def speed(composer: Any, given: argparse.Namespace) -> None:

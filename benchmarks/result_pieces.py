@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from musical_metrics.corpus import Movement
     from tokenization.score import Score
 
-FORMS = ("prelude", "fugue")
-
 
 def conditions(movements: Sequence[Movement], form: str, pieces: int) -> list[dict[str, Any]]:
     """What `pieces` pieces of a form are asked to be: fields of `musicgpt.Settings`, without seed."""
@@ -48,11 +46,8 @@ def compose(
     pieces: int,
     first_seed: int = 0,
     rules: Sequence[str] | bool = True,
-    **sampling: Any,
 ) -> list[Score]:
-    """Pieces of the composer's own length by its own sampling, with its rules or without; `sampling` are
-    further fields of `Settings`.
-    """
+    """Pieces of the composer's own length by its own sampling, with its rules or without."""
     from tqdm import tqdm
 
     from musicgpt import Composer, Settings
@@ -60,8 +55,7 @@ def compose(
     composer = Composer(model, rules)
     asked = tqdm(conditions(movements, form, pieces), desc=f"{form}s", unit="piece", disable=None)
     return [
-        composer.compose(Settings(**fields, seed=first_seed + k, **sampling))[0].score
-        for k, fields in enumerate(asked)
+        composer.compose(Settings(**fields, seed=first_seed + k))[0].score for k, fields in enumerate(asked)
     ]
 
 

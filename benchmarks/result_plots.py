@@ -133,6 +133,3 @@ def draw_told(apart: Mapping[str, Mapping[str, Mapping[str, Any]]], file: Path) 
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     _save(figure, file)
-
-
-__all__ = ["draw_families", "draw_scores", "draw_told"]

@@ -7,6 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tokenization.markdown import table
+from training.crops import TERMS
+from training.units import BITS
+
 from .conditioning import composer_table
 
 COMMAND = "python -m benchmarks.results"
@@ -18,7 +22,6 @@ SEED_METRICS = (
     ("large_leap_ratio_7", "large-leap ratio (beyond a fifth)"),
     ("parallel_fifths", "parallel fifths (per 1,000 chances)"),
 )
-TERMS = ("NOTE", "VOICE", "DUR", "TIME")
 
 
 def measured_section(results: Mapping[str, Any]) -> str:
@@ -70,12 +73,6 @@ def page(results: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [f"| {' | '.join(head)} |", "| " + " | ".join("---" for _ in head) + " |"]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
-
-
 def best_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
     """The validation of a run with the lowest loss."""
     return min(run["evaluations"], key=lambda line: line["nats_per_note"])
@@ -112,7 +109,7 @@ def loss_section(losses: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str
                 name,
                 f"{best['nats_per_note']:.3f}",
                 "",
-                f"{best['nats_per_note'] / 0.693147:.3f}",
+                f"{best['nats_per_note'] * BITS:.3f}",
                 f"{best['masked_nats_per_note']:.3f}",
                 *terms,
             ]

@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 
 from musical_metrics.compare import compare
+from tokenization.markdown import between
 from tokenization.midi_writer import write_whole
+from tokenization.vocabulary import FORMS
 
 from .null_models import compose_set
-from .result_pieces import FORMS, alike, judge
+from .result_pieces import alike, judge
 from .result_plots import draw_told
 from .result_text import card_section, page
 from .runs import keep_run, kept_runs
@@ -212,13 +214,7 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace], Any]] = {
 
 def update_card(card: Path, section: str) -> None:
     """Put a section between the marks of a card, in place of what stands there."""
-    before, begin, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
-    if not begin or not end:
-        raise SystemExit(
-            f"{card} has no lines {MARKS[0]!r} and {MARKS[1]!r}: add them where the results are to stand."
-        )
-    write_whole(card, f"{before}{begin}\n\n{section}\n\n{end}{after}".encode())
+    write_whole(card, between(card.read_text(encoding="utf-8"), MARKS, section).encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:

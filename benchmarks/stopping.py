@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tokenization import markdown
+
 from .measures import nats_of_opening
-from .measures_text import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is measured of new pieces: its name, digits behind the point, and whether more is better (1) or worse (-1).
@@ -163,13 +164,14 @@ def new_pieces(model: Any, pieces: int, tokens: int, first_seed: int, judge: Any
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    cells = [["run", "epoch", "chosen by", "loss", "musical score", "combined", *(m[0] for m in MEASURES)]]
+    head = ["run", "epoch", "chosen by", "loss", "musical score", "combined", *(m[0] for m in MEASURES)]
+    cells = []
     for row in rows:
         fresh = [_cell(mean, digits) for mean, (_, digits, _) in zip(row.fresh, MEASURES, strict=True)]
         known = ["" if np.isnan(row.loss) else f"{row.loss:.2f}", _cell(row.musical, 1)]
         known.append("" if np.isnan(row.combined) else f"{row.combined:.1f}")
         cells.append([row.run, str(row.epoch or ""), row.chosen, *known, *fresh])
-    return markdown(cells, right_from=3)
+    return markdown.table(head, cells, right_from=3)
 
 
 def _cell(mean: Mean, digits: int) -> str:
@@ -195,7 +197,7 @@ def verdict(rows: Sequence[Row]) -> str:
         gained = "the same epoch" if by_rule is by_loss else f"{gain:+.{digits}f} ± {error:.{digits}f}"
         lines.append([rows[0].run, name, gained, *(f"{rank:.2f}" for rank in ranks)])
     head = ["run", "by", "epoch of the rule against that of the loss", "order by the rule", "by the loss"]
-    return markdown([head, *lines], right_from=2)
+    return markdown.table(head, lines, right_from=2)
 
 
 def train(folder: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from musical_metrics.corpus import Movement, read_corpus
+from musical_metrics.harmony import profiles_between
 from musicgpt.rules.harmony import harmonic_unit
 from musicgpt.rules.keys import TRIADS, mode_of
 from tokenization.analysis.view import View, as_view
@@ -55,13 +56,7 @@ def transition_table() -> np.ndarray:
 
 def bar_weights(view: View) -> np.ndarray:
     """Sounding quarters of the pitch classes in each bar, `(bars, 12)`."""
-    lines, array = view.bar_lines, view.array
-    starts, ends = array[:, ONSET], array[:, ONSET] + array[:, DURATION]
-    weights = np.zeros((len(lines) - 1, 12))
-    for bar, (first, last) in enumerate(zip(lines[:-1], lines[1:], strict=True)):
-        inside = np.clip(np.minimum(ends, last) - np.maximum(starts, first), 0, None)
-        weights[bar] = np.bincount(array[:, PITCH] % 12, weights=inside, minlength=12) / 24
-    return weights
+    return profiles_between(view.array, view.bar_lines)[0] / 24
 
 
 def local_keys(weights: np.ndarray, home: int) -> np.ndarray:

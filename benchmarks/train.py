@@ -11,7 +11,6 @@ must grow in proportion to the length, not to its square.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -172,7 +171,9 @@ def main() -> None:
             memory.append({"length": length, **{kind: peak_memory(kind, length) for kind in KINDS}})
             print(f"{length:>7}{memory[-1]['gpt2']:>11,.0f}{memory[-1]['musicgpt']:>13,.0f}", flush=True)
     if given.json:
-        Path(given.json).write_text(json.dumps({"speed": rows, "memory": memory}, indent=1), encoding="utf-8")
+        from training.validate import write_json
+
+        write_json(given.json, {"speed": rows, "memory": memory})
 
 
 if __name__ == "__main__":

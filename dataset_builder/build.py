@@ -18,8 +18,7 @@ from typing import Any
 
 from tokenization.folders import check_folder, file_sha256, manifest_of, replacing_folder
 
-from .configs import CONFIGS, choose
-from .errors import DatasetError
+from .configs import check_config, choose
 from .pieces import Collection
 from .processing import Known
 from .sources import open_source
@@ -116,8 +115,7 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     start = time.perf_counter()
     check_folder(options.out, "dataset", options.overwrite)
     for config in options.configs:
-        if config not in CONFIGS:
-            raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
+        check_config(config)
     everything = open_source(
         list(options.source),
         options.route,
@@ -173,12 +171,11 @@ def _build_config(
     """Run the builder for one config and lay its files out as `<config>/<split>.parquet`; its info and its
     report.
     """
-    import datasets
-
     from .builder import WTCDataset
     from .report import report_of
 
-    with tempfile.TemporaryDirectory(prefix="musicgpt-") as cache, _quiet(datasets):
+    # The reading of the scores has a bar of its own.
+    with tempfile.TemporaryDirectory(prefix="musicgpt-") as cache, without_progress_bars():
         builder = WTCDataset(
             config_name=name,
             collection=collection,
@@ -202,8 +199,10 @@ def _build_config(
 
 
 @contextlib.contextmanager
-def _quiet(datasets: Any) -> Iterator[None]:
-    """Without the writer's own progress bars, which take no time worth showing; the reading has its own."""
+def without_progress_bars() -> Iterator[None]:
+    """Without the bars of `datasets`, whose reading and writing take no time worth showing."""
+    import datasets
+
     shown = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tokenization.markdown import table
+
 from .cleaning import COUNTS
 from .configs import CONFIGS
 from .credits import CREDITS
@@ -146,18 +148,6 @@ def _metadata(infos: dict[str, Any], reports: dict[str, dict[str, Any]], identit
     ]
     setattr(data, "configs", configs)  # noqa: B010 (a field of the Hub that the class does not declare)
     return str(data)
-
-
-def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table; numbers stand on the right."""
-    rule = [
-        "---:" if rows and all(isinstance(row[i], int) for row in rows) else "---" for i in range(len(head))
-    ]
-    cells = [
-        [f"{cell:,}" if isinstance(cell, int) else str(cell).replace("|", "\\|") for cell in row]
-        for row in rows
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *cells))
 
 
 def _introduction(reports: dict[str, dict[str, Any]], identity: Identity) -> str:

@@ -19,6 +19,16 @@ CONFIGS = {
 }
 
 
+def check_config(name: str) -> None:
+    """Refuse the name of a config that there is not.
+
+    Raises:
+        DatasetError: naming those that there are.
+    """
+    if name not in CONFIGS:
+        raise DatasetError(f"Unknown config {name!r}: it must be one of {', '.join(CONFIGS)}.")
+
+
 def _belongs(piece: Piece, config: str, has_wtc: bool) -> bool:
     if config == "wtc-plus":
         return True
@@ -59,8 +69,7 @@ def select(collection: Collection, config: str, without_sources: tuple[str, ...]
     Raises:
         DatasetError: for an unknown config, or when nothing is left.
     """
-    if config not in CONFIGS:
-        raise DatasetError(f"Unknown config {config!r}: it must be one of {', '.join(CONFIGS)}.")
+    check_config(config)
     has_wtc = any(piece.work == "WTC" for piece in collection.pieces)
     pieces = [
         piece

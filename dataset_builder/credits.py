@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tokenization.markdown import table
+
 
 class Credit(NamedTuple):
     """One source of notes: who made it, where it is, under what licence, and what a user should know of
@@ -111,12 +113,18 @@ def licence_table() -> str:
     """All sources of open scores as a Markdown table: who encoded them, where they are, what was used, their
     terms.
     """
-    lines = ["| source | encoded by | where | what was used | terms |", "| --- | --- | --- | --- | --- |"]
-    for name, credit in CREDITS.items():
-        if name != "music21":  # its files name no licence
-            where = f"{credit.repository} at {credit.commit[:12]}"
-            lines.append(f"| `{name}` | {credit.encoder} | {where} | {credit.remark} | {credit.licence} |")
-    return "\n".join(lines)
+    rows = [
+        (
+            f"`{name}`",
+            credit.encoder,
+            f"{credit.repository} at {credit.commit[:12]}",
+            credit.remark,
+            credit.licence,
+        )
+        for name, credit in CREDITS.items()
+        if name != "music21"  # its files name no licence
+    ]
+    return table(("source", "encoded by", "where", "what was used", "terms"), rows)
 
 
 if __name__ == "__main__":

@@ -36,14 +36,13 @@ def read_rows(folder: Path, config: str) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def write_plots(folder: Path, configs: Sequence[str], out: Path, prefix: str = "") -> list[Path]:
+def write_plots(folder: Path, configs: Sequence[str], out: Path) -> list[Path]:
     """Draw the four plots of the first config.
 
     Args:
         folder: the built dataset.
         configs: its configs.
         out: folder for the PNGs; made if it is not there.
-        prefix: put in front of the file names.
 
     Returns:
         The files written.
@@ -63,7 +62,7 @@ def write_plots(folder: Path, configs: Sequence[str], out: Path, prefix: str = "
         figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure.subplots(), rows)
-        path = out / f"{prefix}{name}.png"
+        path = out / f"{name}.png"
         # No software version in the file: the same data give the same bytes.
         figure.savefig(path, metadata={"Software": None})
         written.append(path)

@@ -20,6 +20,7 @@ from tokenization.score import Score
 from tokenization.tables import TABLES
 
 from .catalogue import NAMES, measure_all
+from .compare import row_of
 from .corpus import Movement, read_corpus
 from .ngram import fit
 from .originality import build_index
@@ -53,8 +54,7 @@ class HeldOut:
 
     def values(self, score: Score, number: int) -> list[float]:
         """All metrics of a score as a row, NaN for none."""
-        measures = measure_all(View(score), *self.without(number))
-        return [np.nan if (value := measures[name].value) is None else value for name in NAMES]
+        return row_of(measure_all(View(score), *self.without(number)))
 
 
 def openings(score: Score) -> dict[str, Score]:

@@ -24,7 +24,7 @@ from . import (
     texture,
     verticals,
 )
-from .measure import Measure, nothing
+from .measure import NO_NOTES, Measure, nothing
 
 
 class Metric(NamedTuple):
@@ -36,7 +36,6 @@ class Metric(NamedTuple):
         family (`str`): what it looks at (`FAMILIES`).
         resolution (`float`): the smallest difference that matters, in the metric's unit: no band is narrower
             on either side.
-        voices (`bool`): whether it needs voices that are lines.
         whole (`bool`): whether it is always compared with whole movements, because an opening has no end to
             compare.
     """
@@ -47,7 +46,6 @@ class Metric(NamedTuple):
     function: Callable[..., Measure]
     family: str
     resolution: float
-    voices: bool = True
     whole: bool = False
 
     @property
@@ -86,7 +84,6 @@ def _row(
     resolution: float,
     name: str = "",
     family: str = "",
-    voices: bool = True,
     whole: bool = False,
     **given: Any,
 ) -> Metric:
@@ -96,18 +93,17 @@ def _row(
     module = function.__module__.rpartition(".")[2]
     family = family or {"seeds": "original"}.get(module, module)
     bound = partial(function, **given) if given else function
-    return Metric(name or function.__name__, title, unit, bound, family, resolution, voices, whole)
+    return Metric(name or function.__name__, title, unit, bound, family, resolution, whole)
 
 
 METRICS: tuple[Metric, ...] = (
-    _row(seeds.out_of_key_ratio, "out-of-key ratio", "share of notes", 0.02, voices=False),
+    _row(seeds.out_of_key_ratio, "out-of-key ratio", "share of notes", 0.02),
     _row(
         seeds.out_of_key_ratio,
         "out-of-key ratio by duration",
         "share of time",
         0.02,
         "out_of_key_time",
-        voices=False,
         by_duration=True,
     ),
     _row(seeds.interval_entropy, "interval entropy", "bits", 0.1),
@@ -127,14 +123,13 @@ METRICS: tuple[Metric, ...] = (
         "large_leap_ratio_12",
         threshold=12,
     ),
-    _row(seeds.rhythmic_variety, "rhythmic variety", "bits", 0.1, voices=False),
+    _row(seeds.rhythmic_variety, "rhythmic variety", "bits", 0.1),
     _row(
         seeds.rhythmic_variety,
         "rhythmic variety, normalised",
         "0 to 1",
         0.05,
         "rhythmic_variety_normalised",
-        voices=False,
         normalised=True,
     ),
     _row(ngram.rhythm_nll, "surprise of the rhythm", "nats a note", 0.1, family="rhythm"),
@@ -165,10 +160,10 @@ METRICS: tuple[Metric, ...] = (
     _row(counterpoint.voice_overlap, "voice overlap", "share of steps", 0.005),
     _row(counterpoint.strong_dissonance, "dissonant strong beats", "share of strong beats", 0.05),
     _row(counterpoint.dissonance_treated, "treated dissonances", "share of dissonances", 0.05),
-    _row(harmony.chord_fit, "share of each eighth that a chord explains", "0 to 1", 0.01, voices=False),
+    _row(harmony.chord_fit, "share of each eighth that a chord explains", "0 to 1", 0.01),
     _row(ngram.pitch_nll, "surprise of the pitches", "nats a note", 0.1, family="expectation"),
-    _row(structure.repeated_bars, "repeated bars", "share of bars", 0.05, voices=False),
-    _row(structure.longest_loop, "longest loop", "bars", 1.0, voices=False),
+    _row(structure.repeated_bars, "repeated bars", "share of bars", 0.05),
+    _row(structure.longest_loop, "longest loop", "bars", 1.0),
     *(
         _row(
             structure.self_similarity,
@@ -176,20 +171,11 @@ METRICS: tuple[Metric, ...] = (
             "0 to 1",
             0.02,
             f"self_similarity_{lag}",
-            voices=False,
             lag=lag,
         )
         for lag in (1, 2, 4, 8)
     ),
-    _row(
-        counterpoint.final_cadence,
-        "full close at the end",
-        "0 to 1",
-        1 / 3,
-        family="form",
-        voices=False,
-        whole=True,
-    ),
+    _row(counterpoint.final_cadence, "full close at the end", "0 to 1", 1 / 3, family="form", whole=True),
     _row(fugue.subject_entries, "voices that enter with the subject", "share of voices", 0.25, family="form"),
     _row(fugue.subject_recurrence, "statements of the subject", "per voice", 0.5, family="form"),
     _row(originality.longest_run, "longest run shared with the train split", "notes", 4.0),
@@ -203,11 +189,11 @@ METRICS: tuple[Metric, ...] = (
         "struck_semitones",
         classes=verticals.SEMITONES,
     ),
-    _row(keys.foreign_notes, "notes foreign to the scale around them", "share of notes", 0.01, voices=False),
-    _row(keys.opening_in_key, "first four bars heard in the key", "0 or 1", 0.1, voices=False),
-    _row(keys.opening_degree, "first note is degree 1 or 5", "0 or 1", 0.1, voices=False),
-    _row(keys.inner_cadences, "cadences inside", "per 16 bars", 0.2, voices=False, whole=True),
-    _row(keys.final_triad, "ends on the tonic triad", "0 or 1", 0.05, voices=False, whole=True),
+    _row(keys.foreign_notes, "notes foreign to the scale around them", "share of notes", 0.01),
+    _row(keys.opening_in_key, "first four bars heard in the key", "0 or 1", 0.1),
+    _row(keys.opening_degree, "first note is degree 1 or 5", "0 or 1", 0.1),
+    _row(keys.inner_cadences, "cadences inside", "per 16 bars", 0.2, whole=True),
+    _row(keys.final_triad, "ends on the tonic triad", "0 or 1", 0.05, whole=True),
     _row(
         recurrence.recurring_patterns, "patterns that return far apart", "share of patterns", 0.02, whole=True
     ),
@@ -218,26 +204,19 @@ METRICS: tuple[Metric, ...] = (
     _row(fugue.stretti, "stretti", "count", 0.5, whole=True),
     _row(fugue.tonal_answer, "answers that are tonal", "0 or 1", 0.1),
     _row(fugue.countersubject_returns, "countersubject returns", "share of statements", 0.05, whole=True),
-    _row(playability.wide_hands, "a hand strikes more than a tenth", "share of moments", 0.02, voices=False),
+    _row(playability.wide_hands, "a hand strikes more than a tenth", "share of moments", 0.02),
     _row(
         playability.wide_hands,
         "a hand holds more than a tenth",
         "share of moments",
         0.02,
         "wide_hands_held",
-        voices=False,
         held=True,
     ),
-    _row(playability.beyond_keyboard, "notes outside C2 to C6", "share of notes", 0.02, voices=False),
+    _row(playability.beyond_keyboard, "notes outside C2 to C6", "share of notes", 0.02),
     _row(playability.widest_voice, "widest voice", "semitones", 3.0),
-    _row(rhythm.beats_struck, "beats that are struck", "share of beats", 0.02, voices=False),
-    _row(
-        rhythm.syncopation,
-        "notes between beats that last over the next",
-        "share of notes",
-        0.01,
-        voices=False,
-    ),
+    _row(rhythm.beats_struck, "beats that are struck", "share of beats", 0.02),
+    _row(rhythm.syncopation, "notes between beats that last over the next", "share of notes", 0.01),
     _row(rhythm.values_kept, "steps as long as the one before", "share of steps", 0.05),
     _row(melody.steps_by_second, "melodic seconds", "share of intervals", 0.05),
     _row(melody.repeated_pitches, "repeated pitches", "share of intervals", 0.02),
@@ -290,7 +269,6 @@ METRICS: tuple[Metric, ...] = (
         "share of changes of root",
         0.02,
         "root_falls_fifth",
-        voices=False,
         classes=(5,),
     ),
     _row(
@@ -299,13 +277,12 @@ METRICS: tuple[Metric, ...] = (
         "share of changes of root",
         0.02,
         "root_steps",
-        voices=False,
         classes=(1, 2, 10, 11),
     ),
-    _row(harmony.root_changes, "beats with a new root", "share of beats", 0.05, voices=False),
-    _row(keys.away_from_home, "four bars heard in another key", "share of windows", 0.05, voices=False),
-    _row(keys.near_keys, "four bars heard in the key or one near it", "share of windows", 0.05, voices=False),
-    _row(keys.key_changes, "changes of key", "per 16 bars", 0.5, voices=False),
+    _row(harmony.root_changes, "beats with a new root", "share of beats", 0.05),
+    _row(keys.away_from_home, "four bars heard in another key", "share of windows", 0.05),
+    _row(keys.near_keys, "four bars heard in the key or one near it", "share of windows", 0.05),
+    _row(keys.key_changes, "changes of key", "per 16 bars", 0.5),
     _row(
         recurrence.returns_on_beats,
         "patterns that return a whole number of beats away",
@@ -334,13 +311,12 @@ def measure_all(
         "longest_run": {"index": index},
         "passage_similarity": {"index": index},
     }
-    measures = {}
-    for metric in METRICS:
-        if not len(view.array):
-            measures[metric.name] = nothing(seeds.NO_NOTES)
-        else:
-            measures[metric.name] = metric.function(view, **given.get(metric.name, {}))
-    return measures
+    return {
+        metric.name: metric.function(view, **given.get(metric.name, {}))
+        if len(view.array)
+        else nothing(NO_NOTES)
+        for metric in METRICS
+    }
 
 
 __all__ = ["BY_NAME", "FAMILIES", "METRICS", "NAMES", "Metric", "measure_all"]

@@ -25,6 +25,7 @@ RIDGE = 1.0
 DRAWS = 2000  # of the bootstrap
 REPEATS = 3  # dealings of the folds over which the two-sample test is averaged
 LEAST_PIECES = 4  # on either side of the two-sample test
+PASSAGE = 8  # notes
 SCORED = np.array([metric.scored for metric in METRICS])
 
 
@@ -35,12 +36,13 @@ def feature_rows(scores: Sequence[Score | View]) -> np.ndarray:
     return _rows([measure_all(score) for score in scores])
 
 
+def row_of(measures: Mapping[str, Measure]) -> list[float]:
+    """All metrics of a piece in the order of the catalogue, NaN where there is no value."""
+    return [np.nan if (value := measures[name].value) is None else value for name in NAMES]
+
+
 def _rows(measured: Sequence[Mapping[str, Measure]]) -> np.ndarray:
-    rows = [
-        [np.nan if (value := measures[name].value) is None else value for name in NAMES]
-        for measures in measured
-    ]
-    return np.array(rows, dtype=float).reshape(-1, len(NAMES))
+    return np.array([row_of(measures) for measures in measured], dtype=float).reshape(-1, len(NAMES))
 
 
 def auc(ours: np.ndarray, theirs: np.ndarray) -> Measure:
@@ -52,15 +54,6 @@ def auc(ours: np.ndarray, theirs: np.ndarray) -> Measure:
         return nothing("one of the sets has no value")
     greater = np.sign(np.subtract.outer(ours, theirs))
     return Measure(float((greater.mean() + 1) / 2))
-
-
-def medians(rows: np.ndarray) -> dict[str, Measure]:
-    """Median of each metric over the pieces that have it."""
-    found = {}
-    for name, column in zip(NAMES, rows.T, strict=True):
-        column = column[~np.isnan(column)]
-        found[name] = Measure(float(np.median(column))) if len(column) else nothing("no piece has a value")
-    return found
 
 
 def _fit_logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -95,11 +88,9 @@ def _prepare(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.clip((train - centre) / spread, -5, 5), np.clip((test - centre) / spread, -5, 5)
 
 
-def _folds(groups: Sequence[Any] | None, n: int, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """A fold for each piece, pieces of one group in the same one, shape `(n,)`."""
-    labels = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    kinds = int(labels.max()) + 1
-    return (rng.permutation(kinds) % folds)[labels]
+def _folds(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """A fold for each piece, `(n,)`, pieces of one group, numbered from 0, in the same one."""
+    return (rng.permutation(int(groups.max()) + 1) % folds)[groups]
 
 
 def two_sample_test(
@@ -134,16 +125,16 @@ def two_sample_test(
     rng = np.random.default_rng(seed)
     y = np.arange(n + m) < n
     ranks = np.zeros(n + m)
+    groups = (
+        np.arange(m) if their_groups is None else np.unique(np.asarray(their_groups), return_inverse=True)[1]
+    )
     for _ in range(REPEATS):
-        fold = np.concatenate([_folds(None, n, folds, rng), _folds(their_groups, m, folds, rng)])
+        fold = np.concatenate([_folds(np.arange(n), folds, rng), _folds(groups, folds, rng)])
         for k in range(folds):
             if len(set(y[fold != k])) == 2 and (fold == k).any():
                 train, test = _prepare(x[fold != k], x[fold == k])
                 w = _fit_logistic(train, y[fold != k].astype(float))
                 ranks[fold == k] += np.column_stack([test, np.ones(len(test))]) @ w
-    groups = (
-        np.arange(m) if their_groups is None else np.unique(np.asarray(their_groups), return_inverse=True)[1]
-    )
     above = (np.sign(np.subtract.outer(ranks[:n], ranks[n:])) + 1) / 2  # (n, m)
     ours_drawn = rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n  # (draws, n)
     kinds = int(groups.max()) + 1
@@ -195,10 +186,10 @@ def one_of_each(scores: Sequence[Score | View]) -> list[int]:
     return sorted(kept)
 
 
-def _passages(score: Score, notes: int = 8) -> set[bytes]:
+def _passages(score: Score) -> set[bytes]:
     array = score.array
     steps = np.column_stack([np.diff(array[:, ONSET]), np.diff(array[:, PITCH]), array[:-1, DURATION]])
-    return {steps[i : i + notes - 1].tobytes() for i in range(len(steps) - notes + 2)}
+    return {steps[i : i + PASSAGE - 1].tobytes() for i in range(len(steps) - PASSAGE + 2)}
 
 
 @dataclass(frozen=True)
@@ -370,8 +361,8 @@ __all__ = [
     "compare",
     "family_separations",
     "feature_rows",
-    "medians",
     "one_of_each",
     "row_measures",
+    "row_of",
     "two_sample_test",
 ]

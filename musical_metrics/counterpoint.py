@@ -8,27 +8,25 @@ from tokenization.analysis.moments import strong_pairs
 from tokenization.analysis.view import SILENT, View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES, ONE_VOICE
+from .measure import NO_NOTES, Measure, needs_voices, nothing, ratio
 
 # The triad on the tonic, semitones above it.
 TRIADS = {"major": (0, 4, 7), "minor": (0, 3, 7)}
 
 
-def voice_crossing(score: Score | View) -> Measure:
+@needs_voices
+def voice_crossing(view: View) -> Measure:
     """Share of the sounding pairs of neighbouring voices, taken at every onset, in which the higher voice has
     the lower pitch.
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     pitches = view.pitches(view.rows)
     upper, lower = pitches[:, :-1], pitches[:, 1:]
     both = (upper != SILENT) & (lower != SILENT)
     return ratio((both & (upper < lower)).sum(), both.sum(), "no two voices ever sound together")
 
 
-def voice_overlap(score: Score | View) -> Measure:
+@needs_voices
+def voice_overlap(view: View) -> Measure:
     """Share of the steps of neighbouring voices in which one moves past the pitch that the other has just
     left.
 
@@ -36,9 +34,6 @@ def voice_overlap(score: Score | View) -> Measure:
     voice goes below where the lower was, or the lower above where the upper was), counted where the new
     sonority does not also cross.
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     pitches = view.pitches(view.rows)
     upper, lower = pitches[:, :-1], pitches[:, 1:]
     both = (upper != SILENT) & (lower != SILENT)
@@ -48,13 +43,11 @@ def voice_overlap(score: Score | View) -> Measure:
     return ratio((steps & past).sum(), steps.sum(), "no two voices sound together at two onsets running")
 
 
-def strong_dissonance(score: Score | View) -> Measure:
+@needs_voices
+def strong_dissonance(view: View) -> Measure:
     """Share of the strong beats with two voices or more on which a second, a seventh or a tritone sounds
     (compounds included).
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     _, dissonant, beats = strong_pairs(view)
     return ratio(
         len(np.unique(beats[dissonant])),
@@ -63,16 +56,14 @@ def strong_dissonance(score: Score | View) -> Measure:
     )
 
 
-def dissonance_treated(score: Score | View) -> Measure:
+@needs_voices
+def dissonance_treated(view: View) -> Measure:
     """Share of the dissonant pairs on strong beats that counterpoint would allow.
 
     A pair is treated if one of its notes is prepared (held over from before the beat, or a repetition of the
     voice's pitch) or begins there by step (appoggiatura), and one of the two leaves by step (one or two
     semitones).
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     pairs, dissonant, beats = strong_pairs(view)
     pairs, times = pairs[dissonant], view.strong_beats[beats[dissonant]]
     lines, last = view.lines, len(view.lines) - 1
@@ -88,14 +79,12 @@ def dissonance_treated(score: Score | View) -> Measure:
     )
 
 
-def dissonance_prepared(score: Score | View) -> Measure:
+@needs_voices
+def dissonance_prepared(view: View) -> Measure:
     """Share of the dissonant pairs on strong beats of which one note is prepared: it sounds on from before
     the beat, or repeats the pitch that its voice has just had (Fux, *Gradus ad Parnassum*, 1725, fourth
     species).
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     pairs, dissonant, beats = strong_pairs(view)
     pairs, times = pairs[dissonant], view.strong_beats[beats[dissonant]]
     repeats = np.zeros(len(view.lines), dtype=bool)

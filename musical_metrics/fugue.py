@@ -4,15 +4,12 @@ entries follow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 import numpy as np
 
-from tokenization.analysis.subjects import (
-    SUBJECT_MATCH,
-    Subject,
-    find_subject,
-    statements,
-    subject_matches,
-)
+from tokenization.analysis.subjects import SUBJECT_MATCH, Subject, find_subject, statements, subject_matches
 from tokenization.analysis.view import View, as_view
 from tokenization.score import ONSET, PITCH, VOICE, Score
 
@@ -28,16 +25,25 @@ HEAD = 8
 MIN_COUNTERSUBJECT, COUNTERSUBJECT_MATCH = 4, 0.6
 
 
-def subject_entries(score: Score | View) -> Measure:
+def _needs_subject(metric: Callable[[View, Subject], Measure]) -> Callable[[Score | View], Measure]:
+    """A metric of fugues, which is given the subject."""
+
+    @wraps(metric)
+    def measured(score: Score | View) -> Measure:
+        view = as_view(score)
+        subject = find_subject(view)
+        return nothing(subject) if isinstance(subject, str) else metric(view, subject)
+
+    return measured
+
+
+@_needs_subject
+def subject_entries(view: View, subject: Subject) -> Measure:
     """Share of the voices that enter with the subject of the fugue: its first notes, at any pitch.
 
     The first voice states it; each other voice counts if its first notes, or those of one of its first three
     phrases, match (`subject_matches` of at least 0.7).
     """
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     entered = 0
     after_rest = np.ones(len(view.lines), dtype=bool)
     after_rest[view.steps + 1] = False
@@ -49,53 +55,38 @@ def subject_entries(score: Score | View) -> Measure:
     return Measure(entered / len(view.voices))
 
 
-def subject_recurrence(score: Score | View) -> Measure:
+@_needs_subject
+def subject_recurrence(view: View, subject: Subject) -> Measure:
     """Statements of the subject in the whole piece per voice, the exposition included."""
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     return ratio(len(statements(view, subject)), len(view.voices), "the piece has no voices")
 
 
-def entry_density(score: Score | View) -> Measure:
+@_needs_subject
+def entry_density(view: View, subject: Subject) -> Measure:
     """Statements of the subject in sixteen bars."""
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     return ratio(len(statements(view, subject)), len(view.bar_lines) - 1, "the piece has no bar", scale=16)
 
 
-def stretti(score: Score | View) -> Measure:
+@_needs_subject
+def stretti(view: View, subject: Subject) -> Measure:
     """How many statements begin before nine tenths of the one before them are over, in whatever voice."""
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     onsets = np.sort(view.lines[statements(view, subject), ONSET])
     return Measure(float((np.diff(onsets) < STRETTO * subject.length).sum()))
 
 
-def inversions(score: Score | View) -> Measure:
+@_needs_subject
+def inversions(view: View, subject: Subject) -> Measure:
     """How many times the subject is stated upside down: in its rhythm, each interval about as large the other
     way.
     """
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     return Measure(float(len(statements(view, Subject(subject.steps * [-1, 1], subject.voice)))))
 
 
-def tonal_answer(score: Score | View) -> Measure:
+@_needs_subject
+def tonal_answer(view: View, subject: Subject) -> Measure:
     """1 if the second voice answers with the subject changed in its first eight steps (a tonal answer), 0 if
     it transposes it exactly.
     """
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     entries = np.argsort(view.lines[view.starts[:-1], ONSET], kind="stable")
     answer, end = int(view.starts[entries[1]]), int(view.starts[entries[1] + 1])
     if subject_matches(view, subject, np.array([answer]))[0] < SUBJECT_MATCH:
@@ -117,16 +108,13 @@ def _steps_in(view: View, voice: int, start: int, length: int) -> set[tuple[int,
     return set(zip((line[1:, ONSET] - start).tolist(), moved.tolist(), strict=True))
 
 
-def countersubject_returns(score: Score | View) -> Measure:
+@_needs_subject
+def countersubject_returns(view: View, subject: Subject) -> Measure:
     """Share of the later statements against which some voice plays the countersubject again.
 
     The countersubject is what the first voice plays against the answer; it returns where six tenths of its
     steps (time from the entry, degrees of the key) come again in a voice that does not state the subject.
     """
-    view = as_view(score)
-    subject = find_subject(view)
-    if isinstance(subject, str):
-        return nothing(subject)
     answered = int(np.sort(view.lines[view.starts[:-1], ONSET])[1])
     model = _steps_in(view, subject.voice, answered, subject.length)
     if len(model) < MIN_COUNTERSUBJECT:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.analysis.view import View, as_view
-from tokenization.score import DURATION, ONSET, PITCH, Score
+from tokenization.analysis.view import View
+from tokenization.score import DURATION, ONSET, PITCH
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES
+from .measure import Measure, needs_notes, nothing, ratio
 
 # ticks: an eighth; of the lengths tried (an eighth to a whole note) the one that best tells Bach from Markov
 SLICE = 12
@@ -28,30 +27,41 @@ def _templates() -> np.ndarray:
 TEMPLATES = _templates()  # (chords, 12)
 
 
+def profiles_between(array: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ticks that each pitch class sounds between two edges, and what sounds there.
+
+    Args:
+        array (integer array `(notes, 4)`): as `Score.array`.
+        edges (integer array `(spans + 1,)`): rising ticks, between which all notes lie.
+
+    Returns:
+        the profiles `(spans, 12)`, and for each note and span that it touches the rows of both.
+    """
+    ends = array[:, ONSET] + array[:, DURATION]
+    first = np.searchsorted(edges, array[:, ONSET], side="right") - 1
+    touched = np.searchsorted(edges, ends - 1, side="right") - first
+    note = np.repeat(np.arange(len(array)), touched)
+    span = np.arange(len(note)) - np.repeat(np.cumsum(touched) - touched, touched) + first[note]
+    ticks = np.minimum(ends[note], edges[span + 1]) - np.maximum(array[note, ONSET], edges[span])
+    size = 12 * (len(edges) - 1)
+    profiles = np.bincount(span * 12 + array[note, PITCH] % 12, weights=ticks, minlength=size)
+    return profiles.reshape(-1, 12), note, span
+
+
 def slice_profiles(view: View) -> np.ndarray:
     """Ticks that each pitch class sounds in each eighth, shape `(slices, 12)`."""
-    array = view.array
-    ends = array[:, ONSET] + array[:, DURATION]
-    first, last = array[:, ONSET] // SLICE, (ends - 1) // SLICE
-    spans = last - first + 1
-    note = np.repeat(np.arange(len(array)), spans)  # a row for each note and eighth that it touches
-    where = np.arange(len(note)) - np.repeat(np.cumsum(spans) - spans, spans) + first[note]
-    ticks = np.minimum(ends[note], (where + 1) * SLICE) - np.maximum(array[note, ONSET], where * SLICE)
-    slices = int(last.max()) + 1
-    flat = np.bincount(where * 12 + array[note, PITCH] % 12, weights=ticks, minlength=slices * 12)
-    return flat.reshape(slices, 12)
+    ends = view.array[:, ONSET] + view.array[:, DURATION]
+    return profiles_between(view.array, np.arange(0, int(ends.max()) + SLICE, SLICE))[0]
 
 
-def chord_fit(score: Score | View) -> Measure:
+@needs_notes
+def chord_fit(view: View) -> Measure:
     """Mean over the eighths with three pitch classes or more of the share of the sounding time that the best
     chord covers, 0 to 1.
 
     The templates are triads and seventh chords on twelve roots; passing notes and suspensions lower the
     share, a random texture more so.
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     profiles = slice_profiles(view)
     profiles = profiles[(profiles > 0).sum(axis=1) >= 3]
     if not len(profiles):
@@ -70,15 +80,9 @@ def roots(view: View) -> np.ndarray:
     array, beats = view.array, view.beats
     ends = array[:, ONSET] + array[:, DURATION]
     edges = np.append(beats, max(int(ends.max(initial=0)), int(beats[-1])) + 1)
-    first = np.searchsorted(edges, array[:, ONSET], side="right") - 1
-    spans = np.searchsorted(edges, ends - 1, side="right") - first
-    note = np.repeat(np.arange(len(array)), spans)  # a row for each note and beat that it touches
-    where = np.arange(len(note)) - np.repeat(np.cumsum(spans) - spans, spans) + first[note]
-    ticks = np.minimum(ends[note], edges[where + 1]) - np.maximum(array[note, ONSET], edges[where])
-    profiles = np.bincount(where * 12 + array[note, PITCH] % 12, weights=ticks, minlength=len(beats) * 12)
-    profiles = profiles.reshape(len(beats), 12)
+    profiles, note, beat = profiles_between(array, edges)
     lowest = np.full(len(beats), 128)
-    np.minimum.at(lowest, where, array[note, PITCH])
+    np.minimum.at(lowest, beat, array[note, PITCH])
     enough = (profiles > 0).sum(axis=1) >= 3
     profiles, lowest = profiles[enough], lowest[enough]
     covered = profiles @ TEMPLATES.T  # (beats, 12) @ (12, chords) -> (beats, chords)
@@ -89,27 +93,23 @@ def roots(view: View) -> np.ndarray:
     return (covered - 1e-3 * size + 1e-6 * own / total - 1e-10 * above).argmax(axis=1) % 12
 
 
-def root_motion(score: Score | View, classes: tuple[int, ...]) -> Measure:
+@needs_notes
+def root_motion(view: View, classes: tuple[int, ...]) -> Measure:
     """Share of the changes of root from beat to beat (`roots`) that are of some classes of semitones upwards.
 
     A fall of a fifth (5 upwards) is the commonest progression of tonal music, in Bach's chorales as well
     (Rameau, *Traite de l'harmonie*, 1722; Tymoczko, *A Geometry of Music*, 2011, chapter 7).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     moves = np.diff(roots(view)) % 12
     moves = moves[moves != 0]
     return ratio(np.isin(moves, classes).sum(), len(moves), "the root never changes")
 
 
-def root_changes(score: Score | View) -> Measure:
+@needs_notes
+def root_changes(view: View) -> Measure:
     """Share of the neighbouring beats with a chord whose roots differ: how fast the harmony goes (Piston,
     *Harmony*, 1941, on harmonic rhythm).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     found = roots(view)
     return (
         ratio((np.diff(found) != 0).sum(), len(found) - 1, "one beat has a chord")
@@ -118,4 +118,4 @@ def root_changes(score: Score | View) -> Measure:
     )
 
 
-__all__ = ["chord_fit", "root_changes", "root_motion", "roots", "slice_profiles"]
+__all__ = ["chord_fit", "profiles_between", "root_changes", "root_motion", "roots", "slice_profiles"]

@@ -4,16 +4,19 @@ chord at the end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 import numpy as np
 
 from tokenization.analysis.moments import cadences
 from tokenization.analysis.view import View, as_view
+from tokenization.key import Key
 from tokenization.probe_tones import probe_tone_profiles
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 from .counterpoint import TRIADS, bass_and_final
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES
+from .measure import NO_NOTES, Measure, needs_notes, nothing, ratio
 
 NO_KEY = "no key is declared"
 OPENING_BARS = 4
@@ -25,11 +28,20 @@ SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 11), (0, 2, 3, 5, 7, 9, 11)
 WINDOW_BARS = 4
 # Bars at the beginning and at the end in which a cadence is not one of those inside.
 EDGE_BARS = 2
-
-
 _PROFILES = probe_tone_profiles()
 # (36, 12)
 _SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)])
+
+
+def _needs_key(metric: Callable[[View, Key], Measure]) -> Callable[[Score | View], Measure]:
+    """A metric of pieces with notes and a declared key, which it is given."""
+
+    @wraps(metric)
+    @needs_notes
+    def measured(view: View) -> Measure:
+        return metric(view, view.score.key) if view.score.key else nothing(NO_KEY)
+
+    return measured
 
 
 def fitting_key(array: np.ndarray) -> int:
@@ -46,26 +58,21 @@ def fitting_key(array: np.ndarray) -> int:
     return 12 * mode + (lowest + above) % 12
 
 
-def opening_in_key(score: Score | View) -> Measure:
+@_needs_key
+def opening_in_key(view: View, key: Key) -> Measure:
     """1 if the first four bars are heard in the declared key (`fitting_key`), else 0."""
-    view = as_view(score)
-    if view.score.key is None or not len(view.array):
-        return nothing(NO_KEY if len(view.array) else NO_NOTES)
     end = view.bar_lines[min(OPENING_BARS, len(view.bar_lines) - 1)]
     opening = view.array[view.array[:, ONSET] < end]
     if not len(opening):
         return nothing(f"the first {OPENING_BARS} bars are empty")
-    key = view.score.key
     return Measure(float(fitting_key(opening) == key.pitch_class + 12 * (key.mode == "minor")))
 
 
-def opening_degree(score: Score | View) -> Measure:
+@_needs_key
+def opening_degree(view: View, key: Key) -> Measure:
     """1 if the first note (the highest, of several) is the tonic or the fifth of the declared key, else 0."""
-    view = as_view(score)
-    if view.score.key is None or not len(view.array):
-        return nothing(NO_KEY if len(view.array) else NO_NOTES)
     first = view.array[view.array[:, ONSET] == view.array[0, ONSET], PITCH].max()
-    return Measure(float((first - view.score.key.pitch_class) % 12 in (0, 7)))
+    return Measure(float((first - key.pitch_class) % 12 in (0, 7)))
 
 
 def foreign_notes(score: Score | View) -> Measure:
@@ -105,38 +112,32 @@ def local_keys(view: View) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-def away_from_home(score: Score | View) -> Measure:
+@_needs_key
+def away_from_home(view: View, key: Key) -> Measure:
     """Share of the windows of four bars heard in another key than the declared one (`local_keys`)."""
-    view = as_view(score)
-    if view.score.key is None or not len(view.array):
-        return nothing(NO_KEY if len(view.array) else NO_NOTES)
-    home = view.score.key.pitch_class + 12 * (view.score.key.mode == "minor")
+    home = key.pitch_class + 12 * (key.mode == "minor")
     return Measure(float((local_keys(view) != home).mean()))
 
 
-def near_keys(score: Score | View) -> Measure:
+@_needs_key
+def near_keys(view: View, key: Key) -> Measure:
     """Share of the windows of four bars that are heard in the declared key or in one whose signature differs
     from it by one sharp or flat at most, relative keys included.
 
     These are where a piece of the time goes (Kirnberger, *Die Kunst des reinen Satzes*, 1771-79; Schoenberg,
     *Structural Functions of Harmony*, 1954).
     """
-    view = as_view(score)
-    if view.score.key is None or not len(view.array):
-        return nothing(NO_KEY if len(view.array) else NO_NOTES)
-    key, found = view.score.key, local_keys(view)
+    found = local_keys(view)
     signature = np.where(found < 12, found, found + 3) % 12  # the tonic of the major key of this signature
     home = (key.pitch_class + 3 * (key.mode == "minor")) % 12
     return Measure(float(np.isin((signature - home) % 12, (0, 5, 7)).mean()))
 
 
-def key_changes(score: Score | View) -> Measure:
+@needs_notes
+def key_changes(view: View) -> Measure:
     """How often the local key changes from one window of four bars to the next, in sixteen bars
     (`local_keys`).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     found = local_keys(view)
     return ratio(
         (np.diff(found) != 0).sum(), len(found) - 1, "the piece has fewer than five bars", scale=16.0
@@ -154,15 +155,12 @@ def inner_cadences(score: Score | View) -> Measure:
     return Measure(16 * float(inside.sum()) / bars)
 
 
-def final_triad(score: Score | View) -> Measure:
+@_needs_key
+def final_triad(view: View, key: Key) -> Measure:
     """1 if the piece ends on the tonic triad over its root (in minor with either third), else 0."""
-    view = as_view(score)
-    if view.score.key is None or not len(view.array):
-        return nothing(NO_KEY if len(view.array) else NO_NOTES)
     bass, final = bass_and_final(view)
-    tonic, mode = view.score.key.pitch_class, view.score.key.mode
-    inside = set(((final - tonic) % 12).tolist()) <= {*TRIADS[mode], 4}
-    return Measure(float(inside and bass % 12 == tonic))
+    inside = set(((final - key.pitch_class) % 12).tolist()) <= {*TRIADS[key.mode], 4}
+    return Measure(float(inside and bass % 12 == key.pitch_class))
 
 
 __all__ = [

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, NamedTuple, ParamSpec
+
+from tokenization.analysis.view import View, as_view
+from tokenization.score import Score
+
+NO_NOTES = "the piece has no notes"
+NO_STEPS = "no voice has two notes in a row without a rest between"
+ONE_VOICE = "the piece has one voice"
+P = ParamSpec("P")
 
 
 class Measure(NamedTuple):
@@ -27,4 +37,30 @@ def ratio(part: float, whole: float, reason: str, scale: float = 1.0) -> Measure
     return Measure(scale * float(part) / float(whole)) if whole else nothing(reason)
 
 
-__all__ = ["Measure", "nothing", "ratio"]
+def needs_notes(
+    metric: Callable[Concatenate[View, P], Measure],
+) -> Callable[Concatenate[Score | View, P], Measure]:
+    """A metric of pieces with notes, as a function of a `Score` or a `View`."""
+
+    @wraps(metric)
+    def measured(score: Score | View, *args: P.args, **kwargs: P.kwargs) -> Measure:
+        view = as_view(score)
+        return metric(view, *args, **kwargs) if len(view.array) else nothing(NO_NOTES)
+
+    return measured
+
+
+def needs_voices(
+    metric: Callable[Concatenate[View, P], Measure],
+) -> Callable[Concatenate[Score | View, P], Measure]:
+    """A metric of pieces with two voices or more, as a function of a `Score` or a `View`."""
+
+    @wraps(metric)
+    @needs_notes
+    def measured(view: View, *args: P.args, **kwargs: P.kwargs) -> Measure:
+        return metric(view, *args, **kwargs) if len(view.voices) > 1 else nothing(ONE_VOICE)
+
+    return measured
+
+
+__all__ = ["NO_NOTES", "NO_STEPS", "ONE_VOICE", "Measure", "needs_notes", "needs_voices", "nothing", "ratio"]

@@ -7,8 +7,7 @@ import numpy as np
 from tokenization.analysis.view import View, as_view
 from tokenization.score import Score
 
-from .measure import Measure, ratio
-from .seeds import NO_NOTES, NO_STEPS
+from .measure import NO_NOTES, NO_STEPS, Measure, ratio
 
 SECOND, LEAP = 2, 5  # semitones: the largest step, the smallest leap (a fourth)
 

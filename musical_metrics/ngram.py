@@ -35,8 +35,7 @@ from tokenization.analysis.ngram import (
 from tokenization.analysis.view import SILENT, View, as_view
 from tokenization.score import ONSET, PITCH, VOICE, Score
 
-from .measure import Measure, nothing
-from .seeds import NO_STEPS
+from .measure import NO_STEPS, Measure, nothing
 
 
 def _before(values: np.ndarray, voices: np.ndarray, back: int, none: int) -> np.ndarray:

@@ -81,10 +81,7 @@ def build_index(views: Sequence[View], table: Sequence[Piece]) -> Index:
         parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
     rows = np.unique(np.concatenate(parts), axis=0)
     return Index(
-        rows[:, 0].astype(np.uint32),
-        rows[:, 1].astype(np.uint8),
-        rows[:, 2].astype(np.uint16),
-        table,
+        rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table
     )
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES
+from .measure import NO_NOTES, Measure, needs_notes, nothing, ratio
 
 TENTH = 16  # semitones of a major tenth
 KEYBOARD = (36, 84)  # C2 and C6, between which most of the Well-Tempered Clavier stays
@@ -55,11 +54,9 @@ def beyond_keyboard(score: Score | View) -> Measure:
     return ratio(((pitches < KEYBOARD[0]) | (pitches > KEYBOARD[1])).sum(), len(pitches), NO_NOTES)
 
 
-def widest_voice(score: Score | View) -> Measure:
+@needs_notes
+def widest_voice(view: View) -> Measure:
     """Semitones between the lowest and the highest note of the voice in which they lie farthest apart."""
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     return Measure(float(max(np.ptp(view.array[view.array[:, 3] == voice, PITCH]) for voice in view.voices)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tokenization.analysis.view import View
+from tokenization.midi_writer import write_whole
 
 from .catalogue import METRICS, measure_all
 from .reference import bands, length_class, table
@@ -85,9 +86,9 @@ def write_plot(views: Sequence[View], path: str | Path) -> None:
     """Draw the plot into a PNG, SVG or PDF file, whole or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part{path.suffix or '.png'}")
-    draw(views).savefig(beside, dpi=150, format=path.suffix.lstrip(".").lower() or "png")
-    os.replace(beside, path)
+    picture = io.BytesIO()
+    draw(views).savefig(picture, dpi=150, format=path.suffix.lstrip(".").lower() or "png")
+    write_whole(path, picture.getvalue())
 
 
 __all__ = ["draw", "write_plot"]

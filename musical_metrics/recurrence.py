@@ -10,8 +10,7 @@ from tokenization.analysis.view import View, as_view
 from tokenization.key import Key
 from tokenization.score import ONSET, PITCH, VOICE, Score
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES
+from .measure import NO_NOTES, Measure, nothing, ratio
 
 # Steps of a pattern, and bars that must lie between it and its return.
 PATTERN, FAR = 7, 8

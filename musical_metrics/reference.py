@@ -145,13 +145,4 @@ def bands(form: str | None = None, notes: int | None = None) -> dict[str, Band]:
     return _bands(form, WHOLE if notes is None else length_class(notes))
 
 
-__all__ = [
-    "BAND",
-    "LENGTHS",
-    "WHOLE",
-    "Band",
-    "Table",
-    "bands",
-    "length_class",
-    "table",
-]
+__all__ = ["BAND", "LENGTHS", "WHOLE", "Band", "Table", "bands", "length_class", "table"]

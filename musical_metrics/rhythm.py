@@ -7,32 +7,27 @@ import numpy as np
 from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, Score
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES, NO_STEPS
+from .measure import NO_NOTES, NO_STEPS, Measure, needs_notes, ratio
 
 
-def beats_struck(score: Score | View) -> Measure:
+@needs_notes
+def beats_struck(view: View) -> Measure:
     """Share of the beats, from the first note to the last, on which some voice begins a note.
 
     The voices of a fugue complete each other to a motion that leaves no beat empty (Marpurg, *Abhandlung von
     der Fuge*, 1753).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     beats = view.beats[(view.beats >= view.times[0]) & (view.beats <= view.times[-1])]
     return ratio(
         np.isin(beats, view.times).sum(), len(beats), "no beat lies between the first note and the last"
     )
 
 
-def syncopation(score: Score | View) -> Measure:
+@needs_notes
+def syncopation(view: View) -> Measure:
     """Share of the notes that begin between beats and sound on over the next beat (Longuet-Higgins and Lee,
     *Music Perception* 1, 1984, with the beat as the only level).
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     onsets = view.array[:, ONSET]
     following = np.searchsorted(view.beats, onsets, side="right")
     last = np.append(view.beats, np.iinfo(np.int64).max)

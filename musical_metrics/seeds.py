@@ -7,15 +7,12 @@ import numpy as np
 from tokenization.analysis.moments import phrase_starts
 from tokenization.analysis.view import REST, SILENT, View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
+from tokenization.vocabulary import TICKS_PER_QUARTER
 
-from .measure import Measure, nothing, ratio
+from .measure import NO_NOTES, NO_STEPS, Measure, needs_voices, nothing, ratio
 
-TICKS_PER_QUARTER = 24
 # Pitch classes above the tonic. Minor holds the natural scale and the raised sixth and seventh degrees.
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 9, 10, 11)}
-NO_NOTES = "the piece has no notes"
-NO_STEPS = "no voice has two notes in a row without a rest between"
-ONE_VOICE = "the piece has one voice"
 
 
 def entropy(values: np.ndarray, correct: bool = False) -> float:
@@ -119,7 +116,8 @@ def large_leap_ratio(score: Score | View, threshold: int = 7) -> Measure:
     return ratio((np.abs(intervals) > threshold).sum(), len(intervals), NO_STEPS)
 
 
-def parallels(score: Score | View, interval: int = 7, sampled: bool = False) -> Measure:
+@needs_voices
+def parallels(view: View, interval: int = 7, sampled: bool = False) -> Measure:
     """Parallel fifths (`interval=7`) or octaves and unisons (`interval=0`) per 1,000 opportunities.
 
     A pair of voices has an opportunity where both begin a note together, both begin their next note together,
@@ -128,14 +126,11 @@ def parallels(score: Score | View, interval: int = 7, sampled: bool = False) -> 
     diminished fifth are none. Pitches carry no spelling, so a diminished sixth counts as a fifth.
 
     Args:
-        score (`Score` or `View`): with two voices at least.
+        view (`Score` or `View`): with two voices at least.
         interval (`int`): semitones modulo 12.
         sampled (`bool`): the structural form: the sonorities on the quarter beats, held notes included,
             whatever lies between.
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     found = chances = 0
     before, after = _sampled_steps(view) if sampled else _attacked_steps(view)
     for a in range(len(view.voices)):
@@ -166,9 +161,6 @@ def _attacked_steps(view: View) -> tuple[np.ndarray, np.ndarray]:
 
 
 __all__ = [
-    "NO_NOTES",
-    "NO_STEPS",
-    "ONE_VOICE",
     "SCALES",
     "entropy",
     "interval_entropy",

@@ -9,8 +9,7 @@ import numpy as np
 from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
-from .measure import Measure, nothing
-from .seeds import NO_NOTES
+from .measure import NO_NOTES, Measure, nothing
 
 MAX_PERIOD = 8  # bars: the longest unit looked for in a loop
 GRID = 6  # ticks: bars are compared on a grid of sixteenths

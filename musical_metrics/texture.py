@@ -11,8 +11,7 @@ import numpy as np
 from tokenization.analysis.view import SILENT, View, as_view
 from tokenization.score import Score
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES, ONE_VOICE
+from .measure import NO_NOTES, Measure, needs_notes, needs_voices, nothing, ratio
 
 
 def _sounding(view: View) -> np.ndarray:
@@ -20,13 +19,11 @@ def _sounding(view: View) -> np.ndarray:
     return (view.rows != SILENT).sum(axis=1)
 
 
-def voices_sounding(score: Score | View) -> Measure:
+@needs_notes
+def voices_sounding(view: View) -> Measure:
     """Mean share of the piece's voices that sound, over its time; what sounds at an onset counts until the
     next.
     """
-    view = as_view(score)
-    if not len(view.array):
-        return nothing(NO_NOTES)
     lengths = np.diff(np.append(view.times, view.score.end))
     return ratio((_sounding(view) * lengths).sum(), len(view.voices) * lengths.sum(), NO_NOTES)
 
@@ -45,23 +42,19 @@ def changing_texture(score: Score | View) -> Measure:
     return Measure(float(mean.std()))
 
 
-def struck_together(score: Score | View) -> Measure:
+@needs_voices
+def struck_together(view: View) -> Measure:
     """Share of the onsets, of those at which two voices or more sound, at which two or more strike."""
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     several = _sounding(view) > 1
     together = view.attacks.sum(axis=1) > 1
     return ratio((several & together).sum(), several.sum(), "no two voices ever sound together")
 
 
-def outer_distance(score: Score | View) -> Measure:
+@needs_voices
+def outer_distance(view: View) -> Measure:
     """Mean distance in semitones of the highest and the lowest sounding note, over the onsets at which two
     voices or more sound.
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     pitches = view.pitches(view.rows)[_sounding(view) > 1]
     if not len(pitches):
         return nothing("no two voices ever sound together")

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.analysis.moments import DISSONANT
-from tokenization.analysis.view import SILENT, View, as_view
-from tokenization.score import Score
+from tokenization.analysis.view import SILENT, View
 
-from .measure import Measure, nothing, ratio
-from .seeds import NO_NOTES, ONE_VOICE
+from .measure import Measure, needs_voices, ratio
 
 # Classes of semitones: the sharpest dissonances, minor second and major seventh with their compounds.
 SEMITONES = (1, 11)
@@ -33,7 +31,8 @@ def struck_intervals(view: View) -> np.ndarray:
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
-def struck_dissonance(score: Score | View, classes: Sequence[int] | None = None) -> Measure:
+@needs_voices
+def struck_dissonance(view: View, classes: Sequence[int] | None = None) -> Measure:
     """Share of the pairs of notes struck together that are a dissonance.
 
     In strict counterpoint a note that is struck with another is consonant with it; dissonances are passing or
@@ -42,15 +41,13 @@ def struck_dissonance(score: Score | View, classes: Sequence[int] | None = None)
     Args:
         classes: semitones modulo the octave that count; seconds, sevenths and the tritone when not given.
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     intervals = struck_intervals(view) % 12
     counts = DISSONANT[intervals] if classes is None else np.isin(intervals, classes)
     return ratio(counts.sum(), len(intervals), "no two voices ever strike together")
 
 
-def above_bass(score: Score | View, classes: Sequence[int], on_beat: bool) -> Measure:
+@needs_voices
+def above_bass(view: View, classes: Sequence[int], on_beat: bool) -> Measure:
     """Share of the intervals above the lowest sounding note that belong to some classes, at the onsets on
     beats or at those between beats.
 
@@ -61,9 +58,6 @@ def above_bass(score: Score | View, classes: Sequence[int], on_beat: bool) -> Me
         classes: semitones above the lowest note, modulo the octave; the octave itself counts among all.
         on_beat: the onsets on beats, or all others.
     """
-    view = as_view(score)
-    if len(view.voices) < 2:
-        return nothing(ONE_VOICE if len(view.voices) else NO_NOTES)
     pitches = view.pitches(view.rows)[(view.after_beat(view.times) == 0) == on_beat]
     sounds = pitches != SILENT
     bass = np.where(sounds, pitches, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from space.cli import add_arguments, run
+from tokenization.errors import MusicGPTError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,11 +23,7 @@ def _told() -> int:
     """The exit code of `main`; what it refuses is said in one sentence."""
     try:
         return main()
-    except Exception as error:
-        from tokenization.errors import MusicGPTError
-
-        if not isinstance(error, MusicGPTError):
-            raise
+    except MusicGPTError as error:
         print(f"python -m space.app: error: {error}", file=sys.stderr)
         return 2
 

@@ -127,11 +127,7 @@ class Page:
         self.continue_.click(events.on_continue, asked, outputs, **once)
         self.roll.revise(events.on_sent(revision), asked, outputs, **once)
         self.own.give(events.on_sent(events.wish_with_own), asked, outputs, **once)
-        quick: dict[str, Any] = {
-            "queue": False,
-            "show_progress": "hidden",
-            "api_visibility": "private",
-        }
+        quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         self.stop.click(events.on_stop, [self.session], [self.stop], **quick)
         here = [self.session]
         self.undo.click(events.on_undo, here, outputs, **common)

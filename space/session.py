@@ -143,11 +143,11 @@ class Folders:
         )
         return len(old)
 
-    def start_sweeping(self, every: float = 60.0) -> None:
-        """Sweep every so many seconds, in a thread that ends with `close`."""
+    def start_sweeping(self) -> None:
+        """Sweep every minute, in a thread that ends with `close`."""
 
         def work() -> None:
-            while not self._closed.wait(every):
+            while not self._closed.wait(60):
                 with contextlib.suppress(OSError):  # a folder that is removed while it is looked at
                     self.sweep()
 
@@ -199,13 +199,12 @@ def _hold(path: Path) -> IO[str] | None:
     return file
 
 
-def sweep_dead_servers(where: Path | None = None, kept_seconds: float = KEPT_SECONDS) -> int:
+def sweep_dead_servers(where: Path | None = None) -> int:
     """Remove what servers left that were killed: their lock is free, or they have none and nothing has
     changed for long.
 
     Args:
         where (`Path`, *optional*): the folder of temporary files when not given.
-        kept_seconds (`float`): how old a folder without a lock must be.
 
     Returns:
         How many there were.
@@ -226,7 +225,7 @@ def sweep_dead_servers(where: Path | None = None, kept_seconds: float = KEPT_SEC
                 if held is None:
                     continue
                 held.close()
-            elif age <= kept_seconds:
+            elif age <= KEPT_SECONDS:
                 continue
             shutil.rmtree(base, ignore_errors=True)
             swept += 1

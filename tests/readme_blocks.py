@@ -4,7 +4,13 @@ them in a fresh clone.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +42,39 @@ def blocks(readme: Path = README) -> list[Block]:
         else:
             found.append(Block(match["language"], match["code"], match["how"]))
     return found
+
+
+@contextmanager
+def served(code: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run the command of a server in a folder as long as the context lasts.
+
+    Yields:
+        the address that it names.
+
+    Raises:
+        RuntimeError: with what it said, if it names none.
+    """
+    log = folder / "serve.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {code.strip()}"],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        end = time.monotonic() + 300
+        while not (found := re.search(r"http://\S+", log.read_text())):
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(log.read_text()[-3000:])
+            time.sleep(0.5)
+        yield found[0]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
 
 
 def _loosely(text: str) -> str:

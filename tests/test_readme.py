@@ -15,16 +15,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.readme_blocks import README, Block, blocks, missing_lines
+from tests.readme_blocks import README, Block, blocks, missing_lines, served
 
 KINDS = (None, "suite", "corpus", "install", "serve", "client", "illustration")
 SHELL = [b for b in blocks() if b.language == "bash"]
@@ -134,36 +132,19 @@ def test_shell_blocks(block, workplace):
 
 
 def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
-    """Start a server, wait until it names its address, run the blocks of clients, and end it."""
-    log = folder / "serve.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            ["bash", "-c", f"exec {block.code.strip()}"],
-            cwd=folder,
-            env=environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            end = time.monotonic() + 120
-            while "http://" not in log.read_text() and process.poll() is None and time.monotonic() < end:
-                time.sleep(0.5)
-            assert "http://" in log.read_text(), log.read_text()[-3000:]
-            for client in CLIENTS:
-                result = subprocess.run(
-                    [sys.executable, "-c", client.code],
-                    cwd=folder,
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    timeout=200,
-                )
-                assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
-                assert ".mid" in result.stdout
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+    """Run the blocks of clients while a server runs."""
+    with served(block.code, folder, environment):
+        for client in CLIENTS:
+            result = subprocess.run(
+                [sys.executable, "-c", client.code],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=200,
+            )
+            assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+            assert ".mid" in result.stdout
 
 
 @pytest.mark.slow

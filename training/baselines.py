@@ -16,17 +16,11 @@ from tokenization.interruption import errors_in_one_line
 from tokenization.vocabulary import TYPE_OF_ID, VOCAB_SIZE
 
 from .crops import TERMS, Piece, type_of_positions
-from .evaluation import _quarters
 from .ngram import NGram
 from .units import PieceLoss, Report, report, table
 
 # All twelve: the tritone once.
 ALL_TRANSPOSITIONS = tuple(range(-6, 6))
-
-
-def unigram_nats(train: Sequence[Piece], held_out: Sequence[Piece]) -> float:
-    """Nats a note of the unigram by type, the zero of the scale of the combined score."""
-    return unigram_report(train, held_out).nats_per_note
 
 
 def unigram_report(train: Sequence[Piece], held_out: Sequence[Piece]) -> Report:
@@ -51,7 +45,7 @@ def _piece_loss(piece: Piece, ids: np.ndarray, nats: np.ndarray, masked: np.ndar
     sums = [
         np.array([values[term == place].sum() for place in range(len(TERMS))]) for values in (nats, masked)
     ]
-    return PieceLoss(piece.name, piece.unit, piece.num_notes, int((term >= 0).sum()), _quarters(piece), *sums)
+    return PieceLoss(piece.name, piece.unit, piece.num_notes, int((term >= 0).sum()), piece.quarters, *sums)
 
 
 def ngram_reports(

@@ -8,7 +8,7 @@ another how many tokens a step holds, and the gradient is the same for any numbe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,14 +43,12 @@ class Batch:
         input_ids (`int64`): padded at the right.
         position_ids (`int64`): position within the segment; begins again at 0 with every segment of a packed
             row.
-        attention_mask (`int64`): 1 where there is a token.
         targets (`int64`): the token itself where it is to be predicted, else -100. Not shifted.
         terms (`int64`): 0 NOTE, 1 VOICE, 2 DUR, 3 TIME for tokens of the published loss, else -1.
     """
 
     input_ids: np.ndarray
     position_ids: np.ndarray
-    attention_mask: np.ndarray
     targets: np.ndarray
     terms: np.ndarray
 
@@ -61,13 +59,7 @@ class Batch:
 
     def without_targets(self) -> Batch:
         """The same rows with nothing to predict: what a process gets for which a step has no row."""
-        return Batch(
-            self.input_ids,
-            self.position_ids,
-            self.attention_mask,
-            np.full_like(self.targets, -100),
-            np.full_like(self.terms, -1),
-        )
+        return replace(self, targets=np.full_like(self.targets, -100), terms=np.full_like(self.terms, -1))
 
 
 def plan_epoch(
@@ -190,21 +182,16 @@ def collate(rows: Sequence[Row]) -> Batch:
     """Rows as one batch, padded to the longest."""
     width = max(sum(len(segment) for segment in row) for row in rows)
     shape = (len(rows), width)
-    ids, positions = np.full(shape, PAD_ID, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    mask, targets, terms = (
-        np.zeros(shape, dtype=np.int64),
-        np.full(shape, -100, dtype=np.int64),
-        np.full(shape, -1, dtype=np.int64),
-    )
+    ids, positions, targets, terms = (np.full(shape, fill, dtype=np.int64) for fill in (PAD_ID, 0, -100, -1))
     for r, row in enumerate(rows):
         at = 0
         for segment in row:
             here = slice(at, at + len(segment))
-            ids[r, here], mask[r, here] = segment.ids, 1
+            ids[r, here] = segment.ids
             positions[r, here] = np.arange(len(segment))
             targets[r, here] = np.where(segment.predicted, segment.ids, -100)
             # A note that is heard but not predicted counts in no figure of training.
             terms[r, here] = np.where(segment.predicted, type_of_positions(segment.ids)[1], -1)
             at += len(segment)
         positions[r, at:] = np.arange(width - at)
-    return Batch(ids, positions, mask, targets, terms)
+    return Batch(ids, positions, targets, terms)

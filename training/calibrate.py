@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
 from tokenization.interruption import errors_in_one_line
 from tokenization.midi_writer import write_whole
@@ -58,9 +59,7 @@ class Places:
     def losses(self, scale: np.ndarray) -> np.ndarray:
         """Nats of every token, `(tokens,)`, under a scale of each of the four types, `(4,)`."""
         scaled = self.logits * (scale @ _TYPES + ~_TYPES.any(axis=0))
-        most = scaled.max(axis=1)
-        total = np.log(np.exp(scaled - most[:, None]).sum(axis=1)) + most
-        return total - scaled[np.arange(len(scaled)), self.target]
+        return logsumexp(scaled, axis=1) - scaled[np.arange(len(scaled)), self.target]
 
 
 def collect(
@@ -97,8 +96,7 @@ def fit(places: Places) -> np.ndarray:
     scale, loss = np.ones(len(TERMS)), places.losses(np.ones(len(TERMS))).mean()
     for _ in range(_ROUNDS):
         scaled = places.logits * (scale @ _TYPES + ~_TYPES.any(axis=0))
-        p = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
+        p = softmax(scaled, axis=1)
         mean = (places.logits * p) @ _TYPES.T  # (tokens, 4)
         gradient = (mean - came).mean(axis=0)
         second = np.diag(((places.logits**2 * p) @ _TYPES.T).sum(axis=0)) - mean.T @ mean

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenization.interruption import errors_in_one_line
+from tokenization.markdown import table
 from tokenization.midi_writer import write_whole
 
 from .arguments import Arguments, DataArguments
@@ -79,8 +80,7 @@ def describe_data(data: DataArguments) -> dict[str, Any]:
         {"source": s, "encoder": e, "licence": licence, "pieces": n}
         for (s, e, licence), n in sorted(credits.items())
     ]
-    report = folder / "report.json"
-    reports = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+    reports = _read_json(folder / "report.json") or {}
     config, about = next(iter(reports.items()), ("default", {"source": folder.name}))
     held_out = [row for name in ("validation", "test") for row in rows.get(name, [])]
     return {
@@ -115,15 +115,14 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
     run = Path(run)
     entries = read_log(run)
     arguments = json.loads((run / "training_arguments.json").read_text(encoding="utf-8"))
-    data = json.loads((run / DATA).read_text(encoding="utf-8")) if (run / DATA).is_file() else None
+    data = _read_json(run / DATA)
     if data is not None and "title" not in data:
         raise TrainingError(
             f"{run / DATA} is of an earlier version: delete it, and it is written anew from the data set that"
             " the run names."
         )
-    figures_file = run / f"best-{best}" / "figures.json"
-    figures = json.loads(figures_file.read_text(encoding="utf-8")) if figures_file.is_file() else {}
-    made = json.loads((run / MADE).read_text(encoding="utf-8")) if (run / MADE).is_file() else None
+    figures = _read_json(run / f"best-{best}" / "figures.json") or {}
+    made = _read_json(run / MADE)
     name = name or run.resolve().name
     lineage = (
         Lineage(data["base"], data["base_licence"]) if data else lineage_of(arguments["model"]["init_from"])
@@ -141,6 +140,11 @@ def model_card(run: str | os.PathLike, best: str = "loss", name: str | None = No
         _LIMITS_OF_BACH if of_bach else _LIMITS,
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _read_json(path: Path) -> Any:
+    """What stands in a file; `None` where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def introduction(model: str, data: dict[str, Any] | None, lineage: Lineage) -> str:
@@ -220,11 +224,6 @@ _LIMITS_OF_BACH = """## Limits
 * It was trained on one composer. Do not present its output as Bach's."""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
-    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
-
-
 def _data_section(data: dict[str, Any] | None) -> str:
     from dataset_builder.credits import CREDITS
 
@@ -234,7 +233,7 @@ def _data_section(data: dict[str, Any] | None) -> str:
         (name, f"{n['pieces']:,}", f"{n['notes']:,}", f"{n['tokens']:,}")
         for name, n in data["splits"].items()
     ]
-    text = "## Data\n\n" + _table(("split", "pieces", "notes", "tokens"), rows)
+    text = "## Data\n\n" + table(("split", "pieces", "notes", "tokens"), rows)
     if data["by_key_number"]:
         text += "\n\nSplits are made of whole key numbers (both books of the Well-Tempered Clavier). The"
     else:
@@ -243,9 +242,10 @@ def _data_section(data: dict[str, Any] | None) -> str:
         ", the test split was not seen." if data["by_key_number"] else "."
     )
     credits = [
-        (c["source"] or "given by the user", c["encoder"], c["licence"], c["pieces"]) for c in data["credits"]
+        (c["source"] or "given by the user", c["encoder"], c["licence"], str(c["pieces"]))
+        for c in data["credits"]
     ]
-    text += "\n\nWhere the notes of the train split come from:\n\n" + _table(
+    text += "\n\nWhere the notes of the train split come from:\n\n" + table(
         ("source", "encoder", "licence", "pieces"), credits
     )
     known = [name for name in dict.fromkeys(c["source"] for c in data["credits"]) if name in CREDITS]
@@ -286,7 +286,7 @@ def _recipe_section(
             f" {figures.get('epoch', '?')})."
         )
     end = f"\n\nSHA-256 of what it was made of: {made_of}." if made_of else ""
-    return "## Recipe\n\n" + saved + "\n\n" + _table(("argument", "value"), rows) + end
+    return "## Recipe\n\n" + saved + "\n\n" + table(("argument", "value"), rows) + end
 
 
 def _results_section(figures: dict[str, Any], entries: list[dict[str, Any]], best: str) -> str:
@@ -308,7 +308,7 @@ def _results_section(figures: dict[str, Any], entries: list[dict[str, Any]], bes
         f" {'validation loss' if best == 'loss' else 'the combined score'}. Nats a note: the sum over a"
         " note's four tokens; prefix, "
     )
-    text += "first TIME, METER and special tokens count in neither sum nor count.\n\n" + _table(
+    text += "first TIME, METER and special tokens count in neither sum nor count.\n\n" + table(
         ("", "nats a note", "bits a note", *TERMS), rows
     )
     if unigram:
@@ -327,14 +327,20 @@ def _musical_section(figures: dict[str, Any]) -> str:
         if name in reference:
             band = reference[name]
             rows.append(
-                (name, f"{value:.3f}", f"{band.median:.3f}", f"{band.low:.3f} to {band.high:.3f}", band.n)
+                (
+                    name,
+                    f"{value:.3f}",
+                    f"{band.median:.3f}",
+                    f"{band.low:.3f} to {band.high:.3f}",
+                    str(band.n),
+                )
             )
     text = (
         f"## Music\n\nMusical score {figures['musical_score']:.1f} of 100 (mean of the pieces that the run"
         " composed with fixed seeds at this epoch; see `musical_metrics`). "
     )
     text += "Medians of the single metrics beside held-out Bach:\n\n"
-    return text + _table(("metric", "this model", "Bach, median", "Bach, 5 % to 95 %", "movements"), rows)
+    return text + table(("metric", "this model", "Bach, median", "Bach, 5 % to 95 %", "movements"), rows)
 
 
 def _memory_section(run: Path, figures: dict[str, Any]) -> str:
@@ -350,7 +356,7 @@ def _memory_section(run: Path, figures: dict[str, Any]) -> str:
         "## Memory\n\nThe longest run of one voice that each sample shares with the train split of the WTC,"
         " at any pitch and speed:\n\n"
     )
-    return head + _table(("sample", "longest shared run"), rows)
+    return head + table(("sample", "longest shared run"), rows)
 
 
 def write_cards(run: str | os.PathLike) -> list[Path]:

@@ -12,11 +12,11 @@ import numpy as np
 
 from tokenization.codec import encode_body, score_prefix_ids
 from tokenization.score import ONSET, Meter, Score
-from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
+from tokenization.vocabulary import EOS_ID, TICKS_PER_QUARTER, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID
 
+TERMS = ("NOTE", "VOICE", "DUR", "TIME")  # of the published loss
 PREFIX_ROOM = 6  # <bos>, MODE, FORM, METER, VOICES, TEMPO
 _NOTE, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "TIME", "METER"))
-_NOTE_IDS = np.flatnonzero(TYPE_OF_ID == _NOTE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class Piece:
     def num_notes(self) -> int:
         """How many notes it has."""
         return len(self.score)
+
+    @property
+    def quarters(self) -> float:
+        """Quarter notes from the first onset to the end."""
+        return float(self.score.end - self.score.array[0, ONSET]) / TICKS_PER_QUARTER
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,7 @@ def cut_segment(
 
 def first_note(ids: np.ndarray) -> int:
     """Index of the first NOTE token."""
-    return int(np.isin(ids, _NOTE_IDS).argmax())
+    return int((TYPE_OF_ID[ids] == _NOTE).argmax())
 
 
 def notes_in(length: int) -> int:
@@ -193,17 +198,3 @@ def type_of_positions(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         term[kinds == TYPE_INDEX[name]] = place
     term[note < 0] = -1
     return np.where(term < 0, -1, note), term
-
-
-TERMS = ("NOTE", "VOICE", "DUR", "TIME")
-__all__ = [
-    "TERMS",
-    "Piece",
-    "Segment",
-    "cut_body",
-    "cut_prefix",
-    "cut_segment",
-    "drop_conditions",
-    "notes_in",
-    "type_of_positions",
-]

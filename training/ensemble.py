@@ -58,11 +58,7 @@ class Ensemble(nn.Module):
 
 
 def distilled(
-    logits: torch.Tensor,
-    teacher: torch.Tensor,
-    targets: torch.Tensor,
-    losses: torch.Tensor,
-    share: float,
+    logits: torch.Tensor, teacher: torch.Tensor, targets: torch.Tensor, losses: torch.Tensor, share: float
 ) -> torch.Tensor:
     """`losses` with `share` of each target replaced by the teacher's distribution (Hinton, Vinyals and Dean
     2015, at temperature 1).

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenization.score import ONSET, Score
-from tokenization.vocabulary import MAX_TIME_TOKENS, PAD_ID, TICKS_PER_QUARTER
+from tokenization.score import Score
+from tokenization.vocabulary import MAX_TIME_TOKENS, PAD_ID
 
 from .crops import TERMS, Piece, cut_body, cut_prefix, notes_in, type_of_positions
 from .errors import TrainingError
@@ -92,7 +92,7 @@ def evaluate(model: Any, pieces: Sequence[Piece], context: int | None = None, **
     """What each piece costs a causal language model; the arguments are those of `passes`, and with a `share`
     the sums of what is not done here stay 0.
     """
-    results = [PieceLoss(p.name, p.unit, quarters=_quarters(p)) for p in pieces]
+    results = [PieceLoss(p.name, p.unit, quarters=p.quarters) for p in pieces]
     for batch, ids, logits in passes(model, pieces, context, **how):
         _add(results, batch, ids, logits)
     return results
@@ -149,10 +149,6 @@ def evaluate_report(
 ) -> Report:
     """`evaluate` in the published units."""
     return report(evaluate(model, pieces, **options), about)
-
-
-def _quarters(piece: Piece) -> float:
-    return float(piece.score.end - piece.score.array[0, ONSET]) / TICKS_PER_QUARTER
 
 
 def _batches(todo: Sequence[Window], tokens: int) -> Iterator[list[Window]]:

@@ -93,6 +93,3 @@ def _cut(stage: Stage, epoch: int, start: int) -> list[Segment]:
     pieces, data, seed = _has
     numbers = range(start, min(start + PIECES_A_TASK, len(pieces)))
     return cut_pieces(pieces, numbers, data, stage, seed, epoch)
-
-
-__all__ = ["Loader"]

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenization.interruption import errors_in_one_line
-
-from .units import Report
+from tokenization.vocabulary import FORMS
 
 if TYPE_CHECKING:
     from tokenization.score import Score
 
-FORMS, KEYS = ("prelude", "fugue"), ("C major", "A minor")
+KEYS = ("C major", "A minor")
 FIRST_SEED = 1000
 
 
@@ -32,19 +31,22 @@ class MusicalResult:
     """What a musical evaluation found.
 
     Attributes:
-        score (`float`): mean musical score of the pieces, 0 to 100; a piece without a score (too short to
+        scores (list of `float`): musical score of each piece, 0 to 100; one without a score (too short to
             judge) counts 0.
-        scores (list of `float`): each piece's.
         values (list of `dict`): each piece's metrics.
         pieces (list of `Score`): the pieces.
         seeds (list of `int`): their seeds.
     """
 
-    score: float
     scores: list[float]
     values: list[dict[str, float]] = field(default_factory=list)
     pieces: list[Score] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
+
+    @property
+    def score(self) -> float:
+        """Mean of `scores`."""
+        return sum(self.scores) / max(1, len(self.scores))
 
     @property
     def error(self) -> float | None:
@@ -120,27 +122,16 @@ def judge(scores: Sequence[Score], seeds: Sequence[int] = ()) -> MusicalResult:
         {name: metric.value for name, metric in one.metrics.items() if metric.value is not None}
         for one in judged
     ]
-    return _result([one.value or 0.0 for one in judged], values, list(scores), list(seeds))
-
-
-def _result(
-    own: list[float], values: list[dict[str, float]], pieces: list[Score], seeds: list[int]
-) -> MusicalResult:
-    return MusicalResult(sum(own) / max(1, len(own)), own, values, pieces, seeds)
+    return MusicalResult([one.value or 0.0 for one in judged], values, list(scores), list(seeds))
 
 
 def together(parts: Sequence[MusicalResult]) -> MusicalResult:
     """The results of all processes as one, in the order of the seeds."""
     rows = [
-        row for part in parts for row in zip(part.seeds, part.scores, part.values, part.pieces, strict=True)
+        row for part in parts for row in zip(part.scores, part.values, part.pieces, part.seeds, strict=True)
     ]
-    rows.sort(key=lambda row: row[0])
-    return _result(
-        [own for _, own, _, _ in rows],
-        [values for _, _, values, _ in rows],
-        [piece for _, _, _, piece in rows],
-        [seed for seed, _, _, _ in rows],
-    )
+    rows.sort(key=lambda row: row[-1])
+    return MusicalResult(*map(list, zip(*rows, strict=True)))
 
 
 def evaluate_music(model: Any, number: int, tokens: int, *how: Any, **more: Any) -> MusicalResult:
@@ -190,12 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .models import load_model
 
     result = evaluate_music(
-        load_model(given.checkpoint),
-        given.pieces,
-        given.tokens,
-        given.form,
-        given.first_seed,
-        given.rules,
+        load_model(given.checkpoint), given.pieces, given.tokens, given.form, given.first_seed, given.rules
     )
     print("scores: " + " ".join(f"{score:.1f}" for score in result.scores))
     unsure = "unknown" if result.error is None else f"{result.error:.2f}"
@@ -213,11 +199,10 @@ def loss_score(nats_per_note: float, unigram: float) -> float:
 
 
 def combined_score(
-    losses: Report | float, unigram: float, musical: float, loss_weight: float, musical_weight: float
+    nats_per_note: float, unigram: float, musical: float, loss_weight: float, musical_weight: float
 ) -> float:
     """`loss_weight * loss_score + musical_weight * musical score`, both 0 to 100, higher is better."""
-    nats = losses if isinstance(losses, float) else losses.nats_per_note
-    return loss_weight * loss_score(nats, unigram) + musical_weight * musical
+    return loss_weight * loss_score(nats_per_note, unigram) + musical_weight * musical
 
 
 if __name__ == "__main__":

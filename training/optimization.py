@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .arguments import FitArguments
@@ -56,12 +58,7 @@ def build_optimizers(model: torch.nn.Module, fit: FitArguments) -> list[torch.op
     if fit.optimizer == "muon":
         rate = fit.learning_rate if fit.matrix_learning_rate is None else fit.matrix_learning_rate
         optimizers.append(
-            Muon(
-                groups["matrices"],
-                lr=rate,
-                weight_decay=fit.weight_decay,
-                momentum=fit.momentum,
-            )
+            Muon(groups["matrices"], lr=rate, weight_decay=fit.weight_decay, momentum=fit.momentum)
         )
     else:
         rest.insert(0, {"params": groups["matrices"], "weight_decay": fit.weight_decay})
@@ -119,22 +116,14 @@ class WeightAverage:
         for name, parameter in model.named_parameters():
             self.values[name].lerp_(parameter.detach().float(), 1 - decay)
 
-    def swapped(self, model: torch.nn.Module) -> _Swapped:
+    @contextlib.contextmanager
+    def swapped(self, model: torch.nn.Module) -> Iterator[None]:
         """A context in which the model carries the averaged weights."""
-        return _Swapped(self, model)
-
-
-class _Swapped:
-    def __init__(self, average: WeightAverage, model: torch.nn.Module):
-        self.average, self.model = average, model
-        self.kept: dict[str, Any] = {}
-
-    def __enter__(self) -> None:
-        for name, parameter in self.model.named_parameters():
-            self.kept[name] = parameter.detach().clone()
-            parameter.data.copy_(self.average.values[name])
-
-    def __exit__(self, *_: object) -> None:
-        for name, parameter in self.model.named_parameters():
-            parameter.data.copy_(self.kept[name])
-        self.kept = {}
+        kept = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+        try:
+            for name, parameter in model.named_parameters():
+                parameter.data.copy_(self.values[name])
+            yield
+        finally:
+            for name, parameter in model.named_parameters():
+                parameter.data.copy_(kept[name])

@@ -181,6 +181,3 @@ def _check(steps: Sequence[Step], path: Path) -> None:
         raise TrainingError(
             f"The plan {path} must end with a mean or its calibration, which is what is shipped."
         )
-
-
-__all__ = ["PLAN", "Step", "read_plan"]

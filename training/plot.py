@@ -6,6 +6,7 @@ python -m training.plot RUN [--out FILE.png]      (also `musicgpt train --plot R
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tokenization.interruption import errors_in_one_line
+from tokenization.midi_writer import write_whole
 
 from .crops import TERMS
 from .errors import TrainingError
@@ -66,7 +68,7 @@ def draw(run: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
     Raises:
         TrainingError: if there is no run, or its log has no step yet.
     """
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     entries = read_log(run)
     train = [e for e in entries if e["kind"] == "train"]
@@ -74,7 +76,8 @@ def draw(run: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
     if not train:
         raise TrainingError(f"The log of {run} has no step yet: nothing to draw.")
     where = epoch_axis(entries)
-    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    axes = figure.subplots(2, 2)
     _draw_loss(axes[0, 0], train, evals, where)
     _draw_terms(axes[0, 1], train, evals, where)
     axes[1, 0].plot(
@@ -93,10 +96,9 @@ def draw(run: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
         " epochs"
     )
     path = Path(out) if out else Path(run) / "curves.png"
-    beside = path.with_name(f".{path.stem}.writing.png")
-    figure.savefig(beside, dpi=120)
-    plt.close(figure)
-    os.replace(beside, path)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=120)
+    write_whole(path, picture.getvalue())
     return path
 
 

@@ -68,7 +68,7 @@ class Record:
     """
 
     def __init__(self, folder: Path):
-        self.path = folder / RECORD
+        self.folder, self.path = folder, folder / RECORD
         self.values: dict[str, Any] = {"steps": {}}
         if self.path.is_file():
             try:
@@ -111,36 +111,33 @@ class Record:
         step |= {"inputs": inputs, "code": code_fingerprint(), "began": time.time()}
         self.save()
 
-    def finish(self, name: str, outputs: dict[str, Path], folder: Path, **more: Any) -> None:
+    def finish(self, name: str, outputs: dict[str, Path], **more: Any) -> None:
         """A step is whole.
 
         Args:
-            outputs (`dict`): files by what they are, kept with their SHA-256 and their place in `folder`.
+            outputs (`dict`): files by what they are, kept with their SHA-256 and their place in the folder.
         """
         step = self.steps[name]
         step["seconds"] = round(step["seconds"] + time.time() - step.pop("began"), 1)
         step["outputs"] = {
-            what: {"file": path.relative_to(folder).as_posix(), "sha256": file_sha256(path)}
+            what: {"file": path.relative_to(self.folder).as_posix(), "sha256": file_sha256(path)}
             for what, path in outputs.items()
         }
         step |= more
         self.save()
 
-    def is_whole(self, name: str, folder: Path) -> bool:
+    def is_whole(self, name: str) -> bool:
         """Whether a step ended and its files are what it wrote."""
         outputs = self.steps.get(name, {}).get("outputs")
         return outputs is not None and all(
-            (folder / one["file"]).is_file() and file_sha256(folder / one["file"]) == one["sha256"]
+            (path := self.folder / one["file"]).is_file() and file_sha256(path) == one["sha256"]
             for one in outputs.values()
         )
 
-    def output(self, name: str, what: str, folder: Path) -> Path:
+    def output(self, name: str, what: str) -> Path:
         """The folder of the model that a step gave."""
-        return (folder / self.steps[name]["outputs"][what]["file"]).parent
+        return (self.folder / self.steps[name]["outputs"][what]["file"]).parent
 
     def sums(self, names: Sequence[str]) -> list[Any]:
         """What steps gave, as inputs of another."""
         return [{k: v["sha256"] for k, v in self.steps[name]["outputs"].items()} for name in names]
-
-
-__all__ = ["RECORD", "Record", "code_fingerprint", "data_fingerprint", "fingerprint", "machine"]

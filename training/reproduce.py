@@ -68,7 +68,7 @@ class Reproduction:
         built = f"built from {self.scores or '../shared/data'} into {self._built()}"
         lines = [f"data set: {self.data or built}"]
         for step in self.steps:
-            whole = self.record.is_whole(step.name, self.out)
+            whole = self.record.is_whole(step.name)
             took = f" ({self.record.steps[step.name]['seconds']:.0f} s)" if whole else ""
             lines.append(f"{'whole' if whole else 'to do'}  step {step.name}: {step.told()}{took}")
         lines.append(f"at the end {self.out / SHIP} is written, and measured on the validation split")
@@ -153,7 +153,7 @@ class Reproduction:
 
     def _places(self, step: Step) -> dict[str, Path]:
         """The folder of the model of each step that a training needs."""
-        return {name: self.record.output(name, "mean", self.out) for name in step.sources}
+        return {name: self.record.output(name, "mean") for name in step.sources}
 
     def _step(self, step: Step, pieces: list[Any]) -> bool:
         """Do a step, or begin it; whether `_finish` must follow when it is done."""
@@ -163,7 +163,7 @@ class Reproduction:
                 f"Step {step.name!r} in {self.out} was made by another recipe, or from other weights: bring"
                 " them back, or begin anew in another --out."
             )
-        if self.record.is_whole(step.name, self.out) and self._reaches(step):
+        if self.record.is_whole(step.name) and self._reaches(step):
             if known and known["code"] != code_fingerprint():
                 self._say(f"step {step.name}: made by another version of the code, and kept")
             return False
@@ -199,7 +199,7 @@ class Reproduction:
             if entry["kind"] == "eval"
         }
         outputs = {f"epoch {epoch}": folder / MODEL for epoch, folder in _by_epoch(run).items()}
-        self.record.finish(step.name, outputs, self.out, figures=losses)
+        self.record.finish(step.name, outputs, figures=losses)
 
     def _mean(self, step: Step, inputs: str) -> None:
         from .average import average
@@ -208,8 +208,7 @@ class Reproduction:
         shutil.rmtree(target, ignore_errors=True)  # a mean without its record
         self.record.begin(step.name, inputs)
         sources = [
-            self.record.output(name, "mean" if epoch is None else f"epoch {epoch}", self.out)
-            for name, epoch in step.of
+            self.record.output(name, "mean" if epoch is None else f"epoch {epoch}") for name, epoch in step.of
         ]
         folder = average(
             target,
@@ -218,7 +217,7 @@ class Reproduction:
             step.fields,
             run=self.out / step.of[-1][0],
         )
-        self.record.finish(step.name, {"mean": folder / MODEL}, self.out)
+        self.record.finish(step.name, {"mean": folder / MODEL})
 
     def _calibrate(self, step: Step, inputs: str, pieces: list[Any]) -> None:
         """The mean again, with a scale of its logits in the config."""
@@ -227,7 +226,7 @@ class Reproduction:
 
         [(name, _)] = step.of
         self.record.begin(step.name, inputs)
-        source = self.record.output(name, "mean", self.out)
+        source = self.record.output(name, "mean")
         shutil.rmtree(self.out / step.name, ignore_errors=True)
 
         def fill(folder: Path) -> None:
@@ -245,9 +244,7 @@ class Reproduction:
             if self.scale == "full":
                 raise
             self._say(f"step {step.name}: left as it is, at this scale: {error}")
-        self.record.finish(
-            step.name, {"mean": target / MODEL, "config": target / CONFIG}, self.out, figures=figures
-        )
+        self.record.finish(step.name, {"mean": target / MODEL, "config": target / CONFIG}, figures=figures)
 
     # -- the end
 
@@ -260,16 +257,16 @@ class Reproduction:
 
         last = self.steps[-1].name
         inputs = fingerprint(self.record.sums([last]))
-        if self.record.is_whole(SHIP, self.out) and self.record.steps[SHIP]["inputs"] == inputs:
+        if self.record.is_whole(SHIP) and self.record.steps[SHIP]["inputs"] == inputs:
             return
         self._say(f"step {SHIP}: writes and measures the files")
         self.record.begin(SHIP, inputs)
-        best = self.record.output(last, "mean", self.out)
+        best = self.record.output(last, "mean")
         add_figures(best, self._loss(best, pieces))
         write_json(self.out / last / MADE, self._made())
         files = ship(self.out / last, self.out / SHIP)
         nats = self._loss(self.out / SHIP, pieces).nats_per_note
-        self.record.finish(SHIP, {path.name: path for path in files}, self.out, figures={SHIP: nats})
+        self.record.finish(SHIP, {path.name: path for path in files}, figures={SHIP: nats})
 
     @staticmethod
     def _loss(folder: Path, pieces: list[Any]) -> Any:
@@ -312,17 +309,12 @@ def _by_epoch(run: Path) -> dict[int, Path]:
 
 def card_figure() -> float | None:
     """Nats a note that the card of the shipped weights states; `None` where it states none."""
-    import yaml
+    from huggingface_hub import ModelCard
 
     from modeling_musicgpt import shipped_checkpoint
 
-    text = (Path(shipped_checkpoint()) / "README.md").read_text(encoding="utf-8")
-    for model in yaml.safe_load(text.split("---")[1]).get("model-index", []):
-        for result in model["results"]:
-            for metric in result["metrics"]:
-                if metric["name"] == "Nats a note":
-                    return float(metric["value"])
-    return None
+    results = ModelCard.load(shipped_checkpoint() / "README.md").data.eval_results or []
+    return next((float(one.metric_value) for one in results if one.metric_name == "Nats a note"), None)
 
 
 def summary(values: dict[str, Any]) -> str:

@@ -64,13 +64,11 @@ class Run:
         if self.is_main:
             tqdm.write(text, file=sys.stderr)
 
-    def _log(self, kind: str, values: dict[str, Any], **more: Any) -> None:
+    def _log(self, kind: str, values: dict[str, Any]) -> None:
         if self.is_main:
-            self.log.add(kind, step=self.step, epoch=self.epoch, **values, **more)
+            self.log.add(kind, step=self.step, epoch=self.epoch, **values)
         numbers = {
-            f"{kind}/{name}": value
-            for name, value in {**values, **more}.items()
-            if isinstance(value, (int, float))
+            f"{kind}/{name}": value for name, value in values.items() if isinstance(value, (int, float))
         }
         self.accelerator.log(numbers, step=self.step)
 

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
 from . import checkpoints
-from .baselines import unigram_nats
+from .baselines import unigram_report
 from .crops import Piece
 from .ensemble import Ensemble
 from .errors import ArgumentsError, TrainingError
@@ -112,11 +112,7 @@ class Setup(Run):
         recipe = self.arguments.to_dict()
         recipe["run"] = {"seed": self.arguments.run.seed}
         recipe["data"] = {k: v for k, v in recipe["data"].items() if k not in ("data", "scores")}
-        return {
-            "data": data_fingerprint(pieces),
-            "recipe": fingerprint(recipe),
-            "code": code_fingerprint(),
-        }
+        return {"data": data_fingerprint(pieces), "recipe": fingerprint(recipe), "code": code_fingerprint()}
 
     def build(self) -> None:
         """Model, optimisers and average of the weights, prepared for the device and the processes."""
@@ -140,9 +136,8 @@ class Setup(Run):
         self.say(f"{arguments.model.model}: {sum(p.numel() for p in model.parameters()):,} parameters")
         if arguments.data.packing:
             refuse_leaks(model)
-        self.unigram = (
-            unigram_nats(self.train_pieces, self.validation_pieces) if self.validation_pieces else None
-        )
+        held_out = self.validation_pieces  # the unigram's loss on them is the zero of the combined score
+        self.unigram = unigram_report(self.train_pieces, held_out).nats_per_note if held_out else None
         # Together: with FSDP accelerate hands the sharded parameters on to the optimisers.
         self.model, *self.optimizers = self.accelerator.prepare(
             model, *build_optimizers(model, arguments.fit)
@@ -155,7 +150,6 @@ class Setup(Run):
         names = self.arguments.model.teachers
         if not names:
             return None
-
         teachers = Ensemble.load(names)
         context = int(teachers.config.max_position_embeddings)
         if context < self.arguments.data.length:
@@ -172,7 +166,6 @@ def refuse_leaks(model: Any) -> None:
     Raises:
         ArgumentsError: if the second piece of a row hears the first.
     """
-
     from tokenization.vocabulary import TOKEN_TO_ID
 
     note = ["VOICE_0", "DUR_24"]

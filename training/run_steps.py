@@ -23,14 +23,14 @@ from .run_base import TOTALS, Run
 class Steps(Run):
     """The steps of an epoch: batches, gradients, optimisers, lines of the log."""
 
-    def _progress(self, done: int, steps: int) -> float:
+    def _progress(self, epochs: float, steps: int) -> float:
+        """The share of the run that is over after so many epochs and steps."""
         fit = self.arguments.fit
-        return self.step / fit.max_steps if fit.max_steps else (self.epoch + done / steps) / fit.epochs
+        return steps / fit.max_steps if fit.max_steps else epochs / fit.epochs
 
     def _stage(self, epoch: int, step: int) -> Stage:
         """The stage of augmentation of an epoch that begins after so many steps."""
-        fit = self.arguments.fit
-        return stage_at(self.stages, step / fit.max_steps if fit.max_steps else epoch / fit.epochs)
+        return stage_at(self.stages, self._progress(epoch, step))
 
     def _last_epoch(self, end: int) -> bool:
         """Whether the run ends with the present epoch, whose last step is `end`, at the latest."""
@@ -59,7 +59,7 @@ class Steps(Run):
         with bar:
             for rows in plan[self.batch :]:
                 self.step, self.batch = self.step + 1, self.batch + 1
-                yield rows, self._progress(self.batch, len(plan))
+                yield rows, self._progress(self.epoch + self.batch / len(plan), self.step)
                 bar.update()
 
     def train_step(self, rows: list[Row], progress: float) -> None:
@@ -158,5 +158,6 @@ class Steps(Run):
             **{term: value / max(1.0, notes) for term, value in zip(TERMS, terms, strict=True)},
             "grad_norm": norm,
             "learning_rate": self.arguments.fit.learning_rate * factor,
+            "tokens_per_second": speed,
         }
-        self._log("train", values, tokens_per_second=speed * 1.0)
+        self._log("train", values)

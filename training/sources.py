@@ -77,21 +77,20 @@ def read_rows(folder: str | os.PathLike) -> dict[str, Dataset]:
         TrainingError: if there is no data set in the folder.
     """
     from datasets import load_dataset
-    from datasets.utils.logging import disable_progress_bar, enable_progress_bar
+
+    from dataset_builder.build import without_progress_bars
 
     if not Path(folder).is_dir():
         raise TrainingError(
             f"There is no data set in {folder}: build one with `python -m dataset_builder --out {folder}`."
         )
-    disable_progress_bar()
     try:
-        splits = load_dataset(str(folder))
+        with without_progress_bars():
+            splits = load_dataset(str(folder))
     except Exception as error:
         raise TrainingError(
             f"There is no data set that can be read in {folder}: {' '.join(str(error).split())}."
         ) from error
-    finally:
-        enable_progress_bar()
     return dict(splits)
 
 

@@ -75,7 +75,7 @@ class Trainer(Setup, Steps, Evaluation):
                     self._end()
                 if evaluation.save_every_steps and self.step % evaluation.save_every_steps == 0:
                     self.save_checkpoint()
-                if fit.max_steps and self.step >= fit.max_steps:
+                if self._steps_over():
                     break
             else:
                 self.epoch, self.batch = self.epoch + 1, 0
@@ -86,7 +86,8 @@ class Trainer(Setup, Steps, Evaluation):
                 self.save_checkpoint()
 
     def _steps_over(self) -> bool:
-        return bool(self.arguments.fit.max_steps) and self.step >= (self.arguments.fit.max_steps or 0)
+        most = self.arguments.fit.max_steps
+        return most is not None and self.step >= most
 
     def _enough(self) -> bool:
         evaluation, stop_after = self.arguments.evaluation, self.arguments.fit.stop_after
@@ -149,6 +150,3 @@ class Trainer(Setup, Steps, Evaluation):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-__all__ = ["Trainer"]

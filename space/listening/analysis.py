@@ -134,11 +134,12 @@ def _rows(number: int, sheet: Mapping[str, Any], key: Mapping[str, Any]) -> tupl
     return rows, caught
 
 
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a proportion (Wilson, Journal of the American Statistical Association 22, 1927)."""
-    share, square = successes / trials, z * z / trials
-    middle, half = share + square / 2, z * np.sqrt(share * (1 - share) / trials + square / (4 * trials))
-    return float((middle - half) / (1 + square)), float((middle + half) / (1 + square))
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson, Journal of the American Statistical Association 22, 1927)."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(successes, trials, method="wilson")
+    return float(low), float(high)
 
 
 def resampled_mean(
@@ -256,52 +257,3 @@ def report(found: Mapping[str, Any]) -> str:
             f" {1.96 * mixed['training_sd']:.2f}"
         )
     return "\n".join(lines)
-
-
-def simulate(
-    key: Mapping[str, Any], listeners: int, rate: float, spread: float = 0.3, seed: int = 0, careless: int = 0
-) -> list[dict[str, Any]]:
-    """Answer sheets of made-up listeners, for testing the analysis and planning a test.
-
-    Args:
-        key: of the test.
-        listeners: how many; `careless` more guess everywhere, catch trials too.
-        rate: detection of an average listener with an average piece.
-        spread: standard deviation of listeners' and of pieces' log-odds.
-        seed: every draw follows from it.
-    """
-    rng = np.random.default_rng(seed)
-    pieces = sorted({clip["piece"] for clip in key["clips"].values() if clip["source"] == OURS})
-    of_piece = dict(zip(pieces, rng.normal(0, spread, len(pieces)), strict=True))
-    sheets = []
-    for number in range(listeners + careless):
-        guesses, own = number >= listeners, rng.normal(0, spread)
-        answers = []
-        for name, trial in key["trials"].items():
-            bach, other = sorted(trial["clips"], key=lambda clip: key["clips"][clip]["source"] != BACH)
-            odds = np.log(rate / (1 - rate)) + own + of_piece.get(key["clips"][other]["piece"], 0.0)
-            chance = 0.5 if guesses else 0.98 if trial["catch"] else 1 / (1 + np.exp(-odds))
-            chosen = bach if rng.random() < chance else other
-            ratings = rng.integers(1, 8, 2).tolist()
-            answers.append(
-                {"trial": name, "clips": trial["clips"], "chosen": chosen, "ratings": ratings, "known": False}
-            )
-        about = {"practice_years": int(rng.integers(0, 20))}
-        sheets.append(
-            {"test": key["test"], "listener": f"made-up-{number}", "about": about, "answers": answers}
-        )
-    return sheets
-
-
-__all__ = [
-    "Answers",
-    "analyse",
-    "collect",
-    "mixed_model",
-    "read_json",
-    "report",
-    "resampled_mean",
-    "simulate",
-    "training_of",
-    "wilson",
-]

@@ -155,18 +155,3 @@ def _shuffled(score: Score, rng: np.random.Generator) -> Score:
     array = score.array.copy()
     array[:, PITCH] = rng.permutation(array[:, PITCH])
     return score.replace(notes=array)
-
-
-__all__ = [
-    "BACH",
-    "BOUND",
-    "CATCHES",
-    "OURS",
-    "POWER",
-    "SHUFFLED",
-    "Clip",
-    "Trial",
-    "design",
-    "listeners_needed",
-    "read_folder",
-]

@@ -95,6 +95,3 @@ def _sound_of(clip: Clip, instrument: str) -> bytes:
 def _as_script(value: Any) -> str:
     """JSON that may stand inside a `<script>`."""
     return json.dumps(value).replace("<", "\\u003c")
-
-
-__all__ = ["FADE", "LEAST_HEARD", "write_test"]

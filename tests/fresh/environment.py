@@ -48,36 +48,14 @@ class Environment:
         """Install with pip (with uv where that is installed: the same packages in less time); how many
         distributions are there then.
         """
-        constraints = ("-c", str(ROOT / "constraints.txt"))
+        python, install = str(self.binaries / "python"), ["pip", "install", "--quiet"]
         if uv := shutil.which("uv"):
             # As pip does, look for a package at every index that the machine knows, not only at the first
             # that has the name.
-            call(
-                [
-                    uv,
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--index-strategy",
-                    "unsafe-best-match",
-                    "--python",
-                    str(self.binaries / "python"),
-                    *constraints,
-                    *requirements,
-                ]
-            )
+            command = [uv, *install, "--index-strategy", "unsafe-best-match", "--python", python]
         else:
-            call(
-                [
-                    str(self.binaries / "python"),
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    *constraints,
-                    *requirements,
-                ]
-            )
+            command = [python, "-m", *install]
+        call([*command, "-c", str(ROOT / "constraints.txt"), *requirements])
         return len(list(self.folder.glob("venv/lib/python*/site-packages/*.dist-info")))
 
     def variables(self, **more: str) -> dict[str, str]:

@@ -14,20 +14,19 @@ hour, 2 GB, given back).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from environment import HIDDEN, ROOT, Failed, Report, call
-from readme_blocks import Block, blocks, missing_lines
+from readme_blocks import Block, blocks, missing_lines, served
 
 # Reads one JSON string of code a line, runs it in one namespace, and answers with what it printed.
 _DRIVER = """
@@ -51,7 +50,7 @@ class Walk:
     def __init__(self, clone: Path):
         self.clone = clone
         self.python: subprocess.Popen[str] | None = None
-        self.server: subprocess.Popen[bytes] | None = None
+        self.servers = contextlib.ExitStack()
         kept = {k: v for k, v in os.environ.items() if k not in HIDDEN}
         self.variables = dict(
             kept,
@@ -94,23 +93,7 @@ class Walk:
 
     def _serve(self, code: str) -> str:
         """Start a server, ask for its page, and leave it running for the clients that come next."""
-        log = self.clone / "serve.log"
-        with log.open("w") as output:
-            self.server = subprocess.Popen(
-                ["bash", "-c", f"exec {code.strip()}"],
-                cwd=self.clone,
-                env=self.variables,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        end = time.monotonic() + 300
-        while "http://" not in log.read_text() and self.server.poll() is None and time.monotonic() < end:
-            time.sleep(1)
-        said = log.read_text()
-        if "http://" not in said:
-            raise Failed(said)
-        address = said[said.index("http://") :].split()[0]
+        address = self.servers.enter_context(served(code, self.clone, self.variables))
         with urllib.request.urlopen(address, timeout=60) as page:
             return f"{address} answers {page.status} with {len(page.read()):,} bytes"
 
@@ -119,9 +102,7 @@ class Walk:
         if self.python is not None and self.python.stdin is not None:
             self.python.stdin.close()
             self.python.wait(60)
-        if self.server is not None and self.server.poll() is None:
-            os.killpg(self.server.pid, signal.SIGTERM)
-            self.server.wait(60)
+        self.servers.close()
 
 
 def walk(clone: Path, report: Report) -> None:
@@ -134,7 +115,7 @@ def walk(clone: Path, report: Report) -> None:
             title = f"{block.language} `{_title(block)}`"
             try:
                 printed = steps.run(block)
-            except Failed as error:
+            except (Failed, RuntimeError) as error:
                 report.line(title, str(error), failed=True)
                 continue
             missing = missing_lines(block.shown or "", printed)

@@ -65,20 +65,8 @@ def run_target(name: str, inputs: int, seed: int, work: Path) -> tuple[bool, str
     from tests.fuzz.targets import TARGETS
 
     begun = time.perf_counter()
-    command = [
-        sys.executable,
-        "-m",
-        "tests.fuzz",
-        "--target",
-        name,
-        "--inputs",
-        str(inputs),
-        "--seed",
-        str(seed),
-        "--work",
-        str(work.parent),
-        "--here",
-    ]
+    command = [sys.executable, "-m", "tests.fuzz", "--target", name, "--work", str(work.parent), "--here"]
+    command += ["--inputs", str(inputs), "--seed", str(seed)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
     stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", done.stderr))
     covered = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", done.stderr)

@@ -66,40 +66,23 @@ NASTY: tuple[Any, ...] = (
     {"a": 1},
     [[[]]],
 )
-NAMES = (
-    "key",
-    "form",
-    "bars",
-    "meter",
-    "voices",
-    "tempo",
-    "mood",
-    "temperature",
-    "top_k",
-    "top_p",
-    "max_tokens",
-    "seed",
-    "instrument",
-    "sound_format",
-    "subject",
-)
-USUAL = [
-    "C minor",
-    "fugue",
-    "any",
-    "4/4",
-    "3",
-    "moderate",
-    "any",
-    1.0,
-    0,
-    0.95,
-    1000,
-    7,
-    "piano",
-    "mp3",
-    "C5/8 D5",
-]
+USUAL: dict[str, Any] = {
+    "key": "C minor",
+    "form": "fugue",
+    "bars": "any",
+    "meter": "4/4",
+    "voices": "3",
+    "tempo": "moderate",
+    "mood": "any",
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 0.95,
+    "max_tokens": 1000,
+    "seed": 7,
+    "instrument": "piano",
+    "sound_format": "mp3",
+    "subject": "C5/8 D5",
+}
 
 
 @dataclass(frozen=True)
@@ -180,15 +163,15 @@ def check_api(data: bytes) -> str:
     from space.studio import LONGEST_MESSAGE, sentence
     from tokenization.errors import MusicGPTError
 
-    assert (*MUSICAL, *SAMPLING, "instrument", "sound_format", "subject") == NAMES
+    assert (*MUSICAL, *SAMPLING, "instrument", "sound_format", "subject") == tuple(USUAL)
     try:
         values = json.loads(data)
     except (ValueError, RecursionError):
         return "no JSON"
-    if not isinstance(values, list) or len(values) != len(NAMES):
+    if not isinstance(values, list) or len(values) != len(USUAL):
         return "other arguments"
     try:
-        asked = dict(zip(NAMES, values, strict=True))
+        asked = dict(zip(USUAL, values, strict=True))
         subject, played = asked.pop("subject"), [asked.pop(name) for name in ("instrument", "sound_format")]
         wish = wish_from(asked, *played)
         wish = own_wish(wish, "fugue", text=subject) if subject else wish
@@ -249,8 +232,9 @@ def _mutate_api(data: bytes, rng: random.Random) -> bytes:
         values = json.loads(data)
     except (ValueError, RecursionError):
         values = None
-    if not isinstance(values, list) or len(values) != len(NAMES):
-        values = list(USUAL)
+    usual = list(USUAL.values())
+    if not isinstance(values, list) or len(values) != len(usual):
+        values = list(usual)
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(len(values))
         value = values[at]
@@ -259,7 +243,7 @@ def _mutate_api(data: bytes, rng: random.Random) -> bytes:
         elif rng.random() < 0.5:
             values[at] = rng.choice(NASTY)
         else:
-            values[at] = USUAL[at]
+            values[at] = usual[at]
     return json.dumps(values).encode()
 
 
@@ -269,7 +253,9 @@ TARGETS = {
     "mxl": _file_target(".mxl", 15),
     "table": _file_target(".tsv", 15),
     "ids": Target(check_ids, _ids_seeds, _mutate_ids, 15),
-    "api": Target(check_api, lambda: [json.dumps(USUAL).encode()], _mutate_api, 10, megabytes=600),
+    "api": Target(
+        check_api, lambda: [json.dumps(list(USUAL.values())).encode()], _mutate_api, 10, megabytes=600
+    ),
 }
 assert sum(target.share for target in TARGETS.values()) == 100
 

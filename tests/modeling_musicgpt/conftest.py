@@ -28,7 +28,7 @@ def tiny_model(seed: int = 0, **changes) -> MusicGPTForCausalLM:
     return model
 
 
-def legal_ids(length: int, seed: int = 0, meter_changes: bool = True) -> list[int]:
+def legal_ids(length: int, seed: int = 0) -> list[int]:
     """The beginning of a random piece, by the model's own grammar: prefix, pickup, notes in several voices,
     changes of meter.
     """
@@ -41,7 +41,7 @@ def legal_ids(length: int, seed: int = 0, meter_changes: bool = True) -> list[in
         legal = np.flatnonzero(grammar.legal[state].numpy())
         legal = legal[legal != grammar.eos]
         meter = grammar.blocks["METER"]
-        if not meter_changes or generator.random() < 0.7:
+        if generator.random() < 0.7:
             others = legal[(legal < meter.start) | (legal >= meter.stop)]
             legal = others if len(others) else legal
         ids.append(int(generator.choice(legal)))

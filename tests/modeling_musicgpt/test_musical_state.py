@@ -132,19 +132,8 @@ def test_agrees_with_a_reader_of_single_tokens(seed):
 
 
 def test_wishes_hold_for_the_piece():
-    ids = [
-        TOKEN_TO_ID[name]
-        for name in (
-            "<bos>",
-            "MODE_minor",
-            "VOICES_4",
-            "TIME_0",
-            "NOTE_60",
-            "MODE_major",
-            "<bos>",
-            "FORM_fugue",
-        )
-    ]
+    names = "<bos> MODE_minor VOICES_4 TIME_0 NOTE_60 MODE_major <bos> FORM_fugue"
+    ids = [TOKEN_TO_ID[name] for name in names.split()]
     assert TRACKER(torch.tensor([ids])).wishes[0].tolist() == [
         [0] * 4,
         [2, 0, 0, 0],

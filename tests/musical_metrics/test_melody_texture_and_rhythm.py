@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from musical_metrics import melody, rhythm, texture
-from musical_metrics.seeds import NO_STEPS, ONE_VOICE
+from musical_metrics.measure import NO_STEPS, ONE_VOICE
 
 
 def test_seconds_repetitions_turns_and_recovered_leaps(voices, line):

@@ -28,9 +28,9 @@ def edit_weights(folder, change):
     save_file(tensors, folder / "model.safetensors")
 
 
-def cut(folder, start, end):
+def cut(folder, end):
     path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[start:end])
+    path.write_bytes(path.read_bytes()[:end])
 
 
 def flip(folder, at):
@@ -62,9 +62,9 @@ FAULTS = {
     "a huge config": (lambda f: (f / "config.json").write_text(" " * 2_000_000), "larger than"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
     "a pickle": (only_pickle, "pytorch_model.bin; pickles are never loaded"),
-    "cut in the numbers": (lambda f: cut(f, 0, -100), "Cannot load"),
-    "cut in the header": (lambda f: cut(f, 0, 300), "Cannot load"),
-    "an empty file": (lambda f: cut(f, 0, 0), "Cannot load"),
+    "cut in the numbers": (lambda f: cut(f, -100), "Cannot load"),
+    "cut in the header": (lambda f: cut(f, 300), "Cannot load"),
+    "an empty file": (lambda f: cut(f, 0), "Cannot load"),
     "a bit of the header": (lambda f: flip(f, 40), "Cannot load"),
     "a bit of its length": (lambda f: flip(f, 6), "Cannot load"),
     "a weight missing": (lambda f: edit_weights(f, lambda t: t.pop(NORM)), f"{NORM} missing"),

@@ -60,17 +60,8 @@ def test_rows_at_different_tokens_are_each_what_they_are_alone(wandering):
     together.follow(np.array(pieces))
     for row, ids in enumerate(pieces):
         alone = state_after(ids)
-        for name in (
-            "ticks",
-            "bar",
-            "bar_position",
-            "kind",
-            "pitch",
-            "end",
-            "pitch_before",
-            "line",
-            "bar_tokens",
-        ):
+        fields = "ticks bar bar_position kind pitch end pitch_before line bar_tokens"
+        for name in fields.split():
             np.testing.assert_array_equal(getattr(together, name)[row], getattr(alone, name)[0], err_msg=name)
 
 
@@ -84,25 +75,9 @@ def test_a_voice_keeps_its_last_notes():
 
 
 def test_a_note_that_stands_twice_is_read_once():
-    names = [
-        "TIME_0",
-        "NOTE_60",
-        "VOICE_0",
-        "DUR_12",
-        "TIME_0",
-        "NOTE_60",
-        "VOICE_0",
-        "DUR_24",
-        "TIME_0",
-        "NOTE_60",
-        "VOICE_1",
-        "DUR_12",
-        "TIME_12",
-        "NOTE_60",
-        "VOICE_0",
-        "DUR_12",
-    ]
-    notes = read_notes(state_after(), [TOKEN_TO_ID[name] for name in names])
+    names = "TIME_0 NOTE_60 VOICE_0 DUR_12 TIME_0 NOTE_60 VOICE_0 DUR_24"
+    names += " TIME_0 NOTE_60 VOICE_1 DUR_12 TIME_12 NOTE_60 VOICE_0 DUR_12"
+    notes = read_notes(state_after(), [TOKEN_TO_ID[name] for name in names.split()])
     assert [tuple(note) for note in notes] == [(0, 12, 60, 0), (0, 12, 60, 1), (12, 12, 60, 0)]
 
 

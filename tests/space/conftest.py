@@ -146,7 +146,7 @@ def set_numbers(page: Any, **values: int) -> None:
         box.press("Tab")
 
 
-def swipe(page: Any, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
+def swipe(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a finger over the page, as a telephone tells it."""
     session = page.context.new_cdp_session(page)
 
@@ -155,8 +155,8 @@ def swipe(page: Any, start: tuple[float, float], end: tuple[float, float], steps
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
 
     touch("touchStart", start)
-    for i in range(1, steps + 1):
-        touch("touchMove", tuple(a + (b - a) * i / steps for a, b in zip(start, end, strict=True)))  # type: ignore[arg-type]
+    for i in range(1, 5):
+        touch("touchMove", tuple(a + (b - a) * i / 4 for a, b in zip(start, end, strict=True)))  # type: ignore[arg-type]
     page.wait_for_timeout(150)  # a finger that is lifted in its way throws the page, which eats the next tap
     touch("touchMove", end)
     touch("touchEnd")

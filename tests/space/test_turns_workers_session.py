@@ -19,7 +19,7 @@ from space import cli
 from space.session import KEPT_MADE, KEPT_SECONDS, LOCK, Candidate, Folders, Session, Take, sweep_dead_servers
 from space.turns import BusyError, Calls, Turns
 from space.workers import Workers
-from tokenization import MusicGPTError, Score, guarded
+from tokenization import Score, guarded
 from tokenization.guarded import Limits, TimeLimitError, WorkerDiedError
 
 
@@ -240,10 +240,6 @@ def test_undo_and_redo_go_take_by_take_without_limit():
     session.undo()
     session.add(takes[0])
     assert not session.redo(), "what was undone is forgotten when something new is made"
-
-
-def test_error_of_turns_is_for_visitors():
-    assert issubclass(BusyError, MusicGPTError)
 
 
 @pytest.mark.parametrize("libc", [True, False])

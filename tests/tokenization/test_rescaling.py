@@ -17,12 +17,12 @@ from tokenization.round_trip import kept_notes
 from tokenization.score import Meter, Note, Score
 
 
-def tiny_values(share: float, meter: tuple[int, int] = (3, 4), notes: int = 200) -> Score:
+def tiny_values(share: float, meter: tuple[int, int] = (3, 4)) -> Score:
     """A melody of sixteenths in D major of which a share are sixty-fourths of triplets, one tick long, in
     threes.
     """
     rows, now = [], 0
-    for i in range(notes):
+    for i in range(200):
         tiny = i % 100 < 100 * share
         rows.append(Note(now, 1 if tiny else 6, 62 + i % 7, 0))
         now += 2 if tiny else 6

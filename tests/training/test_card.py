@@ -25,8 +25,8 @@ FIGURES = {
 }
 
 
-def data_of(*pieces: tuple[str, str], source: str = "songs") -> dict:
-    return {**identity_of(pieces, source)._asdict(), "config": "wtc-plus"}
+def data_of(*pieces: tuple[str, str]) -> dict:
+    return {**identity_of(pieces, "songs")._asdict(), "config": "wtc-plus"}
 
 
 WTC, SONGS = data_of(("wtc1p01", "buschke"), ("inv01", "mutopia")), data_of(("song", ""))

@@ -125,21 +125,9 @@ def test_windows_of_long_steps_and_many_meters_fit_and_count_once():
 
 
 def test_terms_leave_out_prefix_first_time_meter_and_specials():
-    words = [
-        "<bos>",
-        "MODE_major",
-        "METER_3/4",
-        "TIME_96",
-        "TIME_30",
-        "NOTE_60",
-        "VOICE_0",
-        "DUR_24",
-        "TIME_96",
-        "TIME_6",
-        "METER_4/4",
-    ]
-    words += ["NOTE_62", "VOICE_1", "DUR_12", "TIME_0", "<eos>"]
-    note, term = type_of_positions(np.array([TOKEN_TO_ID[word] for word in words]))
+    words = "<bos> MODE_major METER_3/4 TIME_96 TIME_30 NOTE_60 VOICE_0 DUR_24 TIME_96 TIME_6 METER_4/4"
+    words += " NOTE_62 VOICE_1 DUR_12 TIME_0 <eos>"
+    note, term = type_of_positions(np.array([TOKEN_TO_ID[word] for word in words.split()]))
     assert term.tolist() == [-1] * 5 + [0, 1, 2, 3, 3, -1, 0, 1, 2, 3, -1]
     assert note.tolist() == [-1] * 5 + [0, 0, 0, 0, 0, -1, 1, 1, 1, 1, -1]
 
@@ -316,7 +304,7 @@ def test_packing_puts_every_segment_into_one_row():
     assert len(rows) < len(segments)
     batch = collate(rows)
     assert batch.input_ids.shape == batch.targets.shape == (len(rows), batch.input_ids.shape[1])
-    begins = (batch.input_ids == BOS_ID) & (batch.attention_mask == 1)
+    begins = batch.input_ids == BOS_ID
     assert (batch.position_ids[begins] == 0).all()
     assert (batch.targets[begins] == -100).all()
     assert batch.num_targets == sum(int(s.predicted.sum()) for s in segments)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tokenization.vocabulary import PAD_ID
 from training.arguments import Arguments
 from training.batches import collate, plan_epoch
 from training.ensemble import Ensemble, distilled
@@ -112,7 +113,7 @@ def _distance(trainer: Trainer) -> float:
         learnt = model(input_ids=ids, position_ids=positions, use_cache=False).logits.log_softmax(-1)
     model.train()
     return float(
-        (taught.exp() * (taught - learnt)).sum(-1)[torch.from_numpy(batch.attention_mask) > 0].mean()
+        (taught.exp() * (taught - learnt)).sum(-1)[torch.from_numpy(batch.input_ids) != PAD_ID].mean()
     )
 
 

@@ -119,7 +119,7 @@ def test_processes_share_the_pieces(monkeypatch):
     own = np.array(alone.scores)
     assert alone.error == pytest.approx(np.sqrt(np.square(own - own.mean()).sum() / 4 / 5))
     assert alone.summary()["musical_error"] == alone.error
-    assert "musical_error" not in MusicalResult(1.0, [1.0]).summary()
+    assert "musical_error" not in MusicalResult([1.0]).summary()
 
 
 def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch, capsys):
@@ -127,7 +127,7 @@ def test_the_ear_may_choose_another_epoch_than_the_loss(tmp_path, monkeypatch, c
     afterwards.
     """
     heard = iter([10.0, 90.0, 20.0, 20.0, 20.0, 20.0])
-    monkeypatch.setattr("training.musical.evaluate_music", lambda *_, **__: MusicalResult(next(heard), [0.0]))
+    monkeypatch.setattr("training.musical.evaluate_music", lambda *_, **__: MusicalResult([next(heard)]))
     pieces = {"train": make_pieces(6, notes=20), "validation": make_pieces(1, seed=3, notes=20)}
     values = run_values(
         tmp_path / "run",

@@ -63,9 +63,9 @@ def start(values: dict, *launcher: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_step(run: Path, process: subprocess.Popen, step: int, seconds: float = 400) -> None:
+def wait_for_step(run: Path, process: subprocess.Popen, step: int) -> None:
     """Until the log of a run has reached a step."""
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + 400
     while time.monotonic() < ends:
         if (run / "log.jsonl").is_file() and max((e["step"] for e in read_log(run)), default=0) >= step:
             return
@@ -75,7 +75,7 @@ def wait_for_step(run: Path, process: subprocess.Popen, step: int, seconds: floa
                 f" {process.stderr.read()[-2000:]}"
             )
         time.sleep(0.01)
-    pytest.fail(f"step {step} was not reached in {seconds} s")
+    pytest.fail(f"step {step} was not reached in 400 s")
 
 
 @pytest.fixture(scope="module")

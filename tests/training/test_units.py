@@ -25,12 +25,11 @@ from .conftest import TINY, make_pieces
 class Fixed(torch.nn.Module):
     """A causal model whose logits depend on the last token alone, by a fixed table."""
 
-    def __init__(self, seed: int = 0, context: int = 4096):
+    def __init__(self):
         super().__init__()
-        self.table = torch.nn.Parameter(
-            torch.randn(VOCAB_SIZE, VOCAB_SIZE, generator=torch.Generator().manual_seed(seed))
-        )
-        self.config = type("Config", (), {"max_position_embeddings": context})()
+        generator = torch.Generator().manual_seed(0)
+        self.table = torch.nn.Parameter(torch.randn(VOCAB_SIZE, VOCAB_SIZE, generator=generator))
+        self.config = type("Config", (), {"max_position_embeddings": 4096})()
 
     def forward(self, input_ids, **_):
         return type("Output", (), {"logits": self.table[input_ids]})()
@@ -113,29 +112,10 @@ def test_more_context_is_seen_by_a_real_model():
 
 
 def test_legal_tokens_are_those_of_generation():
-    ids = torch.tensor(
-        [
-            [
-                TOKEN_TO_ID[t]
-                for t in (
-                    "<bos>",
-                    "TIME_0",
-                    "NOTE_60",
-                    "VOICE_0",
-                    "DUR_24",
-                    "TIME_24",
-                    "METER_3/4",
-                    "NOTE_60",
-                )
-            ]
-        ]
-    )
-    legal = legal_after(ids)[0]
+    words = "<bos> TIME_0 NOTE_60 VOICE_0 DUR_24 TIME_24 METER_3/4 NOTE_60"
+    legal = legal_after(torch.tensor([[TOKEN_TO_ID[word] for word in words.split()]]))[0]
     names = [{int(TYPE_OF_ID[i]) for i in torch.nonzero(row).flatten().tolist()} for row in legal]
-    kinds = [
-        {TYPE_OF_ID[TOKEN_TO_ID[t]] for t in words}
-        for words in (("NOTE_60",), ("VOICE_0",), ("DUR_24",), ("TIME_0",))
-    ]
+    kinds = [{TYPE_OF_ID[TOKEN_TO_ID[word]]} for word in ("NOTE_60", "VOICE_0", "DUR_24", "TIME_0")]
     assert names[1] == kinds[0]
     assert names[2:5] == kinds[1:4]
     assert legal[5, TOKEN_TO_ID["<eos>"]]

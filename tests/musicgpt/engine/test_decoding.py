@@ -51,6 +51,13 @@ def both(model, ids, seed: int = 0, expect_fast: bool = True, **arguments):
     return quick
 
 
+class Higher(LogitsProcessor):
+    """Likes high tokens, at each place another much."""
+
+    def __call__(self, input_ids, scores):
+        return scores + (input_ids.shape[1] % 7) * torch.linspace(0, 1, scores.shape[-1])
+
+
 class TestSameTokens:
     ARGUMENTS = [
         {"do_sample": False},
@@ -95,14 +102,7 @@ class TestSameTokens:
     def test_left_padding_and_prompts_that_stop_anywhere(self, model, sample):
         rows = [random_piece(model, length, length) for length in (3, 17, 40, 41, 42, 70)]
         batch = prompt(*rows)
-        both(
-            model,
-            batch["ids"],
-            attention_mask=batch["attention_mask"],
-            do_sample=sample,
-            top_p=0.95,
-            max_new_tokens=60,
-        )
+        both(model, **batch, do_sample=sample, top_p=0.95, max_new_tokens=60)
 
     @pytest.mark.parametrize("threads", [2, 3])
     def test_rows_are_divided_among_threads(self, model, threads, monkeypatch):
@@ -115,24 +115,11 @@ class TestSameTokens:
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
         rows = [random_piece(model, length, length) for length in (3, 17, 40, 41, 42, 70, 12)]
         batch = prompt(*rows)
-        both(
-            model,
-            batch["ids"],
-            attention_mask=batch["attention_mask"],
-            do_sample=True,
-            top_p=0.95,
-            max_new_tokens=100,
-        )
+        both(model, **batch, do_sample=True, top_p=0.95, max_new_tokens=100)
         both(model, torch.tensor([PROMPT] * 7), do_sample=True, num_return_sequences=2, max_new_tokens=80)
         assert parts[0] == {2: [3, 4], 3: [2, 2, 3]}[threads]
         assert sum(parts[1]) == 14
-        both(
-            model,
-            batch["ids"][:3],
-            attention_mask=batch["attention_mask"][:3],
-            do_sample=True,
-            max_new_tokens=20,
-        )
+        both(model, **prompt(*rows[:3]), do_sample=True, max_new_tokens=20)
         assert len(parts[-1]) == 1  # so few rows are not divided
 
     def test_repeated_pitches_are_limited_alike(self):
@@ -163,7 +150,7 @@ class TestSameTokens:
         rows = [random_piece(model, 30, seed, grammatical=False) for seed in range(3)]
         rows = [[t for t in row if t not in (0, 2)] for row in rows]
         batch = prompt(*rows, [34, 92, 100])
-        both(model, batch["ids"], attention_mask=batch["attention_mask"], do_sample=True, max_new_tokens=40)
+        both(model, **batch, do_sample=True, max_new_tokens=40)
 
 
 class TestAroundTheLoop:
@@ -226,10 +213,6 @@ class TestAroundTheLoop:
         assert model.stock_loop_because is None
 
     def test_own_logits_processors(self, model):
-        class Higher(LogitsProcessor):
-            def __call__(self, input_ids, scores):
-                return scores + (input_ids.shape[1] % 7) * torch.linspace(0, 1, scores.shape[-1])
-
         for rows in (1, 3):
             both(
                 model,
@@ -374,10 +357,6 @@ class TestFallingThrough:
 
 
 class TestProcessorsInAnyOrder:
-    class Higher(LogitsProcessor):
-        def __call__(self, input_ids, scores):
-            return scores + (input_ids.shape[1] % 7) * torch.linspace(0, 1, scores.shape[-1])
-
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -392,7 +371,7 @@ class TestProcessorsInAnyOrder:
     )
     def test_a_processor_of_ones_own_among_the_others(self, model, arguments):
         for rows in (1, 3):
-            processors = LogitsProcessorList([self.Higher()])
+            processors = LogitsProcessorList([Higher()])
             both(
                 model,
                 torch.tensor([PROMPT] * rows),
@@ -409,7 +388,7 @@ class TestProcessorsInAnyOrder:
         monkeypatch.setattr(
             Decoding, "_plan", lambda self, processors: plans.append(planned(self, processors)) or plans[-1]
         )
-        own = self.Higher()
+        own = Higher()
         arguments = {"do_sample": True, "top_k": 20, "max_new_tokens": 12}
         model.generate(torch.tensor([PROMPT]), logits_processor=LogitsProcessorList([own]), **arguments)
         plan, last = plans[0]
@@ -424,7 +403,7 @@ class TestProcessorsInAnyOrder:
         """Rows that are alike guess alike: a pass serves all of them for several steps."""
         made, run = [], Decoding.run
         monkeypatch.setattr(Decoding, "run", lambda self: made.append(self) or run(self))
-        ids, own = torch.tensor([PROMPT] * rows), LogitsProcessorList([self.Higher()])
+        ids, own = torch.tensor([PROMPT] * rows), LogitsProcessorList([Higher()])
         out = shipped.generate(ids, do_sample=False, max_new_tokens=120, logits_processor=own)
         steps = out.shape[1] - ids.shape[1]
         assert made[0].plan and made[0].passes < 0.8 * steps

@@ -145,14 +145,7 @@ class TestSameTokens:
         ]
         rows = [[token for token in row if token] for row in rows]
         batch = prompt(*rows)
-        both(
-            model,
-            batch["ids"],
-            attention_mask=batch["attention_mask"],
-            do_sample=sample,
-            top_p=0.95,
-            max_new_tokens=60,
-        )
+        both(model, **batch, do_sample=sample, top_p=0.95, max_new_tokens=60)
 
     def test_from_a_short_prompt_to_a_long_end(self, model):
         start = torch.tensor([repetitive(1, 60)])

@@ -22,15 +22,15 @@ def model():
     return make_model()
 
 
-def assert_state(model, state: np.ndarray, ids: torch.Tensor, place: int = -1) -> None:
-    """The states of all rows are the tracker's at a place of `ids`, `(rows, length)`."""
+def assert_state(model, state: np.ndarray, ids: torch.Tensor) -> None:
+    """The states of all rows are the tracker's at the end of `ids`, `(rows, length)`."""
     wanted = model.model.musical_state(ids)
     for name in ("ticks", "bar_position", "bar", "interval", "motif"):
-        assert state[name].tolist() == getattr(wanted, name)[:, place].tolist(), name
+        assert state[name].tolist() == getattr(wanted, name)[:, -1].tolist(), name
     pitches = np.where(state["count"] > 0, state["pitch"], 0)[:, : model.config.max_voices]
-    assert pitches.tolist() == wanted.voice_pitch[:, place].tolist()
-    assert state["wishes"].tolist() == wanted.wishes[:, place].tolist()
-    assert (state["token"] == ids[:, place].numpy()).all()
+    assert pitches.tolist() == wanted.voice_pitch[:, -1].tolist()
+    assert state["wishes"].tolist() == wanted.wishes[:, -1].tolist()
+    assert (state["token"] == ids[:, -1].numpy()).all()
 
 
 def wanted_logits(model, ids: torch.Tensor) -> np.ndarray:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from musicgpt.rules import Brief, RuleProcessor
+from musicgpt.rules.base import FORBIDDEN
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
-from tokenization.vocabulary import TOKEN_TO_ID
+from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
 
 def ids(text: str) -> list[int]:
@@ -27,6 +28,12 @@ def said(rule: Any, state: State, scores: np.ndarray | None = None) -> np.ndarra
     processor = RuleProcessor([rule], state)
     values = np.zeros((state.rows, len(TOKEN_TO_ID)), dtype=np.float32) if scores is None else scores
     return processor._apply(*processor.rules[0], values)
+
+
+def allowed(rule: Any, text: str, kind: str) -> list[int]:
+    """The values of a kind of token that may come next."""
+    left = np.flatnonzero(said(rule, state(text))[0] > FORBIDDEN)
+    return VALUE_OF_ID[left[TYPE_OF_ID[left] == TYPE_INDEX[kind]]].tolist()
 
 
 class Plan:

@@ -84,8 +84,8 @@ def test_chords_follow_as_in_bach_and_what_is_off_them_costs(key):
     assert np.bincount(drawn, minlength=7).argmax() in (0, 4)
 
 
-def off_the_chord(text: str, voice: int) -> tuple[np.ndarray, np.ndarray]:
-    """What a voice of a fugue pays after `text` for each MIDI pitch, and how foreign that is to the chord."""
+def off_the_chord(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """What the first voice of a fugue pays after `text` for each MIDI pitch, and how foreign that is to the chord."""
     rule = Harmony(brief(Planned(), form="fugue", seeds=[3]))
     said(rule, state(text))
     pitches = np.arange(PITCH_MIN, PITCH_MAX + 1)
@@ -93,7 +93,7 @@ def off_the_chord(text: str, voice: int) -> tuple[np.ndarray, np.ndarray]:
     foreign = np.full(PITCH_MAX + 1, np.nan)
     foreign[pitches] = ~np.isin(pitches % 12, chord)
     paid = np.full(PITCH_MAX + 1, np.nan)
-    paid[pitches] = rule.known[0, voice]
+    paid[pitches] = rule.known[0, 0]
     return paid, foreign
 
 
@@ -101,10 +101,10 @@ def test_a_voice_passes_by_step_and_leaves_what_is_off_the_chord_by_step():
     # The first chord is C major. Between beats, E sounds below; the upper voice has had C, or B.
     sounds = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_52 VOICE_1 DUR_96 TIME_48 NOTE_%d VOICE_0 DUR_12 TIME_12"
     price = IN_FUGUES * BETWEEN
-    on_it, _ = off_the_chord(sounds % 72, 0)
+    on_it, _ = off_the_chord(sounds % 72)
     assert on_it[[67, 76]].tolist() == [0, 0]  # leaps within the chord
     assert on_it[[71, 74]] == pytest.approx(price * COMES_BY_STEP[2]) and on_it[69] == pytest.approx(price)
-    off_it, foreign = off_the_chord(sounds % 71, 0)
+    off_it, foreign = off_the_chord(sounds % 71)
     assert foreign[71] == 1 and off_it[72] == 0
     assert off_it[67] == pytest.approx(IN_FUGUES * LEFT)
 

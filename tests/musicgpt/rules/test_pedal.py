@@ -10,7 +10,7 @@ from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from musical_metrics.structure import closing_pedal
 from musicgpt.rules import RuleProcessor, build
-from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.base import BLOCK
 from musicgpt.rules.close import Cadence, Close
 from musicgpt.rules.counterpoint import DISSONANCE, Counterpoint
 from musicgpt.rules.harmony import Harmony
@@ -21,7 +21,7 @@ from tokenization import decode, prefix_ids
 from tokenization.score import Note
 from tokenization.vocabulary import EOS_ID, PITCH_MIN, TOKEN_TO_ID
 
-from .cases import brief, said, state
+from .cases import allowed, brief, said, state
 
 # A bar of 4/4 in two voices: quarters, and quavers in the bass.
 BAR = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24 NOTE_52 VOICE_1 DUR_24 TIME_24 " * 2
@@ -58,13 +58,6 @@ def begun(planned: Planned, wanted: PedalPlan = DOMINANT, bar: str = BAR, **what
     rule.plans = [wanted]
     said(rule, state(bar * 2))
     return rule
-
-
-def allowed(rule: Pedal, text: str, kind: str) -> list[int]:
-    """The values of a kind of token that may come next."""
-    left = np.flatnonzero(said(rule, state(text))[0] > FORBIDDEN)
-    names = {number: name for name, number in TOKEN_TO_ID.items()}
-    return [int(names[n].split("_")[1]) for n in left.tolist() if names[n].startswith(kind + "_")]
 
 
 @pytest.mark.parametrize(("wanted", "pitch"), [(DOMINANT, 43), (TONIC, 48)])

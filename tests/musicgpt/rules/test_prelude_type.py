@@ -9,7 +9,7 @@ import torch
 from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from musicgpt.rules import RuleProcessor, build
-from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.base import BLOCK
 from musicgpt.rules.beginning import opening_penalty
 from musicgpt.rules.prelude_type import CANTABILE, FIGURATION, INVENTION, OPENINGS, Drawn, PreludeType
 from tests.musicgpt.states import state_after
@@ -17,7 +17,7 @@ from tokenization import decode, prefix_ids
 from tokenization.score import Note
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
 
-from .cases import brief, said, state
+from .cases import allowed, brief, said, state
 
 # A bar of 4/4: quavers over crotchets, with which they can change places.
 UPPER, LOWER = (72, 74, 76, 77, 79, 77, 76, 74), (60, 67, 64, 65)
@@ -33,13 +33,6 @@ def invention(**what) -> PreludeType:
     rule = PreludeType(brief(**{"form": "prelude", "voices": 2, **what}))
     rule.types, rule.is_open, rule.heat = [Drawn(INVENTION, 0.9)], np.array([True]), np.ones((1, 1))
     return rule
-
-
-def allowed(rule: PreludeType, text: str, kind: str) -> list[int]:
-    """The values of a kind of token that may come next."""
-    left = np.flatnonzero(said(rule, state(text))[0] > FORBIDDEN)
-    names = {number: name for name, number in TOKEN_TO_ID.items()}
-    return [int(names[n].split("_")[1]) for n in left.tolist() if names[n].startswith(kind + "_")]
 
 
 @pytest.mark.parametrize(("voices", "place"), [(2, 0), (4, 1)])

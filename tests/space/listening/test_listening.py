@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("statsmodels", reason="the extra `listening` is not installed")
 
 from musicgpt.cli.main import main
-from space.listening.analysis import analyse, collect, resampled_mean, simulate, training_of, wilson
+from space.listening.analysis import analyse, collect, resampled_mean, training_of, wilson
 from space.listening.design import BACH, OURS, SHUFFLED, design, listeners_needed, read_folder
 from space.listening.page import write_test
 from tests.space.conftest import make_score
@@ -22,6 +22,41 @@ from tokenization.score import ONSET, PITCH
 
 def pieces(name: str, count: int, bars: int = 20) -> list:
     return [(f"{name}{i}.mid", make_score(bars + i).replace(title=f"{name} {i}")) for i in range(count)]
+
+
+def simulate(
+    key: dict, listeners: int, rate: float, spread: float = 0.3, seed: int = 0, careless: int = 0
+) -> list[dict]:
+    """Answer sheets of made-up listeners.
+
+    Args:
+        key: of the test.
+        listeners: how many; `careless` more guess everywhere, catch trials too.
+        rate: detection of an average listener with an average piece.
+        spread: standard deviation of listeners' and of pieces' log-odds.
+        seed: every draw follows from it.
+    """
+    rng = np.random.default_rng(seed)
+    pieces = sorted({clip["piece"] for clip in key["clips"].values() if clip["source"] == OURS})
+    of_piece = dict(zip(pieces, rng.normal(0, spread, len(pieces)), strict=True))
+    sheets = []
+    for number in range(listeners + careless):
+        guesses, own = number >= listeners, rng.normal(0, spread)
+        answers = []
+        for name, trial in key["trials"].items():
+            bach, other = sorted(trial["clips"], key=lambda clip: key["clips"][clip]["source"] != BACH)
+            odds = np.log(rate / (1 - rate)) + own + of_piece.get(key["clips"][other]["piece"], 0.0)
+            chance = 0.5 if guesses else 0.98 if trial["catch"] else 1 / (1 + np.exp(-odds))
+            chosen = bach if rng.random() < chance else other
+            ratings = rng.integers(1, 8, 2).tolist()
+            answers.append(
+                {"trial": name, "clips": trial["clips"], "chosen": chosen, "ratings": ratings, "known": False}
+            )
+        about = {"practice_years": int(rng.integers(0, 20))}
+        sheets.append(
+            {"test": key["test"], "listener": f"made-up-{number}", "about": about, "answers": answers}
+        )
+    return sheets
 
 
 @pytest.fixture(scope="module")
