@@ -201,8 +201,8 @@ class Cadence:
 
     def _chord_note(self, left: list[int]) -> list[np.ndarray]:
         """A note of the triad, in the bass the tonic, below the voice above and with room for those below,
-        such that two hands can strike the chord, not far from where the voice was; the third in the last voice
-        above the bass, if it is not there and the highest voice may do as it likes.
+        such that two hands can strike the chord, not far from where the voice was; in the last voice above
+        the bass the third, if it is not there, but not in the highest.
         """
         below = len(left) - 1
         first = self.written[0] if self.written else 0
