@@ -33,6 +33,8 @@ ONCE_MORE, CELLS, CELLS_ELSEWHERE = 1.5, (2, 3, 4), (2, 4)
 HIDDEN = 2.0
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
+# For leaving a leap of so many semitones in a fugue by another one, in the same direction or back.
+WIDE, ONWARDS, BACK = 5, 1.2, 0.4
 # Nats against a note that a voice leaps to, or begins with, for its dissonance with a note that sounds, by
 # semitones modulo 12; a step is free.
 DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
@@ -53,6 +55,7 @@ def _table(values: np.ndarray) -> np.ndarray:
 
 _SIDES = np.stack([_table(_INTERVAL > 0), _table(_INTERVAL < 0)], axis=1)
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
+_UP, _DOWN = _table(_INTERVAL > STEP), _table(_INTERVAL < -STEP)
 _DISSONANT = _table(DISSONANCE[_INTERVAL % 12])
 _SHARP = _table(STRUCK[_INTERVAL % 12])
 
@@ -129,6 +132,8 @@ class Counterpoint(Rule):
         again = (near == latest[..., 0]) & (near == latest[..., 1])
         if _some(again):
             own += (AGAIN - REPEATED) * _SAME[np.where(again, near, NO_PITCH)]
+        if self.is_fugue:
+            self._add_leaps(own, latest, near)
         self._add_cells(own, state.line[at, : self.voices, :, PITCH], near)
         # Other voices: none goes past them.
         sides = self.walls[np.where(sounds, 2, end == now), pitch]  # (n, voices, sides, pitches)
@@ -171,6 +176,16 @@ class Counterpoint(Rule):
         if held is None or not _some(held >= 0):
             return sounds
         return sounds & (held[:, None] != np.arange(self.voices))
+
+    def _add_leaps(self, penalty: np.ndarray, latest: np.ndarray, near: np.ndarray) -> None:
+        """Adds the penalty of leaving a leap by a leap; `latest` has the last two notes of each voice, `(n,
+        voices, 2)`.
+        """
+        way = np.where((latest[..., 0] != NO_PITCH) & (near == latest[..., 1]), near - latest[..., 0], 0)
+        for leapt, onwards, back in ((way >= WIDE, _UP, _DOWN), (way <= -WIDE, _DOWN, _UP)):
+            if _some(leapt):
+                last = np.where(leapt, near, NO_PITCH)
+                penalty += ONWARDS * onwards[last] + BACK * back[last]
 
     def _add_cells(self, penalty: np.ndarray, line: np.ndarray, near: np.ndarray) -> None:
         """Adds the penalty of a third time; `line` has the last notes of each voice, `(n, voices, 9)`."""
