@@ -11,7 +11,7 @@ import torch
 from transformers import StoppingCriteria
 
 from tokenization.score import Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, TIME_TYPE
 
 from .rules.base import Brief
 from .rules.beginning import is_over, penalty
@@ -19,7 +19,6 @@ from .sampling import particle_seeds
 
 # Beginnings of a piece, tokens within which they are over, and of how many pieces they are made at once.
 CANDIDATES, MOST_TOKENS, AT_ONCE = 6, 200, 8
-_TIME, _DUR = TYPE_INDEX["TIME"], TYPE_INDEX["DUR"]
 
 
 class Tried(NamedTuple):
@@ -52,9 +51,9 @@ class UntilOver(StoppingCriteria):
         state.follow(ids)
         used, over = state.tokens - begin, is_over(self.brief, state)
         for row in (~self.over).nonzero()[0].tolist():
-            if state.kind[row] == _TIME:
+            if state.kind[row] == TIME_TYPE:
                 self.arrived[row].setdefault(int(state.ticks[row]), used)
-            elif state.kind[row] == _DUR:
+            elif state.kind[row] == DUR_TYPE:
                 self.last[row] = used
             if over[row]:
                 self.tried[row] = self._beginning(row, ids[row, begin:])

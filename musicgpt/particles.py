@@ -40,7 +40,7 @@ import torch
 from transformers import StoppingCriteria
 
 from tokenization.note import ONSET
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import SPECIAL_TYPE
 
 from .frame import FAR, Frame
 from .state import State
@@ -53,7 +53,6 @@ LEAD = 8 * BEAT
 SHARPNESS = 0.75
 # Particles are drawn anew when their effective number falls below this share.
 EFFECTIVE = 0.5
-_SPECIAL = TYPE_INDEX["SPECIAL"]
 
 
 class Rows(Protocol):
@@ -187,7 +186,7 @@ class Particles(StoppingCriteria):
             left (of the same shape): these where what is given is kept, else -inf; with what the rules add.
             choices (of the same shape): of which the next token is drawn.
         """
-        self.ended = self.given_up | ((state.kind == _SPECIAL) & (state.num_notes > 0))
+        self.ended = self.given_up | ((state.kind == SPECIAL_TYPE) & (state.num_notes > 0))
         self.is_over = bool(self.ended.all()) or (self.is_alone and state.ticks[0] >= self.sets_out)
         self._mark(state.ticks // BEAT)
         highest, heat = scores.max(axis=1, keepdims=True), self.temperature(state)

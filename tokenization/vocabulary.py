@@ -49,6 +49,9 @@ _TABLE: dict[str, tuple[tuple, tuple[str, ...]]] = {
 }
 TYPES = tuple(_TABLE)
 TYPE_INDEX = {name: i for i, name in enumerate(TYPES)}
+SPECIAL_TYPE, METER_TYPE, NOTE_TYPE, VOICE_TYPE, DUR_TYPE, TIME_TYPE = (
+    TYPE_INDEX[name] for name in ("SPECIAL", "METER", "NOTE", "VOICE", "DUR", "TIME")
+)
 
 
 class Token(NamedTuple):

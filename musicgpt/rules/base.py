@@ -17,9 +17,11 @@ import torch
 from transformers import LogitsProcessor
 
 from tokenization.vocabulary import (
+    DURATIONS,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
+    TIME_STEPS,
     TYPE_INDEX,
     TYPE_OF_ID,
     TYPES,
@@ -39,6 +41,12 @@ LOW = -1e9
 UNHEARD_OF = 20.0
 # C2 and C6.
 LOWEST, HIGHEST = 36, 84
+# What TIME, DUR and NOTE tokens say by their places in their blocks: ticks, ticks and MIDI pitches.
+TIME_TICKS, DUR_TICKS, PITCHES = (
+    np.array(TIME_STEPS),
+    np.array(DURATIONS),
+    np.arange(PITCH_MIN, PITCH_MAX + 1),
+)
 # The tokens of each type.
 BLOCK = {
     name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum()))
@@ -330,4 +338,16 @@ def _with_a_way(values: np.ndarray, may: np.ndarray) -> np.ndarray:
     )
 
 
-__all__ = ["BLOCK", "FORBIDDEN", "VOCAB_SIZE", "Brief", "Rule", "RuleProcessor", "build", "rule"]
+__all__ = [
+    "BLOCK",
+    "DUR_TICKS",
+    "FORBIDDEN",
+    "PITCHES",
+    "TIME_TICKS",
+    "VOCAB_SIZE",
+    "Brief",
+    "Rule",
+    "RuleProcessor",
+    "build",
+    "rule",
+]

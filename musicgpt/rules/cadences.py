@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, OFFSET, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import (
+    DUR_TYPE,
+    NOTE_TYPE,
+    OFFSET,
+    TIME_TYPE,
+    VOICE_TYPE,
+)
 
 from ..state import State
-from .base import BLOCK, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief, Rule
 from .keys import dominant_seventh, last_beat, triad
-from .takers import PITCHES
 
 # Nats: against notes outside the chord, in the dominant and in the tonic, for the bass's own note and against
 # others of its register, against steps past the tonic's beat and from it while the bass is missing, against
@@ -28,8 +33,6 @@ DECEPTIVE, SIXTH = 0.12, 5  # the degree, from 0
 NEAR = 4
 # Before the final cadence, which is another rule's, and after the beginning there is none for so many bars.
 EDGE = 2
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 
 
 class Moment:
@@ -55,13 +58,13 @@ class Moment:
         if not len(active):
             return
         bass = int(active[-1])
-        if kind == _TIME:
+        if kind == TIME_TYPE:
             self._pitch(state, row, bass, now, added[BLOCK["NOTE"]])
-        elif kind == _NOTE:
+        elif kind == NOTE_TYPE:
             self._voice(state, row, bass, now, added)
-        elif kind == _VOICE:
+        elif kind == VOICE_TYPE:
             self._duration(state, row, bass, now, added[BLOCK["DUR"]])
-        elif kind == _DUR:
+        elif kind == DUR_TYPE:
             self._step(state, row, bass, now, added[BLOCK["TIME"]])
 
     def _has_root(self, state: State, row: int, bass: int) -> bool:
@@ -103,24 +106,24 @@ class Moment:
     def _duration(self, state: State, row: int, bass: int, now: int, durations: np.ndarray) -> None:
         pitch = int(state.note_pitch[row]) % 12
         if now < self.line and pitch not in self.tonic_chord:
-            durations -= HELD * (now + _DURATIONS > self.line)
+            durations -= HELD * (now + DUR_TICKS > self.line)
         if state.note_voice[row] != bass:
             return
         if now < self.begin and pitch != self.dominant:
-            durations -= HELD * (now + _DURATIONS > self.begin)  # so that the bass can strike the root
+            durations -= HELD * (now + DUR_TICKS > self.begin)  # so that the bass can strike the root
         elif now < self.line:  # the root stays until the tonic
-            durations -= HELD * (now + _DURATIONS != self.line)
+            durations -= HELD * (now + DUR_TICKS != self.line)
 
     def _step(self, state: State, row: int, bass: int, now: int, steps: np.ndarray) -> None:
         if now < self.line:
-            steps -= PAST * (now + _STEPS > self.line)
+            steps -= PAST * (now + TIME_TICKS > self.line)
             if not self._has_root(state, row, bass) and self.begin < self.line:
                 # Not past the dominant before its root was there.
                 limit = self.begin if now < self.begin else self.line - 1
-                steps -= MISSING * (now + _STEPS > limit)
+                steps -= MISSING * (now + TIME_TICKS > limit)
             return
         if now == self.line and state.onset[row, bass] < now and state.note_voice[row] < bass:
-            steps -= MISSING * (_STEPS > 0)
+            steps -= MISSING * (TIME_TICKS > 0)
 
 
 class Cadences(Rule):

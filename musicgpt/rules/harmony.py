@@ -17,19 +17,21 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     MAX_VOICES,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
-    TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, PITCHES, TIME_TICKS, Brief, Rule
 from .keys import DOMINANT, dominant_seventh, triad
-from .takers import PITCHES, Taken, Taking, recent
+from .takers import Taken, Taking, recent
 from .tonal_plan import tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -97,8 +99,6 @@ def _suspended() -> np.ndarray:
 
 _FOREIGN, _SUSPENDED = _foreign(), _suspended()
 _PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
-_STEPS = np.array(TIME_STEPS)
-_TIME, _NOTE, _VOICE, _DUR = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE", "DUR"))
 
 
 class Harmony(Rule):
@@ -137,21 +137,21 @@ class Harmony(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = state.after(_TIME)
+        at = state.after(TIME_TYPE)
         if len(at):
             taken = self.taking(state, at)
             known = self.known[at] = self._prices(state, at, taken)
             price = np.add.reduce(taken.weight * known, axis=1)
             taken.excuse(price)
             added[at, BLOCK["NOTE"]] = -price
-        at = state.after(_NOTE)
+        at = state.after(NOTE_TYPE)
         if len(at):
             known = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -known
-        at = state.after(_VOICE)
+        at = state.after(VOICE_TYPE)
         if len(at):
             self._tie(state, at, added)
-        for kind in (_DUR, _TIME):
+        for kind in (DUR_TYPE, TIME_TYPE):
             at = state.after(kind)
             if len(at):
                 self._strike(state, at, added)
@@ -175,7 +175,7 @@ class Harmony(Rule):
         unit, since = self._unit(state, at)
         left = unit - since
         held = (state.end[at] > (state.ticks[at] + left)[:, None]).any(axis=1)
-        added[at, BLOCK["TIME"]] = -SKIPPED * (held[:, None] & (left[:, None] < _STEPS))
+        added[at, BLOCK["TIME"]] = -SKIPPED * (held[:, None] & (left[:, None] < TIME_TICKS))
 
     @staticmethod
     def _is_together(state: State, at: np.ndarray) -> np.ndarray:

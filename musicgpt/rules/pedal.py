@@ -12,17 +12,19 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     MAX_VOICES,
     NEAREST_DURATION,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MIN,
-    TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, FORBIDDEN, TIME_TICKS, VOCAB_SIZE, Brief, Rule
 from .harmony import harmonic_unit
 from .keys import DOMINANT, HOME, TONIC, triad
 from .replay import limit_durations, limit_steps, only
@@ -41,8 +43,6 @@ SHORT = 60
 FIGURED, HELD_BARS = 5, 2
 # The pedal's octave is the nearest to a place so many semitones below the bass, and it sounds below C4.
 DEEPER, MIDDLE = 4, 60
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_LATER = np.array(TIME_STEPS) > 0
 OCTAVE, QUAVER = 12, 12  # semitones, ticks
 
 
@@ -71,7 +71,7 @@ class Point:
     def follow(self, state: State, row: int, unit: int) -> None:
         """Take note of what was written: whether it was struck, or passed by."""
         now = int(state.ticks[row])
-        if state.kind[row] == _DUR and now == self.next:
+        if state.kind[row] == DUR_TYPE and now == self.next:
             onset, _, pitch, voice = state.notes[row, state.num_notes[row] - 1].tolist()
             if (onset, pitch, voice) == (now, self.pitch, self.voice):
                 self.has_begun = True
@@ -83,20 +83,20 @@ class Point:
         """Adds to the logits of the row's next token, `(vocab_size,)`, after `follow`."""
         now, kind = int(state.ticks[row]), state.kind[row]
         strikes = now == self.next < self.end
-        if kind == _DUR:
+        if kind == DUR_TYPE:
             if strikes:
-                added[BLOCK["TIME"]][_LATER] = FORBIDDEN
+                added[BLOCK["TIME"]][TIME_TICKS > 0] = FORBIDDEN
             elif now < self.next:
                 limit_steps(added, now, self.next)
-        elif kind == _TIME:
+        elif kind == TIME_TYPE:
             self._pitch(state, row, strikes, added)
-        elif kind == _NOTE:
+        elif kind == NOTE_TYPE:
             is_pedal = strikes and state.note_pitch[row] == self.pitch
             if is_pedal:
                 only(added, "VOICE", self.voice)
             elif strikes or (self.has_begun and not self.every):
                 added[OFFSET["VOICE"] + self.voice] = FORBIDDEN
-        elif kind == _VOICE and state.note_voice[row] == self.voice:
+        elif kind == VOICE_TYPE and state.note_voice[row] == self.voice:
             if strikes and not self.every:
                 only(added, "DUR", int(NEAREST_DURATION[self._ticks(now, int(state.bar_ticks[row]))]))
             else:
@@ -176,7 +176,7 @@ class Pedal(Rule):
         for row, wanted in enumerate(self.plans):
             if wanted is None:
                 continue
-            if state.bar[row] != self.looked[row] and state.kind[row] == _TIME:
+            if state.bar[row] != self.looked[row] and state.kind[row] == TIME_TYPE:
                 self.looked[row] = state.bar[row]
                 self._look(state, row, wanted)
             point, unit = self.points[row], harmonic_unit(int(state.bar_ticks[row]))

@@ -16,7 +16,7 @@ from itertools import pairwise, product
 import numpy as np
 
 from tokenization.score import ONSET, Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import TIME_TYPE
 
 from ..state import State
 from .base import VOCAB_SIZE, Brief, Rule
@@ -39,7 +39,6 @@ LONG = 9
 # Notes that the opening must have in a bar.
 LEAST_NOTES = 4
 FOREVER = 2**40
-_TIME = TYPE_INDEX["TIME"]
 
 
 class Returns(Rule):
@@ -74,7 +73,7 @@ class Returns(Rule):
             if closing[row]:
                 self.replays[row] = None
                 continue
-            if state.bar[row] != self.looked[row] and state.kind[row] == _TIME:
+            if state.bar[row] != self.looked[row] and state.kind[row] == TIME_TYPE:
                 self.looked[row] = state.bar[row]
                 if self.replays[row] is None:
                     self._look(state, row)

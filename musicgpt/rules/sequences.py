@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.score import ONSET, Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import TIME_TYPE, VOICE_TYPE
 
 from ..state import State
 from .base import VOCAB_SIZE, Brief, Rule
@@ -31,7 +31,6 @@ INTERVALS = {-1: 6.0, 1: 2.0, -2: 2.0, 2: 1.0, 3: 0.5, -4: 0.5}
 LEAST_NOTES, HARSHEST = 5, 0.25
 # Bars at the beginning and at the end without a sequence.
 EDGE = 2
-_TIME, _VOICE = TYPE_INDEX["TIME"], TYPE_INDEX["VOICE"]
 
 
 class Model(NamedTuple):
@@ -80,9 +79,9 @@ class Sequences(Rule):
         replay, model = self.replays[row], self.models[row]
         if replay and not replay.follow(state, row):
             self.replays[row] = replay = None
-        if model and state.kind[row] == _TIME and state.ticks[row] >= model.end:
+        if model and state.kind[row] == TIME_TYPE and state.ticks[row] >= model.end:
             self.models[row], self.replays[row] = None, self._links(state, row, model)
-        elif not model and not replay and state.kind[row] == _TIME:
+        elif not model and not replay and state.kind[row] == TIME_TYPE:
             self._look(state, row)
         return bool(self.models[row] or self.replays[row])
 
@@ -142,7 +141,7 @@ class Sequences(Rule):
         length = model.end - model.begin
         first = int(inside[0, ONSET]) if len(inside) else now
         limit_steps(added, now, first + length)
-        if state.kind[row] == _VOICE:
+        if state.kind[row] == VOICE_TYPE:
             own = inside[inside[:, 3] == state.note_voice[row], ONSET]
             limit_durations(added, now, (int(own[0]) if len(own) else now) + length)
 

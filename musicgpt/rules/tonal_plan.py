@@ -18,9 +18,8 @@ import numpy as np
 from tokenization.tables import read_table
 
 from ..state import State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, PITCHES, Brief, Rule
 from .keys import HOME
-from .takers import PITCHES
 
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
