@@ -82,7 +82,7 @@ def best_beginnings(
         brief (`Brief`): of the pieces; the rules of a candidate are those of its piece, with its seed.
         sample (`SeededSampling`): of the pieces; a candidate has its own noise, the first that of the piece.
     """
-    bar, found = int(brief.prompt.bar_ticks[0]), []
+    bar, found = brief.bar_ticks, []
     for first in range(0, brief.rows, AT_ONCE):
         seeds = brief.seeds[first : first + AT_ONCE]
         plans = [seed for seed in seeds for _ in range(CANDIDATES)]

@@ -18,6 +18,7 @@ from transformers import LogitsProcessor
 
 from tokenization.vocabulary import (
     DURATIONS,
+    EOS_ID,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
@@ -52,6 +53,8 @@ BLOCK = {
     name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum()))
     for name in TYPES
 }
+# What is added to the logits so that no piece ends.
+NO_END = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
 
 
 @dataclass
@@ -106,6 +109,15 @@ class Brief:
         Well-Tempered Clavier.
         """
         return max(PITCH_MIN, LOWEST - self.transposition), min(PITCH_MAX, HIGHEST - self.transposition)
+
+    @property
+    def bar_ticks(self) -> int:
+        """Ticks of a bar where the piece goes on."""
+        return int(self.prompt.bar_ticks[0])
+
+    def left(self, state: State) -> int:
+        """How many tokens there may still be."""
+        return self.max_new_tokens - (state.tokens - self.prompt.tokens)
 
     def ask(self, question: str) -> Callable[..., Any] | None:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is
@@ -342,6 +354,7 @@ __all__ = [
     "BLOCK",
     "DUR_TICKS",
     "FORBIDDEN",
+    "NO_END",
     "PITCHES",
     "TIME_TICKS",
     "VOCAB_SIZE",

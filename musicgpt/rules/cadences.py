@@ -19,8 +19,9 @@ from tokenization.vocabulary import (
 )
 
 from ..state import State
-from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief
 from .keys import dominant_seventh, last_beat, triad
+from .tonal_plan import Planned
 
 # Nats: against notes outside the chord, in the dominant and in the tonic, for the bass's own note and against
 # others of its register, against steps past the tonic's beat and from it while the bass is missing, against
@@ -126,28 +127,22 @@ class Moment:
             steps -= MISSING * (TIME_TICKS > 0)
 
 
-class Cadences(Rule):
+class Cadences(Planned):
     """Says what a cadence is made of in the bars before the lines of the plan (`tonal_plan.py`)."""
 
     memory = ("bars", "moments", "rngs")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.bars = np.full(brief.rows, -1)
         self.moments: list[Moment | None] = [None] * brief.rows
         self.rngs = [np.random.default_rng((seed, 2)) for seed in brief.seeds]
-
-    @classmethod
-    def applies(cls, brief: Brief) -> bool:
-        """Where a rule before has a plan."""
-        return brief.ask("key_plans") is not None
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         for row in (state.bar != self.bars).nonzero()[0].tolist():
             self._look_ahead(state, row)
         self.bars = state.bar.copy()
-        closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)
+        closing = self.is_closing(state)
         near = [
             row
             for row, moment in enumerate(self.moments)
@@ -166,8 +161,7 @@ class Cadences(Rule):
         if moment and state.ticks[row] <= moment.line:
             return
         self.moments[row] = None
-        assert self.key_plans is not None
-        plan, bar = self.key_plans()[row], int(state.bar[row]) + 1
+        plan, bar = self.plan(row), int(state.bar[row]) + 1
         section = plan.at(bar - 1)
         if bar not in plan.cadences or not EDGE <= bar <= plan.bars - EDGE - 1:
             return

@@ -31,7 +31,7 @@ from tokenization.vocabulary import (
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, DUR_TICKS, FORBIDDEN, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, DUR_TICKS, FORBIDDEN, NO_END, VOCAB_SIZE, Brief, Rule
 from .keys import HOME, TONIC, dominant_seventh, last_beat, triad
 from .replay import TENTH
 
@@ -68,9 +68,7 @@ _NEAR = 4
 _IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE", "DUR", "TIME")}
 _PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
 _TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
-# What is added to the logits so that no piece ends by itself; and, for each number of ticks, so that no note
-# lasts longer.
-_NO_END = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
+# What is added to the logits, for each number of ticks, so that no note lasts longer.
 _TOO_LONG = np.where(np.arange(DURATIONS[-1] + 1)[:, None] < DUR_TICKS, FORBIDDEN, 0.0).astype(np.float32)
 _EVERYTHING = np.ones(VOCAB_SIZE, dtype=bool)
 _NOT_THE_END = np.arange(VOCAB_SIZE) != EOS_ID
@@ -258,19 +256,19 @@ class Close(Rule):
                 self.cadences.setdefault(row, self._cadence(state, row))
             self.bars = state.bar.copy()
         # A bar may have more tokens than any before.
-        if self._left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
+        if self.brief.left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
             for row in np.flatnonzero(self._room(state) <= HURRY + HASTE + 1).tolist():
                 self.cadences.setdefault(row, self._cadence(state, row))
         voiced = state.after(VOICE_TYPE)
         if not len(voiced) and not self.cadences:
-            return _NO_END
-        added = np.tile(_NO_END, (len(scores), 1))
+            return NO_END
+        added = np.tile(NO_END, (len(scores), 1))
         if len(voiced):
             added[voiced, BLOCK["DUR"]] = _TOO_LONG[self._longest(state, voiced)]
         pedals = self.brief.ask("pedals") if self.cadences else None  # of a later rule
         for row, cadence in self.cadences.items():
             pedal = int(pedals()[row]) if pedals else -1
-            added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state), pedal))
+            added[row] = _forbid(scores[row], cadence.allowed(state, self.brief.left(state), pedal))
         return added
 
     def _longest(self, state: State, at: np.ndarray) -> np.ndarray:
@@ -278,20 +276,16 @@ class Close(Rule):
         tokens are nearly used up this one, or they would sound on after the final chord.
         """
         bar, bars, two = state.bar_ticks[at], 2, 2 * np.maximum.reduce(state.bar_tokens, axis=1)
-        if self._left(state) - chord_tokens(MAX_VOICES) <= max(two.tolist()):
+        if self.brief.left(state) - chord_tokens(MAX_VOICES) <= max(two.tolist()):
             bars = 1 + (self._room(state) > two)[at]
         return np.minimum(np.maximum(bars * bar - state.bar_position[at], bar // 8), DURATIONS[-1])
 
     def _cadence(self, state: State, row: int) -> Cadence:
         return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])
 
-    def _left(self, state: State) -> int:
-        """How many tokens there may still be."""
-        return self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
-
     def _room(self, state: State) -> np.ndarray:
         """How many tokens there may still be before the final chord, `(rows,)`."""
-        return self._left(state) - chord_tokens(state.is_active().sum(axis=1))
+        return self.brief.left(state) - chord_tokens(state.is_active().sum(axis=1))
 
     def bars_left(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Into how many bars like the last ones what is left of the tokens goes, without the final chord, the

@@ -79,7 +79,7 @@ class Ending(Rule):
         frame = brief.frame
         assert frame is not None
         self.end, self.final = frame.end, frame.final
-        self.beat = last_beat(int(brief.prompt.bar_ticks[0]))
+        self.beat = last_beat(brief.bar_ticks)
         lines = [*frame.phrases, *([frame.final] if frame.final is not None else [])]
         self.moments = [self._moment(line) for line in sorted(set(lines))]
         self.lines = np.array([moment.line for moment in self.moments])

@@ -34,7 +34,7 @@ from .base import BLOCK, DUR_TICKS, FORBIDDEN, HIGHEST, LOW, LOWEST, PITCHES, TI
 from .companions import Countersubject, stretto
 from .keys import HOME
 from .replay import in_order
-from .subject import FIFTH, FOURTH, Subject, can_be_inverted, dominant, in_key, inverted, tonic
+from .subject import FIFTH, FOURTH, Subject, can_be_inverted, dominant, in_key, inverted
 from .takers import PASSED_OVER
 from .tonal_plan import Plan as KeyPlan
 
@@ -353,7 +353,7 @@ class Plan:
         turns dominant and tonic.
         """
         assert self.subject is not None
-        transposed = dominant if len(self.registers) % 2 else tonic
+        transposed = dominant if len(self.registers) % 2 else in_key(HOME[self.mode])
         key = _fifth(HOME[self.mode], FIFTH) if len(self.registers) % 2 else HOME[self.mode]
         top, bottom = min(self.registers), max(self.registers)
         ways = [(top - 1, self.registers[top] + 6), (bottom + 1, self.registers[bottom] - 6)]
@@ -562,7 +562,7 @@ class Fugue(Rule):
         ]
         if brief.frame is not None:
             for plan in self.plans:
-                plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], _bar_of(brief))
+                plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], brief.bar_ticks)
         self._due = np.full((brief.rows, 3), NO_PITCH)
 
     @classmethod
@@ -633,10 +633,6 @@ def _fifth(key: int, semitones: int) -> int:
 
 def _least_notes(bars: int) -> int:
     return LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]
-
-
-def _bar_of(brief: Brief) -> int:
-    return int(brief.prompt.bar_ticks[0])
 
 
 def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:

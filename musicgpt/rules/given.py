@@ -114,9 +114,8 @@ class KeepGiven(Rule):
         self.next, self.is_due = due[:, ONSET], due[:, ONSET] == now
         self.pitch, self.voice = due[:, PITCH], due[:, VOICE]  # -1 and a voice below all: the end
         self.is_end = self.is_due & (self.at == len(self.frame.notes) - 1)
-        left = self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
         to_come = len(self.frame.notes) - 1 - self.at
-        self.in_haste = left <= _A_NOTE * to_come + _AN_END
+        self.in_haste = self.brief.left(state) <= _A_NOTE * to_come + _AN_END
         last, order = state.last_note(), np.arange(self.voices)
         self.struck = (state.num_notes > 0) & (last[:, ONSET] == now)
         self.last = last

@@ -24,12 +24,12 @@ from tokenization.vocabulary import (
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, TIME_TICKS, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, FORBIDDEN, TIME_TICKS, VOCAB_SIZE, Brief
 from .harmony import harmonic_unit
 from .keys import DOMINANT, HOME, TONIC, triad
 from .replay import limit_durations, limit_steps, only
 from .takers import PASSED_OVER
-from .tonal_plan import UNASKED
+from .tonal_plan import UNASKED, Planned
 
 # Bars of each of these pedals, on the dominant and on the tonic, and of how many movements.
 PEDALS = {
@@ -127,14 +127,13 @@ class Point:
             notes[place] -= PASSED_OVER
 
 
-class Pedal(Rule):
+class Pedal(Planned):
     """Draws whether a piece has a pedal, and lets the bass have it."""
 
     memory = ("plans", "points", "looked")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.plans = [self._draw(seed) for seed in brief.seeds]
         self.points: list[Point | None] = [None] * brief.rows
         self.looked = np.full(brief.rows, -1)
@@ -142,7 +141,7 @@ class Pedal(Rule):
     @classmethod
     def applies(cls, brief: Brief) -> bool:
         """Where a rule before has a plan; two voices of a fugue have no bass to spare."""
-        return brief.ask("key_plans") is not None and (brief.form != "fugue" or brief.voices != 2)
+        return super().applies(brief) and (brief.form != "fugue" or brief.voices != 2)
 
     def _draw(self, seed: int) -> PedalPlan | None:
         dominants, tonics, of = PEDALS[self.brief.form or UNASKED]
@@ -193,12 +192,11 @@ class Pedal(Rule):
 
     def _look(self, state: State, row: int, wanted: PedalPlan) -> None:
         """Whether the pedal begins with the next bar, and when it ends."""
-        assert self.key_plans is not None
-        plan, bar, ticks = self.key_plans()[row], int(state.bar[row]), int(state.bar_ticks[row])
+        plan, bar, ticks = self.plan(row), int(state.bar[row]), int(state.bar_ticks[row])
         line = int(state.ticks[row] - state.bar_position[row])
         left = max(1, plan.bars - 1 - bar)  # bars until the final chord
         point = self.points[row]
-        if self.closing and self.closing()[row]:
+        if self.is_closing(state)[row]:
             if point:
                 point.end = min(point.end, line + ticks)
             return

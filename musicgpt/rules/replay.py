@@ -95,15 +95,20 @@ def in_order(note: Note) -> tuple[int, int, int]:
     return note.onset, note.voice, -note.pitch
 
 
+def _chords(notes: Iterable[Note]) -> dict[int, list[Note]]:
+    """By onset the notes that begin together."""
+    found: dict[int, list[Note]] = {}
+    for note in notes:
+        found.setdefault(note.onset, []).append(note)
+    return found
+
+
 def faults(notes: Sequence[Note]) -> int:
     """How many parallel fifths and octaves, and sharp dissonances struck together, the notes have."""
     count = 0
     sounding: dict[int, Note] = {}
-    by_time: dict[int, list[Note]] = {}
-    for note in notes:
-        by_time.setdefault(note.onset, []).append(note)
-    for onset in sorted(by_time):
-        struck = {note.voice: note for note in by_time[onset]}
+    for _, chord in sorted(_chords(notes).items()):
+        struck = {note.voice: note for note in chord}
         before = {v: sounding[v] for v in struck if v in sounding}
         sounding.update(struck)
         for a, b in combinations(sorted(struck), 2):
@@ -123,10 +128,8 @@ def _are_parallel(a: Note, b: Note, then_a: Note, then_b: Note) -> bool:
 
 def harshness(notes: Sequence[Note]) -> float:
     """Share of the pairs of notes struck together that are dissonant; 0 where there is none."""
-    by_time: dict[int, list[int]] = {}
-    for note in notes:
-        by_time.setdefault(note.onset, []).append(note.pitch)
-    intervals = [abs(a - b) % 12 for p in by_time.values() for i, a in enumerate(p) for b in p[i + 1 :]]
+    pairs = [pair for chord in _chords(notes).values() for pair in combinations(chord, 2)]
+    intervals = [abs(a.pitch - b.pitch) % 12 for a, b in pairs]
     return sum(interval in _DISSONANT for interval in intervals) / max(1, len(intervals))
 
 
@@ -134,14 +137,8 @@ def in_reach(notes: Iterable[Note]) -> bool:
     """Whether two hands can strike them: of those that begin together each is within a tenth of the highest
     or of the lowest.
     """
-    by_time: dict[int, list[int]] = {}
-    for note in notes:
-        by_time.setdefault(note.onset, []).append(note.pitch)
-    return not any(
-        max(pitches) - TENTH > pitch > min(pitches) + TENTH
-        for pitches in by_time.values()
-        for pitch in pitches
-    )
+    chords = [[note.pitch for note in chord] for chord in _chords(notes).values()]
+    return not any(max(chord) - TENTH > pitch > min(chord) + TENTH for chord in chords for pitch in chord)
 
 
 class Replay:
