@@ -33,7 +33,7 @@ goes on, with the weight of all, and who is not drawn ends.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,16 +53,6 @@ LEAD = 8 * BEAT
 SHARPNESS = 0.75
 # Particles are drawn anew when their effective number falls below this share.
 EFFECTIVE = 0.5
-
-
-class Rows(Protocol):
-    """What decodes the particles: it can make one of its rows go on as another."""
-
-    def go_on_from(self, other: Any) -> None:
-        """What another one has read of the same prompt needs not be read again."""
-
-    def copy_rows(self, sources: np.ndarray, targets: np.ndarray) -> None:
-        """Each target row becomes the source row at the same place; no row is both."""
 
 
 def log_mean(log_weights: np.ndarray) -> float:
@@ -153,7 +143,7 @@ class Particles(StoppingCriteria):
         self.ended = np.zeros(rows, dtype=bool)
         self.sets_out, self.closes, self.is_over = 0, FAR, False
         self.compared, self.shown, self.drawings = 0, prompt_length, 0
-        self.engine: Rows | None = None
+        self.engine: Any = None
         self.cache: Any = None
 
     def begin(self, frame: Frame | None, tick: int) -> int:
@@ -169,7 +159,7 @@ class Particles(StoppingCriteria):
         """Weighs what a `RuleProcessor` says, and has its state and rules follow the drawings."""
         processor.weigh, self.select = self.weigh, processor.select
 
-    def hold(self, engine: Rows | None = None, cache: Any = None) -> None:
+    def hold(self, engine: Any = None, cache: Any = None) -> None:
         """What is copied when particles are drawn: the rows of the engine, or the stock loop's cache."""
         if engine is not None and self.engine is not None:  # that of the row which composed alone
             engine.go_on_from(self.engine)

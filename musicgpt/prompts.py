@@ -11,7 +11,7 @@ from tokenization.key import Key
 from tokenization.score import ONSET, Meter, Note, Score
 from tokenization.vocabulary import TIME_TYPE, TYPE_OF_ID, VALUE_OF_ID, parse_meter
 
-from .frame import TOKENS_A_NOTE, Frame
+from .frame import TOKENS_A_NOTE, Frame, is_given
 from .given import Given
 from .settings import Resolved, Settings, SettingsError
 
@@ -52,8 +52,8 @@ class Task:
             notes = [
                 note
                 for note in notes
-                if not frame.is_given(note.onset, note.pitch, note.voice)
-                and frame.has_room(note.onset, note.duration, note.voice)
+                if not is_given(frame, note.onset, note.pitch, note.voice)
+                and frame.room[min(note.onset, len(frame.room) - 1), note.voice] >= note.duration
             ]
         return [self.placed(note) for note in notes]
 

@@ -82,10 +82,6 @@ class SeededSampling:
         self.top_k, self.min_p = wanted.top_k, wanted.min_p
         self.wanted = wanted
 
-    def like(self, seeds: Sequence[int]) -> SeededSampling:
-        """The same for other rows."""
-        return SeededSampling(self.wanted, seeds)
-
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token.
 

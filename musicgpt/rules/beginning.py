@@ -95,24 +95,8 @@ def is_over(brief: Brief, state: State) -> np.ndarray:
     return state.bar >= BARS
 
 
-def penalty(brief: Brief, notes: Sequence[Note], bar: int, bits: float | None = None) -> float:
-    """What there is against a beginning, 0 for none.
-
-    Args:
-        brief (`Brief`): what the piece is to be.
-        notes (sequence of `Note`): at least two; of a fugue the subject.
-        bar (`int`): ticks of a bar.
-        bits (`float`, *optional*): how much the durations of a prelude's opening are to vary.
-    """
-    return (
-        subject_penalty(notes, brief.mode, bar)
-        if brief.form == "fugue"
-        else opening_penalty(notes, brief.mode, bar, bits)
-    )
-
-
 def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
-    """What there is against a subject."""
+    """What there is against a subject of two notes or more, in bars of so many ticks; 0 for nothing."""
     pitches, steps = np.array([note.pitch for note in notes]), np.diff([note.pitch for note in notes])
     times = np.diff([note.onset for note in notes])
     found = {
@@ -143,7 +127,9 @@ def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
 
 
 def opening_penalty(notes: Sequence[Note], mode: str, bar: int, bits: float | None = None) -> float:
-    """What there is against the first bars of a prelude, of such a rhythm where one is drawn."""
+    """What there is against the first bars of a prelude, whose durations have so many bits where a rhythm is
+    drawn; 0 for nothing.
+    """
     onsets, pitches = sorted({note.onset for note in notes}), [note.pitch for note in notes]
     bars: list[set[tuple[int, int]]] = [
         {(note.onset % bar, note.pitch) for note in notes if note.onset // bar == k} for k in range(BARS)
@@ -192,4 +178,4 @@ def _shared(one: set, other: set) -> float:
     return len(one & other) / max(1, len(one | other))
 
 
-__all__ = ["Beginning", "is_over", "opening_penalty", "penalty", "subject_penalty"]
+__all__ = ["Beginning", "is_over", "opening_penalty", "subject_penalty"]
