@@ -92,7 +92,10 @@ def best_beginnings(
         compose(own, SeededSampling(sample.wanted, noise), until)
         types, against = own.ask("prelude_types"), own.ask("against_beginnings")
         drawn = [one.bits for one in types()] if types else [None] * own.rows
-        found = [_penalty(brief, tried.notes, bits) for tried, bits in zip(until.tried, drawn, strict=True)]
+        found = [
+            penalty(brief, tried.notes, bits) if len(tried.notes) > 1 else np.inf
+            for tried, bits in zip(until.tried, drawn, strict=True)
+        ]
         penalties = np.array(found) + (against() if against else 0.0)
         for k in range(0, len(plans), CANDIDATES):
             place = k + int(np.argmin(penalties[k : k + CANDIDATES]))
@@ -100,10 +103,8 @@ def best_beginnings(
     return best
 
 
-def _penalty(brief: Brief, notes: list[Note], bits: float | None) -> float:
-    """What there is against a beginning, all where it has not come to its end."""
-    if len(notes) < 2:
-        return np.inf
+def penalty(brief: Brief, notes: list[Note], bits: float | None) -> float:
+    """What there is against a beginning of two notes or more."""
     if brief.form == "fugue":
         return subject_penalty(notes, brief.mode, brief.bar_ticks)
     return opening_penalty(notes, brief.mode, brief.bar_ticks, bits)

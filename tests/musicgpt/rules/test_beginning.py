@@ -89,7 +89,7 @@ def test_a_piece_begins_with_the_best_of_its_candidates(form, monkeypatch):
 
     heard: list[list[Note]] = []
 
-    def penalty(what, notes, bar, bits):
+    def penalty(what, notes, bits):
         heard.append(list(notes))
         return -len(heard)  # the last one is the best
 
