@@ -73,7 +73,7 @@ class UntilOver(StoppingCriteria):
 
 
 def best_beginnings(
-    compose: Callable[[Brief, Any, StoppingCriteria], Any], brief: Brief, sample: SeededSampling
+    compose: Callable[[Brief, Any, StoppingCriteria], Any], brief: Brief, sample: Any
 ) -> list[list[int]]:
     """Of each piece the tokens of its best beginning; none where none came to an end.
 
