@@ -10,13 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import (
-    DUR_TYPE,
-    NOTE_TYPE,
-    OFFSET,
-    TIME_TYPE,
-    VOICE_TYPE,
-)
+from tokenization.vocabulary import DUR_TYPE, NOTE_TYPE, OFFSET, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
 from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief

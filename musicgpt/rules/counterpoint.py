@@ -14,15 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.score import PITCH
-from tokenization.vocabulary import (
-    DUR_TYPE,
-    MAX_VOICES,
-    NOTE_TYPE,
-    OFFSET,
-    PITCH_MAX,
-    PITCH_MIN,
-    TIME_TYPE,
-)
+from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, NOTE_TYPE, OFFSET, PITCH_MAX, PITCH_MIN, TIME_TYPE
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule

@@ -13,14 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.note import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import (
-    DUR_TYPE,
-    MAX_VOICES,
-    NOTE_TYPE,
-    OFFSET,
-    TIME_TYPE,
-    VOICE_TYPE,
-)
+from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, NOTE_TYPE, OFFSET, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
 from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, Brief, Rule

@@ -12,14 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from tokenization.score import Note
-from tokenization.vocabulary import (
-    DUR_TYPE,
-    NEAREST_DURATION,
-    NOTE_TYPE,
-    PITCH_MIN,
-    TIME_TYPE,
-    VOICE_TYPE,
-)
+from tokenization.vocabulary import DUR_TYPE, NEAREST_DURATION, NOTE_TYPE, PITCH_MIN, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
 from .base import BLOCK, DUR_TICKS, FORBIDDEN, TIME_TICKS
