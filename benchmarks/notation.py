@@ -23,9 +23,9 @@ from benchmarks.page_faults import Faults, page_faults
 from tokenization import Key, Score, markdown, musicxml_text, read_score
 from tokenization.hands import deal
 from tokenization.note_table import catalogued
-from tokenization.round_trip import table_command
 from tokenization.score import ONSET, PITCH
 from tokenization.spelling import spell
+from tokenization.token_table import table_command
 from tokenization.vocabulary import TICKS_PER_QUARTER
 
 START, END = "<!-- notation: begin -->", "<!-- notation: end -->"

@@ -35,6 +35,7 @@ def nats(composer: Any, piece: Any, given: Any) -> tuple[float, float, int, int]
     import torch
 
     from musicgpt.around import around_given
+    from musicgpt.frame import is_given
     from tokenization.vocabulary import EOS_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
     task = around_given(piece.settings, given, composer.context)
@@ -48,9 +49,9 @@ def nats(composer: Any, piece: Any, given: Any) -> tuple[float, float, int, int]
     for i in range(len(task.ids), len(ids)):
         run += float(cost[i - 1])
         if kinds[i] == TYPE_INDEX["DUR"]:
-            is_given = task.frame.is_given(int(ticks[i]), int(values[i - 2]), int(values[i - 1]))
-            sums[is_given] += run
-            counts[is_given] += 1
+            kind = is_given(task.frame, int(ticks[i]), int(values[i - 2]), int(values[i - 1]))
+            sums[kind] += run
+            counts[kind] += 1
             run = 0.0
     return sums[0], sums[1], counts[0], counts[1]
 
@@ -104,6 +105,7 @@ def masked(composer: Any, piece: Any, given: Any, seed: int) -> tuple[float, flo
     """
     from musicgpt.around import around_given
     from musicgpt.engine import Rows
+    from musicgpt.frame import is_given
     from tokenization.vocabulary import OFFSET, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
     task = around_given(piece.settings, given, composer.context)
@@ -111,7 +113,7 @@ def masked(composer: Any, piece: Any, given: Any, seed: int) -> tuple[float, flo
     kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
     ticks = np.cumsum(np.where(kinds == TYPE_INDEX["TIME"], values, 0))
     places = np.flatnonzero((kinds == TYPE_INDEX["NOTE"]) & (np.arange(len(ids)) >= len(task.ids)))
-    new = [i for i in places if not task.frame.is_given(int(ticks[i]), int(values[i]), int(values[i + 1]))]
+    new = [i for i in places if not is_given(task.frame, int(ticks[i]), int(values[i]), int(values[i + 1]))]
     chosen = np.sort(np.random.default_rng(seed).choice(new, min(MASKED, len(new)), replace=False))
     steps = np.arange(-6, 7)
     rows = Rows(composer.model, len(steps), len(ids) + 1)

@@ -76,12 +76,10 @@ class ClosingCosts:
             if state != "TIME_0":
                 cost[0, :, STATE[state], 0] = 1
         blocks = self.grammar.blocks
-        kinds = [block.start for name, block in blocks.items() if name not in ("TIME", "METER")] + [
-            self.grammar.bos
-        ]
-        tokens = torch.tensor(
-            [*range(*blocks["TIME"].indices(10**6)), *range(*blocks["METER"].indices(10**6)), *kinds]
-        )
+        kinds = [block.start for name, block in blocks.items() if name not in ("TIME", "METER")]
+        every = torch.arange(self.grammar.vocab_size)
+        kinds = torch.tensor([*kinds, self.grammar.bos])
+        tokens = torch.cat((every[blocks["TIME"]], every[blocks["METER"]], kinds))
         state, place = self.grammar.legal[:, tokens].nonzero(as_tuple=True)  # (pairs,)
         token = tokens[place][:, None]
         after, meter = self.grammar.next_state[state, token[:, 0]], self.new_length[token] >= 0

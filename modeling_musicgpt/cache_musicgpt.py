@@ -2,13 +2,11 @@
 """The key/value cache: the names that transformers has for it, and the token ids that are kept in it.
 
 Names: transformers 5.24 calls `cache` what was `past_key_values` before, throughout `generate()` and in the
-    outputs. Nothing but this file
-and the configuration knows either name.
+outputs. Nothing but this file and the configuration knows either name.
 
 Ids: meter and voices are derived from all ids since the beginning; a cached step is given only the new ones.
-    So the first layer of
-whatever cache is in use remembers the ids and the `MusicalState` after them, and takes them through the same
-reordering, repeating and selecting as its keys and values.
+So the first layer of whatever cache is in use remembers the ids and the `MusicalState` after them, and takes
+them through the same reordering, repeating and selecting as its keys and values.
 """
 
 from __future__ import annotations
@@ -88,13 +86,9 @@ def takes_cache(method: Callable, name: str = "cache") -> Callable:
 
 def gives_cache(output: type[ModelOutput]) -> type[ModelOutput]:
     """Lets the cache of an output be read under any name, as an attribute."""
-    for name in CACHE_NAMES:
-        if name != CACHE_NAME:
-            setattr(
-                output,
-                name,
-                property(lambda self: getattr(self, CACHE_NAME), doc=f"The same as `{CACHE_NAME}`."),
-            )
+    same = property(lambda self: getattr(self, CACHE_NAME), doc=f"The same as `{CACHE_NAME}`.")
+    for name in {*CACHE_NAMES} - {CACHE_NAME}:
+        setattr(output, name, same)
     return output
 
 
@@ -217,9 +211,8 @@ def attach_history(cache: Cache) -> None:
     for layer in cache.layers:
         if type(layer) is DynamicLayer:
             layer.__class__ = GrowingLayer
-    first = cache.layers[0]
-    if not getattr(first, "remembers_tokens", False):
-        first.__class__ = _remembering(type(first))
+    if not remembers_tokens(cache):
+        cache.layers[0].__class__ = _remembering(type(cache.layers[0]))
 
 
 def remember_tokens(

@@ -29,38 +29,9 @@ _TOKEN_BLOCKS = {
     "TIME": (128, 22),
 }
 _DURATIONS = (
-    2,
-    3,
-    4,
-    6,
-    8,
-    9,
-    12,
-    15,
-    16,
-    18,
-    24,
-    27,
-    30,
-    32,
-    36,
-    40,
-    42,
-    48,
-    54,
-    56,
-    60,
-    66,
-    72,
-    78,
-    84,
-    96,
-    108,
-    120,
-    144,
-    156,
-    168,
-    192,
+    *(2, 3, 4, 6, 8, 9, 12, 15, 16, 18, 24),  # up to a quarter
+    *(27, 30, 32, 36, 40, 42, 48, 54, 56, 60, 66, 72, 78, 84, 96),  # up to a whole note
+    *(108, 120, 144, 156, 168, 192),
 )
 _TIME_STEPS = (0, 1, 2, 3, 4, 6, 8, 9, 12, 15, 18, 24, 27, 30, 32, 36, 42, 48, 54, 60, 72, 96)
 _METER_TICKS = (48, 72, 96, 96, 144, 144, 36, 72, 108, 144, 36, 72)
@@ -159,10 +130,8 @@ class MusicGPTConfig(PreTrainedConfig):
     """
 
     model_type = "musicgpt"
-    keys_to_ignore_at_inference = [
-        "past_key_values",
-        "cache",
-    ]  # one thing under its names in different versions of transformers
+    # one thing under its names in different versions of transformers
+    keys_to_ignore_at_inference = ["past_key_values", "cache"]
 
     vocab_size: int = _within(150, 1, 1_000_000)
     hidden_size: int = _within(256, 2, 16_384)

@@ -66,42 +66,18 @@ class FastDecodingMixin(GenerationMixin):
         GenerationMixin._assisted_decoding, "an assistant or the prompt proposes tokens"
     )
 
-    def _sample(
-        self,
-        input_ids,
-        logits_processor,
-        stopping_criteria,
-        generation_config,
-        synced_gpus=False,
-        streamer=None,
-        **model_kwargs,
-    ):
+    def _sample(self, input_ids, logits_processor, stopping_criteria, generation_config, **kwargs):
         self.stock_loop_because = None if self.fast_decoding else "fast_decoding is off"
-        decoding = None
         if self.fast_decoding:
-            decoding = self._engine(
-                input_ids,
-                logits_processor,
-                stopping_criteria,
-                generation_config,
-                synced_gpus,
-                streamer,
-                model_kwargs,
-            )
-        if decoding is not None:
-            return decoding.run()
-        stopping_criteria = _without_ends(stopping_criteria, model_kwargs.get(CACHE_NAME))
-        return super()._sample(
-            input_ids,
-            logits_processor,
-            stopping_criteria,
-            generation_config,
-            synced_gpus,
-            streamer,
-            **model_kwargs,
-        )
+            given = (input_ids, logits_processor, stopping_criteria, generation_config)
+            if (decoding := self._engine(*given, **kwargs)) is not None:
+                return decoding.run()
+        criteria = _without_ends(stopping_criteria, kwargs.get(CACHE_NAME))
+        return super()._sample(input_ids, logits_processor, criteria, generation_config, **kwargs)
 
-    def _engine(self, input_ids, processors, criteria, config, synced_gpus, streamer, model_kwargs):
+    def _engine(
+        self, input_ids, processors, criteria, config, synced_gpus=False, streamer=None, **model_kwargs
+    ):
         """The engine's loop for these arguments of `_sample`; `None`, with the reason in
         `stock_loop_because`, where it does not take them.
         """
@@ -125,15 +101,8 @@ class FastDecodingMixin(GenerationMixin):
         if because is None:
             try:
                 self.stock_loop_because = decoding.but_for(processors)
-                return decoding.Decoding(
-                    self,
-                    input_ids,
-                    model_kwargs.get("attention_mask"),
-                    processors,
-                    criteria,
-                    config,
-                    streamer,
-                )
+                mask = model_kwargs.get("attention_mask")
+                return decoding.Decoding(self, input_ids, mask, processors, criteria, config, streamer)
             except EngineError as error:
                 because = str(error)
         self.stock_loop_because = because

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +19,7 @@ from .engine_musicgpt import FastDecodingMixin
 from .grammar_musicgpt import Grammar, GrammarLogitsProcessor, Prompt, has_grammar
 from .repetition_musicgpt import RepetitionLogitsProcessor
 from .stepping_musicgpt import MusicalState
-
-if TYPE_CHECKING:
-    from .streaming_musicgpt import StreamedNote
+from .streaming_musicgpt import stream_notes
 
 # Arguments of `generate()` that are ours, with their defaults; a generation config may hold them too.
 MUSICAL_ARGUMENTS = {"constrain_grammar": True, "end_at_bar": True, "limit_repetition": True}
@@ -131,6 +129,7 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
             setattr(generation_config, name, given.get(name, default if kept is None else kept))
         return generation_config, model_kwargs
 
+    stream_notes = stream_notes
     prepare_inputs_for_generation = takes_cache(FastDecodingMixin.prepare_inputs_for_generation, CACHE_NAME)
 
     def _get_stopping_criteria(
@@ -194,16 +193,6 @@ class MusicGPTGenerationMixin(FastDecodingMixin):
         # (B, L, hidden) -> (B, L)
         ids = None if embeds is None or input_length else self.model.nearest_tokens(embeds)
         return Prompt(self.grammar, model_kwargs.get("attention_mask"), ids, model_kwargs.get(CACHE_NAME))
-
-    def stream_notes(
-        self, inputs: torch.Tensor, **arguments: Any
-    ) -> Generator[StreamedNote, None, torch.Tensor]:
-        """The new notes of one piece while it is being composed; see `stream_notes` in
-        `streaming_musicgpt.py`.
-        """
-        from .streaming_musicgpt import stream_notes
-
-        return stream_notes(self, inputs, **arguments)
 
     def state_after(self, tokens: Sequence[int] = ()) -> MusicalState:
         """The musical state of one piece after some tokens."""

@@ -49,20 +49,8 @@ STEP_MAX, GAP_MAX = 24, 399
 # voice that enters is expected to go on as the last one that entered did.
 ENTRY, ENTRY_TOO, REST = 1, 2, 24
 HASH_BASE, HASH_MODULUS = 20011, 2**31 - 1
-DEGREES = (
-    0,
-    0,
-    1,
-    1,
-    2,
-    3,
-    3,
-    4,
-    4,
-    5,
-    6,
-    6,
-)  # degree of each pitch class; a raised one counts as the natural below, B flat as B
+# The degree of each pitch class: a raised one counts as the natural below, B flat as B.
+DEGREES = (0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6)
 NATURALS = (0, 2, 4, 5, 7, 9, 11)
 
 
@@ -130,14 +118,12 @@ def continuations(notes: Notes) -> Continuation:
     source = torch.full_like(notes.pitch, -1)
     for number in reversed(range(len(MATCHES))):  # the longest agreement is written last
         own, entered = _key(notes, MATCHES[number])
-        before = torch.where(notes.exists & (notes.previous >= 0), _at(own, notes.previous), 0)
+        before = torch.where(notes.exists & (notes.previous >= 0), value_at(own, notes.previous), 0)
         found = _latest(before, own, notes.start)
         match = torch.where(found >= 0, 2 * number + torch.where(entered, 1, 2), match)
         source = torch.where(found >= 0, found, source)
-    model, old = (
-        source.clamp(min=0),
-        _at(notes.previous, source).clamp(min=0),
-    )  # the note that came before, and the one before that
+    # the note that came before, and the one before that
+    model, old = source.clamp(min=0), value_at(notes.previous, source).clamp(min=0)
     pitch, old_pitch = notes.pitch.gather(1, model), notes.pitch.gather(1, old)
     moved = notes.pitch + pitch - old_pitch
     degree = diatonic(notes.pitch) + diatonic(pitch) - diatonic(old_pitch)
@@ -150,18 +136,18 @@ def _key(notes: Notes, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     """A number for the last `steps` steps of the note's voice, 0 where it has made fewer, and whether they
     reach its entry: `(B, L)` each.
     """
-    interval = diatonic(notes.pitch) - diatonic(_at(notes.pitch, notes.previous))
-    gap = (notes.onset - _at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
+    interval = diatonic(notes.pitch) - diatonic(value_at(notes.pitch, notes.previous))
+    gap = (notes.onset - value_at(notes.onset, notes.previous)).clamp(max=GAP_MAX)
     step = (interval.clamp(-STEP_MAX, STEP_MAX) + STEP_MAX + 1) * (GAP_MAX + 1) + gap
     step = torch.where(notes.exists, torch.where(notes.enters, ENTRY, step), 0)
     before_entry = -2  # an entry counts as two steps, and what was before it is not looked at
     link = torch.where(notes.enters, before_entry, notes.previous)
     key, whole, at, entered = step, step > 0, link, notes.enters
     for _ in range(steps - 1):
-        further = torch.where(at == before_entry, ENTRY_TOO, _at(step, at))
+        further = torch.where(at == before_entry, ENTRY_TOO, value_at(step, at))
         key, whole = (key * HASH_BASE + further) % HASH_MODULUS, whole & (further > 0)
-        entered = entered | (_at(step, at) == ENTRY)
-        at = torch.where(at >= 0, link.gather(1, at.clamp(min=0)), -1)
+        entered = entered | (value_at(step, at) == ENTRY)
+        at = value_at(link, at, -1)
     return torch.where(whole, key + 1, 0), entered
 
 
@@ -204,9 +190,9 @@ def last_place(mask: torch.Tensor) -> torch.Tensor:
     return table.gather(1, number)
 
 
-def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """`values[index]` along the sequence, 0 where `index` is -1: `(B, L)`."""
-    return torch.where(index >= 0, values.gather(1, index.clamp(min=0)), 0)
+def value_at(values: torch.Tensor, index: torch.Tensor, missing: int = 0) -> torch.Tensor:
+    """`values[index]` along the sequence, `missing` where `index` is -1: `(B, L)`."""
+    return torch.where(index >= 0, values.gather(1, index.clamp(min=0)), missing)
 
 
 class MusicGPTImitationHead(nn.Module):
@@ -270,4 +256,12 @@ class MusicGPTImitationHead(nn.Module):
         return logits.scatter_add(-1, targets, scores.gather(-1, places).to(logits.dtype))
 
 
-__all__ = ["Continuation", "Expectation", "MusicGPTImitationHead", "Notes", "continuations", "last_place"]
+__all__ = [
+    "Continuation",
+    "Expectation",
+    "MusicGPTImitationHead",
+    "Notes",
+    "continuations",
+    "last_place",
+    "value_at",
+]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .configuration_musicgpt import MusicGPTConfig
-from .imitation_musicgpt import REST, Continuation, Expectation, Notes, continuations, last_place
+from .imitation_musicgpt import REST, Continuation, Expectation, Notes, continuations, last_place, value_at
 
 # Number of embedded values: bar positions are at most 144 ticks (12/8, 3/2), ends of notes lie -24..103 ticks
 # away.
@@ -175,7 +175,7 @@ class MusicalStateTracker(nn.Module):
         """Only the meter of `forward`, from ids of shape `(batch, length)`; a METER token begins a bar."""
         ids, start = self._begun(ids)
         ticks = self.step[ids].cumsum(dim=1)
-        ticks = ticks - _at(ticks, start)
+        ticks = ticks - value_at(ticks, start)
         length = self.bar_length[ids]
         meter = last_place(length > 0)
         known = meter > start
@@ -218,10 +218,7 @@ class MusicalStateTracker(nn.Module):
         # (B, L, V) two tokens ago: before this note's NOTE and VOICE
         before = nn.functional.pad(pitch, (0, 0, 2, 0))[:, :-2]
         own = (voice - 1).clamp(min=0)[:, :, None]
-        previous, current = (
-            before.gather(2, own).squeeze(2),
-            pitch.gather(2, own).squeeze(2),
-        )  # (B, L, V) -> (B, L)
+        previous, current = (of.gather(2, own).squeeze(2) for of in (before, pitch))  # (B, L, V) -> (B, L)
         interval = (current - previous).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
         interval = torch.where((previous > 0) & (current > 0), interval, FIRST_OF_VOICE)
         return torch.where(voice > 0, interval, NO_INTERVAL)
@@ -235,25 +232,25 @@ class MusicalStateTracker(nn.Module):
         the voice's last three durations, how long ago its last note began and the place in the quarter.
         """
         previous = self._previous(start, voice, last)
-        second, third = _follow(previous, previous), _follow(previous, _follow(previous, previous))
+        second = value_at(previous, previous, -1)
+        third = value_at(previous, second, -1)
         # (B, L) at VOICE tokens: the DUR behind, which is known from the next token on
         duration = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]
 
         steps = [
             self._step_name(pitch, previous, pitch),
-            self._step_name(_at(pitch, previous), second, pitch),
+            self._step_name(value_at(pitch, previous), second, pitch),
         ]
         melody = (steps[0] * INTERVAL_BASE + steps[1]) * DURATION_BASE + duration
-        melody = melody * DURATION_BASE + _at(duration, previous)
-        rhythm = (_at(duration, previous) * DURATION_BASE + _at(duration, second)) * DURATION_BASE + _at(
-            duration, third
-        )
-        gap = torch.where(previous >= 0, ticks - _at(ticks, previous), 0).clamp(max=MOTIF_GAP_MAX)
+        melody = melody * DURATION_BASE + value_at(duration, previous)
+        rhythm = value_at(duration, previous) * DURATION_BASE + value_at(duration, second)
+        rhythm = rhythm * DURATION_BASE + value_at(duration, third)
+        gap = torch.where(previous >= 0, ticks - value_at(ticks, previous), 0).clamp(max=MOTIF_GAP_MAX)
         rhythm = (rhythm * TICKS_PER_QUARTER + bar_position % TICKS_PER_QUARTER) * (MOTIF_GAP_MAX + 1) + gap
 
         latest = last_place(voice > 0)
         after_note = (latest > start) & ((self.duration[ids] > 0) | self.is_time[ids])
-        motif = torch.where(after_note, 1 + _at(melody, latest) % self.config.num_motifs, 0)
+        motif = torch.where(after_note, 1 + value_at(melody, latest) % self.config.num_motifs, 0)
         return torch.where(voice > 0, 1 + (7 * rhythm + 3) % self.config.num_motifs, motif)
 
     def _previous(self, start, voice, last) -> torch.Tensor:
@@ -271,7 +268,7 @@ class MusicalStateTracker(nn.Module):
         midi = (pitch - 1 + self.config.lowest_pitch).clamp(min=0)
         # (B, L) at VOICE tokens the note's duration, where it is known
         length = nn.functional.pad(self.duration[ids], (0, 1))[:, 1:]
-        rest = ticks - _at(ticks + length, previous)
+        rest = ticks - value_at(ticks + length, previous)
         enters = (voice > 0) & ((previous < 0) | (rest >= REST))
         after = continuations(Notes(midi, ticks, previous, voice > 0, enters, start))
 
@@ -296,13 +293,15 @@ class MusicalStateTracker(nn.Module):
         and the case; `(B, L)` each.
         """
         size = ids.shape[1]
-        came = (voice > 0) & (_at(after.match, previous) > 0) & (_at(after.onset, previous) == ticks)
-        source = torch.where(came, _at(after.source, previous), -1)
+        came = (
+            (voice > 0) & (value_at(after.match, previous) > 0) & (value_at(after.onset, previous) == ticks)
+        )
+        source = torch.where(came, value_at(after.source, previous), -1)
         first, count = self.config.token_blocks["DUR"]
         token = ids.gather(1, (source + 1).clamp(0, size - 1)) - first + 1
         came = came & (token > 0) & (token <= count)
-        hit = (_at(after.pitch, previous) == midi).long()
-        case = 2 * (_at(after.match, previous) - 1) + hit + 1
+        hit = (value_at(after.pitch, previous) == midi).long()
+        case = 2 * (value_at(after.match, previous) - 1) + hit + 1
         return torch.where(came, token, 0), torch.where(came, case, 0)
 
     def _expected_step(self, ids, ticks, start, voice, match, onset) -> tuple[torch.Tensor, torch.Tensor]:
@@ -313,7 +312,7 @@ class MusicalStateTracker(nn.Module):
         the highest voice down.
         """
         latest = last_place(voice > 0)
-        struck = torch.where(latest > start, _at(voice, latest), 0)  # (B, L) its number, from 1
+        struck = torch.where(latest > start, value_at(voice, latest), 0)  # (B, L) its number, from 1
         number = torch.arange(1, self.config.max_voices + 1, device=ids.device)
         now = ticks[:, :, None]
         comes = (match > 0) & ((onset > now) | ((onset == now) & (number > struck[:, :, None])))
@@ -330,15 +329,5 @@ class MusicalStateTracker(nn.Module):
         """The interval from the note at `previous` to `pitch` as a number from 1; 0 without a previous note.
         `(B, L)`.
         """
-        interval = (pitch - _at(pitches, previous)).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
+        interval = (pitch - value_at(pitches, previous)).clamp(-INTERVAL_MAX, INTERVAL_MAX) + INTERVAL_MAX + 1
         return torch.where(previous >= 0, interval, 0)
-
-
-def _at(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """`values[index]` along the sequence, 0 where `index` is -1: `(B, L)`."""
-    return torch.where(index >= 0, values.gather(1, index.clamp(min=0)), 0)
-
-
-def _follow(links: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """`links[index]`, -1 where `index` is -1: `(B, L)`."""
-    return torch.where(index >= 0, links.gather(1, index.clamp(min=0)), -1)

@@ -150,10 +150,8 @@ class MusicalState:
         width = sum(int(np.prod(shape)) for shape, _ in self.fields.values())
         self.tokens = 0
         self._ids = np.zeros((rows, 64), dtype=np.int64)
-        self.notes, self.struck = (
-            np.zeros((rows, 16, 4), dtype=np.int64),
-            np.zeros((rows, 16), dtype=np.int64),
-        )
+        self.notes = np.zeros((rows, 16, 4), dtype=np.int64)
+        self.struck = np.zeros((rows, 16), dtype=np.int64)
         self._hold(np.zeros((rows, width), dtype=np.int64))
         self._past = np.zeros((STEPS_BACK, *self._table.shape), dtype=np.int64)
         self._oldest = 0  # the smallest number of tokens to which steps can be taken back
@@ -355,11 +353,8 @@ class MusicalState:
         self.of_voices[at] = own
         line = self.line[new]
         line[:, :-1] = line[:, 1:]
-        line[:, -1, ONSET], line[:, -1, DURATION], line[:, -1, PITCH] = (
-            now[which],
-            durations[which],
-            pitch[which],
-        )
+        for column, value in ((ONSET, now), (DURATION, durations), (PITCH, pitch)):
+            line[:, -1, column] = value[which]
         self.line[new] = line
 
     def last_note(self) -> np.ndarray:

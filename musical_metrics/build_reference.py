@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenization.analysis.ngram import Models
+from tokenization.analysis.ngram import Models, arrays_of
 from tokenization.analysis.view import View
-from tokenization.analysis.windows import Index, Piece
+from tokenization.analysis.windows import Index, Piece, without
 from tokenization.midi_writer import write_whole
 from tokenization.score import Score
 from tokenization.tables import TABLES
@@ -49,7 +49,7 @@ class HeldOut:
         """Models and index that have not seen the key number."""
         if number not in self._cache:
             views = [v for v, m in zip(self.views, self.train, strict=True) if m.number != number]
-            self._cache[number] = fit(views), self.index.without(number)
+            self._cache[number] = fit(views), without(self.index, number)
         return self._cache[number]
 
     def values(self, score: Score, number: int) -> list[float]:
@@ -99,7 +99,9 @@ def build(movements: Sequence[Movement], out: Path, tables: Path) -> None:
     models, index = fit(held_out.views), held_out.index
     for folder in (out, tables):
         folder.mkdir(parents=True, exist_ok=True)
-    write_whole(tables / "ngram.npz", npz({**models.pitch.arrays("pitch"), **models.rhythm.arrays("rhythm")}))
+    write_whole(
+        tables / "ngram.npz", npz({**arrays_of(models.pitch, "pitch"), **arrays_of(models.rhythm, "rhythm")})
+    )
     arrays = {"hashes": index.hashes, "pieces": index.pieces, "bars": index.bars}
     write_whole(tables / "index.npz", npz(arrays))
     write_whole(tables / "pieces.json", json.dumps([list(piece) for piece in index.table]).encode())

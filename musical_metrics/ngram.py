@@ -29,6 +29,7 @@ from tokenization.analysis.ngram import (
     NGram,
     beat_strength,
     interval_class,
+    ngram_of,
     pitch_contexts,
     shipped_ngrams,
 )
@@ -98,8 +99,8 @@ def rhythm_events(view: View) -> Events:
 def fit(views: Sequence[View]) -> Models:
     """Count both models on some pieces."""
     return Models(
-        NGram.count([pitch_events(v) for v in views], NO_INTERVAL),
-        NGram.count([rhythm_events(v) for v in views], NO_TIME),
+        ngram_of([pitch_events(v) for v in views], NO_INTERVAL),
+        ngram_of([rhythm_events(v) for v in views], NO_TIME),
     )
 
 

@@ -11,15 +11,14 @@ import torch
 from transformers import StoppingCriteria
 
 from tokenization.score import Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, TIME_TYPE
 
 from .rules.base import Brief
-from .rules.beginning import is_over, penalty
-from .sampling import particle_seeds
+from .rules.beginning import is_over, opening_penalty, order_penalty, subject_penalty
+from .sampling import SeededSampling, particle_seeds
 
 # Beginnings of a piece, tokens within which they are over, and of how many pieces they are made at once.
 CANDIDATES, MOST_TOKENS, AT_ONCE = 6, 200, 8
-_TIME, _DUR = TYPE_INDEX["TIME"], TYPE_INDEX["DUR"]
 
 
 class Tried(NamedTuple):
@@ -52,9 +51,9 @@ class UntilOver(StoppingCriteria):
         state.follow(ids)
         used, over = state.tokens - begin, is_over(self.brief, state)
         for row in (~self.over).nonzero()[0].tolist():
-            if state.kind[row] == _TIME:
+            if state.kind[row] == TIME_TYPE:
                 self.arrived[row].setdefault(int(state.ticks[row]), used)
-            elif state.kind[row] == _DUR:
+            elif state.kind[row] == DUR_TYPE:
                 self.last[row] = used
             if over[row]:
                 self.tried[row] = self._beginning(row, ids[row, begin:])
@@ -83,25 +82,32 @@ def best_beginnings(
         brief (`Brief`): of the pieces; the rules of a candidate are those of its piece, with its seed.
         sample (`SeededSampling`): of the pieces; a candidate has its own noise, the first that of the piece.
     """
-    bar, found = int(brief.prompt.bar_ticks[0]), []
+    best: list[list[int]] = []
     for first in range(0, brief.rows, AT_ONCE):
         seeds = brief.seeds[first : first + AT_ONCE]
         plans = [seed for seed in seeds for _ in range(CANDIDATES)]
         own = replace(brief, rows=len(plans), seeds=plans, earlier=[])
         until = UntilOver(own)
-        compose(own, sample.like([s for seed in seeds for s in particle_seeds(seed, CANDIDATES)]), until)
+        noise = [s for seed in seeds for s in particle_seeds(seed, CANDIDATES)]
+        compose(own, SeededSampling(sample.wanted, noise), until)
         types, against = own.ask("prelude_types"), own.ask("against_beginnings")
         drawn = [one.bits for one in types()] if types else [None] * own.rows
-        penalties = np.array(
-            [
-                penalty(brief, tried.notes, bar, bits) if len(tried.notes) > 1 else np.inf
-                for tried, bits in zip(until.tried, drawn, strict=True)
-            ]
-        ) + (against() if against else 0.0)
+        found = [
+            penalty(brief, tried.notes, bits) if len(tried.notes) > 1 else np.inf
+            for tried, bits in zip(until.tried, drawn, strict=True)
+        ]
+        penalties = np.array(found) + (against() if against else 0.0)
         for k in range(0, len(plans), CANDIDATES):
-            best = k + int(np.argmin(penalties[k : k + CANDIDATES]))
-            found.append(until.tried[best].tokens if penalties[best] < np.inf else [])
-    return found
+            place = k + int(np.argmin(penalties[k : k + CANDIDATES]))
+            best.append(until.tried[place].tokens if penalties[place] < np.inf else [])
+    return best
+
+
+def penalty(brief: Brief, notes: list[Note], bits: float | None) -> float:
+    """What there is against a beginning of two notes or more."""
+    if brief.form == "fugue":
+        return subject_penalty(notes, brief.mode, brief.bar_ticks) + order_penalty(brief, notes)
+    return opening_penalty(notes, brief.mode, brief.bar_ticks, bits)
 
 
 __all__ = ["CANDIDATES", "UntilOver", "best_beginnings"]

@@ -36,15 +36,8 @@ TYPICAL_TOKENS = 2800
 FUGUE_VOICES = 3
 # Settings that say what a whole piece is to be, which a revised one is already.
 _OF_WHOLE_PIECES = (
-    "key",
-    "meter",
-    "voices",
-    "form",
-    "max_new_tokens",
-    "bars",
-    "min_bars",
-    "min_notes",
-    "seed",
+    *("key", "meter", "voices", "form"),
+    *("max_new_tokens", "bars", "min_bars", "min_notes", "seed"),
 )
 
 
@@ -428,11 +421,7 @@ class Stream:
         assert self.settings.seed is not None
         try:
             rows = self._composer._generate(
-                self._task,
-                self.settings,
-                [self.settings.seed],
-                stop=self.stop,
-                put=self._tokens.put,
+                self._task, self.settings, [self.settings.seed], stop=self.stop, put=self._tokens.put
             )
             self._tokens.put(rows)
         except BaseException as error:  # handed over to the thread that iterates

@@ -13,10 +13,11 @@ from tokenization.vocabulary import (
     DURATIONS,
     MAX_STEP,
     MAX_VOICES,
-    NEAREST_DURATION,
     PITCH_MAX,
     PITCH_MIN,
     TICKS_PER_QUARTER,
+    fitting_durations,
+    fitting_pitches,
 )
 
 # A tick that no piece reaches, and the room of a voice without end.
@@ -24,7 +25,6 @@ NEVER = FAR = 1 << 30
 TOKENS_A_NOTE = 4
 # Bars of given notes behind the last region that are written too: they say how good the seam is.
 TAIL = 1
-OCTAVE = 12
 # Mean pitches of the highest and the lowest voice that states a subject.
 HIGH, LOW = 74, 50
 
@@ -89,14 +89,11 @@ class Frame(NamedTuple):
         """Tick from which on no new note may begin."""
         return int(np.flatnonzero(self.room.any(axis=1)).max(initial=-1)) + 1
 
-    def is_given(self, onset: int, pitch: int, voice: int) -> bool:
-        """Whether a note of the tokens is one of those that are given."""
-        notes = self.notes[:-1]
-        return bool((notes[:, [ONSET, PITCH, VOICE]] == (onset, pitch, voice)).all(axis=1).any())
 
-    def has_room(self, onset: int, duration: int, voice: int) -> bool:
-        """Whether a new note may stand there."""
-        return bool(self.room[min(onset, len(self.room) - 1), voice] >= duration)
+def is_given(frame: Frame, onset: int, pitch: int, voice: int) -> bool:
+    """Whether a note of the tokens is one of those that are given."""
+    notes = frame.notes[:-1]
+    return bool((notes[:, [ONSET, PITCH, VOICE]] == (onset, pitch, voice)).all(axis=1).any())
 
 
 def frame_between(
@@ -146,10 +143,8 @@ def as_tokens(array: np.ndarray, transposition: int) -> np.ndarray:
     one.
     """
     found = array.copy()
-    found[:, DURATION] = np.array(DURATIONS)[NEAREST_DURATION[np.minimum(array[:, DURATION], DURATIONS[-1])]]
-    pitch = array[:, PITCH] + transposition
-    pitch += OCTAVE * np.maximum(0, -((pitch - PITCH_MIN) // OCTAVE))
-    found[:, PITCH] = pitch - OCTAVE * np.maximum(0, -((PITCH_MAX - pitch) // OCTAVE))
+    found[:, DURATION] = fitting_durations(array[:, DURATION])
+    found[:, PITCH] = fitting_pitches(array[:, PITCH] + transposition)
     found = found[np.lexsort((-found[:, PITCH], found[:, VOICE], found[:, ONSET]))]
     same = np.zeros(len(found), dtype=bool)
     same[1:] = (np.diff(found[:, [ONSET, PITCH, VOICE]], axis=0) == 0).all(axis=1)
@@ -277,6 +272,7 @@ __all__ = [
     "check_regions",
     "frame_between",
     "has_chords",
+    "is_given",
     "refuse_too_much",
     "subject_voice",
 ]

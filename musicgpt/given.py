@@ -66,12 +66,6 @@ class Given:
         """Tick from which on the piece is written, note by note; what stands before is read."""
         return 0 if self.is_subject else min(region.start for region in self.regions)
 
-    @property
-    def end(self) -> int | None:
-        """Tick at which the last region ends; `None` without end."""
-        ends = [region.end for region in self.regions]
-        return None if None in ends else max(end for end in ends if end is not None)
-
     @classmethod
     def subject(cls, melody: Melody, voices: int = 3, meter: str | None = None) -> Given:
         """A melody as the subject of a fugue.

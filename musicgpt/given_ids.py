@@ -9,12 +9,14 @@ import numpy as np
 
 from tokenization.note import ONSET, PITCH, VOICE
 from tokenization.vocabulary import (
+    DUR_TYPE,
     EOS_ID,
     METER_TICKS,
+    METER_TYPE,
     PAD_ID,
+    TIME_TYPE,
     TOKEN_TO_ID,
     TOKENS,
-    TYPE_INDEX,
     TYPE_OF_ID,
     VALUE_OF_ID,
 )
@@ -31,8 +33,6 @@ from .frame import (
     has_chords,
     subject_voice,
 )
-
-_NOTE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME", "METER"))
 
 
 class GivenIds(NamedTuple):
@@ -77,15 +77,15 @@ def read_given(
     """
     found = _legal(model, ids)
     kinds, values = TYPE_OF_ID[found], VALUE_OF_ID[found]
-    now, ends = np.cumsum(np.where(kinds == _TIME, values, 0)), np.flatnonzero(kinds == _DUR)
+    now, ends = np.cumsum(np.where(kinds == TIME_TYPE, values, 0)), np.flatnonzero(kinds == DUR_TYPE)
     notes = np.stack([now[ends], values[ends], values[ends - 2], values[ends - 1]], axis=1)  # (n, 4)
-    body = int((kinds == _TIME).argmax())
+    body = int((kinds == TIME_TYPE).argmax())
     prompt = found[:body].tolist() if prefix is None else list(prefix)
     asked = {TOKENS[token].type: TOKENS[token] for token in prompt}
     if prefix is not None and not asked.keys().isdisjoint(("NOTE", "TIME")):
         raise GivenError("There are notes before given_ids: give a prefix alone beside them, or nothing.")
     meter = asked["METER"].id if "METER" in asked else TOKEN_TO_ID["METER_4/4"]
-    changes = [i for i in np.flatnonzero(kinds == _METER).tolist() if i > body]
+    changes = [i for i in np.flatnonzero(kinds == METER_TYPE).tolist() if i > body]
     meters = [
         Bars(tick, METER_TICKS[VALUE_OF_ID[token]], token)
         for tick, token in ((0, meter), *((int(now[i]), int(found[i])) for i in changes))
@@ -128,7 +128,7 @@ def _legal(model: Any, ids: Sequence[int]) -> np.ndarray:
             name = TOKENS[token].text if 0 <= token < len(TOKENS) else token
             raise GivenError(f"Token {place} of given_ids, {name}, cannot stand there: see the grammar.")
         state = after[state, token]
-    if not (TYPE_OF_ID[found] == _DUR).any():
+    if not (TYPE_OF_ID[found] == DUR_TYPE).any():
         raise GivenError("given_ids have no notes, so there is nothing to stay.")
     return np.array(found)
 

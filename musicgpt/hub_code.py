@@ -3,7 +3,8 @@
 The Hub's loader takes files of one folder that import each other by `from .name import ...`, and copies
 nothing but Python. So modules are joined: each file has the modules that belong into it, those that others
 need first, with their imports at its top; where two define the same name, it gets that of its module before
-it. Tables that modules read by `tokenization.tables.read_table` become a file of text.
+it. Functions and classes that nothing in the folder uses are left out, but for those of the entries. Tables
+that modules read by `tokenization.tables.read_table` become a file of text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import ast
 import base64
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 from textwrap import fill
 from typing import Any, NamedTuple
@@ -55,6 +56,7 @@ class Module:
     Attributes:
         names (dict): what it imports from modules of ours, by the name that it has here.
         defined (list of `str`): what it defines.
+        unused (list of nodes): of its statements those that have no place in a joined file.
     """
 
     def __init__(self, name: str, packages: Sequence[str], source: str | None = None):
@@ -73,8 +75,20 @@ class Module:
         }
         self.defined = [name for node in self.tree.body for name in _bound(node)]
 
+    def keep(self, needed: Set[ast.stmt]) -> None:
+        """Leave out its other statements."""
+        self.unused += [node for node in self.tree.body if node not in needed]
+
+    def needs(self) -> dict[str, Defined]:
+        """Of `names` those that it uses itself, and does not only pass on."""
+        return {name: self.names[name] for name in self.used() & self.names.keys()}
+
+    def used(self) -> set[str]:
+        """The names that stand in it."""
+        return {name for node in self.tree.body if node not in self.unused for name in _named(node)}
+
     def _nodes(self) -> Iterator[ast.AST]:
-        """All of it but what is for type checkers."""
+        """All of it but what is unused."""
         for node in self.tree.body:
             if node not in self.unused:
                 yield from ast.walk(node)
@@ -107,7 +121,10 @@ class Module:
         gone = [n for n in self.imports if self._source(n)] + self.foreign() + self.unused
         gone += [node for node in self.tree.body if "__all__" in _bound(node) or _is_text(node)]
         for node in gone:
-            lines[node.lineno - 1 : node.end_lineno] = [None] * (node.end_lineno - node.lineno + 1)  # type: ignore
+            first = min([node.lineno, *(line.lineno for line in getattr(node, "decorator_list", []))])
+            while node in self.unused and first > 1 and (lines[first - 2] or b"").startswith(b"#"):
+                first -= 1  # what is said of it goes with it
+            lines[first - 1 : node.end_lineno] = [None] * (node.end_lineno - first + 1)  # type: ignore
         kept = "\n".join(line.decode() for line in lines if line is not None)
         return re.sub(r"\n{4,}", "\n\n\n", kept).strip("\n")
 
@@ -127,8 +144,17 @@ class Module:
                 )
 
 
+def _is_definition(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.ClassDef)
+
+
 def _is_for_types(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _named(node: ast.AST) -> set[str]:
+    """The names that stand in a statement."""
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -170,6 +196,7 @@ class Joined:
         self._loaded: dict[str, Module] = {}
         for entry in entries:
             self._visit(entry)
+        self._leave_out(entries)
         self.place = {name: place(name) for name in self.modules}
         self.final = self._names()
 
@@ -220,6 +247,29 @@ class Joined:
             self._visit(self._origin(found).module)
         self.modules[name] = module
 
+    def _leave_out(self, entries: Sequence[str]) -> None:
+        """Of modules that are no entries leave out the functions and classes that nothing leads to. Constants
+        stay: the engine compares them with its own.
+        """
+        needed: set[ast.stmt] = set()
+        waiting = [(self.modules[entry], node) for entry in entries for node in self.modules[entry].tree.body]
+        while waiting:
+            module, node = waiting.pop()
+            if node in needed or node in module.unused:
+                continue
+            needed.add(node)
+            known = {**{name: Defined(module.name, name) for name in module.defined}, **module.names}
+            for origin in (self._origin(known[name]) for name in _named(node) & known.keys()):
+                home = self.modules[origin.module]
+                waiting += [
+                    (home, other)
+                    for other in home.tree.body
+                    if _bound(other) == [origin.name] or not _is_definition(other)
+                ]
+        for module in self.modules.values():
+            module.keep(needed)
+        self.modules = {name: m for name, m in self.modules.items() if not needed.isdisjoint(m.tree.body)}
+
     def _names(self) -> dict[Defined, str]:
         """The name that everything gets in its file."""
         final: dict[Defined, str] = {}
@@ -236,7 +286,7 @@ class Joined:
 
     def _from_others(self, inside: Iterable[Module], file: str) -> set[Defined]:
         """What the modules of a file need from other files."""
-        origins = {self._origin(found) for module in inside for found in module.names.values()}
+        origins = {self._origin(found) for module in inside for found in module.needs().values()}
         return {origin for origin in origins if self.place[origin.module] != file}
 
     def _text(self, file: str) -> str:
@@ -247,7 +297,7 @@ class Joined:
         imports = [f"from .{name} import {_listed(names)}" for name, names in sorted(others.items())]
         parts = [f'"""{self.about[file]}"""', _foreign(inside), "\n".join(imports)]
         for module in inside:
-            renamed = {name: self.final[self._origin(found)] for name, found in module.names.items()}
+            renamed = {name: self.final[self._origin(found)] for name, found in module.needs().items()}
             renamed |= {name: self.final[Defined(module.name, name)] for name in module.defined}
             body = module.body({old: new for old, new in renamed.items() if old != new})
             parts.append(f"\n{_banner(module)}\n\n{body}\n")
@@ -275,15 +325,16 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _foreign(inside: Iterable[Module]) -> str:
-    """The imports from elsewhere of some modules, each once."""
+    """The imports from elsewhere of some modules, each once, as far as they are used."""
     plain: set[str] = set()
     listed: dict[str, set[str]] = {}
-    for node in [node for module in inside for node in module.foreign()]:
-        if isinstance(node, ast.ImportFrom):
-            names = {ast.unparse(alias) for alias in node.names} - {"TYPE_CHECKING"}
+    for user, node in [(module, node) for module in inside for node in module.foreign()]:
+        used = {"annotations", *user.used()}  # the import from __future__ has its effect unnamed
+        names = {ast.unparse(a) for a in node.names if (a.asname or a.name.split(".")[0]) in used}  # type: ignore[attr-defined]
+        if isinstance(node, ast.ImportFrom) and names:
             listed.setdefault(node.module or "", set()).update(names)
         else:
-            plain.add(ast.unparse(node))
+            plain |= {f"import {name}" for name in names}
     lines = [f"from {name} import {', '.join(sorted(names))}" for name, names in sorted(listed.items())]
     lines.sort(key=lambda line: not line.startswith("from __future__"))
     return "\n".join([*lines[:1], *sorted(plain), *lines[1:]])

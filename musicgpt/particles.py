@@ -33,14 +33,14 @@ goes on, with the weight of all, and who is not drawn ends.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import StoppingCriteria
 
 from tokenization.note import ONSET
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import SPECIAL_TYPE
 
 from .frame import FAR, Frame
 from .state import State
@@ -53,17 +53,6 @@ LEAD = 8 * BEAT
 SHARPNESS = 0.75
 # Particles are drawn anew when their effective number falls below this share.
 EFFECTIVE = 0.5
-_SPECIAL = TYPE_INDEX["SPECIAL"]
-
-
-class Rows(Protocol):
-    """What decodes the particles: it can make one of its rows go on as another."""
-
-    def go_on_from(self, other: Any) -> None:
-        """What another one has read of the same prompt needs not be read again."""
-
-    def copy_rows(self, sources: np.ndarray, targets: np.ndarray) -> None:
-        """Each target row becomes the source row at the same place; no row is both."""
 
 
 def log_mean(log_weights: np.ndarray) -> float:
@@ -154,7 +143,7 @@ class Particles(StoppingCriteria):
         self.ended = np.zeros(rows, dtype=bool)
         self.sets_out, self.closes, self.is_over = 0, FAR, False
         self.compared, self.shown, self.drawings = 0, prompt_length, 0
-        self.engine: Rows | None = None
+        self.engine: Any = None
         self.cache: Any = None
 
     def begin(self, frame: Frame | None, tick: int) -> int:
@@ -170,7 +159,7 @@ class Particles(StoppingCriteria):
         """Weighs what a `RuleProcessor` says, and has its state and rules follow the drawings."""
         processor.weigh, self.select = self.weigh, processor.select
 
-    def hold(self, engine: Rows | None = None, cache: Any = None) -> None:
+    def hold(self, engine: Any = None, cache: Any = None) -> None:
         """What is copied when particles are drawn: the rows of the engine, or the stock loop's cache."""
         if engine is not None and self.engine is not None:  # that of the row which composed alone
             engine.go_on_from(self.engine)
@@ -187,7 +176,7 @@ class Particles(StoppingCriteria):
             left (of the same shape): these where what is given is kept, else -inf; with what the rules add.
             choices (of the same shape): of which the next token is drawn.
         """
-        self.ended = self.given_up | ((state.kind == _SPECIAL) & (state.num_notes > 0))
+        self.ended = self.given_up | ((state.kind == SPECIAL_TYPE) & (state.num_notes > 0))
         self.is_over = bool(self.ended.all()) or (self.is_alone and state.ticks[0] >= self.sets_out)
         self._mark(state.ticks // BEAT)
         highest, heat = scores.max(axis=1, keepdims=True), self.temperature(state)

@@ -154,12 +154,10 @@ def _draw_notes(axes: Axes, score: Score, start: int, stop: int, given: np.ndarr
             left = np.maximum(rows[:, ONSET], start) + 0.6
             right = np.maximum(np.minimum(rows[:, ONSET] + rows[:, DURATION], stop) - 0.6, left + 0.8)
             bottom, top = rows[:, PITCH] - 0.42, rows[:, PITCH] + 0.42
-            corners = np.stack([[left, bottom], [left, top], [right, top], [right, bottom]]).transpose(
-                2, 0, 1
-            )  # (notes, 4, 2)
+            corners = np.stack([[left, bottom], [left, top], [right, top], [right, bottom]])  # (4, 2, notes)
             axes.add_collection(
                 PolyCollection(
-                    corners.tolist(),
+                    corners.transpose(2, 0, 1).tolist(),
                     facecolors=VOICE_COLOURS[voice],
                     edgecolors="white",
                     linewidths=0.4,

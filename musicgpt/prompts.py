@@ -9,9 +9,9 @@ import numpy as np
 from tokenization import encode, estimate_key, prefix_ids
 from tokenization.key import Key
 from tokenization.score import ONSET, Meter, Note, Score
-from tokenization.vocabulary import TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID, parse_meter
+from tokenization.vocabulary import TIME_TYPE, TYPE_OF_ID, VALUE_OF_ID, parse_meter
 
-from .frame import TOKENS_A_NOTE, Frame
+from .frame import TOKENS_A_NOTE, Frame, is_given
 from .given import Given
 from .settings import Resolved, Settings, SettingsError
 
@@ -52,8 +52,8 @@ class Task:
             notes = [
                 note
                 for note in notes
-                if not frame.is_given(note.onset, note.pitch, note.voice)
-                and frame.has_room(note.onset, note.duration, note.voice)
+                if not is_given(frame, note.onset, note.pitch, note.voice)
+                and frame.room[min(note.onset, len(frame.room) - 1), note.voice] >= note.duration
             ]
         return [self.placed(note) for note in notes]
 
@@ -86,7 +86,7 @@ def continuation(settings: Settings, prompt: Score, prompt_bars: int | None, con
     # encode() ends with the step of the last note, 0, and <eos>: the model is to choose that step itself.
     ids = ids[:-2]
     array = np.asarray(ids)
-    now = int(VALUE_OF_ID[array[TYPE_OF_ID[array] == TYPE_INDEX["TIME"]]].sum())
+    now = int(VALUE_OF_ID[array[TYPE_OF_ID[array] == TIME_TYPE]].sum())
     shift = int(prompt.array[-1, ONSET]) - now  # also what shortened silences took away
     assert prompt.key is not None
     return Task(ids, shift, -prompt.key.transposition_to_normal(), prompt, wanted.max_new_tokens)

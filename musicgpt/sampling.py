@@ -16,7 +16,7 @@ import torch
 from transformers import StoppingCriteria
 
 from tokenization.errors import MusicGPTError
-from tokenization.vocabulary import TYPE_INDEX, TYPES, VOCAB_SIZE
+from tokenization.vocabulary import DUR_TYPE, TYPES, VOCAB_SIZE, VOICE_TYPE
 
 from .defaults import MIN_P, RHYTHM_TEMPERATURE_SCALE, RHYTHM_TOP_P, TEMPERATURE, TOP_K, TOP_P
 from .state import State
@@ -24,7 +24,7 @@ from .state import State
 # Whether the next token is one of rhythm, by the type of the last one (the last place: no token yet): DUR and
 # TIME come after VOICE and DUR.
 _IS_RHYTHM = np.zeros(len(TYPES) + 1, dtype=np.intp)
-_IS_RHYTHM[[TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]]] = 1
+_IS_RHYTHM[[VOICE_TYPE, DUR_TYPE]] = 1
 # Draws of noise at a time: so many steps of one row, or fewer of several.
 _DRAWS = 512
 
@@ -81,10 +81,6 @@ class SeededSampling:
         self.top_p = np.array([wanted.top_p, wanted.rhythm_top_p])
         self.top_k, self.min_p = wanted.top_k, wanted.min_p
         self.wanted = wanted
-
-    def like(self, seeds: Sequence[int]) -> SeededSampling:
-        """The same for other rows."""
-        return SeededSampling(self.wanted, seeds)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         """`scores` of shape `(rows, vocab_size)` as a sample: the largest of a row is its next token.

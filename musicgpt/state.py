@@ -11,9 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
-from tokenization.vocabulary import TYPE_INDEX
 
-DUR = TYPE_INDEX["DUR"]
 # Where a voice has not sounded yet: its pitch, and the tick of its onset and end.
 NO_PITCH, NEVER = -1, -1_000_000
 
@@ -117,4 +115,4 @@ def notes_of(state: State, row: int, first: int = 0) -> list[Note]:
     return found
 
 
-__all__ = ["DUR", "NEVER", "NO_PITCH", "State", "notes_of", "read_notes"]
+__all__ = ["NEVER", "NO_PITCH", "State", "notes_of", "read_notes"]

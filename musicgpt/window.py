@@ -18,17 +18,17 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from tokenization.vocabulary import (
     EOS_ID,
     MAX_TIME_TOKENS,
+    METER_TYPE,
+    NOTE_TYPE,
     OFFSET,
     PAD_ID,
     STEP_SPELLING,
-    TYPE_INDEX,
+    TIME_TYPE,
     TYPE_OF_ID,
     VALUE_OF_ID,
 )
 
 from .rules.base import RuleProcessor
-
-_METER, _NOTE, _TIME = (TYPE_INDEX[name] for name in ("METER", "NOTE", "TIME"))
 
 
 def last_bars(ids: Sequence[int], line: int, bar_ticks: int, room: int) -> list[int]:
@@ -46,10 +46,10 @@ def last_bars(ids: Sequence[int], line: int, bar_ticks: int, room: int) -> list[
     """
     array = np.asarray(ids)
     kinds = TYPE_OF_ID[array]
-    ticks = np.cumsum(np.where(kinds == _TIME, VALUE_OF_ID[array], 0))
-    meters, notes = np.flatnonzero(kinds == _METER), np.flatnonzero(kinds == _NOTE)
-    prefix = array[: np.flatnonzero(kinds == _TIME)[0]].copy()
-    prefix[TYPE_OF_ID[prefix] == _METER] = array[meters[-1:]]
+    ticks = np.cumsum(np.where(kinds == TIME_TYPE, VALUE_OF_ID[array], 0))
+    meters, notes = np.flatnonzero(kinds == METER_TYPE), np.flatnonzero(kinds == NOTE_TYPE)
+    prefix = array[: np.flatnonzero(kinds == TIME_TYPE)[0]].copy()
+    prefix[TYPE_OF_ID[prefix] == METER_TYPE] = array[meters[-1:]]
     if len(meters) and len(later := notes[notes > meters[-1]]):
         notes = later
     bars, places = np.divmod(ticks[notes] - line, bar_ticks)

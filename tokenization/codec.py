@@ -15,9 +15,11 @@ from .vocabulary import (
     EOS_ID,
     FORMS,
     MAX_TIME_TOKENS,
+    METER_TYPE,
     METERS,
     MODES,
     NEAREST_DURATION,
+    NOTE_TYPE,
     OFFSET,
     PAD_ID,
     PITCH_MIN,
@@ -25,19 +27,19 @@ from .vocabulary import (
     TEMPO_CLASSES,
     TEMPO_QPM,
     TIME_STEPS,
+    TIME_TYPE,
     TOKEN_TO_ID,
     TOKENS,
-    TYPE_INDEX,
     TYPE_OF_ID,
     TYPES,
     UNK_ID,
     VALUE_OF_ID,
     VOCAB_SIZE,
+    VOICE_TYPE,
     parse_meter,
 )
 
 PREFIX_TYPES = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
-_NOTE, _VOICE, _DUR, _TIME, _METER = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME", "METER"))
 # Step in ticks -> id of its single TIME token, or -1 where it takes several.
 _TIME_ID = np.full(max(TIME_STEPS) + 2, -1, dtype=np.int64)
 _TIME_ID[list(TIME_STEPS)] = OFFSET["TIME"] + np.arange(len(TIME_STEPS))
@@ -138,9 +140,9 @@ def _successors() -> np.ndarray:
             table[token.id, [t.id for t in TOKENS if name in (t.type, t.text)]] = True
     # A step of 0 says that the next note sounds together with this one: only a note or the end can follow.
     zero = OFFSET["TIME"]
-    table[zero, TYPE_OF_ID == _TIME] = False
-    table[zero, TYPE_OF_ID == _METER] = False
-    table[:, zero] &= TYPE_OF_ID != _TIME
+    table[zero, TYPE_OF_ID == TIME_TYPE] = False
+    table[zero, TYPE_OF_ID == METER_TYPE] = False
+    table[:, zero] &= TYPE_OF_ID != TIME_TYPE
     table[PAD_ID, [PAD_ID, BOS_ID]] = True
     table[EOS_ID, PAD_ID] = True
     return table
@@ -196,15 +198,15 @@ def _wrong_by_place(ids: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """What pairs of tokens cannot show, shape `(tokens,)`: the place of METER and `<eos>`, and the length of
     a run of TIMEs.
     """
-    after_note = np.cumsum(kinds == _NOTE) > 0
-    meter_before = np.append(False, kinds[:-1] == _METER)
-    time_before = np.append(False, kinds[:-1] == _TIME)
+    after_note = np.cumsum(kinds == NOTE_TYPE) > 0
+    meter_before = np.append(False, kinds[:-1] == METER_TYPE)
+    time_before = np.append(False, kinds[:-1] == TIME_TYPE)
     wrong = (ids == EOS_ID) & ~after_note
-    wrong |= (kinds == _METER) & time_before & ~after_note
+    wrong |= (kinds == METER_TYPE) & time_before & ~after_note
     # Between notes METER stands alone; in the prefix a NOTE cannot follow it.
-    wrong |= meter_before & after_note & (kinds != _NOTE)
-    wrong |= meter_before & (kinds == _NOTE) & (np.cumsum(kinds == _NOTE) == 1)
-    is_time = kinds == _TIME
+    wrong |= meter_before & after_note & (kinds != NOTE_TYPE)
+    wrong |= meter_before & (kinds == NOTE_TYPE) & (np.cumsum(kinds == NOTE_TYPE) == 1)
+    is_time = kinds == TIME_TYPE
     place = np.arange(len(ids))
     run = place - np.maximum.accumulate(np.where(is_time, -1, place))
     return wrong | (run > MAX_TIME_TOKENS)
@@ -241,11 +243,11 @@ def decode(ids: Sequence[int] | np.ndarray, strict: bool = True) -> Decoded:
 def _read(ids: np.ndarray) -> Score:
     """The score of legal ids without padding and `<eos>`."""
     kinds, values = TYPE_OF_ID[ids], VALUE_OF_ID[ids]
-    now = np.cumsum(np.where(kinds == _TIME, values, 0))  # tick at which the next note would begin
-    heads = np.flatnonzero(kinds[: max(0, len(ids) - 2)] == _NOTE)  # notes with VOICE and DUR behind them
+    now = np.cumsum(np.where(kinds == TIME_TYPE, values, 0))  # tick at which the next note would begin
+    heads = np.flatnonzero(kinds[: max(0, len(ids) - 2)] == NOTE_TYPE)  # notes with VOICE and DUR behind them
     # 4 x (n,) -> (n, 4)
     array = np.stack([now[heads], values[heads + 2], values[heads], values[heads + 1]], axis=1)
-    body = int((kinds == _TIME).argmax()) if (kinds == _TIME).any() else len(ids)
+    body = int((kinds == TIME_TYPE).argmax()) if (kinds == TIME_TYPE).any() else len(ids)
     prefix = {TYPES[kind]: int(value) for kind, value in zip(kinds[1:body], values[1:body], strict=True)}
     tempo_class = TEMPO_CLASSES[prefix["TEMPO"]] if "TEMPO" in prefix else None
     return Score(
@@ -261,7 +263,7 @@ def _read(ids: np.ndarray) -> Score:
 def _read_meters(kinds: np.ndarray, values: np.ndarray, now: np.ndarray, first: int | None) -> list[Meter]:
     """The meter of the prefix (4/4 without one) and those between notes, where they change anything."""
     meters = [COMMON_TIME if first is None else Meter(0, *parse_meter(METERS[first]))]
-    for i in np.flatnonzero(kinds == _METER):
+    for i in np.flatnonzero(kinds == METER_TYPE):
         meter = Meter(int(now[i]), *parse_meter(METERS[values[i]]))
         on_bar_line = (meter.onset - meters[-1].onset) % meter.bar_ticks == 0
         if meter.onset > meters[-1].onset and not (meter.name == meters[-1].name and on_bar_line):
@@ -292,7 +294,7 @@ def _legal_part(ids: list[int]) -> tuple[list[int], int]:
         else:
             dropped += 1
             at += 1
-    while kept and TYPE_OF_ID[kept[-1]] == _METER and notes:
+    while kept and TYPE_OF_ID[kept[-1]] == METER_TYPE and notes:
         kept.pop()
         dropped += 1
     return kept, dropped
@@ -308,12 +310,12 @@ def _may_follow(kept: list[int], token: int, notes: int) -> bool:
         return False
     tail = kept[-MAX_TIME_TOKENS:]
     kind, before = TYPE_OF_ID[token], TYPE_OF_ID[kept[-1]]
-    if kind == _TIME:
-        return not (before == _METER and notes) and not all(TYPE_OF_ID[i] == _TIME for i in tail)
-    if kind == _METER:
-        return (before == _TIME) == (notes > 0)
-    return not (kind == _NOTE and before == _METER and not notes) and not (
-        before == _METER and notes and kind != _NOTE
+    if kind == TIME_TYPE:
+        return not (before == METER_TYPE and notes) and not all(TYPE_OF_ID[i] == TIME_TYPE for i in tail)
+    if kind == METER_TYPE:
+        return (before == TIME_TYPE) == (notes > 0)
+    return not (kind == NOTE_TYPE and before == METER_TYPE and not notes) and not (
+        before == METER_TYPE and notes and kind != NOTE_TYPE
     )
 
 
@@ -341,7 +343,7 @@ def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
     if len(ids):
         kinds = TYPE_OF_ID[ids]
         in_run = np.zeros(len(ids), dtype=bool)  # a TIME after a TIME
-        in_run[1:] = (kinds[1:] == _TIME) & (kinds[:-1] == _TIME)
+        in_run[1:] = (kinds[1:] == TIME_TYPE) & (kinds[:-1] == TIME_TYPE)
         wrong = _breaches(ids)
         wrong[0] = ids[0] != BOS_ID
         unordered, duplicate = _wrong_together(ids, kinds)
@@ -355,9 +357,9 @@ def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
 
 def _wrong_together(ids: np.ndarray, kinds: np.ndarray) -> tuple[int, int]:
     """Whole notes that stand after a lower one of the same onset, and notes that repeat another."""
-    heads = np.flatnonzero(kinds[:-1] == _NOTE)
-    heads = heads[kinds[heads + 1] == _VOICE]
-    now = np.cumsum(np.where(kinds == _TIME, VALUE_OF_ID[ids], 0))[heads]
+    heads = np.flatnonzero(kinds[:-1] == NOTE_TYPE)
+    heads = heads[kinds[heads + 1] == VOICE_TYPE]
+    now = np.cumsum(np.where(kinds == TIME_TYPE, VALUE_OF_ID[ids], 0))[heads]
     # rises from the highest voice and pitch down
     rank = VALUE_OF_ID[ids[heads + 1]] * 128 + 127 - VALUE_OF_ID[ids[heads]]
     together = np.diff(now) == 0

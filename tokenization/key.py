@@ -11,16 +11,8 @@ from .vocabulary import MODES
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {
     "": 0,
-    "#": 1,
-    "b": -1,
-    "-": -1,
-    "♯": 1,
-    "♭": -1,
-    "s": 1,
-    "is": 1,
-    "es": -1,
-    "sharp": 1,
-    "flat": -1,
+    **dict.fromkeys(("#", "♯", "s", "is", "sharp"), 1),
+    **dict.fromkeys(("b", "-", "♭", "es", "flat"), -1),
 }
 
 # The 24 keys as a musician would ask for them: one spelling a pitch class, the one that the WTC uses.
@@ -67,10 +59,7 @@ class Key(NamedTuple):
             mode = "minor" if tonic[0].islower() else "major"
         mode = {"maj": "major", "min": "minor", "m": "minor", "dur": "major", "moll": "minor"}.get(mode, mode)
         accidental = _ACCIDENTALS.get(tonic[1:].lower())
-        if tonic.lower() in (
-            "es",
-            "as",
-        ):  # the German names of E flat and A flat, not E and A with the "s" of a sharp
+        if tonic.lower() in ("es", "as"):  # German E flat and A flat, not E and A with the "s" of a sharp
             accidental = -1
         if len(words) > 2 or tonic[0].upper() not in STEPS or accidental is None or mode not in MODES:
             raise ScoreError(

@@ -18,7 +18,7 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 _DRUMS = 9  # channel ten
 # General MIDI pianos, harpsichord, clavichord, celesta, organs
-_KEYBOARDS = frozenset((*range(8), 8, *range(16, 24)))
+_KEYBOARDS = frozenset((*range(9), *range(16, 24)))
 _MAX_EVENTS = 500_000
 _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}

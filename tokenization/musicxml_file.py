@@ -24,10 +24,8 @@ _MAX_PROLOG = 2**16  # bytes before the first element
 _MAX_GAP = 2**20  # bytes without the beginning of an element
 _MAX_MEMBERS = 1000
 _MAX_ARCHIVE = 4 * MAX_BYTES  # bytes of all members together
-_METHODS = (
-    zipfile.ZIP_STORED,
-    zipfile.ZIP_DEFLATED,
-)  # those of MusicXML's standard; the others unpack without a bound
+# Those of MusicXML's standard; the others unpack without a bound.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MEMBER = b"PK\x01\x02"  # begins each entry of a zip file's directory
 
 

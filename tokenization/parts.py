@@ -136,8 +136,6 @@ def build_score(
             source=source,
             notices=notices,
         )
-    except ScoreReadError:
-        raise
     except ScoreError as error:
         if form is not None or key is not None:
             raise
@@ -205,12 +203,8 @@ def part_voices(
     if 1 < hand_count <= MAX_VOICES:
         return _ranked(array, hands, hand_count), f"one voice for each of {hand_count} staves"
     voices = infer_voices(array)
-    return (
-        voices,
-        f"voices inferred ({int(voices.max()) + 1} from {plural(count, 'track or layer')})".replace(
-            "track or layers", "tracks or layers"
-        ),
-    )
+    what = "track or layer" if count == 1 else "tracks or layers"
+    return voices, f"voices inferred ({int(voices.max()) + 1} from {count} {what})"
 
 
 def _numbered(labels: Sequence[Hashable]) -> tuple[np.ndarray, int]:

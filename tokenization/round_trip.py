@@ -10,18 +10,17 @@ where known) and the tables it names.
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from .codec import decode, encode
 from .errors import MusicGPTError
 from .key import Key
-from .midi_writer import write_whole
 from .note_table import catalogued
 from .reading import read_score
 from .score import DURATION, ONSET, PITCH, VOICE, Score, without_duplicates
+from .token_table import table_command
 
 START, END = "<!-- round trip: begin -->", "<!-- round trip: end -->"
 _COLUMNS = ("onset", "pitch", "voice", "duration")
@@ -104,28 +103,6 @@ def _share(part: int, whole: int) -> str:
 def main() -> None:
     """Print the table, or put it between its marks in a file."""
     table_command(__doc__, table, START, END)
-
-
-def table_command(doc: str, table: Callable[[list[Path]], str], start: str, end: str) -> None:
-    """A command that makes a table of folders, and prints it or puts it between two marks in a file.
-
-    Args:
-        doc (`str`): what it says of itself; its first line.
-        table (callable): from the folders to Markdown.
-        start, end (`str`): the marks.
-    """
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument(
-        "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
-    )
-    arguments = parser.parse_args()
-    text = table(arguments.folders)
-    if arguments.write is None:
-        print(text)
-        return
-    before, _, rest = arguments.write.read_text(encoding="utf-8").partition(start)
-    write_whole(arguments.write, f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}".encode())
 
 
 if __name__ == "__main__":

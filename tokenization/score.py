@@ -18,18 +18,16 @@ from .key import Key, normal_key
 from .note import DURATION, ONSET, PITCH, VOICE, Note
 from .rescaling import MOST_INEXACT, inexact, rescaled
 from .vocabulary import (
-    DURATIONS,
     FORMS,
     MAX_STEP,
     MAX_VOICES,
     METERS,
-    NEAREST_DURATION,
-    PITCH_MAX,
-    PITCH_MIN,
     TEMPO_CLASSES,
     TEMPO_QPM,
     TICKS_PER_QUARTER,
     bar_ticks,
+    fitting_durations,
+    fitting_pitches,
     parse_meter,
 )
 
@@ -214,8 +212,7 @@ class Score:
                     f" {value!r}."
                 )
 
-    # -- looking at it
-    # -------------------------------------------------------------------------------------------------
+    # Looking at it
 
     @property
     def notes(self) -> list[Note]:
@@ -226,9 +223,7 @@ class Score:
         return len(self.array)
 
     def __eq__(self, other: Any) -> bool:
-        if not hasattr(
-            other, "quantised"
-        ):  # not isinstance: the code of a model's folder may be loaded more than once
+        if not hasattr(other, "quantised"):  # its class may have been loaded more than once, from a folder
             return NotImplemented
         mine, theirs = ((s.meters, s.key, s.tempo, s.tempo_class, s.form) for s in (self, other))
         return mine == theirs and np.array_equal(self.array, other.array)
@@ -276,8 +271,7 @@ class Score:
         first, bar = int(self.array[0, ONSET]), self.meters[0].bar_ticks
         return bar - first if bar > first >= bar / 2 else 0
 
-    # -- changed copies
-    # ------------------------------------------------------------------------------------------------
+    # Changed copies
 
     def replace(self, **changes: Any) -> Score:
         """A copy with some fields changed; `notes=` takes a list or an array."""
@@ -386,8 +380,7 @@ class Score:
             notes=notes_between(self.array, start, stop), meters=[meter._replace(onset=0), *later]
         )
 
-    # -- what the tokens can hold
-    # --------------------------------------------------------------------------------------
+    # What the tokens can hold
 
     def pace(self) -> float:
         """Onsets a second at the declared tempo, or at 80 quarter notes a minute when none is declared; 0.0
@@ -433,8 +426,7 @@ class Score:
         )
         return quantised, Changes(notes=len(self), silences=silences, meters=replaced, **counts)
 
-    # -- as plain data
-    # -------------------------------------------------------------------------------------------------
+    # As plain data
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, fit for JSON and `datasets`; `from_dict` reads it back."""
@@ -500,9 +492,7 @@ def _quantise_notes(array: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
     """
     array = array.copy()
     durations, pitches = array[:, DURATION].copy(), array[:, PITCH].copy()
-    array[:, DURATION] = np.array(DURATIONS)[NEAREST_DURATION[np.minimum(durations, DURATIONS[-1])]]
-    array[:, PITCH] += 12 * np.maximum(0, -((pitches - PITCH_MIN) // 12))
-    array[:, PITCH] -= 12 * np.maximum(0, -((PITCH_MAX - pitches) // 12))
+    array[:, DURATION], array[:, PITCH] = fitting_durations(durations), fitting_pitches(pitches)
     changed = {
         "durations": int((array[:, DURATION] != durations).sum()),
         "pitches": int((array[:, PITCH] != pitches).sum()),

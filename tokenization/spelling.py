@@ -136,8 +136,6 @@ def _pick(alters: np.ndarray, letters: np.ndarray) -> list[int]:
 
 def _name(pitch: int, letter: int, alter: int) -> Name:
     octave = (pitch - alter) // 12 - 1
-    if (
-        octave < 0 and pitch >= 12
-    ):  # B sharp and B double sharp of 12 and 13, below the lowest octave that MusicXML knows
+    if octave < 0 and pitch >= 12:  # of 12 and 13: B sharp and B double sharp have no octave in MusicXML
         return "C", pitch - 12, 0
     return _LETTERS[letter], alter, octave

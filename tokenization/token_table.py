@@ -5,6 +5,7 @@ docs/tokenizer.md]`.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from .midi_writer import write_whole
@@ -24,19 +25,36 @@ def token_table() -> str:
 
 def main() -> None:
     """Print the table, or put it between its marks in a file."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    table_command(__doc__, lambda folders: token_table(), START, END, of_folders=False)
+
+
+def table_command(
+    doc: str, table: Callable[[list[Path]], str], start: str, end: str, of_folders: bool = True
+) -> None:
+    """A command that makes a table, and prints it or puts it between two marks in a file.
+
+    Args:
+        doc (`str`): what it says of itself; its first line.
+        table (callable): from the folders on the command line to Markdown.
+        start, end (`str`): the marks.
+        of_folders (`bool`): whether there are folders; one at least.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    if of_folders:
+        parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument(
         "--write", type=Path, help="a Markdown file with the two marks; the table between them is replaced"
     )
     arguments = parser.parse_args()
+    made = table(arguments.folders if of_folders else [])
     if arguments.write is None:
-        print(token_table())
+        print(made)
         return
     text = arguments.write.read_text(encoding="utf-8")
-    if text.count(START) != 1 or text.count(END) != 1:
-        parser.error(f"{arguments.write} must hold the marks {START} and {END}, once each")
-    before, _, rest = text.partition(START)
-    write_whole(arguments.write, f"{before}{START}\n{token_table()}\n{END}{rest.partition(END)[2]}".encode())
+    if text.count(start) != 1 or text.count(end) != 1:
+        parser.error(f"{arguments.write} must hold the marks {start} and {end}, once each")
+    before, _, rest = text.partition(start)
+    write_whole(arguments.write, f"{before}{start}\n{made}\n{end}{rest.partition(end)[2]}".encode())
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ _TABLE: dict[str, tuple[tuple, tuple[str, ...]]] = {
 }
 TYPES = tuple(_TABLE)
 TYPE_INDEX = {name: i for i, name in enumerate(TYPES)}
+SPECIAL_TYPE, METER_TYPE, NOTE_TYPE, VOICE_TYPE, DUR_TYPE, TIME_TYPE = (
+    TYPE_INDEX[name] for name in ("SPECIAL", "METER", "NOTE", "VOICE", "DUR", "TIME")
+)
 
 
 class Token(NamedTuple):
@@ -108,6 +111,17 @@ def _nearest_duration_table(limit: int) -> np.ndarray:
 
 
 NEAREST_DURATION = _nearest_duration_table(DURATIONS[-1])
+
+
+def fitting_durations(ticks: np.ndarray) -> np.ndarray:
+    """The nearest durations that have a token."""
+    return np.array(DURATIONS)[NEAREST_DURATION[np.minimum(ticks, DURATIONS[-1])]]
+
+
+def fitting_pitches(pitches: np.ndarray) -> np.ndarray:
+    """Pitches moved by octaves to where they have a token."""
+    up, down = -((pitches - PITCH_MIN) // 12), -((PITCH_MAX - pitches) // 12)
+    return pitches + 12 * (np.maximum(0, up) - np.maximum(0, down))
 
 
 def _spell_steps() -> dict[int, tuple[int, ...]]:

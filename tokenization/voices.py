@@ -22,9 +22,7 @@ from .note import DURATION, ONSET, PITCH
 from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER
 
 # Prices, in semitones of leap; chosen on the fugues of the train split (docs/LOG.md).
-SILENCE_PRICE = (
-    8.0  # of a silence inside a voice, by the square root of its quarters, up to MAX_SILENCE quarters
-)
+SILENCE_PRICE = 8.0  # of a silence in a voice, by the square root of its quarters, up to MAX_SILENCE of them
 MAX_SILENCE = 6.2
 BREAK_PRICE = 30.0  # a held note changes its voice
 CROSSING_PRICE = 8.0  # two neighbouring voices are crossed in this contig

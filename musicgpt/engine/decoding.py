@@ -272,9 +272,8 @@ class Decoding:
             if self.hides:
                 self.shown = torch.cat((self.prompt, self.ids[:, self.start : length]), dim=1)
             else:
-                self.shown = self.ids[
-                    :, :length
-                ].contiguous()  # of one row a view, which no later token changes
+                # Of one row a view, which no later token changes.
+                self.shown = self.ids[:, :length].contiguous()
         return self.shown
 
     def _read_prompts(self) -> None:
@@ -297,12 +296,8 @@ class Decoding:
         """
         rows, library = self.rows, self.rows.library
         noise = Noise(self.max_length - self.start if self.sample else 1, rows.rows, rows.vocab)
-        passes, column, length, done = (
-            1 if self.watched else self.max_length,
-            self.start,
-            rows.batch.length,
-            rows.batch.done,
-        )
+        passes, column = 1 if self.watched else self.max_length, self.start
+        length, done = rows.batch.length, rows.batch.done
 
         def decode(first: int, end: int, work: Struct) -> int:
             pointers = rows.pointers(work, self.last)

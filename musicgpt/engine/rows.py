@@ -356,10 +356,8 @@ def _work(library: Library, m: Struct, rows: int, room: int) -> Struct:
     def ints(*shape: int) -> np.ndarray:
         return np.zeros(shape, dtype=np.int64)
 
-    steps, scores = (
-        2 * library.constants["INTERVAL_MAX"] + 1,
-        library.constants["NUM_KINDS"] * (library.constants["NUM_OFFSETS"] + 3),
-    )
+    known = library.constants
+    steps, scores = 2 * known["INTERVAL_MAX"] + 1, known["NUM_KINDS"] * (known["NUM_OFFSETS"] + 3)
     return library.struct(
         "Work",
         states=np.zeros(tokens, dtype=library.state),
@@ -402,10 +400,8 @@ def rules_struct(
     state, one = code.STATE, np.zeros(1, dtype=np.int64)
     legal, after = np.ones((1, m.vocab), dtype=np.uint8), np.zeros((1, m.vocab), dtype=np.int64)
     if grammar is not None:
-        legal, after = (
-            grammar.legal.numpy().astype(np.uint8),
-            np.ascontiguousarray(grammar.next_state.numpy()),
-        )
+        legal = grammar.legal.numpy().astype(np.uint8)
+        after = np.ascontiguousarray(grammar.next_state.numpy())
     values: dict[str, Any] = {
         "legal": legal,
         "next_state": after,

@@ -23,9 +23,8 @@ _MOST = {
     "bar_period": 1 << 16,
 }
 _MOST_TICKS = 1 << 16
-_TOP_PITCH = (
-    127  # of MIDI; expected pitches are at most three times as far from 0, see OCTAVES in `imitation.hpp`
-)
+# Of MIDI; expected pitches are at most three times as far from 0, see OCTAVES in `imitation.hpp`.
+_TOP_PITCH = 127
 _BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
 
 

@@ -17,9 +17,12 @@ import torch
 from transformers import LogitsProcessor
 
 from tokenization.vocabulary import (
+    DURATIONS,
+    EOS_ID,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
+    TIME_STEPS,
     TYPE_INDEX,
     TYPE_OF_ID,
     TYPES,
@@ -39,11 +42,19 @@ LOW = -1e9
 UNHEARD_OF = 20.0
 # C2 and C6.
 LOWEST, HIGHEST = 36, 84
+# What TIME, DUR and NOTE tokens say by their places in their blocks: ticks, ticks and MIDI pitches.
+TIME_TICKS, DUR_TICKS, PITCHES = (
+    np.array(TIME_STEPS),
+    np.array(DURATIONS),
+    np.arange(PITCH_MIN, PITCH_MAX + 1),
+)
 # The tokens of each type.
 BLOCK = {
     name: slice(OFFSET[name], OFFSET[name] + int(np.equal(TYPE_OF_ID, TYPE_INDEX[name]).sum()))
     for name in TYPES
 }
+# What is added to the logits so that no piece ends.
+NO_END = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
 
 
 @dataclass
@@ -98,6 +109,15 @@ class Brief:
         Well-Tempered Clavier.
         """
         return max(PITCH_MIN, LOWEST - self.transposition), min(PITCH_MAX, HIGHEST - self.transposition)
+
+    @property
+    def bar_ticks(self) -> int:
+        """Ticks of a bar where the piece goes on."""
+        return int(self.prompt.bar_ticks[0])
+
+    def left(self, state: State) -> int:
+        """How many tokens there may still be."""
+        return self.max_new_tokens - (state.tokens - self.prompt.tokens)
 
     def ask(self, question: str) -> Callable[..., Any] | None:
         """A method of an earlier rule by its name, such as `closing`; `None` where no rule has it. It is
@@ -330,4 +350,17 @@ def _with_a_way(values: np.ndarray, may: np.ndarray) -> np.ndarray:
     )
 
 
-__all__ = ["BLOCK", "FORBIDDEN", "VOCAB_SIZE", "Brief", "Rule", "RuleProcessor", "build", "rule"]
+__all__ = [
+    "BLOCK",
+    "DUR_TICKS",
+    "FORBIDDEN",
+    "NO_END",
+    "PITCHES",
+    "TIME_TICKS",
+    "VOCAB_SIZE",
+    "Brief",
+    "Rule",
+    "RuleProcessor",
+    "build",
+    "rule",
+]

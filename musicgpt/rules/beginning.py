@@ -98,24 +98,15 @@ def is_over(brief: Brief, state: State) -> np.ndarray:
     return state.bar >= BARS
 
 
-def penalty(brief: Brief, notes: Sequence[Note], bar: int, bits: float | None = None) -> float:
-    """What there is against a beginning, 0 for none.
-
-    Args:
-        brief (`Brief`): what the piece is to be.
-        notes (sequence of `Note`): at least two; of a fugue the subject.
-        bar (`int`): ticks of a bar.
-        bits (`float`, *optional*): how much the durations of a prelude's opening are to vary.
-    """
-    if brief.form != "fugue":
-        return opening_penalty(notes, brief.mode, bar, bits)
+def order_penalty(brief: Brief, subject: Sequence[Note]) -> float:
+    """What there is against a subject after which a higher voice could not state it higher."""
     plan = Plan(brief.voices or VOICES, brief.mode, keyboard=brief.keyboard)
-    is_in_order = plan.is_in_order(Subject(notes, notes[0].onset, bar, brief.mode, brief.keyboard))
-    return subject_penalty(notes, brief.mode, bar) + DISORDERED * (not is_in_order)
+    heard = Subject(subject, subject[0].onset, brief.bar_ticks, brief.mode, brief.keyboard)
+    return DISORDERED * (not plan.is_in_order(heard))
 
 
 def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
-    """What there is against a subject."""
+    """What there is against a subject of two notes or more, in bars of so many ticks; 0 for nothing."""
     pitches, steps = np.array([note.pitch for note in notes]), np.diff([note.pitch for note in notes])
     times = np.diff([note.onset for note in notes])
     found = {
@@ -146,7 +137,9 @@ def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
 
 
 def opening_penalty(notes: Sequence[Note], mode: str, bar: int, bits: float | None = None) -> float:
-    """What there is against the first bars of a prelude, of such a rhythm where one is drawn."""
+    """What there is against the first bars of a prelude, whose durations have so many bits where a rhythm is
+    drawn; 0 for nothing.
+    """
     onsets, pitches = sorted({note.onset for note in notes}), [note.pitch for note in notes]
     bars: list[set[tuple[int, int]]] = [
         {(note.onset % bar, note.pitch) for note in notes if note.onset // bar == k} for k in range(BARS)
@@ -195,4 +188,4 @@ def _shared(one: set, other: set) -> float:
     return len(one & other) / max(1, len(one | other))
 
 
-__all__ = ["Beginning", "is_over", "opening_penalty", "penalty", "subject_penalty"]
+__all__ = ["Beginning", "is_over", "opening_penalty", "subject_penalty"]

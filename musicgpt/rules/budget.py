@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, VOICE_TYPE
 
 from ..state import State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, DUR_TICKS, TIME_TICKS, Brief, Rule
 
 # Bars before the final chord in which it steers.
 LAST_BARS = 6
@@ -24,10 +24,9 @@ GAIN, MOST = 2.4, 2.0
 IN_LAST_BAR = 2.0
 # What a bar still has to have, in tokens, at least: a note.
 LEAST = 4
-_VOICE, _DUR = TYPE_INDEX["VOICE"], TYPE_INDEX["DUR"]
 # Octaves above an eighth.
-_STEPS = np.log2(np.maximum(TIME_STEPS, 1) / 12) * (np.array(TIME_STEPS) > 0)
-_DURATIONS = np.log2(np.array(DURATIONS) / 12)
+_STEPS = np.log2(np.maximum(TIME_TICKS, 1) / 12) * (TIME_TICKS > 0)
+_DURATIONS = np.log2(DUR_TICKS / 12)
 
 
 class Budget(Rule):
@@ -50,7 +49,7 @@ class Budget(Rule):
         return not brief.ends and brief.ask("bars_left") is not None
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        steps, durations = state.kind == _DUR, state.kind == _VOICE
+        steps, durations = state.kind == DUR_TYPE, state.kind == VOICE_TYPE
         new = (state.bar != self.bars) & (steps | durations)  # alone it would not be called elsewhere
         if new.any():
             for own, value in zip((self.left, self.share, self.usual), self.bars_left(state), strict=True):

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import DURATIONS, OFFSET, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, NOTE_TYPE, OFFSET, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
-from .base import BLOCK, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief
 from .keys import dominant_seventh, last_beat, triad
-from .takers import PITCHES
+from .tonal_plan import Planned
 
 # Nats: against notes outside the chord, in the dominant and in the tonic, for the bass's own note and against
 # others of its register, against steps past the tonic's beat and from it while the bass is missing, against
@@ -28,8 +28,6 @@ DECEPTIVE, SIXTH = 0.12, 5  # the degree, from 0
 NEAR = 4
 # Before the final cadence, which is another rule's, and after the beginning there is none for so many bars.
 EDGE = 2
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 
 
 class Moment:
@@ -55,13 +53,13 @@ class Moment:
         if not len(active):
             return
         bass = int(active[-1])
-        if kind == _TIME:
+        if kind == TIME_TYPE:
             self._pitch(state, row, bass, now, added[BLOCK["NOTE"]])
-        elif kind == _NOTE:
+        elif kind == NOTE_TYPE:
             self._voice(state, row, bass, now, added)
-        elif kind == _VOICE:
+        elif kind == VOICE_TYPE:
             self._duration(state, row, bass, now, added[BLOCK["DUR"]])
-        elif kind == _DUR:
+        elif kind == DUR_TYPE:
             self._step(state, row, bass, now, added[BLOCK["TIME"]])
 
     def _has_root(self, state: State, row: int, bass: int) -> bool:
@@ -103,48 +101,42 @@ class Moment:
     def _duration(self, state: State, row: int, bass: int, now: int, durations: np.ndarray) -> None:
         pitch = int(state.note_pitch[row]) % 12
         if now < self.line and pitch not in self.tonic_chord:
-            durations -= HELD * (now + _DURATIONS > self.line)
+            durations -= HELD * (now + DUR_TICKS > self.line)
         if state.note_voice[row] != bass:
             return
         if now < self.begin and pitch != self.dominant:
-            durations -= HELD * (now + _DURATIONS > self.begin)  # so that the bass can strike the root
+            durations -= HELD * (now + DUR_TICKS > self.begin)  # so that the bass can strike the root
         elif now < self.line:  # the root stays until the tonic
-            durations -= HELD * (now + _DURATIONS != self.line)
+            durations -= HELD * (now + DUR_TICKS != self.line)
 
     def _step(self, state: State, row: int, bass: int, now: int, steps: np.ndarray) -> None:
         if now < self.line:
-            steps -= PAST * (now + _STEPS > self.line)
+            steps -= PAST * (now + TIME_TICKS > self.line)
             if not self._has_root(state, row, bass) and self.begin < self.line:
                 # Not past the dominant before its root was there.
                 limit = self.begin if now < self.begin else self.line - 1
-                steps -= MISSING * (now + _STEPS > limit)
+                steps -= MISSING * (now + TIME_TICKS > limit)
             return
         if now == self.line and state.onset[row, bass] < now and state.note_voice[row] < bass:
-            steps -= MISSING * (_STEPS > 0)
+            steps -= MISSING * (TIME_TICKS > 0)
 
 
-class Cadences(Rule):
+class Cadences(Planned):
     """Says what a cadence is made of in the bars before the lines of the plan (`tonal_plan.py`)."""
 
     memory = ("bars", "moments", "rngs")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.bars = np.full(brief.rows, -1)
         self.moments: list[Moment | None] = [None] * brief.rows
         self.rngs = [np.random.default_rng((seed, 2)) for seed in brief.seeds]
-
-    @classmethod
-    def applies(cls, brief: Brief) -> bool:
-        """Where a rule before has a plan."""
-        return brief.ask("key_plans") is not None
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         for row in (state.bar != self.bars).nonzero()[0].tolist():
             self._look_ahead(state, row)
         self.bars = state.bar.copy()
-        closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)
+        closing = self.is_closing(state)
         near = [
             row
             for row, moment in enumerate(self.moments)
@@ -163,8 +155,7 @@ class Cadences(Rule):
         if moment and state.ticks[row] <= moment.line:
             return
         self.moments[row] = None
-        assert self.key_plans is not None
-        plan, bar = self.key_plans()[row], int(state.bar[row]) + 1
+        plan, bar = self.plan(row), int(state.bar[row]) + 1
         section = plan.at(bar - 1)
         if bar not in plan.cadences or not EDGE <= bar <= plan.bars - EDGE - 1:
             return

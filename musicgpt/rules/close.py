@@ -15,19 +15,23 @@ import numpy as np
 
 from tokenization.score import DURATION, ONSET, PITCH
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     EOS_ID,
     MAX_VOICES,
     NEAREST_DURATION,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MIN,
+    TIME_TYPE,
     TYPE_INDEX,
     TYPE_OF_ID,
     VALUE_OF_ID,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, DUR_TICKS, FORBIDDEN, NO_END, VOCAB_SIZE, Brief, Rule
 from .keys import HOME, TONIC, dominant_seventh, last_beat, triad
 from .replay import TENTH
 
@@ -62,15 +66,11 @@ _LATEST = 6
 _LOOKED_AT = 32
 # Notes up to so many semitones above the bass are likely to become the bass.
 _NEAR = 4
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _IS = {name: np.equal(TYPE_OF_ID, TYPE_INDEX[name]) for name in ("NOTE", "VOICE", "DUR", "TIME")}
 _PITCH = np.where(_IS["NOTE"], VALUE_OF_ID, 0)
 _TICKS = np.where(_IS["TIME"] | _IS["DUR"], VALUE_OF_ID, 0)
-_DURATIONS = np.array(DURATIONS)
-# What is added to the logits so that no piece ends by itself; and, for each number of ticks, so that no note
-# lasts longer.
-_NO_END = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
-_TOO_LONG = np.where(np.arange(DURATIONS[-1] + 1)[:, None] < _DURATIONS, FORBIDDEN, 0.0).astype(np.float32)
+# What is added to the logits, for each number of ticks, so that no note lasts longer.
+_TOO_LONG = np.where(np.arange(DURATIONS[-1] + 1)[:, None] < DUR_TICKS, FORBIDDEN, 0.0).astype(np.float32)
 _EVERYTHING = np.ones(VOCAB_SIZE, dtype=bool)
 _NOT_THE_END = np.arange(VOCAB_SIZE) != EOS_ID
 
@@ -101,7 +101,7 @@ class Cadence:
         begun = self.now - int(state.bar_position[row])
         self.line = begun + self.bar
         late = self.line - last_beat(self.bar) - self.now  # below 0: too late for a dominant in this bar
-        if late < 0 or (late == 0 and self.kind != _TIME):
+        if late < 0 or (late == 0 and self.kind != TIME_TYPE):
             self.line += self.bar
         self.dominant_from = self.line - last_beat(self.bar)
         self.prepared = False  # whether a note begins under the dominant
@@ -130,10 +130,10 @@ class Cadence:
             self.left = [voice for voice in self.voices if not self._goes_on(voice)]
         if self.left is not None:
             return self._in_chord(self.left)
-        if self.kind == _NOTE:
+        if self.kind == NOTE_TYPE:
             self.prepared |= self.now >= self.dominant_from
             return [_EVERYTHING]
-        if self.kind == _VOICE:
+        if self.kind == VOICE_TYPE:
             may_go_on = self.pitch % 12 in DOMINANT[self.mode] or self.voice == pedal
             ends = self.line if may_go_on else self.dominant_from
             return [self.now + _TICKS <= self.line, self.now + _TICKS <= ends]
@@ -144,7 +144,7 @@ class Cadence:
         root until it was there.
         """
         now, root = self.now, DOMINANT[self.mode][0]
-        if self.kind == _DUR:
+        if self.kind == DUR_TYPE:
             in_bass = self.voice == max(self.voices)
             self.root |= now >= self.dominant_from and self.pitch % 12 == root and in_bass
         missing = self._missing() if now < self.line - _LATEST and self._can_strike() else []
@@ -189,11 +189,11 @@ class Cadence:
     def _in_chord(self, left: list[int]) -> list[np.ndarray]:
         if not left:
             return [_only(EOS_ID)]
-        if self.kind == _NOTE:
+        if self.kind == NOTE_TYPE:
             return [_only(OFFSET["VOICE"] + left[0])]
-        if self.kind == _VOICE:
+        if self.kind == VOICE_TYPE:
             return [_only(OFFSET["DUR"] + int(NEAREST_DURATION[self.bar]))]
-        if self.kind == _DUR:
+        if self.kind == DUR_TYPE:
             self.written.append(self.pitch)
             left.pop(0)
             return [_only(OFFSET["TIME"])]
@@ -261,19 +261,19 @@ class Close(Rule):
                 self.cadences.setdefault(row, self._cadence(state, row))
             self.bars = state.bar.copy()
         # A bar may have more tokens than any before.
-        if self._left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
+        if self.brief.left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
             for row in np.flatnonzero(self._room(state) <= HURRY + HASTE + 1).tolist():
                 self.cadences.setdefault(row, self._cadence(state, row))
-        voiced = state.after(_VOICE)
+        voiced = state.after(VOICE_TYPE)
         if not len(voiced) and not self.cadences:
-            return _NO_END
-        added = np.tile(_NO_END, (len(scores), 1))
+            return NO_END
+        added = np.tile(NO_END, (len(scores), 1))
         if len(voiced):
             added[voiced, BLOCK["DUR"]] = _TOO_LONG[self._longest(state, voiced)]
         pedals = self.brief.ask("pedals") if self.cadences else None  # of a later rule
         for row, cadence in self.cadences.items():
             pedal = int(pedals()[row]) if pedals else -1
-            added[row] = _forbid(scores[row], cadence.allowed(state, self._left(state), pedal))
+            added[row] = _forbid(scores[row], cadence.allowed(state, self.brief.left(state), pedal))
         return added
 
     def _longest(self, state: State, at: np.ndarray) -> np.ndarray:
@@ -281,20 +281,16 @@ class Close(Rule):
         tokens are nearly used up this one, or they would sound on after the final chord.
         """
         bar, bars, two = state.bar_ticks[at], 2, 2 * np.maximum.reduce(state.bar_tokens, axis=1)
-        if self._left(state) - chord_tokens(MAX_VOICES) <= max(two.tolist()):
+        if self.brief.left(state) - chord_tokens(MAX_VOICES) <= max(two.tolist()):
             bars = 1 + (self._room(state) > two)[at]
         return np.minimum(np.maximum(bars * bar - state.bar_position[at], bar // 8), DURATIONS[-1])
 
     def _cadence(self, state: State, row: int) -> Cadence:
         return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])
 
-    def _left(self, state: State) -> int:
-        """How many tokens there may still be."""
-        return self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
-
     def _room(self, state: State) -> np.ndarray:
         """How many tokens there may still be before the final chord, `(rows,)`."""
-        return self._left(state) - chord_tokens(state.is_active().sum(axis=1))
+        return self.brief.left(state) - chord_tokens(state.is_active().sum(axis=1))
 
     def bars_left(self, state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Into how many bars like the last ones what is left of the tokens goes, without the final chord, the

@@ -15,11 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.score import PITCH
-from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, NOTE_TYPE, OFFSET, PITCH_MAX, PITCH_MIN, TIME_TYPE
 
 from ..state import NEVER, NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, Brief, Rule
-from .takers import BY_STEP, PITCHES, REST, STEP, Taken, Taking, recent
+from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule
+from .takers import BY_STEP, REST, STEP, Taken, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
@@ -41,7 +41,6 @@ DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 # ... and for a dissonance with a note that is struck at the same time, by step, too.
 STRUCK = np.array([0, 2.2, 0.75, 0, 0, 0, 0.75, 0, 0, 0, 0.75, 2.2])
 STRUCK_ELSEWHERE = 0.3  # of it, where it is no fugue
-_NOTE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "DUR", "TIME"))
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros. `_SIDES` says where a note is higher, and where it is lower.
 _INTERVAL = PITCHES - np.arange(PITCH_MAX + 2)[:, None]
@@ -91,7 +90,7 @@ class Counterpoint(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = state.after(_TIME)
+        at = state.after(TIME_TYPE)
         if len(at):
             known, taken = self.penalty(state, at), self.taking(state, at)
             self.known[at], self.impossible[at] = known, taken.impossible
@@ -100,13 +99,13 @@ class Counterpoint(Rule):
             taken.excuse(price)
             price[state.num_notes[at] == 0] = 0
             added[at, BLOCK["NOTE"]] = price
-        at = state.after(_NOTE)
+        at = state.after(NOTE_TYPE)
         if len(at):
             place = state.note_pitch[at] - PITCH_MIN
             penalty = np.where(self.impossible[at, :, place], FORBIDDEN, -self.known[at, :, place])
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = penalty
         if self.is_fugue:
-            at = state.after(_DUR)
+            at = state.after(DUR_TYPE)
             last = at[state.note_voice[at] == self.voices - 1]
             added[last, OFFSET["TIME"]] = FORBIDDEN  # TIME_0: no voice is left below
         return added

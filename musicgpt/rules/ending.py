@@ -13,14 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from tokenization.note import DURATION, ONSET, PITCH, VOICE
-from tokenization.vocabulary import DURATIONS, MAX_VOICES, OFFSET, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, NOTE_TYPE, OFFSET, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, DUR_TICKS, PITCHES, TIME_TICKS, Brief, Rule
 from .cadences import Moment
 from .keys import DOMINANT, HOME, dominant_seventh, last_beat, triad
 from .subject import FIFTH
-from .takers import PITCHES
 
 # Nats against a note off the last triad behind the last onset, against one that ends before the end, and
 # against a last chord without one of the voices, or with something else than the root in the bass.
@@ -38,8 +37,6 @@ TRIADS = {
 FOREIGN, FOREIGN_BEFORE = 5.0, 0.8
 # ... and that a phrase ends on the dominant, which has no dominant of its own before it.
 HALF = 0.4
-_DURATIONS = np.array(DURATIONS)
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 
 
 def is_half(mode: str, key: int) -> bool:
@@ -75,7 +72,7 @@ class Ending(Rule):
         frame = brief.frame
         assert frame is not None
         self.end, self.final = frame.end, frame.final
-        self.beat = last_beat(int(brief.prompt.bar_ticks[0]))
+        self.beat = last_beat(brief.bar_ticks)
         lines = [*frame.phrases, *([frame.final] if frame.final is not None else [])]
         self.moments = [self._moment(line) for line in sorted(set(lines))]
         self.lines = np.array([moment.line for moment in self.moments])
@@ -133,25 +130,25 @@ class Ending(Rule):
             if place < len(self.moments):
                 if now >= self.moments[place].begin - BEFORE:
                     self.moments[place].add(state, row, added[row])
-            elif self.final is not None and state.kind[row] == _TIME:
+            elif self.final is not None and state.kind[row] == TIME_TYPE:
                 added[row, BLOCK["NOTE"]] = np.where(self.chord, 0, -OFF)
             if self.parallel and now < self.lines[-1]:
                 self._avoid(state, row, added[row], *self.parallel)
             if now == self.final:
                 self._complete(state, row, added[row])
-            if self.final is not None and now >= self.final and state.kind[row] == _VOICE:
-                added[row, BLOCK["DUR"]] = -SHORT * (now + _DURATIONS != self.end)
+            if self.final is not None and now >= self.final and state.kind[row] == VOICE_TYPE:
+                added[row, BLOCK["DUR"]] = -SHORT * (now + DUR_TICKS != self.end)
         return added if added.any() else None
 
     def _avoid(self, state: State, row: int, added: np.ndarray, since: int, pitch_class: int) -> None:
         """No note of this class in the bass that sounds at a tick or later."""
         now, lowest = int(state.ticks[row]), self._voices(state, row)[-2:]
-        if state.kind[row] == _TIME and now >= since:
+        if state.kind[row] == TIME_TYPE and now >= since:
             low = state.pitch[row, lowest].max(initial=0) >= PITCHES  # the bass may take them
             added[BLOCK["NOTE"]] -= INCOMPLETE * (low & (pitch_class == PITCHES % 12))
-        elif state.kind[row] == _VOICE and now < since and state.note_pitch[row] % 12 == pitch_class:
+        elif state.kind[row] == VOICE_TYPE and now < since and state.note_pitch[row] % 12 == pitch_class:
             is_bass = [state.note_voice[row]] == lowest[-1:]
-            added[BLOCK["DUR"]] -= INCOMPLETE * (is_bass & (since - now < _DURATIONS))
+            added[BLOCK["DUR"]] -= INCOMPLETE * (is_bass & (since - now < DUR_TICKS))
 
     def _complete(self, state: State, row: int, added: np.ndarray) -> None:
         """In the last chord every voice has a note, and the lowest the root."""
@@ -161,7 +158,7 @@ class Ending(Rule):
         waiting = [
             voice for voice in voices if state.end[row, voice] <= now and voice > max(struck, default=-1)
         ]
-        if kind == _TIME and waiting:
+        if kind == TIME_TYPE and waiting:
             voice, bass = state.pitch[row, [waiting[0], voices[-1]]]
             if waiting == voices[-1:]:
                 wrong = root != PITCHES % 12
@@ -173,11 +170,11 @@ class Ending(Rule):
                 )
             added[BLOCK["NOTE"]] -= INCOMPLETE * wrong
             self._free[row] = np.arange(MAX_VOICES) == waiting[0]
-        elif kind == _NOTE:
+        elif kind == NOTE_TYPE:
             others = [voice for voice in voices if [voice] != waiting[:1]]
             added[[OFFSET["VOICE"] + voice for voice in others]] -= INCOMPLETE
-        elif kind == _DUR and waiting:
-            added[BLOCK["TIME"]] -= INCOMPLETE * (np.array(TIME_STEPS) > 0)
+        elif kind == DUR_TYPE and waiting:
+            added[BLOCK["TIME"]] -= INCOMPLETE * (TIME_TICKS > 0)
 
     @staticmethod
     def _voices(state: State, row: int) -> list[int]:

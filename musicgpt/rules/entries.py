@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import MAX_VOICES, NOTE_TYPE, OFFSET, PITCH_MIN, TIME_TYPE
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, Brief, Rule
@@ -20,7 +20,6 @@ from .takers import PASSED_OVER, is_out_of_order
 BETWEEN_ENTRIES, REST = 2, 4
 # A voice comes back not further than this from where it was, in semitones.
 LEAP = 12
-_NOTE, _TIME = TYPE_INDEX["NOTE"], TYPE_INDEX["TIME"]
 
 
 class Entries(Rule):
@@ -41,8 +40,8 @@ class Entries(Rule):
         return bool(brief.voices)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        missing = self.missing(state) & (state.kind == _NOTE)[:, None]
-        found, at = missing.any(axis=1), state.after(_TIME)
+        missing = self.missing(state) & (state.kind == NOTE_TYPE)[:, None]
+        found, at = missing.any(axis=1), state.after(TIME_TYPE)
         if not found.any() and not (self.due and len(at)):
             return None
         added = np.zeros(scores.shape, dtype=np.float32)

@@ -12,12 +12,15 @@ import numpy as np
 
 from tokenization.score import ONSET, VOICE
 from tokenization.vocabulary import (
+    DUR_TYPE,
     NEAREST_DURATION,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
     TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
@@ -30,7 +33,6 @@ from .replay import degree_of, scale_of
 ALIKE, STILL = 0.75, 1.5
 # Nats for a step in time and a duration, for a voice, and for a step of the scale, in fugues and elsewhere.
 IN_FUGUES, ELSEWHERE = (0.7, 0.7, 0.4), (0.35, 0.35, 1.15)
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 _STEP_TOKEN = {ticks: OFFSET["TIME"] + place for place, ticks in enumerate(TIME_STEPS)}
 
 
@@ -112,10 +114,10 @@ class Figure(Rule):
     def _add(self, state: State, row: int, bar: Bar, added: np.ndarray) -> None:
         kind, place = state.kind[row], int(state.bar_position[row])
         voice, pitch = int(state.note_voice[row]), int(state.note_pitch[row])
-        if kind == _DUR:
+        if kind == DUR_TYPE:
             if (ticks := bar.after(place, voice)) in _STEP_TOKEN:
                 added[_STEP_TOKEN[ticks]] += self.rhythm  # type: ignore[index]
-        elif kind == _TIME:
+        elif kind == TIME_TYPE:
             for wanted in self._pitches(state, row, bar).values():
                 for one in (wanted, wanted + 1) if self._may_be_raised(wanted) else (wanted,):
                     if PITCH_MIN <= one <= PITCH_MAX:
@@ -124,12 +126,12 @@ class Figure(Rule):
                 for event in bar.events:
                     if event[0] == place:
                         added[OFFSET["NOTE"] + bar.pitches[event] - PITCH_MIN] = -STILL * self.still[row]
-        elif kind == _NOTE:
+        elif kind == NOTE_TYPE:
             for other in bar.voices(place, self._struck(state, row)):
                 added[OFFSET["VOICE"] + other] = self.voice
             for other, wanted in self._pitches(state, row, bar).items():
                 added[OFFSET["VOICE"] + other] += self.step * (wanted == pitch)  # raised ones are any voice's
-        elif kind == _VOICE and (ticks := bar.durations.get((place, voice))) is not None:
+        elif kind == VOICE_TYPE and (ticks := bar.durations.get((place, voice))) is not None:
             added[OFFSET["DUR"] + int(NEAREST_DURATION[ticks])] += self.rhythm
 
     def _pitches(self, state: State, row: int, bar: Bar) -> dict[int, int]:

@@ -16,22 +16,25 @@ import numpy as np
 
 from tokenization.score import Note
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     MAX_VOICES,
     NEAREST_DURATION,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
     TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, HIGHEST, LOW, LOWEST, Brief, Rule
+from .base import BLOCK, DUR_TICKS, FORBIDDEN, HIGHEST, LOW, LOWEST, PITCHES, TIME_TICKS, Brief, Rule
 from .companions import Countersubject, stretto
 from .keys import HOME
 from .replay import in_order
-from .subject import FIFTH, FOURTH, Subject, can_be_inverted, dominant, in_key, inverted, tonic
+from .subject import FIFTH, FOURTH, Subject, can_be_inverted, dominant, in_key, inverted
 from .takers import PASSED_OVER
 from .tonal_plan import Plan as KeyPlan
 
@@ -79,9 +82,6 @@ NEAR = 5
 RESTING = 2.0
 # A step to a time at which all voices that could strike still sound loses so many.
 UNTIMELY = 6.0
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
-_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 # For ticks left until a note of the plan: which steps lead past it, or so near to it that no TIME token is as
 # short, or no note: the model would rather add notes for ever than take two steps. The last row but one
 # stands for all that are longer, the last one for a note that should have come.
@@ -207,14 +207,14 @@ class Plan:
             state (`State`): of all pieces; `row` (`int`): which is this one.
         """
         self._look(state, row)
-        if self.kind == _DUR:
+        if self.kind == DUR_TYPE:
             note = Note(*state.notes[row, state.num_notes[row] - 1].tolist())
             self.written.append(note)
             if self.now and (note.onset, note.voice) == (self.now[0].onset, self.now[0].voice):
                 self.now.pop(0)
         if self.now and self.tick > self.now[0].onset:
             self.now = []  # it was missed
-        if self.kind != _TIME:
+        if self.kind != TIME_TYPE:
             return
         if self.subject is None and self.first >= 0 and self.tick == self._boundary():
             self._end_subject()
@@ -237,19 +237,19 @@ class Plan:
 
     def add(self, bias: np.ndarray) -> None:
         """Adds to the logits of the next token, `(vocab_size,)`, what the plan has to say, after `follow`."""
-        if self.kind == _DUR:
+        if self.kind == DUR_TYPE:
             self._step(bias)
-        elif self.kind == _TIME:
+        elif self.kind == TIME_TYPE:
             self._pitch(bias)
-        elif self.kind == _NOTE:
+        elif self.kind == NOTE_TYPE:
             self._voice(bias)
-        elif self.kind == _VOICE:
+        elif self.kind == VOICE_TYPE:
             self._duration(bias)
 
     @property
     def has_subject_to_make(self) -> bool:
         """Whether the next token is a note of the subject."""
-        return self.subject is None and self.kind == _TIME
+        return self.subject is None and self.kind == TIME_TYPE
 
     def _boundary(self) -> int:
         """The tick, whole bars after the first note, at which the subject may end next: when its last note
@@ -361,7 +361,7 @@ class Plan:
         turns dominant and tonic.
         """
         assert self.subject is not None
-        transposed = dominant if len(self.registers) % 2 else tonic
+        transposed = dominant if len(self.registers) % 2 else in_key(HOME[self.mode])
         key = _fifth(HOME[self.mode], FIFTH) if len(self.registers) % 2 else HOME[self.mode]
         top, bottom = min(self.registers), max(self.registers)
         ways = [(top - 1, self.registers[top] + FIFTH), (bottom + 1, self.registers[bottom] - FIFTH)]
@@ -432,7 +432,7 @@ class Plan:
         steps = bias[BLOCK["TIME"]]
         self._limit(steps)
         if self.subject is None:
-            early = self.written[-1].duration > _STEPS
+            early = self.written[-1].duration > TIME_TICKS
             steps[early if (steps[~early] == 0).any() else 0] = FORBIDDEN  # if need be all but TIME_0
         elif not self.due:
             below = [v for v in self._free() if v > self.voice and self.ends[v] <= self.tick]
@@ -449,10 +449,10 @@ class Plan:
         ends = {voice: self.ends[voice] - now for voice in self._free() if self._has_entered(voice)}
         for voice, end in ends.items():
             if end > 0 or (end == 0 and voice in below):
-                steps -= RESTING * (end < _STEPS)
+                steps -= RESTING * (end < TIME_TICKS)
         planned = self.now[0].onset - now if self.now else -1
         if ends:
-            steps[(_STEPS > 0) & (min(ends.values()) > _STEPS) & (planned != _STEPS)] -= UNTIMELY
+            steps[(TIME_TICKS > 0) & (min(ends.values()) > TIME_TICKS) & (planned != TIME_TICKS)] -= UNTIMELY
 
     def _has_entered(self, voice: int) -> bool:
         return self.pitches[voice] != NO_PITCH
@@ -462,8 +462,8 @@ class Plan:
         if self.now and not self.due and not self._free():
             bias[BLOCK["NOTE"]] = FORBIDDEN
             left = self.now[0].onset - self.tick
-            longest = _STEPS[left >= _STEPS].max()
-            bias[BLOCK["TIME"]][longest != _STEPS] = FORBIDDEN
+            longest = TIME_TICKS[left >= TIME_TICKS].max()
+            bias[BLOCK["TIME"]][longest != TIME_TICKS] = FORBIDDEN
 
     def _limit(self, steps: np.ndarray) -> None:
         limits = [self.now[0].onset] if self.now else []
@@ -495,9 +495,9 @@ class Plan:
                 bias[OFFSET["NOTE"] + place] -= PASSED_OVER
         elif reserved := [v for v in self._reserved() if self._has_entered(v)]:
             # A note that only these voices would take must not be given to another one.
-            own = np.abs(_PITCHES[:, None] - [self.pitches[v] for v in reserved]).min(axis=1)
+            own = np.abs(PITCHES[:, None] - [self.pitches[v] for v in reserved]).min(axis=1)
             others = [p for v, p in enumerate(self.pitches) if v not in reserved and p != NO_PITCH]
-            apart = np.abs(_PITCHES[:, None] - others).min(axis=1) if others else np.zeros(len(_PITCHES))
+            apart = np.abs(PITCHES[:, None] - others).min(axis=1) if others else np.zeros(len(PITCHES))
             bias[BLOCK["NOTE"]][(apart > NEAR) & (apart > own)] = FORBIDDEN
             self._only_planned(bias)
 
@@ -506,10 +506,10 @@ class Plan:
         where it came from, `(pitches,)`.
         """
         now, before = self.written[-1].pitch, self.written[max(0, len(self.written) - 2)].pitch
-        leaps, moved = _PITCHES - now, now - before
+        leaps, moved = PITCHES - now, now - before
         if abs(moved) <= STEP:
-            return np.zeros(len(_PITCHES))
-        goes_on = (leaps * moved > 0) | (before == _PITCHES)
+            return np.zeros(len(PITCHES))
+        goes_on = (leaps * moved > 0) | (before == PITCHES)
         return CHORD * (np.abs(leaps) > STEP) * np.where(goes_on, 1.0, 0.5)
 
     def _third_time(self) -> np.ndarray:
@@ -520,7 +520,7 @@ class Plan:
         goes_on = {
             pitches[-k] for k in range(2, 9) if len(pitches) >= 2 * k and pitches[-k:] == pitches[-2 * k : -k]
         }
-        return THIRD_TIME * np.isin(_PITCHES, list(goes_on))
+        return THIRD_TIME * np.isin(PITCHES, list(goes_on))
 
     def _above(self, due: Note) -> list[int]:
         """The voices above that of a note of the plan that may still strike with it; notes are written from
@@ -567,9 +567,9 @@ class Plan:
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)
         elif self.next:
-            bias[BLOCK["DUR"]][self.tick + _DURATIONS > self.next.free_until(self.voice)] = FORBIDDEN
+            bias[BLOCK["DUR"]][self.tick + DUR_TICKS > self.next.free_until(self.voice)] = FORBIDDEN
         elif self.subject is None:
-            bias[BLOCK["DUR"]][self._room() < _DURATIONS] = FORBIDDEN
+            bias[BLOCK["DUR"]][self._room() < DUR_TICKS] = FORBIDDEN
             latest = {note.duration for note in self.written[-ALIKE:]}
             if len(self.written) >= ALIKE and len(latest) == 1:
                 bias[OFFSET["DUR"] + int(NEAREST_DURATION[latest.pop()])] -= MONOTONY
@@ -591,7 +591,7 @@ class Fugue(Rule):
         ]
         if brief.frame is not None:
             for plan in self.plans:
-                plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], _bar_of(brief))
+                plan.take([Note(*note) for note in brief.frame.notes[:-1].tolist()], brief.bar_ticks)
         self._due = np.full((brief.rows, 3), NO_PITCH)
 
     @classmethod
@@ -662,10 +662,6 @@ def _fifth(key: int, semitones: int) -> int:
 
 def _least_notes(bars: int) -> int:
     return LEAST_NOTES[min(bars, len(LEAST_NOTES)) - 1]
-
-
-def _bar_of(brief: Brief) -> int:
-    return int(brief.prompt.bar_ticks[0])
 
 
 def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:

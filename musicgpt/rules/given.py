@@ -11,27 +11,26 @@ import numpy as np
 
 from tokenization.note import DURATION, ONSET, PITCH, VOICE
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     EOS_ID,
     MAX_STEP,
     MAX_TIME_TOKENS,
     MAX_VOICES,
+    METER_TYPE,
+    NOTE_TYPE,
     PAD_ID,
     PITCH_MIN,
+    SPECIAL_TYPE,
     STEP_SPELLING,
-    TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..frame import NEVER
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
-from .takers import PITCHES
+from .base import BLOCK, DUR_TICKS, FORBIDDEN, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief, Rule
 
-_NOTE, _VOICE, _DUR, _TIME, _METER, _SPECIAL = (
-    TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME", "METER", "SPECIAL")
-)
-_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 # How many TIME tokens a step takes; the last one stands for steps that cannot be written.
 _TOKENS_OF = np.array([len(STEP_SPELLING.get(step, range(99))) for step in range(MAX_STEP + 2)])
 # Tokens of a note, and of the end with a few to spare.
@@ -78,19 +77,21 @@ class KeepGiven(Rule):
         self._follow(state)
         self._look(state)
         allowed = np.ones((state.rows, VOCAB_SIZE), dtype=bool)
-        ended = (state.kind == _SPECIAL) & (state.num_notes > 0)
+        ended = (state.kind == SPECIAL_TYPE) & (state.num_notes > 0)
         is_open = (self.next == NEVER) & (state.ticks >= len(self.frame.room) - 1)
         if is_open.all():
             return allowed
         allowed[ended] = np.arange(VOCAB_SIZE) == PAD_ID
         kinds = set(state.kind[~ended].tolist())
-        for kind, write in ((_NOTE, self._voice), (_VOICE, self._duration)):
+        for kind, write in ((NOTE_TYPE, self._voice), (VOICE_TYPE, self._duration)):
             if kind in kinds:
                 write(state, state.after(kind), allowed)
-        waits = np.flatnonzero((state.kind == _TIME) | ((state.kind == _METER) & (state.num_notes > 0)))
+        waits = np.flatnonzero(
+            (state.kind == TIME_TYPE) | ((state.kind == METER_TYPE) & (state.num_notes > 0))
+        )
         if waits.size:
             self._pitch(state, waits, allowed)
-        others = (state.kind != _NOTE) & (state.kind != _VOICE) & (state.kind != _TIME) & ~ended
+        others = (state.kind != NOTE_TYPE) & (state.kind != VOICE_TYPE) & (state.kind != TIME_TYPE) & ~ended
         others[waits] = False
         if others.any():
             self._step(state, np.flatnonzero(others), allowed)
@@ -99,13 +100,13 @@ class KeepGiven(Rule):
 
     def _follow(self, state: State) -> None:
         """Takes the last token into account."""
-        struck = state.after(_DUR)
+        struck = state.after(DUR_TYPE)
         if struck.size:
             note, due = state.last_note()[struck], self.frame.notes[self.at[struck]]
             same = (note[:, [ONSET, PITCH, VOICE]] == due[:, [ONSET, PITCH, VOICE]]).all(axis=1)
             self.at[struck] += same
-        self.run = np.where(state.kind == _TIME, self.run + 1, 0)
-        self.meter += (state.kind == _METER) & (state.num_notes > 0)
+        self.run = np.where(state.kind == TIME_TYPE, self.run + 1, 0)
+        self.meter += (state.kind == METER_TYPE) & (state.num_notes > 0)
 
     def _look(self, state: State) -> None:
         """What is due now, and which voices may strike of their own accord; arrays of all rows."""
@@ -113,9 +114,8 @@ class KeepGiven(Rule):
         self.next, self.is_due = due[:, ONSET], due[:, ONSET] == now
         self.pitch, self.voice = due[:, PITCH], due[:, VOICE]  # -1 and a voice below all: the end
         self.is_end = self.is_due & (self.at == len(self.frame.notes) - 1)
-        left = self.brief.max_new_tokens - (state.tokens - self.brief.prompt.tokens)
         to_come = len(self.frame.notes) - 1 - self.at
-        self.in_haste = left <= _A_NOTE * to_come + _AN_END
+        self.in_haste = self.brief.left(state) <= _A_NOTE * to_come + _AN_END
         last, order = state.last_note(), np.arange(self.voices)
         self.struck = (state.num_notes > 0) & (last[:, ONSET] == now)
         self.last = last
@@ -149,13 +149,13 @@ class KeepGiven(Rule):
 
     def _steps(self, state: State, at: np.ndarray) -> np.ndarray:
         """Steps above 0 that lead to a note, or to where further tokens lead to it, `(n, steps)`."""
-        targets = state.ticks[at, None] + _STEPS
+        targets = state.ticks[at, None] + TIME_TICKS
         left = self.next[at, None] - targets
         used = self.run[at, None] + 1
         can = self._can_strike(state, at, targets).any(axis=2)
         further = _TOKENS_OF[np.clip(left, 0, MAX_STEP + 1)] <= MAX_TIME_TOKENS - used
         steps = (left == 0) | ((left > 0) & (can | further))
-        steps &= _STEPS > 0
+        steps &= TIME_TICKS > 0
         for place, (tick, _) in enumerate(self.frame.meters):
             # Not past a change of meter at which a note can begin.
             waits = (self.meter[at] == place) & (state.ticks[at] < tick)
@@ -179,7 +179,7 @@ class KeepGiven(Rule):
         allowed[at, EOS_ID] = self.is_end[at]
         allowed[at, BLOCK["METER"]] = False
         for place, (tick, token) in enumerate(self.frame.meters):
-            now = (self.meter[at] == place) & (state.ticks[at] >= tick) & (state.kind[at] == _TIME)
+            now = (self.meter[at] == place) & (state.ticks[at] >= tick) & (state.kind[at] == TIME_TYPE)
             now &= notes.any(axis=1) & ~self.struck[at]
             allowed[at[now]] = np.arange(VOCAB_SIZE) == token
 
@@ -198,9 +198,9 @@ class KeepGiven(Rule):
         """That of the given note, or one for which there is room."""
         room, voice = self.frame.room, state.note_voice[at]
         own = room[np.minimum(state.ticks[at], len(room) - 1), np.minimum(voice, self.voices - 1)]
-        durations = own[:, None] >= _DURATIONS
+        durations = own[:, None] >= DUR_TICKS
         due = self.is_due[at] & (self.pitch[at] == state.note_pitch[at]) & (self.voice[at] == voice)
-        durations[due] = self.frame.notes[self.at[at], DURATION][due, None] == _DURATIONS
+        durations[due] = self.frame.notes[self.at[at], DURATION][due, None] == DUR_TICKS
         _write(allowed, at, "DUR", durations)
 
 

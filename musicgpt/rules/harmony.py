@@ -17,20 +17,22 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     MAX_VOICES,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MAX,
     PITCH_MIN,
-    TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, PITCHES, TIME_TICKS, Brief
 from .keys import DOMINANT, dominant_seventh, triad
-from .takers import PITCHES, Taken, Taking, recent
-from .tonal_plan import tables
+from .takers import Taken, Taking, recent
+from .tonal_plan import Planned, tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
 BEGINS, ON_BEAT, BETWEEN = 2.6, 1.8, 0.7
@@ -49,7 +51,7 @@ HELD, STATED, SUSPENDED = 1.0, 1.0, 1.0
 # The seventh of a dominant chord costs this share of what other notes off the chord do.
 OFF_SEVENTH = 0.3
 # Degrees that may have their dominants before them, in major and minor, from 0, and how often they do.
-DEGREES, FIFTH, APPLIED, SHARE = 7, 7, ((1, 3, 4, 5), (2, 3, 4, 5, 6)), 0.4
+DEGREES, APPLIED, SHARE = 7, ((1, 3, 4, 5), (2, 3, 4, 5, 6)), 0.4
 # A chord that has held for more than so many bars loses so many nats for each further one.
 BARS_HELD, STAYS = 0.5, 3.0
 # In the first bars tonic and dominant are likelier, in nats: they say which key it is.
@@ -61,12 +63,6 @@ def harmonic_unit(bar: int) -> int:
     return {144: 72, 108: 36, 96: 48, 48: 24}.get(bar, bar)
 
 
-def applied(key: int, degree: int) -> tuple[int, ...]:
-    """Root, third, fifth and seventh of the dominant chord of a degree (0 to 6) of a key."""
-    root = triad(key, degree)[0] + FIFTH
-    return tuple((root + step) % 12 for step in (0, 4, 7, 10))
-
-
 def _foreign() -> np.ndarray:
     """How foreign each pitch is to each degree of each key, and to the applied dominants of these, `(24, 14,
     pitches)`, 0 to 1.
@@ -75,7 +71,7 @@ def _foreign() -> np.ndarray:
     for key in range(24):
         for degree in range(7):
             found[key, degree, list(triad(key, degree))] = 0
-            found[key, DEGREES + degree, list(applied(key, degree))] = 0
+            found[key, DEGREES + degree, list(dominant_seventh(triad(key, degree)[0]))] = 0
         found[key, DOMINANT, dominant_seventh(key)[-1]] = OFF_SEVENTH
     return found[..., PITCHES % 12].astype(np.float32)
 
@@ -97,11 +93,9 @@ def _suspended() -> np.ndarray:
 
 _FOREIGN, _SUSPENDED = _foreign(), _suspended()
 _PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
-_STEPS = np.array(TIME_STEPS)
-_TIME, _NOTE, _VOICE, _DUR = (TYPE_INDEX[name] for name in ("TIME", "NOTE", "VOICE", "DUR"))
 
 
-class Harmony(Rule):
+class Harmony(Planned):
     """Draws the chords and prices notes off them."""
 
     after = ("TIME", "NOTE", "VOICE", "DUR")
@@ -109,8 +103,7 @@ class Harmony(Rule):
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.stated = brief.ask("key_plans"), brief.ask("stated")
-        self.pedals = brief.ask("pedals")
+        self.stated, self.pedals = brief.ask("stated"), brief.ask("pedals")
         self.voices = brief.voices or MAX_VOICES
         self.taking = Taking.of(brief)
         # Of each row what each voice pays for each pitch, since the last TIME.
@@ -124,11 +117,6 @@ class Harmony(Rule):
         chords = tables()["chords"]
         self.steps = [np.log(np.array(chords[mode])) for mode in ("major", "minor")]
 
-    @classmethod
-    def applies(cls, brief: Brief) -> bool:
-        """Where a rule before has a plan."""
-        return brief.ask("key_plans") is not None
-
     def chords(self) -> tuple[np.ndarray, np.ndarray]:
         """Key and degree (0 to 6; 7 to 13 for their applied dominants) of each piece's chord, `(rows,)`
         each.
@@ -137,21 +125,21 @@ class Harmony(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = state.after(_TIME)
+        at = state.after(TIME_TYPE)
         if len(at):
             taken = self.taking(state, at)
             known = self.known[at] = self._prices(state, at, taken)
             price = np.add.reduce(taken.weight * known, axis=1)
             taken.excuse(price)
             added[at, BLOCK["NOTE"]] = -price
-        at = state.after(_NOTE)
+        at = state.after(NOTE_TYPE)
         if len(at):
             known = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -known
-        at = state.after(_VOICE)
+        at = state.after(VOICE_TYPE)
         if len(at):
             self._tie(state, at, added)
-        for kind in (_DUR, _TIME):
+        for kind in (DUR_TYPE, TIME_TYPE):
             at = state.after(kind)
             if len(at):
                 self._strike(state, at, added)
@@ -175,7 +163,7 @@ class Harmony(Rule):
         unit, since = self._unit(state, at)
         left = unit - since
         held = (state.end[at] > (state.ticks[at] + left)[:, None]).any(axis=1)
-        added[at, BLOCK["TIME"]] = -SKIPPED * (held[:, None] & (left[:, None] < _STEPS))
+        added[at, BLOCK["TIME"]] = -SKIPPED * (held[:, None] & (left[:, None] < TIME_TICKS))
 
     @staticmethod
     def _is_together(state: State, at: np.ndarray) -> np.ndarray:
@@ -192,9 +180,7 @@ class Harmony(Rule):
 
     def _before_cadence(self, state: State, at: np.ndarray) -> np.ndarray:
         """Whether each of the rows `at` stands in a bar behind which a cadence is planned, `(n,)`."""
-        assert self.key_plans is not None
-        plans = self.key_plans()
-        return np.array([state.bar[row] + 1 in plans[row].cadences for row in at.tolist()])
+        return np.array([state.bar[row] + 1 in self.plan(row).cadences for row in at.tolist()])
 
     def _prices(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
         """What each voice pays for each pitch as the next in the rows `at`, `(n,)`: `(n, voices, pitches)`,
@@ -220,8 +206,7 @@ class Harmony(Rule):
 
     def _draw(self, state: State, row: int, unit: int, since: int) -> None:
         """The chord that begins now."""
-        assert self.key_plans is not None
-        plan, bar = self.key_plans()[row], int(state.bar[row])
+        plan, bar = self.plan(row), int(state.bar[row])
         key, before = plan.at(bar).key, (int(self.keys[row]), int(self.degrees[row]))
         begin = int(state.bar_position[row]) - since
         if bar == 0 or (begin == 0 and bar in plan.cadences and bar < plan.bars):

@@ -25,17 +25,16 @@ from tokenization.analysis.ngram import (
     shipped_ngrams,
 )
 from tokenization.score import DURATION, ONSET, PITCH
-from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, PITCH_MIN, TYPE_INDEX
+from tokenization.vocabulary import MAX_VOICES, NOTE_TYPE, OFFSET, PITCH_MAX, PITCH_MIN, TIME_TYPE
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, LOW, Brief, Rule
-from .takers import PITCHES, Taking
+from .base import BLOCK, LOW, PITCHES, Brief, Rule
+from .takers import Taking
 
 # Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of
 # the expert that is listened to, in nats.
 IN_FUGUES, ELSEWHERE = (0.9, 0.4), (0.95, 0.3)
 LIMIT = 3.0
-_TIME, _NOTE = TYPE_INDEX["TIME"], TYPE_INDEX["NOTE"]
 # Class of the interval from each MIDI pitch (rows) to each that may come (columns), and to each MIDI pitch;
 # the row of `NO_PITCH` says that there is none.
 _FROM = np.arange(PITCH_MAX + 2)[:, None]
@@ -131,7 +130,7 @@ class Idiom(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)
-        at = state.after(_TIME)
+        at = state.after(TIME_TYPE)
         if len(at):
             known = self.known[at] = self.weight * self.log_ratio(state, at)
             # What a note of each pitch gains, by the voices that may take it.
@@ -141,7 +140,7 @@ class Idiom(Rule):
             added[at] = (self.model_weight - 1) * np.maximum(scores[at], LOW)
             added[at, BLOCK["NOTE"]] += gain
             added[at[state.num_notes[at] == 0]] = 0
-        at = state.after(_NOTE)
+        at = state.after(NOTE_TYPE)
         if len(at):
             gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
             added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain

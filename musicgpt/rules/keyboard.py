@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.score import ONSET, PITCH
-from tokenization.vocabulary import MAX_VOICES, OFFSET, PITCH_MAX, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, OFFSET, PITCH_MAX, TIME_TYPE
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule
 from .replay import TENTH
-from .takers import PITCHES
 
 # Nats against what a hand could not strike together, and hold while other notes sound on. It is not
 # forbidden: where the order of voices leaves nothing else, a wide chord is less bad than a wrong one.
@@ -30,7 +29,6 @@ MUDDY, DEEP, FOURTH = 2.0, 48, 5
 FEWEST = 4
 # As many notes are looked at.
 _LAST = 8
-_DUR, _TIME = TYPE_INDEX["DUR"], TYPE_INDEX["TIME"]
 # (hand, voice): whether it is the left one.
 _IS_LEFT = np.array([[True], [False]])
 
@@ -59,7 +57,7 @@ class Keyboard(Rule):
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added, struck = np.zeros(scores.shape, dtype=np.float32), self._struck(state)
-        begins = state.kind == _DUR
+        begins = state.kind == DUR_TYPE
         if begins.any():
             # The lowest key is struck: together with it there is none for the lowest voice.
             full = begins & (state.note_pitch <= self.low) & (state.note_voice == self.lowest)
@@ -83,7 +81,7 @@ class Keyboard(Rule):
 
     def _hands(self, state: State) -> np.ndarray:
         """What notes gain that fill an empty hand, `(rows, pitches)`."""
-        here = state.kind == _TIME  # others are in the middle of a note
+        here = state.kind == TIME_TYPE  # others are in the middle of a note
         now, has_sounded, low = state.ticks[:, None], state.pitch != NO_PITCH, state.pitch < self.middle
         ends = np.where(has_sounded, np.minimum(state.end, now), 0)
         latest = np.maximum.reduce((low[:, None] == _IS_LEFT) * ends[:, None], axis=2)

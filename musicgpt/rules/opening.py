@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..state import State
-from .base import BLOCK, FORBIDDEN, Brief, Rule
+from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule
 from .keys import HOME, triad
-from .takers import PITCHES
 
 # Nats for a note of the tonic triad on a beat of a prelude's first bar, and against others.
 CHORD = 1.5

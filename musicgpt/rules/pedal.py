@@ -14,22 +14,24 @@ import numpy as np
 
 from tokenization.score import Note
 from tokenization.vocabulary import (
+    DUR_TYPE,
     DURATIONS,
     MAX_VOICES,
     NEAREST_DURATION,
+    NOTE_TYPE,
     OFFSET,
     PITCH_MIN,
-    TIME_STEPS,
-    TYPE_INDEX,
+    TIME_TYPE,
+    VOICE_TYPE,
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, VOCAB_SIZE, Brief, Rule
+from .base import BLOCK, FORBIDDEN, PITCHES, TIME_TICKS, VOCAB_SIZE, Brief
 from .harmony import harmonic_unit
 from .keys import DOMINANT, HOME, TONIC, triad
 from .replay import limit_durations, limit_steps, only
-from .takers import PASSED_OVER, PITCHES
-from .tonal_plan import UNASKED
+from .takers import PASSED_OVER
+from .tonal_plan import UNASKED, Planned
 
 # Bars of each of these pedals, on the dominant and on the tonic, and of how many movements.
 PEDALS = {
@@ -43,8 +45,6 @@ SHORT = 60
 FIGURED, HELD_BARS = 5, 2
 # The pedal's octave is the nearest to a place so many semitones below the bass, and it sounds below C4.
 DEEPER, MIDDLE = 4, 60
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_LATER = np.array(TIME_STEPS) > 0
 OCTAVE, QUAVER = 12, 12  # semitones, ticks
 
 
@@ -73,7 +73,7 @@ class Point:
     def follow(self, state: State, row: int, unit: int) -> None:
         """Take note of what was written: whether it was struck, or passed by."""
         now = int(state.ticks[row])
-        if state.kind[row] == _DUR and now == self.next:
+        if state.kind[row] == DUR_TYPE and now == self.next:
             onset, _, pitch, voice = state.notes[row, state.num_notes[row] - 1].tolist()
             if (onset, pitch, voice) == (now, self.pitch, self.voice):
                 self.has_begun = True
@@ -87,20 +87,20 @@ class Point:
         """
         now, kind = int(state.ticks[row]), state.kind[row]
         strikes = now == self.next < self.end
-        if kind == _DUR:
+        if kind == DUR_TYPE:
             if strikes:
-                added[BLOCK["TIME"]][_LATER] = FORBIDDEN
+                added[BLOCK["TIME"]][TIME_TICKS > 0] = FORBIDDEN
             elif now < self.next:
                 limit_steps(added, now, self.next)
-        elif kind == _TIME:
+        elif kind == TIME_TYPE:
             self._pitch(state, row, strikes, added, stated)
-        elif kind == _NOTE:
+        elif kind == NOTE_TYPE:
             is_pedal = strikes and state.note_pitch[row] == self.pitch
             if is_pedal:
                 only(added, "VOICE", self.voice)
             elif strikes or (self.has_begun and not self.every):
                 added[OFFSET["VOICE"] + self.voice] = FORBIDDEN
-        elif kind == _VOICE and state.note_voice[row] == self.voice:
+        elif kind == VOICE_TYPE and state.note_voice[row] == self.voice:
             if strikes and not self.every:
                 only(added, "DUR", int(NEAREST_DURATION[self._ticks(now, int(state.bar_ticks[row]))]))
             else:
@@ -139,14 +139,13 @@ class Point:
             notes[place] -= PASSED_OVER
 
 
-class Pedal(Rule):
+class Pedal(Planned):
     """Draws whether a piece has a pedal, and lets the bass have it."""
 
     memory = ("plans", "points", "looked", "now")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.plans = [self._draw(seed) for seed in brief.seeds]
         self.points: list[Point | None] = [None] * brief.rows
         self.looked = np.full(brief.rows, -1)
@@ -155,7 +154,7 @@ class Pedal(Rule):
     @classmethod
     def applies(cls, brief: Brief) -> bool:
         """Where a rule before has a plan; two voices of a fugue have no bass to spare."""
-        return brief.ask("key_plans") is not None and (brief.form != "fugue" or brief.voices != 2)
+        return super().applies(brief) and (brief.form != "fugue" or brief.voices != 2)
 
     def _draw(self, seed: int) -> PedalPlan | None:
         dominants, tonics, of = PEDALS[self.brief.form or UNASKED]
@@ -187,7 +186,7 @@ class Pedal(Rule):
         for row, wanted in enumerate(self.plans):
             if wanted is None:
                 continue
-            if state.bar[row] != self.looked[row] and state.kind[row] == _TIME:
+            if state.bar[row] != self.looked[row] and state.kind[row] == TIME_TYPE:
                 self.looked[row] = state.bar[row]
                 self._look(state, row, wanted)
             point, unit = self.points[row], harmonic_unit(int(state.bar_ticks[row]))
@@ -209,12 +208,11 @@ class Pedal(Rule):
 
     def _look(self, state: State, row: int, wanted: PedalPlan) -> None:
         """Whether the pedal begins with the next bar, and when it ends."""
-        assert self.key_plans is not None
-        plan, bar, ticks = self.key_plans()[row], int(state.bar[row]), int(state.bar_ticks[row])
+        plan, bar, ticks = self.plan(row), int(state.bar[row]), int(state.bar_ticks[row])
         line = int(state.ticks[row] - state.bar_position[row])
         left = max(1, plan.bars - 1 - bar)  # bars until the final chord
         point = self.points[row]
-        if self.closing and self.closing()[row]:
+        if self.is_closing(state)[row]:
             if point:
                 point.end = min(point.end, line + ticks)
             return

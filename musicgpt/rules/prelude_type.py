@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.score import Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, TIME_TYPE, VOICE_TYPE
 
 from ..state import NO_PITCH, State
 from .base import LOW, VOCAB_SIZE, Brief, Rule
@@ -44,7 +44,6 @@ LEAST_NOTES, LEAST_PITCHES, HARSHEST = 5, 4, 0.25
 PLAIN, WARMTH, WARMEST = 0.9, 0.4, 1.3
 # What it costs a beginning (`beginning.py`) that nothing in it can be answered.
 UNANSWERED = 2.0
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
 
 
 class Drawn(NamedTuple):
@@ -122,7 +121,7 @@ class PreludeType(Rule):
         if min(state.bar.tolist()) >= BARS and not any((*self.answers, *self.replays)):
             return None
         added = np.zeros((state.rows, VOCAB_SIZE), dtype=np.float32)
-        warm = (state.bar < BARS) & np.isin(state.kind, (_VOICE, _DUR))
+        warm = (state.bar < BARS) & np.isin(state.kind, (VOICE_TYPE, DUR_TYPE))
         added[warm] = (1 / self.heat[warm] - 1) * np.maximum(scores[warm], LOW)
         for row in range(state.rows):
             if self.is_open[row]:
@@ -148,9 +147,9 @@ class PreludeType(Rule):
         now, end = int(state.ticks[row]), int(state.bar_ticks[row])
         if now < end:
             limit_steps(added, now, end)
-            if state.kind[row] == _VOICE:
+            if state.kind[row] == VOICE_TYPE:
                 limit_durations(added, now, end)
-        elif state.kind[row] == _TIME:
+        elif state.kind[row] == TIME_TYPE:
             self.is_open[row] = False
             array = state.notes[row, : state.num_notes[row]]
             self._answer(row, [Note(*note) for note in array.tolist()], end)

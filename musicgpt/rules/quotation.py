@@ -12,16 +12,15 @@ import numpy as np
 
 from tokenization.analysis.windows import STEPS, Index, shipped_index, window_hashes
 from tokenization.score import ONSET, PITCH
-from tokenization.vocabulary import PITCH_MAX, PITCH_MIN
+from tokenization.vocabulary import DUR_TYPE
 
-from ..state import DUR, NO_PITCH, State
-from .base import BLOCK, FORBIDDEN, Brief, Rule
+from ..state import NO_PITCH, State
+from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule
 
 # Notes that a voice may share with one movement, as far as the index shows; it keeps one window in five, so
 # that longer runs escape it (docs/results.md). A filter of all windows would see them, but hold enough to
 # rebuild the scores from (docs/LOG.md).
 LONGEST = 9
-_PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 
 
 class Quotation(Rule):
@@ -42,7 +41,7 @@ class Quotation(Rule):
         self.began: dict[tuple[int, int], dict[int, int]] = {}
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        struck = state.after(DUR)
+        struck = state.after(DUR_TYPE)
         if len(struck):
             self._hear(state, struck)
         runs = [key for key, began in self.began.items() if self._may_be_too_long(key, began, state)]
@@ -74,7 +73,7 @@ class Quotation(Rule):
 
     def _may_be_too_long(self, key: tuple[int, int], began: dict[int, int], state: State) -> bool:
         row, voice = key
-        if state.kind[row] == DUR or self.heard[key] - min(began.values()) < LONGEST:
+        if state.kind[row] == DUR_TYPE or self.heard[key] - min(began.values()) < LONGEST:
             return False
         if self.due is not None and self.due()[row, 0] != NO_PITCH:
             return False
@@ -83,14 +82,14 @@ class Quotation(Rule):
     def too_long(self, state: State, row: int, voice: int) -> np.ndarray:
         """The pitches that would make a run longer than `LONGEST` now, bool of shape `(pitches,)`."""
         latest, end = state.line[row, voice, -STEPS:], int(self.heard[row, voice])
-        shape = (len(_PITCHES), STEPS + 1)
+        shape = (len(PITCHES), STEPS + 1)
         pitches, onsets = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-        pitches[:, :-1], pitches[:, -1] = latest[:, PITCH], _PITCHES
+        pitches[:, :-1], pitches[:, -1] = latest[:, PITCH], PITCHES
         onsets[:, :-1], onsets[:, -1] = latest[:, ONSET], state.ticks[row]
         hashes, kept = window_hashes(pitches, onsets)
         kept = kept.nonzero()[0]
         asked, places = self.index.hits(hashes[kept])
-        began, found = self.began.get((row, voice), {}), np.zeros(len(_PITCHES), dtype=bool)
+        began, found = self.began.get((row, voice), {}), np.zeros(len(PITCHES), dtype=bool)
         for i, place in zip(kept[asked].tolist(), places.tolist(), strict=True):
             found[i] |= end + 1 - _begun(began, place, end - STEPS) > LONGEST
         return found

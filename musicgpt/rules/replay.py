@@ -12,16 +12,14 @@ from itertools import combinations
 import numpy as np
 
 from tokenization.score import Note
-from tokenization.vocabulary import DURATIONS, NEAREST_DURATION, PITCH_MIN, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, NEAREST_DURATION, NOTE_TYPE, PITCH_MIN, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
-from .base import BLOCK, FORBIDDEN
+from .base import BLOCK, DUR_TICKS, FORBIDDEN, TIME_TICKS
 
 _MAJOR, _MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 # Degrees of minor that are raised on the way to the tonic: the sixth and the seventh, from 0.
 _RAISED = (5, 6)
-_NOTE, _VOICE, _DUR, _TIME = (TYPE_INDEX[name] for name in ("NOTE", "VOICE", "DUR", "TIME"))
-_STEPS, _DURATIONS = np.array(TIME_STEPS), np.array(DURATIONS)
 PERFECT = (0, 7)
 # Semitones that a hand spans.
 TENTH = 16
@@ -90,15 +88,20 @@ def in_order(note: Note) -> tuple[int, int, int]:
     return note.onset, note.voice, -note.pitch
 
 
+def _chords(notes: Iterable[Note]) -> dict[int, list[Note]]:
+    """By onset the notes that begin together."""
+    found: dict[int, list[Note]] = {}
+    for note in notes:
+        found.setdefault(note.onset, []).append(note)
+    return found
+
+
 def faults(notes: Sequence[Note]) -> int:
     """How many parallel fifths and octaves, and sharp dissonances struck together, the notes have."""
     count = 0
     sounding: dict[int, Note] = {}
-    by_time: dict[int, list[Note]] = {}
-    for note in notes:
-        by_time.setdefault(note.onset, []).append(note)
-    for onset in sorted(by_time):
-        struck = {note.voice: note for note in by_time[onset]}
+    for _, chord in sorted(_chords(notes).items()):
+        struck = {note.voice: note for note in chord}
         before = {v: sounding[v] for v in struck if v in sounding}
         sounding.update(struck)
         for a, b in combinations(sorted(struck), 2):
@@ -118,10 +121,8 @@ def _are_parallel(a: Note, b: Note, then_a: Note, then_b: Note) -> bool:
 
 def harshness(notes: Sequence[Note]) -> float:
     """Share of the pairs of notes struck together that are dissonant; 0 where there is none."""
-    by_time: dict[int, list[int]] = {}
-    for note in notes:
-        by_time.setdefault(note.onset, []).append(note.pitch)
-    intervals = [abs(a - b) % 12 for p in by_time.values() for i, a in enumerate(p) for b in p[i + 1 :]]
+    pairs = [pair for chord in _chords(notes).values() for pair in combinations(chord, 2)]
+    intervals = [abs(a.pitch - b.pitch) % 12 for a, b in pairs]
     return sum(interval in _DISSONANT for interval in intervals) / max(1, len(intervals))
 
 
@@ -129,14 +130,8 @@ def in_reach(notes: Iterable[Note]) -> bool:
     """Whether two hands can strike them: of those that begin together each is within a tenth of the highest
     or of the lowest.
     """
-    by_time: dict[int, list[int]] = {}
-    for note in notes:
-        by_time.setdefault(note.onset, []).append(note.pitch)
-    return not any(
-        max(pitches) - TENTH > pitch > min(pitches) + TENTH
-        for pitches in by_time.values()
-        for pitch in pitches
-    )
+    chords = [[note.pitch for note in chord] for chord in _chords(notes).values()]
+    return not any(max(chord) - TENTH > pitch > min(chord) + TENTH for chord in chords for pitch in chord)
 
 
 class Replay:
@@ -156,7 +151,7 @@ class Replay:
     def follow(self, state: State, row: int) -> bool:
         """Take note of what was written; whether anything is left, and possible."""
         now = int(state.ticks[row])
-        if self.left and state.kind[row] == _DUR and now == self.left[0].onset:
+        if self.left and state.kind[row] == DUR_TYPE and now == self.left[0].onset:
             last = state.notes[row, state.num_notes[row] - 1].tolist()
             if (last[0], last[2], last[3]) != (now, self.left[0].pitch, self.left[0].voice):
                 return False  # another rule wanted another note: those that are left would be a cluster
@@ -168,26 +163,26 @@ class Replay:
         now, kind, note = int(state.ticks[row]), state.kind[row], self.left[0]
         if now < self.begins:
             limit_steps(added, now, self.begins)
-            if kind == _VOICE and (end := self.first.get(int(state.note_voice[row]))) is not None:
+            if kind == VOICE_TYPE and (end := self.first.get(int(state.note_voice[row]))) is not None:
                 limit_durations(added, now, end)
-        elif kind == _DUR or (kind == _TIME and now < note.onset):
+        elif kind == DUR_TYPE or (kind == TIME_TYPE and now < note.onset):
             only(added, "TIME", _longest_step(note.onset - now))
-        elif kind == _TIME:
+        elif kind == TIME_TYPE:
             only(added, "NOTE", note.pitch - PITCH_MIN)
-        elif kind == _NOTE and state.note_pitch[row] == note.pitch:
+        elif kind == NOTE_TYPE and state.note_pitch[row] == note.pitch:
             only(added, "VOICE", note.voice)
-        elif kind == _VOICE and state.note_voice[row] == note.voice:
+        elif kind == VOICE_TYPE and state.note_voice[row] == note.voice:
             only(added, "DUR", int(NEAREST_DURATION[note.duration]))
 
 
 def limit_steps(added: np.ndarray, now: int, line: int) -> None:
     """No step past a tick."""
-    added[BLOCK["TIME"]][now + _STEPS > line] = FORBIDDEN
+    added[BLOCK["TIME"]][now + TIME_TICKS > line] = FORBIDDEN
 
 
 def limit_durations(added: np.ndarray, now: int, end: int) -> None:
     """No note that sounds past a tick."""
-    added[BLOCK["DUR"]][(now + _DURATIONS > end) & (_DURATIONS.min() < _DURATIONS)] = FORBIDDEN
+    added[BLOCK["DUR"]][(now + DUR_TICKS > end) & (DUR_TICKS.min() < DUR_TICKS)] = FORBIDDEN
 
 
 def only(added: np.ndarray, kind: str, place: int) -> None:
@@ -200,8 +195,8 @@ def only(added: np.ndarray, kind: str, place: int) -> None:
 
 def _longest_step(ticks: int) -> int:
     """Place of the longest step that is not longer."""
-    possible = np.flatnonzero(ticks >= _STEPS)
-    return int(possible[_STEPS[possible].argmax()])
+    possible = np.flatnonzero(ticks >= TIME_TICKS)
+    return int(possible[TIME_TICKS[possible].argmax()])
 
 
 __all__ = [

@@ -16,13 +16,14 @@ from itertools import pairwise, product
 import numpy as np
 
 from tokenization.score import ONSET, Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import TIME_TYPE
 
 from ..state import State
-from .base import VOCAB_SIZE, Brief, Rule
+from .base import VOCAB_SIZE, Brief
 from .companions import in_order as stay_apart
 from .replay import Replay, faults, in_order, in_reach, passage
 from .subject import OCTAVE
+from .tonal_plan import Planned
 
 # Chances of a return of the opening with a new key, of what was there in another key at home, of the opening
 # at home, where it would be a repetition, of an episode, and of each number of bars that return.
@@ -39,26 +40,19 @@ LONG = 9
 # Notes that the opening must have in a bar.
 LEAST_NOTES = 4
 FOREVER = 2**40
-_TIME = TYPE_INDEX["TIME"]
 
 
-class Returns(Rule):
+class Returns(Planned):
     """Chooses where the opening returns, and writes it."""
 
     memory = ("rngs", "looked", "latest", "replays", "returned")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.rngs = [np.random.default_rng((seed, 5)) for seed in brief.seeds]
         self.looked, self.latest = np.full(brief.rows, -1), np.full(brief.rows, -APART)
         self.returned: list[list[tuple[int, int]]] = [[] for _ in range(brief.rows)]  # bars of returns
         self.replays: list[Replay | None] = [None] * brief.rows
-
-    @classmethod
-    def applies(cls, brief: Brief) -> bool:
-        """Where a rule before has a plan."""
-        return brief.ask("key_plans") is not None
 
     def gap(self, row: int) -> tuple[int, int, int]:
         """Of a piece ticks from which and until which it plans no notes, and the place in the bar at which
@@ -68,13 +62,13 @@ class Returns(Rule):
         return (replay.left[-1].onset + 1, replay.begins, 0) if replay and replay.left else (0, FOREVER, 0)
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)
+        closing = self.is_closing(state)
         added = None
         for row in range(state.rows):
             if closing[row]:
                 self.replays[row] = None
                 continue
-            if state.bar[row] != self.looked[row] and state.kind[row] == _TIME:
+            if state.bar[row] != self.looked[row] and state.kind[row] == TIME_TYPE:
                 self.looked[row] = state.bar[row]
                 if self.replays[row] is None:
                     self._look(state, row)
@@ -96,8 +90,7 @@ class Returns(Rule):
 
     def _opening(self, state: State, row: int) -> None:
         """Whether the opening returns with the next bar, where a section begins."""
-        assert self.key_plans is not None
-        plan, bar, ticks = self.key_plans()[row], int(state.bar[row]) + 1, int(state.bar_ticks[row])
+        plan, bar, ticks = self.plan(row), int(state.bar[row]) + 1, int(state.bar_ticks[row])
         section = plan.at(bar)
         if section.first != bar:
             return
@@ -119,8 +112,7 @@ class Returns(Rule):
         """Bars of a section in another key that can come again at home, where the opening has not returned in
         them; those of the opening, `(0, bar)`, where there are none.
         """
-        assert self.key_plans is not None
-        plan = self.key_plans()[row]
+        plan = self.plan(row)
         for section in plan.sections:
             if section.key == plan.home or section.first > bar - FAR:
                 continue
@@ -150,8 +142,7 @@ class Returns(Rule):
         """Let a passage return at a tick on the degrees of its key there, nearest to where it was; not where
         it has too few notes or does not fit on the keyboard and into two hands. No note lasts beyond `end`.
         """
-        assert self.key_plans is not None
-        plan, ticks = self.key_plans()[row], int(state.bar_ticks[row])
+        plan, ticks = self.plan(row), int(state.bar_ticks[row])
         array = state.notes[row, : state.num_notes[row]]
         heard = bars_of([Note(*note) for note in array.tolist()], ticks)
         array = array[(array[:, ONSET] >= source[0]) & (array[:, ONSET] < source[1])]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenization.score import ONSET
-from tokenization.vocabulary import DURATIONS, TIME_STEPS, TYPE_INDEX
+from tokenization.vocabulary import DUR_TYPE, DURATIONS, TIME_STEPS, TIME_TYPE, VOICE_TYPE
 
 from ..state import State
 from .base import BLOCK, Brief, Rule
@@ -24,7 +24,6 @@ USED, KNOWN = 0.06, 16
 # Before that all prices are halved: it may become what it likes.
 UNKNOWN = 0.5
 _FINE, _ODD = 1, 2
-_DUR, _VOICE, _TIME = (TYPE_INDEX[name] for name in ("DUR", "VOICE", "TIME"))
 # How fine each tick of a quarter is, a place in `PRICES`.
 _GRAIN = np.array([0 if tick % 6 == 0 else _FINE if tick % 3 == 0 else _ODD for tick in range(24)])
 # After a DUR, a VOICE and a TIME: to which ticks of a quarter the tokens that may come lead from each of
@@ -32,9 +31,9 @@ _GRAIN = np.array([0 if tick % 6 == 0 else _FINE if tick % 3 == 0 else _ODD for 
 _LEADS_TO = [
     (kind, name, (np.arange(24)[:, None] + ticks) % 24, np.array(ticks) > 0)
     for kind, name, ticks in (
-        (_DUR, "TIME", TIME_STEPS),
-        (_VOICE, "DUR", DURATIONS),
-        (_TIME, "TIME", TIME_STEPS),
+        (DUR_TYPE, "TIME", TIME_STEPS),
+        (VOICE_TYPE, "DUR", DURATIONS),
+        (TIME_TYPE, "TIME", TIME_STEPS),
     )
 ]
 

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.score import ONSET, Note
-from tokenization.vocabulary import TYPE_INDEX
+from tokenization.vocabulary import TIME_TYPE, VOICE_TYPE
 
 from ..state import State
-from .base import VOCAB_SIZE, Brief, Rule
+from .base import VOCAB_SIZE, Brief
 from .replay import Replay, faults, harshness, in_reach, limit_durations, limit_steps, passage
+from .tonal_plan import Planned
 
 # Chances of a model at a beginning of a bar at which there is room for its links, in fugues and elsewhere,
 # and of half a bar as the model.
@@ -31,7 +32,6 @@ INTERVALS = {-1: 6.0, 1: 2.0, -2: 2.0, 2: 1.0, 3: 0.5, -4: 0.5}
 LEAST_NOTES, HARSHEST = 5, 0.25
 # Bars at the beginning and at the end without a sequence.
 EDGE = 2
-_TIME, _VOICE = TYPE_INDEX["TIME"], TYPE_INDEX["VOICE"]
 
 
 class Model(NamedTuple):
@@ -45,27 +45,21 @@ class Model(NamedTuple):
     limit: int
 
 
-class Sequences(Rule):
+class Sequences(Planned):
     """Chooses models, and writes their links."""
 
     memory = ("rngs", "looked", "models", "replays")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
         self.chance = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         self.rngs = [np.random.default_rng((seed, 4)) for seed in brief.seeds]
         self.looked = np.full(brief.rows, -1)
         self.models: list[Model | None] = [None] * brief.rows
         self.replays: list[Replay | None] = [None] * brief.rows
 
-    @classmethod
-    def applies(cls, brief: Brief) -> bool:
-        """Where a rule before has a plan."""
-        return brief.ask("key_plans") is not None
-
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
-        closing = self.closing() if self.closing else np.zeros(state.rows, dtype=bool)
+        closing = self.is_closing(state)
         added = None
         for row in range(state.rows):
             if closing[row]:
@@ -80,9 +74,9 @@ class Sequences(Rule):
         replay, model = self.replays[row], self.models[row]
         if replay and not replay.follow(state, row):
             self.replays[row] = replay = None
-        if model and state.kind[row] == _TIME and state.ticks[row] >= model.end:
+        if model and state.kind[row] == TIME_TYPE and state.ticks[row] >= model.end:
             self.models[row], self.replays[row] = None, self._links(state, row, model)
-        elif not model and not replay and state.kind[row] == _TIME:
+        elif not model and not replay and state.kind[row] == TIME_TYPE:
             self._look(state, row)
         return bool(self.models[row] or self.replays[row])
 
@@ -111,8 +105,7 @@ class Sequences(Rule):
         end = now + length
         if not begins or bar < EDGE or free_from > end:
             return
-        assert self.key_plans is not None
-        plan = self.key_plans()[row]
+        plan = self.plan(row)
         limit = min(free_until, (plan.bars - EDGE - 1) * ticks)
         bars_end = plan.at(bar).end
         inside = [(c - 1) * ticks for c in [*plan.cadences, bars_end] if c * ticks > now]
@@ -142,7 +135,7 @@ class Sequences(Rule):
         length = model.end - model.begin
         first = int(inside[0, ONSET]) if len(inside) else now
         limit_steps(added, now, first + length)
-        if state.kind[row] == _VOICE:
+        if state.kind[row] == VOICE_TYPE:
             own = inside[inside[:, 3] == state.note_voice[row], ONSET]
             limit_durations(added, now, (int(own[0]) if len(own) else now) + length)
 
@@ -153,8 +146,7 @@ class Sequences(Rule):
         notes = [Note(*note) for note in array[array[:, ONSET] >= model.begin].tolist()]
         if not self._is_fit(notes, {int(n[3]) for n in before}, model):
             return None
-        assert self.key_plans is not None
-        key = self.key_plans()[row].at(int(state.bar[row])).key
+        key = self.plan(row).at(int(state.bar[row])).key
         ways, length = list(INTERVALS), model.end - model.begin
         weights = np.array(list(INTERVALS.values()))
         order = self.rngs[row].choice(len(ways), size=len(ways), replace=False, p=weights / weights.sum())

@@ -73,11 +73,6 @@ class Subject:
             yield [pitch + OCTAVE * octaves for pitch in pitches]
 
 
-def tonic(pitches: Sequence[int], mode: str) -> list[int]:
-    """The subject itself."""
-    return list(pitches)
-
-
 def dominant(pitches: Sequence[int], mode: str) -> list[int]:
     """The answer."""
     one, five = TONIC[mode], triad(HOME[mode], DOMINANT)[0]
@@ -145,4 +140,4 @@ def can_be_inverted(pitches: Sequence[int], mode: str) -> bool:
     )
 
 
-__all__ = ["Subject", "can_be_inverted", "dominant", "in_key", "inverted", "tonic"]
+__all__ = ["Subject", "can_be_inverted", "dominant", "in_key", "inverted"]

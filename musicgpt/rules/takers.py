@@ -11,7 +11,7 @@ from tokenization.score import ONSET, PITCH, VOICE
 from tokenization.vocabulary import MAX_VOICES, PITCH_MAX, PITCH_MIN
 
 from ..state import NO_PITCH, State
-from .base import Brief
+from .base import PITCHES, Brief
 
 # Semitones for each nat against a voice, and nats against one whose note still sounds, or one that has not
 # begun.
@@ -19,7 +19,6 @@ NEAR, BUSY, NEW = 3.0, 3.0, 6.0
 # Nats against a note that must come (a plan's, a pedal's, a melody's) while a voice above it is silent, which
 # would be passed over.
 PASSED_OVER = 2.5
-PITCHES = np.arange(PITCH_MIN, PITCH_MAX + 1)
 # The largest step, in semitones; and the rest, in ticks, after which a voice begins anew.
 STEP, REST = 2, 24
 # Whether each pitch is at most a step away from each MIDI pitch of a voice's last note, `NO_PITCH` from none.
@@ -153,7 +152,6 @@ __all__ = [
     "BY_STEP",
     "NEAR",
     "PASSED_OVER",
-    "PITCHES",
     "REST",
     "STEP",
     "Taken",

@@ -18,9 +18,8 @@ import numpy as np
 from tokenization.tables import read_table
 
 from ..state import State
-from .base import BLOCK, Brief, Rule
+from .base import BLOCK, PITCHES, Brief, Rule
 from .keys import HOME
-from .takers import PITCHES
 
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
@@ -133,6 +132,28 @@ class Plan:
         return found
 
 
+class Planned(Rule):
+    """The base of rules that go by the plans of a rule before them."""
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.key_plans, self.closing = brief.ask("key_plans"), brief.ask("closing")
+
+    @classmethod
+    def applies(cls, brief: Brief) -> bool:
+        """Where a rule before has plans."""
+        return brief.ask("key_plans") is not None
+
+    def plan(self, row: int) -> Plan:
+        """That of a piece."""
+        assert self.key_plans is not None
+        return self.key_plans()[row]
+
+    def is_closing(self, state: State) -> np.ndarray:
+        """Which pieces are about to end, bool of shape `(rows,)`."""
+        return self.closing() if self.closing else np.zeros(state.rows, dtype=bool)
+
+
 class TonalPlan(Rule):
     """Keeps each section in its key. Others ask it for `plans` and for `target_bars`."""
 
@@ -196,4 +217,4 @@ class TonalPlan(Rule):
         self.looked = state.bar.copy()
 
 
-__all__ = ["Plan", "Section", "TonalPlan", "tables"]
+__all__ = ["Plan", "Planned", "Section", "TonalPlan", "tables"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from musical_metrics import ngram
-from tokenization.analysis.ngram import shipped_ngrams
+from tokenization.analysis.ngram import arrays_of, shipped_ngrams
 from tokenization.analysis.view import View
 
 
@@ -16,7 +16,7 @@ def events(symbols: list[int], contexts: list[list[int]]) -> ngram.Events:
 
 def test_witten_bell_by_hand():
     # No context: a a a b of four letters. Context 7: a a b. Context 9: never seen.
-    model = ngram.NGram.count([events([0, 0, 0, 1], [[0, 7], [0, 7], [0, 8], [0, 7]])], alphabet=4)
+    model = ngram.ngram_of([events([0, 0, 0, 1], [[0, 7], [0, 7], [0, 8], [0, 7]])], alphabet=4)
     short = {
         0: (3 + 2 / 4) / 6,
         1: (1 + 2 / 4) / 6,
@@ -41,7 +41,7 @@ def test_the_shipped_models_are_distributions(wander, name):
 
 def test_arrays_round_trip(wander):
     models = ngram.fit([View(wander(1)), View(wander(2))])
-    again = ngram.NGram.from_arrays(models.pitch.arrays("pitch"), "pitch", models.pitch.alphabet)
+    again = ngram.NGram.from_arrays(arrays_of(models.pitch, "pitch"), "pitch", models.pitch.alphabet)
     found = ngram.pitch_events(View(wander(3)))
     assert np.array_equal(again.log_probabilities(found), models.pitch.log_probabilities(found))
 

@@ -46,6 +46,16 @@ def test_names_that_meet_are_told_apart(place, tmp_path):
     assert set(joined.modules) == {"toy.first", "toy.second", "toy.third"}
 
 
+def test_what_nothing_uses_is_left_out_with_what_is_said_of_it(tmp_path):
+    lonely = "\n\n# Of the lonely.\n@cache\ndef lonely():\n    return other()\n\n\ndef other():\n    return area(2)\n"
+    (tmp_path / "toy/first.py").write_text("from functools import cache\n" + SOURCES["toy/first.py"] + lonely)
+    [text] = Joined(["toy.third"], ["toy"], lambda _: "one", {"one": "x"}).files().values()
+    assert "def area" in text and "_TABLE" in text and "from math import pi" in text
+    assert not any(word in text for word in ("lonely", "other", "cache"))
+    [text] = Joined(["toy.first"], ["toy"], lambda _: "one", {"one": "x"}).files().values()
+    assert "@cache" in text and "def other" in text  # of an entry everything stays
+
+
 @pytest.mark.parametrize(("module", "words"), [("argument", "argument SIZE"), ("lost", "read_table")])
 def test_what_cannot_be_joined_is_said(module, words):
     with pytest.raises(CannotJoin, match=words):

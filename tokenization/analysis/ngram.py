@@ -26,6 +26,7 @@ TIME_CLASSES = NO_TIME + 1
 NOBODY = 12  # class of "no other note sounds"
 SYMBOLS = 32  # more than either alphabet
 _LEVEL = 1 << 40  # more than any context
+_PARTS = ("contexts", "sizes", "symbols", "counts")  # of the table of a level
 
 
 class Events(NamedTuple):
@@ -97,25 +98,6 @@ class NGram:
         self._seen[np.repeat(known, sizes), symbols] = counts
         self._totals = self._seen.sum(axis=1)
 
-    @classmethod
-    def count(cls, events: Sequence[Events], alphabet: int) -> NGram:
-        """Count the events of some pieces."""
-        symbols = np.concatenate([e.symbols for e in events])
-        contexts = np.concatenate([e.contexts for e in events])
-        tables = []
-        for level in range(contexts.shape[1]):
-            pairs, counts = np.unique(contexts[:, level] * SYMBOLS + symbols, return_counts=True)
-            keys, sizes = np.unique(pairs // SYMBOLS, return_counts=True)
-            tables.append(
-                (
-                    keys.astype(np.uint32),
-                    sizes.astype(np.uint8),
-                    (pairs % SYMBOLS).astype(np.uint8),
-                    counts.astype(np.uint32),
-                )
-            )
-        return cls(tables, alphabet)
-
     def log_probabilities(self, events: Events) -> np.ndarray:
         """Natural logarithm of the probability of each symbol in its context, shape `(n,)`."""
         return np.log(self.probabilities(events.contexts)[np.arange(len(events.symbols)), events.symbols])
@@ -136,21 +118,35 @@ class NGram:
             p = (seen[:, level] + sizes[:, level] * p) / whole[:, level]
         return p
 
-    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """The tables by name, for `npz`."""
-        names = ("contexts", "sizes", "symbols", "counts")
-        return {
-            f"{prefix}_{i}_{name}": part
-            for i, table in enumerate(self.tables)
-            for name, part in zip(names, table, strict=True)
-        }
-
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str, alphabet: int) -> NGram:
-        """Read what `arrays` named."""
-        names = ("contexts", "sizes", "symbols", "counts")
+        """Read what `arrays_of` named."""
         levels = sum(name.startswith(f"{prefix}_") and name.endswith("_sizes") for name in arrays)
-        return cls([tuple(arrays[f"{prefix}_{i}_{name}"] for name in names) for i in range(levels)], alphabet)
+        return cls(
+            [tuple(arrays[f"{prefix}_{i}_{name}"] for name in _PARTS) for i in range(levels)], alphabet
+        )
+
+
+def ngram_of(events: Sequence[Events], alphabet: int) -> NGram:
+    """The model of the events of some pieces."""
+    symbols = np.concatenate([e.symbols for e in events])
+    contexts = np.concatenate([e.contexts for e in events])
+    tables = []
+    for level in range(contexts.shape[1]):
+        pairs, counts = np.unique(contexts[:, level] * SYMBOLS + symbols, return_counts=True)
+        keys, sizes = np.unique(pairs // SYMBOLS, return_counts=True)
+        table = (keys.astype(np.uint32), sizes.astype(np.uint8), (pairs % SYMBOLS).astype(np.uint8))
+        tables.append((*table, counts.astype(np.uint32)))
+    return NGram(tables, alphabet)
+
+
+def arrays_of(model: NGram, prefix: str) -> dict[str, np.ndarray]:
+    """The tables of a model by name, for `npz`."""
+    return {
+        f"{prefix}_{i}_{name}": part
+        for i, table in enumerate(model.tables)
+        for name, part in zip(_PARTS, table, strict=True)
+    }
 
 
 class Models(NamedTuple):
@@ -170,4 +166,14 @@ def shipped_ngrams() -> Models:
     )
 
 
-__all__ = ["Events", "Models", "NGram", "beat_strength", "interval_class", "pitch_contexts", "shipped_ngrams"]
+__all__ = [
+    "Events",
+    "Models",
+    "NGram",
+    "arrays_of",
+    "beat_strength",
+    "ngram_of",
+    "interval_class",
+    "pitch_contexts",
+    "shipped_ngrams",
+]

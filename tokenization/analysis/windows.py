@@ -89,12 +89,6 @@ class Index:
         self.table = tuple(table)
         self.places = self.pieces.astype(np.int64) * BARS + self.bars
 
-    def without(self, number: int) -> Index:
-        """The index without the pieces of one key number, for held-out values."""
-        numbers = np.array([piece.number for piece in self.table])
-        keep = numbers[self.pieces] != number
-        return Index(self.hashes[keep], self.pieces[keep], self.bars[keep], self.table)
-
     def hits(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of the asked hashes were found where: indices into `hashes` and places (`piece * BARS +
         bar`), both `(hits,)`.
@@ -104,6 +98,12 @@ class Index:
         asked = np.repeat(np.arange(len(hashes)), size)
         within = np.arange(len(asked)) - np.repeat(np.cumsum(size) - size, size)
         return asked, self.places[start[asked] + within]
+
+
+def without(index: Index, number: int) -> Index:
+    """The index without the pieces of one key number, for held-out values."""
+    keep = np.array([piece.number for piece in index.table])[index.pieces] != number
+    return Index(index.hashes[keep], index.pieces[keep], index.bars[keep], index.table)
 
 
 @lru_cache(maxsize=1)
@@ -125,4 +125,5 @@ __all__ = [
     "time_ratios",
     "window_hashes",
     "window_values",
+    "without",
 ]

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from musicgpt import Composer, Settings
-from musicgpt.beginnings import CANDIDATES, UntilOver
+from musicgpt.beginnings import CANDIDATES, UntilOver, penalty
 from musicgpt.rules.base import FORBIDDEN
-from musicgpt.rules.beginning import DISORDERED, Beginning, opening_penalty, penalty, subject_penalty
+from musicgpt.rules.beginning import DISORDERED, Beginning, opening_penalty, subject_penalty
 from tokenization.score import Note
 from tokenization.vocabulary import TOKEN_TO_ID
 
@@ -57,7 +57,7 @@ def test_a_subject_leaves_room_for_the_voices_above_it():
     for octave, voice, is_crowded in ((0, 1, False), (12, 0, False), (12, 2, True)):
         moved = [note._replace(pitch=note.pitch + octave, voice=voice) for note in subject]
         wanted = subject_penalty(moved, "major", 96) + DISORDERED * is_crowded
-        assert penalty(three, moved, 96) == wanted
+        assert penalty(three, moved, None) == wanted
 
 
 def test_an_opening_moves_and_is_in_its_key():
@@ -97,7 +97,7 @@ def test_a_piece_begins_with_the_best_of_its_candidates(form, monkeypatch):
 
     heard: list[list[Note]] = []
 
-    def penalty(what, notes, bar, bits):
+    def penalty(what, notes, bits):
         heard.append(list(notes))
         return -len(heard)  # the last one is the best
 

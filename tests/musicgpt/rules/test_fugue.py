@@ -26,7 +26,7 @@ from musicgpt.rules.fugue import (
     Fugue,
     Plan,
 )
-from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted, tonic
+from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted
 from musicgpt.rules.tonal_plan import Plan as KeyPlan
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
@@ -58,7 +58,7 @@ def test_a_subject_that_goes_to_the_dominant_is_answered_so_that_it_comes_back(s
     pitches = parse_melody(subject).array[:, PITCH].tolist()
     answer = dominant(pitches, "minor")
     assert [(new - old) % 12 for new, old in zip(answer, pitches, strict=True)] == moves
-    assert tonic(SUBJECT, "major") == list(SUBJECT)
+    assert in_key(0)(SUBJECT, "major") == list(SUBJECT)
     assert in_key(5)([60, 66], "major") == [65, 71]
     assert in_key(21)([60, 64, 67, 71, 72], "major") == [69, 72, 76, 80, 81]  # B C becomes G sharp A
     assert in_key(21)([71, 67], "major") == [79, 76]
@@ -101,12 +101,12 @@ def test_as_many_fugues_as_in_bach_have_their_subject_upside_down():
 def test_a_statement_stays_on_the_keyboard():
     subject = Subject([Note(12 * i, 12, pitch, 1) for i, pitch in enumerate(SUBJECT)], 0, 96, "major")
     for mean in (10, 60, 62, 120):
-        pitches = subject.near(tonic, mean)
+        pitches = subject.near(in_key(0), mean)
         assert all(36 <= pitch <= 84 for pitch in pitches)
         assert {p - q for p, q in zip(pitches, SUBJECT, strict=True)} in ({-24}, {-12}, {0}, {12})
-    assert subject.near(tonic, 74) == [pitch + 12 for pitch in SUBJECT]
+    assert subject.near(in_key(0), 74) == [pitch + 12 for pitch in SUBJECT]
     wide = Subject([Note(0, 12, 30, 0), Note(12, 12, 90, 0)], 0, 96, "major")
-    assert wide.near(tonic, 60) is None
+    assert wide.near(in_key(0), 60) is None
     assert subject.statement(96, 2, [50] * 12)[1] == Note(108, 12, 50, 2)
 
 

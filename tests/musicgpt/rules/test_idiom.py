@@ -10,7 +10,7 @@ from musicgpt.rules.idiom import IN_FUGUES, LIMIT, Expert, Idiom
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
 from tokenization import encode
-from tokenization.analysis.ngram import NO_INTERVAL, NGram
+from tokenization.analysis.ngram import NO_INTERVAL, NGram, ngram_of
 from tokenization.analysis.view import View
 from tokenization.score import ONSET, Meter, Note, Score
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
@@ -27,7 +27,7 @@ def log_ratio(piece: State, voices: int, **what) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def counted(wandering) -> NGram:
-    return NGram.count([pitch_events(View(wandering(seed))) for seed in range(4)], NO_INTERVAL)
+    return ngram_of([pitch_events(View(wandering(seed))) for seed in range(4)], NO_INTERVAL)
 
 
 @pytest.mark.parametrize("seed", [0, 7])  # a piece that was counted, and one that was not
