@@ -31,6 +31,9 @@ ONCE_MORE, CELLS, CELLS_ELSEWHERE = 1.5, (2, 3, 4), (2, 4)
 # For a fifth or octave of the outer voices of a fugue to which both go in one direction, the upper one by a
 # leap.
 HIDDEN = 2.0
+# For each semitone by which a voice of a fugue is further than so many from where it stated the subject last.
+STRAY, NEARBY = 0.5, 9
+UNISON = 0.8  # for a pitch of a fugue that another voice has
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
 # For leaving a leap of so many semitones in a fugue by another one, in the same direction or back.
@@ -54,6 +57,8 @@ def _table(values: np.ndarray) -> np.ndarray:
 
 _SIDES = np.stack([_table(_INTERVAL > 0), _table(_INTERVAL < 0)], axis=1)
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
+_IS_PERFECT = np.isin(np.arange(12), (0, 7))
+_STRAYS = _table(np.maximum(0, np.abs(_INTERVAL) - NEARBY))
 _UP, _DOWN = _table(_INTERVAL > STEP), _table(_INTERVAL < -STEP)
 _DISSONANT = _table(DISSONANCE[_INTERVAL % 12])
 _SHARP = _table(STRUCK[_INTERVAL % 12])
@@ -76,7 +81,7 @@ class Counterpoint(Rule):
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
         self.cells = CELLS if self.is_fugue else CELLS_ELSEWHERE
         self.taking = Taking.of(brief)
-        self.pedals = brief.ask("pedals")
+        self.pedals, self.registers = brief.ask("pedals"), brief.ask("registers")
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.impossible = np.zeros(self.known.shape, dtype=bool)
@@ -133,6 +138,8 @@ class Counterpoint(Rule):
             own += (AGAIN - REPEATED) * _SAME[np.where(again, near, NO_PITCH)]
         if self.is_fugue:
             self._add_leaps(own, latest, near)
+        if self.registers:
+            own += STRAY * _STRAYS[self.registers()[at, : self.voices]]
         self._add_cells(own, state.line[at, : self.voices, :, PITCH], near)
         # Other voices: none goes past them.
         sides = self.walls[np.where(sounds, 2, end == now), pitch]  # (n, voices, sides, pitches)
@@ -144,6 +151,8 @@ class Counterpoint(Rule):
         if self.is_fugue:
             harsh = _DISSONANT[np.where(self._without_pedals(sounds, at), pitch, NO_PITCH)]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * ~by_step
+            taken_by = _SAME[np.where(sounds, pitch, NO_PITCH)]
+            own += UNISON * (np.add.reduce(taken_by, axis=1, keepdims=True) - taken_by)
         if not has_struck:
             return own
         sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]
@@ -210,7 +219,7 @@ class Counterpoint(Rule):
                 continue
             steps = PITCHES - own[at, None]
             leap = np.where((voice > other)[at, None], np.abs(way)[at, None], np.abs(steps))
-            wrong = np.isin(np.abs(pitch[at, other[at], None] - PITCHES) % 12, (0, 7))
+            wrong = _IS_PERFECT[np.abs(pitch[at, other[at], None] - PITCHES) % 12]
             wrong &= (steps * way[at, None] > 0) & (leap > STEP)
             penalty[at, voice[at]] += HIDDEN * wrong
 

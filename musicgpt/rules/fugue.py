@@ -633,6 +633,16 @@ class Fugue(Rule):
         """Of each piece the ticks at which its episodes begin and end, the one to come last."""
         return [plan.episodes for plan in self.plans]
 
+    def registers(self) -> np.ndarray:
+        """Of each piece the pitch about which each voice stated the subject last, `(rows, voices)`;
+        `NO_PITCH` where it has not yet.
+        """
+        found = np.full((len(self.plans), MAX_VOICES), NO_PITCH)
+        for row, plan in enumerate(self.plans):
+            for voice, mean in plan.registers.items():
+                found[row, voice] = round(mean)
+        return found
+
     def stated(self) -> list[list[Note]]:
         """The notes of each piece's statement that goes on, and of the next."""
         return [plan.now + (plan.next.notes if plan.next else []) for plan in self.plans]

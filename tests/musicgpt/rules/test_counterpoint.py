@@ -7,20 +7,25 @@ import pytest
 
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.counterpoint import (
+    BACK,
     CROSSING,
     DISSONANCE,
     HIDDEN,
     LEAP,
     ONCE_MORE,
+    ONWARDS,
     OVERLAP,
     OVERLAP_ELSEWHERE,
     PARALLEL,
     REPEATED,
+    STRAY,
     STRUCK,
     STRUCK_ELSEWHERE,
+    UNISON,
     Counterpoint,
 )
 from musicgpt.rules.takers import is_out_of_order
+from musicgpt.state import NO_PITCH
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
 from .cases import Plan, brief, said, state
@@ -149,6 +154,39 @@ def line(*pitches: int) -> str:
 def test_a_cell_that_has_come_twice_does_not_go_on(heard, pitch, fugue, elsewhere):
     for is_fugue, times in ((True, fugue), (False, elsewhere)):
         assert penalty(line(*heard), pitch, 0, is_fugue=is_fugue) == pytest.approx(times * ONCE_MORE)
+
+
+@pytest.mark.parametrize(
+    ("heard", "pitch", "wanted"),
+    [
+        ((60, 65), 68, ONWARDS),
+        ((60, 65), 67, 0),
+        ((60, 65), 62, BACK),
+        ((60, 64), 68, 0),  # a third is no leap
+        ((65, 60), 57, ONWARDS),
+        ((65, 60), 64, BACK),
+    ],
+)
+def test_a_leap_is_not_left_by_a_leap(heard, pitch, wanted):
+    assert penalty(line(*heard), pitch, 0) == wanted
+    assert penalty(line(*heard), pitch, 0, is_fugue=False) == 0
+
+
+def test_a_voice_stays_where_it_stated_the_subject():
+    class Registers:
+        after = ()
+
+        def registers(self) -> np.ndarray:
+            return np.array([[72, NO_PITCH]])
+
+    rule = Counterpoint(brief(Registers(), form="fugue", voices=2))
+    found = rule.penalty(state(line(72)), FIRST)[0, 0, np.array([81, 84, 63, 60]) - PITCH_MIN]
+    assert found.tolist() == [0, 3 * STRAY, 0, 3 * STRAY]
+
+
+def test_voices_of_a_fugue_avoid_unisons():
+    held = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_64 VOICE_1 DUR_24 TIME_24"
+    assert penalty(held, 67, 1) == UNISON and penalty(held, 67, 1, is_fugue=False) == 0
 
 
 @pytest.mark.parametrize(

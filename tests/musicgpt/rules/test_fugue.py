@@ -28,7 +28,7 @@ from musicgpt.rules.fugue import (
 )
 from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted
 from musicgpt.rules.tonal_plan import Plan as KeyPlan
-from musicgpt.state import State
+from musicgpt.state import NO_PITCH, State
 from tests.musicgpt.states import state_after
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
 from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
@@ -460,3 +460,9 @@ def test_it_says_which_voices_are_free():
             feed(piece, name)
             said(rule, piece)
         assert np.flatnonzero(rule.may_strike()[0]).tolist() == free
+
+
+def test_it_says_where_each_voice_stated_the_subject():
+    rule = Fugue(brief(form="fugue", voices=2))
+    rule.plans[0].registers = {1: 61.6}
+    assert rule.registers()[0, :2].tolist() == [NO_PITCH, 62]
