@@ -112,6 +112,19 @@ def _number(element: ElementTree.Element, name: str, default: int | None = None)
         return Fraction(text)
 
 
+def _signature(time: ElementTree.Element) -> tuple[int, int]:
+    """Numbers of a time signature; the terms of 3+2/8 and of 3/8 + 2/8 are added up."""
+    beats = [
+        sum(int(part) for part in (element.text or "").split("+") if len(part) < 6)
+        for element in time.findall("beats")
+    ]
+    units = [int((element.text or "")[:20]) for element in time.findall("beat-type")] or [4]
+    unit = max(units)
+    if any(other < 1 or unit % other for other in units):
+        return beats[0], units[0]
+    return sum(count * unit // other for count, other in zip(beats, units, strict=False)), unit
+
+
 class _PartReader:
     """Walks through the measures of one part."""
 
@@ -147,9 +160,7 @@ class _PartReader:
             self.ticks = Fraction(TICKS_PER_QUARTER) / divisions
         time = element.find("time")
         if time is not None and time.find("beats") is not None:
-            beats = sum(int(part) for part in (time.findtext("beats") or "").split("+") if len(part) < 6)
-            signature = (beats, int(_number(time, "beat-type", 4)))
-            self.found.signatures.setdefault(self.measure, {}).setdefault(self.now, signature)
+            self.found.signatures.setdefault(self.measure, {}).setdefault(self.now, _signature(time))
         transpose = element.find("transpose")
         if transpose is not None:
             self.transposition = int(_number(transpose, "chromatic", 0)) + 12 * int(

@@ -240,6 +240,21 @@ def test_musicxml_ties_graces_repeats_and_layers():
     ]
 
 
+@pytest.mark.parametrize(
+    ("terms", "meter"),
+    [
+        ("<beats>3+2</beats><beat-type>8</beat-type>", "5/8"),
+        ("<beats>3</beats><beat-type>8</beat-type><beats>2</beats><beat-type>8</beat-type>", "5/8"),
+        ("<beats>3</beats><beat-type>4</beat-type><beats>1</beats><beat-type>8</beat-type>", "7/8"),
+        ("<beats>3</beats><beat-type>4</beat-type><beats>1</beats><beat-type>0</beat-type>", "3/4"),
+    ],
+)
+def test_the_terms_of_a_time_signature_are_added_up(terms: str, meter: str):
+    attributes = f"<attributes><divisions>2</divisions><time>{terms}</time></attributes>"
+    data = xml(f'<measure number="1">{attributes}{note("C", 5, 2)}</measure>')
+    assert [m.name for m in read_score_bytes(data, ".musicxml", key="C").meters] == [meter]
+
+
 # Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted
 # eighth + quarter + half), and it lets the C2 end early and strikes the upper note again. The file ties both
 # within their voices.
