@@ -134,7 +134,8 @@ class _PartReader:
         self.transposition = 0
         self.now = self.furthest = self.chord_at = Fraction(0)
         self.measure = 0
-        self.tied: dict[tuple[int, str], _Note] = {}
+        # Pitch and voice -> the note that is tied on, the measure and the place from which.
+        self.tied: dict[tuple[int, str], tuple[_Note, int, Fraction]] = {}
 
     def read(self, measures: list[ElementTree.Element]) -> None:
         """Add all measures to what was found."""
@@ -149,6 +150,7 @@ class _PartReader:
                 found.lengths.append(Fraction(0))
                 found.implicit.append(measure.get("implicit") == "yes")
             found.lengths[self.measure] = max(found.lengths[self.measure], self.furthest)
+            self.tied = {name: tie for name, tie in self.tied.items() if tie[1] == self.measure}
             if len(found.notes) > 2 * MAX_NOTES:
                 raise ScoreReadError(f"The MusicXML holds more than {2 * MAX_NOTES} notes.")
 
@@ -240,15 +242,19 @@ class _PartReader:
             note = _Note(self.measure, self.chord_at, duration, midi, self.number, voice, staff)
             self.found.notes.append(note)
         if "start" in ties:
-            self.tied[midi, voice] = note
+            self.tied[midi, voice] = note, self.measure, self.chord_at + duration
 
     def _tied_from(self, pitch: int, voice: str) -> _Note | None:
-        """The note that a tie leads from: of this voice, else of any."""
-        note = self.tied.pop((pitch, voice), None)
-        if note is None:
-            other = next((name for name in self.tied if name[0] == pitch), None)
-            note = self.tied.pop(other) if other is not None else None
-        return note
+        """The note that a tie leads from to this place: of this voice, else of any.
+
+        Ties whose end is missing, as before a repeat, stay open and lead nowhere.
+        """
+        for name in ((pitch, voice), *(name for name in self.tied if name[0] == pitch)):
+            note, measure, end = self.tied.get(name, (None, -1, Fraction(0)))
+            if note is not None and abs(self.chord_at - (end if measure == self.measure else 0)) < 1:
+                del self.tied[name]
+                return note
+        return None
 
 
 _HANDLED = ("attributes", "sound", "direction", "backup", "forward", "note")

@@ -255,6 +255,17 @@ def test_the_terms_of_a_time_signature_are_added_up(terms: str, meter: str):
     assert [m.name for m in read_score_bytes(data, ".musicxml", key="C").meters] == [meter]
 
 
+def test_a_tie_without_its_end_joins_no_later_note():
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    data = xml(
+        f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8, start)}</measure>'
+        f'<measure number="2">{note("D", 5, 8, start)}</measure>'
+        f'<measure number="3">{note("D", 5, 4, stop)}{note("C", 5, 4, stop)}</measure>'
+    )
+    score = read_score_bytes(data, ".musicxml", key="C")
+    assert score.array.tolist() == [[0, 96, 72, 0], [96, 144, 74, 0], [240, 48, 72, 0]]
+
+
 # Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted
 # eighth + quarter + half), and it lets the C2 end early and strikes the upper note again. The file ties both
 # within their voices.
