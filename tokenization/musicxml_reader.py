@@ -39,10 +39,16 @@ class _Note:
 
 @dataclass
 class _Found:
-    """What all parts hold; `lengths` and `starts` of the measures in ticks."""
+    """What all parts hold.
+
+    Attributes:
+        lengths, silences (lists of `Fraction`): how long each measure is, in ticks, in the parts that have
+            notes in it, and in those that rest.
+    """
 
     notes: list[_Note] = field(default_factory=list)
     lengths: list[Fraction] = field(default_factory=list)
+    silences: list[Fraction] = field(default_factory=list)
     implicit: list[bool] = field(default_factory=list)
     # measure -> offset -> meter
     signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(default_factory=dict)
@@ -132,7 +138,8 @@ class _PartReader:
         self.number, self.found = number, found
         self.ticks = Fraction(TICKS_PER_QUARTER)  # ticks a division
         self.transposition = 0
-        self.now = self.furthest = self.chord_at = Fraction(0)
+        self.now = self.furthest = self.chord_at = self.rested = Fraction(0)
+        self.silent = True
         self.measure = 0
         # Pitch and voice -> the note that is tied on, the measure and the place from which.
         self.tied: dict[tuple[int, str], tuple[_Note, int, Fraction]] = {}
@@ -141,15 +148,19 @@ class _PartReader:
         """Add all measures to what was found."""
         found = self.found
         for self.measure, measure in enumerate(measures):
-            self.now = self.furthest = self.chord_at = Fraction(0)
+            self.now = self.furthest = self.chord_at = self.rested = Fraction(0)
+            self.silent = True
             for element in measure:
                 handle = getattr(self, "_" + element.tag, None) if element.tag in _HANDLED else None
                 if handle is not None:
                     handle(element)
             if self.measure == len(found.lengths):
                 found.lengths.append(Fraction(0))
+                found.silences.append(Fraction(0))
                 found.implicit.append(measure.get("implicit") == "yes")
-            found.lengths[self.measure] = max(found.lengths[self.measure], self.furthest)
+            kind = found.silences if self.silent else found.lengths
+            length = self.rested if self.silent and self.rested else self.furthest
+            kind[self.measure] = max(kind[self.measure], length)
             self.tied = {name: tie for name, tie in self.tied.items() if tie[1] == self.measure}
             if len(found.notes) > 2 * MAX_NOTES:
                 raise ScoreReadError(f"The MusicXML holds more than {2 * MAX_NOTES} notes.")
@@ -208,6 +219,10 @@ class _PartReader:
         if element.find("chord") is None:
             self.chord_at = self.now
             self._move(Fraction(duration))
+        if element.find("rest") is None:
+            self.silent = False
+        else:
+            self.rested = max(self.rested, self.now)
         pitch = element.find("pitch")
         if element.find("cue") is not None:
             found.cues += 1
@@ -338,19 +353,20 @@ def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fract
     """Where each measure begins (ticks), and the meters. An incomplete first measure is moved to the end of
     its bar.
 
-    A whole measure that stands off the bar lines (after an incomplete one) begins the count anew.
+    A whole measure that stands off the bar lines (after an incomplete one) begins the count anew. Parts that
+    rest where others have notes make no measure longer than its bar: some files write their rests too long.
     """
     now, meter, anchor = Fraction(0), (4, 4), Fraction(0)
     starts: list[Fraction] = []
     changes: list[tuple[int, int, int]] = []
-    for i, length in enumerate(found.lengths):
+    for i, (length, silence) in enumerate(zip(found.lengths, found.silences, strict=True)):
         signatures = found.signatures.get(i, {})
         previous, meter = meter, signatures.get(Fraction(0), meter)
         if not (1 <= meter[0] <= 64 and meter[1] in (1, 2, 4, 8, 16, 32, 64)):
             notices.append(f"the time signature {meter[0]}/{meter[1]} left out")
             meter = previous
         whole = bar_ticks(*meter)
-        length = length or Fraction(whole)
+        length = max(length, min(silence, whole)) if length else silence or Fraction(whole)
         if i == 0:
             short = length < whole and (found.implicit[0] if ours else len(found.lengths) > 1)
             now = Fraction(whole) - length if short else Fraction(0)

@@ -240,6 +240,17 @@ def test_musicxml_ties_graces_repeats_and_layers():
     ]
 
 
+def test_a_tie_without_its_end_joins_no_later_note():
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    data = xml(
+        f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8, start)}</measure>'
+        f'<measure number="2">{note("D", 5, 8, start)}</measure>'
+        f'<measure number="3">{note("D", 5, 4, stop)}{note("C", 5, 4, stop)}</measure>'
+    )
+    score = read_score_bytes(data, ".musicxml", key="C")
+    assert score.array.tolist() == [[0, 96, 72, 0], [96, 144, 74, 0], [240, 48, 72, 0]]
+
+
 @pytest.mark.parametrize(
     ("terms", "meter"),
     [
@@ -255,15 +266,18 @@ def test_the_terms_of_a_time_signature_are_added_up(terms: str, meter: str):
     assert [m.name for m in read_score_bytes(data, ".musicxml", key="C").meters] == [meter]
 
 
-def test_a_tie_without_its_end_joins_no_later_note():
-    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
-    data = xml(
-        f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8, start)}</measure>'
-        f'<measure number="2">{note("D", 5, 8, start)}</measure>'
-        f'<measure number="3">{note("D", 5, 4, stop)}{note("C", 5, 4, stop)}</measure>'
-    )
+def test_rests_that_are_too_long_do_not_move_what_follows():
+    def part(name: str, *measures: str) -> str:
+        bars = "".join(f'<measure number="{i}">{m}</measure>' for i, m in enumerate(measures, 1))
+        return f'<part id="{name}">{bars}</part>'
+
+    rest = "<note><rest/><duration>8</duration></note>"
+    upper = part("P1", ATTRIBUTES + note("C", 5, 8), note("D", 5, 2), note("E", 5, 8))
+    quarter = "<note><rest/><duration>2</duration></note><forward><duration>6</duration></forward>"
+    lower = part("P2", ATTRIBUTES + rest + rest, quarter, note("C", 3, 8))
+    data = f"<score-partwise>{upper}{lower}</score-partwise>".encode()
     score = read_score_bytes(data, ".musicxml", key="C")
-    assert score.array.tolist() == [[0, 96, 72, 0], [96, 144, 74, 0], [240, 48, 72, 0]]
+    assert [(n.onset, n.pitch) for n in score.notes] == [(0, 72), (96, 74), (120, 76), (120, 48)]
 
 
 # Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted
