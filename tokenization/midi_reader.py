@@ -236,8 +236,16 @@ def _read_meta(
         name, _, value = bytes(body).decode("utf-8", errors="replace")[len(FACT_MARK) :].partition(": ")
         found.facts[name] = value
     elif kind == 0x03 and track not in found.names:
-        found.names[track] = bytes(body).decode("utf-8", errors="replace").strip()
+        found.names[track] = _text(body)
     return (end if kind == 0x2F else at + size), 0
+
+
+def _text(body: bytes) -> str:
+    """A text of anybody's: UTF-8, or Latin-1, as older programs write."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
 
 
 def _damage_notices(found: MidiEvents) -> list[str]:

@@ -335,8 +335,7 @@ def _numbered(notes: list[_Note]) -> bool:
 
 
 def _title(root: ElementTree.Element) -> str | None:
-    title = root.findtext("movement-title") or root.findtext("work/work-title") or ""
-    return title.strip()[:200] or None
+    return root.findtext("movement-title") or root.findtext("work/work-title")
 
 
 def _facts(root: ElementTree.Element, ours: bool) -> dict[str, str]:

@@ -154,6 +154,20 @@ def tempo_event(qpm: int) -> bytes:
     return b"\xff\x51\x03" + round(60e6 / qpm).to_bytes(3, "big")
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Präludium".encode(), "Präludium"),
+        ("Präludium".encode("latin-1"), "Präludium"),
+        (b" a\x1b[31m \n title\0\0", "a[31m title"),
+        (b"a" * 500, "a" * 200),
+    ],
+)
+def test_a_title_is_one_line_of_signs_that_are_printed(name: bytes, title: str):
+    data = midi(track((0, b"\xff\x03" + delta(len(name)) + name), (0, on(60)), (QUARTER, off(60))))
+    assert read_score_bytes(data, ".mid").title == title
+
+
 def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_track_they_stand():
     notes = track((QUARTER, on(62)), (QUARTER, off(62)))
     # with the first note, but in an earlier track than those at 0
