@@ -168,6 +168,13 @@ def test_a_title_is_one_line_of_signs_that_are_printed(name: bytes, title: str):
     assert read_score_bytes(data, ".mid").title == title
 
 
+def test_files_that_count_in_film_frames_have_no_other_tempo():
+    slow = b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big")
+    data = midi(track((0, slow), (0, on(60)), (500, off(60))), division=(256 - 25) << 8 | 40)
+    score = read_score_bytes(data, ".mid")  # half a second is a quarter note at 120 a minute
+    assert (score.tempo, score.array[0, 1]) == (120, 24)
+
+
 def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_track_they_stand():
     notes = track((QUARTER, on(62)), (QUARTER, off(62)))
     # with the first note, but in an earlier track than those at 0
