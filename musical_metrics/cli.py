@@ -139,6 +139,10 @@ def _copied(views: Sequence[View], reference: Sequence[Score]) -> list[dict[str,
 
 def run(args: argparse.Namespace) -> int:
     """Carry the subcommand out; the exit code (1 when some of several files could not be read)."""
+    if args.plot:
+        from .plot import check_plot
+
+        check_plot(args.plot)
     scores, problems = _read(score_files(args.files), args.key, args.form)
     views = [View(score) for score in scores]
     reference = _read(score_files([args.reference]), None, None)[0] if args.reference else None

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from tokenization.analysis.view import View
+from tokenization.errors import MusicGPTError
 from tokenization.midi_writer import write_whole
 
 from .catalogue import METRICS, measure_all
 from .reference import bands, length_class, table
 from .tables import name_of
 
+_SUFFIXES = (".png", ".svg", ".pdf")
 REACH = 4.0  # band widths shown on either side; what lies farther stands at the edge
 
 
@@ -82,8 +84,23 @@ def draw(views: Sequence[View]) -> Any:
     return figure
 
 
+def check_plot(path: str | Path) -> None:
+    """Look at the ending of a plot's file.
+
+    Raises:
+        MusicGPTError: for one that is not drawn.
+    """
+    if (suffix := Path(path).suffix) and suffix.lower() not in _SUFFIXES:
+        raise MusicGPTError(f"A plot cannot end in {suffix!r}: give one of {', '.join(_SUFFIXES)}.")
+
+
 def write_plot(views: Sequence[View], path: str | Path) -> None:
-    """Draw the plot into a PNG, SVG or PDF file, whole or not at all."""
+    """Draw the plot into a PNG, SVG or PDF file, whole or not at all.
+
+    Raises:
+        MusicGPTError: for another ending.
+    """
+    check_plot(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = io.BytesIO()
@@ -91,4 +108,4 @@ def write_plot(views: Sequence[View], path: str | Path) -> None:
     write_whole(path, picture.getvalue())
 
 
-__all__ = ["draw", "write_plot"]
+__all__ = ["check_plot", "draw", "write_plot"]

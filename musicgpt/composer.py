@@ -19,7 +19,7 @@ from .defaults import PARTICLES
 from .given import PARTS, Given, Melody
 from .prompts import Task, continuation, new_piece, no_new_note
 from .rules import chosen
-from .settings import Settings, SettingsError
+from .settings import MAX_SEED, Settings, SettingsError
 from .state import notes_of, read_notes
 
 if TYPE_CHECKING:
@@ -117,13 +117,18 @@ class Composer:
             MusicGPTError: if a setting or the prompt cannot be used.
         """
         settings = _seeded(settings)
-        if not 1 <= num <= MAX_PIECES:
+        if not (isinstance(num, int) and 1 <= num <= MAX_PIECES):
             raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
+        assert settings.seed is not None
+        if settings.seed + num - 1 > MAX_SEED:
+            raise SettingsError(
+                f"seed is {settings.seed} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
+                " give a smaller one."
+            )
         if is_subject(settings, prompt, prompt_bars):
             prompt, subject = None, prompt
         given = self._given(settings, given, subject, melody, part, prompt)
         settings, task = self._task(settings, prompt, prompt_bars, given)
-        assert settings.seed is not None
         seeds = [settings.seed + k for k in range(num)]
         expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []

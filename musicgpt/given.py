@@ -132,6 +132,8 @@ class Given:
         if not len(score):
             raise GivenError("The piece has no notes, so there is nothing to revise.")
         start, end = bar_span(score, bars)
+        if isinstance(voices, int):
+            raise GivenError(f"voices is {voices}; give a list, such as [{voices}].")
         present = np.unique(score.array[:, VOICE]).tolist()
         chosen = tuple(present if voices is None else voices)
         if not chosen or not set(chosen) <= set(present):
@@ -191,16 +193,20 @@ def parse_melody(text: str, meter: str = "4/4") -> Score:
         meter (`str`): such as `"3/4"`.
 
     Raises:
-        GivenError: naming the word that is no note.
+        GivenError: naming the word that is no note, or what is no meter.
     """
+    try:
+        meters = [Meter(0, *parse_meter(meter))]
+    except (ValueError, AttributeError) as error:
+        raise GivenError(f"Unknown meter {meter!r}: write it as 3/4.") from error
     notes: list[Note] = []
     now, ticks = 0, WHOLE // 4
     for word in text.replace("|", " ").replace(",", " ").split():
         found = _NOTE.fullmatch(word)
         if not found:
             raise GivenError(
-                f"{word!r} is no note: write name, octave and value, such as C5/8, Ab4/16 or F#4/4., and r/4"
-                " for a rest."
+                f"{word[:40]!r} is no note: write name, octave and value, such as C5/8, Ab4/16 or F#4/4., and"
+                " r/4 for a rest."
             )
         letter, signs, octave, _, value = found.groups()
         ticks = _ticks(value, word) if value else ticks
@@ -210,7 +216,7 @@ def parse_melody(text: str, meter: str = "4/4") -> Score:
                 raise GivenError(f"{word!r} lies outside the keyboard: C4 is the middle C.")
             notes.append(Note(now, ticks, pitch, 0))
         now += ticks
-    return Score(notes, meters=[Meter(0, *parse_meter(meter))])
+    return Score(notes, meters=meters)
 
 
 def voice_of(part: str, voices: int) -> int:
@@ -221,7 +227,7 @@ def voice_of(part: str, voices: int) -> int:
     """
     if part not in PARTS:
         raise GivenError(f"Unknown part {part!r}: it must be one of {', '.join(PARTS)}.")
-    if not 2 <= voices <= MAX_VOICES:
+    if not (isinstance(voices, int) and 2 <= voices <= MAX_VOICES):
         raise GivenError(f"voices is {voices}; it must be at least 2 and at most {MAX_VOICES}.")
     if voices == 2 and part in ("alto", "tenor"):
         raise GivenError(f"Two voices have no {part}: give the melody as soprano or bass, or ask for more.")
@@ -235,6 +241,8 @@ def bar_span(score: Score, bars: tuple[int, int]) -> tuple[int, int]:
         GivenError: for bars that are not there.
     """
     lines, zero = score.bar_lines(), int(not score.pickup)
+    if np.shape(bars) != (2,) or np.asarray(bars).dtype.kind not in "iu":
+        raise GivenError(f"bars is {bars!r}; give the first and the last, such as (9, 12).")
     first, last = bars
     lowest, highest = zero, score.num_bars - 1 + zero
     if not lowest <= first <= last <= highest:
@@ -249,6 +257,8 @@ def long_notes(array: np.ndarray) -> list[int]:
 
 
 def _read(melody: str | os.PathLike, meter: str | None) -> Score:
+    if not isinstance(melody, str | os.PathLike):
+        raise GivenError(f"A melody is a Score, a file or text, not {type(melody).__name__}.")
     text = os.fspath(melody)
     if isinstance(melody, os.PathLike) or re.fullmatch(r"\S.*\.[A-Za-z]\w*", text):
         from tokenization import read_score
@@ -265,11 +275,14 @@ def _ticks(value: str, word: str) -> int:
     """Ticks of a value such as `8`, `8.` or `2+16`."""
     total = 0
     for part in value.split("+"):
-        number = int(part.rstrip("."))
-        dots = len(part) - len(part.rstrip("."))
+        digits = part.rstrip(".")
+        number = int(digits) if len(digits) < 5 else 0
+        dots = len(part) - len(digits)
         ticks = WHOLE / number * (2 - 0.5**dots) if number else 0.5
         if ticks < 1 or ticks != int(ticks):
-            raise GivenError(f"{word!r} has no value that is counted here: a quarter is {WHOLE // 4} ticks.")
+            raise GivenError(
+                f"{word[:40]!r} has no value that is counted here: a quarter is {WHOLE // 4} ticks."
+            )
         total += int(ticks)
     return total
 

@@ -134,7 +134,7 @@ def no_new_note(task: Task, settings: Settings) -> str:
 def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) -> Score:
     """The notes of the prompt that are to be kept, with the key and form that hold for them."""
     if prompt_bars is not None:
-        if prompt_bars < 1:
+        if not (isinstance(prompt_bars, int) and prompt_bars >= 1):
             raise SettingsError(f"prompt_bars is {prompt_bars}; it must be at least 1.")
         prompt = prompt.first_bars(prompt_bars)
     if not len(prompt):

@@ -189,7 +189,7 @@ def _first(*values: Any) -> Any:
 
 
 def _check_choice(name: str, value: Any, choices: tuple) -> None:
-    if value is not None and value not in choices:
+    if value is not None and not (isinstance(value, type(choices[0])) and value in choices):
         raise SettingsError(f"Unknown {name} {value!r}: it must be one of {', '.join(map(str, choices))}.")
 
 
@@ -206,11 +206,12 @@ def _check_range(
         return
     kind = "a whole number" if whole else "a number"
     right_type = isinstance(value, int) if whole else isinstance(value, int | float)
-    if not right_type or isinstance(value, bool) or math.isnan(value):
+    if not right_type or isinstance(value, bool) or (isinstance(value, float) and math.isnan(value)):
         raise SettingsError(f"{name} must be {kind}, not {value!r}.")
     if value < low or value > high or (low_open and value == low) or (high_open and value == high):
         edges = (
             f"{'above' if low_open else 'at least'} {low:g} and {'below' if high_open else 'at most'}"
             f" {high:g}"
         )
-        raise SettingsError(f"{name} is {value if whole else f'{value:g}'}; it must be {edges}.")
+        shown = f"{value:g}" if isinstance(value, float) else str(value) if abs(value) < 1e30 else "too large"
+        raise SettingsError(f"{name} is {shown}; it must be {edges}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -157,9 +157,24 @@ def _trim(ids: np.ndarray) -> tuple[int, int]:
     return (int(real[0]), int(real[-1]) + 1) if len(real) else (0, 0)
 
 
+def _as_ids(ids: Any) -> np.ndarray:
+    """The ids of one piece as `int64` of shape `(tokens,)`."""
+    try:
+        given = np.asarray(ids)
+        found = given.astype(np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TokenError(f"The ids of a piece must be whole numbers ({error}).") from error
+    if found.ndim != 1 or not np.array_equal(given, found):
+        raise TokenError(
+            "The ids of a piece must be one row of whole numbers, not an array of shape"
+            f" {found.shape} and type {given.dtype}: of several rows give one, such as ids[0]."
+        )
+    return found
+
+
 def first_error(ids: Sequence[int] | np.ndarray) -> TokenError | None:
     """The first breach of the grammar, or `None`. A sequence may stop anywhere: cut is not illegal."""
-    ids = np.asarray(ids, dtype=np.int64)
+    ids = _as_ids(ids)
     outside = (ids < 0) | (ids >= VOCAB_SIZE)
     ended = np.cumsum(ids == EOS_ID) > 0
     if (outside & ~ended).any():
@@ -222,9 +237,9 @@ def decode(ids: Sequence[int] | np.ndarray, strict: bool = True) -> Decoded:
             was dropped and say so in the score's `notices`.
 
     Raises:
-        TokenError: with `strict`, naming the first illegal token and its position.
+        TokenError: with `strict`, naming the first illegal token and its position; for what is no row of ids.
     """
-    ids = np.asarray(ids, dtype=np.int64)
+    ids = _as_ids(ids)
     error = first_error(ids)
     if error is not None and strict:
         raise error
@@ -332,7 +347,7 @@ def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:
         `duplicate`: notes that repeat onset, voice and pitch of another;
         `tokens`: how many were looked at; `share`: the sum of the three by `tokens`, 0.0 for no tokens.
     """
-    ids = np.asarray(ids, dtype=np.int64)
+    ids = _as_ids(ids)
     start, end = _trim(ids)
     ids = ids[start:end]
     ends = np.flatnonzero(ids == EOS_ID)

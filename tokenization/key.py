@@ -98,6 +98,13 @@ class Key(NamedTuple):
         """The key in words: `"E-flat major"`; `str(key)` is `"Eb major"`."""
         return f"{self.tonic[0]}{ {'': '', '#': '-sharp', 'b': '-flat'}[self.tonic[1:]] } {self.mode}"
 
+    @property
+    def written(self) -> Key:
+        """The key itself, or the one that sounds alike where a signature has no place for it: A flat for G
+        sharp major, which has eight sharps.
+        """
+        return self if abs(self.fifths) <= 7 else self.transposed(0)
+
     def transposition_to_normal(self) -> int:
         """Semitones, -6 to +5, that bring this key to C major or A minor by the nearest way."""
         target = 0 if self.mode == "major" else 9

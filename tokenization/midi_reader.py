@@ -20,6 +20,7 @@ _DRUMS = 9  # channel ten
 # General MIDI pianos, harpsichord, clavichord, celesta, organs
 _KEYBOARDS = frozenset((*range(9), *range(16, 24)))
 _MAX_EVENTS = 500_000
+_FRAMES_TEMPO = 120.0  # at which files that count in film frames, which no tempo changes, are read
 _LONGEST_DELTA = 0x0FFFFFFF  # what four bytes of seven bits hold
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}
 
@@ -236,8 +237,16 @@ def _read_meta(
         name, _, value = bytes(body).decode("utf-8", errors="replace")[len(FACT_MARK) :].partition(": ")
         found.facts[name] = value
     elif kind == 0x03 and track not in found.names:
-        found.names[track] = bytes(body).decode("utf-8", errors="replace").strip()
+        found.names[track] = _text(body)
     return (end if kind == 0x2F else at + size), 0
+
+
+def _text(body: bytes) -> str:
+    """A text of anybody's: UTF-8, or Latin-1, as older programs write."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("latin-1")
 
 
 def _damage_notices(found: MidiEvents) -> list[str]:
@@ -273,6 +282,7 @@ def _as_raw(
 ) -> RawScore:
     """Notes and events on the grid of 24 ticks a quarter."""
     scale = TICKS_PER_QUARTER / _ticks_per_quarter(division, notices)
+    in_frames = division >= 0x8000
     table = np.array(notes, dtype=np.float64)  # (notes, 6); ticks stay exact below 2 ** 53
     exact = np.stack([table[:, 0], table[:, 1] - table[:, 0]]) * scale  # (2, n): onsets and durations
     onsets, durations = np.rint(exact)
@@ -297,7 +307,7 @@ def _as_raw(
         meters=meters,
         key=told.key or key,
         key_is_sure=told.key is not None,
-        tempo=_tempo(found, float(table[:, 0].min())),
+        tempo=_FRAMES_TEMPO if in_frames else _tempo(found, float(table[:, 0].min())),
         title=found.names.get(0),
         told=told,
         notices=notices,
@@ -314,7 +324,7 @@ def _ticks_per_quarter(division: int, notices: list[str]) -> float:
     if not ticks or not frames:
         raise ScoreReadError("The MIDI file has 0 ticks a film frame.")
     notices.append("times in film frames were read as 120 quarter notes a minute")
-    return frames * ticks / 2
+    return frames * ticks * 60 / _FRAMES_TEMPO
 
 
 def _pickup(meters: list[Meter], notices: list[str]) -> tuple[int, list[Meter]]:

@@ -114,8 +114,9 @@ def _conductor(score: Score) -> bytes:
     ]
     events = [(0, _meta(0x01, text)) for text in texts]
     events.append((0, _meta(0x51, min(0xFFFFFF, max(1, round(60e6 / qpm))).to_bytes(3, "big"))))
-    if score.key is not None and abs(score.key.fifths) <= 7:
-        events.append((0, _meta(0x59, struct.pack(">bB", score.key.fifths, score.key.mode == "minor"))))
+    if score.key is not None:
+        signature = struct.pack(">bB", score.key.written.fifths, score.key.mode == "minor")
+        events.append((0, _meta(0x59, signature)))
     for meter in score.meters:
         body = bytes((min(255, meter.numerator), meter.denominator.bit_length() - 1, 24, 8))
         events.append((meter.onset, _meta(0x58, body)))

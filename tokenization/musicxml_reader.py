@@ -39,10 +39,16 @@ class _Note:
 
 @dataclass
 class _Found:
-    """What all parts hold; `lengths` and `starts` of the measures in ticks."""
+    """What all parts hold.
+
+    Attributes:
+        lengths, silences (lists of `Fraction`): how long each measure is, in ticks, in the parts that have
+            notes in it, and in those that rest.
+    """
 
     notes: list[_Note] = field(default_factory=list)
     lengths: list[Fraction] = field(default_factory=list)
+    silences: list[Fraction] = field(default_factory=list)
     implicit: list[bool] = field(default_factory=list)
     # measure -> offset -> meter
     signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(default_factory=dict)
@@ -112,6 +118,19 @@ def _number(element: ElementTree.Element, name: str, default: int | None = None)
         return Fraction(text)
 
 
+def _signature(time: ElementTree.Element) -> tuple[int, int]:
+    """Numbers of a time signature; the terms of 3+2/8 and of 3/8 + 2/8 are added up."""
+    beats = [
+        sum(int(part) for part in (element.text or "").split("+") if len(part) < 6)
+        for element in time.findall("beats")
+    ]
+    units = [int((element.text or "")[:20]) for element in time.findall("beat-type")] or [4]
+    unit = max(units)
+    if any(other < 1 or unit % other for other in units):
+        return beats[0], units[0]
+    return sum(count * unit // other for count, other in zip(beats, units, strict=False)), unit
+
+
 class _PartReader:
     """Walks through the measures of one part."""
 
@@ -119,23 +138,30 @@ class _PartReader:
         self.number, self.found = number, found
         self.ticks = Fraction(TICKS_PER_QUARTER)  # ticks a division
         self.transposition = 0
-        self.now = self.furthest = self.chord_at = Fraction(0)
+        self.now = self.furthest = self.chord_at = self.rested = Fraction(0)
+        self.silent = True
         self.measure = 0
-        self.tied: dict[tuple[int, str], _Note] = {}
+        # Pitch and voice -> the note that is tied on, the measure and the place from which.
+        self.tied: dict[tuple[int, str], tuple[_Note, int, Fraction]] = {}
 
     def read(self, measures: list[ElementTree.Element]) -> None:
         """Add all measures to what was found."""
         found = self.found
         for self.measure, measure in enumerate(measures):
-            self.now = self.furthest = self.chord_at = Fraction(0)
+            self.now = self.furthest = self.chord_at = self.rested = Fraction(0)
+            self.silent = True
             for element in measure:
                 handle = getattr(self, "_" + element.tag, None) if element.tag in _HANDLED else None
                 if handle is not None:
                     handle(element)
             if self.measure == len(found.lengths):
                 found.lengths.append(Fraction(0))
+                found.silences.append(Fraction(0))
                 found.implicit.append(measure.get("implicit") == "yes")
-            found.lengths[self.measure] = max(found.lengths[self.measure], self.furthest)
+            kind = found.silences if self.silent else found.lengths
+            length = self.rested if self.silent and self.rested else self.furthest
+            kind[self.measure] = max(kind[self.measure], length)
+            self.tied = {name: tie for name, tie in self.tied.items() if tie[1] == self.measure}
             if len(found.notes) > 2 * MAX_NOTES:
                 raise ScoreReadError(f"The MusicXML holds more than {2 * MAX_NOTES} notes.")
 
@@ -147,9 +173,7 @@ class _PartReader:
             self.ticks = Fraction(TICKS_PER_QUARTER) / divisions
         time = element.find("time")
         if time is not None and time.find("beats") is not None:
-            beats = sum(int(part) for part in (time.findtext("beats") or "").split("+") if len(part) < 6)
-            signature = (beats, int(_number(time, "beat-type", 4)))
-            self.found.signatures.setdefault(self.measure, {}).setdefault(self.now, signature)
+            self.found.signatures.setdefault(self.measure, {}).setdefault(self.now, _signature(time))
         transpose = element.find("transpose")
         if transpose is not None:
             self.transposition = int(_number(transpose, "chromatic", 0)) + 12 * int(
@@ -195,6 +219,10 @@ class _PartReader:
         if element.find("chord") is None:
             self.chord_at = self.now
             self._move(Fraction(duration))
+        if element.find("rest") is None:
+            self.silent = False
+        else:
+            self.rested = max(self.rested, self.now)
         pitch = element.find("pitch")
         if element.find("cue") is not None:
             found.cues += 1
@@ -229,15 +257,19 @@ class _PartReader:
             note = _Note(self.measure, self.chord_at, duration, midi, self.number, voice, staff)
             self.found.notes.append(note)
         if "start" in ties:
-            self.tied[midi, voice] = note
+            self.tied[midi, voice] = note, self.measure, self.chord_at + duration
 
     def _tied_from(self, pitch: int, voice: str) -> _Note | None:
-        """The note that a tie leads from: of this voice, else of any."""
-        note = self.tied.pop((pitch, voice), None)
-        if note is None:
-            other = next((name for name in self.tied if name[0] == pitch), None)
-            note = self.tied.pop(other) if other is not None else None
-        return note
+        """The note that a tie leads from to this place: of this voice, else of any.
+
+        Ties whose end is missing, as before a repeat, stay open and lead nowhere.
+        """
+        for name in ((pitch, voice), *(name for name in self.tied if name[0] == pitch)):
+            note, measure, end = self.tied.get(name, (None, -1, Fraction(0)))
+            if note is not None and abs(self.chord_at - (end if measure == self.measure else 0)) < 1:
+                del self.tied[name]
+                return note
+        return None
 
 
 _HANDLED = ("attributes", "sound", "direction", "backup", "forward", "note")
@@ -303,8 +335,7 @@ def _numbered(notes: list[_Note]) -> bool:
 
 
 def _title(root: ElementTree.Element) -> str | None:
-    title = root.findtext("movement-title") or root.findtext("work/work-title") or ""
-    return title.strip()[:200] or None
+    return root.findtext("movement-title") or root.findtext("work/work-title")
 
 
 def _facts(root: ElementTree.Element, ours: bool) -> dict[str, str]:
@@ -321,19 +352,20 @@ def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fract
     """Where each measure begins (ticks), and the meters. An incomplete first measure is moved to the end of
     its bar.
 
-    A whole measure that stands off the bar lines (after an incomplete one) begins the count anew.
+    A whole measure that stands off the bar lines (after an incomplete one) begins the count anew. Parts that
+    rest where others have notes make no measure longer than its bar: some files write their rests too long.
     """
     now, meter, anchor = Fraction(0), (4, 4), Fraction(0)
     starts: list[Fraction] = []
     changes: list[tuple[int, int, int]] = []
-    for i, length in enumerate(found.lengths):
+    for i, (length, silence) in enumerate(zip(found.lengths, found.silences, strict=True)):
         signatures = found.signatures.get(i, {})
         previous, meter = meter, signatures.get(Fraction(0), meter)
         if not (1 <= meter[0] <= 64 and meter[1] in (1, 2, 4, 8, 16, 32, 64)):
             notices.append(f"the time signature {meter[0]}/{meter[1]} left out")
             meter = previous
         whole = bar_ticks(*meter)
-        length = length or Fraction(whole)
+        length = max(length, min(silence, whole)) if length else silence or Fraction(whole)
         if i == 0:
             short = length < whole and (found.implicit[0] if ours else len(found.lengths) > 1)
             now = Fraction(whole) - length if short else Fraction(0)

@@ -93,7 +93,7 @@ def musicxml_text(score: Score) -> str:
     score = sounding(score)
     bars = write_bars(score)
     names = spell(score)
-    fifths = score.key.fifths if score.key is not None and abs(score.key.fifths) <= 7 else 0
+    fifths = score.key.written.fifths if score.key is not None else 0
     writer = _BarWriter(score, names, fifths, bars)
     text = [_head(score)]
     for i, bar in enumerate(bars):

@@ -20,6 +20,7 @@ from .voices import infer_voices
 MAX_BYTES = 8 * 2**20
 MAX_NOTES = 12_000
 MAX_TICKS = 24 * 40_000  # 10,000 bars of 4/4
+_LONGEST_TITLE = 200
 # Labels are taken for parts when at most this share of the notes begins while another of the same label
 # sounds.
 MAX_CHORD_SHARE = 0.10
@@ -132,7 +133,7 @@ def build_score(
             tempo=raw.tempo,
             tempo_class=raw.told.tempo_class,
             info=raw.told.info,
-            title=raw.title or None,
+            title=_one_line(raw.title or "") or None,
             source=source,
             notices=notices,
         )
@@ -140,6 +141,11 @@ def build_score(
         if form is not None or key is not None:
             raise
         raise ScoreReadError(f"The file is not a score: {error}") from error
+
+
+def _one_line(text: str) -> str:
+    """A title on one line, without signs that are not printed (a terminal obeys some), not too long."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:_LONGEST_TITLE].strip()
 
 
 def _check_times(array: np.ndarray) -> None:

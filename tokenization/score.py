@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,6 +119,16 @@ def _check_notes(array: np.ndarray) -> None:
             raise ScoreError(f"Note {i} has {name} {array[i, column]}; it must lie between {low} and {high}.")
 
 
+def _as_meters(meters: Any) -> tuple[Meter, ...]:
+    try:
+        found = tuple(Meter(*meter) for meter in meters)
+    except TypeError as error:
+        raise ScoreError(f"Meters must be rows of onset, numerator and denominator ({error}).") from error
+    if not all(isinstance(value, Integral) for meter in found for value in meter):
+        raise ScoreError(f"Meters must be whole numbers, not {[tuple(meter) for meter in found]}.")
+    return found
+
+
 class Score:
     """A piece of music: notes with voices on an integer grid, meters, key, tempo.
 
@@ -180,7 +191,7 @@ class Score:
     ):
         self.array: np.ndarray = _as_array(notes)
         _check_notes(self.array)
-        self.meters: tuple[Meter, ...] = tuple(Meter(*meter) for meter in meters or (COMMON_TIME,))
+        self.meters: tuple[Meter, ...] = _as_meters(meters or (COMMON_TIME,))
         if self.meters[0].onset != 0 or any(
             a.onset >= b.onset for a, b in zip(self.meters, self.meters[1:], strict=False)
         ):
@@ -196,14 +207,23 @@ class Score:
             raise ScoreError(f"Unknown form {form!r}: it must be one of {', '.join(FORMS)}.")
         if tempo_class not in (None, *TEMPO_CLASSES):
             raise ScoreError(f"Unknown tempo {tempo_class!r}: it must be one of {', '.join(TEMPO_CLASSES)}.")
-        if tempo is not None and not 0 < tempo < float("inf"):
-            raise ScoreError(f"Unknown tempo {tempo}: it must be a number of quarter notes a minute above 0.")
+        if tempo is not None and not (isinstance(tempo, Real) and 0 < tempo < float("inf")):
+            raise ScoreError(
+                f"Unknown tempo {tempo!r}: it must be a number of quarter notes a minute above 0."
+            )
+        if not isinstance(title, str | None) or not isinstance(transposition, Integral):
+            raise ScoreError(
+                f"A title must be text and a transposition a whole number, not {title!r} and"
+                f" {transposition!r}."
+            )
         self.key = None if key is None else Key.parse(key)
         self.tempo, self.tempo_class, self.form = tempo, tempo_class, form
         self.title, self.source, self.notices = title, source, tuple(notices)
         self.transposition, self.original_key = transposition, original_key
         self.note_scale = note_scale
-        self.original_meters = tuple(Meter(*m) for m in original_meters) if original_meters else None
+        self.original_meters = _as_meters(original_meters) if original_meters else None
+        if not isinstance(info, Mapping | None):
+            raise ScoreError(f"Facts must be a dict of texts by name, not {type(info).__name__}.")
         self.info: dict[str, str] = dict(info or {})
         for name, value in self.info.items():
             if not (isinstance(name, str) and FACT_NAME.fullmatch(name) and isinstance(value, str)):
@@ -456,7 +476,7 @@ class Score:
         """
         try:
             columns = data["notes"]
-            array = np.stack([np.asarray(columns[name], dtype=np.int64) for name in Note._fields], axis=1)
+            array = np.stack([np.asarray(columns[name]) for name in Note._fields], axis=1)
         except (KeyError, TypeError, ValueError) as error:
             raise ScoreError(
                 "Not a score's dict: it needs 'notes' with onset, duration, pitch and voice of equal length"
@@ -468,11 +488,11 @@ class Score:
         original = data.get("original_key")
         return cls(
             array,
-            meters=[Meter(*m) for m in data.get("meters") or [COMMON_TIME]],
+            meters=data.get("meters"),
             transposition=data.get("transposition") or 0,
             original_key=Key.parse(original) if original else None,
             note_scale=data.get("note_scale"),
-            original_meters=[Meter(*m) for m in data.get("original_meters") or ()],
+            original_meters=data.get("original_meters"),
             info=data.get("info"),
             **fields,
         )

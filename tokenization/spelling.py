@@ -42,7 +42,7 @@ def spell(score: Score) -> list[Name]:
     """
     if not len(score):
         return []
-    key = score.key if score.key is not None else estimate_key(score)[0]
+    key = score.key.written if score.key is not None else estimate_key(score)[0]
     classes = score.array[:, PITCH] % 12
     alters = _alters(classes[:, None], np.arange(7))  # (notes, 7)
     votes = np.where(np.abs(alters) <= 2, _votes(score.array, key), -1.0)

@@ -8,7 +8,7 @@ import pytest
 
 from musical_metrics import cli, tables
 from tokenization import write_midi
-from tokenization.errors import ScoreReadError
+from tokenization.errors import MusicGPTError, ScoreReadError
 
 
 @pytest.fixture
@@ -26,6 +26,12 @@ def test_a_table_with_bachs_band(folder, capsys):
     assert "musical score" in text
     assert "Bach's own median, held out" in text
     assert "nearest Bach passage" in text
+
+
+def test_a_plot_that_cannot_be_drawn_is_refused_before_anything_is_measured(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "_read", None)
+    with pytest.raises(MusicGPTError, match=r"'\.xyz': give one of \.png"):
+        cli.main([str(folder), "--plot", str(tmp_path / "plot.xyz")])
 
 
 def test_json_and_plot(folder, capsys):

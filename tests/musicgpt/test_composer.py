@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from musicgpt import Composer, Settings
+from musicgpt import Composer, Settings, SettingsError
 from musicgpt.rules import rule
 from musicgpt.rules.asked import TIME_ZERO
 from tokenization import Meter, MusicGPTError, Score, decode, encode, first_error
@@ -161,6 +161,18 @@ def test_a_prompt_that_the_model_takes_for_a_whole_piece_says_so(composer, promp
         monkeypatch.setattr(composer, "_generate", lambda *_, tokens=tokens, **__: [(tokens, [])])
         with pytest.raises(MusicGPTError, match=r"without a note.*another seed.*more tokens"):
             composer.compose(settings)
+
+
+def test_a_last_seed_that_is_too_large_is_refused_before_anything_is_composed(composer, monkeypatch):
+    monkeypatch.setattr(composer.model, "generate", None)
+    with pytest.raises(SettingsError, match="above 9223372036854775807"):
+        composer.compose(Settings(seed=2**63 - 1), num=2)
+
+
+@pytest.mark.parametrize("odd", [{"num": 1.5}, {"num": "2"}, {"prompt_bars": "1"}, {"prompt_bars": 1.5}])
+def test_numbers_of_another_kind_are_refused(composer, prompt, odd):
+    with pytest.raises(SettingsError, match=f"{next(iter(odd))} is"):
+        composer.compose(Settings(seed=1, max_new_tokens=40), prompt=prompt, **odd)
 
 
 def test_an_empty_prompt_is_refused(composer):

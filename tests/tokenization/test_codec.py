@@ -221,6 +221,32 @@ def test_notes_that_are_none_are_refused_in_words(notes: list):
         Score(notes)
 
 
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ({"meters": [[0, 4]]}, "rows of onset"),
+        ({"meters": [[0, 4.5, 4]]}, "whole numbers"),
+        ({"meters": 4}, "rows of onset"),
+        ({"tempo": "120"}, "tempo '120'"),
+        ({"title": 5}, "title must be text"),
+        ({"transposition": "up"}, "a whole number"),
+        ({"info": ["a"]}, "a dict of texts"),
+        ({"original_meters": [[1]]}, "rows of onset"),
+        ({"notes": {"onset": [0.5], "duration": [24], "pitch": [60], "voice": [0]}}, "whole numbers"),
+    ],
+)
+def test_a_dict_that_is_no_score_is_refused_in_words(field: dict, words: str):
+    with pytest.raises(ScoreError, match=words):
+        Score.from_dict({**Score([(0, 24, 60, 0)]).to_dict(), **field})
+
+
+@pytest.mark.parametrize("ids", [None, "text", [1.5], [10**30], [[1, 4, 10, 128]], 5, [None]])
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_no_row_of_ids_is_refused_in_words(ids, strict: bool):
+    with pytest.raises(TokenError, match="ids of a piece must be"):
+        decode(ids, strict=strict)
+
+
 def test_whole_floats_are_notes_and_impossible_tempi_are_none():
     assert Score(np.array([[0.0, 24.0, 60.0, 0.0]])) == Score([(0, 24, 60, 0)])
     for tempo in (0, -5.0, float("nan"), float("inf")):

@@ -154,6 +154,27 @@ def tempo_event(qpm: int) -> bytes:
     return b"\xff\x51\x03" + round(60e6 / qpm).to_bytes(3, "big")
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("Präludium".encode(), "Präludium"),
+        ("Präludium".encode("latin-1"), "Präludium"),
+        (b" a\x1b[31m \n title\0\0", "a[31m title"),
+        (b"a" * 500, "a" * 200),
+    ],
+)
+def test_a_title_is_one_line_of_signs_that_are_printed(name: bytes, title: str):
+    data = midi(track((0, b"\xff\x03" + delta(len(name)) + name), (0, on(60)), (QUARTER, off(60))))
+    assert read_score_bytes(data, ".mid").title == title
+
+
+def test_files_that_count_in_film_frames_have_no_other_tempo():
+    slow = b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big")
+    data = midi(track((0, slow), (0, on(60)), (500, off(60))), division=(256 - 25) << 8 | 40)
+    score = read_score_bytes(data, ".mid")  # half a second is a quarter note at 120 a minute
+    assert (score.tempo, score.array[0, 1]) == (120, 24)
+
+
 def test_midi_key_and_tempo_are_those_in_force_at_the_first_note_in_whatever_track_they_stand():
     notes = track((QUARTER, on(62)), (QUARTER, off(62)))
     # with the first note, but in an earlier track than those at 0
@@ -238,6 +259,46 @@ def test_musicxml_ties_graces_repeats_and_layers():
         [0, 48, 64, 1],
         [48, 48, 67, 1],
     ]
+
+
+def test_a_tie_without_its_end_joins_no_later_note():
+    start, stop = '<tie type="start"/>', '<tie type="stop"/>'
+    data = xml(
+        f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8, start)}</measure>'
+        f'<measure number="2">{note("D", 5, 8, start)}</measure>'
+        f'<measure number="3">{note("D", 5, 4, stop)}{note("C", 5, 4, stop)}</measure>'
+    )
+    score = read_score_bytes(data, ".musicxml", key="C")
+    assert score.array.tolist() == [[0, 96, 72, 0], [96, 144, 74, 0], [240, 48, 72, 0]]
+
+
+@pytest.mark.parametrize(
+    ("terms", "meter"),
+    [
+        ("<beats>3+2</beats><beat-type>8</beat-type>", "5/8"),
+        ("<beats>3</beats><beat-type>8</beat-type><beats>2</beats><beat-type>8</beat-type>", "5/8"),
+        ("<beats>3</beats><beat-type>4</beat-type><beats>1</beats><beat-type>8</beat-type>", "7/8"),
+        ("<beats>3</beats><beat-type>4</beat-type><beats>1</beats><beat-type>0</beat-type>", "3/4"),
+    ],
+)
+def test_the_terms_of_a_time_signature_are_added_up(terms: str, meter: str):
+    attributes = f"<attributes><divisions>2</divisions><time>{terms}</time></attributes>"
+    data = xml(f'<measure number="1">{attributes}{note("C", 5, 2)}</measure>')
+    assert [m.name for m in read_score_bytes(data, ".musicxml", key="C").meters] == [meter]
+
+
+def test_rests_that_are_too_long_do_not_move_what_follows():
+    def part(name: str, *measures: str) -> str:
+        bars = "".join(f'<measure number="{i}">{m}</measure>' for i, m in enumerate(measures, 1))
+        return f'<part id="{name}">{bars}</part>'
+
+    rest = "<note><rest/><duration>8</duration></note>"
+    upper = part("P1", ATTRIBUTES + note("C", 5, 8), note("D", 5, 2), note("E", 5, 8))
+    quarter = "<note><rest/><duration>2</duration></note><forward><duration>6</duration></forward>"
+    lower = part("P2", ATTRIBUTES + rest + rest, quarter, note("C", 3, 8))
+    data = f"<score-partwise>{upper}{lower}</score-partwise>".encode()
+    score = read_score_bytes(data, ".musicxml", key="C")
+    assert [(n.onset, n.pitch) for n in score.notes] == [(0, 72), (96, 74), (120, 76), (120, 48)]
 
 
 # Where music21 errs: in two bars of bwv846 two ties of one staff end together (C2 half + half, C3 dotted

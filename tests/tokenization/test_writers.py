@@ -69,6 +69,16 @@ def test_sounding_ends_a_note_where_its_voice_strikes_it_again():
     ]
 
 
+@pytest.mark.parametrize(("key", "fifths"), [("G# major", -4), ("Db minor", 4), ("Cb major", -7)])
+def test_a_key_without_a_signature_is_written_as_the_one_that_sounds_alike(key: str, fifths: int):
+    score = Score([(24 * i, 24, 68, 0) for i in range(4)], key=key)
+    text = musicxml_text(score)
+    assert f"<fifths>{fifths}</fifths>" in text
+    assert ("<step>A</step>" in text) == (fifths < 0)
+    for data, suffix in ((text.encode(), ".musicxml"), (midi_bytes(score), ".mid")):
+        assert str(read_score_bytes(data, suffix).key) == key
+
+
 def test_a_long_title_is_cut_between_letters():
     score = Score([(0, 24, 60, 0)], title="é" * 100, key="C")
     assert read_score_bytes(midi_bytes(score), ".mid").title == "é" * 63
