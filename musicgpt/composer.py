@@ -117,19 +117,20 @@ class Composer:
             MusicGPTError: if a setting or the prompt cannot be used.
         """
         settings = _seeded(settings)
+        first = settings.seed
+        assert first is not None
         if not (isinstance(num, int) and 1 <= num <= MAX_PIECES):
             raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
-        assert settings.seed is not None
-        if settings.seed + num - 1 > MAX_SEED:
+        if first + num - 1 > MAX_SEED:
             raise SettingsError(
-                f"seed is {settings.seed} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
+                f"seed is {first} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
                 " give a smaller one."
             )
         if is_subject(settings, prompt, prompt_bars):
             prompt, subject = None, prompt
         given = self._given(settings, given, subject, melody, part, prompt)
         settings, task = self._task(settings, prompt, prompt_bars, given)
-        seeds = [settings.seed + k for k in range(num)]
+        seeds = [first + k for k in range(num)]
         expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []
         particles = _particles(settings, task)

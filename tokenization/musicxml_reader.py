@@ -364,11 +364,11 @@ def _timeline(found: _Found, notices: list[str], ours: bool) -> tuple[list[Fract
         if not (1 <= meter[0] <= 64 and meter[1] in (1, 2, 4, 8, 16, 32, 64)):
             notices.append(f"the time signature {meter[0]}/{meter[1]} left out")
             meter = previous
-        whole = bar_ticks(*meter)
-        length = max(length, min(silence, whole)) if length else silence or Fraction(whole)
+        whole = Fraction(bar_ticks(*meter))
+        length = max(length, min(silence, whole)) if length else silence or whole
         if i == 0:
             short = length < whole and (found.implicit[0] if ours else len(found.lengths) > 1)
-            now = Fraction(whole) - length if short else Fraction(0)
+            now = whole - length if short else Fraction(0)
             changes.append((0, *meter))
         elif meter != previous or ((now - anchor) % whole and length == whole and not found.implicit[i]):
             changes.append((round(now), *meter))

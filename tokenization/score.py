@@ -119,6 +119,10 @@ def _check_notes(array: np.ndarray) -> None:
             raise ScoreError(f"Note {i} has {name} {array[i, column]}; it must lie between {low} and {high}.")
 
 
+def _is_a(kind: type, value: Any) -> bool:
+    return isinstance(value, kind)  # mypy holds that an int is no `Integral`, and what follows for dead
+
+
 def _as_meters(meters: Any) -> tuple[Meter, ...]:
     try:
         found = tuple(Meter(*meter) for meter in meters)
@@ -207,11 +211,11 @@ class Score:
             raise ScoreError(f"Unknown form {form!r}: it must be one of {', '.join(FORMS)}.")
         if tempo_class not in (None, *TEMPO_CLASSES):
             raise ScoreError(f"Unknown tempo {tempo_class!r}: it must be one of {', '.join(TEMPO_CLASSES)}.")
-        if tempo is not None and not (isinstance(tempo, Real) and 0 < tempo < float("inf")):
+        if tempo is not None and not (_is_a(Real, tempo) and 0 < tempo < float("inf")):
             raise ScoreError(
                 f"Unknown tempo {tempo!r}: it must be a number of quarter notes a minute above 0."
             )
-        if not isinstance(title, str | None) or not isinstance(transposition, Integral):
+        if not isinstance(title, str | None) or not _is_a(Integral, transposition):
             raise ScoreError(
                 f"A title must be text and a transposition a whole number, not {title!r} and"
                 f" {transposition!r}."
