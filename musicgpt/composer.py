@@ -75,10 +75,13 @@ class Composer:
         Raises:
             ModelError: whatever is wrong with it, in one sentence (`musicgpt/loading.py`).
         """
-        from .loading import load_model
+        from .loading import ModelError, load_model
 
         model = load_model(name_or_path)
-        return cls(model.to(device) if device else model)
+        try:
+            return cls(model.to(device) if device else model)
+        except (RuntimeError, AssertionError) as error:
+            raise ModelError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
 
     def compose(
         self,
@@ -116,7 +119,7 @@ class Composer:
         Raises:
             MusicGPTError: if a setting or the prompt cannot be used.
         """
-        settings = _seeded(settings)
+        settings = _seeded(settings, prompt)
         first = settings.seed
         assert first is not None
         if not (isinstance(num, int) and 1 <= num <= MAX_PIECES):
@@ -177,7 +180,7 @@ class Composer:
         Raises:
             MusicGPTError: if a setting or the prompt cannot be used.
         """
-        settings = _seeded(settings)
+        settings = _seeded(settings, prompt)
         if is_subject(settings, prompt, prompt_bars):
             prompt, subject = None, prompt
         given = self._given(settings, given, subject, melody, part, prompt)
@@ -451,8 +454,15 @@ class _Streamer:
         """Called by `generate` at the end; the rows that it returns say the same."""
 
 
-def _seeded(settings: Settings | None) -> Settings:
-    settings = settings or Settings()
+def _seeded(settings: Settings | None, prompt: Score | None) -> Settings:
+    """The settings with a seed, if they and the prompt are of their kinds."""
+    if prompt is not None and not isinstance(prompt, Score):
+        raise SettingsError(
+            f"A prompt must be a Score, not {type(prompt).__name__}: tokenization.read_score reads files."
+        )
+    settings = Settings() if settings is None else settings
+    if not isinstance(settings, Settings):
+        raise SettingsError(f"settings must be Settings, not {type(settings).__name__}.")
     return settings if settings.seed is not None else settings.with_seed(secrets.randbelow(2**31))
 
 

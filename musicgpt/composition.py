@@ -135,11 +135,13 @@ class Composition:
             list of `Path`: the files written, named `file_stem()` with the format's ending.
 
         Raises:
-            MusicGPTError: if the piece has no new note, or for an unknown paper.
+            MusicGPTError: if the piece has no new note, or for an unknown format or paper.
             ModuleNotFoundError: for a PDF without that extra, naming it.
         """
         if not self.num_new_notes:
             raise MusicGPTError("The piece has no new note: nothing is written.")
+        if unknown := [name for name in formats if name not in ALL_FORMATS]:
+            raise MusicGPTError(f"Unknown format {unknown[0]!r}: it must be one of {', '.join(ALL_FORMATS)}.")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = []
@@ -209,9 +211,7 @@ def _write_one(composition: Composition, path: Path, name: str, paper: str, flat
         from .piano_roll import write_png
 
         write_png(composition.score, path, composition.is_given)
-    elif name == "pdf":
+    else:
         from .printing import write_pdf
 
         write_pdf(composition.score, path, paper)
-    else:
-        raise ValueError(f"Unknown format {name!r}: it must be one of {', '.join(ALL_FORMATS)}.")

@@ -63,8 +63,8 @@ def load_model(
     from modeling_musicgpt import shipped_checkpoint
 
     source = str(name_or_path) if name_or_path is not None else str(shipped_checkpoint())
-    _check_source(source)
     try:
+        _check_source(source)
         config = _read_config(_find(source, CONFIG), source, also_gpt2, fields)
         return _with_weights(config, _find(source, WEIGHTS), source)
     except ModelError:

@@ -14,6 +14,7 @@ from typing import Any
 # Nothing heavy is imported here: `--help` is to be quick, and the processes beside the server import their
 # parent's main module.
 
+LAST_PORT = 65_535
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", help="address to listen on; default: 127.0.0.1, or the environment's GRADIO_SERVER_NAME"
     )
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
+    parser.add_argument("--port", type=_port, help="default: the first free one from 7860 on")
     parser.add_argument(
         "--mcp",
         action=argparse.BooleanOptionalAction,
@@ -47,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument("--share", action="store_true", help="make a public link through Gradio's servers")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no port: give one from 1 to {LAST_PORT}")
+    return int(text)
 
 
 def build(given: argparse.Namespace) -> tuple[Any, Any]:

@@ -219,6 +219,20 @@ def test_a_folder_without_a_model_is_named(tmp_path):
         Composer.from_pretrained(tmp_path / "nothing")
     with pytest.raises(MusicGPTError, match="Cannot load"):
         Composer.from_pretrained("no-such-user/no-such-model-anywhere")
+    with pytest.raises(MusicGPTError, match="Cannot load"):
+        Composer.from_pretrained("n" * 5000)
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(MusicGPTError, match="device 'kazoo' cannot be used"):
+        Composer.from_pretrained(device="kazoo")
+
+
+def test_what_is_no_score_and_no_settings_is_refused(composer):
+    with pytest.raises(MusicGPTError, match="must be a Score, not str"):
+        composer.compose(prompt="beginning.mid")
+    with pytest.raises(MusicGPTError, match="must be Settings, not dict"):
+        composer.compose({"seed": 1})
 
 
 def test_progress_counts_up_to_the_end(composer):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from musicgpt import Composition, Settings, __version__
 from musicgpt.composition import titled
-from tokenization import Meter, Score, read_score
+from tokenization import Meter, MusicGPTError, Score, read_score
 from tokenization.heading import subtitle_of
 
 NOTES = [(12 * i, 12, 60 + i % 5, i % 3) for i in range(24)]
@@ -93,6 +93,12 @@ def test_what_makes_the_piece_again_stands_in_the_file(tmp_path, kind):
         Settings.from_dict({**json.loads(score.info["settings"]), "seed": int(score.info["seed"])})
         == settings
     )
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(MusicGPTError, match="Unknown format 'abc'"):
+        composed(Settings(seed=2)).write(tmp_path / "out", ("mid", "abc"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_picture_says_what_it_shows(tmp_path):
