@@ -53,6 +53,7 @@ class Events:
             parts.continue_: gr.update(interactive=not view.busy and session.current is not None),
             parts.undo: gr.update(interactive=not view.busy and len(session.takes) > 1),
             parts.redo: gr.update(interactive=not view.busy and bool(session.undone)),
+            **{preset: gr.update(interactive=not view.busy) for preset in parts.presets.values()},
         }
         if composing:
             # The last piece's score and figures must not stand under the new one's notes.
@@ -106,7 +107,7 @@ class Events:
         return replace(view, roll={**view.roll, "state": "error", "message": message})
 
     def _finish(self, session: Session) -> Updates:
-        views = self.studio.finish(session, session.instrument, session.layout)
+        views = self.studio.finish(session, session.layout)
         yield from self._run(views, session)
 
     # -- opening
@@ -240,7 +241,7 @@ class Events:
 
         def views() -> Iterator[View]:
             change()
-            yield from self.studio.finish(session, session.instrument, session.layout)
+            yield from self.studio.finish(session, session.layout)
 
         yield from self._run(views(), session)
 

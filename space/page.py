@@ -116,7 +116,8 @@ class Page:
             "api_visibility": "private",
             "concurrency_limit": None,
         }
-        outputs = [getattr(self, name) for name in _SHOWN] + [controls.seed]
+        outputs = [getattr(self, name) for name in _SHOWN]
+        outputs += [controls.seed, *self.presets.values()]
         asked = [self.session, self.layout, controls.random_seed, controls.candidates]
         asked += [*controls.musical(), *controls.sampling()]
         # The second argument of each is the width of the page now, put in the place of the hidden box.
@@ -148,7 +149,6 @@ class Page:
                 *controls.musical(),
                 *controls.sampling()[:-1],
                 controls.random_seed,
-                *self.presets.values(),
             ],
             js=f"(...all) => [all[0], {LAYOUT_JS}, window.location.search, all[3]]",
             **common,

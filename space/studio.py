@@ -230,13 +230,13 @@ class Studio:
             raise MusicGPTError(
                 f"{wish.candidates} candidates were asked for; it must be 1 to {MAX_CANDIDATES}."
             )
-        session.running, session.growing = True, Take([])
+        session.running, session.growing, session.instrument = True, Take([]), wish.instrument
         try:
             yield from self._compose_all(wish, session.begin(self.folders), session.growing)
             session.add(session.growing)
         finally:
             session.running, session.growing = False, None
-        yield from self.finish(session, wish.instrument, wish.layout)
+        yield from self.finish(session, wish.layout)
 
     def _compose_all(self, wish: Wish, stop: FileFlag, take: Take) -> Iterator[View]:
         """Sample the candidates one after the other and put those that have notes into the take."""
@@ -249,8 +249,10 @@ class Studio:
             candidate = yield from self._beside(self._compose_one(one, stop, label), take, wish)
             if candidate is not None:
                 take.candidates.append(candidate)
-        if not take.candidates:
+        if not take.candidates and stop.is_set():
             raise MusicGPTError("Stopped before the first note.")
+        if not take.candidates:
+            raise MusicGPTError("No new note found room: allow more tokens, or give less.")
 
     def _beside(
         self, views: Generator[View, None, Candidate | None], take: Take, wish: Wish
@@ -382,29 +384,35 @@ class Studio:
     # -- finishing
     # -----------------------------------------------------------------------------------------------------
 
-    def finish(self, session: Session, instrument: str, layout: str) -> Iterator[View]:
+    def finish(self, session: Session, layout: str) -> Iterator[View]:
         """Make what is still missing of the chosen candidate: files, engraving, figures, sound; views as each
-        arrives.
+        arrives, as long as nothing else has come onto the page.
 
         Raises:
             MusicGPTError: if one of them cannot be made.
         """
-        candidate = session.current
+        candidate, instrument = session.current, session.instrument
         if candidate is None:
             raise MusicGPTError("There is no piece yet.")
         folder = session.folder(self.folders)
-        jobs = self._missing(candidate, folder, instrument, layout)
+        take, jobs = session.takes[-1], self._missing(candidate, folder, instrument, layout)
+
+        def views(busy: bool) -> Iterator[View]:
+            wanted = candidate is session.current and instrument == session.instrument
+            if wanted and not session.running:
+                yield self.view(candidate, instrument, layout, busy)
+
         if jobs:
-            yield self.view(candidate, instrument, layout, busy=True)
+            yield from views(busy=True)
         while jobs:
             done, _ = wait(jobs, return_when=FIRST_COMPLETED)
             for job in done:
                 candidate.made.update(job.result())
                 jobs.discard(job)
             if jobs:
-                yield self.view(candidate, instrument, layout, busy=True)
-        self._judge_others(session.takes[-1])
-        yield self.view(candidate, instrument, layout, busy=False)
+                yield from views(busy=True)
+        self._judge_others(take)
+        yield from views(busy=False)
 
     def _missing(self, candidate: Candidate, folder: Path, instrument: str, layout: str) -> set[Future]:
         """Start the work whose results are not there (or were swept away); each future gives entries for

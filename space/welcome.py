@@ -49,7 +49,7 @@ class Welcome:
         session.keep_in(self._studio.folders.keep("welcome"))
 
         def work() -> None:
-            for _ in self._studio.finish(session, "piano", "wide"):
+            for _ in self._studio.finish(session, "wide"):
                 pass
 
         self._made = self._studio.in_background(work)

@@ -23,7 +23,7 @@ export function mountChoice(element, { revise, lock }) {
 
   function show() {
     showVoices();
-    const chosen = desk.selection, idle = desk.piece && ["done", "error"].includes(desk.piece.state) && desk.showing === "now";
+    const chosen = desk.selection, idle = desk.idle && desk.showing === "now";
     for (const input of [from, to]) [input.min, input.max] = [desk.printed(1), desk.printed(Math.max(1, desk.bars))];
     from.value = chosen ? desk.printed(chosen.from) : "";
     to.value = chosen ? desk.printed(chosen.to) : "";

@@ -21,6 +21,8 @@ class Desk extends EventTarget {
     ["pointerdown", "keydown"].forEach((name) => window.addEventListener(name, () => this.synth.resume().catch(() => {}), { once: true }));
   }
 
+  // Whether something else can be asked for: nothing is being composed or written.
+  get idle() { return Boolean(this.pieces.now) && ["done", "error"].includes(this.pieces.now.state); }
   get piece() { return this.showing === "before" && this.pieces.before ? this.pieces.before : this.pieces.now; }
   get lines() { return this.player.lines; }
   get bars() { return this.piece && this.piece.notes.length ? this.lines.length - 1 : 0; }
@@ -31,7 +33,9 @@ class Desk extends EventTarget {
   // A value from the server.
   receive(piece) {
     const old = this.pieces.now, fresh = !old || old.take !== piece.take;
-    if (fresh && old && ["done", "others"].includes(old.state) && old.notes.length) this.pieces.before = old;
+    if (fresh && old && !["waiting", "running"].includes(old.state) && old.notes.length) this.pieces.before = old;
+    // Nothing has come of the last press, and the piece before it is back: there is nothing to compare it with.
+    else if (fresh && this.pieces.before && this.pieces.before.take === piece.take) this.pieces.before = null;
     // What waits for its first note keeps the last one as it was.
     this.pieces.now = piece;
     this.showing = "now";
@@ -43,6 +47,7 @@ class Desk extends EventTarget {
       if (grows && !kin) { this.player.pause(); this.player.set(piece, { rewind: true }); } else this.player.set(piece, { rewind: !kin });
     } else this.player.set(piece);
     if (this.selection && this.selection.from > this.bars && piece.notes.length) this.select(null);
+    this.silence();
     this.mayPlay(grows);
     this.fire("piece");
     this.tell();
@@ -50,7 +55,8 @@ class Desk extends EventTarget {
 
   // Play as soon as there is something, if the visitor has asked for a piece and wants to listen.
   mayPlay(grows) {
-    if (!this.wanted || !this.piece.notes.length || this.piece.state === "error") return;
+    if (this.piece.state === "error") this.wanted = false;
+    if (!this.wanted || !this.piece.notes.length) return;
     if (grows && !this.player.frontier) return;
     this.wanted = false;
     if (this.listen) this.player.play();
@@ -66,6 +72,7 @@ class Desk extends EventTarget {
     if (!this.pieces.before) return;
     this.showing = this.showing === "now" ? "before" : "now";
     this.player.set(this.piece);
+    this.silence();
     this.fire("piece");
     this.tell();
   }
@@ -101,9 +108,14 @@ class Desk extends EventTarget {
 
   toggleVoice(set, voice) {
     if (set.has(voice)) set.delete(voice); else set.add(voice);
-    const silent = [0, 1, 2, 3, 4].filter((v) => this.muted.has(v) || (this.solo.size && !this.solo.has(v)));
-    this.synth.silence(new Set(silent));
+    this.silence();
     this.fire("voices");
+  }
+
+  // A voice alone silences the others, unless the piece has no such voice.
+  silence() {
+    const alone = this.voices.some((voice) => this.solo.has(voice));
+    this.synth.silence(new Set([0, 1, 2, 3, 4].filter((voice) => this.muted.has(voice) || (alone && !this.solo.has(voice)))));
   }
 
   // Where the clock is; called again with every picture while it runs.

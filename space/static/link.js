@@ -8,9 +8,9 @@ const own = () => [...new URLSearchParams(window.location.search)].filter(([name
 export function mountLink(element) {
   const button = element.querySelector(".mg-link");
   desk.addEventListener("piece", () => {
-    const piece = desk.pieces.now;
-    if (!piece || piece.state !== "done") return;
-    button.disabled = !piece.link;
+    const { piece } = desk;
+    button.disabled = !piece || !desk.idle || !piece.link;
+    if (!piece || !desk.idle) return;
     button.textContent = say("copy-link");
     const query = new URLSearchParams(piece.link || "");
     own().forEach(([name, value]) => query.set(name, value));

@@ -28,13 +28,12 @@ export function parse(text) {
   let now = 0, ticks = 24, wrong = null;
   for (const word of text.replace(/[|,]/g, " ").split(/\s+/).filter(Boolean)) {
     const found = WORD.exec(word);
-    if (!found) { wrong ??= word; continue; }
-    const [, letter, signs, octave, , value] = found;
-    if (value) ticks = ticksOf(value);
-    if (letter) {
-      const pitch = 12 * (Number(octave) + 1) + CLASSES[letter.toUpperCase()] + [...signs].reduce((sum, sign) => sum + SIGNS[sign], 0);
-      notes.push([now, ticks, pitch, `${letter}${signs}${octave}`]);
-    }
+    const [, letter, signs, octave, , value] = found || [], length = value ? ticksOf(value) : ticks;
+    const pitch = letter ? 12 * (Number(octave) + 1) + CLASSES[letter.toUpperCase()] + [...signs].reduce((sum, sign) => sum + SIGNS[sign], 0) : 0;
+    // The server, too, takes whole ticks and the pitches of MIDI only.
+    if (!found || !Number.isInteger(length) || pitch < 0 || pitch > 127) { wrong ??= word; continue; }
+    ticks = length;
+    if (letter) notes.push([now, ticks, pitch, `${letter}${signs}${octave}`]);
     now += ticks;
   }
   return { notes, wrong, end: now };

@@ -3,6 +3,7 @@
 import { desk } from "./desk.js";
 import { nameOf, parse } from "./melody.js";
 import { Sketch } from "./sketch.js";
+import { OWN } from "./synth.js";
 import { loaded, say, translate } from "./words.js";
 
 const KEYS = "awsedftgyhujkolp";  // as on the keys of a piano: a is C, w is C sharp
@@ -17,6 +18,7 @@ class Own {
     [this.says, this.leaveButton, this.text, this.canvas, this.value, this.dot, this.piano, this.input, this.keep, this.part, this.drop] =
       [".mg-mode-says", ".mg-leave", ".mg-text", ".mg-sketch", ".mg-value", ".mg-dot", ".mg-piano", ".mg-own-file", ".mg-keep", ".mg-part", ".mg-drop"].map(find);
     this.makers = [...element.querySelectorAll("[data-make]")];
+    this.hearButton = find(".mg-hear");
     this.sketch = new Sketch(this.canvas, find(".mg-sketch-says"), {
       ticks: () => 96 / Number(this.value.value) * (this.dot.checked ? 1.5 : 1),
       setText: (text) => { if (this.file) this.forgetFile(); this.text.value = text; this.show(); },
@@ -48,7 +50,7 @@ class Own {
 
   sound(pitch) {
     const { synth } = desk;
-    synth.resume().then(() => synth.note(0, pitch, 84, synth.now, synth.now + 0.5)).catch(() => {});
+    synth.resume().then(() => synth.note(OWN, pitch, 84, synth.now, synth.now + 0.5)).catch(() => {});
   }
 
   add(what) {
@@ -78,19 +80,16 @@ class Own {
     this.leaveButton.hidden = !this.given;
     let says = say("mode-free");
     if (this.file) says = say("mode-file", { name: this.file.name });
-    else if (notes.length) says = say(wrong ? "mode-wrong" : "mode-own", { notes: notes.length, word: wrong });
+    else if (notes.length || wrong) says = say(wrong ? "mode-wrong" : "mode-own", { notes: say(notes.length === 1 ? "note" : "notes", { count: notes.length }), word: wrong });
     if (this.says.textContent !== says) this.says.textContent = says;
-    this.makers.forEach((button) => { button.disabled = !this.given; });
+    this.hearButton.dataset.rows = JSON.stringify(notes.map(([onset, duration, pitch]) => [onset, duration, pitch, OWN]));
+    this.hearButton.disabled = !notes.length;
+    this.offer();
     this.sketch.show(notes);
   }
 
-  hear() {
-    const { notes } = parse(this.text.value), { synth } = desk;
-    synth.resume().then(() => {
-      const now = synth.now + 0.1;
-      for (const [onset, duration, pitch] of notes) synth.note(0, pitch, 84, now + onset / 32, now + (onset + duration) / 32 - 0.01);
-    }).catch(() => {});
-  }
+  // What can be made of it; nothing while a piece is being composed.
+  offer() { this.makers.forEach((button) => { button.disabled = !this.given || !desk.idle; }); }
 
   async take(file) {
     if (!file) return;
@@ -134,8 +133,9 @@ class Own {
   }
 
   listen(element) {
-    const actions = { rest: () => this.add("r"), back: () => this.back(), hear: () => this.hear(), midi: (button) => this.connect(button) };
+    const actions = { rest: () => this.add("r"), back: () => this.back(), midi: (button) => this.connect(button) };
     element.querySelectorAll("[data-own]").forEach((button) => button.addEventListener("click", () => actions[button.dataset.own](button)));
+    desk.addEventListener("piece", () => this.offer());
     this.makers.forEach((button) => button.addEventListener("click", () => this.make(button.dataset.make)));
     this.leaveButton.addEventListener("click", () => this.leave());
     this.text.addEventListener("input", () => { if (this.file) this.forgetFile(); this.show(); });

@@ -38,7 +38,7 @@ async function hear(button) {
   hush();
   if (again) return;
   desk.player.pause();
-  await desk.synth.resume();
+  await desk.synth.resume().catch(() => {});
   const { synth } = desk, tick = 60 / (Number(button.dataset.qpm) * 24), rows = JSON.parse(button.dataset.rows);
   const timers = rows.map(([onset, duration, pitch, voice]) => setTimeout(() => {
     synth.note(voice, pitch, 0, synth.now, synth.now + duration * tick - 0.012);

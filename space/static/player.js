@@ -19,6 +19,7 @@ export class Player extends EventTarget {
     this.region = null;         // [first tick, last tick] of the selected bars
     this.countIn = false;
     this.playing = false;
+    this.failed = false;        // whether there was no sound when it was to play
     this.tick = 0;              // where the clock stood at `time`
     this.time = 0;
     this.sent = 0;              // up to this tick notes are with the synth
@@ -62,12 +63,13 @@ export class Player extends EventTarget {
   async play() {
     if (this.playing || !this.piece) return;
     this.playing = true;
+    this.failed = false;
     this.changed();
     try {
       await this.synth.resume();
-    } catch (error) {
+    } catch {
       this.playing = false;
-      this.error = error.message;
+      this.failed = true;
       this.changed();
       return;
     }

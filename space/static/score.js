@@ -26,6 +26,7 @@ class Sheet {
     const kin = value && this.score && desk.piece.kin;
     this.score = value;
     this.pages.innerHTML = value ? value.pages.map((page, i) => `<div class="mg-page" role="img" aria-label="${say("page", { page: i + 1 })}">${page}</div>`).join("") : "";
+    this.pages.classList.toggle("mg-narrow", window.innerWidth < 640);
     this.title.textContent = value ? value.title : "";
     this.empty.hidden = Boolean(value);
     this.print.disabled = !value;

@@ -3,7 +3,8 @@
 
 export const PROGRAMS = { piano: 0, harpsichord: 6, organ: 19 };
 const TOUCHED = ["piano"];      // the others cannot be struck louder or softer
-const VOICES = 5;
+export const OWN = 5;           // the channel of what the visitor plays, which no voice's buttons silence
+const VOICES = 6;               // channels
 const FLAT = 84;                // velocity where none is asked for
 const [NOTE_ON, NOTE_OFF, CONTROL, PROGRAM] = [0x90, 0x80, 0xb0, 0xc0];
 const [VOLUME, PAN, RELEASE] = [7, 10, 123];
@@ -14,13 +15,13 @@ export class Synth {
     this.instrument = "piano";
     this.silent = new Set();
     this.context = null;
-    this.failure = null;
     this.struck = 0;            // notes begun until now
+    this.clicks = [];           // strokes of the metronome that are still to come, or were
   }
 
-  // Load everything; may be called as often as one likes.
+  // Load everything; may be called as often as one likes, and tries again what has failed.
   ready() {
-    this.loading ??= this.load().catch((error) => { this.failure = error; throw error; });
+    this.loading ??= this.load().catch((error) => { this.loading = null; throw error; });
     return this.loading;
   }
 
@@ -30,6 +31,7 @@ export class Synth {
       if (!answer.ok) throw new Error(`the soundfont was not sent (${answer.status})`);
       return answer.arrayBuffer();
     });
+    font.catch(() => {});       // told where it is waited for
     await this.context.audioWorklet.addModule(`${this.folder}vendor/spessasynth_processor.min.js`);
     // Output 0 is the reverberation of all, the other 16 are the channels without it.
     this.node = new AudioWorkletNode(this.context, "spessasynth-worklet-processor", {
@@ -91,8 +93,9 @@ export class Synth {
     this.send([NOTE_OFF | voice, pitch], to);
   }
 
-  // Let go of every key, at once or at a time.
+  // Let go of every key, at once or at a time; the metronome ends at once.
   release(time = 0) {
+    this.clicks.splice(0).forEach((beat) => beat.stop());
     for (let voice = 0; voice < VOICES; voice += 1) this.send([CONTROL | voice, RELEASE, 0], time);
   }
 
@@ -105,6 +108,7 @@ export class Synth {
     beat.connect(gain).connect(this.context.destination);
     beat.start(time);
     beat.stop(time + 0.07);
+    this.clicks.push(beat);
   }
 
   // The loudest sample of the last 43 ms, for tests and for whoever wonders whether it sounds.

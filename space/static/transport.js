@@ -28,7 +28,8 @@ export function mountTransport(element, { chooseInstrument }) {
   function show() {
     const seconds = (tick) => tick / player.rate, playing = player.playing;
     const text = `${clock(seconds(player.position))} / ${clock(seconds(player.last || 0))} · ${say("bar", { bar: desk.printed(desk.barOf(player.position)) })}`;
-    if (time.textContent !== text) time.textContent = text;
+    const told = player.failed ? say(window.isSecureContext ? "no-sound" : "no-sound-here") : text;
+    if (time.textContent !== told) time.textContent = told;
     const play = button("play");
     if (play.getAttribute("aria-pressed") !== String(playing)) {
       play.setAttribute("aria-pressed", String(playing));

@@ -79,6 +79,55 @@ def test_the_player_loops_counts_in_changes_speed_instrument_and_voices(visit):
     page.wait_for_selector("a.mg-file[download*=organ]")  # the file to take home follows
 
 
+def test_a_voice_alone_silences_no_piece_without_it_and_the_metronome_ends_with_pause(visit):
+    page = visit()
+    page.click(".mg-voice >> nth=2 >> button >> nth=1")
+    assert page.evaluate("[...musicgpt.synth.silent]") == [0, 1, 3, 4]
+    changed(page, lambda: page.get_by_role("button", name="Two voices, E minor").click())
+    assert page.evaluate("[musicgpt.voices, [...musicgpt.synth.silent]]") == [[0, 1], []]
+    page.evaluate("musicgpt.player.pause()")
+    page.click("[data-do=count]")
+    page.click(".mg-play")
+    page.wait_for_function("musicgpt.synth.clicks.length > 0")
+    page.click(".mg-play")
+    assert page.evaluate("musicgpt.synth.clicks.length") == 0
+
+
+def test_instruments_that_cannot_be_loaded_are_told_of_and_asked_for_again(visit):
+    page = visit()
+    page.evaluate("""() => {
+      const { fetch } = window;
+      window.fetch = async (...all) => (String(all[0]).includes("instruments") ? new Response("", { status: 503 }) : fetch(...all));
+      window.mend = () => { window.fetch = fetch; };
+      musicgpt.synth.loading = null;  // it was there already
+    }""")
+    page.click(".mg-play")
+    page.wait_for_function("document.querySelector('.mg-clock').innerText.startsWith('No sound')")
+    assert not page.evaluate("musicgpt.player.playing")
+    page.evaluate("window.mend()")
+    page.click(".mg-play")
+    page.wait_for_function("musicgpt.player.playing && musicgpt.synth.level() > 0.01")
+    assert "No sound" not in page.inner_text(".mg-clock")
+
+
+def test_nothing_else_can_be_asked_for_while_a_piece_is_composed(visit):
+    page = visit()
+    page.click(".mg-own summary")
+    page.fill(".mg-text", SUBJECT)
+    set_numbers(page, max_tokens=4000)
+    page.click("#compose")
+    page.wait_for_function("document.querySelectorAll('#presets button:disabled').length === 5")
+    assert page.locator("[data-make=fugue]").is_disabled()
+    assert page.locator(".mg-link").is_disabled(), "the piece has no link yet"
+    page.select_option(".mg-instrument", "organ")
+    page.click("#stop")
+    finished(page)
+    page.wait_for_selector("a.mg-file[download$='organ.mp3']")
+    page.wait_for_function("document.querySelectorAll('#presets button:disabled').length === 0")
+    assert page.locator("[data-make=fugue]").is_enabled()
+    assert page.locator(".mg-link").is_enabled()
+
+
 @pytest.mark.parametrize("pointer", ["mouse", "touch", "keyboard"])
 def test_bars_are_selected_in_roll_and_score(visit, pointer):
     page = visit(has_touch=pointer == "touch")
@@ -181,6 +230,19 @@ def test_recompose_compare_undo_redo_and_what_is_locked(visit):
     assert "All that is selected is locked" in page.inner_text(".mg-status")
     page.click("[data-choose=lock]")
     page.wait_for_function("musicgpt.piece.locked.length === 0")
+    finished(page)
+    assert not page.evaluate("musicgpt.player.playing"), "what was refused is not played later"
+
+    page.click("[data-choose=lock]")
+    page.wait_for_function("musicgpt.piece.locked.length > 0")
+    finished(page)
+    page.click("[data-choose=revise]")
+    page.wait_for_selector(".mg-roll[data-state=error]")
+    last = rows(page)
+    choose(page, 8, 9)
+    changed(page, lambda: page.click("[data-choose=revise]"))
+    page.click("[data-choose=compare]")
+    assert rows(page) == last, "after a refusal, too, the last piece is the one to compare with"
 
 
 # Where a note of the roll is, and how high a row: [x, y, row].
@@ -250,9 +312,17 @@ def test_own_music_becomes_a_fugue_and_is_harmonised(visit):
     assert page.input_value(".mg-text") == "C4/8 D4/8"
     page.click(".mg-piano button[aria-label=E4]")
     assert page.input_value(".mg-text") == "C4/8 D4/8 E4/8"
-    page.fill(".mg-text", SUBJECT + " H4")
-    assert "“H4” is no note" in page.inner_text(".mg-mode-says")
+    for word in ("H4", "C5/0", "C5/7", "C-5/8"):
+        page.fill(".mg-text", f"{SUBJECT} {word}")
+        assert f"“{word}” is no note" in page.inner_text(".mg-mode-says")
     page.fill(".mg-text", SUBJECT)
+    # It is heard, and ended, even if the first voice of the piece is silent.
+    page.click(".mg-voice >> nth=0 >> button >> nth=0")
+    page.click(".mg-hear")
+    page.wait_for_function("musicgpt.synth.level() > 0.01")
+    page.click(".mg-hear")
+    assert page.get_attribute(".mg-hear", "aria-pressed") == "false"
+    page.click(".mg-voice >> nth=0 >> button >> nth=0")
     assert "your music, 10 notes" in page.inner_text(".mg-mode-says")
     for make, name in (("fugue", "Fugue"), ("harmonise", "Piece")):
         line = changed(page, lambda make=make: page.click(f"[data-make={make}]"))

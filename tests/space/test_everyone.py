@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,22 @@ def test_the_score_can_be_read_in_words_and_printed_alone(visit):
     assert page.locator(".mg-score").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
     assert page.inner_text(".mg-title").startswith("Fugue in C minor")
     assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_whatever_is_open_the_whole_score_is_printed_and_nothing_else(visit, width):
+    page = visit("?__theme=dark", viewport={"width": width, "height": 844})
+    page.get_by_role("tab", name="Beside Bach").click()
+    page.wait_for_selector("#report tbody tr")
+    page.emulate_media(media="print")
+    assert page.locator("#score svg").first.is_visible()
+    for other in ("#report", "footer"):
+        assert page.locator(other).is_hidden(), other
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    # no strip of bars is longer than a sheet, which would cut it
+    highest = "Math.max(...[...document.querySelectorAll('#score .mg-page svg')].map((e) => e.clientHeight))"
+    assert page.evaluate(highest) <= page.evaluate("innerHeight")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 1, "13 bars and their title"
 
 
 def test_an_installed_page_and_nothing_from_elsewhere(visit, server):

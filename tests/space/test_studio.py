@@ -13,6 +13,7 @@ import gradio as gr
 import pytest
 
 from musicgpt import Settings
+from musicgpt.given import Given, parse_melody
 from musicgpt.printing import can_print
 from space import rendering, sampling
 from space.api import Api
@@ -67,7 +68,8 @@ def test_a_seed_gives_the_same_piece_alone_and_among_candidates(studio):
     assert [candidate.score for candidate in candidates] == [alone(seed) for seed in (5, 6, 7)]
     assert len({candidate.stem for candidate in candidates}) == 3
     many.takes[-1].chosen = 1
-    *_, view = studio.finish(many, "organ", "wide")
+    many.instrument = "organ"
+    *_, view = studio.finish(many, "wide")
     assert "organ" in view.files["mp3"]
     assert "seed-6" in view.files["mid"]
 
@@ -99,6 +101,37 @@ def test_stop_while_waiting_leaves_the_queue_and_the_old_piece(studio):
     assert session.current is before
     assert not session.running
     assert len(studio.turns) == 0
+
+
+def test_what_is_no_longer_on_the_page_is_not_shown_when_it_is_written(studio):
+    session = Session()
+    views = studio.compose(Wish(SETTINGS), session)
+    while next(views).roll["state"] != "finishing":
+        pass
+    session.instrument = "organ"  # chosen while the sound is written for the piano
+    assert list(views) == []
+    session.instrument = "piano"
+    session.current.made.clear()
+    views = studio.finish(session, "wide")
+    assert next(views).busy
+    session.running = True  # and something else is being composed
+    assert list(views) == []
+    assert set(session.current.made) >= {"mid", "figures", ("mp3", "piano")}, "it is kept for later"
+
+
+def test_the_sound_is_of_the_instrument_that_was_chosen_last(studio):
+    session = Session()
+    for view in studio.compose(Wish(SETTINGS), session):
+        if view.roll["state"] == "running":
+            session.instrument = "organ"
+    assert view.files["mp3"].endswith("organ.mp3")
+
+
+def test_a_subject_that_fills_the_piece_is_told_of(studio):
+    settings = Settings(key="D minor", voices=3, max_new_tokens=480, seed=1)
+    given = Given.subject(parse_melody("C5/1 " * 60, "4/4").replace(key="D minor"), 3)
+    with pytest.raises(MusicGPTError, match="found room"):
+        compose(studio, Session(), settings, given=given)
 
 
 def test_visitors_at_once_get_their_own_pieces(studio):
@@ -163,7 +196,7 @@ def test_swept_files_are_made_again(studio):
     for path in first.files.values():
         Path(path).unlink()
     Path(first.files["mid"]).parent.rmdir()
-    *_, view = studio.finish(session, "piano", "wide")
+    *_, view = studio.finish(session, "wide")
     assert all(Path(path).is_file() for path in view.files.values())
     assert view.files["mid"] != first.files["mid"]
 
