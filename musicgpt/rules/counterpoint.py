@@ -56,10 +56,13 @@ def _table(values: np.ndarray) -> np.ndarray:
 
 
 _SIDES = np.stack([_table(_INTERVAL > 0), _table(_INTERVAL < 0)], axis=1)
+_UNISONS = _table(UNISON * (_INTERVAL == 0))
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
 _IS_PERFECT = np.isin(np.arange(12), (0, 7))
-_STRAYS = _table(np.maximum(0, np.abs(_INTERVAL) - NEARBY))
+_STRAYS = _table(STRAY * np.maximum(0, np.abs(_INTERVAL) - NEARBY))
 _UP, _DOWN = _table(_INTERVAL > STEP), _table(_INTERVAL < -STEP)
+# After a leap up (1) and down (-1).
+_LEFT = np.stack([0 * _UP, ONWARDS * _UP + BACK * _DOWN, ONWARDS * _DOWN + BACK * _UP])
 _DISSONANT = _table(DISSONANCE[_INTERVAL % 12])
 _SHARP = _table(STRUCK[_INTERVAL % 12])
 
@@ -139,7 +142,7 @@ class Counterpoint(Rule):
         if self.is_fugue:
             self._add_leaps(own, latest, near)
         if self.registers:
-            own += STRAY * _STRAYS[self.registers()[at, : self.voices]]
+            own += _STRAYS[self.registers()[at, : self.voices]]
         self._add_cells(own, state.line[at, : self.voices, :, PITCH], near)
         # Other voices: none goes past them.
         sides = self.walls[np.where(sounds, 2, end == now), pitch]  # (n, voices, sides, pitches)
@@ -151,8 +154,8 @@ class Counterpoint(Rule):
         if self.is_fugue:
             harsh = _DISSONANT[np.where(self._without_pedals(sounds, at), pitch, NO_PITCH)]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * ~by_step
-            taken_by = _SAME[np.where(sounds, pitch, NO_PITCH)]
-            own += UNISON * (np.add.reduce(taken_by, axis=1, keepdims=True) - taken_by)
+            taken_by = _UNISONS[np.where(sounds, pitch, NO_PITCH)]
+            own += np.add.reduce(taken_by, axis=1, keepdims=True) - taken_by
         if not has_struck:
             return own
         sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]
@@ -189,17 +192,19 @@ class Counterpoint(Rule):
         """Adds the penalty of leaving a leap by a leap; `latest` has the last two notes of each voice, `(n,
         voices, 2)`.
         """
-        way = np.where((latest[..., 0] != NO_PITCH) & (near == latest[..., 1]), near - latest[..., 0], 0)
-        for leapt, onwards, back in ((way >= WIDE, _UP, _DOWN), (way <= -WIDE, _DOWN, _UP)):
-            if _some(leapt):
-                last = np.where(leapt, near, NO_PITCH)
-                penalty += ONWARDS * onwards[last] + BACK * back[last]
+        way = (near - latest[..., 0]) * ((latest[..., 0] != NO_PITCH) & (near == latest[..., 1]))
+        leapt = np.abs(way) >= WIDE
+        if _some(leapt):
+            penalty += _LEFT[np.sign(way), np.where(leapt, near, NO_PITCH)]
 
     def _add_cells(self, penalty: np.ndarray, line: np.ndarray, near: np.ndarray) -> None:
         """Adds the penalty of a third time; `line` has the last notes of each voice, `(n, voices, 9)`."""
+        goes_on = near == line[..., -1]
         for notes in self.cells:
+            if not _some(goes_on & (line[..., -1] == line[..., -1 - notes])):
+                continue
             last, first = line[..., -notes:], line[..., -2 * notes : -notes]
-            twice = np.logical_and.reduce(last == first, axis=2) & (near == last[..., -1])
+            twice = np.logical_and.reduce(last == first, axis=2) & goes_on
             twice &= np.minimum.reduce(last, axis=2) != np.maximum.reduce(last, axis=2)
             if _some(twice):
                 penalty += ONCE_MORE * _SAME[np.where(twice, last[..., 0], NO_PITCH)]
@@ -208,6 +213,8 @@ class Counterpoint(Rule):
         """Adds the penalty of fifths and octaves to which the highest and the lowest voice of those that are
         `heard` go in one direction.
         """
+        if not _some(moved):
+            return
         sounds = heard != NO_PITCH
         top = sounds.argmax(axis=1)
         bottom = sounds.shape[1] - 1 - sounds[:, ::-1].argmax(axis=1)
