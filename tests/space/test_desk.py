@@ -120,6 +120,7 @@ def test_nothing_else_can_be_asked_for_while_a_piece_is_composed(visit):
     assert page.locator("[data-make=fugue]").is_disabled()
     assert page.locator(".mg-link").is_disabled(), "the piece has no link yet"
     page.select_option(".mg-instrument", "organ")
+    page.wait_for_function("musicgpt.piece.state === 'running' && musicgpt.piece.notes.length > 2")
     page.click("#stop")
     finished(page)
     page.wait_for_selector("a.mg-file[download$='organ.mp3']")
