@@ -158,18 +158,32 @@ def _trim(ids: np.ndarray) -> tuple[int, int]:
 
 
 def _as_ids(ids: Any) -> np.ndarray:
-    """The ids of one piece as `int64` of shape `(tokens,)`."""
+    """Ids of one piece from a list, an array or a tensor, `int64` of shape `(tokens,)`.
+
+    Raises:
+        TokenError: if it is a batch, or holds anything but integers.
+    """
+    if hasattr(ids, "detach"):
+        ids = ids.detach().cpu()
     try:
-        given = np.asarray(ids)
-        found = given.astype(np.int64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise TokenError(f"The ids of a piece must be whole numbers ({error}).") from error
-    if found.ndim != 1 or not np.array_equal(given, found):
+        array = np.asarray(ids)
+    except ValueError as error:
         raise TokenError(
-            "The ids of a piece must be one row of whole numbers, not an array of shape"
-            f" {found.shape} and type {given.dtype}: of several rows give one, such as ids[0]."
+            "One piece is a flat sequence of ids; this holds sequences of several lengths. Decode them piece"
+            " by piece."
+        ) from error
+    if array.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1:
+        raise TokenError(
+            f"One piece is a flat sequence of ids; this has shape {array.shape}. Decode a batch piece by"
+            " piece."
         )
-    return found
+    if array.dtype.kind not in "iu":
+        raise TokenError(
+            f"Ids must be integers, not {array.dtype}. Text becomes ids by calling the tokenizer on it."
+        )
+    return array.astype(np.int64)
 
 
 def first_error(ids: Sequence[int] | np.ndarray) -> TokenError | None:

@@ -7,42 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from .codec import Decoded, decode, encode, prefix_ids, token_errors
-from .errors import ScoreError, TokenError
+from .errors import ScoreError
 from .key import Key, normal_key
 from .score import Score
 from .vocabulary import UNK_ID
-
-
-def as_ids(ids: Any) -> np.ndarray:
-    """Ids of one piece from a list, an array or a tensor, `int64` of shape `(tokens,)`.
-
-    Raises:
-        TokenError: if it is a batch, or holds anything but integers.
-    """
-    if hasattr(ids, "detach"):
-        ids = ids.detach().cpu()
-    try:
-        array = np.asarray(ids)
-    except ValueError as error:
-        raise TokenError(
-            "One piece is a flat sequence of ids; this holds sequences of several lengths. Decode them piece"
-            " by piece."
-        ) from error
-    if array.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if array.ndim != 1:
-        raise TokenError(
-            f"One piece is a flat sequence of ids; this has shape {array.shape}. Decode a batch piece by"
-            " piece."
-        )
-    if array.dtype.kind not in "iu":
-        raise TokenError(
-            f"Ids must be integers, not {array.dtype}. Text becomes ids by calling the tokenizer on it."
-        )
-    return array.astype(np.int64)
 
 
 def text_ends(bos: bool | None, eos: bool | None, saved: Sequence[str]) -> tuple[bool, bool]:
@@ -122,7 +91,7 @@ class ScoreTokens:
         """The decoded score, the number of tokens dropped and the first error, as `decode_score` reports them
         in words.
         """
-        return decode(as_ids(ids), strict=strict)
+        return decode(ids, strict=strict)
 
     def prefix(
         self,
@@ -156,4 +125,4 @@ class ScoreTokens:
 
     def token_errors(self, ids: Sequence[int] | Any) -> dict[str, float]:
         """How ungrammatical ids are: see `codec.token_errors`."""
-        return token_errors(as_ids(ids))
+        return token_errors(ids)

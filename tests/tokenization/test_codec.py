@@ -240,10 +240,21 @@ def test_a_dict_that_is_no_score_is_refused_in_words(field: dict, words: str):
         Score.from_dict({**Score([(0, 24, 60, 0)]).to_dict(), **field})
 
 
-@pytest.mark.parametrize("ids", [None, "text", [1.5], [10**30], [[1, 4, 10, 128]], 5, [None]])
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        (None, "flat sequence"),
+        ("text", "flat sequence"),
+        ([1.5], "must be integers, not float64"),
+        ([10**30], "must be integers"),
+        ([[1, 4, 10, 128]], r"flat sequence of ids; this has shape \(1, 4\)"),
+        (5, "flat sequence"),
+        ([None], "must be integers"),
+    ],
+)
 @pytest.mark.parametrize("strict", [True, False])
-def test_what_is_no_row_of_ids_is_refused_in_words(ids, strict: bool):
-    with pytest.raises(TokenError, match="ids of a piece must be"):
+def test_what_is_no_row_of_ids_is_refused_in_words(ids, words: str, strict: bool):
+    with pytest.raises(TokenError, match=words):
         decode(ids, strict=strict)
 
 

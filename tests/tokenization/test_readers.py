@@ -270,6 +270,13 @@ def test_a_tie_without_its_end_joins_no_later_note():
     )
     score = read_score_bytes(data, ".musicxml", key="C")
     assert score.array.tolist() == [[0, 96, 72, 0], [96, 144, 74, 0], [240, 48, 72, 0]]
+    data = xml(
+        f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8, start)}</measure>'
+        f'<measure number="2">{note("D", 5, 8)}</measure>'
+        f'<measure number="3">{note("C", 5, 8, stop)}</measure>'
+    )
+    score = read_score_bytes(data, ".musicxml", key="C")
+    assert score.array.tolist() == [[0, 96, 72, 0], [96, 96, 74, 0], [192, 96, 72, 0]]
 
 
 @pytest.mark.parametrize(
