@@ -25,6 +25,7 @@ from tqdm import tqdm
 from musicgpt.loading import load_model
 from tokenization.codec import decode, prefix_ids
 from tokenization.interruption import errors_in_one_line, interruptible
+from training.errors import TrainingError
 from training.losses import token_losses
 
 from .alone import asked, measured
@@ -33,6 +34,7 @@ CANDIDATES, TOKENS = 4, 400
 # What a piece that does all it is asked loses with dissonances alone, and the least difference of a pair.
 PRICE_OF_DISSONANCE, CLEAR = 4.0, 0.5
 BATCH = 4  # pairs a step
+SAID = 48  # pairs after which it is said how it goes
 
 
 def reward(wishes: dict[str, Any], score: Any) -> float:
@@ -74,7 +76,7 @@ def preference_loss(found: torch.Tensor, reference: torch.Tensor, beta: float) -
 
 
 def tune(model: Any, pairs: torch.Tensor, beta: float, learning_rate: float) -> None:
-    """Learns from each pair once, and says after each fifty how it goes."""
+    """Learns from each pair once, and says how it goes."""
     with torch.no_grad():
         reference = torch.cat([log_likelihood(model, part) for part in tqdm(pairs.split(BATCH), "before")])
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=0.0)
@@ -91,7 +93,7 @@ def tune(model: Any, pairs: torch.Tensor, beta: float, learning_rate: float) -> 
         gained = (found - before).detach()
         right = (gained[:, 0] > gained[:, 1]).float()
         said += torch.stack((loss.detach(), right, *gained.T), dim=1).tolist()
-        if (step + 1) * BATCH % 48 == 0:
+        if (step + 1) * BATCH % SAID == 0:
             loss_, right_, better, worse = np.mean(said, axis=0)
             print(
                 f"{(step + 1) * BATCH} pairs: loss {loss_:.3f}, the better gains more {right_:.2f},", end=" "
@@ -124,6 +126,8 @@ def _run(given: argparse.Namespace) -> int:
     order = np.random.default_rng(given.first_seed).permutation(len(wishes))[: given.prompts]
     drawn = [pair_of(model, wishes[i], given.first_seed + int(i)) for i in tqdm(order, "pairs")]
     pairs = [pair for pair in drawn if pair is not None]
+    if not pairs:
+        raise TrainingError(f"No pair of {len(drawn)} prompts: give more with --prompts ({given.prompts}).")
     print(f"{len(pairs)} pairs of {len(drawn)} prompts")
     tune(model, torch.stack(pairs), given.beta, given.learning_rate)
     model.save_pretrained(given.out)

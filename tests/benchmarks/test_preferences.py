@@ -53,3 +53,9 @@ def test_a_pair_is_of_one_prompt_the_better_first(model, monkeypatch):
     assert heights[0] >= heights[1] + preferences.CLEAR
     monkeypatch.setattr(preferences, "CLEAR", 90.0)
     assert pair_of(model, WISHES, seed=3) is None
+
+
+def test_without_a_pair_there_is_one_line_and_nothing_is_written(model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(preferences, "load_model", lambda name: model)
+    assert preferences.main(["--out", str(tmp_path / "out"), "--prompts", "0"]) == 2
+    assert "No pair of 0 prompts" in capsys.readouterr().err and not list(tmp_path.iterdir())
