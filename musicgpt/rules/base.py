@@ -30,6 +30,7 @@ from tokenization.vocabulary import (
 )
 
 from ..state import State
+from .keys import last_beat
 
 if TYPE_CHECKING:
     from ..frame import Frame
@@ -42,6 +43,7 @@ LOW = -1e9
 UNHEARD_OF = 20.0
 # C2 and C6.
 LOWEST, HIGHEST = 36, 84
+QUAVER, QUARTER = 12, 24  # ticks
 # What TIME, DUR and NOTE tokens say by their places in their blocks: ticks, ticks and MIDI pitches.
 TIME_TICKS, DUR_TICKS, PITCHES = (
     np.array(TIME_STEPS),
@@ -114,6 +116,14 @@ class Brief:
     def bar_ticks(self) -> int:
         """Ticks of a bar where the piece goes on."""
         return int(self.prompt.bar_ticks[0])
+
+    @property
+    def beat(self) -> int:
+        """Ticks of a beat there: at most a quarter, or three quavers or semiquavers."""
+        bar = self.bar_ticks
+        number = int(self.meter.split("/")[0]) if self.meter else bar // last_beat(bar)
+        is_compound = number % 3 == 0 and bar // number <= QUAVER
+        return 3 * bar // number if is_compound else min(QUARTER, bar // number)
 
     def left(self, state: State) -> int:
         """How many tokens there may still be."""

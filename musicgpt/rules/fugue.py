@@ -57,10 +57,13 @@ LATE, BEFORE_CLOSE = 0.6, 2
 # Share of the fugues that have their subject upside down as well, with every other statement from this share
 # of the piece on: 10 of 40 of the train split do, from .2 to .65 on.
 INVERTED, INVERTED_FROM = 0.25, 0.4
-# A voice rests so many ticks before it states the subject again, and begins no note for which less than so
-# many are left: an eighth's rest would end its phrase, and less than a sixteenth is no note of the piece's
-# rhythm.
-BREATH, ROOM = 6, 6
+# Ticks that a voice rests before it states the subject again, drawn: more than half of Bach's run on into it.
+# After an episode, where all are needed for its cadence, and among two voices the rest is no longer than the
+# last number.
+RESTS, SHORT_REST = (*[0] * 11, 12, 12, 24, 48, 48, 96, 144, 192, 192), 12
+# Before a rest a voice ends on a beat, with no less than an eighth. Before its next note it begins none for
+# which less than a sixteenth is left.
+LAST, ROOM = 12, 6
 # Voices of a fugue for which no number was asked.
 VOICES = 3
 # The first voice alone leaps no further, in semitones, and has no wider range: left alone, the model may run
@@ -98,7 +101,7 @@ FAR = 2**40
 
 class Entry(NamedTuple):
     """A statement that is to come, in which key, the notes that it and what goes with it will have, in
-    their order, and whether that is a stretto.
+    their order, whether that is a stretto, and how many ticks its voice rests before.
     """
 
     at: int
@@ -106,14 +109,23 @@ class Entry(NamedTuple):
     statement: list[Note]
     notes: list[Note]
     is_stretto: bool = False
+    rest: int = 0
 
     def free_until(self, voice: int) -> int:
-        """The tick at which a voice must have ended what it plays before: a breath before it states the
-        subject, else where its first note is; long after the entry where it has none.
+        """The tick at which a voice must have ended what it plays before: where its first note is, or the
+        rest before; long after the entry where it has none.
         """
-        states = self.is_stretto or voice == self.statement[0].voice
         first = next((note.onset for note in self.notes if note.voice == voice), FAR)
-        return first - BREATH * states
+        return first - self.rest * self.rests(voice)
+
+    def rests(self, voice: int) -> bool:
+        """Whether a voice rests before it."""
+        return self.rest > 0 and voice == self.statement[0].voice
+
+    def last_onset(self, voice: int, beat: int) -> int:
+        """The last tick at which the voice may begin a note before; `beat` has so many ticks."""
+        until = self.free_until(voice)
+        return (until - LAST) // beat * beat if self.rests(voice) else until - ROOM
 
     @property
     def end(self) -> int:
@@ -130,6 +142,7 @@ class Plan:
         keys (callable, *optional*): gives the tonal plan.
         seed (`int`): of the piece.
         keyboard (pair of `int`): the lowest and the highest pitch.
+        beat (`int`): its ticks.
     """
 
     def __init__(
@@ -139,11 +152,13 @@ class Plan:
         keys: Callable[[], KeyPlan] | None = None,
         seed: int = 0,
         keyboard: tuple[int, int] = (LOWEST, HIGHEST),
+        beat: int = 24,
     ):
-        self.voices, self.mode, self.keys, self.keyboard = voices, mode, keys, keyboard
+        self.voices, self.mode, self.keys, self.keyboard, self.beat = voices, mode, keys, keyboard, beat
         self.rng = np.random.default_rng((seed, 6))
         # Drawn by themselves, so that they move nothing else.
         self.times = np.random.default_rng((seed, 10))
+        self.rests = np.random.default_rng((seed, 13))
         self.codetta = int(self.times.choice(CODETTAS))
         # Drawn by itself, so that it moves nothing else.
         self.inverts = bool(np.random.default_rng((seed, 8)).random() < INVERTED)
@@ -283,13 +298,12 @@ class Plan:
     def _schedule(self, last: int) -> None:
         """Decide on the statement after the one at the tick `last`."""
         assert self.subject is not None
-        at = last + self.subject.length
+        at = begins = last + self.subject.length
         others = dict(self.registers)
         if len(self.registers) < self.voices:
             at += self.codetta * self.bar * (len(self.registers) == 2)
             found = self._answer()
         else:
-            begins = at
             at += int(self.times.choice(EPISODES)) * self.bar
             found = self._return(at, at == begins)
             if at > begins:
@@ -301,8 +315,13 @@ class Plan:
             self.registers.pop(voice, None)  # the latest stands last
             self.registers[voice] = sum(pitches) / len(pitches)
             statement = self.subject.statement(at, voice, pitches)
-            self.next = Entry(at, key, statement, statement)
+            self.next = Entry(at, key, statement, statement, rest=self._rest(at == begins))
             self._accompany(others)
+
+    def _rest(self, at_once: bool) -> int:
+        """Ticks that the voice of a statement rests before it, `at_once` where there is no episode."""
+        rest = int(self.rests.choice(RESTS))
+        return rest if at_once and self.voices > 2 else min(rest, SHORT_REST)
 
     def _cadence_before(self, at: int) -> None:
         """An episode ends with a cadence, into which the statement at the tick `at` falls; there is none
@@ -556,8 +575,9 @@ class Plan:
     def _reserved(self) -> set[int]:
         """The voices that have notes of the plan to play, or no room for another one before they do."""
         found = {note.voice for note in self.now}
-        if self.next and self.next.at - BREATH - ROOM < self.tick:
-            found |= {v for v in range(MAX_VOICES) if self.next.free_until(v) - ROOM < self.tick}
+        entry = self.next
+        if entry and entry.at - entry.rest - LAST - self.beat < self.tick:
+            found |= {v for v in range(MAX_VOICES) if entry.last_onset(v, self.beat) < self.tick}
         return found
 
     def _duration(self, bias: np.ndarray) -> None:
@@ -567,7 +587,12 @@ class Plan:
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)
         elif self.next:
-            bias[BLOCK["DUR"]][self.tick + DUR_TICKS > self.next.free_until(self.voice)] = FORBIDDEN
+            ends = self.tick + DUR_TICKS
+            is_wrong = ends > self.next.free_until(self.voice)
+            if self.next.rests(self.voice):
+                is_last = ends > self.next.last_onset(self.voice, self.beat)
+                is_wrong |= is_last & ((DUR_TICKS < LAST) | (self.tick % self.beat > 0))
+            bias[BLOCK["DUR"]][is_wrong] = FORBIDDEN
         elif self.subject is None:
             bias[BLOCK["DUR"]][self._room() < DUR_TICKS] = FORBIDDEN
             latest = {note.duration for note in self.written[-ALIKE:]}
@@ -586,7 +611,14 @@ class Fugue(Rule):
         self.closing = brief.ask("closing")
         self.keys, self.pedals = brief.ask("key_plans"), brief.ask("pedals")
         self.plans = [
-            Plan(brief.voices or VOICES, brief.mode, self._keys_of(row), brief.seeds[row], brief.keyboard)
+            Plan(
+                brief.voices or VOICES,
+                brief.mode,
+                self._keys_of(row),
+                brief.seeds[row],
+                brief.keyboard,
+                brief.beat,
+            )
             for row in range(brief.rows)
         ]
         if brief.frame is not None:

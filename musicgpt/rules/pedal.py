@@ -45,7 +45,7 @@ SHORT = 60
 FIGURED, HELD_BARS = 5, 2
 # The pedal's octave is the nearest to a place so many semitones below the bass, and it sounds below C4.
 DEEPER, MIDDLE = 4, 60
-OCTAVE, QUAVER = 12, 12  # semitones, ticks
+OCTAVE = 12
 
 
 class PedalPlan(NamedTuple):
@@ -245,14 +245,7 @@ class Pedal(Planned):
         latest = state.line[row, bass, -FIGURED:, 0]
         moves = latest[0] > state.ticks[row] - ticks and state.line_length[row, bass] >= FIGURED
         is_figured = moves and self.brief.form != "fugue" and wanted.pitch_class != TONIC[self.brief.mode]
-        return self._beat(ticks) if is_figured else 0
-
-    def _beat(self, bar: int) -> int:
-        """Ticks of a beat: at most a quarter, or three quavers or semiquavers."""
-        if self.brief.meter is None:
-            return harmonic_unit(bar)
-        number = int(self.brief.meter.split("/")[0])
-        return 3 * bar // number if number % 3 == 0 and bar // number <= QUAVER else min(24, bar // number)
+        return self.brief.beat if is_figured else 0
 
     def _settle(self, state: State, row: int) -> bool:
         """Choose the octave, below what sounds; whether there is one."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 
-from musicgpt.rules import Rule, RuleProcessor, build, rule
+from musicgpt.rules import Brief, Rule, RuleProcessor, build, rule
 from musicgpt.rules.asked import Asked
 from tests.musicgpt.states import state_after
 from tokenization.vocabulary import TOKEN_TO_ID
@@ -80,3 +83,11 @@ def test_what_was_asked_for_stays():
         f"VOICE_{voice}" for voice in (2, 3, 4)
     }
     assert {name for name, i in TOKEN_TO_ID.items() if first[i] == -np.inf} == {*forbidden, "TIME_0"}
+
+
+@pytest.mark.parametrize(
+    ("meter", "bar", "beat"),
+    [("2/2", 96, 24), ("6/8", 72, 36), ("12/16", 72, 18), ("3/8", 36, 36), ("3/4", 72, 24), (None, 96, 24)],
+)
+def test_beats(meter, bar, beat):
+    assert Brief(meter=meter, prompt=SimpleNamespace(bar_ticks=np.array([bar]))).beat == beat

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from musicgpt.rules.companions import HARSHEST, Countersubject, clash, crossed, stretto
-from musicgpt.rules.fugue import BREATH, Entry, Plan
+from musicgpt.rules.fugue import Entry, Plan
 from musicgpt.rules.replay import faults
 from musicgpt.rules.subject import Subject
 from tokenization.score import Note
@@ -79,11 +79,11 @@ def test_what_goes_with_a_statement_is_known_before_it_begins():
     plan.bar, plan.registers = 96, {0: 76.0, 1: 67.0, 2: 50.0}
     plan.written = [*ANSWER, *AGAINST]
     later = line(2, (48, 50, 52, 53), at=192)
-    plan.next = Entry(192, 0, later, later)
+    plan.next = Entry(192, 0, later, later, rest=12)
     plan.rng = type("Always", (), {"random": lambda self: 0.0})()
     plan._hear_countersubject(Entry(0, 7, ANSWER, ANSWER))
     assert plan.countersubject is not None and len(plan.next.notes) == 8
-    assert plan.next.free_until(2) == 192 - BREATH and plan.next.end == 288
+    assert plan.next.free_until(2) == 180 and plan.next.end == 288
     assert plan.next.free_until(1) == 192 and not plan.next.is_stretto
     plan.now = list(plan.next.notes)
     plan.tick = 192

@@ -198,42 +198,51 @@ def after_subject(notes: str) -> tuple[Plan, State]:
     return plan, cases.state(notes)
 
 
+SIXTEENTHS = {2, 3, 4, 6, 8, 9, 12, 15, 16, 18}  # ticks of the durations up to three of them
+STEPS_TO = {24: [24], 30: [24, 6], 60: [60], 72: [72], 78: [72, 6], 84: [72, 12], 92: [72, 12, 8]}
+
+
 @pytest.mark.parametrize(
-    ("step", "durations"), [(72, {2, 3, 4, 6, 8, 9, 12, 15, 16, 18}), (84, {2, 3, 4, 6}), (90, None)]
+    ("rest", "tick", "durations"),
+    [
+        (0, 72, SIXTEENTHS | {24}),
+        (0, 84, {2, 3, 4, 6, 8, 9, 12}),
+        (0, 92, None),  # less than a sixteenth is left
+        (12, 72, {12}),  # on the beat, an eighth at least
+        (12, 60, {2, 3, 4, 6, 8, 9, 12}),  # off the beat no further than to it
+        (12, 78, None),  # the last beat is over
+        (48, 24, {12, 15, 16, 18, 24}),
+        (48, 30, None),
+    ],
 )
-def test_before_its_statement_a_voice_ends_and_begins_nothing_short(step, durations):
-    """The upper voice states the subject at tick 96: what it may strike before is over a sixteenth earlier,
-    and is at least a sixteenth where that is little.
-    """
-    plan, piece = after_subject(
-        "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72 "
-        + ("" if step == 72 else f"NOTE_60 VOICE_1 DUR_6 TIME_{step - 72}")
-    )
+def test_a_voice_runs_into_its_statement_or_ends_on_a_beat_and_rests(rest, tick, durations):
+    """The upper voice states the subject at tick 96, after so long a rest; what it may strike at a tick."""
+    below = (f" NOTE_60 VOICE_1 DUR_6 TIME_{step}" for step in STEPS_TO[tick])
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0" + "".join(below))
     statement = plan.subject.statement(96, 0, [72, 74])
-    plan.next = Entry(96, 0, statement, statement)
+    plan.next = Entry(96, 0, statement, statement, rest=rest)
     feed(piece, "NOTE_74")
-    bias = bias_of(plan, piece)
-    assert (bias[TOKEN_TO_ID["VOICE_0"]] == 0) == (durations is not None)
+    assert (bias_of(plan, piece)[TOKEN_TO_ID["VOICE_0"]] == 0) == (durations is not None)
     feed(piece, "VOICE_0")
     bias = bias_of(plan, piece)
     if durations:
-        assert {
-            int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0
-        } == durations
+        left = [i for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0]
+        assert {int(VALUE_OF_ID[i]) for i in left} == durations
 
 
-@pytest.mark.parametrize(("is_stretto", "longest"), [(False, 24), (True, 18)])
-def test_only_voices_that_state_the_subject_breathe(is_stretto, longest):
-    """The countersubject begins at tick 96 in the voice that has sounded; in a stretto it is the subject."""
-    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_72")
-    statement = plan.subject.statement(96, 1, [60, 62])
-    against = [Note(96, 24, 76, 0)]
-    plan.next = Entry(96, 0, statement, [*against, *statement], is_stretto)
-    for token in ("NOTE_74", "VOICE_0"):
-        feed(piece, token)
-        bias = bias_of(plan, piece)
-    allowed = [int(VALUE_OF_ID[i]) for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0]
-    assert max(allowed) == longest
+def test_what_is_set_against_a_statement_does_not_rest():
+    """The countersubject begins at tick 96 in the voice that has sounded."""
+    statement = [Note(96, 24, 60, 1), Note(120, 24, 62, 1)]
+    entry = Entry(96, 0, statement, [Note(96, 24, 76, 0), *statement], rest=24)
+    assert [entry.free_until(voice) for voice in (0, 1)] == [96, 72]
+    assert [entry.last_onset(voice, 24) for voice in (0, 1)] == [90, 48]
+
+
+def test_half_of_the_statements_come_without_a_rest_and_none_rests_for_long_before_a_cadence():
+    rests = {at_once: [in_three_voices(seed)._rest(at_once) for seed in range(400)] for at_once in (0, 1)}
+    assert all(0.4 < np.equal(found, 0).mean() < 0.65 for found in rests.values())
+    assert max(rests[0]) == 12 and max(rests[1]) > 96
+    assert Plan(2, "major", seed=3)._rest(True) <= 12
 
 
 def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within(monkeypatch):
@@ -454,7 +463,7 @@ def test_it_says_which_voices_are_free():
     rule = Fugue(brief(form="fugue", voices=2))
     plan, piece = after_subject("NOTE_72 VOICE_0 DUR_12 TIME_0 NOTE_60 VOICE_1 DUR_6")
     rule.plans[0] = plan
-    plan.next = Entry(12, 0, [Note(12, 12, 48, 1)], [Note(12, 12, 48, 1)])
+    plan.next = Entry(12, 0, [Note(12, 12, 48, 1)], [Note(12, 12, 48, 1)], rest=12)
     for tokens, free in (("TIME_6", [0]), ("TIME_6", [0]), ("NOTE_48 VOICE_1 DUR_12 TIME_12", [0, 1])):
         for name in tokens.split():
             feed(piece, name)

@@ -124,11 +124,6 @@ def test_a_bass_in_motion_strikes_the_dominant_with_each_beat():
     assert allowed(held, FIGURE * 3 + "NOTE_48 VOICE_1 ", "DUR") == [192]
 
 
-@pytest.mark.parametrize(("meter", "bar", "beat"), [("2/2", 96, 24), ("6/8", 72, 36), ("12/16", 72, 18), ("3/8", 36, 36), (None, 96, 48)])  # fmt: skip
-def test_beats(meter, bar, beat):
-    assert Pedal(brief(Planned(), form="prelude", meter=meter))._beat(bar) == beat
-
-
 def test_there_is_none_in_another_key_under_a_subject_or_in_a_close():
     for planned in (Planned(Section(0, 0, 2), Section(7, 2, BARS)), Planned(closing=True)):
         assert begun(planned).points == [None]
