@@ -20,9 +20,10 @@ from tokenization.score import Note
 from ..state import State
 from .base import FORBIDDEN, Brief, Rule
 from .companions import stretto
-from .fugue import VOICES, Plan
+from .fugue import VOICES
 from .keys import HOME, triad
 from .replay import harshness
+from .schedule import Schedule
 from .subject import FIFTH, Subject, dominant, in_key
 
 # With fewer new tokens there is no choice of beginnings.
@@ -100,7 +101,7 @@ def is_over(brief: Brief, state: State) -> np.ndarray:
 
 def order_penalty(brief: Brief, subject: Sequence[Note]) -> float:
     """What there is against a subject after which a higher voice could not state it higher."""
-    plan = Plan(brief.voices or VOICES, brief.mode, keyboard=brief.keyboard)
+    plan = Schedule(brief.voices or VOICES, brief.mode, keyboard=brief.keyboard)
     heard = Subject(subject, subject[0].onset, brief.bar_ticks, brief.mode, brief.keyboard)
     return DISORDERED * (not plan.is_in_order(heard))
 

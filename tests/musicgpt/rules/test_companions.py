@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from musicgpt.rules.companions import HARSHEST, Countersubject, clash, crossed, stretto
-from musicgpt.rules.fugue import Entry, Plan
+from musicgpt.rules.fugue import Plan
 from musicgpt.rules.replay import faults
+from musicgpt.rules.schedule import Entry
 from musicgpt.rules.subject import Subject
 from tokenization.score import Note
 

@@ -12,22 +12,17 @@ import pytest
 
 from musical_metrics.fugue import subject_entries, subject_recurrence
 from musicgpt import Composer, Settings, parse_melody
-from musicgpt.rules import fugue
 from musicgpt.rules.base import FORBIDDEN
 from musicgpt.rules.fugue import (
-    CODETTAS,
-    EPISODES,
-    INVERTED,
     PASSED_OVER,
     RESTING,
     SUBJECT_TEMPERATURE,
     UNTIMELY,
-    Entry,
     Fugue,
     Plan,
 )
+from musicgpt.rules.schedule import Entry
 from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted
-from musicgpt.rules.tonal_plan import Plan as KeyPlan
 from musicgpt.state import NO_PITCH, State
 from tests.musicgpt.states import state_after
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
@@ -72,30 +67,6 @@ def test_upside_down_the_triad_stays_and_steps_turn_round():
     assert inverted(21)([69, 71, 72, 68, 69], "minor") == [76, 74, 72, 77, 76]  # the leading note: a sixth
     assert inverted(21)([64, 65, 64], "minor") == [81, 80, 81] and inverted(21)([64, 65], "minor") == [81, 79]
     assert can_be_inverted(SUBJECT, "major") and not can_be_inverted([60, 61, 62], "major")
-
-
-@pytest.mark.parametrize(("inverts", "third"), [(True, 64), (True, 61), (False, 64)])
-def test_every_other_later_statement_is_upside_down(inverts, third):
-    keys = SimpleNamespace(bars=20, at=lambda bar: SimpleNamespace(key=0))
-    plan = Plan(2, "major", lambda: keys)
-    plan.inverts, plan.bar, plan.registers = inverts, 96, {0: 62.0}
-    pitches = [60, 62, third, 60]
-    notes = [Note(24 * i, 24, pitch, 0) for i, pitch in enumerate(pitches)]
-    plan.subject = Subject(notes, 0, 96, "major")
-    found = [plan._return(bar * 96)[2] for bar in (4, 8, 9, 10, 11)]
-    # From two fifths of the piece on; a chromatic step would get lost.
-    turns = inverts and third == 64
-    upside_down = [67, 65, 64, 67] if turns else pitches
-    assert found[0] == pitches and found[1:] in (
-        [upside_down, pitches, upside_down, pitches],
-        [pitches, upside_down, pitches, upside_down],
-    )
-
-
-def test_as_many_fugues_as_in_bach_have_their_subject_upside_down():
-    assert np.mean([Plan(2, "major", seed=seed).inverts for seed in range(1000)]) == pytest.approx(
-        INVERTED, abs=0.04
-    )
 
 
 def test_a_statement_stays_on_the_keyboard():
@@ -228,86 +199,6 @@ def test_a_voice_runs_into_its_statement_or_ends_on_a_beat_and_rests(rest, tick,
     if durations:
         left = [i for i in np.flatnonzero(TYPE_INDEX["DUR"] == TYPE_OF_ID) if bias[i] == 0]
         assert {int(VALUE_OF_ID[i]) for i in left} == durations
-
-
-def test_what_is_set_against_a_statement_does_not_rest():
-    """The countersubject begins at tick 96 in the voice that has sounded."""
-    statement = [Note(96, 24, 60, 1), Note(120, 24, 62, 1)]
-    entry = Entry(96, 0, statement, [Note(96, 24, 76, 0), *statement], rest=24)
-    assert [entry.free_until(voice) for voice in (0, 1)] == [96, 72]
-    assert [entry.last_onset(voice, 24) for voice in (0, 1)] == [90, 48]
-
-
-def test_half_of_the_statements_come_without_a_rest_and_none_rests_for_long_before_a_cadence():
-    rests = {at_once: [in_three_voices(seed)._rest(at_once) for seed in range(400)] for at_once in (0, 1)}
-    assert all(0.4 < np.equal(found, 0).mean() < 0.65 for found in rests.values())
-    assert max(rests[0]) == 12 and max(rests[1]) > 96
-    assert Plan(2, "major", seed=3)._rest(True) <= 12
-
-
-def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within(monkeypatch):
-    plan = Plan(2, "major", lambda: keys)
-    keys = KeyPlan("fugue", "major", 40, np.random.default_rng(0))
-    keys.at(40)
-    keys.cadences = [*range(2, 30, 2)]
-    plan.bar, plan.registers = 96, {0: 72.0, 1: 60.0}
-    notes = [Note(48 * i, 48, pitch, 0) for i, pitch in enumerate((60, 62, 64, 60, 62, 60))]
-    plan.subject = Subject(notes, 0, 288, "major")  # three bars
-    begins, others = 3 + 4, {*range(2, 30, 2)}
-    monkeypatch.setattr(fugue, "EPISODES", (4,))
-    plan._schedule(0)
-    assert plan.next.at == begins * 96
-    assert keys.cadences == sorted({begins} | others - {begins + 1})
-    again = begins + 3 + 3
-    monkeypatch.setattr(fugue, "EPISODES", (3,))
-    plan._schedule(plan.next.at)
-    assert keys.cadences == sorted({begins, again} | others - {begins + 1, again + 1})
-    keys.cadences, then = [*range(40)], plan.next.at
-    monkeypatch.setattr(fugue, "EPISODES", (0,))
-    plan._schedule(then)
-    assert plan.next.at == then + 288 and keys.cadences == [*range(40)]  # no episode, no cadence of its own
-
-
-def in_three_voices(seed: int = 0) -> Plan:
-    """A plan whose voices have all stated a subject of two bars."""
-    plan = Plan(3, "major", seed=seed)
-    notes = [Note(24 * i, 24, pitch, 1) for i, pitch in enumerate((60, 62, 64, 67, 65, 64, 62, 60))]
-    plan.subject, plan.bar = Subject(notes, 0, 192, "major"), 96
-    plan.registers = {1: 62.0, 2: 57.0, 0: 74.0}
-    return plan
-
-
-def test_statements_come_at_other_times_in_each_fugue():
-    """They came in bars 1, 3, 6, 12, 17, 24, 29, ... of every fugue whose subject has two bars."""
-    bars = []
-    for seed in range(40):
-        plan, now = in_three_voices(seed), 0
-        bars.append([plan.codetta])
-        for _ in range(6):
-            plan._schedule(now)
-            bars[-1].append((plan.next.at - now) // 96 - 2)
-            now = plan.next.at
-    assert len(set(map(tuple, bars))) == len(bars)
-    assert {codetta for codetta, *_ in bars} == {*CODETTAS}
-    drawn = [gap for _, *gaps in bars for gap in gaps]
-    assert {*drawn} == {*EPISODES} and np.mean(drawn) == pytest.approx(np.mean(EPISODES), abs=0.5)
-
-
-def test_the_voice_that_has_waited_longest_states_the_subject_oftenest():
-    plan = in_three_voices()
-    first = [plan._in_turn(False)[0] for _ in range(2000)]
-    assert [first.count(voice) / 2000 for voice in (1, 2, 0)] == pytest.approx([0.52, 0.29, 0.16], abs=0.06)
-    assert {plan._in_turn(True)[-1] for _ in range(100)} == {0}  # the latest one
-
-
-def test_a_third_voice_above_the_first_is_an_octave_higher():
-    """It was as near to where the first voice is, and had the subject at the same pitch."""
-    plan = in_three_voices()
-    plan.registers = {1: plan.subject.mean, 2: plan.subject.mean - 5}
-    assert plan._answer() == (0, 0, [pitch + 12 for pitch in plan.subject.pitches])
-    assert plan.is_in_order(plan.subject)
-    high = [note._replace(pitch=note.pitch + 12, voice=2) for note in plan.subject.notes]
-    assert not plan.is_in_order(Subject(high, 0, 192, "major"))  # there is no room for two voices above
 
 
 def test_voices_go_on():
