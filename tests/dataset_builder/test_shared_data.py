@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from dataset_builder.compare import agreement, main
-from dataset_builder.configs import choose
+from dataset_builder.configs import ReadOptions, choose
 from dataset_builder.corrections import TABLES, read_piece
 from dataset_builder.credits import CREDITS
 from dataset_builder.keys import key_on_signature
@@ -132,7 +132,7 @@ def test_midi_gives_the_notes_of_the_tables(shared_data):
 
 
 def test_seed33(collection):
-    pieces = choose(collection, "wtc", preset="seed33").pieces
+    pieces = choose(collection, "wtc", ReadOptions(preset="seed33")).pieces
     assert len(pieces) == SEED33_COUNT
     assert {(piece.kind, piece.split) for piece in pieces} == {("prelude", "train")}
     assert [piece.id for piece in pieces] == sorted(piece.id for piece in pieces)
