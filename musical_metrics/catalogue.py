@@ -262,6 +262,3 @@ def measure_all(
         else nothing(NO_NOTES)
         for metric in METRICS
     }
-
-
-__all__ = ["BY_NAME", "FAMILIES", "METRICS", "NAMES", "Metric", "measure_all"]

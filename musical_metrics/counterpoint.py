@@ -130,14 +130,3 @@ def final_cadence(view: View, key: Key) -> Measure:
     degrees = (before[:, PITCH] - key.pitch_class) % 12
     dominant = (degrees == 7).any() and np.isin(degrees, (11, 2)).any()
     return Measure(sum(map(bool, (over_tonic, in_triad, dominant))) / 3)
-
-
-__all__ = [
-    "dissonance_prepared",
-    "dissonance_treated",
-    "final_cadence",
-    "final_chord",
-    "strong_dissonance",
-    "voice_crossing",
-    "voice_overlap",
-]

@@ -133,14 +133,3 @@ def countersubject_returns(view: View, subject: Subject) -> Measure:
         ]
         returned += max(shared, default=0) >= COUNTERSUBJECT_MATCH * len(model)
     return ratio(returned, len(later), "the subject is not stated again after the answer")
-
-
-__all__ = [
-    "countersubject_returns",
-    "entry_density",
-    "inversions",
-    "stretti",
-    "subject_entries",
-    "subject_recurrence",
-    "tonal_answer",
-]

@@ -142,17 +142,3 @@ def final_triad(view: View, key: Key) -> Measure:
     """1 if the piece ends on the tonic triad over its root (in minor with either third), else 0."""
     _, over_tonic, in_triad = final_chord(view, key)
     return Measure(float(over_tonic and in_triad))
-
-
-__all__ = [
-    "away_from_home",
-    "final_triad",
-    "fitting_key",
-    "foreign_notes",
-    "inner_cadences",
-    "key_changes",
-    "local_keys",
-    "near_keys",
-    "opening_degree",
-    "opening_in_key",
-]

@@ -74,17 +74,3 @@ def needs_key(metric: Callable[[View, Key], Measure]) -> Callable[[Score | View]
         return metric(view, view.score.key) if view.score.key else nothing(NO_KEY)
 
     return measured
-
-
-__all__ = [
-    "NO_KEY",
-    "NO_NOTES",
-    "NO_STEPS",
-    "ONE_VOICE",
-    "Measure",
-    "needs_key",
-    "needs_notes",
-    "needs_voices",
-    "nothing",
-    "ratio",
-]

@@ -52,6 +52,3 @@ def turns(score: Score | View) -> Measure:
     first, second = _pairs(as_view(score))
     moving = (first != 0) & (second != 0)
     return ratio((moving & (first * second < 0)).sum(), moving.sum(), "no voice has three notes in a row")
-
-
-__all__ = ["leaps_recovered", "repeated_pitches", "steps_by_second", "turns"]

@@ -298,19 +298,3 @@ def originality_report(score: Score, corpus: Sequence[Score]) -> list[Likeness]:
                 best = Likeness(start, share, piece.title or piece.source or "?", bar)
         found.append(best)
     return found
-
-
-__all__ = [
-    "Likeness",
-    "Passage",
-    "all_windows",
-    "build_index",
-    "cardinality_score",
-    "kept_windows",
-    "longest_run",
-    "nearest_passage",
-    "originality_report",
-    "passage_likeness",
-    "passage_similarity",
-    "shared_run",
-]

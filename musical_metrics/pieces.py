@@ -196,6 +196,3 @@ def report(
         "comparison": comparison.to_dict()["metrics"],
         "pieces": [describe(view) for view in views],
     }
-
-
-__all__ = ["PredictionError", "as_score", "as_text", "as_texts", "describe", "report"]

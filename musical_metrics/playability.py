@@ -57,6 +57,3 @@ def beyond_keyboard(score: Score | View) -> Measure:
 def widest_voice(view: View) -> Measure:
     """Semitones between the lowest and the highest note of the voice in which they lie farthest apart."""
     return Measure(float(max(np.ptp(view.array[view.array[:, 3] == voice, PITCH]) for voice in view.voices)))
-
-
-__all__ = ["KEYBOARD", "TENTH", "beyond_keyboard", "narrowest_hands", "wide_hands", "widest_voice"]

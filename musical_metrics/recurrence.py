@@ -150,13 +150,3 @@ def static_bars(score: Score | View) -> Measure:
     moves = bar[inside[lines[inside, PITCH] != lines[inside + 1, PITCH]]]
     busy = np.unique(bar[inside])
     return ratio(len(np.setdiff1d(busy, moves)), len(busy), "no voice has two notes in a bar")
-
-
-__all__ = [
-    "bars_in_sequence",
-    "degrees",
-    "figure_kept",
-    "recurring_patterns",
-    "returns_on_beats",
-    "static_bars",
-]

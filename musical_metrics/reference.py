@@ -139,6 +139,3 @@ def bands(form: str | None = None, notes: int | None = None) -> dict[str, Band]:
         notes (`int`, *optional*): length of the piece to compare; whole movements when not given.
     """
     return _bands(form, WHOLE if notes is None else length_class(notes))
-
-
-__all__ = ["BAND", "LENGTHS", "WHOLE", "Band", "Table", "bands", "length_class", "table"]

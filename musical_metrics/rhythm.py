@@ -42,6 +42,3 @@ def values_kept(view: View) -> Measure:
     first = view.steps[view.step_pairs]
     same = gaps[first] == gaps[first + 1]
     return ratio(same.sum(), len(first), NO_STEPS)
-
-
-__all__ = ["beats_struck", "syncopation", "values_kept"]

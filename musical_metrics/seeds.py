@@ -154,16 +154,3 @@ def _attacked_steps(view: View) -> tuple[np.ndarray, np.ndarray]:
     none, `(t, v)` each.
     """
     return np.where(view.attacks, view.pitches(view.rows), SILENT), view.pitches(view.next_rows)
-
-
-__all__ = [
-    "SCALES",
-    "entropy",
-    "interval_entropy",
-    "large_leap_ratio",
-    "out_of_key_ratio",
-    "parallels",
-    "phrase_length",
-    "phrases",
-    "rhythmic_variety",
-]

@@ -109,6 +109,3 @@ def _separations(comparison: Comparison) -> str:
         "AUC of a cross-validated classifier by family (0.5: cannot be told apart), 95 % interval over"
         f" pieces; floor: two halves of the reference against each other\n{columns(rows, right=range(1, 4))}"
     )
-
-
-__all__ = ["comparison_table", "number", "piece_table"]

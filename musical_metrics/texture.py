@@ -59,6 +59,3 @@ def outer_distance(view: View) -> Measure:
         return nothing("no two voices ever sound together")
     lowest = np.where(pitches == SILENT, 128, pitches).min(axis=1)
     return Measure(float((pitches.max(axis=1) - lowest).mean()))
-
-
-__all__ = ["changing_texture", "outer_distance", "struck_together", "voices_sounding"]

@@ -65,6 +65,3 @@ def above_bass(view: View, classes: Sequence[int], on_beat: bool) -> Measure:
     above = above[sounds & (above > 0)] % 12
     where = "on" if on_beat else "between"
     return ratio(np.isin(above, classes).sum(), len(above), f"no two notes sound together {where} beats")
-
-
-__all__ = ["DISSONANT_ABOVE", "IMPERFECT", "SEMITONES", "above_bass", "struck_dissonance", "struck_intervals"]

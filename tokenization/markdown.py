@@ -50,6 +50,3 @@ def between(page: str, marks: tuple[str, str], section: str) -> str:
             f"The page has no lines {marks[0]!r} and {marks[1]!r} around its section; put them back."
         )
     return f"{before}{begin}\n\n{section}\n\n{end}{after}"
-
-
-__all__ = ["between", "columns", "table"]

@@ -32,6 +32,3 @@ def key_correlations(profiles: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """
     weights = weights - weights.mean()
     return profiles @ weights / max(1e-12, float(np.linalg.norm(weights)))
-
-
-__all__ = ["PROBE_TONES", "key_correlations", "key_profiles", "probe_tone_profiles"]

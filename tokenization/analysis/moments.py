@@ -67,6 +67,3 @@ def cadences(view: View) -> np.ndarray:
         if (array[before, PITCH].min() - bass[PITCH]) % 12 == 7 and (degrees == 11).any():
             found.append(beat)
     return np.array(found, dtype=np.int64)
-
-
-__all__ = ["DISSONANT", "cadences", "phrase_starts", "strong_pairs"]

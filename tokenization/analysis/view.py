@@ -194,6 +194,3 @@ def _share_of_chords(array: np.ndarray) -> float:
     order = np.lexsort((array[:, ONSET], array[:, VOICE]))
     same = (np.diff(array[order][:, [VOICE, ONSET]], axis=0) == 0).all(axis=1)
     return float((np.append(same, False) | np.append(False, same)).mean())
-
-
-__all__ = ["REST", "SILENT", "View", "as_view"]
