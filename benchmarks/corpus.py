@@ -21,7 +21,7 @@ import numpy as np
 from dataset_builder import keys
 from dataset_builder.corrections import read_piece
 from dataset_builder.sources import open_source
-from musical_metrics.originality import Runs
+from musical_metrics.originality import shared_run
 from tokenization.analysis.subjects import Subject, find_subject, subject_matches
 from tokenization.analysis.view import View
 from tokenization.key import Key
@@ -39,14 +39,12 @@ def key_errors(known: Sequence[tuple[Score, Key]]) -> tuple[int, int, int]:
     """
     asked = wrong = wrong_of_all = 0
     for score, key in known:
-        signature = key if key.mode == "major" else keys.spelled(key.pitch_class + 3, "major")
-        right = (key.pitch_class, key.mode)
+        signature = key if key.mode == "major" else Key.of_number((key.pitch_class + 3) % 12)
         for tonic in {key.tonic, signature.tonic}:
             found = keys.key_on_signature(score, tonic)
             asked += 1
-            wrong += (found.pitch_class, found.mode) != right
-        found = keys.best_key(score)
-        wrong_of_all += (found.pitch_class, found.mode) != right
+            wrong += found.number != key.number
+        wrong_of_all += keys.best_key(score).number != key.number
     return asked, wrong, wrong_of_all
 
 
@@ -100,10 +98,10 @@ def print_doors(source: str) -> None:
     )
     rows = []
     for piece, view in held_out.items():
-        runs, cells = Runs([view], [0]), [piece.id]
+        cells = [piece.id]
         subject = find_subject(view) if piece.kind == "fugue" else ""
         for others in groups.values():
-            length, name = max((runs.longest(other), name) for name, other in others.items())
+            length, name = max((len(shared_run(other, view)[0]), name) for name, other in others.items())
             cells.append(f"{length} notes ({name})")
         for others in groups.values():
             if isinstance(subject, str):

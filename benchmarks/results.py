@@ -71,16 +71,17 @@ def exact_runs(
     """Longest runs shared with the train split, every window of every voice looked up; of the first notes of
     the pieces and of Bach's movements without their key number.
     """
-    from musical_metrics.originality import Runs
+    from musical_metrics.originality import shared_run
+    from tokenization.analysis.view import View
 
-    train = [movement for movement in movements if movement.split == "train"]
-    runs = Runs([movement.score for movement in train], [movement.number for movement in train])
-    own = [runs.longest(score.replace(notes=score.array[:length])) for score in scores]
-    bach = [
-        runs.longest(m.score.replace(notes=m.score.array[:length]), without=m.number)
-        for m in movements
-        if m.score.form == form
-    ]
+    train = [(View(movement.score), movement.number) for movement in movements if movement.split == "train"]
+
+    def longest(score: Any, without: int | None = None) -> int:
+        opening = View(score.replace(notes=score.array[:length]))
+        return max(len(shared_run(opening, view)[0]) for view, number in train if number != without)
+
+    own = [longest(score) for score in scores]
+    bach = [longest(m.score, without=m.number) for m in movements if m.score.form == form]
     return {
         name: {
             "median": float(np.median(values)),

@@ -72,7 +72,7 @@ def sections(movement: Movement) -> list[tuple[int, int]]:
     assert movement.score.key is not None
     home = movement.score.key
     weights = bar_weights(view)
-    keys = local_keys(weights, home.pitch_class + 12 * (home.mode == "minor"))
+    keys = local_keys(weights, home.number)
     return [
         (2 * ((key % 12 - home.pitch_class) % 12) + key // 12, len(list(group)))
         for key, group in groupby(keys.tolist())
@@ -154,7 +154,7 @@ def chord_scores(movement: Movement) -> list[tuple[str, np.ndarray]]:
     view, home = as_view(movement.score), movement.score.key
     assert home is not None
     lines, array = view.bar_lines, view.array
-    keys = local_keys(bar_weights(view), home.pitch_class + 12 * (home.mode == "minor"))
+    keys = local_keys(bar_weights(view), home.number)
     starts, ends = array[:, ONSET], array[:, ONSET] + array[:, DURATION]
     parts: list[tuple[str, np.ndarray]] = []
     for key, bars in groupby(range(len(keys)), key=lambda bar: int(keys[bar])):

@@ -32,6 +32,7 @@ def _add_what_is_read(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         action="append",
+        dest="configs",
         metavar="CONFIG",
         help=(
             "preludes, fugues, wtc or wtc-plus (the default); may be given several times, the first is then"
@@ -48,7 +49,7 @@ def _add_what_is_read(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without-source",
         action="append",
-        default=[],
+        dest="without_sources",
         metavar="NAME",
         help="leave out the pieces of one source, such as open_music_score",
     )
@@ -123,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         MusicGPTError: whatever cannot be done, in one sentence.
     """
+    from dataclasses import fields
+
     from .build import BuildOptions, build_dataset
     from .errors import DatasetError
     from .processing import available_cores
@@ -134,25 +137,9 @@ def run(args: argparse.Namespace) -> int:
         raise DatasetError(
             f"--validation-share is {args.validation_share}; it must be at least 0 and below 1."
         )
-    options = BuildOptions(
-        out=args.out,
-        source=tuple(args.source or ("music21",)),
-        configs=tuple(args.config or ("wtc-plus",)),
-        route=args.route,
-        preset=args.preset,
-        strict=args.strict,
-        written_out=args.written_out,
-        staff_voices=args.staff_voices,
-        validation_share=args.validation_share,
-        without_sources=tuple(args.without_source),
-        num_proc=args.num_proc or available_cores(),
-        force=args.force,
-        plots=args.plots,
-        manifest=args.manifest,
-        base_url=args.base_url,
-        download_dir=args.download_dir,
-        overwrite=args.overwrite,
-    )
+    given = {field.name: getattr(args, field.name) for field in fields(BuildOptions)}
+    given = {name: value for name, value in given.items() if value is not None}
+    options = BuildOptions(**{"num_proc": available_cores(), **given})
     result = build_dataset(options)
     for config, report in result.reports.items():
         print(table(config, report))

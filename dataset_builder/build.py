@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +18,9 @@ from typing import Any
 
 from tokenization.folders import check_folder, file_sha256, manifest_of, replacing_folder
 
-from .configs import check_config, choose
+from .configs import ReadOptions
 from .pieces import Collection
 from .processing import Known
-from .sources import open_source
 
 STAMP = "build.json"
 # Of one parquet file before compression, about 10,000 pieces; a larger split has several.
@@ -29,26 +28,15 @@ SHARD_SIZE = "300MB"
 FORMAT = 2
 
 
-@dataclass(frozen=True)
-class BuildOptions:
-    """What to build and where. See the command's help for each field."""
+@dataclass(kw_only=True)
+class BuildOptions(ReadOptions):
+    """What to build and where, beside `ReadOptions`. See the command's help for each field."""
 
     out: Path
-    source: tuple[str, ...] = ("music21",)
-    configs: tuple[str, ...] = ("wtc-plus",)
-    route: str = "notes"
-    preset: str | None = None
-    strict: bool = False
-    validation_share: float = 0.1
-    without_sources: tuple[str, ...] = ()
-    written_out: bool = False
-    staff_voices: bool = False
+    configs: Sequence[str] = ("wtc-plus",)
     num_proc: int = 1
     force: bool = False
     plots: bool = False
-    manifest: str | None = None
-    base_url: str | None = None
-    download_dir: str | None = None
     overwrite: bool = False
 
 
@@ -114,26 +102,7 @@ def build_dataset(options: BuildOptions) -> BuildResult:
     """
     start = time.perf_counter()
     check_folder(options.out, "dataset", options.overwrite)
-    for config in options.configs:
-        check_config(config)
-    everything = open_source(
-        list(options.source),
-        options.route,
-        manifest=options.manifest,
-        base_url=options.base_url,
-        download_dir=options.download_dir,
-    )
-    collections = {
-        name: choose(
-            everything,
-            name,
-            options.without_sources,
-            options.preset,
-            options.written_out,
-            options.staff_voices,
-        )
-        for name in dict.fromkeys(options.configs)
-    }
+    collections = options.collections(options.configs)
     fingerprint = _fingerprint(options, collections)
     stamp = _stamp_of(options.out)
     if not options.force and stamp and stamp.get("fingerprint") == fingerprint and _is_whole(options.out):

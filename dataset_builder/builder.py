@@ -15,46 +15,24 @@ from typing import Any
 
 import datasets
 
-from .configs import CONFIGS, choose
+from .configs import CONFIGS, ReadOptions
 from .features import features
 from .identity import identity_of
 from .pieces import Collection
 from .processing import Known, Processed, process_all
-from .sources import open_source
 
 VERSION = "1.0.0"
 ROWS_A_TABLE = 1000  # and a row group of the files
 
 
 @dataclass
-class WTCConfig(datasets.BuilderConfig):
-    """What to build.
+class WTCConfig(ReadOptions, datasets.BuilderConfig):
+    """What to build. Arguments: those of `configs.ReadOptions`, and
 
     Args:
-        source (`str` or list of `str`): a folder of scores, `"music21"` or `"download"`, or several of them.
-        route (`str`): which form of the catalogued pieces to read: `"notes"`, `"midi"` or `"musicxml"`.
-        preset (`str`, *optional*): a name in `presets.PRESETS`.
-        strict (`bool`): stop at a piece that cannot be used, in place of skipping it.
-        validation_share (`float`): for pieces whose split nothing declares.
-        without_sources (tuple of `str`): values of the column `source` to leave out.
-        written_out (`bool`): fold back written-out repeats and trills in all files, not only in those known
-            to write them out.
-        staff_voices (`bool`): where the notation has layers in place of parts, each staff is one voice.
-        manifest, base_url, download_dir (`str`, *optional*): see `sources.download.open_download`.
         collection (`Collection`, *optional*): the pieces themselves, in place of a source.
     """
 
-    source: Any = "music21"
-    route: str = "notes"
-    preset: str | None = None
-    strict: bool = False
-    validation_share: float = 0.1
-    without_sources: tuple[str, ...] = ()
-    written_out: bool = False
-    staff_voices: bool = False
-    manifest: str | None = None
-    base_url: str | None = None
-    download_dir: str | None = None
     collection: Collection | None = None
 
     def open(self) -> Collection:
@@ -63,16 +41,7 @@ class WTCConfig(datasets.BuilderConfig):
         Raises:
             DatasetError: if there is no such source, or nothing in it for this config.
         """
-        options = {"manifest": self.manifest, "base_url": self.base_url, "download_dir": self.download_dir}
-        everything = open_source(self.source, self.route, **options)
-        return choose(
-            everything,
-            self.name,
-            tuple(self.without_sources),
-            self.preset,
-            self.written_out,
-            self.staff_voices,
-        )
+        return self.collections([self.name])[self.name]
 
     def create_config_id(self, config_kwargs: dict, custom_features: Any = None) -> str:
         """The id that the cache of `datasets` goes by: it changes with the files of the source, not only with

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from .corrections import KEYS
-from .credits import CREDITS, encoder_of
+from .credits import CREDITS
 from .errors import DatasetError
 from .pieces import Piece, guess_kind, wtc_fields
 from .splits import SPLITS
@@ -85,6 +85,7 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
     source_file = row.get("source_file") or ""
     kind = row.get("kind") or known.get("kind") or _kind(row, source_file)
     source, path = row.get("source") or "", _file_of(row, folder, route)
+    credit = CREDITS.get(source)
     tonic, mode = KEYS.get(row["id"]) or (row.get("tonic") or None, row.get("mode") or None)
     return Piece(
         id=row["id"],
@@ -101,10 +102,10 @@ def _piece(row: dict[str, str], folder: Path, route: str) -> Piece:
         source=source or (Path(source_file).parts[0] if len(Path(source_file).parts) > 1 else ""),
         source_file=source_file,
         licence=row.get("licence") or row.get("license") or "",
-        encoder=row.get("encoder") or encoder_of(source),
+        encoder=row.get("encoder") or (credit.encoder if credit else ""),
         # The tables of these sources are folded already, and only they have the notes that the catalogue
         # counts.
-        written_out=route != "notes" and source in CREDITS and CREDITS[source].written_out,
+        written_out=route != "notes" and credit is not None and credit.written_out,
         only_bars=_number(row.get("bars")) if _WITH_FUGUE in path.stem else None,
         expected_notes=_number(row.get("notes")) if route == "notes" else None,
     )

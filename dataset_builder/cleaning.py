@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tokenization.key import Key
-from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score, without_duplicates
-from tokenization.vocabulary import MAX_VOICES
+from tokenization.parts import ranked
+from tokenization.score import DURATION, VOICE, Score, without_duplicates
+from tokenization.sounding import sounding
 
 from .keys import best_key, checked_key, key_on_signature
 from .ornaments import collapse_trills
@@ -67,13 +68,8 @@ def order_voices(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
     infer them.
     """
     old = score.array[:, VOICE]
-    used = np.unique(old)
-    sums = np.bincount(old, weights=score.array[:, PITCH], minlength=MAX_VOICES)[used]
-    means = sums / np.bincount(old, minlength=MAX_VOICES)[used]
-    # Two parts may have one mean pitch: the reader's order then stays.
-    rank = np.empty(MAX_VOICES, dtype=np.int64)
-    rank[used[np.lexsort((used, -means))]] = np.arange(len(used))
-    new = rank[old]
+    used, groups = np.unique(old, return_inverse=True)
+    new = ranked(score.array, groups, len(used))
     inferred = any(notice.startswith("voices inferred") for notice in score.notices)
     changed = len(score) if inferred else int((new != old).sum())
     if (new == old).all():
@@ -98,14 +94,9 @@ def cut_overlaps(score: Score, piece: Piece | None = None) -> tuple[Score, int]:
     Voices that hold a pitch which another voice strikes are left alone, and so are notes of other pitches (a
     voice may hold a chord).
     """
-    array = score.array[np.lexsort((score.array[:, ONSET], score.array[:, PITCH], score.array[:, VOICE]))]
-    follows = (np.diff(array[:, [VOICE, PITCH]], axis=0) == 0).all(axis=1)
-    gaps = np.diff(array[:, ONSET])
-    cut = np.append(follows & (gaps > 0) & (array[:-1, DURATION] > gaps), False)
-    if not cut.any():
-        return score, 0
-    array[cut, DURATION] = gaps[cut[:-1]]
-    return score.replace(notes=array), int(cut.sum())
+    cut = sounding(score)
+    shortened = cut.array[:, DURATION] < without_duplicates(score.array)[:, DURATION]
+    return (cut, int(shortened.sum())) if shortened.any() else (score, 0)
 
 
 def cut_excerpt(score: Score, piece: Piece | None = None) -> tuple[Score, int]:

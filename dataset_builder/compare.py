@@ -28,9 +28,9 @@ WANTED_MEDIAN = 0.995
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two readings of one piece agree: F1 of onset and pitch, what only one of them has (onset,
-    pitch), what was folded back, by how many ticks the first had to be moved (MIDI does not tell a pickup
-    from a whole bar), and the ticks of a bar.
+    """How far two readings of one piece agree: F1 of onset and pitch (0.0 to 1.0, each note matched once),
+    what only one of them has (onset, pitch), what was folded back, by how many ticks the first had to be
+    moved (MIDI does not tell a pickup from a whole bar), and the ticks of a bar.
     """
 
     id: str
@@ -38,18 +38,12 @@ class Agreement:
     only_first: list[tuple[int, int]]
     only_second: list[tuple[int, int]]
     dropped: dict[str, int]
-    shift: int = 0
-    bar: int = 96
+    shift: int
+    bar: int
 
 
 def _notes(score: Score) -> Counter[tuple[int, int]]:
     return Counter(map(tuple, score.array[:, [ONSET, PITCH]].tolist()))
-
-
-def note_f1(first: Score, second: Score) -> float:
-    """F1 of the notes that two scores share, 0.0 to 1.0: same onset and pitch, each note matched once."""
-    shared = (_notes(first) & _notes(second)).total()
-    return 2 * shared / max(1, len(first) + len(second))
 
 
 def agreement(first: Piece, second: Piece) -> Agreement:
@@ -61,9 +55,8 @@ def agreement(first: Piece, second: Piece) -> Agreement:
     notes_a, notes_b = _notes(moved), _notes(b.score)
     dropped = {name: a.changes[name] for name in DROPPING if a.changes[name]}
     only_a, only_b = sorted((notes_a - notes_b).elements()), sorted((notes_b - notes_a).elements())
-    return Agreement(
-        first.id, note_f1(moved, b.score), only_a, only_b, dropped, shift, b.score.meters[0].bar_ticks
-    )
+    f1 = 2 * (notes_a & notes_b).total() / max(1, notes_a.total() + notes_b.total())
+    return Agreement(first.id, f1, only_a, only_b, dropped, shift, b.score.meters[0].bar_ticks)
 
 
 def explain(result: Agreement) -> str:

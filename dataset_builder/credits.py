@@ -104,11 +104,6 @@ CREDITS: dict[str, Credit] = {
 }
 
 
-def encoder_of(source: str) -> str:
-    """Who encoded the files of a source, where the catalogue does not say."""
-    return CREDITS[source].encoder if source in CREDITS else ""
-
-
 def licence_table() -> str:
     """All sources of open scores as a Markdown table: who encoded them, where they are, what was used, their
     terms.

@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenization.codec import encode
 from tokenization.key import Key, normal_key
-from tokenization.score import DURATION, ONSET, PITCH, VOICE, Meter, Score
+from tokenization.score import Changes, Meter, Note, Score
 
 from .cleaning import COUNTS, Cleaned
 from .pieces import Piece
@@ -53,6 +53,9 @@ DESCRIPTIONS = {
     "changes": "how many notes each stage of cleaning changed",
     "notices": "what the reader left out or decided, in words",
 }
+# Of the columns of `notes`, in the order of those of `Score.array`, and of `meters`.
+_NOTES = {"onset": "int32", "duration": "int32", "pitch": "int16", "voice": "int8"}
+_METERS = {"onset": "int32", "numerator": "int16", "denominator": "int16"}
 # Columns that the catalogue gives.
 _OF_THE_PIECE = ("id", "work", "bwv", "book", "number", "kind", "source", "source_file", "licence", "encoder")
 
@@ -66,17 +69,8 @@ def features() -> Features:
     types |= dict.fromkeys(("book", "number", "voices", "transposition", "note_scale"), Value("int8"))
     types |= dict.fromkeys(("bars", "pickup", "num_notes", "num_tokens"), count)
     types["tempo"] = Value("float32")
-    types["meters"] = types["original_meters"] = {
-        "onset": List(Value("int32")),
-        "numerator": List(Value("int16")),
-        "denominator": List(Value("int16")),
-    }
-    types["notes"] = {
-        "onset": List(Value("int32")),
-        "duration": List(Value("int32")),
-        "pitch": List(Value("int16")),
-        "voice": List(Value("int8")),
-    }
+    for column, kinds in (("meters", _METERS), ("original_meters", _METERS), ("notes", _NOTES)):
+        types[column] = {name: List(Value(kind)) for name, kind in kinds.items()}
     types["input_ids"] = List(Value("int32"))
     types["changes"] = dict.fromkeys(COUNTS, count)
     types["notices"] = List(text)
@@ -93,17 +87,10 @@ def row_of(piece: Piece, cleaned: Cleaned) -> dict[str, Any]:
     """
     score, changes = cleaned.score, dict(cleaned.changes)
     _, tokens = score.quantised_with_changes()
-    for name in ("durations", "pitches", "duplicates", "silences", "meters"):
-        changes[f"token_{name}"] = getattr(tokens, name)
+    changes |= {f"token_{name}": getattr(tokens, name) for name in Changes._fields[1:]}
     ids = encode(score)
     columns = {
-        name: score.array[:, i].astype(kind)
-        for name, i, kind in (
-            ("onset", ONSET, np.int32),
-            ("duration", DURATION, np.int32),
-            ("pitch", PITCH, np.int16),
-            ("voice", VOICE, np.int8),
-        )
+        name: column.astype(kind) for (name, kind), column in zip(_NOTES.items(), score.array.T, strict=True)
     }
     key = score.original_key or score.key
     return {
@@ -137,10 +124,7 @@ def score_of_row(row: dict[str, Any], original_key: bool = False) -> Score:
         row: a row of the dataset, in any format (`python`, `numpy`, `torch`).
         original_key: in the key of the source in place of C major or A minor.
     """
-    notes = row["notes"]
-    array = np.stack(
-        [np.asarray(notes[name], dtype=np.int64) for name in ("onset", "duration", "pitch", "voice")], axis=1
-    )  # (n, 4)
+    array = np.stack([np.asarray(row["notes"][name], dtype=np.int64) for name in Note._fields], axis=1)
     tempo = row.get("tempo")
     score = Score(
         array,

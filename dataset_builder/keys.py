@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.key import KEY_NAMES, Key
+from tokenization.key import Key
+from tokenization.probe_tones import key_correlations, key_profiles
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
 # Key profiles of Temperley, "What's key for key?" (Music Perception 17, 1999), table 1, from the tonic
 # upwards.
-_MAJOR = np.array((5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0))
-_MINOR = np.array((5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0))
+_PROFILES = key_profiles(
+    (5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0),
+    (5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0),
+)
 # What it adds to the fit (a correlation, -1 to 1) that the piece ends on the tonic in the bass, as Bach's
 # pieces do in both modes.
 FINAL_BASS = 0.3
@@ -19,35 +22,22 @@ FINAL_BASS = 0.3
 FINAL_DOMINANT = 0.3
 
 
-def spelled(pitch_class: int, mode: str) -> Key:
-    """The key on a pitch class in the usual spelling."""
-    return Key.parse(KEY_NAMES[pitch_class % 12 + (12 if mode == "minor" else 0)])
-
-
-def _final_notes(score: Score) -> np.ndarray:
-    """Pitches of the notes that end last, from the lowest up."""
-    ends = score.array[:, ONSET] + score.array[:, DURATION]
-    return np.sort(score.array[ends == ends.max(), PITCH])
-
-
 def key_fits(score: Score) -> np.ndarray:
     """How well each key fits: correlation of its profile with the sounding time of the pitch classes, plus
     `FINAL_BASS` where the last bass note is its tonic, or `FINAL_DOMINANT` where it is its dominant and
     carries a major third.
 
     Returns:
-        Shape `(24,)`, the 12 major keys from C, then the 12 minor ones.
+        Shape `(24,)`, by `Key.number`.
     """
     weights = np.bincount(score.array[:, PITCH] % 12, weights=score.array[:, DURATION], minlength=12)
-    weights = weights - weights.mean()
-    profiles = np.stack(
-        [np.roll(profile - profile.mean(), k) for profile in (_MAJOR, _MINOR) for k in range(12)]
-    )  # (24, 12)
-    fits = profiles @ weights / np.maximum(1e-12, np.linalg.norm(profiles, axis=1) * np.linalg.norm(weights))
-    final = _final_notes(score)
-    bass = int(final[0]) % 12
+    fits = key_correlations(_PROFILES, weights)
+    ends = score.array[:, ONSET] + score.array[:, DURATION]
+    final = score.array[ends == ends.max(), PITCH]  # of the notes that end last
+    lowest = int(final.min())
+    bass = lowest % 12
     fits[[bass, bass + 12]] += FINAL_BASS
-    if 4 in (final - final[0]) % 12:
+    if 4 in (final - lowest) % 12:
         tonic = (bass + 5) % 12
         fits[[tonic, tonic + 12]] += FINAL_DOMINANT
     return fits
@@ -55,8 +45,11 @@ def key_fits(score: Score) -> np.ndarray:
 
 def best_key(score: Score) -> Key:
     """The best-fitting of all 24 keys."""
-    best = int(key_fits(score).argmax())
-    return spelled(best % 12, "minor" if best >= 12 else "major")
+    return Key.of_number(int(key_fits(score).argmax()))
+
+
+def _relative_minor(key: Key) -> Key:
+    return Key.of_number(12 + (key.pitch_class + 9) % 12)
 
 
 def checked_key(score: Score, declared: Key) -> Key:
@@ -67,9 +60,8 @@ def checked_key(score: Score, declared: Key) -> Key:
     """
     if declared.mode == "minor":
         return declared
-    relative = spelled(declared.pitch_class + 9, "minor")
-    fits = key_fits(score)
-    return relative if fits[relative.pitch_class + 12] > fits[declared.pitch_class] else declared
+    fits, relative = key_fits(score), _relative_minor(declared)
+    return relative if fits[relative.number] > fits[declared.number] else declared
 
 
 def key_on_signature(score: Score, tonic: str) -> Key:
@@ -82,11 +74,7 @@ def key_on_signature(score: Score, tonic: str) -> Key:
         score: with at least one note.
         tonic: as the catalogue spells it.
     """
-    pitch_class = Key.parse(f"{tonic} major").pitch_class
-    candidates = [
-        Key.parse(f"{tonic} major"),
-        Key.parse(f"{tonic} minor"),
-        spelled(pitch_class + 9, "minor"),
-    ]
+    major = Key.parse(f"{tonic} major")
+    candidates = [major, Key.parse(f"{tonic} minor"), _relative_minor(major)]
     fits = key_fits(score)
-    return max(candidates, key=lambda key: fits[key.pitch_class + (12 if key.mode == "minor" else 0)])
+    return max(candidates, key=lambda key: fits[key.number])

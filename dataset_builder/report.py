@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenization.markdown import columns
+
 from .cleaning import COUNTS, DROPPING
 from .pieces import Collection
 from .processing import Processed
@@ -96,14 +98,8 @@ def table(config: str, report: dict[str, Any]) -> str:
     ]
     totals = [sum(counts[name] for counts in report["splits"].values()) for name in head[1:]]
     rows.append(("together", *(f"{total:,}" for total in totals)))
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines = [f"{config} from {report['source']}"]
-    for row in (head, *rows):
-        lines.append(
-            "  "
-            + row[0].ljust(widths[0])
-            + "".join("  " + cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        )
+    lines += [f"  {line}" for line in columns((head, *rows), right=range(1, len(head))).splitlines()]
     changed = [f"  {count:>7,}  {COUNTS[name]}" for name, count in report["changes"].items() if count]
     if changed:
         lines += ["changed by the stages:", *changed]

@@ -25,6 +25,7 @@ from . import (
     verticals,
 )
 from .measure import NO_NOTES, Measure, nothing
+from .verticals import DISSONANT_ABOVE, IMPERFECT
 
 
 class Metric(NamedTuple):
@@ -107,21 +108,12 @@ METRICS: tuple[Metric, ...] = (
         by_duration=True,
     ),
     _row(seeds.interval_entropy, "interval entropy", "bits", 0.1),
-    _row(
-        seeds.large_leap_ratio,
-        "leaps beyond a fifth",
-        "share of intervals",
-        0.01,
-        "large_leap_ratio_7",
-        threshold=7,
-    ),
-    _row(
-        seeds.large_leap_ratio,
-        "leaps beyond an octave",
-        "share of intervals",
-        0.01,
-        "large_leap_ratio_12",
-        threshold=12,
+    *(
+        _row(seeds.large_leap_ratio, title, "share of intervals", 0.01, name, threshold=semitones)
+        for title, name, semitones in (
+            ("leaps beyond a fifth", "large_leap_ratio_7", 7),
+            ("leaps beyond an octave", "large_leap_ratio_12", 12),
+        )
     ),
     _row(seeds.rhythmic_variety, "rhythmic variety", "bits", 0.1),
     _row(
@@ -136,25 +128,14 @@ METRICS: tuple[Metric, ...] = (
     _row(seeds.phrase_length, "average phrase length", "quarters", 1.0, "phrase_length_mean"),
     _row(seeds.phrase_length, "median phrase length", "quarters", 1.0, "phrase_length_median", kind="median"),
     _row(seeds.phrase_length, "phrases", "count", 1.0, "phrase_count", kind="count"),
-    _row(seeds.parallels, "parallel fifths", "per 1,000 chances", 5.0, "parallel_fifths", interval=7),
-    _row(seeds.parallels, "parallel octaves", "per 1,000 chances", 5.0, "parallel_octaves", interval=0),
-    _row(
-        seeds.parallels,
-        "fifths from beat to beat",
-        "per 1,000 chances",
-        5.0,
-        "parallel_fifths_beat",
-        interval=7,
-        sampled=True,
-    ),
-    _row(
-        seeds.parallels,
-        "octaves from beat to beat",
-        "per 1,000 chances",
-        5.0,
-        "parallel_octaves_beat",
-        interval=0,
-        sampled=True,
+    *(
+        _row(seeds.parallels, title, "per 1,000 chances", 5.0, name, interval=interval, sampled=sampled)
+        for title, name, interval, sampled in (
+            ("parallel fifths", "parallel_fifths", 7, False),
+            ("parallel octaves", "parallel_octaves", 0, False),
+            ("fifths from beat to beat", "parallel_fifths_beat", 7, True),
+            ("octaves from beat to beat", "parallel_octaves_beat", 0, True),
+        )
     ),
     _row(counterpoint.voice_crossing, "voice crossing", "share of pairs", 0.01),
     _row(counterpoint.voice_overlap, "voice overlap", "share of steps", 0.005),
@@ -226,58 +207,22 @@ METRICS: tuple[Metric, ...] = (
     _row(texture.changing_texture, "change of the number of voices from bar to bar", "voices", 0.1),
     _row(texture.struck_together, "onsets at which voices strike together", "share of onsets", 0.05),
     _row(texture.outer_distance, "distance of the outer voices", "semitones", 1.0),
-    _row(
-        verticals.above_bass,
-        "thirds and sixths above the bass on beats",
-        "share of intervals",
-        0.02,
-        "bass_imperfect_on_beat",
-        classes=verticals.IMPERFECT,
-        on_beat=True,
-    ),
-    _row(
-        verticals.above_bass,
-        "thirds and sixths above the bass between beats",
-        "share of intervals",
-        0.02,
-        "bass_imperfect_off_beat",
-        classes=verticals.IMPERFECT,
-        on_beat=False,
-    ),
-    _row(
-        verticals.above_bass,
-        "dissonances above the bass on beats",
-        "share of intervals",
-        0.02,
-        "bass_dissonant_on_beat",
-        classes=verticals.DISSONANT_ABOVE,
-        on_beat=True,
-    ),
-    _row(
-        verticals.above_bass,
-        "dissonances above the bass between beats",
-        "share of intervals",
-        0.02,
-        "bass_dissonant_off_beat",
-        classes=verticals.DISSONANT_ABOVE,
-        on_beat=False,
+    *(
+        _row(verticals.above_bass, title, "share of intervals", 0.02, name, classes=classes, on_beat=on_beat)
+        for title, name, classes, on_beat in (
+            ("thirds and sixths above the bass on beats", "bass_imperfect_on_beat", IMPERFECT, True),
+            ("thirds and sixths above the bass between beats", "bass_imperfect_off_beat", IMPERFECT, False),
+            ("dissonances above the bass on beats", "bass_dissonant_on_beat", DISSONANT_ABOVE, True),
+            ("dissonances above the bass between beats", "bass_dissonant_off_beat", DISSONANT_ABOVE, False),
+        )
     ),
     _row(counterpoint.dissonance_prepared, "prepared dissonances", "share of dissonances", 0.05),
-    _row(
-        harmony.root_motion,
-        "roots that fall a fifth",
-        "share of changes of root",
-        0.02,
-        "root_falls_fifth",
-        classes=(5,),
-    ),
-    _row(
-        harmony.root_motion,
-        "roots that move by a second",
-        "share of changes of root",
-        0.02,
-        "root_steps",
-        classes=(1, 2, 10, 11),
+    *(
+        _row(harmony.root_motion, title, "share of changes of root", 0.02, name, classes=classes)
+        for title, name, classes in (
+            ("roots that fall a fifth", "root_falls_fifth", (5,)),
+            ("roots that move by a second", "root_steps", (1, 2, 10, 11)),
+        )
     ),
     _row(harmony.root_changes, "beats with a new root", "share of beats", 0.05),
     _row(keys.away_from_home, "four bars heard in another key", "share of windows", 0.05),
@@ -317,6 +262,3 @@ def measure_all(
         else nothing(NO_NOTES)
         for metric in METRICS
     }
-
-
-__all__ = ["BY_NAME", "FAMILIES", "METRICS", "NAMES", "Metric", "measure_all"]

@@ -183,17 +183,8 @@ def _as_text(views: Sequence[View], comparison: Comparison, copied: list | None)
             for view, report in zip(views, copied, strict=True)
             if report["mean_similarity"] is not None
         ]
-        blocks.append(
-            "\n".join(
-                [
-                    (
-                        "Originality report against the reference (windows of 16 beats, share of notes in"
-                        " common):"
-                    ),
-                    *lines,
-                ]
-            )
-        )
+        what = "Originality report against the reference (windows of 16 beats, share of notes in common):"
+        blocks.append("\n".join([what, *lines]))
     if len(views) > 1 or copied:
         blocks.append(comparison_table(comparison))
     return "\n\n".join(blocks)

@@ -349,20 +349,3 @@ def _compare_metric(ours: np.ndarray, theirs: np.ndarray) -> MetricComparison:
         apart.overlap.value,
         apart.divergence.value,
     )
-
-
-__all__ = [
-    "Comparison",
-    "MetricComparison",
-    "Separation",
-    "auc",
-    "bach_against_bach",
-    "bach_scores",
-    "compare",
-    "family_separations",
-    "feature_rows",
-    "one_of_each",
-    "row_measures",
-    "row_of",
-    "two_sample_test",
-]

@@ -43,6 +43,3 @@ def read_corpus(folder: str | Path) -> list[Movement]:
                 Movement(row["id"], int(row["number"]), row["split"], row["bwv"], int(row["book"]), score)
             )
     return movements
-
-
-__all__ = ["Movement", "read_corpus"]

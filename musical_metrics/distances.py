@@ -72,6 +72,3 @@ def distances(reference: np.ndarray, other: np.ndarray) -> Distances:
     overlap = float(np.trapezoid(np.minimum(p, q), grid))
     divergence = float(np.trapezoid(p * np.log((p + FLOOR) / (q + FLOOR)), grid))
     return Distances(Measure(min(1.0, overlap)), Measure(max(0.0, divergence)))
-
-
-__all__ = ["Distances", "density", "distances"]

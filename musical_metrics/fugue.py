@@ -9,6 +9,7 @@ from functools import wraps
 
 import numpy as np
 
+from tokenization.analysis.moments import phrase_starts
 from tokenization.analysis.subjects import SUBJECT_MATCH, Subject, find_subject, statements, subject_matches
 from tokenization.analysis.view import View, as_view
 from tokenization.score import ONSET, PITCH, VOICE, Score
@@ -45,10 +46,9 @@ def subject_entries(view: View, subject: Subject) -> Measure:
     phrases, match (`subject_matches` of at least 0.7).
     """
     entered = 0
-    after_rest = np.ones(len(view.lines), dtype=bool)
-    after_rest[view.steps + 1] = False
+    phrases = phrase_starts(view)
     for voice, start, stop in zip(view.voices, view.starts, view.starts[1:], strict=False):
-        begins = start + np.flatnonzero(after_rest[start:stop])[:3]
+        begins = phrases[(phrases >= start) & (phrases < stop)][:3]
         entered += bool(
             voice == subject.voice or (subject_matches(view, subject, begins) >= SUBJECT_MATCH).any()
         )
@@ -133,14 +133,3 @@ def countersubject_returns(view: View, subject: Subject) -> Measure:
         ]
         returned += max(shared, default=0) >= COUNTERSUBJECT_MATCH * len(model)
     return ratio(returned, len(later), "the subject is not stated again after the answer")
-
-
-__all__ = [
-    "countersubject_returns",
-    "entry_density",
-    "inversions",
-    "stretti",
-    "subject_entries",
-    "subject_recurrence",
-    "tonal_answer",
-]

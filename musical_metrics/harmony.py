@@ -116,6 +116,3 @@ def root_changes(view: View) -> Measure:
         if len(found)
         else nothing("no beat has three pitch classes")
     )
-
-
-__all__ = ["chord_fit", "profiles_between", "root_changes", "root_motion", "roots", "slice_profiles"]

@@ -4,9 +4,6 @@ chord at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-
 import numpy as np
 
 from tokenization.analysis.moments import cadences
@@ -15,10 +12,9 @@ from tokenization.key import Key
 from tokenization.probe_tones import probe_tone_profiles
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
-from .counterpoint import TRIADS, bass_and_final
-from .measure import NO_NOTES, Measure, needs_notes, nothing, ratio
+from .counterpoint import final_chord
+from .measure import Measure, needs_key, needs_notes, nothing, ratio
 
-NO_KEY = "no key is declared"
 OPENING_BARS = 4
 # Ticks on each side of a note within which a scale must hold it: two quarters.
 NEAR = 48
@@ -33,20 +29,9 @@ _PROFILES = probe_tone_profiles()
 _SCALES = np.array([np.isin((np.arange(12) - root) % 12, scale) for scale in SCALES for root in range(12)])
 
 
-def _needs_key(metric: Callable[[View, Key], Measure]) -> Callable[[Score | View], Measure]:
-    """A metric of pieces with notes and a declared key, which it is given."""
-
-    @wraps(metric)
-    @needs_notes
-    def measured(view: View) -> Measure:
-        return metric(view, view.score.key) if view.score.key else nothing(NO_KEY)
-
-    return measured
-
-
 def fitting_key(array: np.ndarray) -> int:
-    """The key whose profile correlates best with the sounding time of the pitch classes: 0-11 major from C,
-    12-23 minor; of several that do the one whose tonic lies nearest above the lowest note.
+    """The key (`Key.number`) whose profile correlates best with the sounding time of the pitch classes; of
+    several that do the one whose tonic lies nearest above the lowest note.
 
     Krumhansl, *Cognitive Foundations of Musical Pitch* (1990), chapter 4. `array` holds notes as
     `Score.array` does.
@@ -58,33 +43,31 @@ def fitting_key(array: np.ndarray) -> int:
     return 12 * mode + (lowest + above) % 12
 
 
-@_needs_key
+@needs_key
 def opening_in_key(view: View, key: Key) -> Measure:
     """1 if the first four bars are heard in the declared key (`fitting_key`), else 0."""
     end = view.bar_lines[min(OPENING_BARS, len(view.bar_lines) - 1)]
     opening = view.array[view.array[:, ONSET] < end]
     if not len(opening):
         return nothing(f"the first {OPENING_BARS} bars are empty")
-    return Measure(float(fitting_key(opening) == key.pitch_class + 12 * (key.mode == "minor")))
+    return Measure(float(fitting_key(opening) == key.number))
 
 
-@_needs_key
+@needs_key
 def opening_degree(view: View, key: Key) -> Measure:
     """1 if the first note (the highest, of several) is the tonic or the fifth of the declared key, else 0."""
     first = view.array[view.array[:, ONSET] == view.array[0, ONSET], PITCH].max()
     return Measure(float((first - key.pitch_class) % 12 in (0, 7)))
 
 
-def foreign_notes(score: Score | View) -> Measure:
+@needs_notes
+def foreign_notes(view: View) -> Measure:
     """Share of the notes that are foreign to the scale of their surroundings.
 
     Of the notes that begin within two quarters the 36 major, harmonic and melodic minor scales hold as many
     as they can; a note is foreign that none of the best ones holds.
     """
-    array = as_view(score).array
-    if not len(array):
-        return nothing(NO_NOTES)
-    onsets, classes = array[:, ONSET], array[:, PITCH] % 12
+    onsets, classes = view.array[:, ONSET], view.array[:, PITCH] % 12
     # (n + 1, 12): how many notes of each class came before
     before = np.concatenate(
         [np.zeros((1, 12), dtype=np.int64), np.cumsum(np.eye(12, dtype=np.int64)[classes], axis=0)]
@@ -112,14 +95,13 @@ def local_keys(view: View) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
-@_needs_key
+@needs_key
 def away_from_home(view: View, key: Key) -> Measure:
     """Share of the windows of four bars heard in another key than the declared one (`local_keys`)."""
-    home = key.pitch_class + 12 * (key.mode == "minor")
-    return Measure(float((local_keys(view) != home).mean()))
+    return Measure(float((local_keys(view) != key.number).mean()))
 
 
-@_needs_key
+@needs_key
 def near_keys(view: View, key: Key) -> Measure:
     """Share of the windows of four bars that are heard in the declared key or in one whose signature differs
     from it by one sharp or flat at most, relative keys included.
@@ -155,23 +137,8 @@ def inner_cadences(score: Score | View) -> Measure:
     return Measure(16 * float(inside.sum()) / bars)
 
 
-@_needs_key
+@needs_key
 def final_triad(view: View, key: Key) -> Measure:
     """1 if the piece ends on the tonic triad over its root (in minor with either third), else 0."""
-    bass, final = bass_and_final(view)
-    inside = set(((final - key.pitch_class) % 12).tolist()) <= {*TRIADS[key.mode], 4}
-    return Measure(float(inside and bass % 12 == key.pitch_class))
-
-
-__all__ = [
-    "away_from_home",
-    "final_triad",
-    "fitting_key",
-    "foreign_notes",
-    "inner_cadences",
-    "key_changes",
-    "local_keys",
-    "near_keys",
-    "opening_degree",
-    "opening_in_key",
-]
+    _, over_tonic, in_triad = final_chord(view, key)
+    return Measure(float(over_tonic and in_triad))

@@ -7,8 +7,10 @@ from functools import wraps
 from typing import Concatenate, NamedTuple, ParamSpec
 
 from tokenization.analysis.view import View, as_view
+from tokenization.key import Key
 from tokenization.score import Score
 
+NO_KEY = "no key is declared"
 NO_NOTES = "the piece has no notes"
 NO_STEPS = "no voice has two notes in a row without a rest between"
 ONE_VOICE = "the piece has one voice"
@@ -63,4 +65,12 @@ def needs_voices(
     return measured
 
 
-__all__ = ["NO_NOTES", "NO_STEPS", "ONE_VOICE", "Measure", "needs_notes", "needs_voices", "nothing", "ratio"]
+def needs_key(metric: Callable[[View, Key], Measure]) -> Callable[[Score | View], Measure]:
+    """A metric of pieces with notes and a declared key, which it is given."""
+
+    @wraps(metric)
+    @needs_notes
+    def measured(view: View) -> Measure:
+        return metric(view, view.score.key) if view.score.key else nothing(NO_KEY)
+
+    return measured

@@ -7,25 +7,25 @@ import numpy as np
 from tokenization.analysis.view import View, as_view
 from tokenization.score import Score
 
-from .measure import NO_NOTES, NO_STEPS, Measure, ratio
+from .measure import NO_STEPS, Measure, needs_notes, ratio
 
 SECOND, LEAP = 2, 5  # semitones: the largest step, the smallest leap (a fourth)
 
 
-def steps_by_second(score: Score | View) -> Measure:
+@needs_notes
+def steps_by_second(view: View) -> Measure:
     """Share of the melodic intervals, repetitions left out, that are seconds (one or two semitones).
 
     Small intervals prevail in melodies everywhere (von Hippel and Huron, *Music Perception* 18, 2000).
     """
-    view = as_view(score)
     size = np.abs(view.intervals)
-    return ratio(((size > 0) & (size <= SECOND)).sum(), (size > 0).sum(), _reason(view))
+    return ratio(((size > 0) & (size <= SECOND)).sum(), (size > 0).sum(), NO_STEPS)
 
 
-def repeated_pitches(score: Score | View) -> Measure:
+@needs_notes
+def repeated_pitches(view: View) -> Measure:
     """Share of the melodic intervals that repeat the pitch."""
-    view = as_view(score)
-    return ratio((view.intervals == 0).sum(), len(view.intervals), _reason(view))
+    return ratio((view.intervals == 0).sum(), len(view.intervals), NO_STEPS)
 
 
 def _pairs(view: View) -> tuple[np.ndarray, np.ndarray]:
@@ -52,10 +52,3 @@ def turns(score: Score | View) -> Measure:
     first, second = _pairs(as_view(score))
     moving = (first != 0) & (second != 0)
     return ratio((moving & (first * second < 0)).sum(), moving.sum(), "no voice has three notes in a row")
-
-
-def _reason(view: View) -> str:
-    return NO_STEPS if len(view.array) else NO_NOTES
-
-
-__all__ = ["leaps_recovered", "repeated_pitches", "steps_by_second", "turns"]

@@ -123,18 +123,3 @@ def pitch_nll(score: Score | View, models: Models | None = None) -> Measure:
 def rhythm_nll(score: Score | View, models: Models | None = None) -> Measure:
     """Nats a note that the rhythm of the voices costs under the n-gram."""
     return _nll((models or shipped_ngrams()).rhythm, rhythm_events(as_view(score)))
-
-
-__all__ = [
-    "Events",
-    "Models",
-    "NGram",
-    "beat_strength",
-    "fit",
-    "interval_class",
-    "pitch_contexts",
-    "pitch_events",
-    "pitch_nll",
-    "rhythm_events",
-    "rhythm_nll",
-]

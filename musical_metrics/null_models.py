@@ -70,6 +70,3 @@ def markov_with_rhythm(score: Score, seed: int) -> Score:
             np.column_stack([onsets[kept], drawn[kept, 0], pitches, np.full(len(pitches), voice[0, VOICE])])
         )
     return score.replace(notes=np.concatenate(found))
-
-
-__all__ = ["markov", "markov_with_rhythm", "shuffled"]

@@ -7,14 +7,14 @@ Two ways, because the scores of the train split are not shipped:
   tempo do not matter. One window in five is kept, chosen by its own hash (as in winnowing: Schleimer,
   Wilkerson and Aiken, SIGMOD 2003): a copied run is found however it is cut, its length is known within a few
   notes, and the index does not hold enough to rebuild a voice.
-- exactly, on scores at hand: the longest run with every window (`Runs`), and (`cardinality_score`,
-  `originality_report`) Yin, Reuben, Stepney and Collins, the originality report with the cardinality score
+- exactly, on scores at hand: the longest run (`shared_run`), and (`cardinality_score`, `originality_report`)
+  Yin, Reuben, Stepney and Collins, the originality report with the cardinality score
   (SN Computer Science 3, 2022, doi 10.1007/s42979-022-01220-y), with pitch in semitones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from tokenization.analysis.windows import (
     time_ratios,
     window_values,
 )
-from tokenization.score import ONSET, PITCH, Score
+from tokenization.score import ONSET, PITCH, VOICE, Score
 
 from .measure import Measure, nothing
 
@@ -77,12 +77,17 @@ def build_index(views: Sequence[View], table: Sequence[Piece]) -> Index:
     parts = []
     for i, view in enumerate(views):
         windows = kept_windows(view)
-        bars = np.searchsorted(view.bar_lines, windows.onsets, side="right") - (1 if view.score.pickup else 0)
+        bars = _bar_numbers(view.score, windows.onsets)
         parts.append(np.stack([windows.hashes, np.full(len(bars), i), bars], axis=1))
     rows = np.unique(np.concatenate(parts), axis=0)
     return Index(
         rows[:, 0].astype(np.uint32), rows[:, 1].astype(np.uint8), rows[:, 2].astype(np.uint16), table
     )
+
+
+def _bar_numbers(score: Score, ticks: np.ndarray | int) -> np.ndarray:
+    """The number in print of the bar at each tick: 1 for the first whole one, 0 for a pickup."""
+    return np.searchsorted(score.bar_lines(), ticks, side="right") - bool(score.pickup)
 
 
 class Passage(NamedTuple):
@@ -122,7 +127,7 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
     if not len(windows.hashes):
         return TOO_SHORT
     asked, places = index.hits(windows.hashes)
-    voices = view.lines[windows.rows, 3]
+    voices = view.lines[windows.rows, VOICE]
     best: tuple[int, int, int] = (0, 0, 0)  # windows from first to last, row of the first, place of the last
     before: dict[int, int] = {}
     rows = windows.rows.tolist()
@@ -145,9 +150,9 @@ def nearest_passage(score: Score | View, index: Index | None = None) -> Passage 
     # long here.
     onset, arrived = int(view.lines[row, ONSET]), int(view.lines[row + length - 1, ONSET])
     piece = index.table[place // BARS]
-    own = int(np.searchsorted(view.bar_lines, onset, side="right")) - (1 if view.score.pickup else 0)
+    own = int(_bar_numbers(view.score, onset))
     bar = max(0, place % BARS - (arrived - onset) // piece.bar_ticks)
-    return Passage(length + STEPS, piece.name, bar, own, int(view.lines[row, 3]))
+    return Passage(length + STEPS, piece.name, bar, own, int(view.lines[row, VOICE]))
 
 
 def shared_run(view: View, other: View) -> tuple[np.ndarray, np.ndarray]:
@@ -221,10 +226,8 @@ def passage_likeness(score: Score | View, index: Index | None = None) -> list[Li
             continue
         hit = inside[asked]
         # Distinct (place, window) pairs: a window may stand twice in one bar.
-        pairs = (
-            np.unique(places[hit] * len(inside) + asked[hit]) if hit.any() else np.zeros(0, dtype=np.int64)
-        )
-        where = pairs // max(1, len(inside))
+        pairs = np.unique(places[hit] * len(inside) + asked[hit])
+        where = pairs // len(inside)
         if not len(where):
             found.append(Likeness(start, 0.0, "", 0))
             continue
@@ -291,86 +294,7 @@ def originality_report(score: Score, corpus: Sequence[Score]) -> list[Likeness]:
                 continue
             share = cardinality_score(points, others)
             if share > best.share:
-                bar = int(np.searchsorted(piece.bar_lines(), other_start, side="right")) - (
-                    1 if piece.pickup else 0
-                )
+                bar = int(_bar_numbers(piece, other_start))
                 best = Likeness(start, share, piece.title or piece.source or "?", bar)
         found.append(best)
     return found
-
-
-class Runs:
-    """Every step of every voice of some pieces, to look runs up exactly; as in the index, at any pitch and
-    speed.
-
-    Args:
-        scores (sequence of `Score` or `View`): the pieces.
-        groups (sequence of `int`): a number for each, below 64, by which it can be left out: its key number.
-    """
-
-    def __init__(self, scores: Sequence[Score | View], groups: Sequence[int]):
-        self._lines = [
-            (line, 1 << group)
-            for score, group in zip(scores, groups, strict=True)
-            for line in _steps(as_view(score))
-        ]
-        self._known: dict[
-            int, dict[bytes, int]
-        ] = {}  # number of steps -> the steps -> in which groups they are, a bit each
-
-    def longest(self, score: Score | View, without: int | None = None) -> int:
-        """Notes of the longest run of a voice that also stands in a voice of these pieces, 0 or at least 2.
-
-        Args:
-            score (`Score` or `View`): any.
-            without (`int`, *optional*): the group of pieces that is not looked at.
-        """
-        lines, others = _steps(as_view(score)), ~(0 if without is None else 1 << without)
-        length = 0
-        while any(
-            self._groups(length + 1).get(run, 0) & others for line in lines for run in _runs(line, length + 1)
-        ):
-            length += 1
-        return length + 1 if length else 0
-
-    def _groups(self, length: int) -> dict[bytes, int]:
-        if length not in self._known:
-            found: dict[bytes, int] = {}
-            for line, group in self._lines:
-                for run in _runs(line, length):
-                    found[run] = found.get(run, 0) | group
-            self._known[length] = found
-        return self._known[length]
-
-
-def _steps(view: View) -> list[np.ndarray]:
-    """Of each voice its intervals and the ratios of its times, `(steps, 2)`."""
-    found = []
-    for line in np.split(view.lines, np.flatnonzero(~view.same_voice) + 1) if len(view.lines) else []:
-        found.append(
-            np.stack([np.diff(line[:, PITCH]), time_ratios(line[:, ONSET])], axis=1).astype(np.int16)
-        )
-    return found
-
-
-def _runs(line: np.ndarray, length: int) -> Iterator[bytes]:
-    """All runs of so many steps; the first has no time before it."""
-    for i in range(len(line) - length + 1):
-        yield line[i, :1].tobytes() + line[i + 1 : i + length].tobytes()
-
-
-__all__ = [
-    "Likeness",
-    "Passage",
-    "Runs",
-    "all_windows",
-    "build_index",
-    "cardinality_score",
-    "kept_windows",
-    "longest_run",
-    "nearest_passage",
-    "originality_report",
-    "passage_likeness",
-    "passage_similarity",
-    "shared_run",
-]

@@ -68,12 +68,10 @@ def as_text(piece: Any) -> str:
         return json.dumps(piece.to_dict())
     try:
         return json.dumps(piece if isinstance(piece, Mapping) else _ids(piece))
+    except PredictionError:
+        raise
     except (TypeError, ValueError) as error:
-        raise (
-            error
-            if isinstance(error, PredictionError)
-            else PredictionError(f"Not a score's dict ({error}); {ACCEPTED}.")
-        ) from error
+        raise PredictionError(f"Not a score's dict ({error}); {ACCEPTED}.") from error
 
 
 def as_texts(pieces: Any, what: str = "predictions") -> list[str]:
@@ -198,6 +196,3 @@ def report(
         "comparison": comparison.to_dict()["metrics"],
         "pieces": [describe(view) for view in views],
     }
-
-
-__all__ = ["PredictionError", "as_score", "as_text", "as_texts", "describe", "report"]

@@ -7,7 +7,7 @@ import numpy as np
 from tokenization.analysis.view import View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 
-from .measure import NO_NOTES, Measure, needs_notes, nothing, ratio
+from .measure import NO_NOTES, Measure, needs_notes, ratio
 
 TENTH = 16  # semitones of a major tenth
 KEYBOARD = (36, 84)  # C2 and C6, between which most of the Well-Tempered Clavier stays
@@ -25,7 +25,8 @@ def narrowest_hands(pitches: np.ndarray) -> int:
     return int(np.maximum(left, right).min())
 
 
-def wide_hands(score: Score | View, held: bool = False) -> Measure:
+@needs_notes
+def wide_hands(view: View, held: bool = False) -> Measure:
     """Share of the moments at which notes begin where a hand must strike more than a major tenth at once.
 
     Staves and fingerings are not asked: at each moment the notes are shared out between two hands so that the
@@ -33,12 +34,10 @@ def wide_hands(score: Score | View, held: bool = False) -> Measure:
     playable without a roll.
 
     Args:
-        score (`Score` or `View`): the piece.
+        view (`Score` or `View`): the piece.
         held (`bool`): whether the notes that still sound count as well, not only those struck.
     """
-    array = as_view(score).array
-    if not len(array):
-        return nothing(NO_NOTES)
+    array = view.array
     ends = array[:, ONSET] + array[:, DURATION]
     onsets, starts = np.unique(array[:, ONSET], return_index=True)
     wide = 0
@@ -58,6 +57,3 @@ def beyond_keyboard(score: Score | View) -> Measure:
 def widest_voice(view: View) -> Measure:
     """Semitones between the lowest and the highest note of the voice in which they lie farthest apart."""
     return Measure(float(max(np.ptp(view.array[view.array[:, 3] == voice, PITCH]) for voice in view.voices)))
-
-
-__all__ = ["KEYBOARD", "TENTH", "beyond_keyboard", "narrowest_hands", "wide_hands", "widest_voice"]

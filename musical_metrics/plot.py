@@ -106,6 +106,3 @@ def write_plot(views: Sequence[View], path: str | Path) -> None:
     picture = io.BytesIO()
     draw(views).savefig(picture, dpi=150, format=path.suffix.lstrip(".").lower() or "png")
     write_whole(path, picture.getvalue())
-
-
-__all__ = ["check_plot", "draw", "write_plot"]

@@ -10,7 +10,7 @@ from tokenization.analysis.view import View, as_view
 from tokenization.key import Key
 from tokenization.score import ONSET, PITCH, VOICE, Score
 
-from .measure import NO_NOTES, Measure, nothing, ratio
+from .measure import Measure, needs_notes, nothing, ratio
 
 # Steps of a pattern, and bars that must lie between it and its return.
 PATTERN, FAR = 7, 8
@@ -60,7 +60,7 @@ def recurring_patterns(score: Score | View) -> Measure:
     name, onsets = _patterns(view, view.lines[:, PITCH])
     if not len(name):
         return nothing(f"no voice has {PATTERN} steps")
-    bar = np.searchsorted(view.bar_lines, onsets, side="right") - 1
+    bar = view.bar_of(onsets)
     first = np.full(name.max() + 1, np.iinfo(np.int64).max)
     last = np.full(name.max() + 1, -1)
     np.minimum.at(first, name, bar)
@@ -120,18 +120,18 @@ def bars_in_sequence(score: Score | View) -> Measure:
     return Measure(found / (len(bars) - 1))
 
 
-def figure_kept(score: Score | View) -> Measure:
+@needs_notes
+def figure_kept(view: View) -> Measure:
     """Mean likeness of neighbouring bars in figure, whatever the harmony: shared over all (place in the bar,
     steps of the scale to there).
 
     Steps are those of each voice from its note before within the bar, in degrees of the declared key (Jaccard
     index, 0 to 1).
     """
-    view = as_view(score)
     lines = view.lines
-    if not len(lines) or len(view.bar_lines) < 3:
-        return nothing("the piece has fewer than two bars" if len(lines) else NO_NOTES)
-    bar = np.searchsorted(view.bar_lines, lines[:, ONSET], side="right") - 1
+    if len(view.bar_lines) < 3:
+        return nothing("the piece has fewer than two bars")
+    bar = view.bar_of(lines[:, ONSET])
     place, height = lines[:, ONSET] - view.bar_lines[bar], degrees(lines[:, PITCH], view.score.key)
     inside = np.flatnonzero(view.same_voice & (np.diff(bar) == 0)) + 1
     figures: list[set[tuple[int, int]]] = [set() for _ in range(len(view.bar_lines) - 1)]
@@ -145,20 +145,8 @@ def static_bars(score: Score | View) -> Measure:
     """Share of the bars in which some voice has two notes or more, and every voice only repeats its pitch."""
     view = as_view(score)
     lines = view.lines
-    bar = np.searchsorted(view.bar_lines, lines[:, ONSET], side="right") - 1
-    inside = (
-        np.flatnonzero(view.same_voice & (np.diff(bar) == 0)) if len(lines) else np.zeros(0, dtype=np.int64)
-    )
-    moves = bar[inside[lines[inside, PITCH] != lines[inside + 1, PITCH]]] if len(inside) else inside
-    busy = np.unique(bar[inside]) if len(inside) else inside
+    bar = view.bar_of(lines[:, ONSET])
+    inside = np.flatnonzero(view.same_voice & (np.diff(bar) == 0))
+    moves = bar[inside[lines[inside, PITCH] != lines[inside + 1, PITCH]]]
+    busy = np.unique(bar[inside])
     return ratio(len(np.setdiff1d(busy, moves)), len(busy), "no voice has two notes in a bar")
-
-
-__all__ = [
-    "bars_in_sequence",
-    "degrees",
-    "figure_kept",
-    "recurring_patterns",
-    "returns_on_beats",
-    "static_bars",
-]

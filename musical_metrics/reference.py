@@ -96,12 +96,8 @@ class Table:
             k: [[None if np.isnan(x) else round(float(x), 5) for x in row] for row in v]
             for k, v in self.values.items()
         }
-        movements = [
-            list(row)
-            for row in zip(
-                self.ids, self.forms.tolist(), self.numbers.tolist(), self.splits.tolist(), strict=True
-            )
-        ]
+        columns = (self.ids, self.forms.tolist(), self.numbers.tolist(), self.splits.tolist())
+        movements = list(zip(*columns, strict=True))
         return json.dumps({"names": self.names, "movements": movements, "values": values})
 
     @classmethod
@@ -143,6 +139,3 @@ def bands(form: str | None = None, notes: int | None = None) -> dict[str, Band]:
         notes (`int`, *optional*): length of the piece to compare; whole movements when not given.
     """
     return _bands(form, WHOLE if notes is None else length_class(notes))
-
-
-__all__ = ["BAND", "LENGTHS", "WHOLE", "Band", "Table", "bands", "length_class", "table"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.analysis.view import View, as_view
-from tokenization.score import DURATION, ONSET, Score
+from tokenization.analysis.view import View
+from tokenization.score import DURATION, ONSET
 
 from .measure import NO_NOTES, NO_STEPS, Measure, needs_notes, ratio
 
@@ -35,13 +35,10 @@ def syncopation(view: View) -> Measure:
     return ratio(((view.after_beat(onsets) > 0) & over).sum(), len(onsets), NO_NOTES)
 
 
-def values_kept(score: Score | View) -> Measure:
+@needs_notes
+def values_kept(view: View) -> Measure:
     """Share of the steps of a voice from one onset to the next that are as long as the step before."""
-    view = as_view(score)
     gaps = np.diff(view.lines[:, ONSET])
     first = view.steps[view.step_pairs]
     same = gaps[first] == gaps[first + 1]
-    return ratio(same.sum(), len(first), NO_STEPS if len(view.array) else NO_NOTES)
-
-
-__all__ = ["beats_struck", "syncopation", "values_kept"]
+    return ratio(same.sum(), len(first), NO_STEPS)

@@ -228,19 +228,3 @@ def musical_score(score: Score | View, measures: Mapping[str, Measure] | None = 
         compared,
         notes,
     )
-
-
-__all__ = [
-    "Judged",
-    "MusicalScore",
-    "Yardstick",
-    "combine",
-    "families_of",
-    "judge",
-    "judge_all",
-    "musical_score",
-    "score_of",
-    "shipped_yardstick",
-    "weakest",
-    "yardstick",
-]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from tokenization.analysis.moments import phrase_starts
@@ -9,7 +11,7 @@ from tokenization.analysis.view import REST, SILENT, View, as_view
 from tokenization.score import DURATION, ONSET, PITCH, Score
 from tokenization.vocabulary import TICKS_PER_QUARTER
 
-from .measure import NO_NOTES, NO_STEPS, Measure, needs_voices, nothing, ratio
+from .measure import NO_KEY, NO_NOTES, NO_STEPS, Measure, needs_notes, needs_voices, nothing, ratio
 
 # Pitch classes above the tonic. Minor holds the natural scale and the raised sixth and seventh degrees.
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 9, 10, 11)}
@@ -43,14 +45,10 @@ def out_of_key_ratio(score: Score | View, by_duration: bool = False) -> Measure:
     view = as_view(score)
     score = view.score
     if score.key is None:
-        return nothing("no key is declared")
+        return nothing(NO_KEY)
     if view.key_estimated:
         return nothing("the key is not declared, only estimated from the notes")
-    if not len(score):
-        return nothing(NO_NOTES)
-    inside = np.zeros(12, dtype=bool)
-    inside[list(SCALES[score.key.mode])] = True
-    out = ~inside[(score.array[:, PITCH] - score.key.pitch_class) % 12]
+    out = ~np.isin((score.array[:, PITCH] - score.key.pitch_class) % 12, SCALES[score.key.mode])
     weights = score.array[:, DURATION] if by_duration else np.ones(len(score), dtype=np.int64)
     return ratio(weights[out].sum(), weights.sum(), NO_NOTES)
 
@@ -63,17 +61,16 @@ def interval_entropy(score: Score | View, correct: bool = False) -> Measure:
     return Measure(entropy(intervals, correct)) if len(intervals) else nothing(NO_STEPS)
 
 
-def rhythmic_variety(score: Score | View, normalised: bool = False) -> Measure:
+@needs_notes
+def rhythmic_variety(view: View, normalised: bool = False) -> Measure:
     """Entropy in bits of the note durations.
 
     Args:
-        score (`Score` or `View`): ties already merged, as in every `Score`.
+        view (`Score` or `View`): ties already merged, as in every `Score`.
         normalised (`bool`): divided by `log2 K` for the K durations that occur, so between 0 and 1; 0 when K
             is 1.
     """
-    durations = as_view(score).array[:, DURATION]
-    if not len(durations):
-        return nothing(NO_NOTES)
+    durations = view.array[:, DURATION]
     kinds = len(np.unique(durations))
     bits = entropy(durations)
     return Measure(bits / float(np.log2(kinds)) if normalised and kinds > 1 else bits)
@@ -96,14 +93,13 @@ def phrases(score: Score | View) -> tuple[np.ndarray, np.ndarray]:
     return (until - lines[first, ONSET]) / TICKS_PER_QUARTER, until > ends.max() - REST
 
 
-def phrase_length(score: Score | View, kind: str = "mean") -> Measure:
+@needs_notes
+def phrase_length(view: View, kind: str = "mean") -> Measure:
     """Mean length in quarters of the phrases (`kind="median"`: the median; `"count"`: how many there are).
 
     Phrases that the end of the piece cuts off count only when there are no others.
     """
-    lengths, cut = phrases(score)
-    if not len(lengths):
-        return nothing(NO_NOTES)
+    lengths, cut = phrases(view)
     if kind == "count":
         return Measure(float(len(lengths)))
     lengths = lengths[~cut] if not cut.all() else lengths
@@ -133,18 +129,18 @@ def parallels(view: View, interval: int = 7, sampled: bool = False) -> Measure:
     """
     found = chances = 0
     before, after = _sampled_steps(view) if sampled else _attacked_steps(view)
-    for a in range(len(view.voices)):
-        for b in range(a + 1, len(view.voices)):
-            ok = (before[:, [a, b]] != SILENT).all(axis=1) & (after[:, [a, b]] != SILENT).all(axis=1)
-            if not sampled:  # the next notes of both voices must begin together
-                ok &= view.next_times[:, a] == view.next_times[:, b]
-            move_a, move_b = after[ok, a] - before[ok, a], after[ok, b] - before[ok, b]
-            had, has = (before[ok, a] - before[ok, b]) % 12, (after[ok, a] - after[ok, b]) % 12
-            both = (move_a != 0) & (move_b != 0)
-            chances += int(both.sum())
-            found += int(
-                (both & (np.sign(move_a) == np.sign(move_b)) & (had == interval) & (has == interval)).sum()
-            )
+    times = view.lines[view.next_rows, ONSET]
+    for a, b in combinations(range(len(view.voices)), 2):
+        ok = (before[:, [a, b]] != SILENT).all(axis=1) & (after[:, [a, b]] != SILENT).all(axis=1)
+        if not sampled:  # the next notes of both voices must begin together
+            ok &= times[:, a] == times[:, b]
+        move_a, move_b = after[ok, a] - before[ok, a], after[ok, b] - before[ok, b]
+        had, has = (before[ok, a] - before[ok, b]) % 12, (after[ok, a] - after[ok, b]) % 12
+        both = (move_a != 0) & (move_b != 0)
+        chances += int(both.sum())
+        found += int(
+            (both & (np.sign(move_a) == np.sign(move_b)) & (had == interval) & (has == interval)).sum()
+        )
     return ratio(found, chances, "no two voices ever move together", scale=1000)
 
 
@@ -157,17 +153,4 @@ def _attacked_steps(view: View) -> tuple[np.ndarray, np.ndarray]:
     """Pitches that the voices begin at each onset, and those of their next notes; `SILENT` where there is
     none, `(t, v)` each.
     """
-    return np.where(view.attacks, view.pitches(view.rows), SILENT), view.next_pitches
-
-
-__all__ = [
-    "SCALES",
-    "entropy",
-    "interval_entropy",
-    "large_leap_ratio",
-    "out_of_key_ratio",
-    "parallels",
-    "phrase_length",
-    "phrases",
-    "rhythmic_variety",
-]
+    return np.where(view.attacks, view.pitches(view.rows), SILENT), view.pitches(view.next_rows)

@@ -111,6 +111,3 @@ def self_similarity(score: Score | View, lag: int) -> Measure:
     if not union.any():
         return nothing("the piece has no notes")
     return Measure(float((shared[union > 0] / union[union > 0]).mean()))
-
-
-__all__ = ["bar_contents", "closing_pedal", "longest_loop", "repeated_bars", "self_similarity"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from tokenization.analysis.view import View
 from tokenization.heading import title_of
+from tokenization.markdown import columns
 from tokenization.score import Score
 
 from .catalogue import METRICS
@@ -26,19 +26,6 @@ def number(value: float | None) -> str:
         if abs(value) >= 10
         else f"{value:.3f}".rstrip("0").rstrip(".") or "0"
     )
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Rows of cells as aligned lines; the columns in `right` are aligned to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def name_of(score: Score) -> str:
@@ -122,6 +109,3 @@ def _separations(comparison: Comparison) -> str:
         "AUC of a cross-validated classifier by family (0.5: cannot be told apart), 95 % interval over"
         f" pieces; floor: two halves of the reference against each other\n{columns(rows, right=range(1, 4))}"
     )
-
-
-__all__ = ["columns", "comparison_table", "number", "piece_table"]

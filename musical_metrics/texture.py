@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tokenization.analysis.view import SILENT, View, as_view
-from tokenization.score import Score
+from tokenization.analysis.view import SILENT, View
 
 from .measure import NO_NOTES, Measure, needs_notes, needs_voices, nothing, ratio
 
@@ -28,16 +27,16 @@ def voices_sounding(view: View) -> Measure:
     return ratio((_sounding(view) * lengths).sum(), len(view.voices) * lengths.sum(), NO_NOTES)
 
 
-def changing_texture(score: Score | View) -> Measure:
+@needs_notes
+def changing_texture(view: View) -> Measure:
     """Standard deviation over the bars of the mean number of voices that sound at their onsets: 0 where the
     texture stays.
     """
-    view = as_view(score)
-    bar = np.searchsorted(view.bar_lines, view.times, side="right") - 1
-    count = np.bincount(bar, minlength=1)
+    bar = view.bar_of(view.times)
+    count = np.bincount(bar)
     full = count > 0
     if full.sum() < 2:
-        return nothing("the piece has fewer than two bars with notes" if len(view.array) else NO_NOTES)
+        return nothing("the piece has fewer than two bars with notes")
     mean = np.bincount(bar, weights=_sounding(view))[full] / count[full]
     return Measure(float(mean.std()))
 
@@ -60,6 +59,3 @@ def outer_distance(view: View) -> Measure:
         return nothing("no two voices ever sound together")
     lowest = np.where(pitches == SILENT, 128, pitches).min(axis=1)
     return Measure(float((pitches.max(axis=1) - lowest).mean()))
-
-
-__all__ = ["changing_texture", "outer_distance", "struck_together", "voices_sounding"]

@@ -5,6 +5,7 @@ the bass on the beat and between beats.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -24,8 +25,7 @@ def struck_intervals(view: View) -> np.ndarray:
     pitches, struck = view.pitches(view.rows), view.attacks
     found = [
         np.abs(pitches[both, a] - pitches[both, b])
-        for a in range(pitches.shape[1])
-        for b in range(a + 1, pitches.shape[1])
+        for a, b in combinations(range(pitches.shape[1]), 2)
         if (both := struck[:, a] & struck[:, b]).any()
     ]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
@@ -65,6 +65,3 @@ def above_bass(view: View, classes: Sequence[int], on_beat: bool) -> Measure:
     above = above[sounds & (above > 0)] % 12
     where = "on" if on_beat else "between"
     return ratio(np.isin(above, classes).sum(), len(above), f"no two notes sound together {where} beats")
-
-
-__all__ = ["DISSONANT_ABOVE", "IMPERFECT", "SEMITONES", "above_bass", "struck_dissonance", "struck_intervals"]

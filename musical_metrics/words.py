@@ -75,5 +75,3 @@ WORDS = {
     "returns_on_beats": ("figures that do not come back in their place", "the same figures throughout"),
     "widest_voice": ("voices of narrow range", "a voice of very wide range"),
 }
-
-__all__ = ["WORDS"]

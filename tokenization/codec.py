@@ -23,6 +23,7 @@ from .vocabulary import (
     OFFSET,
     PAD_ID,
     PITCH_MIN,
+    PREFIX_TYPES,
     STEP_SPELLING,
     TEMPO_CLASSES,
     TEMPO_QPM,
@@ -39,7 +40,6 @@ from .vocabulary import (
     parse_meter,
 )
 
-PREFIX_TYPES = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
 # Step in ticks -> id of its single TIME token, or -1 where it takes several.
 _TIME_ID = np.full(max(TIME_STEPS) + 2, -1, dtype=np.int64)
 _TIME_ID[list(TIME_STEPS)] = OFFSET["TIME"] + np.arange(len(TIME_STEPS))
@@ -337,15 +337,13 @@ def _may_follow(kept: list[int], token: int, notes: int) -> bool:
     """Whether the token may stand after legal ids that hold this many notes."""
     if not SUCCESSORS[kept[-1], token]:
         return False
-    tail = kept[-MAX_TIME_TOKENS:]
     kind, before = TYPE_OF_ID[token], TYPE_OF_ID[kept[-1]]
-    if kind == TIME_TYPE:
-        return not (before == METER_TYPE and notes) and not all(TYPE_OF_ID[i] == TIME_TYPE for i in tail)
     if kind == METER_TYPE:
         return (before == TIME_TYPE) == (notes > 0)
-    return not (kind == NOTE_TYPE and before == METER_TYPE and not notes) and not (
-        before == METER_TYPE and notes and kind != NOTE_TYPE
-    )
+    # Between notes a NOTE follows METER, in the prefix anything else.
+    if before == METER_TYPE:
+        return (kind == NOTE_TYPE) == (notes > 0)
+    return kind != TIME_TYPE or not all(TYPE_OF_ID[i] == TIME_TYPE for i in kept[-MAX_TIME_TOKENS:])
 
 
 def token_errors(ids: Sequence[int] | np.ndarray) -> dict[str, float]:

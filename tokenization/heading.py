@@ -97,6 +97,3 @@ def read_facts(told: Mapping[str, str], declared: Key | None) -> Told:
         tempo_class if tempo_class in TEMPO_CLASSES else None,
         dict(list(info.items())[:_MOST_FACTS]),
     )
-
-
-__all__ = ["COMPOSER", "Told", "describe", "facts", "read_facts", "subtitle_of", "title_of"]

@@ -46,13 +46,9 @@ class Key(NamedTuple):
         if isinstance(text, Key):
             return text
         words = str(text).strip().replace("_", " ").replace("-sharp", "#").replace("-flat", "b").split()
-        if not words:
-            raise ScoreError(
-                f"Unknown key {text!r}: give a tonic and a mode, such as 'd minor' or 'Eb major'."
-            )
         if len(words) == 3:
             words = [words[0] + words[1], words[2]]
-        tonic, mode = words[0], words[1].lower() if len(words) == 2 else None
+        tonic, mode = words[0] if words else "?", words[1].lower() if len(words) == 2 else None
         if mode is None and len(tonic) > 1 and tonic.endswith("m"):
             tonic, mode = tonic[:-1], "minor"
         if mode is None:
@@ -79,15 +75,25 @@ class Key(NamedTuple):
         accidentals, letter = divmod(fifths + (4 if mode == "minor" else 1), 7)
         return cls("FCGDAEB"[letter] + {-1: "b", 0: "", 1: "#"}[accidentals], mode)
 
+    @classmethod
+    def of_number(cls, number: int) -> Key:
+        """The key with this `number`, in the spelling of `KEY_NAMES`."""
+        return cls.parse(KEY_NAMES[number])
+
     @property
     def pitch_class(self) -> int:
         """Pitch class of the tonic, C = 0."""
-        return (STEPS[self.tonic[0]] + {"": 0, "#": 1, "b": -1}[self.tonic[1:]]) % 12
+        return (STEPS[self.tonic[0]] + _ACCIDENTALS[self.tonic[1:]]) % 12
+
+    @property
+    def number(self) -> int:
+        """0 to 11 for the major keys from C, 12 to 23 for the minor ones: its place in `KEY_NAMES`."""
+        return self.pitch_class + 12 * (self.mode == "minor")
 
     @property
     def fifths(self) -> int:
         """Sharps (positive) or flats (negative) of the key signature."""
-        sharps = "FCGDAEB".index(self.tonic[0]) - 1 + 7 * {"": 0, "#": 1, "b": -1}[self.tonic[1:]]
+        sharps = "FCGDAEB".index(self.tonic[0]) - 1 + 7 * _ACCIDENTALS[self.tonic[1:]]
         return sharps - (3 if self.mode == "minor" else 0)
 
     def __str__(self) -> str:
@@ -112,8 +118,7 @@ class Key(NamedTuple):
 
     def transposed(self, semitones: int) -> Key:
         """The key `semitones` higher, in the spelling of `KEY_NAMES`."""
-        pitch_class = (self.pitch_class + semitones) % 12
-        return Key.parse(KEY_NAMES[pitch_class + (12 if self.mode == "minor" else 0)])
+        return Key.of_number((self.pitch_class + semitones) % 12 + 12 * (self.mode == "minor"))
 
 
 C_MAJOR, A_MINOR = Key("C", "major"), Key("A", "minor")

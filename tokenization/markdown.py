@@ -1,4 +1,6 @@
-"""Markdown of cards and pages of figures: tables, and sections that are written again."""
+"""Tables, in Markdown for cards and pages of figures and as text for terminals, and sections of pages that
+are written again.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], right_from: int | 
     return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *cells))
 
 
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows of cells as aligned lines of text; the columns in `right` are aligned to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
 def between(page: str, marks: tuple[str, str], section: str) -> str:
     """A page with a section between two marks, in place of what stands there.
 
@@ -35,6 +50,3 @@ def between(page: str, marks: tuple[str, str], section: str) -> str:
             f"The page has no lines {marks[0]!r} and {marks[1]!r} around its section; put them back."
         )
     return f"{before}{begin}\n\n{section}\n\n{end}{after}"
-
-
-__all__ = ["between", "table"]

@@ -250,14 +250,12 @@ def _text(body: bytes) -> str:
 
 
 def _damage_notices(found: MidiEvents) -> list[str]:
-    notices = []
-    if found.zero_length:
-        notices.append(f"{plural(found.zero_length, 'note')} of no length left out")
-    if found.struck_again > 0:
-        notices.append(f"{plural(found.struck_again, 'note')} ended where the same key was struck again")
-    if found.never_ended:
-        notices.append(f"{plural(found.never_ended, 'note')} without an end lasted to the end of the track")
-    return notices
+    counts = (
+        (found.zero_length, "of no length left out"),
+        (found.struck_again, "ended where the same key was struck again"),
+        (found.never_ended, "without an end lasted to the end of the track"),
+    )
+    return [f"{plural(count, 'note')} {what}" for count, what in counts if count > 0]
 
 
 def _keyboard_notes(found: MidiEvents, notices: list[str]) -> list[tuple[int, int, int, int, int, int]]:

@@ -26,6 +26,17 @@ _MAX_MEMBERS = 1000
 _MAX_ARCHIVE = 4 * MAX_BYTES  # bytes of all members together
 # Those of MusicXML's standard; the others unpack without a bound.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What `zipfile` raises of damaged files.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    OverflowError,
+    ValueError,
+    zlib.error,
+)
 _MEMBER = b"PK\x01\x02"  # begins each entry of a zip file's directory
 
 
@@ -66,20 +77,9 @@ def _unpack(data: bytes) -> bytes:
             if not wanted:
                 raise ScoreReadError("The .mxl archive holds no MusicXML file.")
             score = archive.read(wanted[0])
-    except (
-        zipfile.BadZipFile,
-        OSError,
-        EOFError,
-        RuntimeError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        zlib.error,
-    ) as error:
-        raise ScoreReadError(f"The .mxl archive is damaged: {str(error)[:80]}.") from error
-    except ValueError as error:
-        if isinstance(error, ScoreReadError):
-            raise
+    except ScoreReadError:
+        raise
+    except _DAMAGED as error:
         raise ScoreReadError(f"The .mxl archive is damaged: {str(error)[:80]}.") from error
     check_size(len(score), "MusicXML in the archive")
     return score

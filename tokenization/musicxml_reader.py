@@ -7,7 +7,6 @@ file takes. The tests compare the two.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree import ElementTree
@@ -296,7 +295,7 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         for o, note in zip(onsets, found.notes, strict=True)
     )
     note_rounding(sum(beside), notices)
-    labels = [_label(note) for note in found.notes]
+    labels = [(note.part, note.voice, note.staff) for note in found.notes]
     voices = (
         [(int(note.voice) - 1) % MAX_VOICES for note in found.notes]
         if ours and _numbered(found.notes)
@@ -318,24 +317,16 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         key=told.key or key,
         key_is_sure=key is not None,
         tempo=min(found.tempos, key=lambda tempo: tempo[:3])[3] if found.tempos else None,
-        title=_title(root),
+        title=root.findtext("movement-title") or root.findtext("work/work-title"),
         told=told,
         notices=notices,
     )
-
-
-def _label(note: _Note) -> Hashable:
-    return (note.part, note.voice, note.staff)
 
 
 def _numbered(notes: list[_Note]) -> bool:
     return all(
         note.voice.isdecimal() and note.voice.isascii() and 1 <= int(note.voice) < 100 for note in notes
     )
-
-
-def _title(root: ElementTree.Element) -> str | None:
-    return root.findtext("movement-title") or root.findtext("work/work-title")
 
 
 def _facts(root: ElementTree.Element, ours: bool) -> dict[str, str]:

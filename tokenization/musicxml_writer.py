@@ -201,31 +201,29 @@ class _BarWriter:
     def write(self, bar: Bar) -> str:
         """All lanes of a bar, one after the other; a staff without notes gets a rest of a whole bar."""
         length, self.clefs = bar.end - bar.start, bar.clefs
-        parts = [_Part(lane.staff, lane) for lane in bar.lanes]
         staves = {lane.staff for lane in bar.lanes}
-        parts += [
-            _Part(staff, None)
-            for staff in (1, 2)
-            if staff not in staves or self._lacks_main_voice(bar, staff)
-        ]
-        parts.sort(key=lambda part: (part.staff, part.number))
+        silent = [s for s in (1, 2) if s not in staves or self._lacks_main_voice(bar, s)]
+        parts: list[tuple[int, int, int, Lane | None]]
+        parts = [(lane.staff, lane.voice, lane.number, lane) for lane in bar.lanes]
+        parts += [(staff, 0, 0, None) for staff in silent]
+        parts.sort(key=lambda part: part[:3])
         signs = self._signs(bar)
         text = []
-        for k, part in enumerate(parts):
+        for k, (staff, *_, lane) in enumerate(parts):
             if k:
                 text.append(f"   <backup><duration>{length}</duration></backup>\n")
-            if part.lane is None:
-                silence = self._silence(bar, part.staff)
-                text.append(_unprinted(silence) if part.staff in staves else silence)
+            if lane is None:
+                silence = self._silence(bar, staff)
+                text.append(_unprinted(silence) if staff in staves else silence)
                 continue
-            lanes = [other.lane for other in parts if other.staff == part.staff and other.lane is not None]
-            rank = lanes.index(part.lane)
-            alone = not any(_disturbs(other, part.lane) for other in lanes if other is not part.lane)
-            shared = ["up" if 2 * rank < len(lanes) - 1 else "down"] * len(part.lane.symbols)
-            stems = self._stems(part.lane) if alone else shared
-            for symbol, stem in zip(part.lane.symbols, stems, strict=True):
-                rest_head = self._rest_head(symbol, part.staff, lanes[:rank], lanes[rank + 1 :])
-                text.append(self._symbol(symbol, part.lane, stem, signs, rest_head))
+            lanes = [other for on, *_, other in parts if on == staff and other is not None]
+            rank = lanes.index(lane)
+            alone = not any(_disturbs(other, lane) for other in lanes if other is not lane)
+            shared = ["up" if 2 * rank < len(lanes) - 1 else "down"] * len(lane.symbols)
+            stems = self._stems(lane) if alone else shared
+            for symbol, stem in zip(lane.symbols, stems, strict=True):
+                rest_head = self._rest_head(symbol, staff, lanes[:rank], lanes[rank + 1 :])
+                text.append(self._symbol(symbol, lane, stem, signs, rest_head))
         return "".join(text)
 
     def _number(self, lane: Lane) -> int:
@@ -269,9 +267,7 @@ class _BarWriter:
                 f'   <note><rest measure="yes"/><duration>{length}</duration><voice>{voice}</voice>'
                 f"<staff>{staff}</staff></note>\n"
             )
-        return "".join(
-            self._note("<rest/>", rest, voice, staff, "", "", "", first=True) for rest in rests(bar)
-        )
+        return "".join(self._note("<rest/>", rest, voice, staff) for rest in rests(bar))
 
     def _signs(self, bar: Bar) -> dict[tuple[int, int], str]:
         """Which notes (start in the bar, row) show an accidental, read in the order of time on each staff.
@@ -344,7 +340,7 @@ class _BarWriter:
         if not symbol.notes:
             if not symbol.shown and not symbol.triplet:
                 return f"   <forward><duration>{symbol.ticks}</duration><voice>{voice}</voice><staff>{lane.staff}</staff></forward>\n"
-            rest = self._note(rest_head, symbol, voice, lane.staff, "", "", "", first=True)
+            rest = self._note(rest_head, symbol, voice, lane.staff)
             # A group of triplets must be whole, so its silences are written, but not printed.
             return rest if symbol.shown else _unprinted(rest)
         text = []
@@ -363,7 +359,15 @@ class _BarWriter:
         return "".join(text)
 
     def _note(
-        self, head: str, symbol: Symbol, voice: int, staff: int, tie: str, sign: str, stem: str, first: bool
+        self,
+        head: str,
+        symbol: Symbol,
+        voice: int,
+        staff: int,
+        tie: str = "",
+        sign: str = "",
+        stem: str = "",
+        first: bool = True,
     ) -> str:
         """A `<note>` with its children in the order that the schema asks for."""
         parts = [
@@ -400,11 +404,3 @@ def _disturbs(other: Lane, lane: Lane) -> bool:
 
 def _unprinted(notes: str) -> str:
     return notes.replace("<note>", '<note print-object="no">')
-
-
-class _Part:
-    """A lane, or a staff without one, and where it stands in the bar."""
-
-    def __init__(self, staff: int, lane: Lane | None):
-        self.staff, self.lane = staff, lane
-        self.number = (lane.voice, lane.number) if lane is not None else (0, 0)

@@ -243,24 +243,13 @@ def _write(segments: list[Segment], bar: Bar, array: np.ndarray) -> list[Symbol]
     symbols: list[Symbol] = []
     for start, end, notes, shown in segments:
         for at, ticks, triplet in pieces(start + offset, end + offset, divisions, windows, is_rest=not notes):
-            value, dots = (TRIPLET if triplet else PLAIN)[ticks]
+            written = (TRIPLET if triplet else PLAIN)[ticks]
             begins = bar.start + at - offset
             before = frozenset(i for i in notes if array[i, ONSET] < begins)
             after = frozenset(i for i in notes if array[i, ONSET] + array[i, DURATION] > begins + ticks)
-            triplet_of = "eighth" if triplet else ""
-            symbols.append(
-                Symbol(
-                    at - offset,
-                    ticks,
-                    notes,
-                    value,
-                    dots,
-                    triplet_of,
-                    tied_from=before,
-                    tied_to=after,
-                    shown=shown,
-                )
-            )
+            symbol = Symbol(at - offset, ticks, notes, *written, tied_from=before, tied_to=after, shown=shown)
+            symbol.triplet = "eighth" if triplet else ""
+            symbols.append(symbol)
     beam(symbols, offset, divisions)
     mark_tuplets(symbols, [(a - offset, b - offset) for a, b in windows])
     return symbols

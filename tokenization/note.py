@@ -14,6 +14,3 @@ class Note(NamedTuple):
     duration: int
     pitch: int
     voice: int
-
-
-__all__ = ["DURATION", "ONSET", "PITCH", "VOICE", "Note"]

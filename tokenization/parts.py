@@ -204,10 +204,10 @@ def part_voices(
     if are_parts is None:
         are_parts = chord_share(array, groups) <= MAX_CHORD_SHARE
     if are_parts and count <= MAX_VOICES:
-        return _ranked(array, groups, count), ""
+        return ranked(array, groups, count), ""
     hands, hand_count = _numbered(staves or ())
     if 1 < hand_count <= MAX_VOICES:
-        return _ranked(array, hands, hand_count), f"one voice for each of {hand_count} staves"
+        return ranked(array, hands, hand_count), f"one voice for each of {hand_count} staves"
     voices = infer_voices(array)
     what = "track or layer" if count == 1 else "tracks or layers"
     return voices, f"voices inferred ({int(voices.max()) + 1} from {count} {what})"
@@ -219,8 +219,10 @@ def _numbered(labels: Sequence[Hashable]) -> tuple[np.ndarray, int]:
     return np.fromiter((names[label] for label in labels), dtype=np.int64, count=len(labels)), len(names)
 
 
-def _ranked(array: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    """Groups of notes as voices: 0 is the one whose mean pitch is highest."""
+def ranked(array: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """Groups of notes, numbered from 0, as voices: 0 is the one whose mean pitch is highest; of two alike the
+    one that comes first.
+    """
     means = np.bincount(groups, weights=array[:, 2]) / np.bincount(groups)
     rank = np.empty(count, dtype=np.int64)
     rank[np.lexsort((np.arange(count), -means))] = np.arange(count)

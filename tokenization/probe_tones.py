@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Ratings of Krumhansl and Kessler (Psychological Review 89, 1982), major and minor, from the tonic upwards.
@@ -11,10 +13,22 @@ PROBE_TONES = (
 )
 
 
-def probe_tone_profiles() -> np.ndarray:
-    """`PROBE_TONES` centred and of length 1: the major keys from C, then the minor ones, `(24, 12)`."""
-    rows = np.array([np.roll(np.subtract(p, np.mean(p)), k) for p in PROBE_TONES for k in range(12)])
+def key_profiles(major: Sequence[float], minor: Sequence[float]) -> np.ndarray:
+    """Two profiles on each tonic, centred and of length 1: the major keys from C, then the minor ones,
+    `(24, 12)`.
+    """
+    rows = np.array([np.roll(np.subtract(p, np.mean(p)), k) for p in (major, minor) for k in range(12)])
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-__all__ = ["PROBE_TONES", "probe_tone_profiles"]
+def probe_tone_profiles() -> np.ndarray:
+    """`key_profiles` of `PROBE_TONES`."""
+    return key_profiles(*PROBE_TONES)
+
+
+def key_correlations(profiles: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The correlation of each of the `key_profiles` with the weights of the twelve pitch classes, `(24,)`; 0
+    where all weigh the same.
+    """
+    weights = weights - weights.mean()
+    return profiles @ weights / max(1e-12, float(np.linalg.norm(weights)))

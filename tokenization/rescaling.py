@@ -73,6 +73,3 @@ def rescaled(
 def inexact(array: np.ndarray) -> int:
     """How many notes have a duration without a token."""
     return int((~np.isin(array[:, DURATION], DURATIONS)).sum())
-
-
-__all__ = ["MOST_INEXACT", "inexact", "rescaled"]

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import markdown
 from .codec import decode, encode
 from .errors import MusicGPTError
 from .key import Key
@@ -71,16 +72,16 @@ def kept_notes(score: Score) -> dict[str, int]:
 
 def table(folders: list[Path]) -> str:
     """The Markdown table: a line a piece, a line a folder."""
-    head = ("piece", "notes", "off the grid", "doubled", *_COLUMNS, "changed by the tokens")
-    lines = [f"| {' | '.join(head)} |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    rows = []
     for folder in folders:
         total: Counter = Counter()
         for score in pieces(folder):
             counts = kept_notes(score)
             total.update(counts)
-            lines.append(_line(score.title or "", counts, _changes(score, counts)))
-        lines.append(_line(f"**{folder.name}**", total, ""))
-    return "\n".join(lines)
+            rows.append(_row(score.title or "", counts, _changes(score, counts)))
+        rows.append(_row(f"**{folder.name}**", total, ""))
+    head = ("piece", "notes", "off the grid", "doubled", *_COLUMNS, "changed by the tokens")
+    return markdown.table(head, rows)
 
 
 def _changes(score: Score, counts: dict[str, int]) -> str:
@@ -89,10 +90,10 @@ def _changes(score: Score, counts: dict[str, int]) -> str:
     return changes._replace(durations=counts["voice"] - counts["duration"], duplicates=0).describe()
 
 
-def _line(name: str, counts: dict[str, int], what: str) -> str:
+def _row(name: str, counts: dict[str, int], what: str) -> list[str]:
     numbers = (counts["distinct"] + counts["doubled"], counts["off_grid"], counts["doubled"])
     shares = (_share(counts[column], counts["distinct"]) for column in _COLUMNS)
-    return f"| {' | '.join([name, *map(str, numbers), *shares, what])} |"
+    return [name, *map(str, numbers), *shares, what]
 
 
 def _share(part: int, whole: int) -> str:

@@ -582,6 +582,3 @@ def known_meter(numerator: int, denominator: int) -> tuple[str, bool]:
     ticks = {meter: bar_ticks(*parse_meter(meter)) for meter in METERS}
     fitting = [meter for meter in METERS if length % ticks[meter] == 0]
     return (max(fitting, key=lambda meter: ticks[meter]) if fitting else "4/4"), False
-
-
-__all__ = ["COMMON_TIME", "Changes", "Meter", "Note", "Score", "known_meter", "without_duplicates"]

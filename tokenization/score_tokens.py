@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .codec import Decoded, decode, encode, prefix_ids, token_errors
 from .errors import ScoreError
 from .key import Key, normal_key
+from .midi_writer import write_whole
 from .score import Score
-from .vocabulary import UNK_ID
+from .vocabulary import TOKEN_TO_ID, UNK_ID
+
+VOCAB_FILE = "vocab.json"
 
 
 def text_ends(bos: bool | None, eos: bool | None, saved: Sequence[str]) -> tuple[bool, bool]:
@@ -45,6 +50,12 @@ class ScoreTokens:
         if isinstance(ids, int):
             return ids if 0 <= ids < len(self) else UNK_ID  # type: ignore[arg-type]
         return [self._known(int(i)) for i in ids]
+
+    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
+        """Write `vocab.json` in the order of the ids; returns its path."""
+        path = Path(save_directory) / ((f"{filename_prefix}-" if filename_prefix else "") + VOCAB_FILE)
+        write_whole(path, (json.dumps(TOKEN_TO_ID, indent=1, ensure_ascii=False) + "\n").encode())
+        return (str(path),)
 
     def encode_score(self, score: Score, add_eos: bool = True) -> list[int]:
         """The ids of a whole piece: `<bos>`, the prefix that describes it, its notes, `<eos>`.

@@ -47,10 +47,8 @@ def spell(score: Score) -> list[Name]:
     alters = _alters(classes[:, None], np.arange(7))  # (notes, 7)
     votes = np.where(np.abs(alters) <= 2, _votes(score.array, key), -1.0)
     letters = _along_the_lines(votes, score.array)
-    return [
-        _name(*row)
-        for row in zip(score.array[:, PITCH].tolist(), letters.tolist(), _pick(alters, letters), strict=True)
-    ]
+    chosen = alters[np.arange(len(letters)), letters]
+    return list(map(_name, score.array[:, PITCH].tolist(), letters.tolist(), chosen.tolist()))
 
 
 def step_of(name: Name) -> int:
@@ -127,11 +125,6 @@ def _neighbours(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _alters(classes: np.ndarray, letters: np.ndarray) -> np.ndarray:
     """Semitones from the natural letter, -6 to 5."""
     return (classes - _NATURAL[letters] + 6) % 12 - 6
-
-
-def _pick(alters: np.ndarray, letters: np.ndarray) -> list[int]:
-    """The alteration of each note with its letter."""
-    return alters[np.arange(len(letters)), letters].tolist()
 
 
 def _name(pitch: int, letter: int, alter: int) -> Name:

@@ -16,6 +16,3 @@ def read_table(module_file: str, name: str) -> bytes:
         name (`str`): such as `"tables/index.npz"`.
     """
     return (Path(module_file).parent / name).read_bytes()
-
-
-__all__ = ["TABLES", "read_table"]

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from . import markdown
 from .midi_writer import write_whole
 from .vocabulary import TOKENS
 
@@ -16,11 +17,11 @@ START, END = "<!-- tokens: begin -->", "<!-- tokens: end -->"
 
 def token_table() -> str:
     """Every token's id, text, type, value and what may follow it, as a Markdown table."""
-    lines = ["| id | token | type | value | may be followed by |", "| --- | --- | --- | --- | --- |"]
+    rows = []
     for token in TOKENS:
         after = ", ".join(f"`{name}`" for name in token.followed_by) or "nothing"
-        lines.append(f"| {token.id} | `{token.text}` | {token.type} | `{token.value}` | {after} |")
-    return "\n".join(lines)
+        rows.append((str(token.id), f"`{token.text}`", token.type, f"`{token.value}`", after))
+    return markdown.table(("id", "token", "type", "value", "may be followed by"), rows)
 
 
 def main() -> None:

@@ -11,11 +11,9 @@ from typing import Any
 from transformers import PreTrainedTokenizer
 
 from .errors import ScoreError
-from .midi_writer import write_whole
-from .score_tokens import ScoreTokens, text_ends
+from .score_tokens import VOCAB_FILE, ScoreTokens, text_ends
 from .vocabulary import TOKEN_TO_ID, UNK_ID
 
-VOCAB_FILE = "vocab.json"
 # The white space of Unicode, as the `tokenizers` library has it; `str.split` also splits at the four
 # separators 1C-1F.
 _WORD = re.compile("[^\t\n\x0b\x0c\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
@@ -31,13 +29,6 @@ def check_vocabulary(vocab: dict[str, int], where: str) -> None:
             f"The vocabulary in {where} is not that of MusicGPT: {len(wrong)} tokens differ, among them"
             f" {wrong[0]!r}. The 150 tokens are fixed; new ones are added with `add_tokens`."
         )
-
-
-def save_vocabulary(directory: str, prefix: str | None) -> tuple[str]:
-    """Write `vocab.json` in the order of the ids; returns its path."""
-    path = Path(directory) / ((f"{prefix}-" if prefix else "") + VOCAB_FILE)
-    write_whole(path, (json.dumps(TOKEN_TO_ID, indent=1, ensure_ascii=False) + "\n").encode())
-    return (str(path),)
 
 
 class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
@@ -134,10 +125,6 @@ class MusicGPTTokenizer(ScoreTokens, PreTrainedTokenizer):
 
     def _convert_id_to_token(self, index: int) -> str:
         return self.decoder.get(index, str(self.unk_token))
-
-    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
-        """Write `vocab.json`; returns its path."""
-        return save_vocabulary(save_directory, filename_prefix)
 
 
 MusicGPTTokenizer.register_for_auto_class("AutoTokenizer")

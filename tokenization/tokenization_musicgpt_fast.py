@@ -11,8 +11,8 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from .score_tokens import ScoreTokens, text_ends
-from .tokenization_musicgpt import VOCAB_FILE, MusicGPTTokenizer, check_vocabulary, save_vocabulary
+from .score_tokens import VOCAB_FILE, ScoreTokens, text_ends
+from .tokenization_musicgpt import MusicGPTTokenizer, check_vocabulary
 from .vocabulary import SPECIAL_TOKENS, TOKEN_TO_ID
 
 
@@ -77,10 +77,6 @@ class MusicGPTTokenizerFast(ScoreTokens, PreTrainedTokenizerFast):
         # folder.
         names = super()._save_pretrained(save_directory, file_names, legacy_format, filename_prefix)
         return (*names, *self.save_vocabulary(str(save_directory), filename_prefix))
-
-    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
-        """Write `vocab.json`, which the slow twin reads; returns its path."""
-        return save_vocabulary(save_directory, filename_prefix)
 
 
 MusicGPTTokenizerFast.register_for_auto_class("AutoTokenizer")

@@ -34,12 +34,12 @@ MAX_TIME_TOKENS = 4
 
 # Type -> (values, types that may follow). The prefix holds at most one token of each of its blocks, in this
 # order.
-_PREFIX = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
+PREFIX_TYPES = ("MODE", "FORM", "METER", "VOICES", "TEMPO")
 _TABLE: dict[str, tuple[tuple, tuple[str, ...]]] = {
     "SPECIAL": (SPECIAL_TOKENS, ()),
-    "MODE": (MODES, (*_PREFIX[1:], "TIME")),
-    "FORM": (FORMS, (*_PREFIX[2:], "TIME")),
-    "METER": (METERS, (*_PREFIX[3:], "TIME", "NOTE")),
+    "MODE": (MODES, (*PREFIX_TYPES[1:], "TIME")),
+    "FORM": (FORMS, (*PREFIX_TYPES[2:], "TIME")),
+    "METER": (METERS, (*PREFIX_TYPES[3:], "TIME", "NOTE")),
     "VOICES": ((2, 3, 4, 5), ("TEMPO", "TIME")),
     "TEMPO": (TEMPO_CLASSES, ("TIME",)),
     "NOTE": (tuple(range(PITCH_MIN, PITCH_MAX + 1)), ("VOICE",)),
@@ -69,7 +69,7 @@ def _build_tokens() -> tuple[Token, ...]:
     for kind, (values, followed_by) in _TABLE.items():
         for value in values:
             text = value if kind == "SPECIAL" else f"{kind}_{value}"
-            after = {"<bos>": (*_PREFIX, "TIME"), "<eos>": ("<pad>",)}.get(text, followed_by)
+            after = {"<bos>": (*PREFIX_TYPES, "TIME"), "<eos>": ("<pad>",)}.get(text, followed_by)
             tokens.append(Token(len(tokens), text, kind, value, after))
     return tuple(tokens)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from musical_metrics import keys
+from musical_metrics.measure import NO_KEY
 from tokenization.analysis.view import View
 
 SCALE = [60, 62, 64, 65, 67, 69, 71, 72]
@@ -39,7 +40,7 @@ def test_the_first_note(voices, line):
         assert keys.opening_degree(voices(line([first, 60, 64]), key="C major")).value == expected
     # of a chord the highest
     assert keys.opening_degree(voices(line([64]), line([60]), key="C major")).value == 0.0
-    assert keys.opening_degree(voices(line([60]))).reason == keys.NO_KEY
+    assert keys.opening_degree(voices(line([60]))).reason == NO_KEY
 
 
 def test_foreign_notes(voices, line):
@@ -98,7 +99,7 @@ def test_local_keys(voices, line):
         keys.key_changes(there).value == 16 * sum(a != b for a, b in zip(found, found[1:], strict=False)) / 4
     )
     assert keys.key_changes(voices(line(home))).value is None
-    assert keys.near_keys(voices(line(home))).reason == keys.NO_KEY
+    assert keys.near_keys(voices(line(home))).reason == NO_KEY
 
 
 @pytest.mark.parametrize(("heard", "near"), [("G major", 1), ("E minor", 1), ("D minor", 1), ("C minor", 0)])

@@ -135,10 +135,9 @@ def test_pitch_is_not_in_the_index(wander):
     assert (piece.array[:, PITCH] != up.array[:, PITCH]).all()
 
 
-def test_exact_runs_are_as_long_as_what_was_copied(library, wander):
+def test_a_shared_run_is_as_long_as_what_was_copied(library):
     """Ten to thirty notes of a voice between others, moved and twice as slow."""
     pieces, _ = library
-    runs = originality.Runs(pieces, range(5))
     line = View(pieces[4]).lines
     line = line[line[:, 3] == 1]
     for notes in (10, 17, 30):
@@ -146,17 +145,30 @@ def test_exact_runs_are_as_long_as_what_was_copied(library, wander):
         before = [[int(copied[0, ONSET]) - 7, 7, 40, 0], [int(copied[0, ONSET]) - 3, 3, 88, 0]]
         after = [[int(copied[-1, ONSET]) + 131, 7, 41, 0], [int(copied[-1, ONSET]) + 150, 7, 87, 0]]
         score = Score(np.concatenate([before, copied, after]))
-        assert runs.longest(score) == notes
-        assert runs.longest(score, without=4) < notes
-    assert runs.longest(pieces[0]) == np.bincount(pieces[0].array[:, 3]).max()
-    assert runs.longest(Score([])) == 0
+        lengths = [len(originality.shared_run(View(score), View(piece))[0]) for piece in pieces]
+        assert lengths[4] == notes > max(lengths[:4])
+    assert not len(originality.shared_run(View(Score([])), View(pieces[0]))[0])
+
+
+def _runs(score, length):
+    """Every run of so many notes of a voice: its intervals, and each of its times against the one before."""
+    found = set()
+    for voice in np.unique(score.array[:, 3]):
+        line = score.array[score.array[:, 3] == voice]
+        steps, times = np.diff(line[:, PITCH]), np.diff(line[:, ONSET])
+        ratios = np.rint(12 * np.diff(np.log2(times))).astype(int)
+        ends = range(length - 1, len(line))
+        found |= {(*steps[end + 1 - length : end], *ratios[end + 1 - length : end - 1]) for end in ends}
+    return found
 
 
 @given(st.integers(0, 30), st.integers(31, 60), st.integers(-7, 7))
-def test_a_shared_run_is_as_long_as_the_exact_search_says(wander, first, second, by):
+def test_a_shared_run_is_the_longest(wander, first, second, by):
     one, other = wander(first, 60), wander(second, 60).transposed(by)
     ours, theirs = originality.shared_run(View(one), View(other))
-    assert len(ours) == len(theirs) == originality.Runs([other], [0]).longest(one)
+    assert len(ours) == len(theirs)
+    assert _runs(one, len(ours)) & _runs(other, len(ours))
+    assert not _runs(one, len(ours) + 1) & _runs(other, len(ours) + 1)
     assert (np.diff(ours[:, PITCH]) == np.diff(theirs[:, PITCH])).all()
     assert len({*ours[:, 3]}) == len({*theirs[:, 3]}) == 1
     whole, same = originality.shared_run(View(one), View(one.transposed(by)))

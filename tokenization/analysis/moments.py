@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
 from ..score import DURATION, ONSET, PITCH
@@ -30,12 +32,11 @@ def strong_pairs(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = view.sounding(view.strong_beats)
     pitches = view.pitches(rows)
     pairs, dissonant, beats = [], [], []
-    for a in range(rows.shape[1]):
-        for b in range(a + 1, rows.shape[1]):
-            at = np.flatnonzero((rows[:, a] != SILENT) & (rows[:, b] != SILENT))
-            pairs.append(rows[at][:, [a, b]])
-            dissonant.append(DISSONANT[np.abs(pitches[at, a] - pitches[at, b]) % 12])
-            beats.append(at)
+    for a, b in combinations(range(rows.shape[1]), 2):
+        at = np.flatnonzero((rows[:, a] != SILENT) & (rows[:, b] != SILENT))
+        pairs.append(rows[at][:, [a, b]])
+        dissonant.append(DISSONANT[np.abs(pitches[at, a] - pitches[at, b]) % 12])
+        beats.append(at)
     if not pairs:
         return np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64)
     return np.concatenate(pairs), np.concatenate(dissonant), np.concatenate(beats)
@@ -66,6 +67,3 @@ def cadences(view: View) -> np.ndarray:
         if (array[before, PITCH].min() - bass[PITCH]) % 12 == 7 and (degrees == 11).any():
             found.append(beat)
     return np.array(found, dtype=np.int64)
-
-
-__all__ = ["DISSONANT", "cadences", "phrase_starts", "strong_pairs"]

@@ -164,16 +164,3 @@ def shipped_ngrams() -> Models:
     return Models(
         NGram.from_arrays(loaded, "pitch", NO_INTERVAL), NGram.from_arrays(loaded, "rhythm", NO_TIME)
     )
-
-
-__all__ = [
-    "Events",
-    "Models",
-    "NGram",
-    "arrays_of",
-    "beat_strength",
-    "ngram_of",
-    "interval_class",
-    "pitch_contexts",
-    "shipped_ngrams",
-]

@@ -73,6 +73,3 @@ def statements(view: View, subject: Subject) -> np.ndarray:
     rows = np.flatnonzero(subject_matches(view, subject, np.arange(len(view.lines) - 1)) >= SUBJECT_MATCH)
     # A subject that repeats a figure matches itself a little later: such matches are one statement.
     return rows[np.append(True, np.diff(rows) >= len(subject.steps))] if len(rows) else rows
-
-
-__all__ = ["NOT_A_FUGUE", "SUBJECT_MATCH", "Subject", "find_subject", "statements", "subject_matches"]

@@ -4,12 +4,13 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 
 from ..note_values import grid
-from ..score import DURATION, ONSET, PITCH, VOICE, Score
+from ..score import DURATION, ONSET, PITCH, VOICE, Meter, Score
 
 # A silence of at least this many ticks (an eighth note) within a voice is a rest; a shorter one is
 # articulation.
@@ -40,7 +41,10 @@ class View:
         self.voicing = "inferred" if _noted(score, "voices inferred") else "as in the score"
         self.key_estimated = _noted(score, "key estimated")
         if len(score) > 1 and _share_of_chords(score.array) > MAX_CHORDS:
-            self.array, self.voicing = _with_inferred_voices(score.array)
+            from ..voices import infer_voices
+
+            self.array, self.voicing = score.array.copy(), "inferred"
+            self.array[:, VOICE] = infer_voices(score.array)
 
     # -- lines: one voice, one note at a time
 
@@ -118,25 +122,11 @@ class View:
         return (self.rows != SILENT) & (self.lines[self.rows, ONSET] == self.times[:, None])
 
     @cached_property
-    def has_next(self) -> np.ndarray:
-        """Whether a note of `lines` is followed by one of its voice with no rest between, bool `(m,)`."""
-        has = np.zeros(len(self.lines), dtype=bool)
-        has[self.steps] = True
-        return has
-
-    @cached_property
-    def next_pitches(self) -> np.ndarray:
-        """Pitch of the note that follows the one sounding, in each voice at each onset, `SILENT` where none
-        does: `(t, v)`.
+    def next_rows(self) -> np.ndarray:
+        """Row in `lines` of the note that follows the one sounding, in each voice at each onset, with no rest
+        between; `SILENT` where none does: `(t, v)`.
         """
-        follows = (self.rows != SILENT) & self.has_next[self.rows]
-        return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), PITCH], SILENT)
-
-    @cached_property
-    def next_times(self) -> np.ndarray:
-        """Onset of that note, `SILENT` where none follows: `(t, v)`."""
-        follows = self.next_pitches != SILENT
-        return np.where(follows, self.lines[np.minimum(self.rows + 1, len(self.lines) - 1), ONSET], SILENT)
+        return np.where(np.isin(self.rows, self.steps), self.rows + 1, SILENT)
 
     # -- bars
 
@@ -145,10 +135,14 @@ class View:
         """Ticks of all bar lines, shape `(bars + 1,)`."""
         return self.score.bar_lines()
 
+    def bar_of(self, ticks: np.ndarray) -> np.ndarray:
+        """Index of the bar in which each moment lies."""
+        return np.searchsorted(self.bar_lines, ticks, side="right") - 1
+
     @cached_property
     def bar_of_note(self) -> np.ndarray:
         """Index of the bar in which each note of `array` begins."""
-        return np.searchsorted(self.bar_lines, self.array[:, ONSET], side="right") - 1
+        return self.bar_of(self.array[:, ONSET])
 
     @cached_property
     def place_of_note(self) -> np.ndarray:
@@ -161,22 +155,24 @@ class View:
         and even.
         """
         beats = [self.bar_lines[:-1]]
-        ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]
-        for meter, end in zip(self.score.meters, ends, strict=True):
+        for meter, lines in self._meters_with_lines():
             if meter.bar_ticks >= 96 and meter.numerator % 2 == 0:
-                lines = self.bar_lines[(self.bar_lines >= meter.onset) & (self.bar_lines < end)]
                 beats.append(lines + meter.bar_ticks // 2)
         return np.unique(np.concatenate(beats))
 
     @cached_property
     def beats(self) -> np.ndarray:
         """Ticks of all beats, rising: at most a quarter in simple meters, dotted in compound ones."""
-        ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]
         beats = [np.zeros(1, dtype=np.int64)]
-        for meter, end in zip(self.score.meters, ends, strict=True):
-            lines = self.bar_lines[(self.bar_lines >= meter.onset) & (self.bar_lines < end)]
+        for meter, lines in self._meters_with_lines():
             beats.append((lines[:, None] + np.arange(0, meter.bar_ticks, grid(meter).beat)).reshape(-1))
         return np.unique(np.concatenate(beats))
+
+    def _meters_with_lines(self) -> Iterator[tuple[Meter, np.ndarray]]:
+        """Each meter and the bar lines at which its bars begin."""
+        ends = [m.onset for m in self.score.meters[1:]] + [int(self.bar_lines[-1])]
+        for meter, end in zip(self.score.meters, ends, strict=True):
+            yield meter, self.bar_lines[(self.bar_lines >= meter.onset) & (self.bar_lines < end)]
 
     def after_beat(self, ticks: np.ndarray) -> np.ndarray:
         """How many ticks after the last beat each moment lies; 0 is on a beat."""
@@ -198,14 +194,3 @@ def _share_of_chords(array: np.ndarray) -> float:
     order = np.lexsort((array[:, ONSET], array[:, VOICE]))
     same = (np.diff(array[order][:, [VOICE, ONSET]], axis=0) == 0).all(axis=1)
     return float((np.append(same, False) | np.append(False, same)).mean())
-
-
-def _with_inferred_voices(array: np.ndarray) -> tuple[np.ndarray, str]:
-    from ..voices import infer_voices
-
-    changed = array.copy()
-    changed[:, VOICE] = infer_voices(array)
-    return changed, "inferred"
-
-
-__all__ = ["REST", "SILENT", "View", "as_view"]

@@ -113,17 +113,3 @@ def shipped_index() -> Index:
         loaded = dict(arrays)
     pieces = json.loads(read_table(__file__, "tables/pieces.json"))
     return Index(loaded["hashes"], loaded["pieces"], loaded["bars"], [Piece(*piece) for piece in pieces])
-
-
-__all__ = [
-    "BARS",
-    "STEPS",
-    "Index",
-    "Piece",
-    "shipped_index",
-    "short_hashes",
-    "time_ratios",
-    "window_hashes",
-    "window_values",
-    "without",
-]
