@@ -15,6 +15,7 @@ import pytest
 from musicgpt import Settings
 from musicgpt.given import Given, parse_melody
 from musicgpt.printing import can_print
+from musicgpt.prompts import NoNewNote
 from space import rendering, sampling
 from space.api import Api
 from space.own import own_wish
@@ -132,6 +133,27 @@ def test_a_subject_that_fills_the_piece_is_told_of(studio):
     given = Given.subject(parse_melody("C5/1 " * 60, "4/4").replace(key="D minor"), 3)
     with pytest.raises(MusicGPTError, match="found room"):
         compose(studio, Session(), settings, given=given)
+
+
+def test_a_candidate_without_a_note_does_not_take_the_others_with_it(studio, monkeypatch):
+    whole = Studio._compose_one
+
+    def all_but(empty):
+        def compose_one(self, wish, stop, label):
+            if wish.settings.seed in empty:
+                raise NoNewNote("The model ended the piece.")
+            return (yield from whole(self, wish, stop, label))
+
+        monkeypatch.setattr(Studio, "_compose_one", compose_one)
+
+    session = Session()
+    all_but({4})
+    for _ in studio.compose(Wish(SETTINGS.with_seed(3), candidates=3), session):
+        pass
+    assert [candidate.seed for candidate in session.takes[-1].candidates] == [3, 5]
+    all_but({3, 4})
+    with pytest.raises(NoNewNote):
+        list(studio.compose(Wish(SETTINGS.with_seed(3), candidates=2), session))
 
 
 def test_visitors_at_once_get_their_own_pieces(studio):

@@ -12,6 +12,7 @@ import pytest
 
 from musical_metrics.catalogue import BY_NAME
 from musicgpt import MOODS
+from musicgpt.frame import refuse_long_subject
 from musicgpt.given import Given, parse_melody
 from space import words
 from space.assets import STATIC
@@ -109,6 +110,8 @@ def test_all_that_can_be_chosen_or_measured_has_a_spanish_name():
         lambda: parse_melody("C4/7"),
         lambda: Given.melody(parse_melody("C4/4 D4/4"), "kazoo"),
         lambda: Given.subject(parse_melody("C4/4")),
+        lambda: Given.subject(parse_melody("C5/4 " * 300)),
+        lambda: refuse_long_subject(100, 400),
         lambda: settings_from(voices="x"),
         lambda: settings_from(temperature=99.0),
         lambda: settings_from(key="H major"),
