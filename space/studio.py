@@ -22,7 +22,7 @@ from musicgpt.given import Given
 from musicgpt.printing import can_print
 from musicgpt.prompts import NoNewNote
 from tokenization import MusicGPTError, Score
-from tokenization.heading import title_of
+from tokenization.heading import given_of, title_of
 
 from . import rendering
 from .audio import lasts
@@ -118,8 +118,9 @@ def describe(candidate: Candidate) -> str:
         if candidate.seconds
         else f" · seed {candidate.seed}"
     )
+    given = f" · {given_of(score)}" if given_of(score) else ""
     return (
-        f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} ·"
+        f"{title_of(score)}{given} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} ·"
         f" {clock(lasts(score))}{ended}{made}"
     )
 

@@ -311,8 +311,10 @@ def test_own_music_becomes_a_fugue_and_is_harmonised(visit):
     page.keyboard.type("asd")
     page.keyboard.press("Backspace")
     assert page.input_value(".mg-text") == "C4/8 D4/8"
-    page.click(".mg-piano button[aria-label=E4]")
-    assert page.input_value(".mg-text") == "C4/8 D4/8 E4/8"
+    page.click(".mg-piano button[aria-label='C♯4']")
+    assert page.input_value(".mg-text") == "C4/8 D4/8 C#4/8"
+    page.fill(".mg-text", "C4/8 D♭4/8 E4/8")
+    assert "your music, 3 notes" in page.inner_text(".mg-mode-says")
     for word in ("H4", "C5/0", "C5/7", "C-5/8"):
         page.fill(".mg-text", f"{SUBJECT} {word}")
         assert f"“{word}” is no note" in page.inner_text(".mg-mode-says")

@@ -20,9 +20,11 @@ from space import rendering, sampling
 from space.api import Api
 from space.own import own_wish
 from space.session import Session
-from space.studio import Studio, Wish
+from space.studio import Studio, Wish, describe
+from space.words import translated
 from tokenization import MusicGPTError, Score, read_score, write_midi
 from tokenization.guarded import Limits, MemoryLimitError
+from tokenization.heading import subtitle_of
 
 FILES = {"mid", "mp3", "musicxml", "png"} | ({"pdf"} if can_print() else set())
 SETTINGS = Settings(key="D minor", form="fugue", voices=3, tempo="moderate", max_new_tokens=80, seed=5)
@@ -192,6 +194,10 @@ def test_continuing_keeps_every_given_note(studio, repo_root):
     assert current.num_prompt_notes == len(kept)
     assert current.score.array[: len(kept)].tolist() == kept.tolist()
     assert len(current.score) > len(kept)
+    says = f"continues {len(kept)} given notes"
+    assert says in describe(current) and says in subtitle_of(current.score)
+    assert f"continúa {len(kept)} notas dadas" in translated(describe(current), "es")
+    assert "given notes" not in describe(given)
     assert session.undo()
     assert session.current is given
     upload = str(repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid")
