@@ -222,7 +222,10 @@ def compose_and_write(
     return 0
 
 
-def _note(message: Warning | str, *_: Any) -> None:
+def _note(
+    message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning as `warnings.showwarning` is called with it, in one line."""
     print(f"note: {message}", file=sys.stderr)
 
 
