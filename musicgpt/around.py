@@ -10,7 +10,17 @@ from tokenization.key import Key, normal_key
 from tokenization.score import ONSET, Score, known_meter
 from tokenization.vocabulary import MAX_STEP, TOKEN_TO_ID
 
-from .frame import TOKENS_A_NOTE, Bars, Frame, Region, as_tokens, frame_between, has_chords, refuse_too_much
+from .frame import (
+    TOKENS_A_NOTE,
+    Bars,
+    Frame,
+    Region,
+    as_tokens,
+    frame_between,
+    has_chords,
+    refuse_long_subject,
+    refuse_too_much,
+)
 from .given import Given
 from .prompts import Task
 from .settings import Settings, SettingsError
@@ -30,7 +40,7 @@ def around_given(settings: Settings, given: Given, context: int) -> Task:
 
     Raises:
         SettingsError: if the given notes are in another meter than the settings ask for.
-        GivenError: if no step of the tokens is as long as a silence in it.
+        GivenError: if no step of the tokens is as long as a silence in it, or it takes too many tokens.
     """
     score = given.score
     if settings.meter and settings.meter != score.meters[0].name:
@@ -39,6 +49,8 @@ def around_given(settings: Settings, given: Given, context: int) -> Task:
             " that meter."
         )
     wanted = settings.resolved()
+    if given.is_subject:
+        refuse_long_subject(len(score), wanted.max_new_tokens)
     key = Key.parse(settings.key) if settings.key else score.key or estimate_key(score)[0]
     score = score.replace(key=key, form=settings.form or score.form, transposition=0, original_key=None)
     score = score if settings.tempo is None else score.replace(tempo_class=settings.tempo, tempo=None)

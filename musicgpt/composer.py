@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from numbers import Integral
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from .around import around_given, is_subject
 from .composition import CONTINUED, Composition, titled
 from .defaults import PARTICLES
 from .given import PARTS, Given, Melody
-from .prompts import Task, continuation, new_piece, no_new_note
+from .prompts import NoNewNote, Task, continuation, new_piece, no_new_note
 from .rules import chosen
 from .settings import MAX_SEED, Settings, SettingsError
 from .state import notes_of, read_notes
@@ -114,16 +116,18 @@ class Composer:
             part (`str`): which voice `melody` is: `"soprano"`, `"alto"`, `"tenor"` or `"bass"`.
 
         Returns:
-            list of `Composition`: `num` of them.
+            list of `Composition`: `num` of them, in the order of their seeds. One that ended without a new
+            note is left out, and a warning names its seed.
 
         Raises:
-            MusicGPTError: if a setting or the prompt cannot be used.
+            MusicGPTError: if a setting or the prompt cannot be used, or no piece has a new note.
         """
         settings = _seeded(settings, prompt)
         first = settings.seed
         assert first is not None
-        if not (isinstance(num, int) and 1 <= num <= MAX_PIECES):
+        if not (isinstance(num, Integral) and 1 <= num <= MAX_PIECES):
             raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
+        num = int(num)
         if first + num - 1 > MAX_SEED:
             raise SettingsError(
                 f"seed is {first} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
@@ -136,6 +140,7 @@ class Composer:
         seeds = [first + k for k in range(num)]
         expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []
+        empty: dict[int, NoNewNote] = {}
         particles = _particles(settings, task)
         batch = BATCH if particles == 1 else 1
         for start in range(0, num, batch):
@@ -148,9 +153,12 @@ class Composer:
 
             rows = self._generate(task, settings, some, report=report)
             seconds = (time.perf_counter() - begun) / len(some)
-            pieces += [
-                _finish(task, settings.with_seed(s), row, seconds) for s, row in zip(some, rows, strict=True)
-            ]
+            for seed, row in zip(some, rows, strict=True):
+                try:
+                    pieces.append(_finish(task, settings.with_seed(seed), row, seconds))
+                except NoNewNote as error:
+                    empty[seed] = error
+        _tell_of(empty, num)
         return pieces
 
     def stream(
@@ -478,6 +486,20 @@ def _expected_tokens(settings: Settings, task: Task) -> int:
     )
 
 
+def _tell_of(empty: dict[int, NoNewNote], num: int) -> None:
+    """Raises what was wrong with the pieces without a new note, by their seeds, if there is no other of so
+    many, and else warns of them.
+    """
+    if not empty:
+        return
+    why = next(iter(empty.values()))
+    if len(empty) == num:
+        raise why
+    seeds = ", ".join(map(str, empty))
+    text = f"{len(empty)} of {num} pieces have no new note: seed {seeds} left out. {why}"
+    warnings.warn(text, stacklevel=3)
+
+
 def _until_end(tokens: list[int]) -> list[int]:
     return tokens[: tokens.index(EOS_ID) + 1] if EOS_ID in tokens else [t for t in tokens if t != PAD_ID]
 
@@ -489,7 +511,7 @@ def _finish(
     tokens, notes = made[0], task.new_notes(made[1])
     ended = EOS_ID in tokens[-1:] or len(tokens) >= task.max_new_tokens  # not where a visitor stopped it
     if not notes and ended:
-        raise SettingsError(no_new_note(task, settings))
+        raise NoNewNote(no_new_note(task, settings))
     score = task.score.replace(notes=[*task.score.notes, *notes])
     if score.tempo is None and len(score):
         score = score.with_tempo_class()

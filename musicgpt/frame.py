@@ -27,6 +27,8 @@ TOKENS_A_NOTE = 4
 TAIL = 1
 # Mean pitches of the highest and the lowest voice that states a subject.
 HIGH, LOW = 74, 50
+# The longest subject: strettos are looked for at all distances, which takes notes^2 * beats of memory.
+MOST_SUBJECT_NOTES, MOST_SUBJECT_BARS = 256, 64
 
 
 class GivenError(MusicGPTError):
@@ -168,10 +170,19 @@ def subject_voice(mean: float, voices: int) -> int:
 def behind_subject(melody: np.ndarray, bar: int, voice: int, voices: int) -> tuple[Region, Region]:
     """Where a fugue goes on from its subject, notes `(n, 4)` of a voice, in bars of so many ticks: the voice
     behind it, the others whole bars after its beginning, where the answer comes.
+
+    Raises:
+        GivenError: for one that is too long.
     """
     first, last = int(melody[0, ONSET]), int((melody[:, ONSET] + melody[:, DURATION]).max())
+    bars = -((first - last) // bar)
+    if len(melody) > MOST_SUBJECT_NOTES or bars > MOST_SUBJECT_BARS:
+        raise GivenError(
+            f"The subject has {len(melody)} notes in {bars} bars; it may have {MOST_SUBJECT_NOTES} notes in"
+            f" {MOST_SUBJECT_BARS} bars: give a shorter one."
+        )
     others = tuple(v for v in range(voices) if v != voice)
-    return Region(last, None, (voice,)), Region(first - (first - last) // bar * bar, None, others)
+    return Region(last, None, (voice,)), Region(first + bars * bar, None, others)
 
 
 def check_regions(regions: Sequence[Region], voices: int) -> None:
@@ -200,6 +211,18 @@ def refuse_too_much(frame: Frame, regions: Sequence[Region], limit: int) -> None
         raise GivenError(
             f"This would take {needed} tokens or more, and there is room for {limit}: revise fewer bars, or"
             " give the melody in parts."
+        )
+
+
+def refuse_long_subject(notes: int, limit: int) -> None:
+    """Raises `GivenError` where so many tokens would not suffice for a subject of so many notes and for its
+    answer.
+    """
+    taken = TOKENS_A_NOTE * notes
+    if limit < 2 * taken:
+        raise GivenError(
+            f"The subject takes {taken} of the {limit} tokens, so no answer has room. Give at least"
+            f" {2 * taken}, or a shorter subject."
         )
 
 
@@ -273,6 +296,7 @@ __all__ = [
     "frame_between",
     "has_chords",
     "is_given",
+    "refuse_long_subject",
     "refuse_too_much",
     "subject_voice",
 ]

@@ -23,7 +23,7 @@ from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
 from .beginnings import best_beginnings
 from .defaults import BARS, MAX_NEW_TOKENS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES, most_tokens
-from .frame import refuse_too_much
+from .frame import refuse_long_subject, refuse_too_much
 from .given_ids import GivenIds, read_given
 from .particles import Particles
 from .rules import chosen
@@ -338,6 +338,8 @@ def _brief(
     if given is not None:
         asked |= {"METER": None, "VOICES": given.voices}  # its meter was not asked for
         refuse_too_much(given.frame, given.regions, room)
+        if given.is_subject:
+            refuse_long_subject(len(given.frame.notes) - 1, room)
     return Brief(
         len(seeds),
         seeds=seeds,

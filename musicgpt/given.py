@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 
@@ -227,7 +228,7 @@ def voice_of(part: str, voices: int) -> int:
     """
     if part not in PARTS:
         raise GivenError(f"Unknown part {part!r}: it must be one of {', '.join(PARTS)}.")
-    if not (isinstance(voices, int) and 2 <= voices <= MAX_VOICES):
+    if not (isinstance(voices, Integral) and 2 <= voices <= MAX_VOICES):
         raise GivenError(f"voices is {voices}; it must be at least 2 and at most {MAX_VOICES}.")
     if voices == 2 and part in ("alto", "tenor"):
         raise GivenError(f"Two voices have no {part}: give the melody as soprano or bass, or ask for more.")

@@ -43,6 +43,7 @@ class GivenIds(NamedTuple):
         frame (`Frame`): what is to come; regions (list of `Region`): where others may be written.
         voices (`int`): of the piece.
         rest (list of `int`): what stands behind all that is composed.
+        is_subject (`bool`): whether it is the subject of a fugue.
     """
 
     prompt: list[int]
@@ -50,6 +51,7 @@ class GivenIds(NamedTuple):
     regions: list[Region]
     voices: int
     rest: list[int]
+    is_subject: bool
 
     def whole(self, row: list[int]) -> list[int]:
         """Ids of a piece that has come to its end with what stands behind it; others as they are."""
@@ -112,7 +114,7 @@ def read_given(
     prompt += found[body : ends[before - 1] + 1].tolist() if before else []
     done = int((notes[:, ONSET] <= frame.end).sum())
     rest = found[ends[done - 1] + 1 :].tolist() if done < len(notes) else []
-    return GivenIds(prompt, frame, regions, voices, [*rest, EOS_ID] if rest else [])
+    return GivenIds(prompt, frame, regions, voices, [*rest, EOS_ID] if rest else [], free is None)
 
 
 def _legal(model: Any, ids: Sequence[int]) -> np.ndarray:

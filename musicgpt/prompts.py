@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from tokenization.vocabulary import TIME_TYPE, TYPE_OF_ID, VALUE_OF_ID, parse_me
 from .frame import TOKENS_A_NOTE, Frame, is_given
 from .given import Given
 from .settings import Resolved, Settings, SettingsError
+
+
+class NoNewNote(SettingsError):
+    """A piece ended before its first new note; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,6 @@ def no_new_note(task: Task, settings: Settings) -> str:
     The model ends a piece at the bar line after which there is no room for one more bar like the last ones.
     """
     if task.given is not None:
-        taken = 4 * len(task.given.score)
-        if task.given.is_subject and task.max_new_tokens < 2 * taken:
-            return (
-                f"The subject takes {taken} of the {task.max_new_tokens} tokens, so no answer has room."
-                f" Give at least {2 * taken}, or a shorter subject."
-            )
         return (
             "The model left every place empty in which it may write. Try another seed, or give it more bars"
             " or voices."
@@ -134,7 +133,7 @@ def no_new_note(task: Task, settings: Settings) -> str:
 def _settled_prompt(settings: Settings, prompt: Score, prompt_bars: int | None) -> Score:
     """The notes of the prompt that are to be kept, with the key and form that hold for them."""
     if prompt_bars is not None:
-        if not (isinstance(prompt_bars, int) and prompt_bars >= 1):
+        if not (isinstance(prompt_bars, Integral) and prompt_bars >= 1):
             raise SettingsError(f"prompt_bars is {prompt_bars}; it must be at least 1.")
         prompt = prompt.first_bars(prompt_bars)
     if not len(prompt):

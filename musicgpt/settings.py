@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
 from tokenization.errors import MusicGPTError
@@ -95,6 +96,8 @@ class Settings:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
         if self.key is not None:
             object.__setattr__(self, "key", str(Key.parse(self.key)))
         if self.mood is not None:
@@ -186,6 +189,15 @@ class Resolved:
 
 def _first(*values: Any) -> Any:
     return next(value for value in values if value is not None)
+
+
+def _plain(value: Any) -> Any:
+    """A number of another library, such as numpy's, as Python's own; anything else as it is."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 def _check_choice(name: str, value: Any, choices: tuple) -> None:

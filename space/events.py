@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 
@@ -120,7 +121,7 @@ class Events:
             session.takes = [Take([self.welcome.candidate()], shipped=True), *restored(kept)]
         asked = self._asked_by(query, session.language)
         yield self._controls(asked or {}, session.language)
-        if asked is not None:
+        if asked is not None and not _brought_forward(session, query):
             values = asked
             wish = Wish(
                 settings_from(**values), instrument=session.instrument, layout=layout, link=query_of(values)
@@ -302,6 +303,16 @@ class Events:
         if (meter := score.meters[0].name) in METERS:
             shown[parts.controls.meter] = meter
         return shown
+
+
+def _brought_forward(session: Session, query: str) -> bool:
+    """Put the piece of an address on the page if the browser has kept it; whether it has."""
+    asked = {name: value for name, value in parse_qsl(query.lstrip("?")) if not name.startswith("__")}
+    for take in reversed(session.takes):
+        if take.candidate.link and dict(parse_qsl(take.candidate.link)) == asked:
+            session.takes = [*(other for other in session.takes if other is not take), take]
+            return True
+    return False
 
 
 def _chooser(session: Session) -> Any:

@@ -149,13 +149,13 @@ def report_html(figures: dict[str, Any] | None, language: str = ENGLISH) -> str:
     scored = [row for row in figures["metrics"] if row["scored"]]
     others = [row for row in figures["metrics"] if not row["scored"]]
     title = (
-        f"<tr><th>{say('metric')}</th><th>{say('this piece')}</th>"
+        f"<tr><th>{say('figure')}</th><th>{say('this piece')}</th>"
         f"<th class='mg-band'>{say('Bach (5–95 %)')}</th>"
         f"<th><span class='mg-word'>{say('place')}</span></th></tr>"
     )
     compared = say(f"compared with {figures['compared_with']}; too regular counts like too wild")
     return (
-        f'<div class="mg mg-report"><p class="mg-head">{say("Likeness to held-out Bach:")} {head} '
+        f'<div class="mg mg-report"><p class="mg-head">{say("Likeness to Bach:")} {head} '
         f"<small>{compared}</small></p>"
         f'<p class="mg-nearest">{say(figures["nearest"])} {_passage_button(figures["passage"], say)}</p>'
         f"{_beside(figures, say)}"

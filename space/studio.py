@@ -20,8 +20,9 @@ from typing import Any
 from musicgpt import Settings
 from musicgpt.given import Given
 from musicgpt.printing import can_print
+from musicgpt.prompts import NoNewNote
 from tokenization import MusicGPTError, Score
-from tokenization.heading import title_of
+from tokenization.heading import given_of, title_of
 
 from . import rendering
 from .audio import lasts
@@ -117,8 +118,9 @@ def describe(candidate: Candidate) -> str:
         if candidate.seconds
         else f" · seed {candidate.seed}"
     )
+    given = f" · {given_of(score)}" if given_of(score) else ""
     return (
-        f"{title_of(score)} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} ·"
+        f"{title_of(score)}{given} · {plural(len(score), 'note')} · {plural(score.num_bars, 'bar')} ·"
         f" {clock(lasts(score))}{ended}{made}"
     )
 
@@ -241,18 +243,22 @@ class Studio:
     def _compose_all(self, wish: Wish, stop: FileFlag, take: Take) -> Iterator[View]:
         """Sample the candidates one after the other and put those that have notes into the take."""
         seed = wish.settings.seed if wish.settings.seed is not None else secrets.randbelow(2**31)
+        empty: NoNewNote | None = None
         for k in range(wish.candidates):
             if stop.is_set():
                 break
             label = f" candidate {k + 1} of {wish.candidates}" if wish.candidates > 1 else ""
             one = replace(wish, settings=wish.settings.with_seed(seed + k))
-            candidate = yield from self._beside(self._compose_one(one, stop, label), take, wish)
+            try:
+                candidate = yield from self._beside(self._compose_one(one, stop, label), take, wish)
+            except NoNewNote as error:  # the other candidates must not be lost
+                candidate, empty = None, error
             if candidate is not None:
                 take.candidates.append(candidate)
         if not take.candidates and stop.is_set():
             raise MusicGPTError("Stopped before the first note.")
         if not take.candidates:
-            raise MusicGPTError("No new note found room: allow more tokens, or give less.")
+            raise empty or MusicGPTError("No new note found room: allow more tokens, or give less.")
 
     def _beside(
         self, views: Generator[View, None, Candidate | None], take: Take, wish: Wish

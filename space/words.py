@@ -1,5 +1,6 @@
 """The page's words in English and Spanish. What the browser says stands in `static/words.json`; what the
-server says is English wherever it is made, and is put into the visitor's language here before it is sent.
+server says is English wherever it is made, and is put into the visitor's language here before it is sent:
+into Spanish, or into a musician's English.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ ENGLISH = "en"
 MESSAGES = Path(__file__).parent / "messages.json"
 BETWEEN = " · "  # parts of a line, each of which is a phrase of its own
 _HOLE = re.compile(r"\{(\w+)\}")
+# Keys as `Key` writes them, in text and in words.
+_KEY = re.compile(r"\b([A-G])(?:(#|-sharp)|b|-flat)(?= (?:major|minor)\b)")
 # A phrase may stand in a phrase, such as the reason of a refusal, to this depth.
-DEEPEST = 3
+DEEPEST = 4
 
 
 @cache
@@ -45,7 +48,9 @@ def language_of(header: str | None) -> str:
 
 @cache
 def _messages() -> dict[str, dict[str, str]]:
-    """By language: English phrases, with `{names}` for what changes in them, and what they are there."""
+    """By language: English phrases, with `{names}` for what changes in them, and what they are there; in
+    English those with words of statistics and machine learning.
+    """
     return json.loads(MESSAGES.read_text("utf-8"))
 
 
@@ -86,14 +91,15 @@ def _phrases(language: str) -> list[Phrase]:
 
 @lru_cache(4096)
 def translated(text: str, language: str, depth: int = 0) -> str:
-    """A phrase of the server in a language; what is not in the table stays English.
+    """A phrase of the server in a language; what is not in the table stays English, with signs in its keys:
+    C♯ minor.
 
     Args:
         text (`str`): one phrase, or several with `BETWEEN` between them.
         language (`str`): from `language_of`.
         depth (`int`): in how many phrases it stands.
     """
-    if language == ENGLISH or not text or depth > DEEPEST:
+    if not text or depth > DEEPEST:
         return text
     if BETWEEN in text:
         return BETWEEN.join(translated(part, language, depth) for part in text.split(BETWEEN))
@@ -104,4 +110,6 @@ def translated(text: str, language: str, depth: int = 0) -> str:
             return phrase.other.format(
                 **{name: translated(value, language, depth + 1) for name, value in values.items()}
             )
+    if language == ENGLISH:
+        return _KEY.sub(lambda key: f"{key[1]}{'♯' if key[2] else '♭'}", text)
     return text

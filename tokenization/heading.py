@@ -46,15 +46,20 @@ def subtitle_of(score: Score) -> str:
     has none.
     """
     info = score.info
-    words = []
-    if "given-notes" in info:
-        word = "keeps" if "given-as" in info else "continues"
-        words.append(f"{word} {info['given-notes']} given notes")
+    words = [given] if (given := given_of(score)) else []
     if "seed" in info:
         words.append(f"seed {info['seed']}")
     if "program" in info:
         words.append(info["program"])
     return " · ".join(words)
+
+
+def given_of(score: Score) -> str:
+    """What was given of a piece, in words: `"continues 42 given notes"`; `""` where nothing was."""
+    info = score.info
+    if "given-notes" not in info:
+        return ""
+    return f"{'keeps' if 'given-as' in info else 'continues'} {info['given-notes']} given notes"
 
 
 def facts(score: Score) -> dict[str, str]:

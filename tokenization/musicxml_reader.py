@@ -7,6 +7,7 @@ file takes. The tests compare the two.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree import ElementTree
@@ -21,6 +22,11 @@ from .vocabulary import MAX_VOICES, TICKS_PER_QUARTER, bar_ticks
 
 OUR_SOFTWARE = "MusicGPT"  # files that name it carry true voices; all others may carry layers of the notation
 _MAX_MEASURES = 20_000
+# Quarters of the notes that a metronome mark may count.
+_BEAT_UNITS = {
+    name: 2.0**power
+    for power, name in enumerate(("32nd", "16th", "eighth", "quarter", "half", "whole", "breve"), -3)
+}
 
 
 @dataclass
@@ -53,8 +59,8 @@ class _Found:
     signatures: dict[int, dict[Fraction, tuple[int, int]]] = field(default_factory=dict)
     # measure, offset, part, fifths as they sound, mode
     keys: list[tuple[int, Fraction, int, int, str]] = field(default_factory=list)
-    # measure, offset, part, quarters a minute
-    tempos: list[tuple[int, Fraction, int, float]] = field(default_factory=list)
+    # measure, offset, whether it is a metronome mark, part, quarters a minute
+    tempos: list[tuple[int, Fraction, bool, int, float]] = field(default_factory=list)
     graces: int = 0
     cues: int = 0
     unpitched: int = 0
@@ -130,6 +136,18 @@ def _signature(time: ElementTree.Element) -> tuple[int, int]:
     return sum(count * unit // other for count, other in zip(beats, units, strict=False)), unit
 
 
+def _quarters_a_minute(metronome: ElementTree.Element) -> float:
+    """What a metronome mark says, also where words stand beside its number, as in `c. 60`; 0 where it says
+    something else: that one note value is to be as long as another, or words alone.
+    """
+    units = [(unit.text or "").strip() for unit in metronome.iter("beat-unit")]
+    number = re.search(r"[0-9]+(\.[0-9]+)?", (metronome.findtext("per-minute") or "")[:40])
+    if len(units) != 1 or number is None:
+        return 0.0
+    dots = len(metronome.findall("beat-unit-dot"))
+    return float(number[0]) * _BEAT_UNITS.get(units[0], 0.0) * (2 - 0.5**dots)
+
+
 class _PartReader:
     """Walks through the measures of one part."""
 
@@ -187,13 +205,17 @@ class _PartReader:
 
     def _sound(self, element: ElementTree.Element) -> None:
         if element.get("tempo"):
-            tempo = float(element.get("tempo", "")[:20])
-            if 1 <= tempo <= 1000:
-                self.found.tempos.append((self.measure, self.now, self.number, tempo))
+            self._tempo(float(element.get("tempo", "")[:20]), is_mark=False)
+
+    def _tempo(self, tempo: float, is_mark: bool) -> None:
+        if 1 <= tempo <= 1000:
+            self.found.tempos.append((self.measure, self.now, is_mark, self.number, tempo))
 
     def _direction(self, element: ElementTree.Element) -> None:
         for sound in element.findall("sound"):
             self._sound(sound)
+        for mark in element.findall("direction-type/metronome"):
+            self._tempo(_quarters_a_minute(mark), is_mark=True)
 
     def _move(self, ticks: Fraction) -> None:
         self.now = max(Fraction(0), self.now + ticks)
@@ -316,7 +338,8 @@ def _as_raw(root: ElementTree.Element, found: _Found) -> RawScore:
         # A key counts as declared only where it names its mode, which no program does unasked.
         key=told.key or key,
         key_is_sure=key is not None,
-        tempo=min(found.tempos, key=lambda tempo: tempo[:3])[3] if found.tempos else None,
+        # Where both stand at one place, what is to sound goes before what is printed.
+        tempo=min(found.tempos, key=lambda tempo: tempo[:4])[4] if found.tempos else None,
         title=root.findtext("movement-title") or root.findtext("work/work-title"),
         told=told,
         notices=notices,

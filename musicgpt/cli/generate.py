@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -196,7 +197,8 @@ def compose_and_write(
     composer = Composer.from_pretrained(args.model)
     reports: list[dict[str, Any]] = []
     try:
-        with _Progress(quiet=args.json) as progress:
+        with _Progress(quiet=args.json) as progress, warnings.catch_warnings():
+            warnings.showwarning = _note  # one line, without the place in the code
             pieces = make(composer, progress)
         for piece in pieces:
             paths = piece.write(args.out, formats, args.paper, args.flat)
@@ -218,6 +220,13 @@ def compose_and_write(
         new = _count(sum(p.num_new_notes for p in pieces), "new note")
         print(f"{_count(len(pieces), 'piece')}, {new}, {seconds:.1f} s in all")
     return 0
+
+
+def _note(
+    message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning as `warnings.showwarning` is called with it, in one line."""
+    print(f"note: {message}", file=sys.stderr)
 
 
 def _read_prompt(args: argparse.Namespace) -> Any:

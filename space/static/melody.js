@@ -7,7 +7,9 @@ const WORD = /^(?:([A-Ga-g])([#b♯♭]*)(-?\d)|([rR]))(?:\/(\d+\.*(?:\+\d+\.*)*
 const VALUES = [["1.", 144], ["1", 96], ["2.", 72], ["2", 48], ["4.", 36], ["4", 24], ["8.", 18], ["8", 12], ["16.", 9], ["12", 8], ["16", 6],
   ["24", 4], ["32", 3], ["48", 2], ["96", 1]];
 
-export const nameOf = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
+// A pitch as a word of that text, easy to type, and as people read it.
+export const wordOf = (pitch) => `${NAMES[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
+export const nameOf = (pitch) => wordOf(pitch).replace("#", "♯").replace("b", "♭");
 
 function ticksOf(value) {
   return value.split("+").reduce((sum, part) => {
@@ -45,7 +47,7 @@ export function write(notes) {
   let now = 0;
   for (const [onset, duration, pitch, name] of [...notes].sort((a, b) => a[0] - b[0])) {
     if (onset > now) words.push(`r/${valueOf(onset - now)}`);
-    words.push(`${name || nameOf(pitch)}/${valueOf(duration)}`);
+    words.push(`${name || wordOf(pitch)}/${valueOf(duration)}`);
     now = onset + duration;
   }
   return words.join(" ");

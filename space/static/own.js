@@ -1,7 +1,7 @@
 // Music of the visitor's own: typed, played on the computer's keyboard, on a MIDI keyboard or on the keys shown, or a file. The mode
 // stands above it all the time: whether there is such music, and a button that takes it away.
 import { desk } from "./desk.js";
-import { nameOf, parse } from "./melody.js";
+import { nameOf, parse, wordOf } from "./melody.js";
 import { Sketch } from "./sketch.js";
 import { OWN } from "./synth.js";
 import { loaded, say, translate } from "./words.js";
@@ -44,7 +44,7 @@ class Own {
 
   // Add a note of the chosen value and let it be heard.
   play(pitch) {
-    this.add(nameOf(pitch));
+    this.add(wordOf(pitch));
     this.sound(pitch);
   }
 

@@ -163,6 +163,28 @@ def test_a_prompt_that_the_model_takes_for_a_whole_piece_says_so(composer, promp
             composer.compose(settings)
 
 
+def test_a_piece_without_a_new_note_does_not_take_the_others_with_it(composer, prompt, monkeypatch):
+    whole, settings = composer._generate, Settings(seed=4, max_new_tokens=60)
+
+    def all_but(empty):
+        def made(task, settings, seeds, **others):
+            rows = whole(task, settings, seeds, **others)
+            nothing = ([TIME_ZERO, EOS_ID], [])
+            return [nothing if seed in empty else row for seed, row in zip(seeds, rows, strict=True)]
+
+        monkeypatch.setattr(composer, "_generate", made)
+
+    three = composer.compose(settings, num=3, prompt=prompt)
+    all_but({5})
+    with pytest.warns(UserWarning, match=r"1 of 3 pieces have no new note: seed 5 left out.*another seed"):
+        others = composer.compose(settings, num=3, prompt=prompt)
+    assert [piece.seed for piece in others] == [4, 6]
+    assert [piece.ids for piece in others] == [three[0].ids, three[2].ids]
+    all_but({4, 5})
+    with pytest.raises(SettingsError, match="without a new note"):
+        composer.compose(settings, num=2, prompt=prompt)
+
+
 def test_a_last_seed_that_is_too_large_is_refused_before_anything_is_composed(composer, monkeypatch):
     monkeypatch.setattr(composer.model, "generate", None)
     with pytest.raises(SettingsError, match="above 9223372036854775807"):

@@ -70,6 +70,8 @@ def test_a_continuation_is_named_after_its_prompt_in_the_prompt_s_own_key_form_a
         and again.score.info["composer"] == "N. N., continued by MusicGPT"
     )
     assert again.file_stem().startswith("a-beginning_continued_fugue")
+    nobodys = composed(Settings(seed=4), prompt.replace(info={}))
+    assert composed(Settings(seed=5), nobodys.score).score.title == "A beginning, continued"
     own = composed(Settings(seed=5), composed(Settings(seed=4), key="D minor", form="fugue").score)
     assert (
         own.score.title == "Fugue in D minor, 3 voices"

@@ -53,6 +53,7 @@ for call in (
     dict(given_ids=piece), dict(given, particles=0), dict(given, rules=False), dict(given, free=[(96, 0, [1])]),
     dict(given, free=[1]), dict(given, free=[(0, 96, [3])]), dict(given, return_dict_in_generate=True),
     dict(given, inputs=torch.tensor([piece])), dict(given, max_new_tokens=20), dict(given, given_ids=[piece] * 2),
+    dict(given_ids=piece[:40], max_new_tokens=40),
 ):
     try:
         own(**call)
@@ -77,6 +78,7 @@ ERRORS = (
     "GivenError: There are notes before given_ids",
     "GivenError: This would take",
     "GivenError: given_ids have the shape (2, ",
+    "GivenError: The subject takes",
 )
 
 

@@ -173,6 +173,12 @@ def test_a_melody_is_read_from_text(text, expected):
         (lambda c: Given.subject("G#9/4 D8/4"), "outside the keyboard"),
         (lambda c: Given.subject(Score([(0, 24, 60, 0), (12, 24, 62, 0)])), "two notes at once in bar 1"),
         (lambda c: Given.subject(Score([(0, 24, 60, 0), (24, 24, 62, 1)])), "has 2 voices"),
+        (lambda c: Given.subject("C5/8 " * 257), "has 257 notes in 33 bars; it may have 256 notes in 64"),
+        (lambda c: Given.subject("C5/1 " * 65), "has 65 notes in 65 bars"),
+        (
+            lambda c: c.compose(Settings(max_new_tokens=159), subject="C5/8 " * 20),
+            "takes 80 of the 159 tokens, so no answer has room. Give at least 160, or a shorter subject",
+        ),
         (lambda c: Given.melody("C5/4 D5/4", "treble"), "Unknown part 'treble'"),
         (lambda c: Given.melody("C5/4 D5/4", "alto", 2), "Two voices have no alto"),
         (lambda c: Given.around(Score([(0, 24, 60, 0)]), (1.0, 1.0)), "bars is"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from musicgpt import MOODS, Settings, SettingsError
@@ -28,6 +29,11 @@ from tokenization.key import Key
         ({"meter": "5/4"}, "12/8"),
         ({"voices": 6}, "2, 3, 4, 5"),
         ({"voices": 3.0}, "2, 3, 4, 5"),
+        ({"voices": np.int64(6)}, "Unknown voices 6"),
+        ({"seed": True}, "whole number"),
+        ({"seed": np.True_}, "whole number"),
+        ({"top_k": np.float64(3)}, "whole number"),
+        ({"temperature": np.float32("nan")}, "must be a number"),
         ({"tempo": "presto"}, "slow"),
         ({"mood": "hungry"}, "serene"),
     ],
@@ -54,6 +60,18 @@ def test_settings_go_through_plain_data():
     assert Settings.from_dict(settings.to_dict()) == settings
     with pytest.raises(SettingsError, match="vioces"):
         Settings.from_dict({"vioces": 3})
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint32])
+def test_numbers_of_numpy_are_taken_as_pythons_own(kind):
+    whole = dict.fromkeys(("voices", "top_k", "min_bars", "min_notes", "particles", "seed"), 3)
+    whole |= {"max_new_tokens": 100, "bars": 20}
+    found = Settings(
+        **{name: kind(value) for name, value in whole.items()}, temperature=np.float32(0.5), top_p=kind(1)
+    )
+    assert found == Settings(**whole, temperature=0.5, top_p=1)
+    assert {type(getattr(found, name)) for name in whole} == {int} and type(found.temperature) is float
+    assert found.with_seed(kind(5)).to_dict()["seed"] == 5
 
 
 @pytest.mark.parametrize(

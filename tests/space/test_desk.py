@@ -311,8 +311,10 @@ def test_own_music_becomes_a_fugue_and_is_harmonised(visit):
     page.keyboard.type("asd")
     page.keyboard.press("Backspace")
     assert page.input_value(".mg-text") == "C4/8 D4/8"
-    page.click(".mg-piano button[aria-label=E4]")
-    assert page.input_value(".mg-text") == "C4/8 D4/8 E4/8"
+    page.click(".mg-piano button[aria-label='C♯4']")
+    assert page.input_value(".mg-text") == "C4/8 D4/8 C#4/8"
+    page.fill(".mg-text", "C4/8 D♭4/8 E4/8")
+    assert "your music, 3 notes" in page.inner_text(".mg-mode-says")
     for word in ("H4", "C5/0", "C5/7", "C-5/8"):
         page.fill(".mg-text", f"{SUBJECT} {word}")
         assert f"“{word}” is no note" in page.inner_text(".mg-mode-says")
@@ -475,6 +477,11 @@ def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visi
     assert page.evaluate(NOTES) == fewer
     changed(page, lambda: page.click("#undo"))  # not the last one alone is kept
     assert page.evaluate(NOTES) == notes
+    line, health = page.inner_text(".mg-status"), page.url.split("?")[0] + "health"
+    pieces = page.request.get(health).json()["pieces"]
+    page.reload()
+    assert finished(page) == line and page.evaluate(NOTES) == notes and page.url == address
+    assert page.request.get(health).json()["pieces"] == pieces, "what is there is not composed again"
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.click(".mg-link")
     page.wait_for_function("document.querySelector('.mg-link').innerText === 'Copied'")
@@ -485,6 +492,36 @@ def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visi
     finished(other)
     assert other.evaluate(NOTES) == notes
     assert other.get_by_label("Key", exact=True).input_value() == "E minor"
+
+
+def idle(page: Any) -> None:
+    """Wait until the page is whole and something can be asked for."""
+    finished(page)
+    page.wait_for_function("musicgpt.idle && !document.querySelector('#compose').disabled")
+
+
+def test_a_reload_while_it_composes_holds_nobody_up_two_presses_are_one_and_tabs_keep_their_own(visit):
+    page = visit()
+    tab, health = page.context.new_page(), page.url.split("?")[0] + "health"
+    pieces = page.request.get(health).json()["pieces"]
+    tab.goto(page.url)
+    idle(tab)
+    tab.click("#compose")
+    tab.wait_for_selector(".mg-roll[data-state=running]")
+    tab.reload()
+    idle(tab)
+    assert page.request.get(health).json()["waiting"] == 0
+    assert tab.is_disabled("#stop")
+    changed(page, lambda: page.dblclick("#compose"))
+    idle(page)
+    assert page.request.get(health).json()["pieces"] == pieces + 1
+    changed(tab, lambda: tab.click("#compose"))
+    assert page.evaluate(NOTES) != tab.evaluate(NOTES)
+    notes = page.evaluate(NOTES)
+    page.reload()
+    page.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
+    finished(page)
+    assert page.evaluate(NOTES) == notes, "its own, not the other tab's"
 
 
 def test_a_piece_has_as_many_bars_as_are_asked_for(visit):

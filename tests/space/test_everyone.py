@@ -83,6 +83,18 @@ def test_tab_goes_through_the_page_in_reading_order_and_is_seen(visit):
     assert all(b > a - 60 for a, b in zip(tops, tops[1:], strict=False)), "it never jumps back up the page"
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_a_control_holds_keeps_clear_of_its_arrow(visit, width):
+    page = visit(viewport={"width": width, "height": 900})
+    page.get_by_role("combobox", name="Mood", exact=True).click()
+    page.get_by_role("option", name="dramatic").click()
+    room = page.evaluate("""() => [...document.querySelectorAll("#controls .block")].map((block) => {
+      const box = block.querySelector("input"), arrow = block.querySelector(".icon-wrap svg").getBoundingClientRect();
+      return arrow.left - (box.getBoundingClientRect().right - parseFloat(getComputedStyle(box).paddingRight));
+    })""")
+    assert len(room) == 7 and min(room) >= 0
+
+
 def test_the_score_can_be_read_in_words_and_printed_alone(visit):
     page = visit()
     page.click(".mg-reading summary")

@@ -11,6 +11,7 @@ import pytest
 from musical_metrics.pieces import describe
 from space.report import assess, number, report_html
 from space.roll import roll_value
+from space.words import translated
 from tokenization import Key, Score, midi_bytes, musicxml_text, read_score_bytes
 from tokenization.analysis.view import View
 
@@ -74,7 +75,7 @@ def test_report_has_a_row_for_every_metric_and_names_the_nearest_passage(score):
     cells.feed(report_html(figures))
     assert not cells.open
     assert cells.rows == len(figures["metrics"]) + 1
-    assert figures["nearest"] in cells.text
+    assert translated(figures["nearest"], "en") in cells.text
     scored = next(row for row in figures["metrics"] if row["value"] is not None and row["low"] is not None)
     assert number(scored["low"]) in cells.text
 

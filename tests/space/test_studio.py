@@ -15,13 +15,16 @@ import pytest
 from musicgpt import Settings
 from musicgpt.given import Given, parse_melody
 from musicgpt.printing import can_print
+from musicgpt.prompts import NoNewNote
 from space import rendering, sampling
 from space.api import Api
 from space.own import own_wish
 from space.session import Session
-from space.studio import Studio, Wish
+from space.studio import Studio, Wish, describe
+from space.words import translated
 from tokenization import MusicGPTError, Score, read_score, write_midi
 from tokenization.guarded import Limits, MemoryLimitError
+from tokenization.heading import subtitle_of
 
 FILES = {"mid", "mp3", "musicxml", "png"} | ({"pdf"} if can_print() else set())
 SETTINGS = Settings(key="D minor", form="fugue", voices=3, tempo="moderate", max_new_tokens=80, seed=5)
@@ -134,6 +137,27 @@ def test_a_subject_that_fills_the_piece_is_told_of(studio):
         compose(studio, Session(), settings, given=given)
 
 
+def test_a_candidate_without_a_note_does_not_take_the_others_with_it(studio, monkeypatch):
+    whole = Studio._compose_one
+
+    def all_but(empty):
+        def compose_one(self, wish, stop, label):
+            if wish.settings.seed in empty:
+                raise NoNewNote("The model ended the piece.")
+            return (yield from whole(self, wish, stop, label))
+
+        monkeypatch.setattr(Studio, "_compose_one", compose_one)
+
+    session = Session()
+    all_but({4})
+    for _ in studio.compose(Wish(SETTINGS.with_seed(3), candidates=3), session):
+        pass
+    assert [candidate.seed for candidate in session.takes[-1].candidates] == [3, 5]
+    all_but({3, 4})
+    with pytest.raises(NoNewNote):
+        list(studio.compose(Wish(SETTINGS.with_seed(3), candidates=2), session))
+
+
 def test_visitors_at_once_get_their_own_pieces(studio):
     sessions = {seed: Session() for seed in (11, 12, 13)}
     threads = [
@@ -170,6 +194,10 @@ def test_continuing_keeps_every_given_note(studio, repo_root):
     assert current.num_prompt_notes == len(kept)
     assert current.score.array[: len(kept)].tolist() == kept.tolist()
     assert len(current.score) > len(kept)
+    says = f"continues {len(kept)} given notes"
+    assert says in describe(current) and says in subtitle_of(current.score)
+    assert f"continúa {len(kept)} notas dadas" in translated(describe(current), "es")
+    assert "given notes" not in describe(given)
     assert session.undo()
     assert session.current is given
     upload = str(repo_root / "space" / "examples" / "subject_and_answer_d_minor.mid")

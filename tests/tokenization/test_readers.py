@@ -217,6 +217,37 @@ def test_musicxml_key_and_tempo_are_the_earliest_of_all_parts():
     assert str(score.key) == "C major" and score.array[:, 2].tolist() == [60, 60]  # a D that sounds as a C
 
 
+@pytest.mark.parametrize(
+    ("mark", "tempo"),
+    [
+        ("<beat-unit>quarter</beat-unit><per-minute>72</per-minute>", 72),
+        ("<beat-unit>quarter</beat-unit><beat-unit-dot/><per-minute>72.5</per-minute>", 108.75),
+        ("<beat-unit>half</beat-unit><beat-unit-dot/><beat-unit-dot/><per-minute>40</per-minute>", 140),
+        ("<beat-unit>eighth</beat-unit><per-minute>c. 60</per-minute>", 30),
+        ("<beat-unit>16th</beat-unit><per-minute> 240-260 </per-minute>", 60),
+        ("<beat-unit>breve</beat-unit><per-minute>(15)</per-minute>", 120),
+        ("<beat-unit>quarter</beat-unit><beat-unit>eighth</beat-unit>", None),
+        ("<beat-unit>quarter</beat-unit><beat-unit>half</beat-unit><per-minute>60</per-minute>", None),
+        ("<beat-unit>quarter</beat-unit><per-minute>slow</per-minute>", None),
+        ("<beat-unit>quarter</beat-unit><per-minute/>", None),
+        ("<beat-unit>quarter</beat-unit><per-minute>99999</per-minute>", None),
+        ("<beat-unit>minim</beat-unit><per-minute>60</per-minute>", None),
+        ("<metronome-note><metronome-type>quarter</metronome-type></metronome-note>", None),
+        ("", None),
+    ],
+)
+def test_a_metronome_mark_is_the_tempo_where_no_sound_says_it(mark, tempo):
+    def tempo_of(*directions: str) -> float | None:
+        marks = "".join(f"<direction>{inner}</direction>" for inner in directions)
+        bar = f"<measure>{ATTRIBUTES}{marks}{note('C', 4, 8)}</measure>"
+        return read_score_bytes(xml(bar), ".musicxml").tempo
+
+    mark = f"<direction-type><metronome>{mark}</metronome></direction-type>"
+    sound = '<sound tempo="50"/>'
+    assert tempo_of(mark) == tempo
+    assert tempo_of(mark + sound) == tempo_of(mark, sound) == tempo_of(sound, mark) == 50
+
+
 def test_pickup_and_changes_of_meter_survive_both_formats():
     score = Score(
         [

@@ -9,11 +9,19 @@ import pytest
 import torch
 
 from tokenization.codec import encode
-from tokenization.score import Score
-from tokenization.vocabulary import OFFSET, TOKEN_TO_ID, TYPE_OF_ID, VOCAB_SIZE
+from tokenization.score import DURATION, PITCH, Score
+from tokenization.vocabulary import (
+    DURATIONS,
+    OFFSET,
+    TOKEN_TO_ID,
+    TYPE_INDEX,
+    TYPE_OF_ID,
+    VALUE_OF_ID,
+    VOCAB_SIZE,
+)
 from training.batches import collate
-from training.crops import Piece, cut_prefix, cut_segment, type_of_positions
-from training.evaluation import evaluate, evaluate_report, windows
+from training.crops import Piece, cut_prefix, cut_segment, notes_in, type_of_positions
+from training.evaluation import OVERLAP, evaluate, evaluate_report, windows
 from training.legal import legal_after
 from training.losses import smoothed, term_sums, token_losses
 from training.ngram import NGram, transposed
@@ -83,6 +91,69 @@ def test_every_window_but_the_last_steps_on_and_the_last_is_full():
     assert len(found) > 2
     assert len(set(notes)) == 1  # the last one too, although few of its notes are new
     assert sum(map(counted_notes, found)) == piece.num_notes
+
+
+def told_apart(notes: int, step: int) -> Piece:
+    """A piece of one voice whose notes differ in pitch or duration; a step of 12 ticks makes four tokens a
+    note.
+    """
+    rows = [(step * i, int(DURATIONS[i // 40]), 40 + i % 40, 0) for i in range(notes)]
+    return Piece("p", Score(rows, key="C major").quantised(), "p")
+
+
+def enumerated(piece: Piece, context: int, overlap: float = OVERLAP) -> tuple[list[range], list[list[int]]]:
+    """For each window the notes that it holds, and those that it counts, read from its tokens."""
+    place = {tuple(row): i for i, row in enumerate(piece.score.array[:, [DURATION, PITCH]].tolist())}
+    held, counted = [], []
+    for window in windows(piece, 0, context, overlap):
+        at = np.flatnonzero(TYPE_OF_ID[window.ids] == TYPE_INDEX["NOTE"])
+        values = VALUE_OF_ID[window.ids]
+        notes = [place[int(values[i + 2]), int(values[i])] for i in at.tolist()]
+        held.append(range(notes[0], notes[-1] + 1))
+        assert notes == list(held[-1])
+        counted.append([note for note, i in zip(notes, at.tolist(), strict=True) if window.terms[i] == 0])
+    return held, counted
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_piece_of_about_the_context_is_one_window_or_two(more):
+    piece = told_apart(40, 12)
+    length = len(encode(piece.score))
+    held, counted = enumerated(piece, length + more)
+    if more >= 0:
+        assert held == [range(40)] and counted == [list(range(40))]
+    else:
+        fit = notes_in(length - 1) - 8
+        assert held == [range(fit), range(40 - fit, 40)]  # the last one is full
+        assert counted == [list(range(fit)), list(range(fit, 40))]
+
+
+@pytest.mark.parametrize(("notes", "context"), [(400, 128), (401, 128), (402, 131), (640, 200), (75, 300)])
+def test_windows_overlap_by_half_and_the_first_that_holds_a_note_counts_it(notes, context):
+    fit = notes_in(context) - 8
+    begins = [*range(0, notes - fit, fit // 2), notes - fit]
+    expected = [range(begin, begin + fit) for begin in begins]
+    held, counted = enumerated(told_apart(notes, 12), context)
+    assert held == expected
+    assert counted == [list(expected[0])] + [
+        [note for note in window if note not in before]
+        for before, window in zip(expected, expected[1:], strict=False)
+    ]
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("notes", [60, 61, 64, 100])
+def test_windows_of_few_notes_follow_each_other_without_a_gap(notes, overlap):
+    """With long steps a window holds fewer notes than most, at little overlap fewer than lie before the next
+    one: none is passed over.
+    """
+    held, counted = enumerated(told_apart(notes, 700), 128, overlap)
+    fit = notes_in(128) - 8
+    assert max(map(len, held)) < (fit if overlap == 0.5 else int(fit * (1 - overlap)))
+    assert [note for window in counted for note in window] == list(range(notes))
+    assert all(before.stop >= window.start for before, window in zip(held, held[1:], strict=False))
+    for k, window in enumerate(held):
+        assert counted[k] == [note for note in window if all(note not in before for before in held[:k])]
 
 
 @pytest.mark.parametrize("notes", [20, 60])

@@ -170,6 +170,23 @@ def test_bad_input_ends_in_exit_code_2_and_one_line(generate, prepare, arguments
     assert not Path("o").exists()
 
 
+def test_a_piece_without_a_new_note_is_told_of_and_the_others_are_written(generate, monkeypatch):
+    from musicgpt import composer
+    from musicgpt.prompts import NoNewNote
+
+    whole = composer._finish
+
+    def all_but_5(task, settings, made, seconds):
+        if settings.seed == 5:
+            raise NoNewNote("The model ended the piece.")
+        return whole(task, settings, made, seconds)
+
+    monkeypatch.setattr(composer, "_finish", all_but_5)
+    code, out, err = generate("--max-new-tokens", "40", "--seed", "4", "--num", "3", "--out", "o", "--json")
+    assert code == 0 and [piece["seed"] for piece in json.loads(out)["pieces"]] == [4, 6]
+    assert err == "note: 1 of 3 pieces have no new note: seed 5 left out. The model ended the piece.\n"
+
+
 def test_a_folder_that_cannot_be_written_ends_in_exit_code_1_and_one_line(generate):
     Path("o").write_text("a file where the folder should be")
     code, _, err = generate("--max-new-tokens", "40", "--seed", "1", "--out", "o")
