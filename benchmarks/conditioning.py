@@ -141,6 +141,12 @@ def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def figures(values: list[float], is_share: bool) -> dict[str, float]:
+    """`interval` by name, as rows have it."""
+    found = (round(x, 3) for x in interval(values, is_share))
+    return dict(zip(("mean", "low", "high"), found, strict=True))
+
+
 def windows(score: Score, notes: int) -> list[Score]:
     """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the first
     meter lasts.
@@ -206,13 +212,7 @@ def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = No
         }
         for who, values in {**found, "Bach": bach.get((name, value), [])}.items():
             if len(values) > 1:
-                row[who] = dict(
-                    zip(
-                        ("mean", "low", "high"),
-                        (round(x, 3) for x in interval(values, name != "tempo")),
-                        strict=True,
-                    )
-                )
+                row[who] = figures(values, name != "tempo")
         rows.append(row)
     return rows
 
@@ -232,19 +232,9 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     rows: list[dict] = []
 
     def note(name: str, value: str | int, what: str, values: list[float], is_share: bool = True) -> None:
-        mean, low, high = (round(x, 3) for x in interval(values, is_share))
-        rows.append(
-            {
-                "asked": name,
-                "value": value,
-                "what": what,
-                "pieces": len(values),
-                "unit": "share" if is_share else "mean",
-                "mean": mean,
-                "low": low,
-                "high": high,
-            }
-        )
+        unit = "share" if is_share else "mean"
+        row = {"asked": name, "value": value, "what": what, "pieces": len(values), "unit": unit}
+        rows.append({**row, **figures(values, is_share)})
 
     for form in tqdm(FORMS, desc="forms", disable=None):
         note(
