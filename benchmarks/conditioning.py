@@ -4,8 +4,7 @@ otherwise or nothing.
     python -m benchmarks.conditioning [--pieces 100] [--tokens 320] [--model DIR] [--source ../shared/data/wtc] [--json FILE] [--composer]
 
 As many pieces are composed for each meter, with full prefixes whose other values are drawn at random, each on
-its own: a value can only be brought about by its token. (Single tokens without the others are asked for with
-`--alone`; in training they are rare.) What is looked at:
+its own: a value can only be brought about by its token. What is looked at:
 
 - meter: whether the asked bar length fits better than all that neither divide it nor are divided by it (4/4
   against bars of three eighths, 3/4, 9/8 and 3/2): at its bar lines begin the most and longest notes. Whether
@@ -142,6 +141,12 @@ def interval(values: list[float], is_share: bool) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def figures(values: list[float], is_share: bool) -> dict[str, float]:
+    """`interval` by name, as rows have it."""
+    found = (round(x, 3) for x in interval(values, is_share))
+    return dict(zip(("mean", "low", "high"), found, strict=True))
+
+
 def windows(score: Score, notes: int) -> list[Score]:
     """Up to four stretches of so many notes from the beginning on, each from a bar line; only while the first
     meter lasts.
@@ -180,26 +185,20 @@ def of_bach(source: Path, notes: int) -> dict[tuple, list[float]]:
     return found
 
 
-def measure(
-    model, pieces: int, tokens: int, seed: int, source: Path | None = None, alone: bool = False
-) -> list[dict]:
+def measure(model, pieces: int, tokens: int, seed: int, source: Path | None = None) -> list[dict]:
     """One row a value: the mean with its interval for pieces that were asked for it, for something else, for
     nothing, and for Bach's.
     """
     bach = of_bach(source, tokens // 4) if source else {}
     free = compose(model, [prefix_ids()] * pieces, tokens, seed)
-    if alone:
-        asked = [{name: value} for name, values in VALUES.items() for value in values for _ in range(pieces)]
-    else:
-        asked = drawn(pieces, seed)
-    made = list(
-        zip(asked, compose(model, [prefix_ids(**values) for values in asked], tokens, seed + 1), strict=True)
-    )
+    asked = drawn(pieces, seed)
+    scores = compose(model, [prefix_ids(**values) for values in asked], tokens, seed + 1)
+    made = list(zip(asked, scores, strict=True))
     rows = []
     for name, value in ((name, value) for name, values in VALUES.items() for value in values):
         those = {
-            "asked for": [score for wish, score in made if wish.get(name) == value],
-            "asked otherwise": [score for wish, score in made if name in wish and wish[name] != value],
+            "asked for": [score for wish, score in made if wish[name] == value],
+            "asked otherwise": [score for wish, score in made if wish[name] != value],
             "not asked": free,
         }
         found = {
@@ -213,13 +212,7 @@ def measure(
         }
         for who, values in {**found, "Bach": bach.get((name, value), [])}.items():
             if len(values) > 1:
-                row[who] = dict(
-                    zip(
-                        ("mean", "low", "high"),
-                        (round(x, 3) for x in interval(values, name != "tempo")),
-                        strict=True,
-                    )
-                )
+                row[who] = figures(values, name != "tempo")
         rows.append(row)
     return rows
 
@@ -239,19 +232,9 @@ def by_composer(model, pieces: int, tokens: int, seed: int) -> list[dict]:
     rows: list[dict] = []
 
     def note(name: str, value: str | int, what: str, values: list[float], is_share: bool = True) -> None:
-        mean, low, high = (round(x, 3) for x in interval(values, is_share))
-        rows.append(
-            {
-                "asked": name,
-                "value": value,
-                "what": what,
-                "pieces": len(values),
-                "unit": "share" if is_share else "mean",
-                "mean": mean,
-                "low": low,
-                "high": high,
-            }
-        )
+        unit = "share" if is_share else "mean"
+        row = {"asked": name, "value": value, "what": what, "pieces": len(values), "unit": unit}
+        rows.append({**row, **figures(values, is_share)})
 
     for form in tqdm(FORMS, desc="forms", disable=None):
         note(
@@ -331,7 +314,6 @@ def main() -> None:
     parser.add_argument(
         "--source", type=Path, help="the folder of the Well-Tempered Clavier's scores, for Bach's own values"
     )
-    parser.add_argument("--alone", action="store_true", help="prefixes of one token")
     parser.add_argument(
         "--composer", action="store_true", help="what the composer makes of voices, moods and keys instead"
     )
@@ -347,9 +329,7 @@ def main() -> None:
         rows = by_composer(model, arguments.pieces, arguments.tokens, arguments.seed)
         print(composer_table(rows))
     else:
-        rows = measure(
-            model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source, arguments.alone
-        )
+        rows = measure(model, arguments.pieces, arguments.tokens, arguments.seed, arguments.source)
         print(table(rows))
     print(
         f"\n{arguments.pieces} pieces a {'wish' if arguments.composer else 'meter'}, {arguments.tokens}"

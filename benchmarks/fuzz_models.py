@@ -14,18 +14,18 @@ import argparse
 import faulthandler
 import inspect
 import json
+import multiprocessing
 import random
 import resource
-import selectors
 import signal
-import subprocess
 import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 TINY = {
     "hidden_size": 32,
@@ -200,8 +200,8 @@ def compose(folder: Path, seed: int) -> str:
     return "composed"
 
 
-def work(first: int, cases: int) -> None:
-    """Run cases here; a line for each on standard output, before and after it."""
+def work(first: int, cases: int, told: Connection) -> None:
+    """Run cases in this process; sends the number of each and what came of it, and last its memory in MB."""
     import torch
     from transformers.utils import logging
 
@@ -217,13 +217,13 @@ def work(first: int, cases: int) -> None:
         torch.manual_seed(0)
         MusicGPTForCausalLM(MusicGPTConfig(**TINY)).save_pretrained(base)
         for number in range(first, first + cases):
-            print(f"begin {number}", flush=True)
+            told.send((number, ""))
             try:
                 outcome = run_case(number, folder, base)
             except Exception:
                 outcome = "traceback " + " | ".join(traceback.format_exc().splitlines()[-3:])
-            print(f"end {number} {outcome}", flush=True)
-    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}", flush=True)
+            told.send((number, outcome))
+    told.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "peak"))
 
 
 def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
@@ -237,59 +237,49 @@ def supervise(first: int, cases: int) -> tuple[Counter, list[str], int]:
     outcomes: Counter = Counter()
     findings: list[str] = []
     peak, last = 0, first + cases
-    with tqdm(total=cases, desc="cases", disable=None) as bar, tempfile.TemporaryFile("w+") as errors:
+    with tqdm(total=cases, desc="cases", disable=None) as bar:
         while first < last:
-            errors.truncate(errors.seek(0))
-            process = _worker(first, last - first, errors)
-            for line in _lines(process):
-                word, number, *rest = line.split(" ", 2)
-                if word == "peak":
-                    peak = max(peak, int(number))
+            heard, told = multiprocessing.Pipe(duplex=False)
+            process = multiprocessing.get_context("spawn").Process(
+                target=work, args=(first, last - first, told)
+            )
+            process.start()
+            told.close()
+            for number, outcome in _reports(heard, process):
+                if outcome == "peak":
+                    peak = max(peak, number)
                     continue
-                first = int(number) + (word == "end")
-                if word == "end":
+                first = number + bool(outcome)
+                if outcome:
                     bar.update()
-                    outcomes[rest[0].split()[0]] += 1
-                    if rest[0].startswith("traceback"):
-                        findings.append(f"{number}: {rest[0].strip()}")
-            if process.wait() != 0:
-                errors.seek(0)
+                    outcomes[outcome.split()[0]] += 1
+                    if outcome.startswith("traceback"):
+                        findings.append(f"{number}: {outcome}")
+            process.join()
+            if process.exitcode:  # what it said of it stands above
                 outcomes["died"] += 1
-                findings.append(f"{first}: {_end(process)} {errors.read().strip().splitlines()[-3:]}")
+                findings.append(f"{first}: {_end(process.exitcode)}")
                 first += 1
                 bar.update()
     return outcomes, findings, peak
 
 
-def _worker(first: int, cases: int, errors: TextIO) -> subprocess.Popen[str]:
-    """A process for these cases; what it says of errors goes into a file, since nobody empties a pipe."""
-    command = [sys.executable, "-m", "benchmarks.fuzz_models", "--worker"]
-    command += ["--first", str(first), "--cases", str(cases)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-
-
-def _end(process: subprocess.Popen[str]) -> str:
-    code = process.returncode
+def _end(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"code {code}"
 
 
-def _lines(process: subprocess.Popen) -> Any:
-    """Lines of a worker; it is killed when none comes for a minute, or for ten before the first, while it
-    imports.
+def _reports(heard: Connection, process: Any) -> Iterator[tuple[int, str]]:
+    """What a worker sends; it is killed when nothing comes for a minute, or for ten before the first, while
+    it imports.
     """
-    assert process.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        wait = START_SECONDS
-        while True:
-            if not selector.select(wait):
-                process.kill()
-                return
-            line, wait = process.stdout.readline(), CASE_SECONDS
-            if not line:
-                return
-            if line.startswith(("begin ", "end ", "peak ")):
-                yield line
+    wait = START_SECONDS
+    while heard.poll(wait):
+        try:
+            yield heard.recv()
+        except EOFError:
+            return
+        wait = CASE_SECONDS
+    process.kill()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -297,11 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_models", description=__doc__)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
-    if given.worker:
-        work(given.first, given.cases)
-        return 0
     outcomes, findings, peak = supervise(given.first, given.cases)
     print(
         f"{sum(outcomes.values())} cases: {dict(outcomes)}; largest process {peak} MB; {len(findings)}"

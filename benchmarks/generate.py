@@ -48,14 +48,9 @@ def load(name: str, checkpoint: str | None, device: str) -> Any:
             .eval()
             .to(device)
         )
-    from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM, shipped_checkpoint
+    from modeling_musicgpt import MusicGPTForCausalLM, shipped_checkpoint
 
-    folder = Path(checkpoint) if checkpoint else shipped_checkpoint()
-    if (folder / "model.safetensors").is_file():
-        return MusicGPTForCausalLM.from_pretrained(folder).eval().to(device)
-    print("# no shipped weights: random ones", file=sys.stderr)
-    torch.manual_seed(0)
-    return MusicGPTForCausalLM(MusicGPTConfig()).eval().to(device)
+    return MusicGPTForCausalLM.from_pretrained(checkpoint or shipped_checkpoint()).eval().to(device)
 
 
 def compose(model: Any, batch: int, new_tokens: int, seed: int) -> Any:

@@ -254,7 +254,7 @@ def main() -> None:
         "--source", type=Path, default=Path("../shared/data"), help="the folder of the scores"
     )
     given = parser.parse_args()
-    compose_all(given.sets, tuple(COMPOSED), given.pieces, given.source)
+    compose_all(given.sets, given.pieces, given.source)
     begun = time.process_time()
     sets = measure_everything(given.sets, given.source)
     judged = {name: by_families(one) for name, one in sets.items()}

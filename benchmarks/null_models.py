@@ -1,17 +1,14 @@
 """Sets of pieces that a measure must put in order: Bach, the shipped weights, an undertrained model, chains, noise.
 
-    python -m benchmarks.null_models --out FOLDER [--pieces 8] [--sets shipped,undertrained] [--source ../shared/data]
-
-composes what has to be composed into one file a set and form, `FOLDER/NAME_FORM.json`, and goes on where it was
-stopped. Two models are trained here, from random weights with a fixed seed, until a note of four validation
+`benchmarks.measures` composes what has to be composed into one file a set and form, `SETS/NAME_FORM.json`, and goes on
+where it was stopped. Two models are trained here, from random weights with a fixed seed, until a note of four validation
 movements costs less than `TRAINED_TO` nats: one that knows the grammar and which tokens are frequent, and little
 more, and one halfway to the shipped weights. Pieces are asked for what Bach's movements are (`result_pieces.conditions`), default settings, seeds
-in order. The other sets are made of Bach's scores when they are read (`read_sets`).
+in order. The other sets are made of Bach's scores when they are measured (`measures.measure_everything`).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -170,37 +167,15 @@ def add_seconds(folder: Path, what: str, seconds: float) -> float:
     return sum(kept.values())
 
 
-def compose_all(folder: Path, names: Sequence[str], pieces: int, source: Path) -> None:
-    """Compose what the folder lacks of the sets of `COMPOSED` named, so many pieces of each form."""
+def compose_all(folder: Path, pieces: int, source: Path) -> None:
+    """Compose what the folder lacks of the sets of `COMPOSED`, so many pieces of each form."""
     from musical_metrics.corpus import read_corpus
 
     folder.mkdir(parents=True, exist_ok=True)
     movements, begun = read_corpus(source / "wtc"), time.process_time()
-    models = models_of(folder, sorted({COMPOSED[name][0] for name in names}), movements)
-    for name in names:
-        model, rules = COMPOSED[name]
+    models = models_of(folder, sorted({model for model, _ in COMPOSED.values()}), movements)
+    for name, (model, rules) in COMPOSED.items():
         for form in FORMS:
             compose_set(models[model], rules, movements, form, pieces, folder, name)
         add_seconds(folder, name, time.process_time() - begun)
         begun = time.process_time()
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder for the pieces, outside of the repository"
-    )
-    parser.add_argument("--pieces", type=int, default=8, help="of each set and form (default 8)")
-    parser.add_argument("--sets", default=",".join(COMPOSED), help="which sets (default: all)")
-    parser.add_argument(
-        "--source", type=Path, default=Path("../shared/data"), help="the folder of the scores"
-    )
-    given = parser.parse_args()
-    compose_all(given.out, given.sets.split(","), given.pieces, given.source)
-
-
-if __name__ == "__main__":
-    main()

@@ -155,22 +155,30 @@ def folds_section(folds: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def medians(pieces: Mapping[str, Any], form: str) -> list[list[Any]]:
+    """Of the musical score and the original's six metrics: its title, the medians of the model alone, with rules and of
+    Bach, Bach's quartiles, and whether the one with rules lies inside them.
+    """
+    ruled, alone = pieces[form], pieces["alone"][form]
+    scores = (alone["score"]["ours"], ruled["score"]["ours"], ruled["score"]["bach"])
+    rows = [["musical score", *(f"{value:.1f}" for value in scores), "", False]]
+    for name, title in SEED_METRICS:
+        own, bach = ruled["metrics"][name]["ours"]["median"], ruled["metrics"][name]["bach"]
+        figures = (alone["metrics"][name]["ours"]["median"], own, bach["median"])
+        quartiles = f"{bach['q1']:.3f} - {bach['q3']:.3f}"
+        rows.append([title, *(f"{v:.3f}" for v in figures), quartiles, bach["q1"] <= own <= bach["q3"]])
+    return rows
+
+
 def pieces_section(pieces: Mapping[str, Any]) -> list[str]:
     """What the pieces are, their musical score, and the original's six metrics."""
     rows, inside = [], 0
     for form in ("prelude", "fugue"):
-        ruled, alone = pieces[form], pieces["alone"][form]
-        scores = (alone["score"]["ours"], ruled["score"]["ours"], ruled["score"]["bach"])
-        rows.append(["**musical score**", form, *(f"{value:.1f}" for value in scores), "", ""])
-        for name, title in SEED_METRICS:
-            own, bach = ruled["metrics"][name], ruled["metrics"][name]["bach"]
-            is_in = bach["q1"] <= own["ours"]["median"] <= bach["q3"]
+        (_, *scores, _), *metrics = medians(pieces, form)
+        rows.append(["**musical score**", form, *scores, ""])
+        for title, *figures, is_in in metrics:
+            rows.append([title, form, *figures, "yes" if is_in else "**no**"])
             inside += is_in
-            medians = (alone["metrics"][name]["ours"]["median"], own["ours"]["median"], bach["median"])
-            quartiles = f"{bach['q1']:.3f} - {bach['q3']:.3f}"
-            rows.append(
-                [title, form, *(f"{v:.3f}" for v in medians), quartiles, "yes" if is_in else "**no**"]
-            )
     notes = " and ".join(f"{pieces[form]['bach_length']} of {form}s" for form in ("prelude", "fugue"))
     text = (
         f"{pieces['count']} preludes and {pieces['count']} fugues by the `Composer` with its rules, and"
@@ -254,23 +262,8 @@ def card_section(pieces: Mapping[str, Any]) -> str:
     rows = []
     for form in ("prelude", "fugue"):
         ruled, alone = pieces[form], pieces["alone"][form]
-        rows.append(
-            [
-                "musical score",
-                form,
-                f"{ruled['score']['ours']:.1f}",
-                f"{alone['score']['ours']:.1f}",
-                f"{ruled['score']['bach']:.1f}",
-                "",
-            ]
-        )
-        for name, title in SEED_METRICS:
-            own, bach = ruled["metrics"][name], ruled["metrics"][name]["bach"]
-            medians = [
-                f"{value:.3f}"
-                for value in (own["ours"]["median"], alone["metrics"][name]["ours"]["median"], bach["median"])
-            ]
-            rows.append([title, form, *medians, f"{bach['q1']:.3f} - {bach['q3']:.3f}"])
+        for title, without, own, bach, quartiles, _ in medians(pieces, form):
+            rows.append([title, form, own, without, bach, quartiles])
         rows.append(
             [
                 "AUC of a classifier",

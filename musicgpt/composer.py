@@ -133,10 +133,7 @@ class Composer:
                 f"seed is {first} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
                 " give a smaller one."
             )
-        if is_subject(settings, prompt, prompt_bars):
-            prompt, subject = None, prompt
-        given = self._given(settings, given, subject, melody, part, prompt)
-        settings, task = self._task(settings, prompt, prompt_bars, given)
+        settings, task = self._task(settings, prompt, prompt_bars, given, subject, melody, part)
         seeds = [first + k for k in range(num)]
         expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []
@@ -189,10 +186,7 @@ class Composer:
             MusicGPTError: if a setting or the prompt cannot be used.
         """
         settings = _seeded(settings, prompt)
-        if is_subject(settings, prompt, prompt_bars):
-            prompt, subject = None, prompt
-        given = self._given(settings, given, subject, melody, part, prompt)
-        settings, task = self._task(settings, prompt, prompt_bars, given)
+        settings, task = self._task(settings, prompt, prompt_bars, given, subject, melody, part)
         return Stream(self, settings, task, stop or Event())
 
     def revise(
@@ -275,28 +269,34 @@ class Composer:
         return given
 
     def _task(
-        self, settings: Settings, prompt: Score | None, prompt_bars: int | None, given: Given | None
+        self,
+        settings: Settings,
+        prompt: Score | None,
+        prompt_bars: int | None,
+        given: Given | None,
+        subject: Melody | None = None,
+        melody: Melody | None = None,
+        part: str = "soprano",
     ) -> tuple[Settings, Task]:
         """What one call of the model needs, and the settings with what was given filled in."""
-        settings, task = self._task_of(settings, prompt, prompt_bars, given)
-        if _particles(settings, task) > 1:  # they are not composed window by window
-            room = self.context - len(task.ids)
-            task = replace(task, max_new_tokens=min(task.max_new_tokens, room))
-        return settings, task
-
-    def _task_of(
-        self, settings: Settings, prompt: Score | None, prompt_bars: int | None, given: Given | None
-    ) -> tuple[Settings, Task]:
+        if is_subject(settings, prompt, prompt_bars):
+            prompt, subject = None, prompt
+        given = self._given(settings, given, subject, melody, part, prompt)
         if prompt is None and prompt_bars is not None:
             raise SettingsError("prompt_bars was given without a prompt.")
         if given is not None:
             task = around_given(settings, given, self.context)
             form, key = task.score.form, str(task.score.key)
             voices = given.voices if given.voices > 1 else None
-            return replace(settings, form=form, key=key, voices=voices), task
-        if prompt is not None:
-            return settings, continuation(settings, prompt, prompt_bars, self.context)
-        return settings, new_piece(settings.resolved())
+            settings = replace(settings, form=form, key=key, voices=voices)
+        elif prompt is not None:
+            task = continuation(settings, prompt, prompt_bars, self.context)
+        else:
+            task = new_piece(settings.resolved())
+        if _particles(settings, task) > 1:  # they are not composed window by window
+            room = self.context - len(task.ids)
+            task = replace(task, max_new_tokens=min(task.max_new_tokens, room))
+        return settings, task
 
     def _generate(
         self,
@@ -310,51 +310,39 @@ class Composer:
         """The new tokens of each piece, up to and including `<eos>`, and the notes that they spell; of one
         piece `put` is given each token as soon as it is known.
         """
-        import torch
         from transformers import StoppingCriteriaList
 
-        from .generate import compose_ids
-        from .particles import Particles
-        from .rules.given import KeepGiven
-        from .sampling import Sampling, SeededSampling, StopAndReport, particle_seeds
+        from .generate import compose_rows
+        from .sampling import Sampling, StopAndReport
 
-        plans, wanted, particles = seeds, settings.resolved(), _particles(settings, task)
-        if particles > 1:
-            [seed] = seeds
-            # Rows that become one piece have one plan: else they would be weighed by their plans.
-            plans, seeds = [seed] * particles, particle_seeds(seed, particles)
-        brief = self._brief(settings, task, plans)
-        ids = torch.tensor([task.ids] * brief.rows, dtype=torch.long, device=self.model.device)
-        sampling = SeededSampling(
-            Sampling.like(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p), seeds
-        )
-        criteria = StoppingCriteriaList([StopAndReport(stop, report, ids.shape[1])])
-        swarm = None
-        if particles > 1:
-            swarm = Particles(particles, seeds[0], ids.shape[1], sampling.temperature, put)
-        output = compose_ids(
+        wanted, particles, begin = settings.resolved(), _particles(settings, task), len(task.ids)
+        # Rows that become one piece have one plan: else they would be weighed by their plans.
+        brief = self._brief(settings, task, seeds * particles)
+        output, sample, swarm = compose_rows(
             self.model.generate,
-            ids,
+            self.model.device,
+            task.ids,
             brief,
             self.rules,
-            sampling,
+            Sampling.like(wanted, wanted.rhythm_temperature, wanted.rhythm_top_p),
             self.context,
-            keep=KeepGiven,
-            particles=swarm,
-            stopping_criteria=criteria,
-            streamer=_Streamer(put) if put is not None and swarm is None else None,
+            particles,
+            put,
+            stopping_criteria=StoppingCriteriaList(
+                [StopAndReport(stop, report, begin, put if particles == 1 else None)]
+            ),
         )
-        state, first = sampling.state, int(brief.prompt.num_notes[0])
+        state, first = sample.state, int(brief.prompt.num_notes[0])
         assert state is not None
         state.follow(output.cpu().numpy())
         found = [
             (_until_end(tokens), notes_of(state, row, first))
-            for row, tokens in enumerate(output[:, ids.shape[1] :].tolist())
+            for row, tokens in enumerate(output[:, begin:].tolist())
         ]
         if swarm is None:
             return found
         chosen = found[swarm.choose()]
-        for token in chosen[0][swarm.shown - ids.shape[1] :] if put else ():
+        for token in chosen[0][swarm.shown - begin :] if put else ():
             put(token)  # type: ignore[misc]
         return [chosen]
 
@@ -443,23 +431,6 @@ class Stream:
             self._tokens.put(rows)
         except BaseException as error:  # handed over to the thread that iterates
             self._tokens.put(error)
-
-
-class _Streamer:
-    """What `generate(streamer=)` wants; passes on new tokens one by one, but not the prompt."""
-
-    def __init__(self, put: Callable[[int], None]):
-        self._put, self._prompt_seen = put, False
-
-    def put(self, value: Any) -> None:
-        """Called by `generate` with the prompt, then with each token."""
-        if self._prompt_seen:
-            for token in value.reshape(-1).tolist():
-                self._put(token)
-        self._prompt_seen = True
-
-    def end(self) -> None:
-        """Called by `generate` at the end; the rows that it returns say the same."""
 
 
 def _seeded(settings: Settings | None, prompt: Score | None) -> Settings:

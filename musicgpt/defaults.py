@@ -23,3 +23,13 @@ def most_tokens(*asked: int | None) -> int:
         asked (`int`, *optional*): lengths that were asked for otherwise, in bars or in notes.
     """
     return USUAL_NEW_TOKENS if all(length is None for length in asked) else MAX_NEW_TOKENS
+
+
+def least(bars: int | None, min_bars: int | None, min_notes: int | None) -> tuple[int, int]:
+    """How many bars and notes a piece has at least, where so many were asked for: a piece of so many `bars`
+    has no other bound, unless it is named.
+    """
+    return (
+        (0 if bars else MIN_BARS) if min_bars is None else min_bars,
+        (0 if bars else MIN_NOTES) if min_notes is None else min_notes,
+    )

@@ -42,6 +42,11 @@ class Region(NamedTuple):
     end: int | None
     voices: tuple[int, ...]
 
+    def holds(self, notes: np.ndarray) -> np.ndarray:
+        """Which notes, `(n, 4)`, begin in it."""
+        onsets, end = notes[:, ONSET], NEVER if self.end is None else self.end
+        return (onsets >= self.start) & (onsets < end) & np.isin(notes[:, VOICE], self.voices)
+
 
 class Bars(NamedTuple):
     """A meter: the tick from which it holds, ticks of a bar, and its token."""

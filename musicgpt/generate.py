@@ -4,7 +4,7 @@
 transformers looks for it. So a model that `AutoModelForCausalLM.from_pretrained(..., trust_remote_code=True)`
 loads from that folder composes by the rules when it samples, and any other model does with
 `model.generate(ids, custom_generate=folder, trust_remote_code=True)`. `Composer` makes its pieces with
-`compose_ids`, too.
+`compose_rows`, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tokenization.errors import MusicGPTError
 from tokenization.vocabulary import BOS_ID, EOS_ID, PAD_ID, TOKENS, VOCAB_SIZE
 
 from .beginnings import best_beginnings
-from .defaults import BARS, MAX_NEW_TOKENS, MAX_PARTICLES, MIN_BARS, MIN_NOTES, PARTICLES, most_tokens
+from .defaults import BARS, MAX_NEW_TOKENS, MAX_PARTICLES, PARTICLES, least, most_tokens
 from .frame import refuse_long_subject, refuse_too_much
 from .given_ids import GivenIds, read_given
 from .particles import Particles
@@ -122,8 +122,6 @@ def generate(
     _refuse(steered and is_more, "give ids alone, without streamer and return_dict_in_generate")
     sampling = Sampling.like(config, rhythm_temperature, rhythm_top_p)
     seed = int(torch.randint(2**31, ())) if seed is None else seed
-    arguments |= {"config": config, "processors": logits_processor or (), "keep": KeepGiven}
-    arguments["context"] = model.config.max_position_embeddings
     ids, groups = _prompts(ids, config, model.device, arguments)
     given = None
     if given_ids is not None:
@@ -131,17 +129,30 @@ def generate(
         ids = torch.tensor([given.prompt] * len(ids), device=ids.device)
         groups = {tuple(given.prompt): list(range(len(ids)))}
     number = particles or (PARTICLES if given is not None and given.frame.is_bounded else 1)
+    context = model.config.max_position_embeddings
     slides = number == 1 and not config.return_dict_in_generate
-    new: list[Any] = [None] * len(ids)
+    most = most_tokens(bars, min_bars, min_notes) if length is None else length(ids.shape[1])
+    min_bars, min_notes = least(bars, min_bars, min_notes)
+    wanted: dict[str, Any] = {"bars": bars, "min_bars": min_bars, "min_notes": min_notes}
+    wanted |= {"transposition": transposition, "ends": length is None or bars is not None}
+    arguments |= {"config": config, "processors": logits_processor or ()}
+    new: list[list[int]] = [[]] * len(ids)
     for prompt, rows in _batches(groups, number):
         seeds = [seed + row for row in rows] * number
-        lengths = (length, ids.shape[1], given, bars, min_bars, min_notes, transposition, slides)
-        brief = _brief(model, prompt, seeds, *lengths)
-        output = _composed(own, ids.device, prompt, brief, chosen(rules), sampling, number, arguments)
+        brief = _brief(model, prompt, seeds, most, slides, given, **wanted)
+        output, _, swarm = compose_rows(
+            own, ids.device, prompt, brief, chosen(rules), sampling, context, number, **arguments
+        )
         if config.return_dict_in_generate:
             return output
-        for row, tokens in zip(rows, output[:, len(prompt) :].tolist(), strict=True):
+        made = output if swarm is None else output[swarm.choose()][None]
+        for row, tokens in zip(rows, made[:, len(prompt) :].tolist(), strict=True):
             new[row] = tokens if given is None else given.whole(tokens)
+    return _behind(ids, new)
+
+
+def _behind(ids: torch.Tensor, new: list[list[int]]) -> torch.Tensor:
+    """Prompts with new tokens behind them, padded on the right."""
     longest = max(map(len, new))
     padded = torch.tensor([row + [PAD_ID] * (longest - len(row)) for row in new], dtype=ids.dtype)
     return torch.cat([ids, padded.to(ids.device)], dim=1)
@@ -167,6 +178,40 @@ def _refuse(wrong: bool, why: str) -> None:
         raise MusicGPTError(f"given_ids and particles {why}.")
 
 
+def compose_rows(
+    generate: Callable,
+    device: torch.device,
+    prompt: Sequence[int],
+    brief: Brief,
+    rules: Iterable[Any],
+    sampling: Sampling,
+    context: int,
+    particles: int = 1,
+    put: Callable[[int], None] | None = None,
+    **arguments: Any,
+) -> tuple[Any, SeededSampling, Particles | None]:
+    """Rows of one prompt, each by its seed, or the rows of which one becomes a piece.
+
+    Args:
+        generate (callable): the model's own `generate()`; `device` is where it runs.
+        prompt (sequence of `int`): what the rows begin with.
+        brief (`Brief`): what the rules are made for; particles all have one seed, that of their plan.
+        rules (list), context (`int`), arguments: as for `compose_ids`.
+        sampling (`Sampling`): how tokens are drawn.
+        particles (`int`): how many rows make one piece; 1: each is one.
+        put (callable, *optional*): given each token that all particles have in common.
+
+    Returns:
+        What `generate()` returns, what drew the tokens, and the particles, which choose a row; `None` where
+        each is a piece.
+    """
+    seeds = brief.seeds if particles == 1 else particle_seeds(brief.seeds[0], particles)
+    ids, sample = torch.tensor([prompt] * len(seeds), device=device), SeededSampling(sampling, seeds)
+    swarm = None if particles == 1 else Particles(particles, seeds[0], len(prompt), sample.temperature, put)
+    output = compose_ids(generate, ids, brief, rules, sample, context, particles=swarm, **arguments)
+    return output, sample, swarm
+
+
 def compose_ids(
     generate: Callable,
     ids: torch.Tensor,
@@ -176,8 +221,7 @@ def compose_ids(
     context: int,
     config: GenerationConfig | None = None,
     processors: Iterable[Any] = (),
-    keep: Any = None,
-    particles: Any = None,
+    particles: Particles | None = None,
     **arguments: Any,
 ) -> Any:
     """Pieces from one prompt, by rules.
@@ -194,7 +238,6 @@ def compose_ids(
         config (`GenerationConfig`, *optional*): for what else `generate()` does; how it samples does not
             count.
         processors (list): logits processors that come before the rules.
-        keep (class, *optional*): of the keeper (see `RuleProcessor`), where `brief` has a frame.
         particles (`Particles`, *optional*): makes of all rows one piece (`musicgpt/particles.py`).
         arguments: of `generate()`.
 
@@ -205,7 +248,7 @@ def compose_ids(
     if particles is not None:
         rows = particles.begin(brief.frame, int(brief.prompt.ticks[0]))
         ids, brief = ids[:rows], replace(brief, rows=rows, seeds=brief.seeds[:rows])
-    keeper = None if keep is None or brief.frame is None else keep(brief)
+    keeper = None if brief.frame is None else KeepGiven(brief)
     brief.earlier += [] if keeper is None else [keeper]
     built = [rule for rule in build([Asked, *rules], brief) if rule is not keeper]
     for rule in built:
@@ -214,9 +257,7 @@ def compose_ids(
             def begin(own: Brief, sample: Callable, until: Any) -> torch.Tensor:
                 start = ids[:1].expand(own.rows, -1)
                 others = [item for item in rules if item is not Beginning]
-                return compose_ids(
-                    generate, start, own, others, sample, context, keep=keep, stopping_criteria=[until]
-                )
+                return compose_ids(generate, start, own, others, sample, context, stopping_criteria=[until])
 
             rule.tokens = best_beginnings(begin, brief, sample)
     config = _plain(config, brief, built, context - ids.shape[1])
@@ -312,17 +353,16 @@ def _brief(
     model: Any,
     prompt: Sequence[int],
     seeds: list[int],
-    length: Callable[[int], int] | None,
-    padded: int,
-    given: GivenIds | None,
-    bars: int | None,
-    min_bars: int | None,
-    min_notes: int | None,
-    transposition: int,
+    most: int,
     slides: bool,
+    given: GivenIds | None,
+    **wanted: Any,
 ) -> Brief:
-    """What a prefix and a call ask for; `length` is what `_asked_length` gives, `padded` the number of tokens
-    of the prompt with its padding, `slides` whether there may be more than the context holds.
+    """What a prefix and a call ask for.
+
+    Args:
+        most (`int`): new tokens at most; where not `slides` no more than the context holds.
+        wanted: further fields.
 
     Raises:
         GivenError: if what is given takes more tokens than there can be.
@@ -333,8 +373,7 @@ def _brief(
             break
         asked[TOKENS[token].type] = TOKENS[token].value
     slides = slides and not (given is not None and given.frame.is_bounded)
-    room = MAX_NEW_TOKENS if slides else model.config.max_position_embeddings - len(prompt)
-    room = min(most_tokens(bars, min_bars, min_notes) if length is None else length(padded), room)
+    room = min(most, MAX_NEW_TOKENS if slides else model.config.max_position_embeddings - len(prompt))
     if given is not None:
         asked |= {"METER": None, "VOICES": given.voices}  # its meter was not asked for
         refuse_too_much(given.frame, given.regions, room)
@@ -347,14 +386,10 @@ def _brief(
         meter=asked.get("METER"),
         form=asked.get("FORM"),
         voices=asked.get("VOICES"),
-        bars=bars,
-        min_bars=(0 if bars else MIN_BARS) if min_bars is None else min_bars,
-        min_notes=(0 if bars else MIN_NOTES) if min_notes is None else min_notes,
         max_new_tokens=room,
-        ends=length is None or bars is not None,
-        transposition=transposition,
         prompt=model.state_after(prompt),
         frame=None if given is None else given.frame,
+        **wanted,
     )
 
 
@@ -369,24 +404,4 @@ def _given(
     return read_given(model, prefix if len(prefix) > 1 else None, given_ids, free, transposition)
 
 
-def _composed(
-    own: Callable,
-    device: torch.device,
-    prompt: Sequence[int],
-    brief: Brief,
-    rules: list[Any],
-    sampling: Sampling,
-    particles: int,
-    arguments: dict[str, Any],
-) -> Any:
-    """Rows of one prompt, or the one that so many particles make."""
-    seeds = brief.seeds if particles == 1 else particle_seeds(brief.seeds[0], particles)
-    start, sample = torch.tensor([prompt] * len(seeds), device=device), SeededSampling(sampling, seeds)
-    if particles == 1:
-        return compose_ids(own, start, brief, rules, sample, **arguments)
-    swarm = Particles(particles, seeds[0], len(prompt), sample.temperature)
-    output = compose_ids(own, start, brief, rules, sample, particles=swarm, **arguments)
-    return output[swarm.choose()][None]
-
-
-__all__ = ["compose_ids", "generate"]
+__all__ = ["compose_rows", "generate"]

@@ -140,11 +140,10 @@ class Given:
         if not chosen or not set(chosen) <= set(present):
             names = ", ".join(map(str, present))
             raise GivenError(f"Voices {list(chosen)} were asked for; the piece has the voices {names}.")
-        array = score.array
-        inside = (array[:, ONSET] >= start) & (array[:, ONSET] < end) & np.isin(array[:, VOICE], chosen)
+        array, region = score.array, Region(start, end, chosen)
         return cls(
-            score.replace(notes=array[~inside]),
-            (Region(start, end, chosen),),
+            score.replace(notes=array[~region.holds(array)]),
+            (region,),
             max(present) + 1,
             one_by_one=not has_chords(array),
             work="revised",

@@ -108,7 +108,7 @@ def read_given(
             f"{before} notes stand before the first place that is free, and {room // TOKENS_A_NOTE} can be"
             " read: give fewer bars."
         )
-    stays = np.array([not any(_inside(note, region) for region in regions) for note in notes.tolist()])
+    stays = ~np.any([region.holds(notes) for region in regions], axis=0)
     read = int(notes[before - 1, ONSET]) if before else 0
     frame = frame_between(notes[stays], regions, meters, voices, begins, read, one_by_one=one_by_one)
     prompt += found[body : ends[before - 1] + 1].tolist() if before else []
@@ -160,12 +160,6 @@ def _subject(notes: np.ndarray, bar: int, voices: int, transposition: int) -> tu
     notes = notes.copy()
     notes[:, VOICE] = subject_voice(float(notes[:, PITCH].mean()) + transposition, voices)
     return notes, list(behind_subject(notes, bar, int(notes[0, VOICE]), voices))
-
-
-def _inside(note: list[int], region: Region) -> bool:
-    """Whether a note begins in a region."""
-    onset, _, _, voice = note
-    return region.start <= onset and (region.end is None or onset < region.end) and voice in region.voices
 
 
 __all__ = ["GivenIds", "read_given"]

@@ -152,14 +152,22 @@ class StopAndReport(StoppingCriteria):
         report (callable, *optional*): called with how many tokens each row has so far, the prompt not
             counted.
         prompt_length (`int`): tokens of the prompt.
+        put (callable, *optional*): given each token of the first row.
     """
 
-    def __init__(self, stop: Event | None, report: Callable[[int], None] | None, prompt_length: int):
-        self.stop, self.report, self.prompt_length = stop, report, prompt_length
+    def __init__(
+        self,
+        stop: Event | None,
+        report: Callable[[int], None] | None,
+        prompt_length: int,
+        put: Callable[[int], None] | None = None,
+    ):
+        self.stop, self.report, self.prompt_length, self.put = stop, report, prompt_length, put
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
+        if self.put:
+            self.put(int(input_ids[0, -1]))
         if self.report:
             self.report(input_ids.shape[1] - self.prompt_length)
         stopped = self.stop is not None and self.stop.is_set()
-        ends = torch.ones if stopped else torch.zeros
-        return ends(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+        return torch.full((input_ids.shape[0],), stopped, dtype=torch.bool, device=input_ids.device)

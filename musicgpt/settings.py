@@ -15,14 +15,13 @@ from .defaults import (
     BARS,
     MAX_NEW_TOKENS,
     MAX_PARTICLES,
-    MIN_BARS,
-    MIN_NOTES,
     MIN_P,
     RHYTHM_TEMPERATURE_SCALE,
     RHYTHM_TOP_P,
     TEMPERATURE,
     TOP_K,
     TOP_P,
+    least,
     most_tokens,
 )
 from .moods import find_mood
@@ -124,6 +123,7 @@ class Settings:
         mood = find_mood(self.mood) if self.mood else None
         key = Key.parse(self.key) if self.key else normal_key(mood.mode if mood else "major")
         temperature = _first(self.temperature, mood and mood.temperature, TEMPERATURE)
+        min_bars, min_notes = least(self.bars, self.min_bars, self.min_notes)
         return Resolved(
             key=key,
             form=self.form,
@@ -139,8 +139,8 @@ class Settings:
             max_new_tokens=_first(self.max_new_tokens, most_tokens(self.bars, self.min_bars, self.min_notes)),
             ends_when_long_enough=self.max_new_tokens is None or self.bars is not None,
             bars=self.bars,
-            min_bars=_first(self.min_bars, 0 if self.bars else MIN_BARS),
-            min_notes=_first(self.min_notes, 0 if self.bars else MIN_NOTES),
+            min_bars=min_bars,
+            min_notes=min_notes,
         )
 
     def with_seed(self, seed: int) -> Settings:

@@ -120,14 +120,7 @@ def _with_fields(model: Any, fields: dict[str, Any]) -> Any:
 
 def add_figures(folder: Path, report: Report) -> None:
     """Put a validation beside an averaged model, as a run does."""
-    own = report.unmasked
-    values = {
-        "nats_per_note": own.nats_per_note,
-        "masked_nats_per_note": report.masked.nats_per_note,
-        "bits_per_note": own.bits_per_note,
-        **own.terms,
-    }
-    write_json(folder / "figures.json", values)
+    write_json(folder / "figures.json", report.figures())
 
 
 @errors_in_one_line

@@ -24,6 +24,7 @@ from .crops import TERMS
 from .errors import TrainingError
 from .run_log import DATA, MADE, read_log
 from .units import BITS
+from .validate import write_json
 
 # Of the arguments, what a reader of the card wants to know.
 _TOLD = {
@@ -379,7 +380,7 @@ def _complete_data(run: Path) -> None:
         described = describe_run(
             Arguments.from_dict({"data": arguments["data"], "model": arguments["model"]})
         )
-        (run / DATA).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        write_json(run / DATA, described)
 
 
 def push(run: Path, repo: str, private: bool) -> str:

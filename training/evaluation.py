@@ -40,11 +40,11 @@ class Window:
     terms: np.ndarray
 
 
-def windows(piece: Piece, number: int, context: int, overlap: float = OVERLAP) -> Iterator[Window]:
+def windows(piece: Piece, number: int, context: int) -> Iterator[Window]:
     """Windows of at most `context` tokens that together count every note of a piece once.
 
     A piece that fits is one window. Otherwise each window begins at a note, with the prefix and its position
-    in the bar, and repeats `overlap` of the one before; the last one is moved back to be full. A note is
+    in the bar, and repeats `OVERLAP` of the one before; the last one is moved back to be full. A note is
     counted in the first window that holds it.
     """
     score, fit = piece.score, notes_in(context)
@@ -57,7 +57,7 @@ def windows(piece: Piece, number: int, context: int, overlap: float = OVERLAP) -
     # Room for the rare steps of several TIME tokens and for changes of meter; a window that needs more holds
     # fewer notes.
     fit = max(1, fit - 8)
-    stride = max(1, int(fit * (1 - overlap)))
+    stride = max(1, int(fit * (1 - OVERLAP)))
     counted, start = 0, 0
     while counted < len(score):
         # The last window is moved back to be full; none begins after a note that is still to be counted.

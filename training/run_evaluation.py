@@ -53,14 +53,7 @@ class Evaluation(Saving):
         for piece, row in zip(pieces, sums, strict=True):
             piece.nats, piece.masked = row[:n], row[n : 2 * n]
             piece.notes, piece.tokens = int(row[-2]), int(row[-1])
-        result = report(pieces, draws=1000)
-        return {
-            "nats_per_note": result.nats_per_note,
-            "masked_nats_per_note": result.masked.nats_per_note,
-            "bits_per_note": result.unmasked.bits_per_note,
-            **result.unmasked.terms,
-            "unigram_nats_per_note": self.unigram,
-        }
+        return {**report(pieces, draws=1000).figures(), "unigram_nats_per_note": self.unigram}
 
     def _musical_evaluation(self, nats: float | None) -> dict[str, Any]:
         """Every process composes its share of the pieces, so that none waits for the main one."""

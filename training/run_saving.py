@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from . import checkpoints
 from .errors import CheckpointError
 from .run_base import TOTALS, Run
 from .run_log import RunLog
+from .validate import write_json
 
 
 class Saving(Run):
@@ -28,11 +28,8 @@ class Saving(Run):
         """
         weights = self.accelerator.get_state_dict(self.model)
         if self.is_main:
-            about = {
-                "step": self.step,
-                "epoch": self.epoch,
-                **{k: v for k, v in figures.items() if k != "scores"},
-            }
+            kept = {name: value for name, value in figures.items() if name != "scores"}
+            about = {"step": self.step, "epoch": self.epoch, **kept}
             checkpoints.write_folder(target, lambda folder: self._fill_export(folder, weights, about))
         self.accelerator.wait_for_everyone()
 
@@ -48,10 +45,8 @@ class Saving(Run):
     def _fill_export(self, folder: Path, weights: dict[str, Any], about: dict[str, Any]) -> None:
         self._fill_model(folder, weights)
         MusicGPTTokenizerFast().save_pretrained(folder)
-        (folder / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        (folder / "training_arguments.json").write_text(
-            json.dumps(self._own_arguments(), indent=1), encoding="utf-8"
-        )
+        write_json(folder / "figures.json", about)
+        write_json(folder / "training_arguments.json", self._own_arguments())
 
     def _own_arguments(self) -> dict[str, Any]:
         """The arguments with the validation context that was really used."""
@@ -122,9 +117,7 @@ class Saving(Run):
             self._restore(*found)
         if self.is_main:
             self.log = RunLog(self.folder, self.step)
-            (self.folder / "training_arguments.json").write_text(
-                json.dumps(self._own_arguments(), indent=1), encoding="utf-8"
-            )
+            write_json(self.folder / "training_arguments.json", self._own_arguments())
         if self.arguments.run.trackers:
             flat = {
                 f"{group}.{name}": str(value)

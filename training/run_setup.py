@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import Any
@@ -23,6 +22,7 @@ from .record import code_fingerprint, data_fingerprint, fingerprint
 from .run_base import Run
 from .run_log import DATA, LOG
 from .sources import load_pieces
+from .validate import write_json
 
 # What a run writes into its folder, and `--overwrite` takes away: what else is there is somebody's.
 RUN_FILES = (
@@ -93,7 +93,7 @@ class Setup(Run):
                 self.given = load_pieces(self.arguments.data)
             if self.is_main:
                 about = {**describe_run(self.arguments), "fingerprints": self._made_of(self.given)}
-                (self.folder / DATA).write_text(json.dumps(about, indent=1), encoding="utf-8")
+                write_json(self.folder / DATA, about)
         self.train_pieces, self.validation_pieces = self.given["train"], self.given.get("validation", [])
         if not self.train_pieces:
             raise TrainingError("There is no piece to train on.")

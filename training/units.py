@@ -73,6 +73,15 @@ class Report:
         """The published figure: pooled, unmasked."""
         return self.unmasked.nats_per_note
 
+    def figures(self) -> dict[str, float]:
+        """What stands beside a model, and in the log of a run."""
+        return {
+            "nats_per_note": self.nats_per_note,
+            "masked_nats_per_note": self.masked.nats_per_note,
+            "bits_per_note": self.unmasked.bits_per_note,
+            **self.unmasked.terms,
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
         rows = [

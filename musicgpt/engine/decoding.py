@@ -7,7 +7,7 @@ loop: see `why_not`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,12 +86,6 @@ class Noise:
             self.noise[step].exponential_(1)
 
 
-class Native(NamedTuple):
-    """A part of the list of processors that the engine runs."""
-
-    rules: Struct
-
-
 class Decoding:
     """Decodes one batch.
 
@@ -148,36 +142,33 @@ class Decoding:
     # The processors
 
     def _plan(self, processors: list) -> tuple[list, Struct]:
-        """The list in parts: calls of Python, and runs that the engine knows in its own order, the last of
-        them with the choice.
+        """The list in parts: calls of Python, and rules of runs that the engine knows in its own order, the
+        last of them with the choice.
 
         Returns:
             parts before the last (empty where the engine runs the whole list), and the rules of the last.
         """
         order = [*_PENALTIES, *(getattr(self._code(name), name) for name in _OURS)]
-        tail = len(processors)
-        warpers = list(_WARPERS)
-        while tail > 0 and type(processors[tail - 1]) in warpers and self._is_plain(processors[tail - 1]):
-            if tail < len(processors) and warpers.index(type(processors[tail - 1])) >= warpers.index(
-                type(processors[tail])
-            ):
+        warpers, tail = list(_WARPERS), len(processors)
+        behind = len(warpers)  # the place of the warper behind
+        while tail > 0 and type(processors[tail - 1]) in warpers[:behind]:
+            if not self._is_plain(processors[tail - 1]):
                 break
-            tail -= 1
+            tail, behind = tail - 1, warpers.index(type(processors[tail - 1]))
         parts: list[Any] = []
         for processor in processors[:tail]:
-            known = type(processor) in order and self._is_plain(processor)
-            run = (
-                known
-                and parts
+            if type(processor) not in order or not self._is_plain(processor):
+                parts.append(processor)
+            elif (
+                parts
                 and isinstance(parts[-1], list)
                 and order.index(type(parts[-1][-1])) < order.index(type(processor))
-            )
-            if run:
+            ):
                 parts[-1].append(processor)
             else:
-                parts.append([processor] if known else processor)
+                parts.append([processor])
         own = parts.pop() if parts and isinstance(parts[-1], list) else []
-        plan = [Native(self._rules(part)) if isinstance(part, list) else part for part in parts]
+        plan = [self._rules(part) if isinstance(part, list) else part for part in parts]
         return plan, self._rules([*own, *processors[tail:]])
 
     def _code(self, processor: str) -> Any:
@@ -375,8 +366,8 @@ class Decoding:
         each(library.scores_ahead, self.last)
         ids = self._so_far(length)
         for part in self.plan:
-            if isinstance(part, Native):
-                each(library.mask_ahead, part.rules)
+            if isinstance(part, Struct):
+                each(library.mask_ahead, part)
                 continue
             scores = part(ids, scores).to(torch.float32).contiguous()
             if scores.shape != (rows.rows, rows.vocab):

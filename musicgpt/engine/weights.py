@@ -19,12 +19,13 @@ _MOST = {
     "hidden_size": 1 << 13,
     "intermediate_size": 1 << 15,
     "num_hidden_layers": 128,
+    "num_attention_heads": 1 << 9,
     "num_motifs": 1 << 22,
     "bar_period": 1 << 16,
+    "default_bar_ticks": 1 << 16,
+    "lowest_pitch": 127,
 }
-_MOST_TICKS = 1 << 16
-# Of MIDI; expected pitches are at most three times as far from 0, see OCTAVES in `imitation.hpp`.
-_TOP_PITCH = 127
+_MAY_BE_0 = ("num_motifs", "lowest_pitch")
 _BLOCK = 16  # outputs in a block of a weight, `BLOCK` in `engine.hpp`
 
 
@@ -42,43 +43,26 @@ def check(model: Any, library: Library) -> None:
         EngineError: with what does not fit.
     """
     config = model.config
-    blocks = config.token_blocks
-    for name, most in _MOST.items():
+    for name, most in (*_MOST.items(), ("max_voices", library.sizes["MAX_VOICES"])):
         value = getattr(config, name)
-        if not isinstance(value, int) or not (0 if name == "num_motifs" else 1) <= value <= most:
+        if not isinstance(value, int) or not (0 if name in _MAY_BE_0 else 1) <= value <= most:
             raise EngineError(f"the configuration has {name}={value}")
+    try:
+        config.validate()  # blocks, tables and heads fit each other, also where a field was changed later
+    except Exception as error:  # huggingface_hub has errors of its own, derived from Exception
+        raise EngineError(f"the configuration is none: {' '.join(str(error).split())}") from error
     code = code_of(package_of(model), "grammar_musicgpt")
     if not code.has_grammar(config) or config.hidden_act != "gelu":
         raise EngineError("the configuration is not one of a musical model with GELU and a <bos>")
     if config.relative_attention == "learned":
         raise EngineError("the configuration has relative_attention='learned', which the kernels do not know")
-    heads = config.num_attention_heads
-    for name, value in (
-        ("head_dim", config.hidden_size // heads if heads > 0 else 0),
-        ("intermediate_size", config.intermediate_size),
-    ):
-        if value % _BLOCK or value < _BLOCK:
-            raise EngineError(f"the configuration has {name}={value}, not a multiple of {_BLOCK}")
-    if heads * (config.hidden_size // heads) != config.hidden_size:
-        raise EngineError("the configuration's heads do not divide hidden_size")
-    if not 1 <= config.max_voices <= library.sizes["MAX_VOICES"] or blocks["VOICE"][1] != config.max_voices:
-        raise EngineError(f"the configuration has {config.max_voices} voices")
-    if any(first < 0 or count < 1 or first + count > config.vocab_size for first, count in blocks.values()):
-        raise EngineError("the configuration has token_blocks outside the vocabulary")
-    if (
-        not min(*config.durations, *config.time_steps) >= 0
-        or max(*config.durations, *config.time_steps) >= library.sizes["LONGEST"]
-    ):
+    for name in ("head_dim", "intermediate_size"):
+        if getattr(config, name) % _BLOCK:
+            raise EngineError(
+                f"the configuration has {name}={getattr(config, name)}, not a multiple of {_BLOCK}"
+            )
+    if max(*config.durations, *config.time_steps) >= library.sizes["LONGEST"]:
         raise EngineError("the configuration has durations or steps that the engine has no room for")
-    if not all(1 <= ticks <= _MOST_TICKS for ticks in (*config.meter_ticks, config.default_bar_ticks)):
-        raise EngineError("the configuration has a bar without length")
-    for name, block in (("durations", "DUR"), ("time_steps", "TIME"), ("meter_ticks", "METER")):
-        if len(getattr(config, name)) != blocks[block][1]:
-            raise EngineError(f"the configuration has other {name} than {block} tokens")
-    if not 0 <= config.lowest_pitch <= _TOP_PITCH - blocks["NOTE"][1] + 1:
-        raise EngineError(
-            f"the configuration has lowest_pitch={config.lowest_pitch} and {blocks['NOTE'][1]} NOTE tokens"
-        )
 
 
 # What a configuration can leave out.
@@ -315,7 +299,7 @@ def model_struct(model: Any, library: Library) -> Struct:
         "Model",
         **arrays,
         **missing,
-        frequencies=_frequencies(model),
+        frequencies=model.model.rotary_emb.frequencies(torch.device("cpu")).contiguous().numpy(),
         logit_scales=None if scales is None else np.asarray(scales, dtype=np.float32),
         layers=np.concatenate([layer.words for layer in layers]),
         meanings=meanings,
@@ -348,12 +332,6 @@ def model_struct(model: Any, library: Library) -> Struct:
     )
     struct.__dict__["kept"] = kept, layers  # their memory is pointed to
     return struct
-
-
-def _frequencies(model: Any) -> np.ndarray:
-    """Angles of one step, `(head_dim / 2,)`: of places, of ticks, and zeros."""
-    every = model.model.rotary_emb.frequencies(torch.device("cpu"))
-    return every.contiguous().numpy()
 
 
 __all__ = ["check", "model_struct", "package_of", "silent_token"]

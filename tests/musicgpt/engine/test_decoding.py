@@ -392,8 +392,8 @@ class TestProcessorsInAnyOrder:
         arguments = {"do_sample": True, "top_k": 20, "max_new_tokens": 12}
         model.generate(torch.tensor([PROMPT]), logits_processor=LogitsProcessorList([own]), **arguments)
         plan, last = plans[0]
-        assert [type(part).__name__ for part in plan] == ["Native", "Higher"]
-        assert plan[0].rules.use_grammar and plan[0].rules.use_repetition and not last.use_grammar
+        assert [type(part).__name__ for part in plan] == ["Struct", "Higher"]
+        assert plan[0].use_grammar and plan[0].use_repetition and not last.use_grammar
         assert last.top_k == 20
         model.generate(torch.tensor([PROMPT]), **arguments)
         assert plans[1][0] == []
