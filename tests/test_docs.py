@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -70,21 +71,20 @@ def test_the_table_of_moods_is_the_code_s(repo_root):
         assert f"| `{name}` | {mood.mode} | {mood.tempo} | {mood.temperature} | {mood.top_p} |" in text
 
 
-def _pages() -> list:
-    from pathlib import Path
-
+def _pages() -> list[Path]:
     root = Path(__file__).resolve().parent.parent
-    return [
-        *sorted((root / "docs").glob("*.md")),
-        root / "CONTRIBUTING.md",
-        root / "SECURITY.md",
-        root / "LICENSE-WEIGHTS.md",
-    ]
+    names = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE-WEIGHTS.md")
+    return [*sorted((root / "docs").glob("*.md")), *(root / name for name in names)]
 
 
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: page.name)
-def test_links_between_files_lead_somewhere(page):
+def test_links_lead_somewhere(page):
+    """To files, and to headings of the page itself."""
     text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if not target.startswith(("http", "#", "mailto:")):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith(("http", "mailto:")):
             assert (page.parent / target.split("#")[0]).exists(), target

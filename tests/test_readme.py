@@ -36,11 +36,8 @@ def workplace(tmp_path_factory, repo_root) -> tuple[Path, dict[str, str]]:
     here.
     """
     folder = tmp_path_factory.mktemp("readme")
-    for name in (
-        "training",
-        "modeling_musicgpt",
-        "musical_metrics",
-    ):  # recipes, weights and the metric are named by their place in the repository
+    # recipes, weights and the metric are named by their place in the repository
+    for name in ("training", "modeling_musicgpt", "musical_metrics"):
         (folder / name).symlink_to(repo_root / name)
     binaries = folder / "bin"
     binaries.mkdir()
@@ -82,17 +79,18 @@ def test_outputs_are_compared_loosely_but_compared():
     assert missing_lines(shown, "first\n12 pieces, 1,234.56 s\nother\n wrote   out/a.mid\n") == []
     # in another order
     assert missing_lines(shown, "wrote out/a.mid\n3 pieces, 1.5 s\n") == ["  wrote out/a.mid"]
-    assert (
-        missing_lines(
-            "=== 9 passed, ... in 3.5s ===", "a\n===== 1402 passed, 1 skipped, 3 warnings in 448.15s =====\n"
-        )
-        == []
-    )
-    assert (
-        missing_lines("=== 9 passed, ... in 3.5s ===", "=== 1 failed, 9 passed, 1 skipped in 448.15s ===\n")
-        != []
-    )
+    passed = "=== 9 passed, ... in 3.5s ==="
+    assert missing_lines(passed, "a\n===== 1402 passed, 1 skipped, 3 warnings in 448.15s =====\n") == []
+    assert missing_lines(passed, "=== 1 failed, 9 passed, 1 skipped in 448.15s ===\n") != []
     assert missing_lines(shown, "no pieces\n") == ["3 pieces, 1.5 s", "  wrote out/a.mid"]
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command that must succeed."""
+    how = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL, "timeout": 400}
+    result = subprocess.run(command, capture_output=True, text=True, **how)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    return result
 
 
 @pytest.mark.slow
@@ -100,27 +98,16 @@ def test_outputs_are_compared_loosely_but_compared():
 def test_shell_blocks(block, workplace):
     folder, environment = workplace
     if block.how == "install":
-        extras = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"][
-            "optional-dependencies"
-        ]
+        project = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]
         [asked] = re.findall(r"\.\[([\w,]+)\]", block.code)
-        assert set(asked.split(",")) <= set(extras)
+        assert set(asked.split(",")) <= set(project["optional-dependencies"])
         return
     if block.how == "serve":
         _serve(block, folder, environment)
         return
     if block.how in ("corpus", "suite"):
         environment = dict(environment, README_MAKE_FLAGS="-n")
-    result = subprocess.run(
-        ["bash", "-euc", block.code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        stdin=subprocess.DEVNULL,
-    )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    result = _run(["bash", "-euc", block.code], folder, environment)
     assert "Traceback" not in result.stderr
     if "generate" in block.code and block.how is None:
         written = re.findall(r"wrote (\S+)", result.stdout)
@@ -135,16 +122,7 @@ def _serve(block: Block, folder: Path, environment: dict[str, str]) -> None:
     """Run the blocks of clients while a server runs."""
     with served(block.code, folder, environment):
         for client in CLIENTS:
-            result = subprocess.run(
-                [sys.executable, "-c", client.code],
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=200,
-            )
-            assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
-            assert ".mid" in result.stdout
+            assert ".mid" in _run([sys.executable, "-c", client.code], folder, environment).stdout
 
 
 @pytest.mark.slow
@@ -155,23 +133,5 @@ def test_python_blocks(workplace):
     script.write_text(
         "if __name__ == '__main__':\n" + "".join(f"    {line}\n" for line in "\n".join(parts).splitlines())
     )
-    result = subprocess.run(
-        [sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=400
-    )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
+    result = _run([sys.executable, str(script)], folder, environment)
     assert result.stdout.count("--- block") == len(PYTHON)
-
-
-def test_links_lead_somewhere(repo_root):
-    text = README.read_text()
-    headings = {
-        re.sub(r"[^\w\- ]", "", h).strip().lower().replace(" ", "-")
-        for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    }
-    targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    assert targets
-    for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif not target.startswith("http"):
-            assert (repo_root / target.split("#")[0]).exists(), target

@@ -11,34 +11,9 @@ import pytest
 
 from tokenization.score import Meter, Note, Score
 
-COLUMNS = (
-    "onset_q",
-    "dur_q",
-    "midi",
-    "pitch",
-    "voice",
-    "staff",
-    "bar",
-    "bar_pos_q",
-    "time_signature",
-    "grace",
-    "ornaments",
-)
-CATALOGUE = (
-    "id",
-    "book",
-    "number",
-    "bwv",
-    "kind",
-    "tonic",
-    "mode",
-    "notes",
-    "source",
-    "source_file",
-    "licence",
-    "note_table",
-    "split",
-)
+COLUMNS = "onset_q dur_q midi pitch voice staff bar bar_pos_q time_signature grace ornaments"
+CATALOGUE = "id book number bwv kind tonic mode notes source source_file licence note_table split"
+MORE = "id work bwv tonic mode notes note_table"
 # id, tonic, mode, split, whether its table is there
 PIECES = (
     ("wtc1p01", "C", "major", "train", True),
@@ -75,19 +50,13 @@ def write_table(path: Path, score: Score, extra: tuple[dict, ...] = ()) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     names = ("soprano", "alto", "bass", "tenor", "mezzo")
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n", restval="")
+        writer = csv.DictWriter(file, COLUMNS.split(), delimiter="\t", lineterminator="\n", restval="")
         writer.writeheader()
         for note in score.notes:
             onset, place = Fraction(note.onset, 24), Fraction(note.onset % 96, 24)
-            row = {
-                "onset_q": onset,
-                "dur_q": Fraction(note.duration, 24),
-                "midi": note.pitch,
-                "voice": names[note.voice],
-            }
-            writer.writerow(
-                {**row, "bar": note.onset // 96 + 1, "bar_pos_q": place, "time_signature": "4/4", "grace": 0}
-            )
+            row = {"onset_q": onset, "dur_q": Fraction(note.duration, 24), "midi": note.pitch, "grace": 0}
+            row |= {"voice": names[note.voice], "bar": note.onset // 96 + 1, "bar_pos_q": place}
+            writer.writerow({**row, "time_signature": "4/4"})
         writer.writerows(extra)
     return path
 
@@ -97,61 +66,39 @@ def key_pitch(tonic: str) -> int:
     return {"C": 0, "F": 5, "E": 4, "F#": 6, "A": -3, "D": 2, "G": -5}[tonic]
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    """`corpus/wtc` with catalogue, tables and a missing test split; `corpus/more` with two pieces without
-    split, kind or mode.
+def make_corpus(root: Path) -> Path:
+    """`wtc` with catalogue, tables and a missing test split; `more` with two pieces without split, kind or
+    mode.
     """
-    root = tmp_path / "corpus"
     rows = []
     for seed, (name, tonic, mode, split, there) in enumerate(PIECES):
         score = make_score(seed, key_pitch(tonic), mode == "minor")
         if there:
             write_table(root / "wtc" / "notes" / f"{name}.tsv", score)
+        kind, table = {"p": "prelude", "f": "fugue"}[name[4]], f"notes/{name}.tsv" if there else ""
+        number, source = int(name[5:]), ("buschke", f"{name}.ly", "Public Domain")
         rows.append(
-            {
-                "id": name,
-                "book": name[3],
-                "number": int(name[5:]),
-                "bwv": 845 + int(name[5:]),
-                "kind": {"p": "prelude", "f": "fugue"}[name[4]],
-                "tonic": tonic,
-                "mode": mode,
-                "notes": len(score),
-                "source": "buschke",
-                "source_file": f"{name}.ly",
-                "licence": "Public Domain",
-                "note_table": f"notes/{name}.tsv" if there else "",
-                "split": split,
-            }
+            (name, name[3], number, 845 + number, kind, tonic, mode, len(score), *source, table, split)
         )
     _write_catalogue(root / "wtc" / "catalogue.csv", CATALOGUE, rows)
     more = []
     for seed, (name, tonic, minor) in enumerate((("canzona", "D", True), ("gigue", "G", False)), start=50):
         score = make_score(seed, key_pitch(tonic), minor)
         write_table(root / "more" / "notes" / f"{name}.tsv", score)
-        more.append(
-            {
-                "id": name,
-                "work": "suite",
-                "bwv": 999,
-                "tonic": tonic,
-                "mode": "",
-                "notes": len(score),
-                "note_table": f"notes/{name}.tsv",
-            }
-        )
-    _write_catalogue(
-        root / "more" / "catalogue.csv", ("id", "work", "bwv", "tonic", "mode", "notes", "note_table"), more
-    )
+        more.append((name, "suite", 999, tonic, "", len(score), f"notes/{name}.tsv"))
+    _write_catalogue(root / "more" / "catalogue.csv", MORE, more)
     return root
 
 
-def _write_catalogue(path: Path, columns: tuple[str, ...], rows: list[dict]) -> None:
+def _write_catalogue(path: Path, columns: str, rows: list[tuple]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(file).writerows([columns.split(), *rows])
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A corpus that a test may change."""
+    return make_corpus(tmp_path / "corpus")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from dataset_builder.build import BuildOptions, build_dataset
 from dataset_builder.errors import DatasetError
 from dataset_builder.push import push_dataset
 
+from .conftest import make_corpus
+
 
 class FakeHub(ThreadingHTTPServer):
     """Answers what the client asks when it makes a repository and commits to it; keeps every call."""
@@ -41,31 +43,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append((self.command, self.path, body))
         if self.server.status != 200:
             return self._send({"error": "no"}, self.server.status)
+        asked = json.loads(body) if self.path == "/api/repos/create" or "/preupload/" in self.path else {}
         if self.path == "/api/repos/create":
-            return self._send(
-                {
-                    "url": (
-                        f"{self.server.url}/datasets/{json.loads(body)['organization']}/{json.loads(body)['name']}"
-                    )
-                }
-            )
+            return self._send({"url": f"{self.server.url}/datasets/{asked['organization']}/{asked['name']}"})
         if "/preupload/" in self.path:
-            return self._send(
-                {
-                    "files": [
-                        {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
-                        for f in json.loads(body)["files"]
-                    ]
-                }
-            )
+            modes = {"uploadMode": "regular", "shouldIgnore": False}
+            return self._send({"files": [{"path": file["path"], **modes} for file in asked["files"]]})
         if "/commit/" in self.path:
-            return self._send(
-                {
-                    "commitUrl": f"{self.server.url}/datasets/someone/wtc/commit/{'1' * 40}",
-                    "commitOid": "1" * 40,
-                    "success": True,
-                }
-            )
+            address = f"{self.server.url}/datasets/someone/wtc/commit/{'1' * 40}"
+            return self._send({"commitUrl": address, "commitOid": "1" * 40, "success": True})
         return self._send({"errors": [], "warnings": []})
 
     do_GET = do_POST = _answer
@@ -104,10 +90,12 @@ def hub(monkeypatch):
     server.server_close()
 
 
-@pytest.fixture
-def built(corpus, tmp_path):
-    build_dataset(BuildOptions(out=tmp_path / "out", source=(str(corpus),), configs=("wtc-plus", "wtc")))
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    source = (str(make_corpus(folder / "corpus")),)
+    build_dataset(BuildOptions(out=folder / "out", source=source, configs=("wtc-plus", "wtc")))
+    return folder / "out"
 
 
 @pytest.mark.parametrize("private", [True, False])
@@ -141,22 +129,8 @@ def test_the_command_pushes_what_it_built(hub, corpus, tmp_path, monkeypatch, ca
 
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_TOKEN", "hf_test")
-    assert (
-        main(
-            [
-                "--source",
-                str(corpus),
-                "--out",
-                str(tmp_path / "out"),
-                "--num-proc",
-                "1",
-                "--push",
-                "someone/wtc",
-                "--private",
-            ]
-        )
-        == 0
-    )
+    places = ["--source", str(corpus), "--out", str(tmp_path / "out"), "--num-proc", "1"]
+    assert main([*places, "--push", "someone/wtc", "--private"]) == 0
     assert f"Pushed to {hub.url}/datasets/someone/wtc." in capsys.readouterr().out
     assert is_private(json.loads(next(body for _, path, body in hub.calls if path == "/api/repos/create")))
 

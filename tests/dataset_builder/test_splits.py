@@ -15,14 +15,8 @@ def test_splits_are_whole_key_numbers():
 
 
 def test_an_id_of_the_wtc_tells_everything():
-    assert wtc_fields("wtc2f16") == {
-        "work": "WTC",
-        "book": 2,
-        "number": 16,
-        "kind": "fugue",
-        "bwv": "885",
-        "split": "test",
-    }
+    expected = {"work": "WTC", "book": 2, "number": 16, "kind": "fugue", "bwv": "885", "split": "test"}
+    assert wtc_fields("wtc2f16") == expected
     assert wtc_fields("wtc1p25") == {} == wtc_fields("sonata")
 
 

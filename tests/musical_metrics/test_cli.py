@@ -87,11 +87,5 @@ def test_bad_files(folder, tmp_path_factory, capsys):
 
 
 def test_numbers():
-    assert [tables.number(v) for v in (None, 0.0, 0.06149, 13.04, 123.4, 1.0)] == [
-        "-",
-        "0",
-        "0.061",
-        "13.0",
-        "123",
-        "1",
-    ]
+    values = (None, 0.0, 0.06149, 13.04, 123.4, 1.0)
+    assert " ".join(map(tables.number, values)) == "- 0 0.061 13.0 123 1"

@@ -51,21 +51,15 @@ def test_entries_in_sixteen_bars_and_stretti(voices, line):
     piece = voices(apart, close, form="fugue")
     assert fugue.entry_density(piece).value == 16 * 4 / 6  # the last note ends at 576, six bars
     assert fugue.stretti(piece).value == 1
-    later = voices(
-        apart,
-        line([p - 12 for p in SUBJECT], start=168) + line([p - 5 for p in SUBJECT], start=504),
-        form="fugue",
-    )
-    assert fugue.stretti(later).value == 0
+    later = line([p - 12 for p in SUBJECT], start=168) + line([p - 5 for p in SUBJECT], start=504)
+    assert fugue.stretti(voices(apart, later, form="fugue")).value == 0
 
 
 def test_answers_real_and_tonal(voices, line):
     free = line([72, 74, 71, 72, 67, 69, 71], start=168)
     for answer, expected in (([p - 5 for p in SUBJECT], 0.0), ([55, 55, 59, 60, 62, 59, 55], 1.0)):
-        assert (
-            fugue.tonal_answer(voices(line(SUBJECT) + free, line(answer, start=168), form="fugue")).value
-            == expected
-        )
+        piece = voices(line(SUBJECT) + free, line(answer, start=168), form="fugue")
+        assert fugue.tonal_answer(piece).value == expected
     none = voices(line(SUBJECT) + free, line([55, 60, 55, 48, 41, 55, 43], start=168), form="fugue")
     assert "does not enter" in fugue.tonal_answer(none).reason
     cut = voices(line(SUBJECT) + free, line([p - 5 for p in SUBJECT][:-1], start=168), form="fugue")

@@ -71,10 +71,8 @@ def test_cadences_inside(voices, line):
     for wrong in ((4 * 96 - 24, 24, 74), (4 * 96, 24, 67)):
         changed = [wrong if note[0] == wrong[0] else note for note in upper]
         assert len(keys.cadences(View(voices(changed, lower)))) == 1
-    assert (
-        len(keys.cadences(View(voices(upper, [(o, d, 59 if o == 4 * 96 - 24 else p) for o, d, p in lower]))))
-        == 1
-    )
+    from_b = [(o, d, 59 if o == 4 * 96 - 24 else p) for o, d, p in lower]
+    assert len(keys.cadences(View(voices(upper, from_b)))) == 1
     # Nor where the bass comes home under a seventh chord.
     with_seventh = voices(upper, [*lower], [(4 * 96, 24, 58)])
     assert keys.cadences(View(with_seventh)).tolist() == [8 * 96 + 48]

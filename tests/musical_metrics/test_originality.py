@@ -87,15 +87,7 @@ def test_cardinality_score_is_the_best_translation(first, second):
     assert originality.cardinality_score(np.array(first), np.array(second)) == pytest.approx(
         best / max(len(p), len(q))
     )
-
-
-def test_cardinality_score_by_hand():
-    # A triangle, and the same an octave higher and a bar later with one point of four changed.
-    p = np.array([[0, 60], [24, 64], [48, 67], [72, 72]])
-    q = p + [96, 12]
-    q[3] += [0, 1]
-    assert originality.cardinality_score(p, q) == 3 / 4
-    assert originality.cardinality_score(p, np.zeros((0, 2), dtype=np.int64)) == 0.0
+    assert originality.cardinality_score(np.array(first), np.zeros((0, 2), dtype=np.int64)) == 0.0
 
 
 def test_the_exact_report_finds_the_copied_bars(wander):
@@ -120,19 +112,8 @@ def test_the_shipped_index_is_small_and_cannot_be_unrolled():
     pieces, counts = np.unique(index.pieces, return_counts=True)
     assert len(pieces) == len(index.table) == 79
     assert counts.max() < 1000
-    assert not {piece.number for piece in index.table} & {
-        9,
-        11,
-        14,
-        16,
-    }  # nothing of the validation and test splits
-
-
-def test_pitch_is_not_in_the_index(wander):
-    piece = View(wander(8))
-    up = View(wander(8).transposed(7))
-    assert np.array_equal(originality.kept_windows(piece).hashes, originality.kept_windows(up).hashes)
-    assert (piece.array[:, PITCH] != up.array[:, PITCH]).all()
+    held_out = {9, 11, 14, 16}  # the validation and test splits
+    assert not {piece.number for piece in index.table} & held_out
 
 
 def test_a_shared_run_is_as_long_as_what_was_copied(library):

@@ -37,9 +37,8 @@ def test_moments_at_which_a_hand_strikes_or_holds_more_than_a_tenth():
 
 
 def test_range_and_width():
-    score = Score(
-        [(0, 24, 35, 1), (24, 24, 36, 1), (48, 24, 84, 0), (72, 24, 85, 0), (96, 24, 60, 0)], key="C major"
-    )
+    notes = ((35, 1), (36, 1), (84, 0), (85, 0), (60, 0))
+    score = Score([(24 * i, 24, *note) for i, note in enumerate(notes)], key="C major")
     assert beyond_keyboard(score).value == pytest.approx(2 / 5)
     assert widest_voice(score).value == 25
 

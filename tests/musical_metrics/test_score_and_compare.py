@@ -81,16 +81,8 @@ def test_too_little_to_judge_by(voices, line):
 
 
 def test_lengths():
-    assert [length_class(n) for n in (1, 128, 181, 182, 300, 700, 725, 5000)] == [
-        "128",
-        "128",
-        "128",
-        "256",
-        "256",
-        "512",
-        "whole",
-        "whole",
-    ]
+    counts = (1, 128, 181, 182, 300, 700, 725, 5000)
+    assert " ".join(map(length_class, counts)) == "128 128 128 256 256 512 whole whole"
 
 
 def test_the_table_round_trips_and_leaves_key_numbers_out():
@@ -203,12 +195,8 @@ def test_groups_stay_in_one_fold():
 def test_two_sample_test_needs_pieces():
     few = np.zeros((3, len(catalogue.NAMES)))
     assert compare.two_sample_test(few, np.zeros((9, len(catalogue.NAMES)))) is None
-    assert (
-        compare.two_sample_test(
-            np.full((4, len(catalogue.NAMES)), np.nan), np.zeros((9, len(catalogue.NAMES)))
-        )
-        is None
-    )
+    unknown = np.full((4, len(catalogue.NAMES)), np.nan)
+    assert compare.two_sample_test(unknown, np.zeros((9, len(catalogue.NAMES)))) is None
 
 
 def test_compare_with_bach_and_with_a_set(wander):
@@ -283,8 +271,6 @@ def test_densities_stand_on_one_grid_and_integrate_to_one():
 def test_kl_of_two_gaussians_is_the_closed_form():
     """KL(N(0,1) || N(1,1)) is 1/2; kernel densities of large samples come near it."""
     grid = np.linspace(-8, 9, 1000)
-    p, q = (np.exp(-0.5 * (grid - m) ** 2) / np.sqrt(2 * np.pi) for m in (0, 1))
-    assert np.trapezoid(p * np.log(p / q), grid) == pytest.approx(0.5, abs=1e-6)
     rng = np.random.default_rng(3)
     p, q = (distances.density(rng.normal(m, 1, 2000), grid, 0.15) for m in (0, 1))
     assert np.trapezoid(p * np.log((p + 1e-12) / (q + 1e-12)), grid) == pytest.approx(0.5, abs=0.1)

@@ -18,15 +18,8 @@ from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX
 def prompt() -> Score:
     """Eight bars of 3/4 in D minor whose first note has a length and a pitch that no token has."""
     rows = [(0, 23, 20, 4)] + [(12 * i, 12, 62 + (i * 5) % 12, i % 3) for i in range(1, 48)]
-    return Score(
-        rows,
-        meters=[Meter(0, 3, 4)],
-        key="D minor",
-        tempo=92.5,
-        form="fugue",
-        title="A beginning",
-        source="beginning.mid",
-    )
+    said = {"key": "D minor", "tempo": 92.5, "form": "fugue", "title": "A beginning"}
+    return Score(rows, meters=[Meter(0, 3, 4)], source="beginning.mid", **said)
 
 
 def test_a_piece_is_legal_and_in_the_key_and_meter_that_were_asked_for(composer):
@@ -34,11 +27,8 @@ def test_a_piece_is_legal_and_in_the_key_and_meter_that_were_asked_for(composer)
         Settings(key="F# minor", meter="6/8", form="fugue", voices=3, max_new_tokens=300, seed=5)
     )
     assert first_error(piece.ids) is None
-    assert (str(piece.score.key), piece.score.meters[0].name, piece.score.form) == (
-        "F# minor",
-        "6/8",
-        "fugue",
-    )
+    found = str(piece.score.key), piece.score.meters[0].name, piece.score.form
+    assert found == ("F# minor", "6/8", "fugue")
     # The same ids read by the tokenizer's own decoder, moved to that key.
     expected = decode(piece.ids).score.in_key("F# minor")
     np.testing.assert_array_equal(piece.score.array, expected.array)
@@ -81,12 +71,6 @@ def test_a_continuation_leaves_the_prompt_as_it_is(composer, prompt):
     assert first_error(piece.ids) is None
     assert piece.ids[: 4 * n] == encode(prompt).tolist()[: 4 * n]
     assert piece.file_stem().startswith("beginning_continued_")
-
-
-def test_prompt_bars_keep_the_beginning_only(composer, prompt):
-    [piece] = composer.compose(Settings(seed=3, max_new_tokens=60), prompt=prompt, prompt_bars=2)
-    assert piece.num_prompt_notes == len(prompt.first_bars(2))
-    assert piece.score.array[piece.num_prompt_notes :, ONSET].min() >= prompt.first_bars(2).array[-1, ONSET]
 
 
 def test_of_a_prompt_longer_than_the_context_the_last_whole_bars_are_read(composer, prompt):
@@ -197,11 +181,6 @@ def test_numbers_of_another_kind_are_refused(composer, prompt, odd):
         composer.compose(Settings(seed=1, max_new_tokens=40), prompt=prompt, **odd)
 
 
-def test_an_empty_prompt_is_refused(composer):
-    with pytest.raises(MusicGPTError, match="no notes"):
-        composer.compose(prompt=Score([], key="C major"))
-
-
 def test_streaming_gives_the_notes_and_the_piece_that_compose_gives(composer, prompt):
     settings = Settings(seed=9, max_new_tokens=160)
     for given in (None, prompt):
@@ -255,6 +234,8 @@ def test_what_is_no_score_and_no_settings_is_refused(composer):
         composer.compose(prompt="beginning.mid")
     with pytest.raises(MusicGPTError, match="must be Settings, not dict"):
         composer.compose({"seed": 1})
+    with pytest.raises(MusicGPTError, match="no notes"):
+        composer.compose(prompt=Score([], key="C major"))
 
 
 def test_progress_counts_up_to_the_end(composer):

@@ -23,41 +23,17 @@ def composed(settings: Settings, prompt: Score | None = None, **fields) -> Compo
 
 
 def test_the_file_name_holds_the_piece_settings_and_seed_and_nothing_a_file_system_minds():
-    settings = Settings(
-        key="F# minor",
-        form="fugue",
-        meter="12/8",
-        voices=4,
-        tempo="slow",
-        mood="serene",
-        temperature=0.9,
-        top_k=20,
-        seed=7,
-    )
+    wish = {"key": "F# minor", "form": "fugue", "meter": "12/8", "voices": 4, "tempo": "slow", "top_k": 20}
+    settings = Settings(**wish, mood="serene", temperature=0.9, seed=7)
     stem = composed(settings, key="F# minor", form="fugue", meters=[Meter(0, 12, 8)]).file_stem()
     assert stem == "fugue_f-sharp-minor_12-8_4-voices_slow_serene_temp-0.9_topk-20_seed-7"
-    stems = [
-        composed(s).file_stem()
-        for s in (
-            Settings(seed=1),
-            Settings(seed=2),
-            Settings(seed=1, temperature=0.9),
-            Settings(seed=1, temperature=0.8),
-        )
-    ]
-    assert len(set(stems)) == 4
+    wishes = ({"seed": 1}, {"seed": 2}, {"seed": 1, "temperature": 0.9}, {"seed": 1, "temperature": 0.8})
+    assert len({composed(Settings(**wish)).file_stem() for wish in wishes}) == 4
 
 
 def test_a_continuation_is_named_after_its_prompt_in_the_prompt_s_own_key_form_and_meter():
-    prompt = Score(
-        NOTES[:12],
-        key="D minor",
-        form="fugue",
-        meters=[Meter(0, 3, 4)],
-        title="A beginning",
-        source="beginning.mid",
-        info={"composer": "N. N."},
-    )
+    said = {"title": "A beginning", "source": "beginning.mid", "info": {"composer": "N. N."}}
+    prompt = Score(NOTES[:12], key="D minor", form="fugue", meters=[Meter(0, 3, 4)], **said)
     piece = composed(Settings(seed=3), prompt)
     assert piece.file_stem() == "beginning_continued_fugue_d-minor_3-4_seed-3"
     assert piece.score.title == "A beginning, continued" and subtitle_of(piece.score).startswith(

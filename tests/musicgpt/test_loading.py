@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from musicgpt.cli.main import main
 from musicgpt.loading import load_model
+from tests.musicgpt.commands import generate
 
 
 def edit_config(folder, **changes):
@@ -26,6 +26,10 @@ def edit_weights(folder, change):
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors")
+
+
+def put_weight(folder, **tensors):
+    edit_weights(folder, lambda kept: kept.update(tensors))
 
 
 def cut(folder, end):
@@ -68,18 +72,9 @@ FAULTS = {
     "a bit of the header": (lambda f: flip(f, 40), "Cannot load"),
     "a bit of its length": (lambda f: flip(f, 6), "Cannot load"),
     "a weight missing": (lambda f: edit_weights(f, lambda t: t.pop(NORM)), f"{NORM} missing"),
-    "a weight too many": (
-        lambda f: edit_weights(f, lambda t: t.update(more=torch.zeros(1))),
-        "no place for more",
-    ),
-    "another shape": (
-        lambda f: edit_weights(f, lambda t: t.update({NORM: torch.zeros(33)})),
-        "shape (33,), not (32,)",
-    ),
-    "integers": (
-        lambda f: edit_weights(f, lambda t: t.update({NORM: torch.zeros(32, dtype=torch.int32)})),
-        "of type",
-    ),
+    "a weight too many": (lambda f: put_weight(f, more=torch.zeros(1)), "no place for more"),
+    "another shape": (lambda f: put_weight(f, **{NORM: torch.zeros(33)}), "shape (33,), not (32,)"),
+    "integers": (lambda f: put_weight(f, **{NORM: torch.zeros(32, dtype=torch.int32)}), "of type"),
     "not a number": (lambda f: edit_weights(f, lambda t: t[NORM].fill_(torch.nan)), f"{NORM} holds values"),
     "infinity": (lambda f: edit_weights(f, lambda t: t[NORM].fill_(torch.inf)), f"{NORM} holds values"),
     "too large": (lambda f: edit_weights(f, lambda t: t[NORM].fill_(3e38)), "gives no numbers"),
@@ -92,22 +87,7 @@ def test_a_fault_is_one_sentence(fault, tiny_model_folder, tmp_path, capsys):
     shutil.copytree(tiny_model_folder, folder)
     break_it, words = FAULTS[fault]
     break_it(folder)
-    assert (
-        main(
-            [
-                "generate",
-                "--model",
-                str(folder),
-                "--max-new-tokens",
-                "40",
-                "--seed",
-                "1",
-                "--out",
-                str(tmp_path / "out"),
-            ]
-        )
-        == 2
-    )
+    assert generate(folder, tmp_path / "out", "--max-new-tokens 40 --seed 1") == 2
     error = capsys.readouterr().err
     assert error.startswith("musicgpt: error: ") and error.count("\n") == 1 and words in error
     assert not (tmp_path / "out").exists() and not (folder / "exploded").exists()

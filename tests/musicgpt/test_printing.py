@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from musicgpt import printing
-from musicgpt.cli.main import main
 from musicgpt.printing import HEADING, LEAST_GAP, arrange, engrave_systems, pdf_bytes
+from tests.musicgpt.commands import generate
 from tokenization import MusicGPTError, Score, musicxml_text
 
 
@@ -61,11 +61,8 @@ def test_systems_hold_all_notes_and_no_text_needs_a_font_of_music(piece):
     assert len(systems) > 5 and all(s.svg.count('class="system"') == 1 for s in systems)
     assert all(20 < s.height < 80 for s in systems)  # millimetres
     first = systems[0].svg
-    assert (
-        "Leipzig" not in first
-        and re.search(r'<tspan font-size="\d+px">\s=\s</tspan>', first)
-        and "scale(0.72)" in first
-    )
+    assert "Leipzig" not in first and "scale(0.72)" in first
+    assert re.search(r'<tspan font-size="\d+px">\s=\s</tspan>', first)
     assert printing._is_full(systems[-1].svg) and all(printing._is_full(s.svg) for s in systems)
 
 
@@ -75,28 +72,23 @@ def test_the_pdf_is_the_same_every_time_and_says_what_it_is(piece, tmp_path):
     assert data["a4"].startswith(b"%PDF") and data["a4"] == pdf_bytes(piece)
     if not (shutil.which("pdfinfo") and shutil.which("pdftotext")):
         pytest.skip("poppler's tools are not installed")
+
+    def said(*command: str) -> str:
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    heading = "Fugue in E minor, 3 voices", "Söhne & Co."
     for paper, size in (("a4", "A4"), ("us-letter", "letter")):
         (tmp_path / "a.pdf").write_bytes(data[paper])
-        facts = subprocess.run(
-            ["pdfinfo", "a.pdf"], cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout
-        assert f"({size})" in facts and "Fugue in E minor, 3 voices" in facts and "Söhne & Co." in facts
+        facts = said("pdfinfo", "a.pdf")
+        assert all(text in facts for text in (f"({size})", *heading))
         pages = int(re.search(r"Pages:\s+(\d+)", facts)[1])
-        words = subprocess.run(
-            ["pdftotext", "-layout", "a.pdf", "-"], cwd=tmp_path, check=True, capture_output=True, text=True
-        ).stdout.split("\f")
-        assert (
-            "Fugue in E minor, 3 voices" in words[0]
-            and "seed 3 · MusicGPT 0.0" in words[0]
-            and "Söhne & Co." in words[0]
-            and re.search(r"=\s80", words[0])
-        )
+        words = said("pdftotext", "-layout", "a.pdf", "-").split("\f")
+        assert all(text in words[0] for text in (*heading, "seed 3 · MusicGPT 0.0"))
+        assert re.search(r"=\s80", words[0])
         assert pages > 1 and [words[k].split()[-1] for k in range(1, pages)] == [
             str(k + 1) for k in range(1, pages)
         ]
-    images = subprocess.run(
-        ["pdfimages", "-list", "a.pdf"], cwd=tmp_path, check=True, capture_output=True, text=True
-    ).stdout
+    images = said("pdfimages", "-list", "a.pdf")
     assert len(images.splitlines()) == 2  # the head of a table without rows: all is drawn
 
 
@@ -113,31 +105,14 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'musicgpt-wtc\[pdf\]'"):
         pdf_bytes(piece)
-    assert main(["generate", "--model", str(tiny_model_folder), "--pdf", "--out", str(tmp_path / "o")]) == 1
-    assert (
-        capsys.readouterr().err
-        == "musicgpt: error: generate needs the package typst: pip install 'musicgpt-wtc[pdf]'\n"
-    )
+    assert generate(tiny_model_folder, tmp_path / "o", "--pdf") == 1
+    told = "musicgpt: error: generate needs the package typst: pip install 'musicgpt-wtc[pdf]'\n"
+    assert capsys.readouterr().err == told
     assert not (tmp_path / "o").exists()
 
 
 def test_the_command_writes_the_pdf_beside_the_other_files(tiny_model_folder, tmp_path, capsys):
     pytest.importorskip("typst")
-    code = main(
-        [
-            "generate",
-            "--model",
-            str(tiny_model_folder),
-            "--max-new-tokens",
-            "60",
-            "--seed",
-            "1",
-            "--pdf",
-            "--paper",
-            "us-letter",
-            "--out",
-            str(tmp_path),
-        ]
-    )
-    assert code == 0, capsys.readouterr().err
+    words = "--max-new-tokens 60 --seed 1 --pdf --paper us-letter"
+    assert generate(tiny_model_folder, tmp_path, words) == 0, capsys.readouterr().err
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".mid", ".musicxml", ".pdf", ".png"]

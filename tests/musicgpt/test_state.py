@@ -14,18 +14,9 @@ from tokenization.vocabulary import TOKEN_TO_ID, TYPES
 
 @st.composite
 def scores(draw) -> Score:
-    rows = draw(
-        st.lists(
-            st.tuples(
-                st.integers(0, 1500),
-                st.sampled_from([3, 6, 12, 24, 96]),
-                st.integers(28, 91),
-                st.integers(0, 4),
-            ),
-            min_size=1,
-            max_size=60,
-        )
-    )
+    durations = st.sampled_from([3, 6, 12, 24, 96])
+    note = st.tuples(st.integers(0, 1500), durations, st.integers(28, 91), st.integers(0, 4))
+    rows = draw(st.lists(note, min_size=1, max_size=60))
     meters = [Meter(0, 4, 4)] + ([Meter(96 * draw(st.integers(1, 6)), 3, 8)] if draw(st.booleans()) else [])
     return Score(rows, meters=meters, key=draw(st.sampled_from(["C major", "A minor"])))
 

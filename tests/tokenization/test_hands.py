@@ -57,29 +57,13 @@ def test_each_staff_of_a_bar_adds_up_and_a_moving_voice_leaves_no_rest_behind():
         assert measure.find("note/rest") is None
     # One voice in both hands: its silences are printed where nothing else sounds.
     one = Score([(0, 24, 72, 0), (24, 24, 48, 0)], key="C major")
-    assert covered(one) == {(1, 96), (2, 96)}
-
-
-def covered(score: Score) -> set[tuple[int, int]]:
-    """For each staff and bar how many ticks hold a printed note or rest."""
-    found = set()
-    for bar in write_bars(score):
-        for staff in {lane.staff for lane in bar.lanes}:
-            symbols = [s for lane in bar.lanes if lane.staff == staff for s in lane.symbols if s.shown]
-            found.add((staff, len({t for s in symbols for t in range(s.start, s.start + s.ticks)})))
-    return found
-
-
-def test_no_staff_has_a_gap_in_any_score():
-    for seed in range(30):
-        score = sounding(random_score(seed, legal=True))
+    for score in (one, *(sounding(random_score(seed, legal=True)) for seed in range(30))):
         for bar in write_bars(score):
             for staff in {lane.staff for lane in bar.lanes}:
                 symbols = [s for lane in bar.lanes if lane.staff == staff for s in lane.symbols if s.shown]
-                assert (
-                    len({t for s in symbols for t in range(s.start, s.start + s.ticks)})
-                    == bar.end - bar.start
-                )
+                covered = {t for s in symbols for t in range(s.start, s.start + s.ticks)}
+                assert len(covered) == bar.end - bar.start
+    assert {lane.staff for bar in write_bars(one) for lane in bar.lanes} == {UPPER, LOWER}
 
 
 def test_what_a_hand_cannot_reach_goes_to_the_other():
@@ -91,13 +75,8 @@ def test_what_a_hand_cannot_reach_goes_to_the_other():
 
 
 def test_a_lone_tenor_in_the_treble_stands_on_the_upper_staff():
-    score = Score(
-        [
-            *steady((24, (76, 77, 79, 76))),
-            *((96 + 24 * i, 24, pitch, 1) for i, pitch in enumerate((76, 74, 72, 71))),
-            (192, 96, 48, 2),
-        ]
-    )
+    tenor = ((96 + 24 * i, 24, pitch, 1) for i, pitch in enumerate((76, 74, 72, 71)))
+    score = Score([*steady((24, (76, 77, 79, 76))), *tenor, (192, 96, 48, 2)])
     assert staves_of(score, 1) == [UPPER] * 4 and staves_of(score, 2) == [LOWER]
 
 
@@ -201,35 +180,31 @@ def test_a_voice_that_was_silent_for_a_bar_rests_only_in_the_beat_of_its_entry_a
     upper, lower = steady((24, (79, 81, 83, 81) * 4)), [(24 * i, 24, 48, 2) for i in range(16)]
     # In bar 2 the middle voice sounds from the second half of beat 2 into beat 3.
     middle = [(96 + 36, 12, 72, 1), (96 + 48, 12, 71, 1)]
+
+    def rests(bars: list) -> list[tuple[int, int, bool]]:
+        return [(s.start, s.ticks, s.shown) for s in bars[1].lanes[1].symbols if not s.notes]
+
     bars = write_bars(Score([*upper, *middle, *lower], key="C major"))
     assert [[lane.voice for lane in bar.lanes] for bar in bars] == [[0, 2], [0, 1, 2], [0, 2], [0, 2]]
-    rests = [(s.start, s.ticks, s.shown) for s in bars[1].lanes[1].symbols if not s.notes]
-    assert rests == [(0, 24, False), (24, 12, True), (60, 12, True), (72, 24, False)]
+    assert rests(bars) == [(0, 24, False), (24, 12, True), (60, 12, True), (72, 24, False)]
     earlier = [(24, 24, 72, 1), *middle]  # not silent for a bar: all its rests are printed
-    rests = [
-        s
-        for s in write_bars(Score([*upper, *earlier, *lower], key="C major"))[1].lanes[1].symbols
-        if not s.notes
-    ]
-    assert [(s.start, s.shown) for s in rests] == [(0, True), (24, True), (60, True), (72, False)]
+    bars = write_bars(Score([*upper, *earlier, *lower], key="C major"))
+    found = [(start, shown) for start, _, shown in rests(bars)]
+    assert found == [(0, True), (24, True), (60, True), (72, False)]
 
 
 def test_rests_with_no_room_are_left_out_and_shared_ones_printed_once():
     names = [LaneName(voice, 0, 1) for voice in range(3)]
-    crowded = with_rests(
-        {names[0]: [(0, 96, [0])], names[1]: [(0, 48, [1])], names[2]: [(0, 96, [2])]},
-        96,
-        dict.fromkeys(range(3), (0, 96)),
-    )
-    assert not [s for s in crowded[names[1]] if s.shown and not s.notes]
-    same = with_rests(
-        {names[0]: [(0, 48, [0])], names[1]: [(0, 48, [1])]}, 96, dict.fromkeys(range(3), (0, 96))
-    )
-    assert [sum(s.shown and not s.notes for s in same[name]) for name in names[:2]] == [1, 0]
-    inside = with_rests(
-        {names[0]: [(24, 96, [0])], names[1]: [(48, 96, [1])]}, 96, dict.fromkeys(range(3), (0, 96))
-    )
-    assert [s[:2] for name in names[:2] for s in inside[name] if s.shown and not s.notes] == [(0, 48)]
+
+    def rests(*starts_and_ends: tuple[int, int]) -> list[list[tuple]]:
+        lanes = {names[i]: [(*span, [i])] for i, span in enumerate(starts_and_ends)}
+        found = with_rests(lanes, 96, dict.fromkeys(range(3), (0, 96)))
+        return [[s[:2] for s in found[name] if s.shown and not s.notes] for name in lanes]
+
+    assert rests((0, 96), (0, 48), (0, 96))[1] == []
+    assert [len(shown) for shown in rests((0, 48), (0, 48))] == [1, 0]
+    first, second = rests((24, 96), (48, 96))
+    assert first + second == [(0, 48)]
 
 
 def test_rests_keep_clear_of_the_heads_beside_them():
@@ -238,15 +213,11 @@ def test_rests_keep_clear_of_the_heads_beside_them():
     assert rest_place(middle[UPPER], "quarter", above=[36], below=[]) == 32
     assert rest_place(middle[UPPER], "quarter", above=[33], below=[]) == 28  # under a low upper voice
     assert rest_place(middle[UPPER], "half", above=[], below=[38]) == 42
-    assert (
-        rest_place(middle[UPPER], "half", above=[33], below=[]) == 28
-        and rest_place(middle[UPPER], "half", above=[29], below=[]) == 24
-    )
+    for above, place in ((33, 28), (29, 24)):
+        assert rest_place(middle[UPPER], "half", above=[above], below=[]) == place
     assert rest_place(middle[LOWER], "16th", above=[], below=[10]) == 24
-    assert (
-        rest_place(middle[LOWER], "32nd", above=[], below=[22]) == 28
-        and rest_place(middle[LOWER], "16th", above=[], below=[22]) == 26
-    )
+    for value, place in (("32nd", 28), ("16th", 26)):
+        assert rest_place(middle[LOWER], value, above=[], below=[22]) == place
 
 
 def test_stems_divide_two_voices_and_follow_the_pitch_of_one_alone():

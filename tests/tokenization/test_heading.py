@@ -15,20 +15,11 @@ from tokenization import Key, Score, ScoreError, encode, midi_bytes, musicxml_te
 from tokenization.heading import subtitle_of, title_of
 from tokenization.midi_reader import FACT_MARK
 
-INFO = {
-    "composer": "A. N. Other & Söhne",
-    "seed": "7",
-    "program": "MusicGPT 0.0",
-    "settings": '{"key": "Eb major", "top_p": 0.9}',
-}
-PIECE = Score(
-    [(24 * i, 24, pitch, i % 2) for i, pitch in enumerate((75, 63, 77, 65, 79, 67, 80, 68, 79, 67, 82, 70))],
-    key="Eb major",
-    tempo=80,
-    tempo_class="moderate",
-    form="fugue",
-    info=INFO,
-)
+INFO = {"composer": "A. N. Other & Söhne", "seed": "7", "program": "MusicGPT 0.0"}
+INFO["settings"] = '{"key": "Eb major", "top_p": 0.9}'
+PITCHES = (75, 63, 77, 65, 79, 67, 80, 68, 79, 67, 82, 70)
+SAID = {"key": "Eb major", "tempo": 80, "tempo_class": "moderate", "form": "fugue", "info": INFO}
+PIECE = Score([(24 * i, 24, pitch, i % 2) for i, pitch in enumerate(PITCHES)], **SAID)
 
 
 def both(score: Score) -> dict[str, Score]:
@@ -57,10 +48,8 @@ def test_our_own_key_holds_where_the_notes_would_tell_another():
     enharmonic = PIECE.replace(key="D# minor")
     for score in (doubtful, enharmonic):
         assert {str(again.key) for again in both(score).values()} == {str(score.key)}
-    assert (
-        read_score_bytes(midi_bytes(doubtful).replace(b"key: C major", b"yek: C major"), ".mid").key
-        != doubtful.key
-    )
+    stranger = midi_bytes(doubtful).replace(b"key: C major", b"yek: C major")
+    assert read_score_bytes(stranger, ".mid").key != doubtful.key
 
 
 def test_facts_change_neither_equality_nor_tokens():
@@ -73,10 +62,8 @@ def test_facts_change_neither_equality_nor_tokens():
     "told, ought",
     [
         (b"form: sonata", {"form": None}),
-        (
-            b"key: E minor",
-            {"key": Key("Eb", "major")},
-        ),  # somebody transposed the file: the signature is newer
+        # somebody transposed the file: the signature is newer
+        (b"key: E minor", {"key": Key("Eb", "major")}),
         (b"key: nonsense", {"key": Key("Eb", "major")}),
         (b"tempo-class: presto", {"tempo_class": None}),
         (b"A Name: value", {"info": {}}),
@@ -113,15 +100,11 @@ def test_facts_have_names_that_files_can_hold():
 
 def test_titles_in_words():
     assert title_of(Score([])) == "Piece"
-    assert (
-        title_of(Score([(0, 24, 60, 0)], key="F# minor", form="prelude"))
-        == "Prelude in F-sharp minor, 1 voice"
-    )
+    one = Score([(0, 24, 60, 0)], key="F# minor", form="prelude")
+    assert title_of(one) == "Prelude in F-sharp minor, 1 voice"
     assert title_of(PIECE.replace(title="Own")) == "Own"
-    assert (
-        subtitle_of(PIECE.replace(info={"given-notes": "12", "seed": "1"}))
-        == "continues 12 given notes · seed 1"
-    )
+    given = PIECE.replace(info={"given-notes": "12", "seed": "1"})
+    assert subtitle_of(given) == "continues 12 given notes · seed 1"
 
 
 def test_verovio_prints_title_subtitle_and_composer():

@@ -104,16 +104,8 @@ def test_any_resolution(division: int):
 
 
 def test_overlapping_and_zero_length_notes():
-    overlapping = track(
-        (0, on(60)),
-        (48, on(60)),
-        (48, off(60)),
-        (48, off(60)),
-        (0, on(64)),
-        (0, off(64)),
-        (96, on(65)),
-        (96, off(65)),
-    )
+    twice = (0, on(60)), (48, on(60)), (48, off(60)), (48, off(60))
+    overlapping = track(*twice, (0, on(64)), (0, off(64)), (96, on(65)), (96, off(65)))
     score = read_score_bytes(midi(overlapping), ".mid", key="C")
     assert score.array[:, :3].tolist() == [[0, 12, 60], [12, 12, 60], [60, 24, 65]]
     text = " ".join(score.notices)
@@ -249,20 +241,10 @@ def test_a_metronome_mark_is_the_tempo_where_no_sound_says_it(mark, tempo):
 
 
 def test_pickup_and_changes_of_meter_survive_both_formats():
-    score = Score(
-        [
-            (84, 12, 67, 0),
-            (96, 96, 72, 0),
-            (96, 96, 48, 1),
-            (192, 72, 74, 0),
-            (192, 36, 50, 1),
-            (264, 36, 72, 0),
-            (264, 36, 48, 1),
-        ],
-        [Meter(0, 4, 4), Meter(192, 3, 4), Meter(264, 3, 8)],
-        key="G minor",
-        tempo=66.0,
-    )
+    upper = [(84, 12, 67, 0), (96, 96, 72, 0), (192, 72, 74, 0), (264, 36, 72, 0)]
+    lower = [(96, 96, 48, 1), (192, 36, 50, 1), (264, 36, 48, 1)]
+    meters = [Meter(0, 4, 4), Meter(192, 3, 4), Meter(264, 3, 8)]
+    score = Score([*upper, *lower], meters, key="G minor", tempo=66.0)
     for data, suffix in ((midi_bytes(score), ".mid"), (musicxml_text(score).encode(), ".musicxml")):
         again = read_score_bytes(data, suffix)
         assert again.array.tolist() == score.array.tolist() and again.meters == score.meters, suffix
@@ -285,11 +267,8 @@ def test_musicxml_ties_graces_repeats_and_layers():
         f'<measure number="1">{ATTRIBUTES}{note("C", 5, 8)}<backup><duration>8</duration></backup>'
         f"{note('E', 4, 4, voice=2)}{note('G', 4, 4, voice=2)}</measure>"
     )
-    assert read_score_bytes(layers, ".xml", key="C").array.tolist() == [
-        [0, 96, 72, 0],
-        [0, 48, 64, 1],
-        [48, 48, 67, 1],
-    ]
+    found = read_score_bytes(layers, ".xml", key="C").array.tolist()
+    assert found == [[0, 96, 72, 0], [0, 48, 64, 1], [48, 48, 67, 1]]
 
 
 def test_a_tie_without_its_end_joins_no_later_note():
@@ -343,10 +322,10 @@ def test_rests_that_are_too_long_do_not_move_what_follows():
 # eighth + quarter + half), and it lets the C2 end early and strikes the upper note again. The file ties both
 # within their voices.
 MUSIC21_ERRS = {
-    "bwv846": (
+    "bwv846": [
         [(2976, 96, 36), (3072, 96, 36)],
         [(2976, 48, 36), (3024, 48, 48), (3072, 48, 36), (3120, 48, 47)],
-    )
+    ]
 }
 
 
@@ -357,23 +336,16 @@ def test_musicxml_is_read_as_music21_reads_it(name: str):
     ours = read_score(path, key="C")
     stream = corpus.parse(f"bach/{name}").stripTies()
     theirs = sorted(
-        (
-            Fraction(element.getOffsetInHierarchy(stream)) * 24,
-            Fraction(element.quarterLength) * 24,
-            pitch.midi,
-        )
-        for element in stream.recurse().notes
-        if not element.duration.isGrace
-        for pitch in element.pitches
+        (Fraction(note.getOffsetInHierarchy(stream)) * 24, Fraction(note.quarterLength) * 24, pitch.midi)
+        for note in stream.recurse().notes
+        if not note.duration.isGrace
+        for pitch in note.pitches
     )
     rows = sorted(tuple(row[:3]) for row in ours.array.tolist())
     shift = rows[0][0] - theirs[0][0]  # ours begins on a bar line, music21 with the first note of a pickup
     moved = Counter((onset + shift, length, pitch) for onset, length, pitch in theirs)
-    only_ours, only_theirs = (
-        sorted((Counter(rows) - moved).elements()),
-        sorted((moved - Counter(rows)).elements()),
-    )
-    assert len(rows) > 100 and (only_ours, only_theirs) == MUSIC21_ERRS.get(name, ([], []))
+    only = [sorted((a - b).elements()) for a, b in ((Counter(rows), moved), (moved, Counter(rows)))]
+    assert len(rows) > 100 and only == MUSIC21_ERRS.get(name, [[], []])
 
 
 def test_note_tables_and_their_rounding():
@@ -464,15 +436,11 @@ def test_each_staff_is_a_voice_where_asked_for():
         and "one voice for each of 2 staves" in by_staff.notices
     )
     assert decode(encode(by_staff)).score == by_staff.quantised()  # a voice may hold a chord
-    parts = (
-        table.replace(b"s1v1", b"alto")
-        .replace(b"s1v2", b"tenor")
-        .replace(b"s2v5", b"bass")
-        .replace(b"s2v6", b"bass")
-    )
-    assert read_score_bytes(parts, ".tsv", key="C", staff_voices=True) == read_score_bytes(
-        parts, ".tsv", key="C"
-    )  # named parts are voices
+    parts = table
+    for layer, name in ((b"s1v1", b"alto"), (b"s1v2", b"tenor"), (b"s2v5", b"bass"), (b"s2v6", b"bass")):
+        parts = parts.replace(layer, name)
+    named = read_score_bytes(parts, ".tsv", key="C")  # named parts are voices
+    assert read_score_bytes(parts, ".tsv", key="C", staff_voices=True) == named
     one_staff = table.replace(b"\t2\n", b"\t1\n").removesuffix(b"2") + b"1"
     assert read_score_bytes(one_staff, ".tsv", key="C", staff_voices=True) == separated
     hands = [
@@ -496,15 +464,8 @@ def test_the_documentation_holds_the_token_table(repo_root: Path):
 def test_round_trip_counts_doubled_notes_apart_from_changed_ones():
     rows = [(0, 24, 60, 0), (0, 48, 60, 0), (0, 24, 60, 1), (24, 50, 62, 0), (96, 13, 64, 0), (96, 5, 64, 0)]
     score = Score(rows, key="D minor", notices=("3 notes moved onto the grid of 24 ticks a quarter",))
-    assert kept_notes(score) == {
-        "onset": 4,
-        "pitch": 4,
-        "voice": 4,
-        "duration": 2,
-        "distinct": 4,
-        "doubled": 2,
-        "off_grid": 3,
-    }
+    kept = {"onset": 4, "pitch": 4, "voice": 4, "duration": 2, "distinct": 4, "doubled": 2, "off_grid": 3}
+    assert kept_notes(score) == kept
     # a pitch without a token is moved by octaves: not kept
     beyond = kept_notes(score.replace(notes=[*rows, (120, 24, 101, 0)]))
     assert (beyond["onset"], beyond["pitch"], beyond["duration"]) == (5, 4, 2)

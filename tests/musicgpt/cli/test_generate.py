@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from musicgpt.cli.main import main
+from tests.musicgpt import commands
 from tokenization import Score, read_score, write_midi, write_musicxml
 from tokenization.score import ONSET
 
 
 @pytest.fixture
 def generate(tiny_model_folder, tmp_path, monkeypatch, capsys):
-    """Run `musicgpt generate` with the small model in an empty folder; gives exit code, output and error
-    output.
+    """Run `musicgpt generate` with the small model in an empty folder, into `o`; gives exit code, output and
+    error output.
     """
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
+    def run(words: str) -> tuple[int, str, str]:
         try:
-            code = main(["generate", "--model", str(tiny_model_folder), *arguments])
+            code = commands.generate(tiny_model_folder, Path("o"), words)
         except SystemExit as end:  # argparse's own complaints
             code = int(end.code or 0)
         return (code, *capsys.readouterr())
@@ -34,22 +34,8 @@ def digests(folder: str) -> dict[str, str]:
 
 
 def test_it_writes_three_files_a_piece_that_hold_the_same_notes(generate):
-    code, out, err = generate(
-        "--key",
-        "d minor",
-        "--form",
-        "fugue",
-        "--meter",
-        "3/4",
-        "--max-new-tokens",
-        "300",
-        "--seed",
-        "4",
-        "--num",
-        "2",
-        "--out",
-        "o",
-    )
+    words = "--key 'd minor' --form fugue --meter 3/4 --max-new-tokens 300 --seed 4 --num 2"
+    code, out, err = generate(words)
     assert code == 0, err
     stem = "fugue_d-minor_3-4_max-300_seed-"
     assert sorted(os.listdir("o")) == sorted(
@@ -66,25 +52,19 @@ def test_it_writes_three_files_a_piece_that_hold_the_same_notes(generate):
 def test_the_same_seed_gives_the_same_files_byte_for_byte(generate):
     for folder in ("a", "b", "c"):
         seed = "8" if folder == "c" else "7"
-        assert (
-            generate("--max-new-tokens", "200", "--seed", seed, "--mood", "dramatic", "--out", folder)[0] == 0
-        )
+        words = f"--max-new-tokens 200 --seed {seed} --mood dramatic --out {folder}"
+        assert generate(words)[0] == 0
     assert digests("a") == digests("b")
     assert not set(digests("a").values()) & set(digests("c").values())
 
 
 def test_json_says_what_was_written(generate):
-    code, out, _ = generate("--max-new-tokens", "100", "--seed", "1", "--out", "o", "--json")
+    code, out, _ = generate("--max-new-tokens 100 --seed 1 --json")
     [piece] = json.loads(out)["pieces"]
-    assert code == 0
-    assert {Path(f).exists() for f in piece["files"].values()} == {True} and set(piece["files"]) == {
-        "mid",
-        "musicxml",
-        "png",
-    }
-    assert (
-        piece["notes"] == len(read_score(piece["files"]["mid"])) and piece["seed"] == 1 and piece["bars"] > 0
-    )
+    assert code == 0 and set(piece["files"]) == {"mid", "musicxml", "png"}
+    assert all(Path(file).exists() for file in piece["files"].values())
+    assert piece["notes"] == len(read_score(piece["files"]["mid"]))
+    assert piece["seed"] == 1 and piece["bars"] > 0
 
 
 @pytest.mark.parametrize("kind", ["mid", "musicxml"])
@@ -93,19 +73,7 @@ def test_a_file_is_continued_and_its_notes_stay(generate, kind):
         [(24 * i, 24, 62 + (0, 2, 3, 5, 7)[i % 5], 0) for i in range(24)], key="D minor", tempo=90, title="x"
     )
     {"mid": write_midi, "musicxml": write_musicxml}[kind](beginning, f"start.{kind}")
-    code, out, err = generate(
-        "--prompt",
-        f"start.{kind}",
-        "--prompt-bars",
-        "4",
-        "--max-new-tokens",
-        "80",
-        "--seed",
-        "3",
-        "--out",
-        "o",
-        "--json",
-    )
+    code, out, err = generate(f"--prompt start.{kind} --prompt-bars 4 --max-new-tokens 80 --seed 3 --json")
     assert code == 0, err
     [piece] = json.loads(out)["pieces"]
     score = read_score(piece["files"]["mid"])
@@ -121,14 +89,6 @@ def _four_bars(form: str = "prelude") -> None:
     write_midi(Score(notes, key="D minor", form=form), "start.mid")
 
 
-def _text_file() -> None:
-    Path("bad.mid").write_text("this is not music")
-
-
-def _empty_file() -> None:
-    Path("bad.mid").write_bytes(b"")
-
-
 def _midi_without_notes() -> None:
     import mido
 
@@ -140,31 +100,29 @@ def _midi_without_notes() -> None:
 @pytest.mark.parametrize(
     "prepare, arguments, words",
     [
-        (_text_file, ("--prompt", "bad.mid"), "bad.mid"),
-        (_empty_file, ("--prompt", "bad.mid"), "bad.mid"),
-        (_midi_without_notes, ("--prompt", "bad.mid"), "no notes"),
-        (None, ("--prompt", "nothing.mid"), "nothing.mid"),
-        (None, ("--prompt", "."), "directory"),
-        (_four_bars, ("--prompt", "start.mid", "--max-new-tokens", "24"), "Give at least 72"),
+        (lambda: Path("bad.mid").write_text("this is not music"), "--prompt bad.mid", "bad.mid"),
+        (_midi_without_notes, "--prompt bad.mid", "no notes"),
+        (None, "--prompt nothing.mid", "nothing.mid"),
+        (None, "--prompt .", "directory"),
+        (_four_bars, "--prompt start.mid --max-new-tokens 24", "Give at least 72"),
         (
             lambda: _four_bars("fugue"),
-            ("--prompt", "start.mid", "--max-new-tokens", "24"),
+            "--prompt start.mid --max-new-tokens 24",
             "takes 128 of the 24 tokens",
         ),
-        (None, ("--top-p", "2"), "top_p is 2"),
-        (None, ("--key", "H major"), "H major"),
-        (None, ("--meter", "7/8"), "7/8"),
-        (None, ("--seed", "soon"), "--seed"),
-        (None, ("--num", "0"), "num is 0"),
-        (None, ("--prompt-bars", "2"), "without"),
-        (None, ("--model", "./nowhere"), "nowhere"),
-        (None, ("--no-such-option",), "--no-such-option"),
+        (None, "--top-p 2", "top_p is 2"),
+        (None, "--key 'H major'", "H major"),
+        (None, "--seed soon", "--seed"),
+        (None, "--num 0", "num is 0"),
+        (None, "--prompt-bars 2", "without"),
+        (None, "--model ./nowhere", "nowhere"),
+        (None, "--no-such-option", "--no-such-option"),
     ],
 )
 def test_bad_input_ends_in_exit_code_2_and_one_line(generate, prepare, arguments, words):
     if prepare:
         prepare()
-    code, out, err = generate(*arguments, "--out", "o")
+    code, out, err = generate(arguments)
     assert code == 2
     assert out == "" and err.startswith("musicgpt: error: ") and err.count("\n") == 1 and words in err
     assert not Path("o").exists()
@@ -189,5 +147,5 @@ def test_a_piece_without_a_new_note_is_told_of_and_the_others_are_written(genera
 
 def test_a_folder_that_cannot_be_written_ends_in_exit_code_1_and_one_line(generate):
     Path("o").write_text("a file where the folder should be")
-    code, _, err = generate("--max-new-tokens", "40", "--seed", "1", "--out", "o")
+    code, _, err = generate("--max-new-tokens 40 --seed 1")
     assert code == 1 and err.count("\n") == 1 and "Traceback" not in err

@@ -28,9 +28,8 @@ def run(files, model, *words: str) -> int:
 
 def test_a_subject_a_melody_and_bars_of_a_piece_become_files(files, tiny_model_folder, capsys):
     more = ("--max-new-tokens", "300", "--key", "C major")
-    assert (
-        run(files, tiny_model_folder, "generate", "--subject", "DIR/melody.mid", "--voices", "3", *more) == 0
-    )
+    words = ("generate", "--subject", "DIR/melody.mid", "--voices", "3", *more)
+    assert run(files, tiny_model_folder, *words) == 0
     made = json.loads(capsys.readouterr().out)["pieces"][0]
     assert made["prompt_notes"] == 8 and made["key"] == "C major" and "fugue" in made["files"]["mid"]
 
@@ -52,13 +51,10 @@ def test_a_subject_a_melody_and_bars_of_a_piece_become_files(files, tiny_model_f
     ("words", "message"),
     [
         (("generate", "--subject", "C5/8"), "The melody has 1 note"),
-        (("generate", "--subject", "C8/8 D8/8"), "out of the range"),
-        (("generate", "--subject", "C5/8 X5/8"), "'X5/8' is no note"),
         (("generate", "--subject", "DIR/piece.mid"), "The melody has 2 voices"),
         (("generate", "--subject", "DIR/nothing.mid"), "nothing.mid"),
         (("generate", "--subject", "DIR/waltz.mid", "--meter", "4/4"), "What is given is in 3/4"),
         (("harmonize", "C5/8 D5/8", "--as", "treble"), "Unknown part 'treble'"),
-        (("harmonize", "C5/8 D5/8", "--as", "alto", "--voices", "2"), "Two voices have no alto"),
         (
             ("revise", "DIR/piece.mid", "--bars", "9-12"),
             "Bars 9 to 12 are not there: the piece has bars 1 to 6",

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from musicgpt.cli.main import main
+from tests.musicgpt.commands import generate
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
@@ -33,25 +34,14 @@ def test_generate_keeps_the_pieces_that_are_whole(number, tiny_model_folder, tmp
             signal.raise_signal(number)
         return write(piece, *arguments)
 
-    command = [
-        "generate",
-        "--model",
-        str(tiny_model_folder),
-        "--max-new-tokens",
-        "40",
-        "--num",
-        "3",
-        "--json",
-        "--out",
-        str(out),
-    ]
+    words = "--max-new-tokens 40 --num 3 --json"
     monkeypatch.setattr(Composition, "write", second_is_ended)
     before = signal.getsignal(number)
-    assert main(command) == 128 + number
+    assert generate(tiny_model_folder, out, words) == 128 + number
     assert "1 of 3 pieces" in ended(capsys, number) and len(list(out.iterdir())) == 3
     assert signal.getsignal(number) == before
     monkeypatch.setattr("musicgpt.composer._finish", lambda *_: signal.raise_signal(number))
-    assert main(command) == 128 + number
+    assert generate(tiny_model_folder, out, words) == 128 + number
     assert "no piece was written" in ended(capsys, number)
 
 
@@ -105,25 +95,12 @@ def test_build_dataset_ends_its_workers_and_leaves_nothing(number, script, tmp_p
 
     (tmp_path / "scores").mkdir()
     for i in range(6):
-        write_midi(
-            Score([Note(24 * k, 24, 60 + (k + i) % 7, 0) for k in range(20)]),
-            tmp_path / "scores" / f"{i}.mid",
-        )
-    command = [
-        sys.executable,
-        "-c",
-        script,
-        "--source",
-        str(tmp_path / "scores"),
-        "--out",
-        str(tmp_path / "out"),
-        "--num-proc",
-        "2",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(repo_root)}
+        score = Score([Note(24 * k, 24, 60 + (k + i) % 7, 0) for k in range(20)])
+        write_midi(score, tmp_path / "scores" / f"{i}.mid")
+    places = ["--source", str(tmp_path / "scores"), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(
-        command,
-        env=environment,
+        [sys.executable, "-c", script, *places, "--num-proc", "2"],
+        env={**os.environ, "PYTHONPATH": str(repo_root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

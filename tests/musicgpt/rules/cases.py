@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
+from modeling_musicgpt import MusicGPTConfig
+from modeling_musicgpt.grammar_musicgpt import Grammar
 from musicgpt.rules import Brief, RuleProcessor
-from musicgpt.rules.base import FORBIDDEN
+from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
-from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
+
+EVEN = [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]  # steps that leave the bar lines on the grid
 
 
 def ids(text: str) -> list[int]:
@@ -54,3 +60,27 @@ class Plan:
 def brief(*earlier: Any, **what: Any) -> Brief:
     """A brief for one piece after `<bos> TIME_0`, with earlier rules."""
     return Brief(earlier=list(earlier), **{"prompt": state_after(ids("")), **what})
+
+
+def written(
+    rules: list, prefix: list[int], limit: int, taste: Callable, seed: int = 0, rows: int = 1
+) -> list[list[int]]:
+    """Random pieces under the grammar and some rules, in one meter, each to its `<eos>` if it has one.
+
+    Args:
+        rules: built for so many rows.
+        prefix: what every row begins with.
+        limit: new tokens at the most.
+        taste: `taste(scores, made)` changes the random scores `(rows, 150)` of a token in place.
+    """
+    generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
+    process, ids = RuleProcessor(rules, state_after(prefix, rows)), torch.tensor([prefix] * rows)
+    for made in range(limit):
+        scores = torch.randn(rows, len(TOKEN_TO_ID), generator=generator)
+        taste(scores, made)
+        scores[:, BLOCK["METER"]] -= 99
+        scores = process(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
+        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
+        if (ids == EOS_ID).any(dim=1).all():
+            break
+    return [row[: row.index(EOS_ID) + 1] if EOS_ID in row else row for row in ids.tolist()]

@@ -12,7 +12,6 @@ from musical_metrics.counterpoint import final_cadence
 from musical_metrics.keys import final_triad
 from musical_metrics.playability import TENTH, narrowest_hands
 from musicgpt import Composer, Settings
-from musicgpt.rules import RuleProcessor
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.close import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Cadence, Close
 from tests.musicgpt.states import state_after
@@ -21,31 +20,21 @@ from tokenization.score import DURATION, ONSET, PITCH, VOICE
 from tokenization.vocabulary import DURATIONS, EOS_ID, PITCH_MIN, TOKEN_TO_ID
 
 from . import cases
-from .cases import brief, said
+from .cases import EVEN, brief, said, written
 
 
-def write(
-    seed: int, meter: str = "4/4", mode: str = "major", limit: int = 4000, batch: int = 1, **arguments
-) -> list[list[int]]:
-    """Random pieces in even steps that never think of ending, under the grammar and `Close`."""
-    generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
+def write(seed, meter="4/4", mode="major", limit=4000, batch=1, steps=lambda made: EVEN, **asked):
+    """Random pieces that never think of ending, in even steps or those of `steps(tokens made)`, under `Close`."""
     prefix = prefix_ids(mode=mode, meter=meter)
     prompt = state_after(prefix)
-    rule = Close(brief(rows=batch, mode=mode, max_new_tokens=limit, prompt=prompt, **arguments))
-    close = RuleProcessor([rule], state_after(prefix, batch))
-    steps = [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]
-    ids = torch.tensor([prefix] * batch)
-    for _ in range(limit):
-        scores = torch.randn(batch, 150, generator=generator)
+    rule = Close(brief(rows=batch, mode=mode, max_new_tokens=limit, prompt=prompt, **asked))
+
+    def taste(scores: torch.Tensor, made: int) -> None:
         scores[:, 128:] -= 50
-        scores[:, steps] += 50
-        scores[:, BLOCK["METER"]] -= 99
+        scores[:, steps(made)] += 50
         scores[:, EOS_ID] -= 99
-        scores = close(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
-        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
-        if (ids == EOS_ID).any(dim=1).all():
-            break
-    return [row[: row.index(EOS_ID) + 1] if EOS_ID in row else row for row in ids.tolist()]
+
+    return written([rule], prefix, limit, taste, seed, batch)
 
 
 def ends_well(ids: list[int], score: Score) -> None:
@@ -76,17 +65,14 @@ def test_a_piece_with_a_limit_closes_within_it(meter, mode):
 
 
 def test_a_piece_of_no_asked_length_closes_when_it_is_long_enough():
-    for ids in write(4, batch=4):
+    pieces = write(4, batch=3)
+    assert len({*map(len, pieces)}) > 1  # each row by itself
+    for ids in pieces:
         score = decode(ids).score
         ends_well(ids, score)
         bars, notes = score.array[-1, ONSET] // 96, (score.array[:, ONSET] < score.array[-1, ONSET]).sum()
         assert bars >= SHORTEST[0] and notes >= SHORTEST[1]
         assert bars in (SHORTEST[0], ENOUGH[0]) or notes >= ENOUGH[1] or notes <= SHORTEST[1] + 30
-
-
-def test_rows_close_each_by_itself():
-    """The first of several rows is what it is without the others' closes, and all end."""
-    assert len({len(ids) for ids in write(5, limit=600, batch=5, ends=False)}) > 1
 
 
 def test_the_shipped_model_closes_pieces_and_continuations():
@@ -203,25 +189,14 @@ def test_the_last_voice_above_the_bass_has_the_third_that_is_missing(mode, highe
 @pytest.mark.parametrize("seed", range(4))
 def test_a_bar_with_more_tokens_than_any_before_does_not_keep_a_piece_from_its_close(seed):
     """Few notes at first, then so many at once that one bar would use up what is left."""
-    generator, grammar, limit = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig()), 420
-    prefix = prefix_ids(mode="major", meter="4/4")
-    rule = Close(brief(max_new_tokens=limit, prompt=state_after(prefix), ends=False, min_bars=1000))
-    close, ids = RuleProcessor([rule], state_after(prefix)), torch.tensor([prefix])
-    for made in range(limit):
-        steps = (24, 48) if made < 150 else (0, 1)
-        scores = torch.randn(1, 150, generator=generator)
-        scores[:, 128:] -= 50
-        scores[:, [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in steps]] += 50
-        scores[:, BLOCK["METER"]] -= 99
-        scores[:, EOS_ID] -= 99
-        scores = close(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
-        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
-        if ids[0, -1] == EOS_ID:
-            break
-    notes = decode(ids[0].tolist()).score.array
+
+    def steps(made: int) -> list[int]:
+        return [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in ((24, 48) if made < 150 else (0, 1))]
+
+    [ids] = write(seed, limit=420, steps=steps, ends=False, min_bars=1000)
+    notes = decode(ids).score.array
     chord = notes[notes[:, ONSET] == notes[-1, ONSET]]
-    assert ids[0, -1] == EOS_ID and ids.shape[1] <= len(prefix) + limit
-    assert notes[-1, ONSET] % 96 == 0 and chord[-1, PITCH] % 12 == TONIC["major"]
+    assert ids[-1] == EOS_ID and notes[-1, ONSET] % 96 == 0 and chord[-1, PITCH] % 12 == TONIC["major"]
     assert set(chord[:, PITCH] % 12) <= set(TRIAD["major"])
 
 

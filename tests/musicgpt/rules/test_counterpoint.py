@@ -5,25 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from musicgpt.rules import counterpoint as price
 from musicgpt.rules.base import BLOCK, FORBIDDEN
-from musicgpt.rules.counterpoint import (
-    BACK,
-    CROSSING,
-    DISSONANCE,
-    HIDDEN,
-    LEAP,
-    ONCE_MORE,
-    ONWARDS,
-    OVERLAP,
-    OVERLAP_ELSEWHERE,
-    PARALLEL,
-    REPEATED,
-    STRAY,
-    STRUCK,
-    STRUCK_ELSEWHERE,
-    UNISON,
-    Counterpoint,
-)
+from musicgpt.rules.counterpoint import Counterpoint
 from musicgpt.rules.takers import is_out_of_order
 from musicgpt.state import NO_PITCH
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
@@ -47,21 +31,17 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
 @pytest.mark.parametrize(
     ("text", "pitch", "voice", "wanted"),
     [
-        (FIFTH, 62, 1, PARALLEL),
-        (FIFTH, 60, 1, REPEATED),  # the lower voice stays
+        (FIFTH, 62, 1, price.PARALLEL),
+        (FIFTH, 60, 1, price.REPEATED),  # the lower voice stays
         (FIFTH, 64, 1, 0),
-        (OCTAVE, 62, 1, PARALLEL),
+        (OCTAVE, 62, 1, price.PARALLEL),
         (HELD, 64, 1, 0),
-        (HELD, 70, 1, CROSSING),
+        (HELD, 70, 1, price.CROSSING),
         (HELD, 48, 1, 0),
-        (HELD, 47, 1, LEAP),
-        (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, CROSSING),
-        (
-            FIFTH,
-            68,
-            1,
-            OVERLAP + DISSONANCE[11] + STRUCK[11],
-        ),  # above where the upper voice was, below where it is
+        (HELD, 47, 1, price.LEAP),
+        (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, price.CROSSING),
+        # above where the upper voice was, below where it is
+        (FIFTH, 68, 1, price.OVERLAP + price.DISSONANCE[11] + price.STRUCK[11]),
     ],
 )
 def test_prices(text, pitch, voice, wanted):
@@ -87,7 +67,7 @@ def test_a_dissonance_costs_after_a_leap_only(semitones):
     """
     held = "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_%d VOICE_1 DUR_24 TIME_24"
     pitch = 72 - semitones - 12
-    assert penalty(held % (pitch + 5), pitch, 1) == DISSONANCE[-semitones % 12]
+    assert penalty(held % (pitch + 5), pitch, 1) == price.DISSONANCE[-semitones % 12]
     assert penalty(held % (pitch + 2), pitch, 1) == 0
     assert penalty(held % (pitch + 5), pitch, 1, is_fugue=False) == 0
 
@@ -98,13 +78,15 @@ def test_a_dissonance_costs_by_step_too_where_both_are_struck(semitones):
     struck = (
         f"NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_{pitch + 2} VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0"
     )
-    assert penalty(struck, pitch, 1) == STRUCK[semitones]
-    assert penalty(struck, pitch, 1, is_fugue=False) == pytest.approx(STRUCK_ELSEWHERE * STRUCK[semitones])
+    assert penalty(struck, pitch, 1) == price.STRUCK[semitones]
+    assert penalty(struck, pitch, 1, is_fugue=False) == pytest.approx(
+        price.STRUCK_ELSEWHERE * price.STRUCK[semitones]
+    )
 
 
 def test_overlap_costs_less_outside_fugues():
-    second = STRUCK_ELSEWHERE * STRUCK[1]  # 68 and 69 are struck together
-    assert penalty(FIFTH, 68, 1, is_fugue=False) == pytest.approx(OVERLAP_ELSEWHERE + second)
+    second = price.STRUCK_ELSEWHERE * price.STRUCK[1]  # 68 and 69 are struck together
+    assert penalty(FIFTH, 68, 1, is_fugue=False) == pytest.approx(price.OVERLAP_ELSEWHERE + second)
 
 
 @pytest.mark.parametrize("form", ["fugue", "prelude"])
@@ -121,9 +103,9 @@ def test_voices_above_a_statement_hear_its_note():
     assert Counterpoint(brief(form="fugue", voices=2)).penalty(given, FIRST)[0, 0, 69 - PITCH_MIN] == 0
     rule = Counterpoint(brief(Plan(62, 1, 24), form="fugue", voices=2))
     upper, lower = rule.penalty(given, FIRST)[0]
-    assert upper[69 - PITCH_MIN] == PARALLEL
+    assert upper[69 - PITCH_MIN] == price.PARALLEL
     moved = said(rule, given)[0]
-    assert moved[TOKEN_TO_ID["NOTE_69"]] == -PARALLEL  # only the upper voice can take it
+    assert moved[TOKEN_TO_ID["NOTE_69"]] == -price.PARALLEL  # only the upper voice can take it
     assert moved[TOKEN_TO_ID["NOTE_62"]] == 0  # the plan's own note costs nothing
     # At 57 the lower voice is nearer, but has its own note.
     assert moved[TOKEN_TO_ID["NOTE_57"]] == pytest.approx(-upper[57 - PITCH_MIN])
@@ -153,18 +135,18 @@ def line(*pitches: int) -> str:
 )
 def test_a_cell_that_has_come_twice_does_not_go_on(heard, pitch, fugue, elsewhere):
     for is_fugue, times in ((True, fugue), (False, elsewhere)):
-        assert penalty(line(*heard), pitch, 0, is_fugue=is_fugue) == pytest.approx(times * ONCE_MORE)
+        assert penalty(line(*heard), pitch, 0, is_fugue=is_fugue) == pytest.approx(times * price.ONCE_MORE)
 
 
 @pytest.mark.parametrize(
     ("heard", "pitch", "wanted"),
     [
-        ((60, 65), 68, ONWARDS),
+        ((60, 65), 68, price.ONWARDS),
         ((60, 65), 67, 0),
-        ((60, 65), 62, BACK),
+        ((60, 65), 62, price.BACK),
         ((60, 64), 68, 0),  # a third is no leap
-        ((65, 60), 57, ONWARDS),
-        ((65, 60), 64, BACK),
+        ((65, 60), 57, price.ONWARDS),
+        ((65, 60), 64, price.BACK),
     ],
 )
 def test_a_leap_is_not_left_by_a_leap(heard, pitch, wanted):
@@ -181,12 +163,12 @@ def test_a_voice_stays_where_it_stated_the_subject():
 
     rule = Counterpoint(brief(Registers(), form="fugue", voices=2))
     found = rule.penalty(state(line(72)), FIRST)[0, 0, np.array([81, 84, 63, 60]) - PITCH_MIN]
-    assert found.tolist() == [0, 3 * STRAY, 0, 3 * STRAY]
+    assert found.tolist() == [0, 3 * price.STRAY, 0, 3 * price.STRAY]
 
 
 def test_voices_of_a_fugue_avoid_unisons():
     held = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_64 VOICE_1 DUR_24 TIME_24"
-    assert penalty(held, 67, 1) == UNISON and penalty(held, 67, 1, is_fugue=False) == 0
+    assert penalty(held, 67, 1) == price.UNISON and penalty(held, 67, 1, is_fugue=False) == 0
 
 
 @pytest.mark.parametrize(
@@ -200,20 +182,20 @@ def test_voices_of_a_fugue_avoid_unisons():
 )
 def test_the_outer_voices_do_not_leap_into_an_octave_in_one_direction(upper, pitch, is_hidden):
     text = f"NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_57 VOICE_1 DUR_24 TIME_24 NOTE_{upper} VOICE_0 DUR_24 TIME_0"
-    own = STRUCK[(upper - pitch) % 12] + REPEATED * (pitch == 57)
-    assert penalty(text, pitch, 1) == pytest.approx(HIDDEN * is_hidden + own)
+    own = price.STRUCK[(upper - pitch) % 12] + price.REPEATED * (pitch == 57)
+    assert penalty(text, pitch, 1) == pytest.approx(price.HIDDEN * is_hidden + own)
 
 
 def test_what_is_dear_becomes_unlikely_and_nothing_else_moves():
     rule, given = Counterpoint(brief(form="fugue", voices=2)), state(FIFTH)
     moved = said(rule, given)[0]
-    assert moved[TOKEN_TO_ID["NOTE_62"]] < -PARALLEL / 2
+    assert moved[TOKEN_TO_ID["NOTE_62"]] < -price.PARALLEL / 2
     assert moved[TOKEN_TO_ID["NOTE_64"]] > -0.5
     assert (moved <= 0).all()
     notes = BLOCK["NOTE"]
     assert not moved[: notes.start].any() and not moved[notes.stop :].any()
     moved = said(rule, state(FIFTH + " NOTE_62"))[0]
-    assert moved[TOKEN_TO_ID["VOICE_1"]] == -PARALLEL
+    assert moved[TOKEN_TO_ID["VOICE_1"]] == -price.PARALLEL
     assert moved[TOKEN_TO_ID["VOICE_0"]] == FORBIDDEN  # it has struck
     assert moved[TOKEN_TO_ID["VOICE_2"]] == 0
 

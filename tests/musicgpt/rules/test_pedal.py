@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from modeling_musicgpt import MusicGPTConfig
-from modeling_musicgpt.grammar_musicgpt import Grammar
 from musical_metrics.structure import closing_pedal
-from musicgpt.rules import RuleProcessor, build
-from musicgpt.rules.base import BLOCK
+from musicgpt.rules import build
 from musicgpt.rules.close import Cadence, Close
 from musicgpt.rules.counterpoint import DISSONANCE, Counterpoint
 from musicgpt.rules.harmony import Harmony
@@ -19,9 +16,9 @@ from musicgpt.rules.tonal_plan import Plan, Section, TonalPlan
 from tests.musicgpt.states import state_after
 from tokenization import decode, prefix_ids
 from tokenization.score import Note
-from tokenization.vocabulary import EOS_ID, PITCH_MIN, TOKEN_TO_ID
+from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
-from .cases import allowed, brief, said, state
+from .cases import EVEN, allowed, brief, said, state, written
 
 # A bar of 4/4 in two voices: quarters, and quavers in the bass.
 BAR = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24 NOTE_52 VOICE_1 DUR_24 TIME_24 " * 2
@@ -196,24 +193,19 @@ def test_its_note_was_struck_long_ago_and_still_is_the_root_of_the_close():
 
 def piece(seed: int, wanted: PedalPlan, form: str, meter: str):
     """A random one in even steps, under grammar, plan, close and pedal."""
-    generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
     prefix = prefix_ids(mode="major", meter=meter)
     asked = brief(form=form, meter=meter, bars=9, prompt=state_after(prefix))
     rules = build([TonalPlan, Close, Pedal], asked)
     rules[2].plans, plan = [wanted], rules[0].key_plans()[0]
     plan.sections = [Section(0, 0, 9)]
-    process, ids = RuleProcessor(rules, state_after(prefix)), torch.tensor([prefix])
-    for _ in range(1500):
-        scores = torch.randn(1, 150, generator=generator)
-        scores[:, [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]] += 50
-        scores[:, BLOCK["METER"]] -= 99
+
+    def taste(scores: torch.Tensor, made: int) -> None:
+        scores[:, EVEN] += 50
         scores[:, TOKEN_TO_ID["VOICE_2"] : TOKEN_TO_ID["VOICE_4"] + 1] -= 99
         scores[:, TOKEN_TO_ID["NOTE_50"] : TOKEN_TO_ID["NOTE_80"]] += 9
-        scores = process(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
-        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
-        if ids[0, -1] == EOS_ID:
-            break
-    return decode(ids[0].tolist()).score.replace(key="C major")
+
+    [ids] = written(rules, prefix, 1500, taste, seed)
+    return decode(ids).score.replace(key="C major")
 
 
 @pytest.mark.parametrize("form", list(PEDALS))

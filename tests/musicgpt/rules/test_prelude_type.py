@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from modeling_musicgpt import MusicGPTConfig
-from modeling_musicgpt.grammar_musicgpt import Grammar
-from musicgpt.rules import RuleProcessor, build
-from musicgpt.rules.base import BLOCK
+from musicgpt.rules import build
 from musicgpt.rules.beginning import opening_penalty
 from musicgpt.rules.prelude_type import CANTABILE, FIGURATION, INVENTION, OPENINGS, Drawn, PreludeType
 from tests.musicgpt.states import state_after
@@ -17,7 +14,7 @@ from tokenization import decode, prefix_ids
 from tokenization.score import Note
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID
 
-from .cases import allowed, brief, said, state
+from .cases import EVEN, allowed, brief, said, state, written
 
 # A bar of 4/4: quavers over crotchets, with which they can change places.
 UPPER, LOWER = (72, 74, 76, 77, 79, 77, 76, 74), (60, 67, 64, 65)
@@ -117,22 +114,19 @@ def test_it_is_for_preludes_that_begin():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_the_model_says_the_opening_is_answered(seed):
-    generator, grammar = torch.Generator().manual_seed(seed), Grammar(MusicGPTConfig())
     prefix = prefix_ids(mode="major", meter="4/4")
     asked = brief(form="prelude", meter="4/4", voices=2 + seed % 2, prompt=state_after(prefix))
     [rule] = build([PreludeType], asked)
     rule.types, rule.is_open = [Drawn(INVENTION, 0.9)], np.array([True])
-    process, ids = RuleProcessor([rule], state_after(prefix)), torch.tensor([prefix])
-    for _ in range(250):
-        scores = torch.randn(1, 150, generator=generator)
-        scores[:, [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]] += 50
-        scores[:, BLOCK["METER"]] -= 99
+
+    def taste(scores: torch.Tensor, made: int) -> None:
+        scores[:, EVEN] += 50
         scores[:, EOS_ID] -= 99
         scores[:, TOKEN_TO_ID["VOICE_2"] : TOKEN_TO_ID["VOICE_4"] + 1] -= 99
         scores[:, TOKEN_TO_ID["NOTE_55"] : TOKEN_TO_ID["NOTE_72"]] += 99
-        scores = process(ids, scores.masked_fill(~grammar.mask(ids), -torch.inf))
-        ids = torch.cat((ids, scores.argmax(dim=1, keepdim=True)), dim=1)
-    notes = decode(ids[0].tolist()).score.notes
+
+    [ids] = written([rule], prefix, 250, taste, seed)
+    notes = decode(ids).score.notes
     lines = [[n for n in notes if n.voice == voice and n.onset < 192] for voice in range(3)]
     lead = max((0, 1), key=lambda voice: sum(n.onset < 96 for n in lines[voice]))
     tops = [{n.onset: n.pitch % 12 for n in reversed(line)} for line in lines]
