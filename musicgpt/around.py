@@ -129,6 +129,3 @@ def frame_of(given: Given, origin: int, transposition: int, read: int = 0) -> Fr
         given.ranges,
         [tick - origin for tick in given.phrases],
     )
-
-
-__all__ = ["around_given", "frame_of", "is_subject"]

@@ -108,6 +108,3 @@ def penalty(brief: Brief, notes: list[Note], bits: float | None) -> float:
     if brief.form == "fugue":
         return subject_penalty(notes, brief.mode, brief.bar_ticks) + order_penalty(brief, notes)
     return opening_penalty(notes, brief.mode, brief.bar_ticks, bits)
-
-
-__all__ = ["CANDIDATES", "UntilOver", "best_beginnings"]

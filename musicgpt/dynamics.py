@@ -130,6 +130,3 @@ def _dissonances(view: View) -> np.ndarray:
                 loud[row] = DISSONANCE if lines[row, ONSET] == beat else loud[row]
                 loud[row + 1] = RESOLUTION
     return loud
-
-
-__all__ = ["velocities"]

@@ -285,23 +285,3 @@ def _refuse_long_silence(notes: np.ndarray, room: np.ndarray, begins: int) -> No
             f"There is a silence of {gap / TICKS_PER_QUARTER:g} quarters among the given notes, longer than"
             f" the {MAX_STEP / TICKS_PER_QUARTER:.1f} that can be written: free a voice, or close it."
         )
-
-
-__all__ = [
-    "FAR",
-    "NEVER",
-    "TOKENS_A_NOTE",
-    "Bars",
-    "Frame",
-    "GivenError",
-    "Region",
-    "as_tokens",
-    "behind_subject",
-    "check_regions",
-    "frame_between",
-    "has_chords",
-    "is_given",
-    "refuse_long_subject",
-    "refuse_too_much",
-    "subject_voice",
-]

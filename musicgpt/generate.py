@@ -402,6 +402,3 @@ def _given(
     [prefix] = groups
     given_ids = torch.as_tensor(given_ids).cpu().numpy()
     return read_given(model, prefix if len(prefix) > 1 else None, given_ids, free, transposition)
-
-
-__all__ = ["compose_rows", "generate"]

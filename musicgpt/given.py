@@ -297,16 +297,3 @@ def _place(score: Score, tick: int) -> str:
     """`"bar 3"`, by the meter."""
     lines = score.bar_lines()
     return f"bar {int(np.searchsorted(lines, tick, side='right')) - int(bool(score.pickup))}"
-
-
-__all__ = [
-    "PARTS",
-    "Given",
-    "GivenError",
-    "Melody",
-    "Region",
-    "as_melody",
-    "bar_span",
-    "parse_melody",
-    "voice_of",
-]

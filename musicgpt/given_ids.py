@@ -160,6 +160,3 @@ def _subject(notes: np.ndarray, bar: int, voices: int, transposition: int) -> tu
     notes = notes.copy()
     notes[:, VOICE] = subject_voice(float(notes[:, PITCH].mean()) + transposition, voices)
     return notes, list(behind_subject(notes, bar, int(notes[0, VOICE]), voices))
-
-
-__all__ = ["GivenIds", "read_given"]

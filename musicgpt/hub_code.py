@@ -349,6 +349,3 @@ def _banner(module: Module) -> str:
 
 def _table(module: Module, name: str) -> bytes:
     return (ROOT.joinpath(*module.name.split(".")).parent / PurePosixPath(name)).read_bytes()
-
-
-__all__ = ["CannotJoin", "Joined"]

@@ -272,14 +272,3 @@ class Particles(StoppingCriteria):
     def choose(self) -> int:
         """The particle that becomes the piece, drawn by weight."""
         return int(self.rng.choice(len(self.log_weights), p=normalised(self.log_weights)))
-
-
-__all__ = [
-    "Particles",
-    "effective_sample_size",
-    "in_place",
-    "log_mean",
-    "normalised",
-    "systematic",
-    "typicality",
-]

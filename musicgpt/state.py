@@ -113,6 +113,3 @@ def notes_of(state: State, row: int, first: int = 0) -> list[Note]:
             found.append(Note(*note))
         seen.add(name)
     return found
-
-
-__all__ = ["NEVER", "NO_PITCH", "State", "notes_of", "read_notes"]

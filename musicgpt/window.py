@@ -178,6 +178,3 @@ def slide(
     if streamer is not None:
         streamer.end()
     return whole
-
-
-__all__ = ["Window", "last_bars", "slide"]

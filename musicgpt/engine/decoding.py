@@ -502,6 +502,3 @@ def _about_prompt(model, input_ids, model_kwargs: dict) -> str | None:
         if position_ids.shape[-1] != length or not torch.equal(position_ids.expand_as(usual), usual):
             return "position_ids are given"
     return None
-
-
-__all__ = ["INTERFACE", "Decoding", "but_for", "why_not"]

@@ -246,6 +246,3 @@ def _load() -> Library:
         except (BuildError, OSError) as failure:
             raise EngineError(str(failure)) from error
         return Library(LIBRARY, wanted)
-
-
-__all__ = ["EngineError", "Library", "Struct", "load"]

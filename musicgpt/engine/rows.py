@@ -473,6 +473,3 @@ def _check_costs(values: dict[str, Any], m: Struct, positions: int) -> None:
             f"the costs of closing have tables of {costs.shape}, {steps.shape}, {meters.shape},"
             f" {lengths.shape}, where bars have {longest} ticks"
         )
-
-
-__all__ = ["Rows", "rules_struct"]

@@ -332,6 +332,3 @@ def model_struct(model: Any, library: Library) -> Struct:
     )
     struct.__dict__["kept"] = kept, layers  # their memory is pointed to
     return struct
-
-
-__all__ = ["check", "model_struct", "package_of", "silent_token"]

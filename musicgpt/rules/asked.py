@@ -35,6 +35,3 @@ class Asked(Rule):
         if self.brief.is_continuation and state.tokens == self.brief.prompt.tokens:
             return self.first
         return self.always
-
-
-__all__ = ["TIME_ZERO", "Asked"]

@@ -358,19 +358,3 @@ def _with_a_way(values: np.ndarray, may: np.ndarray) -> np.ndarray:
         if stuck.any()
         else values
     )
-
-
-__all__ = [
-    "BLOCK",
-    "DUR_TICKS",
-    "FORBIDDEN",
-    "NO_END",
-    "PITCHES",
-    "TIME_TICKS",
-    "VOCAB_SIZE",
-    "Brief",
-    "Rule",
-    "RuleProcessor",
-    "build",
-    "rule",
-]

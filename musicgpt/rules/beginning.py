@@ -187,6 +187,3 @@ def _bits(values: np.ndarray) -> float:
 
 def _shared(one: set, other: set) -> float:
     return len(one & other) / max(1, len(one | other))
-
-
-__all__ = ["Beginning", "is_over", "opening_penalty", "subject_penalty"]

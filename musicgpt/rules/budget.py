@@ -67,6 +67,3 @@ class Budget(Rule):
         added[steps, BLOCK["TIME"]] = GAIN * slower[steps, None] * _STEPS
         added[durations, BLOCK["DUR"]] = GAIN * slower[durations, None] * _DURATIONS
         return added
-
-
-__all__ = ["Budget"]

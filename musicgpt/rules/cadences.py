@@ -163,6 +163,3 @@ class Cadences(Planned):
         line = int(state.ticks[row] - state.bar_position[row]) + ticks
         deceptive = bool(self.rngs[row].random() < DECEPTIVE)
         self.moments[row] = Moment(line, line - last_beat(ticks), section.key, deceptive)
-
-
-__all__ = ["Cadences", "Moment"]

@@ -334,6 +334,3 @@ def _forbid(scores: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
         if (possible & mask).any():
             possible = possible & mask
     return np.where(possible, 0.0, FORBIDDEN)
-
-
-__all__ = ["Cadence", "Close", "chord_tokens"]

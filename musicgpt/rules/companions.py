@@ -195,6 +195,3 @@ def stretto(
                 price = harsh[place, way] + 0.05 * ranks[way] + 0.1 * delays[place] / last
                 found.append((float(price), notes))
     return min(found, key=lambda one: one[0])[1] if found else None
-
-
-__all__ = ["Countersubject", "clash", "crossed", "in_order", "stretto"]

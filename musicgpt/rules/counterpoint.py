@@ -246,6 +246,3 @@ class Counterpoint(Rule):
 def _some(where: np.ndarray) -> bool:
     """Whether any is true; of so few, quicker than `any`."""
     return bool(np.logical_or.reduce(where, axis=None))
-
-
-__all__ = ["Counterpoint"]

@@ -180,6 +180,3 @@ class Ending(Rule):
     def _voices(state: State, row: int) -> list[int]:
         """The voices that have sounded within two bars, the lowest last."""
         return (state.end[row] >= state.ticks[row] - 2 * state.bar_ticks[row]).nonzero()[0].tolist()
-
-
-__all__ = ["Ending", "phrase_key"]

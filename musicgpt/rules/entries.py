@@ -92,6 +92,3 @@ class Entries(Rule):
 def _late(state: State, at: np.ndarray, voices: int, place: np.ndarray) -> np.ndarray:
     """Which voices come too late for a pitch, given as its place among them, `(n,)`: `(n, voices)`."""
     return is_out_of_order(state, at, voices)[np.arange(len(at)), :, place]
-
-
-__all__ = ["BETWEEN_ENTRIES", "REST", "Entries"]

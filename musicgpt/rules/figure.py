@@ -154,6 +154,3 @@ class Figure(Rule):
         number = int(state.num_notes[row])
         last = state.notes[row, number - 1]
         return int(last[VOICE]) if number and last[ONSET] == state.ticks[row] else -1
-
-
-__all__ = ["Bar", "Figure"]

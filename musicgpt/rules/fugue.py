@@ -472,6 +472,3 @@ def _only(bias: np.ndarray, kind: str, first: int, last: int) -> None:
     """Of the tokens of a type against all but those from place `first` to `last`."""
     block = bias[BLOCK[kind]]
     block[:first] = block[last + 1 :] = FORBIDDEN
-
-
-__all__ = ["Fugue", "Plan"]

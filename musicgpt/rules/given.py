@@ -207,6 +207,3 @@ class KeepGiven(Rule):
 def _write(allowed: np.ndarray, at: np.ndarray, kind: str, values: np.ndarray) -> None:
     """Of the tokens of a type those that `values`, `(n, tokens)`, says, in the rows `at`."""
     allowed[at, BLOCK[kind]] = values
-
-
-__all__ = ["KeepGiven"]

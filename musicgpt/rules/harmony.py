@@ -248,6 +248,3 @@ class Harmony(Planned):
             if overlap > 0:
                 price = price + STATED * overlap / 24 * foreign[:, note.pitch - PITCH_MIN]
         return price
-
-
-__all__ = ["Harmony", "harmonic_unit"]

@@ -170,6 +170,3 @@ class Idiom(Rule):
             one, two, _ABOVE[low], _ABOVE[high], _BEAT[now % 24], begun[:, : self.voices]
         )
         return self.expert.gains[places[..., None], _CLASSES[last]]
-
-
-__all__ = ["ELSEWHERE", "IN_FUGUES", "LIMIT", "Expert", "Idiom"]

@@ -141,6 +141,3 @@ def _is_wide(together: np.ndarray) -> np.ndarray | None:
     found = np.zeros((len(together), len(PITCHES)), dtype=bool)
     found[rows] = others | ((high - TENTH > PITCHES) & (low + TENTH < PITCHES))
     return found
-
-
-__all__ = ["Keyboard"]

@@ -26,6 +26,3 @@ class Length(Rule):
         if all(early):
             return NO_END
         return np.where(np.array(early)[:, None], NO_END, 0) if any(early) else None
-
-
-__all__ = ["Length"]

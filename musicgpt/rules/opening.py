@@ -60,6 +60,3 @@ class Opening(Rule):
             notes[early] += np.where(self.chord, 0, -CHORD)
         notes[together] = np.where(self.chord, 0, FORBIDDEN)
         return added
-
-
-__all__ = ["Opening"]

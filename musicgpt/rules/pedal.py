@@ -258,6 +258,3 @@ class Pedal(Planned):
         aim = int(state.pitch[row, point.voice]) - DEEPER
         point.pitch = min(found, key=lambda pitch: abs(pitch - aim), default=NO_PITCH)
         return point.pitch != NO_PITCH
-
-
-__all__ = ["Pedal", "Point"]

@@ -197,6 +197,3 @@ class PreludeType(Rule):
     def _is_on_keyboard(self, notes: list[Note]) -> bool:
         low, high = self.brief.keyboard
         return all(low <= note.pitch <= high for note in notes)
-
-
-__all__ = ["CANTABILE", "FIGURATION", "INVENTION", "PreludeType"]

@@ -100,6 +100,3 @@ def _begun(began: dict[int, int], place: int, now: int) -> int:
     window's own first note, where it goes on with none. A place is a bar: the next one may have begun.
     """
     return min(began.get(place, now), began.get(place - 1, now))
-
-
-__all__ = ["LONGEST", "Quotation"]

@@ -197,21 +197,3 @@ def _longest_step(ticks: int) -> int:
     """Place of the longest step that is not longer."""
     possible = np.flatnonzero(ticks >= TIME_TICKS)
     return int(possible[TIME_TICKS[possible].argmax()])
-
-
-__all__ = [
-    "PERFECT",
-    "TENTH",
-    "Replay",
-    "degree_of",
-    "faults",
-    "harshness",
-    "in_order",
-    "in_reach",
-    "limit_durations",
-    "limit_steps",
-    "moved",
-    "only",
-    "passage",
-    "scale_of",
-]

@@ -197,6 +197,3 @@ def exchanged(notes: Sequence[Note]) -> list[list[Note]]:
             if keeps and faults(way) <= faults(notes):
                 found.append((down + up, way))
     return [way for _, way in sorted(found, key=lambda one: one[0])]
-
-
-__all__ = ["Returns", "bars_of", "exchanged"]

@@ -70,6 +70,3 @@ class Rhythm(Rule):
         shares = np.bincount(_GRAIN[places], minlength=len(PRICES)) / number
         prices = np.where(shares < USED, PRICES, 0.0)
         self.prices[row] = prices[_GRAIN]
-
-
-__all__ = ["PRICES", "USED", "Rhythm"]

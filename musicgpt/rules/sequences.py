@@ -177,6 +177,3 @@ class Sequences(Planned):
             and harshness(notes) <= HARSHEST
             and all(note.onset + note.duration <= first[note.voice] + length for note in notes)
         )
-
-
-__all__ = ["Model", "Sequences"]

@@ -138,6 +138,3 @@ def can_be_inverted(pitches: Sequence[int], mode: str) -> bool:
     return all(
         (a == b) == (c == d) for (a, b), (c, d) in zip(pairwise(pitches), pairwise(upside_down), strict=True)
     )
-
-
-__all__ = ["Subject", "can_be_inverted", "dominant", "in_key", "inverted"]

@@ -147,15 +147,3 @@ class Taking:
 
 
 _NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)
-
-__all__ = [
-    "BY_STEP",
-    "NEAR",
-    "PASSED_OVER",
-    "REST",
-    "STEP",
-    "Taken",
-    "Taking",
-    "is_out_of_order",
-    "recent",
-]

@@ -215,6 +215,3 @@ class TonalPlan(Rule):
                 bars = int(bar + (self.brief.max_new_tokens - used) * bar / max(1, used))
                 plan.bars = max(bar + 1, bars if self.is_asked else min(bars, self.wanted[row]))
         self.looked = state.bar.copy()
-
-
-__all__ = ["Plan", "Planned", "Section", "TonalPlan", "tables"]
