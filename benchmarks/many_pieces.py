@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-# A piece loops on a note if some passage of so many notes holds it more often than any passage of the 217
-# Bach pieces (docs/LOG.md).
-WINDOWS = ((32, 16), (96, 27))
-
 
 def main() -> int:
     """Print the counts; exit code 1 if one of them is not as it must be."""
@@ -68,9 +64,12 @@ def generate(pieces: int, tokens: int, first_seed: int, limit: bool) -> list[lis
 
 
 def judge(rows: list[list[int]]) -> dict[str, float | int]:
-    """Counts over the pieces."""
+    """Counts over the pieces. One loops on a note if some passage holds it more often than any passage of Bach's
+    (`WINDOWS`).
+    """
     import numpy as np
 
+    from modeling_musicgpt.repetition_musicgpt import WINDOWS
     from tokenization import TokenError, decode
     from tokenization.score import PITCH
 

@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,47 +149,42 @@ def measure_everything(sets: Path, source: Path) -> dict[str, Set]:
 # -- candidates for the musical score
 
 
-def by_families(one: Set) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
-    """The musical score of each piece, u of its families, `(pieces, families)`, and what lets it down most, in
-    words; Bach and the null models are measured by other key numbers.
+def judged(one: Set) -> Iterator[tuple[Any, Any]]:
+    """Each piece's metrics beside Bach's bands, and the yardstick that these are of: Bach and the null models are
+    measured by other key numbers.
     """
-    from musical_metrics.catalogue import FAMILIES
     from musical_metrics.compare import row_measures
     from musical_metrics.reference import length_class, table
-    from musical_metrics.score import combine, families_of, judge_all, weakest, yardstick
+    from musical_metrics.score import judge_all, yardstick
+
+    known = cache(partial(yardstick, table()))
+    for row, form, notes, group in zip(one.rows, one.forms, one.notes, one.groups, strict=True):
+        by = known(form, length_class(notes), (group,) if isinstance(group, int) else ())
+        yield judge_all(row_measures(row), by.bands), by
+
+
+def by_families(one: Set) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+    """The musical score of each piece, u of its families, `(pieces, families)`, and what lets it down most, in
+    words.
+    """
+    from musical_metrics.catalogue import FAMILIES
+    from musical_metrics.score import combine, families_of, weakest
 
     names = [family for family, scored in FAMILIES.items() if scored]
-    scores, families = np.full(len(one.rows), np.nan), np.full((len(one.rows), len(names)), np.nan)
-    words: list[str | None] = []
-    known: dict[Any, Any] = {}
-    for i, (row, form, notes, group) in enumerate(
-        zip(one.rows, one.forms, one.notes, one.groups, strict=True)
-    ):
-        place = (form, length_class(notes), (group,) if isinstance(group, int) else ())
-        if place not in known:
-            known[place] = yardstick(table(), *place)
-        by = known[place]
-        judged = judge_all(row_measures(row), by.bands)
-        found = families_of(judged, by.spreads)
-        value = combine(judged, found).value
-        scores[i] = np.nan if value is None else value
-        families[i] = [found.get(name, np.nan) for name in names]
-        words.append(weakest(judged, found))
-    return scores, families, words
+    scores, families, words = [], [], []
+    for measures, by in judged(one):
+        found = families_of(measures, by.spreads)
+        value = combine(measures, found).value
+        scores.append(np.nan if value is None else value)
+        families.append([found.get(name, np.nan) for name in names])
+        words.append(weakest(measures, found))
+    return np.array(scores), np.array(families), words
 
 
 def by_typicality(one: Set) -> np.ndarray:
     """The formula of the score before this one: the mean of `2^(-d^2)`, here over the metrics scored now."""
-    from musical_metrics.compare import row_measures
-    from musical_metrics.reference import length_class, table
-    from musical_metrics.score import judge_all
-
-    found = []
-    for row, form, notes, group in zip(one.rows, one.forms, one.notes, one.groups, strict=True):
-        bands = table().bands(form, length_class(notes), (group,) if isinstance(group, int) else ())
-        judged = judge_all(row_measures(row), bands).values()
-        found.append(100 * np.mean([j.typicality for j in judged if j.scored and j.typicality is not None]))
-    return np.array(found)
+    known = ([j.typicality for j in measures.values() if j.scored] for measures, _ in judged(one))
+    return np.array([100 * np.mean([value for value in values if value is not None]) for values in known])
 
 
 def by_surprise(one: Set) -> np.ndarray:
@@ -257,14 +252,16 @@ def main() -> None:
     compose_all(given.sets, given.pieces, given.source)
     begun = time.process_time()
     sets = measure_everything(given.sets, given.source)
-    judged = {name: by_families(one) for name, one in sets.items()}
-    found = candidates(sets, {name: one[0] for name, one in judged.items()})
+    families = {name: by_families(one) for name, one in sets.items()}
+    found = candidates(sets, {name: one[0] for name, one in families.items()})
     nats = json.loads((given.sets / "nats.json").read_text(encoding="utf-8"))
     images = ROOT / "docs" / "images"
-    draw_scores({name: one[0] for name, one in judged.items()}, SET_NAMES, images / "metrics_scores.png")
-    draw_families({name: one[1] for name, one in judged.items()}, SET_NAMES, images / "metrics_families.png")
+    draw_scores({name: one[0] for name, one in families.items()}, SET_NAMES, images / "metrics_scores.png")
+    draw_families(
+        {name: one[1] for name, one in families.items()}, SET_NAMES, images / "metrics_families.png"
+    )
     seconds = add_seconds(given.sets, "measuring", time.process_time() - begun)
-    write_whole(ROOT / "docs" / "metrics.md", page(sets, judged, found, nats, seconds).encode())
+    write_whole(ROOT / "docs" / "metrics.md", page(sets, families, found, nats, seconds).encode())
     readme = ROOT / "musical_metrics" / "README.md"
     write_whole(readme, card(readme.read_text(encoding="utf-8")).encode())
     print(ROOT / "docs" / "metrics.md")

@@ -140,25 +140,25 @@ class Grammar:
         return table.numpy()
 
     def states(self, ids: torch.Tensor) -> torch.Tensor:
-        """The state after each row, by reading all of it.
+        """The state after each token, by reading all before it.
 
         Args:
             ids (`torch.LongTensor` of shape `(batch, length)`): with padding anywhere; ids outside the
                 vocabulary are skipped.
 
         Returns:
-            `torch.LongTensor` of shape `(batch,)`.
+            `torch.LongTensor` of shape `(batch, length)`.
         """
         next_state, tokens = self.step_tables.next_state, ids.cpu().numpy()
         tokens = np.where((tokens < 0) | (tokens >= self.vocab_size), self.vocab_size, tokens)
-        state = np.full(len(tokens), STATE["START"])
-        for column in tokens.T:
-            state = next_state[state, column]
-        return torch.from_numpy(state).to(ids.device)
+        states, state = np.empty(tokens.shape, dtype=np.int64), np.full(len(tokens), STATE["START"])
+        for place, column in enumerate(tokens.T):
+            states[:, place] = state = next_state[state, column]
+        return torch.from_numpy(states).to(ids.device)
 
     def mask(self, ids: torch.Tensor) -> torch.Tensor:
         """Which tokens may come after each row: `(batch, length)` -> `(batch, vocab_size)`, booleans."""
-        return self.tables(ids.device)[0][self.states(ids)]
+        return self.tables(ids.device)[0][self.states(ids)[:, -1]]
 
 
 def has_grammar(config: MusicGPTConfig) -> bool:

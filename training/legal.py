@@ -26,14 +26,5 @@ def legal_after(ids: torch.Tensor) -> torch.Tensor:
     Returns:
         bool of shape `(rows, length, 150)`: row `i` says what may stand at `i + 1`.
     """
-    import torch
-
-    from modeling_musicgpt.grammar_musicgpt import STATE
-
     grammar = _grammar()
-    state = torch.full((ids.shape[0],), STATE["START"], dtype=torch.int64)
-    states = torch.empty_like(ids)
-    for place, column in enumerate(ids.unbind(1)):
-        state = grammar.next_state[state, column]
-        states[:, place] = state
-    return grammar.legal[states]
+    return grammar.legal[grammar.states(ids)]

@@ -17,17 +17,7 @@ from .run_steps import Steps
 
 
 class Trainer(Setup, Steps, Evaluation):
-    """One run.
-
-    Args:
-        arguments (`Arguments`): what it is told.
-        pieces (`dict`, *optional*): pieces of `train` and `validation`; loaded as the arguments say when not
-            given.
-
-    Attributes:
-        step, epoch, batch (`int`): steps done, epochs done, steps done of the present epoch.
-        best (`dict`): best validation loss and best combined score so far.
-    """
+    """One run; arguments and attributes are those of `Run`."""
 
     def run(self) -> dict[str, Any]:
         """The whole run; returns the last validation's figures.

@@ -7,7 +7,6 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ from tokenization.heading import subtitle_of, title_of
 from tokenization.vocabulary import FORMS, METERS, TEMPO_CLASSES
 
 if TYPE_CHECKING:
-    from musicgpt.composer import Composer
     from musicgpt.composition import Composition
 
 DESCRIPTION = (
@@ -154,31 +152,18 @@ def run(args: argparse.Namespace) -> int:
 
         subject = as_melody(args.subject, settings.meter)
 
-    def make(composer: Composer, progress: Any) -> list[Composition]:
-        return composer.compose(
-            settings,
-            num=args.num,
-            prompt=prompt,
-            prompt_bars=args.prompt_bars,
-            progress=progress,
-            subject=subject,
-        )
-
-    return compose_and_write(args, make, args.num)
+    given = {"prompt": prompt, "prompt_bars": args.prompt_bars, "subject": subject}
+    return compose_and_write(args, settings, args.num, **given)
 
 
 def compose_and_write(
-    args: argparse.Namespace,
-    make: Callable[[Composer, Any], list[Composition]],
-    num: int = 1,
-    threads: int = 1,
+    args: argparse.Namespace, settings: Settings, num: int = 1, threads: int = 1, **given: Any
 ) -> int:
     """Load the model, compose, write the files and report.
 
     Args:
         args (`Namespace`): with the options of `add_output`.
-        make (callable): from the composer and what to tell of the progress to the pieces.
-        num (`int`): how many pieces it makes.
+        settings (`Settings`), num (`int`), given: of `Composer.compose`.
         threads (`int`): of the model.
 
     Returns:
@@ -199,7 +184,7 @@ def compose_and_write(
     try:
         with _Progress(quiet=args.json) as progress, warnings.catch_warnings():
             warnings.showwarning = _note  # one line, without the place in the code
-            pieces = make(composer, progress)
+            pieces = composer.compose(settings, num, progress=progress, **given)
         for piece in pieces:
             paths = piece.write(args.out, formats, args.paper, args.flat)
             reports.append(_report(piece, paths))

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
 
 from musicgpt.cli.generate import add_output, add_sampling, compose_and_write, settings_from
 from musicgpt.given import PARTS, as_melody, voice_of
 from tokenization.vocabulary import METERS, TEMPO_CLASSES
-
-if TYPE_CHECKING:
-    from musicgpt.composer import Composer
-    from musicgpt.composition import Composition
 
 DESCRIPTION = "Compose the other voices to a melody, which stays as it is."
 EXAMPLES = """\
@@ -45,8 +40,4 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args)
     voice_of(args.part, args.voices)
     melody = as_melody(args.melody, settings.meter)
-
-    def make(composer: Composer, progress: Any) -> list[Composition]:
-        return composer.compose(settings, melody=melody, part=args.part, progress=progress)
-
-    return compose_and_write(args, make, threads=2)
+    return compose_and_write(args, settings, threads=2, melody=melody, part=args.part)

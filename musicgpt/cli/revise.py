@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
 
 from musicgpt.cli.generate import add_output, add_sampling, compose_and_write, settings_from
 from musicgpt.given import Given, GivenError
-
-if TYPE_CHECKING:
-    from musicgpt.composer import Composer
-    from musicgpt.composition import Composition
 
 DESCRIPTION = "Compose some bars of a piece anew; what stands before, beside and after them stays."
 EXAMPLES = """\
@@ -48,11 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.chosen is not None:
         voices = [number - 1 for number in numbers(args.chosen, "--voices", ",")]
     given = Given.around(read_score(args.file, key=args.key), (bars[0], bars[-1]), voices)
-
-    def make(composer: Composer, progress: Any) -> list[Composition]:
-        return composer.compose(settings, given=given, progress=progress)
-
-    return compose_and_write(args, make, threads=2)
+    return compose_and_write(args, settings, threads=2, given=given)
 
 
 def numbers(text: str, option: str, between: str) -> list[int]:

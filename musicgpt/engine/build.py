@@ -152,29 +152,18 @@ def _build_with(command: list[str], levels: dict[str, str], out: Path) -> Path:
                 [*by, *arguments], check=True, capture_output=True, text=True, timeout=_TIMEOUT_S, env=env
             )
 
-        objects = []
-        for level, options in levels.items():
-            objects.append(str(folder / f"{level}.o"))
-            run(
-                *OPTIONS.split(),
-                *options.split(),
-                f"-DLEVEL={level}",
-                "-c",
-                str(SOURCES / "level.cpp"),
-                "-o",
-                objects[-1],
-            )
+        def compiled(source: str, name: str, *options: str) -> str:
+            target = str(folder / name)
+            run(*OPTIONS.split(), *options, "-c", str(SOURCES / source), "-o", target)
+            return target
+
+        objects = [
+            compiled("level.cpp", f"{level}.o", *options.split(), f"-DLEVEL={level}")
+            for level, options in levels.items()
+        ]
         listed = " ".join(f"X({level})" for level in levels)
-        objects.append(str(folder / "exports.o"))
-        run(
-            *OPTIONS.split(),
-            f"-DLEVELS={listed}",
-            f'-DSOURCE_HASH="{source_hash()}"',
-            "-c",
-            str(SOURCES / "exports.cpp"),
-            "-o",
-            objects[-1],
-        )
+        described = f"-DLEVELS={listed}", f'-DSOURCE_HASH="{source_hash()}"'
+        objects.append(compiled("exports.cpp", "exports.o", *described))
         run("-shared", "-s", *objects, "-lm", "-o", str(folder / out.name), by=linker)
         code = (folder / out.name).read_bytes()
         (folder / out.name).write_bytes(code + _seal(code))
