@@ -118,19 +118,6 @@ def test_voices_by_staff_are_learnt_from_data_of_their_own(tmp_path, monkeypatch
     monkeypatch.setattr(ablations.subprocess, "run", run)
     monkeypatch.setattr(ablations, "keep_run", lambda run, name: name)
     monkeypatch.setattr(ablations, "kept_runs", list)
-    assert (
-        ablations.main(
-            [
-                "--group",
-                "scratch",
-                "--data",
-                "built",
-                "--work",
-                str(tmp_path),
-                "--only",
-                "0-base,staff-voices",
-            ]
-        )
-        == 0
-    )
+    places = ["--data", "built", "--work", str(tmp_path)]
+    assert ablations.main(["--group", "scratch", *places, "--only", "0-base,staff-voices"]) == 0
     assert [command[command.index("--data") + 1] for command in commands] == ["built", "built-staves"]

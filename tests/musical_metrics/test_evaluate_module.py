@@ -152,27 +152,14 @@ def test_a_hub_folder_alone(tmp_path, repo_root):
 
 def test_the_folder_has_what_a_space_needs(tmp_path):
     folder = write_hub_folder(tmp_path / "musical_metrics")
-    for name in (
-        "musical_metrics.py",
-        "app.py",
-        "README.md",
-        "requirements.txt",
-        "tokenization/analysis/tables/ngram.npz",
-        "tokenization/score.py",
-    ):
+    tables = "tokenization/analysis/tables/ngram.npz"
+    names = ("musical_metrics.py", "app.py", "README.md", "requirements.txt", "tokenization/score.py")
+    for name in (*names, tables):
         assert (folder / name).is_file(), name
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\n")
-    for heading in (
-        "Metric description",
-        "How to use",
-        "Inputs",
-        "Output values",
-        "Values from Bach",
-        "Examples",
-        "Limitations and bias",
-        "Citation",
-    ):
+    headings = ("Metric description", "How to use", "Inputs", "Output values", "Values from Bach", "Examples")
+    for heading in (*headings, "Limitations and bias", "Citation"):
         assert f"# {heading}" in card, heading
     write_hub_folder(folder)  # replaces it
     assert not list(tmp_path.glob("tmp*"))

@@ -13,33 +13,8 @@ from tokenization.midi_writer import midi_bytes
 from tokenization.musicxml_writer import musicxml_text
 from tokenization.score import Meter, Score
 
-_NUMBERS = (
-    b"0",
-    b"-1",
-    b"1",
-    b"7",
-    b"99",
-    b"65536",
-    b"999999999999",
-    b"1e9",
-    b"1/0",
-    b"nan",
-    b"",
-    b"3.7",
-    b"\xef\xbf\xbd",
-)
-_TAGS = (
-    b"duration",
-    b"divisions",
-    b"octave",
-    b"alter",
-    b"beats",
-    b"beat-type",
-    b"fifths",
-    b"voice",
-    b"step",
-    b"tempo",
-)
+_NUMBERS = (*b"0 -1 1 7 99 65536 999999999999 1e9 1/0 nan 3.7 \xef\xbf\xbd".split(), b"")
+_TAGS = b"duration divisions octave alter beats beat-type fifths voice step tempo".split()
 
 
 def sample_score(seed: int, notes: int = 120) -> Score:

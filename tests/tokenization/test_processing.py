@@ -45,13 +45,8 @@ def files(tmp_path: Path) -> Path:
 def test_bytes_paths_and_scores_are_the_same_piece(tokenizer, files: Path):
     processor = MusicGPTProcessor(tokenizer())
     expected = processor.tokenizer.encode_score(PIECE, add_eos=False)
-    sources = [
-        midi_bytes(PIECE),
-        str(files / "piece.mid"),
-        files / "piece.mid",
-        files / "piece.musicxml",
-        PIECE,
-    ]
+    midi = files / "piece.mid"
+    sources = [midi_bytes(PIECE), str(midi), midi, files / "piece.musicxml", PIECE]
     for source in sources:
         inputs = processor(source)
         assert inputs["input_ids"] == expected and inputs["attention_mask"] == [1] * len(expected), source
@@ -62,20 +57,16 @@ def test_bytes_paths_and_scores_are_the_same_piece(tokenizer, files: Path):
     hidden = len(expected) - len(short)
     assert batch["input_ids"][5].tolist() == [0] * hidden + short  # prompts are padded on the left
     assert batch["attention_mask"][5].tolist() == [0] * hidden + [1] * len(short)
-    assert processor(PIECE, return_tensors="pt", padding="max_length", max_length=64)["input_ids"].shape == (
-        1,
-        64,
-    )
+    padded = processor(PIECE, return_tensors="pt", padding="max_length", max_length=64)
+    assert padded["input_ids"].shape == (1, 64)
     assert processor(PIECE, add_eos=True)["input_ids"] == [*expected, 2]
 
 
 def test_key_and_form_are_those_named():
     named = PROCESSOR.read(PIECE, key="A minor", form="fugue")
     assert (named.array == PIECE.array).all() and str(named.key) == "A minor" and named.form == "fugue"
-    assert (
-        PROCESSOR(PIECE, form="fugue")["input_ids"][:3]
-        == PROCESSOR.tokenizer("MODE_minor FORM_fugue")["input_ids"]
-    )
+    prefix = PROCESSOR.tokenizer("MODE_minor FORM_fugue")["input_ids"]
+    assert PROCESSOR(PIECE, form="fugue")["input_ids"][:3] == prefix
     assert str(PROCESSOR.read(midi_bytes(PIECE), key="C minor").key) == "C minor"
 
 
@@ -96,10 +87,8 @@ def test_text_goes_to_the_tokenizer():
     options = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
     texts = ["MODE_minor FORM_fugue", "<eos>"]
     expected = PROCESSOR.tokenizer(texts, add_special_tokens=False, **options)
-    assert torch.equal(
-        PROCESSOR(text=texts, add_special_tokens=False, return_tensors="pt")["input_ids"],
-        expected["input_ids"],
-    )
+    found = PROCESSOR(text=texts, add_special_tokens=False, return_tensors="pt")
+    assert torch.equal(found["input_ids"], expected["input_ids"])
 
 
 def test_what_is_no_piece_is_refused(tmp_path: Path):

@@ -33,13 +33,8 @@ SPACES = [" ", "  ", "\n", "\t", "\xa0", "\u2003", "\x1c", "\u200b"]
 def test_twins_give_the_same_for_any_text(pieces: list[tuple[str, str]], special: bool, side: str):
     text = "".join(word + space for word, space in pieces)
     batch = [text, "MODE_minor TIME_0", ""]
-    options = {
-        "padding": True,
-        "truncation": True,
-        "max_length": 12,
-        "padding_side": side,
-        "add_special_tokens": special,
-    }
+    options = {"padding": True, "truncation": True, "max_length": 12, "padding_side": side}
+    options["add_special_tokens"] = special
     slow = SLOW(batch, return_special_tokens_mask=True, **options)
     fast = FAST(batch, return_special_tokens_mask=True, **options)
     for name in ("input_ids", "attention_mask", "special_tokens_mask"):
@@ -53,10 +48,8 @@ def test_twins_give_the_same_for_any_text(pieces: list[tuple[str, str]], special
 
 @BOTH
 def test_an_id_outside_the_vocabulary_is_unk(tokenizer):
-    assert (
-        tokenizer.decode([5, 150, -1]) == "MODE_minor <unk> <unk>"
-        and tokenizer.convert_ids_to_tokens(999) == "<unk>"
-    )
+    assert tokenizer.decode([5, 150, -1]) == "MODE_minor <unk> <unk>"
+    assert tokenizer.convert_ids_to_tokens(999) == "<unk>"
     more = type(tokenizer)()
     more.add_tokens(["NEW_1"])
     assert more.decode([5, 150, 151]) == "MODE_minor NEW_1 <unk>"
@@ -85,12 +78,7 @@ def test_fast_offsets_point_into_the_text():
 def test_text_gets_bos_and_no_eos(tokenizer):
     assert tokenizer("MODE_minor")["input_ids"] == [1, TOKEN_TO_ID["MODE_minor"]]
     assert tokenizer.vocab_size == len(tokenizer) == 150 and tokenizer.get_vocab() == TOKEN_TO_ID
-    assert (
-        tokenizer.pad_token_id,
-        tokenizer.bos_token_id,
-        tokenizer.eos_token_id,
-        tokenizer.unk_token_id,
-    ) == (0, 1, 2, 3)
+    assert [getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "unk")] == [0, 1, 2, 3]
     assert type(tokenizer)(add_bos_token=False)("MODE_minor")["input_ids"] == [TOKEN_TO_ID["MODE_minor"]]
 
 
@@ -115,10 +103,8 @@ def test_what_is_added_to_text_is_kept_when_saved(tokenizer, bos: bool, eos: boo
 
 @BOTH
 def test_helpers(tokenizer):
-    assert (
-        tokenizer.prefix(key="d minor", form="fugue", voices=3)
-        == tokenizer("MODE_minor FORM_fugue VOICES_3")["input_ids"]
-    )
+    prefix = tokenizer.prefix(key="d minor", form="fugue", voices=3)
+    assert prefix == tokenizer("MODE_minor FORM_fugue VOICES_3")["input_ids"]
     with pytest.raises(ScoreError, match="contradicts the mode"):
         tokenizer.prefix(key="d minor", mode="major")
     score = random_score(5, legal=True).replace(key="F# minor", notes=[(0, 24, 66, 0), (24, 48, 54, 1)])
@@ -172,16 +158,8 @@ def test_exported_folder_stands_alone(tokenizer, tmp_path: Path):
         f"a = AutoTokenizer.from_pretrained({str(tmp_path / 'again')!r}, trust_remote_code=True)\n"
         "assert a('MODE_minor')['input_ids'] == t('MODE_minor')['input_ids'] == [1, 5]\n"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
-        "HF_HOME": str(tmp_path / "cache"),
-        "HF_HUB_OFFLINE": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", program],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    command, how = [sys.executable, "-I", "-c", program], {"capture_output": True, "text": True}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, timeout=300, **how)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -28,17 +28,9 @@ from tokenization.notation import LANES, write_bars
 from tokenization.score import Meter
 from tokenization.sounding import sounding
 
-TRIPLETS = Score(
-    [
-        (40, 8, 60, 0),
-        *((48 + 8 * i, 8, 62 + i, 0) for i in range(6)),
-        (96, 16, 64, 0),
-        (112, 8, 65, 0),
-        (0, 200, 40, 1),
-        (120, 24, 67, 0),
-    ],
-    key="C major",
-)
+EIGHTHS = ((48 + 8 * i, 8, 62 + i, 0) for i in range(6))
+AROUND = (40, 8, 60, 0), (96, 16, 64, 0), (112, 8, 65, 0), (120, 24, 67, 0), (0, 200, 40, 1)
+TRIPLETS = Score([*EIGHTHS, *AROUND], key="C major")
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +53,8 @@ def test_both_formats_give_back_what_an_instrument_can_play(score: Score):
 
 def test_sounding_ends_a_note_where_its_voice_strikes_it_again():
     score = Score([(0, 48, 60, 0), (24, 24, 60, 0), (0, 48, 60, 1), (48, 6, 67, 0), (48, 12, 67, 0)])
-    assert sounding(score).array.tolist() == [
-        [0, 24, 60, 0],
-        [0, 48, 60, 1],
-        [24, 24, 60, 0],
-        [48, 12, 67, 0],
-    ]
+    played = [[0, 24, 60, 0], [0, 48, 60, 1], [24, 24, 60, 0], [48, 12, 67, 0]]
+    assert sounding(score).array.tolist() == played
 
 
 @pytest.mark.parametrize(("key", "fifths"), [("G# major", -4), ("Db minor", 4), ("Cb major", -7)])
@@ -94,10 +82,8 @@ def test_midi_has_one_track_and_channel_a_voice():
     assert channels == [set(), {0}, {1}, {2}]
     metas = {m.type: m for m in file.tracks[0]}
     assert metas["key_signature"].key == "Dm" and round(60e6 / metas["set_tempo"].tempo) == 72
-    assert [(m.numerator, m.denominator) for m in file.tracks[0] if m.type == "time_signature"] == [
-        (4, 4),
-        (3, 4),
-    ]
+    meters = [(m.numerator, m.denominator) for m in file.tracks[0] if m.type == "time_signature"]
+    assert meters == [(4, 4), (3, 4)]
 
 
 @settings(max_examples=25)
@@ -124,17 +110,13 @@ def test_notation_of_triplets_ties_and_beams():
     bars = write_bars(TRIPLETS)
     upper = bars[0].lanes[0].symbols
     triplets = [s for s in upper if s.triplet]
-    assert {s.triplet for s in triplets} == {"eighth"} and [s.tuplet for s in triplets if s.tuplet] == [
-        "start",
-        "stop",
-    ] * 3
+    assert {s.triplet for s in triplets} == {"eighth"}
+    assert [s.tuplet for s in triplets if s.tuplet] == ["start", "stop"] * 3
     assert all(s.value in ("eighth", "quarter") for s in triplets)
     assert [s.beams for s in upper if s.start >= 48] == [["begin"], ["continue"], ["end"]] * 2
     bass = [lane.symbols for bar in bars for lane in bar.lanes if lane.voice == 1]
-    assert [(s.value, s.dots, bool(s.tied_from), bool(s.tied_to)) for s in bass[0] + bass[1] if s.notes] == [
-        ("whole", 0, False, True),
-        ("whole", 0, True, True),
-    ]
+    held = [(s.value, s.dots, bool(s.tied_from), bool(s.tied_to)) for s in bass[0] + bass[1] if s.notes]
+    assert held == [("whole", 0, False, True), ("whole", 0, True, True)]
     text = musicxml_text(TRIPLETS)
     # the held bass ends in one
     assert text.count('<tuplet type="start"') == text.count('<tuplet type="stop"') == 5
@@ -179,27 +161,18 @@ def test_a_rest_inside_a_triplet_of_a_further_lane_keeps_the_group_whole(musesco
         key="C",
     )  # 16 to 32: off its group
     for score in (further, late):
-        assert (
-            musicxml_text(score).count('tuplet type="start"')
-            == musicxml_text(score).count('tuplet type="stop"')
-            > 0
-        )
+        starts, stops = (musicxml_text(score).count(f'tuplet type="{mark}"') for mark in ("start", "stop"))
+        assert starts == stops > 0
         assert musescore_complaints(musescore, score, tmp_path) == []
 
 
 def test_pickup_title_composer_and_staves():
-    score = Score(
-        [(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1)],
-        key="C major",
-        title="A & <B>",
-        info={"composer": "C & D"},
-    )
+    named = {"title": "A & <B>", "info": {"composer": "C & D"}}
+    score = Score([(84, 12, 67, 0), (96, 96, 72, 0), (96, 96, 48, 1)], key="C major", **named)
     text = musicxml_text(score)
     assert '<measure number="0" implicit="yes">' in text and text.count("<measure ") == 2
-    assert (
-        "<work-title>A &amp; &lt;B&gt;</work-title>" in text
-        and '<creator type="composer">C &amp; D</creator>' in text
-    )
+    assert "<work-title>A &amp; &lt;B&gt;</work-title>" in text
+    assert '<creator type="composer">C &amp; D</creator>' in text
     assert "<staves>2</staves>" in text and text.count("<clef ") == 2
     assert read_score_bytes(text.encode(), ".xml").array.tolist() == score.array.tolist()
 
@@ -278,10 +251,8 @@ def test_no_staff_needs_more_voices_than_notation_programs_have(musescore: str, 
             has_room <= any(number for _, _, number in numbers)
         )
         assert all(sum(staff == s for s, _, _ in numbers) <= LANES for staff in (1, 2))
-        assert (
-            read_score_bytes(musicxml_text(piece).encode(), ".xml", key="C").array.tolist()
-            == sounding(piece).array.tolist()
-        )
+        again = read_score_bytes(musicxml_text(piece).encode(), ".xml", key="C")
+        assert again.array.tolist() == sounding(piece).array.tolist()
         assert musescore_complaints(musescore, piece, tmp_path) == []
 
 
@@ -304,10 +275,8 @@ def test_music21_reads_the_same_notes_voice_by_voice():
     for seed, voices in ((1, 3), (2, 4), (5, 5)):
         score = tied_score(seed, voices)
         assert music21_complaints(score) == []
-        assert (
-            read_score_bytes(musicxml_text(score).encode(), ".musicxml", key="C").array.tolist()
-            == score.array.tolist()
-        )
+        again = read_score_bytes(musicxml_text(score).encode(), ".musicxml", key="C")
+        assert again.array.tolist() == score.array.tolist()
 
 
 def test_a_score_without_notes_and_with_odd_meters_can_be_written(schema):

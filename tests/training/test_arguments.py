@@ -27,18 +27,8 @@ def test_every_field_has_its_docstring_as_help():
 def test_overrides_win_over_the_recipe(tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("fit: {learning_rate: 3e-4, betas: [0.9, 0.95]}\nrun: {mixed_precision: no}\n")
-    arguments = parse_arguments(
-        [
-            "--config",
-            str(recipe),
-            "--learning-rate",
-            "2e-3",
-            "--config_overrides",
-            "{hidden_size: 64}",
-            "--trackers",
-            "[a, b]",
-        ]
-    )
+    words = ["--learning-rate", "2e-3", "--config_overrides", "{hidden_size: 64}", "--trackers", "[a, b]"]
+    arguments = parse_arguments(["--config", str(recipe), *words])
     assert arguments.fit.learning_rate == 2e-3
     assert arguments.fit.betas == (0.9, 0.95)
     assert arguments.run.mixed_precision == "no"

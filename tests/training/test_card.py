@@ -107,11 +107,8 @@ def test_the_shipped_card_has_the_figures_of_its_text():
     path = shipped_checkpoint() / "README.md"
     data, text = metadata_load(path), path.read_text(encoding="utf-8")
     assert ModelCard.load(path).data.to_dict() == data
-    assert (data["license"], data["datasets"], data["model-index"][0]["name"]) == (
-        "cc-by-sa-4.0",
-        ["musicgpt-wtc"],
-        SHIPPED_NAME,
-    )
+    assert (data["license"], data["datasets"]) == ("cc-by-sa-4.0", ["musicgpt-wtc"])
+    assert data["model-index"][0]["name"] == SHIPPED_NAME
     body = text.split("---\n", 2)[2]
     results = ModelCard.load(path).data.eval_results
     assert len(results) >= 3 and all(f"{result.metric_value:.4f}" in body for result in results)

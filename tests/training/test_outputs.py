@@ -27,14 +27,8 @@ from .conftest import make_pieces, run_values
 def heard_run(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs with a musical evaluation of two pieces after each."""
     out = tmp_path_factory.mktemp("heard") / "run"
-    values = run_values(
-        out,
-        built,
-        fit__epochs=2,
-        evaluation__musical_every=1,
-        evaluation__musical_pieces=2,
-        evaluation__musical_tokens=120,
-    )
+    heard = {"musical_every": 1, "musical_pieces": 2, "musical_tokens": 120}
+    values = run_values(out, built, fit__epochs=2, **{f"evaluation__{k}": v for k, v in heard.items()})
     Trainer(Arguments.from_dict(values)).run()
     return out
 
@@ -54,10 +48,8 @@ def test_musical_evaluations_are_logged_kept_and_combined(heard_run):
         expected = 0.3 * max(0.0, 100 * (1 - entry["nats_per_note"] / zero)) + 0.7 * entry["musical_score"]
         assert entry["combined"] == pytest.approx(expected)
         samples = sorted((heard_run / "samples" / f"epoch-{entry['epoch']:04d}").glob("*.mid"))
-        assert [path.name.split("_score")[0] for path in samples] == [
-            "fugue_major_seed1001",
-            "prelude_major_seed1000",
-        ]
+        names = [path.name.split("_score")[0] for path in samples]
+        assert names == ["fugue_major_seed1001", "prelude_major_seed1000"]
         assert all(len(read_score(path)) > 0 for path in samples)
     best = max(evals, key=lambda e: e["combined"])
     assert (
@@ -67,13 +59,9 @@ def test_musical_evaluations_are_logged_kept_and_combined(heard_run):
 
 def test_the_pieces_are_the_same_questions_every_time():
     asked = settings_of(5, 400)
-    assert [(s.form, s.key, s.seed) for s in asked] == [
-        ("prelude", "C major", 1000),
-        ("prelude", "C major", 1001),
-        ("fugue", "C major", 1002),
-        ("prelude", "A minor", 1003),
-        ("fugue", "A minor", 1004),
-    ]
+    assert [s.seed for s in asked] == [*range(1000, 1005)]
+    assert [s.form for s in asked] == ["prelude", "prelude", "fugue", "prelude", "fugue"]
+    assert [s.key for s in asked] == ["C major"] * 3 + ["A minor"] * 2
     assert {s.form for s in settings_of(4, 400, form="prelude")} == {"prelude"}
 
 
@@ -209,14 +197,8 @@ def test_going_on_from_a_checkpoint(heard_run, built, tmp_path):
 
     assert with_recipe(["--init-from", "shipped"])[:2] == ["--config", "finetune"]
     assert with_recipe(["--init_from=x", "--config", "wtc"])[0] == "--init_from=x"
-    values = run_values(
-        tmp_path / "run",
-        built,
-        model__init_from=str(heard_run / "best-loss"),
-        fit__epochs=1,
-        fit__learning_rate=1e-5,
-    )
-    values["model"]["config_overrides"] = {}
+    begin = {"model__init_from": str(heard_run / "best-loss"), "model__config_overrides": {}}
+    values = run_values(tmp_path / "run", built, **begin, fit__epochs=1, fit__learning_rate=1e-5)
     Trainer(Arguments.from_dict(values)).run()
     before = min(e["nats_per_note"] for e in read_log(heard_run) if e["kind"] == "eval")
     after = read_log(tmp_path / "run")[-1]["nats_per_note"]
@@ -258,11 +240,8 @@ def test_the_mean_of_two_models_is_a_run(heard_run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(heard_run / "best-loss", other)
     weights = load_file(other / "model.safetensors")
-    save_file(
-        {name: weight + 1 for name, weight in weights.items()},
-        other / "model.safetensors",
-        metadata={"format": "pt"},
-    )
+    louder = {name: weight + 1 for name, weight in weights.items()}
+    save_file(louder, other / "model.safetensors", metadata={"format": "pt"})
     folder = average(tmp_path / "mean", [str(other), str(heard_run)])
     assert all(
         torch.allclose(w, weights[name] + 0.5, atol=1e-6)
@@ -314,9 +293,8 @@ def test_pushing_sends_the_best_model(heard_run, monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi", FakeHub)
     assert push(heard_run, "me/mine", private=True) == "address"
     assert calls[0] == ("create", "me/mine", True)
-    assert {"README.md", "config.json", "model.safetensors", "modeling_musicgpt.py", "vocab.json"} <= set(
-        calls[1][2]
-    )
+    wanted = {"README.md", "config.json", "model.safetensors", "modeling_musicgpt.py", "vocab.json"}
+    assert wanted <= set(calls[1][2])
 
 
 def test_a_log_cut_by_a_crash_is_read_and_rolled_back(tmp_path):

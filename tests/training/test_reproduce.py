@@ -188,17 +188,11 @@ def test_the_plan_of_the_project_and_its_command(tmp_path, capsys):
     assert [step.last_epoch for step in steps if step.recipe] == [10, 7, 1, 1]
     for step in steps:
         if step.recipe:  # the recipes are such as training takes
-            assert (
-                step.arguments(
-                    Path("d"), Path("o"), {name: Path(name) for name in step.sources}, "full"
-                ).fit.stop_after
-                == step.last_epoch
-            )
+            sources = {name: Path(name) for name in step.sources}
+            assert step.arguments(Path("d"), Path("o"), sources, "full").fit.stop_after == step.last_epoch
     assert main(["--dry-run", "--out", str(tmp_path / "none")]) == 0
-    assert (
-        "to do  step 4: trains by 4.yaml to epoch 1, from one, taught by one and two"
-        in capsys.readouterr().out
-    )
+    told = capsys.readouterr().out
+    assert "to do  step 4: trains by 4.yaml to epoch 1, from one, taught by one and two" in told
     assert not (tmp_path / "none").exists()
     (tmp_path / "record.json").write_text(json.dumps([1]))
     assert main(["--out", str(tmp_path), "--dry-run"]) == 2
