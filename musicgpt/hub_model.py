@@ -12,7 +12,6 @@ from tokenization.errors import MusicGPTError
 from tokenization.folders import replacing_folder
 
 from .hub_code import TABLES, Joined
-from .hub_layout import model_file
 
 AUTO_MAP = {
     "AutoConfig": "configuration_musicgpt.MusicGPTConfig",
@@ -115,6 +114,12 @@ def _add_composer(folder: Path) -> None:
     joined.write(folder / "custom_generate")
 
 
+def model_file(module: str) -> str:
+    """The file in which a module of the model stands."""
+    stem = module.rpartition(".")[2]
+    return _MODEL_FILES.get(stem, stem)
+
+
 def _tokenizer_file(module: str) -> str:
     """The file in which a module of the tokenizers stands."""
     stem = module.rpartition(".")[2]
@@ -132,6 +137,14 @@ def _composer_file(module: str) -> str:
     return "tables" if module == TABLES else "music"
 
 
+_MODEL_FILES = {
+    **dict.fromkeys(
+        ("stepping_musicgpt", "features_musicgpt", "imitation_musicgpt", "cache_musicgpt"),
+        "musical_state_musicgpt",
+    ),
+    **dict.fromkeys(("repetition_musicgpt", "bar_end_musicgpt"), "grammar_musicgpt"),
+    **dict.fromkeys(("engine_musicgpt", "streaming_musicgpt"), "generation_musicgpt"),
+}
 _GENERATE = ("generate", "beginnings", "sampling", "defaults", "given_ids", "particles", "window")
 _READING = ("reading", "midi_reader", "parts", "voices", "key_finding")
 _ABOUT = {

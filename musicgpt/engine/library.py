@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..hub_layout import model_file
 from .build import LIBRARY, BuildError, build, is_current
 
 _DTYPES = {
@@ -199,6 +198,8 @@ def code_of(package: str, name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != f"{package}.{name}":
             raise
+        from ..hub_model import model_file
+
         return import_module(f"{package}.{model_file(name)}")
 
 
