@@ -95,11 +95,12 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+    from tests.sizes import TINY
 
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = MusicGPTConfig(**{**TINY, "num_hidden_layers": 1}, max_position_embeddings=1024)
     folder = tmp_path_factory.mktemp("tiny-model")
-    MusicGPTForCausalLM(MusicGPTConfig(**sizes, max_position_embeddings=1024)).save_pretrained(folder)
+    MusicGPTForCausalLM(config).save_pretrained(folder)
     return folder
 
 

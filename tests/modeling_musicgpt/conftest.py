@@ -7,14 +7,9 @@ import pytest
 import torch
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
+from tests.sizes import TINY as TINY_SIZES
 
-TINY = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_motifs": 97,
-}
+TINY = {**TINY_SIZES, "num_motifs": 97}
 
 
 def tiny_model(seed: int = 0, **changes) -> MusicGPTForCausalLM:

@@ -17,7 +17,6 @@ from modeling_musicgpt.modeling_musicgpt import (
     MusicGPTAttention,
     MusicGPTRelativePositions,
     MusicGPTRotaryEmbedding,
-    apply_rotary_pos_emb,
 )
 from tests.modeling_musicgpt.conftest import TINY, legal_ids, tiny_model
 
@@ -174,24 +173,6 @@ def test_agrees_with_the_forward_written_out(tied, relative):
     torch.testing.assert_close(model(ids).logits[0], expected, rtol=0, atol=2e-4)
 
 
-def test_attention_depends_on_differences_only():
-    config = MusicGPTConfig(**TINY)
-    rotary = MusicGPTRotaryEmbedding(config)
-    torch.manual_seed(0)
-    q, k = torch.randn(2, 1, 2, 20, 16, dtype=torch.double)
-    places, ticks = torch.arange(20)[None], torch.randint(0, 30, (1, 20)).cumsum(1)
-
-    def scores(places, ticks):
-        angles = rotary(places, ticks, torch.double)
-        return apply_rotary_pos_emb(q, *angles) @ apply_rotary_pos_emb(k, *angles).transpose(2, 3)
-
-    here = scores(places, ticks)
-    torch.testing.assert_close(scores(places + 500, ticks), here, atol=1e-3, rtol=0)
-    torch.testing.assert_close(scores(places, ticks + 5000), here, atol=1e-2, rtol=0)
-    assert (scores(places, ticks * 2) - here).abs().max() > 0.5
-    assert (scores(places * 2, ticks) - here).abs().max() > 0.5
-
-
 @pytest.mark.parametrize("kind", ["time", "token", "none"])
 def test_each_kind_of_distance_ignores_the_other(kind):
     rotary = MusicGPTRotaryEmbedding(MusicGPTConfig(**TINY, relative_attention=kind))
@@ -321,16 +302,6 @@ def test_initial_weights_are_those_asked_for():
     assert loss.item() == pytest.approx(math.log(150), abs=0.2)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_near(tiny, dtype):
-    ids = torch.tensor([legal_ids(120, seed=2)])
-    half = tiny_model().to(dtype)
-    logits = half(ids).logits
-    assert logits.dtype == dtype and torch.isfinite(logits).all()
-    full = tiny(ids).logits.softmax(-1)
-    assert (logits.float().softmax(-1) - full).abs().max() < (0.02 if dtype == torch.float16 else 0.15)
-
-
 @pytest.mark.parametrize("relative", ["time_and_token", "learned"])
 def test_eager_and_sdpa_agree(relative):
     ids = torch.tensor([legal_ids(70, seed=3)])
@@ -417,31 +388,16 @@ def test_contradictions_in_a_config_are_named():
         MusicGPTConfig(time_steps=[0, 1])
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("bar_period", 0),
-        ("bar_period", 2.0),
-        ("bar_period", True),
-        ("num_attention_heads", 0),
-        ("hidden_size", "256"),
-        ("layer_norm_eps", math.nan),
-        ("hidden_dropout", 1.0),
-        ("num_motifs", -1),
-        ("max_position_embeddings", 2**31),
-        ("voice_encoding", 1),
-        ("hidden_act", "sine"),
-        ("max_voices", 4),
-        ("bos_token_id", 150),
-        ("lowest_pitch", 100),
-        ("default_bar_ticks", 0),
-        ("meter_ticks", [0] * 12),
-        ("durations", [0.5] * 32),
-        ("time_steps", [2**40] * 22),
-        ("token_blocks", {"NOTE": [27, 64]}),
-        ("token_blocks", [1]),
-    ],
-)
+WRONG = {
+    "bar_period": [0, 2.0, True], "num_attention_heads": [0], "hidden_size": ["256"], "layer_norm_eps": [math.nan],
+    "hidden_dropout": [1.0], "num_motifs": [-1], "max_position_embeddings": [2**31], "voice_encoding": [1],
+    "hidden_act": ["sine"], "max_voices": [4], "bos_token_id": [150], "lowest_pitch": [100], "default_bar_ticks": [0],
+    "meter_ticks": [[0] * 12], "durations": [[0.5] * 32], "time_steps": [[2**40] * 22],
+    "token_blocks": [{"NOTE": [27, 64]}, [1]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
 def test_values_out_of_range_are_named(name, value):
     """They reach machine code: a `bar_period` of 0 was a division by zero there."""
     with pytest.raises((StrictDataclassError, ValueError), match=name):

@@ -144,47 +144,12 @@ def test_wishes_hold_for_the_piece():
     ]
 
 
-def test_a_pickup_and_a_change_of_meter():
-    def ids(*tokens):
-        return [TOKEN_TO_ID[token] for token in tokens]
-
-    note = ("NOTE_60", "VOICE_0", "DUR_24")
-    piece = ids(
-        "<bos>",
-        "METER_3/4",
-        "TIME_48",
-        *note,
-        "TIME_24",
-        *note,
-        "TIME_36",
-        "METER_6/8",
-        *note,
-        "TIME_72",
-        *note,
-        "TIME_9",
-    )
-    state = TRACKER(torch.tensor([piece]))
-    assert state.bar_position[0].tolist() == [0, 0, 48, 48, 48, 48, 0, 0, 0, 0, 36, 0, 0, 0, 0, 0, 0, 0, 0, 9]
-    assert state.bar[0].tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1, 1]
-    assert state.ticks[0, -1] == 48 + 24 + 36 + 72 + 9
-
-
 def test_packed_pieces_do_not_hear_each_other():
     first, second = legal_ids(150, seed=1), legal_ids(150, seed=2)
     packed = TRACKER(torch.tensor([[*first, EOS_ID, *second]]))
     alone = TRACKER(torch.tensor([second]))
     for name, got, wanted in zip(MusicalFeatures._fields, packed, alone, strict=True):
         assert torch.equal(got[:, 151:], wanted), name
-
-
-def test_padding_is_not_heard():
-    ids = legal_ids(200, seed=3)
-    plain = TRACKER(torch.tensor([ids]))
-    for padded, kept in (([PAD_ID] * 37 + ids, slice(37, None)), (ids + [PAD_ID] * 5, slice(0, 200))):
-        for name, got, wanted in zip(
-            MusicalFeatures._fields, TRACKER(torch.tensor([padded])), plain, strict=True
-        ):
-            assert torch.equal(got[:, kept], wanted), name
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -50,14 +50,6 @@ def test_a_hammered_note_is_held_back(hammering):
     assert [worst(bound, hammering, window) for window, _ in WINDOWS] == [limit for _, limit in WINDOWS]
 
 
-def test_both_loops_hold_it_back_alike(hammering):
-    fast = compose(hammering)
-    hammering.fast_decoding = False
-    usual = compose(hammering)
-    hammering.fast_decoding = True
-    assert torch.equal(fast, usual)
-
-
 def test_the_prompt_counts(hammering):
     note, voice, duration, time = 27 + PITCH, 91, 102, 133
     prompt = torch.cat([PROMPT[0], torch.tensor([128, *[note, voice, duration, time] * WINDOWS[0][1]])])[None]

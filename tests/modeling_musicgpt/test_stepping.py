@@ -10,7 +10,7 @@ from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.features_musicgpt import FeatureState
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from modeling_musicgpt.musical_state_musicgpt import MusicalFeatures, MusicalStateTracker
-from modeling_musicgpt.stepping_musicgpt import STEPS_BACK, MusicalState
+from modeling_musicgpt.stepping_musicgpt import STEPS_BACK
 from tests.modeling_musicgpt.conftest import legal_ids
 
 TRACKER = MusicalStateTracker(MusicGPTConfig(num_motifs=97))
@@ -109,20 +109,3 @@ def test_grammar_and_notes():
     for row, tokens in enumerate(ids.tolist()):
         struck = [t - first for t in tokens if first <= t < first + 64]
         assert state.struck[row, : state.num_struck[row]].tolist() == struck
-
-
-def test_notes_are_written_as_they_are_read():
-    piece = [1, 4, 133, 28, 92, 102, 128, 40, 93, 101, 129, 28, 92, 100]
-    state = MusicalState(TABLES, 1)
-    state.follow(np.array([piece]))
-    steps, durations = TRACKER.config.time_steps, TRACKER.config.durations
-    time, dur = TRACKER.config.token_blocks["TIME"][0], TRACKER.config.token_blocks["DUR"][0]
-    onsets = np.cumsum([steps[t - time] for t in (133, 128, 129)])
-    voice = TRACKER.config.token_blocks["VOICE"][0]
-    notes = [
-        [onset, durations[d - dur], p - TRACKER.config.token_blocks["NOTE"][0] + 28, v - voice]
-        for onset, (p, v, d) in zip(
-            onsets.tolist(), ((28, 92, 102), (40, 93, 101), (28, 92, 100)), strict=True
-        )
-    ]
-    assert state.notes[0, : state.num_notes[0]].tolist() == notes

@@ -9,17 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.sizes import TINY as TINY_SIZES
 from tokenization.score import Meter, Score
 from training.arguments import Arguments
 from training.crops import Piece
 
-TINY = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 256,
-}
+TINY = {**TINY_SIZES, "max_position_embeddings": 256}
 
 
 def random_score(
@@ -40,12 +35,9 @@ def random_score(
     duration = rng.choice([6, 12, 24, 36], size=notes)
     changes = [Meter(0, *parse_meter(meters[0]))]
     for place, name in enumerate(meters[1:], start=1):
-        length = bar_ticks(*parse_meter(meters[place - 1]))
-        bar = (
-            changes[-1].onset
-            + max(1, int(onset[notes * place // len(meters)] - changes[-1].onset) // length) * length
-        )
-        changes.append(Meter(bar, *parse_meter(name)))
+        length, begin = bar_ticks(*parse_meter(meters[place - 1])), changes[-1].onset
+        bars = max(1, int(onset[notes * place // len(meters)] - begin) // length)
+        changes.append(Meter(begin + bars * length, *parse_meter(name)))
     key = "C major" if rng.random() < 0.5 else "A minor"
     return Score(np.stack([onset, duration, pitch, voice], axis=1), meters=changes, key=key, form=form)
 

@@ -7,6 +7,7 @@ import torch
 
 from modeling_musicgpt import MusicGPTConfig, MusicGPTForCausalLM
 from musicgpt.engine import EngineError, load
+from tests.sizes import TINY
 
 try:
     LEVELS = load().levels  # built now, where it is missing
@@ -14,13 +15,7 @@ except EngineError as error:
     pytest.skip(f"no engine: {error}", allow_module_level=True)
 
 PROMPT = [1, 4, 7]
-SIZES = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_motifs": 97,
-}
+SIZES = {**TINY, "hidden_size": 64, "intermediate_size": 96, "num_motifs": 97}
 
 
 def make_model(seed: int = 0, **changes) -> MusicGPTForCausalLM:

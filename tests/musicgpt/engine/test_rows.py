@@ -57,25 +57,15 @@ class TestSteps:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"relative_attention": "token"},
-            {"relative_attention": "time"},
-            {"relative_attention": "none"},
-            {"bar_encoding": "none"},
-            {"bar_encoding": "both"},
-            {"prefix_encoding": False},
-            {"voice_encoding": False},
-            {"num_motifs": 0},
-            {"melodic_head": False},
-            {"imitation_head": False},
-            {"num_attention_heads": 4},
-            {"tie_word_embeddings": False},
-            {"logit_scale": {"NOTE": 0.7, "DUR": 1.4}},
-            {"hidden_size": 80, "num_attention_heads": 5},
-            {"hidden_size": 96, "num_attention_heads": 3},
+            {"relative_attention": "token"}, {"relative_attention": "time"}, {"relative_attention": "none"},
+            {"bar_encoding": "none"}, {"bar_encoding": "both"}, {"prefix_encoding": False}, {"voice_encoding": False},
+            {"num_motifs": 0}, {"melodic_head": False}, {"imitation_head": False}, {"tie_word_embeddings": False},
+            {"logit_scale": {"NOTE": 0.7, "DUR": 1.4}}, {"num_attention_heads": 4},
+            {"hidden_size": 80, "num_attention_heads": 5}, {"hidden_size": 96, "num_attention_heads": 3},
             {"hidden_size": 128, "num_attention_heads": 8, "intermediate_size": 112},
         ],
         ids=lambda c: " ".join(f"{k}={v}" for k, v in c.items()),
-    )
+    )  # fmt: skip
     def test_every_configuration_in_blocks(self, changes):
         model = make_model(**changes)
         ids = torch.tensor([random_piece(model, 150, seed) for seed in (5, 6)])
@@ -97,14 +87,6 @@ class TestSteps:
         rows = Rows(model, 1, 800)
         assert_close(rows.step(ids.numpy()), wanted_logits(model, ids)[:, -1])
         assert not rows.m.half
-
-    def test_weights_that_float16_holds_are_read_so(self, model):
-        model = make_model()
-        model.load_state_dict({name: value.half().float() for name, value in model.state_dict().items()})
-        ids = torch.tensor([random_piece(model, 100, 7)])
-        rows = Rows(model, 1, 100)
-        assert rows.m.half
-        assert_close(rows.step(ids.numpy()), wanted_logits(model, ids)[:, -1])
 
     @pytest.mark.parametrize("kind", [np.float16, np.float32])
     @pytest.mark.parametrize("level", LEVELS)
@@ -134,6 +116,7 @@ class TestSteps:
         for one in (model, halves):
             ids = torch.tensor([random_piece(one, 80, seed) for seed in range(4)])
             rows = Rows(one, 4, 80)
+            assert rows.m.half == (one is halves)  # what float16 holds is read so
             for size in (60, 12, 1, 2, 3, 2):
                 end = int(rows.length[0]) + size
                 assert_close(
@@ -158,14 +141,6 @@ class TestRowsMoved:
         rows.crop(np.array([60, 90, 75, 90]))
         assert rows.length.tolist() == [60, 90, 75, 90]
         assert_state(model, rows.state[2:3], whole[2:3, :75])
-
-    def test_left_padding(self, model):
-        short, long = random_piece(model, 20, 1), random_piece(model, 30, 2)
-        rows = Rows(model, 2, 64)
-        rows.start(np.array([[0] * 10 + short, long]), np.array([10, 0]))
-        logits = rows.feed()
-        for row, ids in enumerate((short, long)):
-            assert_close(logits[row], wanted_logits(model, torch.tensor([ids]))[0, -1])
 
     @pytest.mark.parametrize("level", LEVELS)
     def test_rows_that_share_the_cache_of_their_prompt(self, model, level, monkeypatch):
@@ -202,11 +177,15 @@ class TestRowsMoved:
             assert_close(got, wanted_logits(model, torch.tensor([begins] * 3))[:, -1])
             assert_state(model, rows.state, torch.tensor([begins] * 3))
 
-    def test_threads_share_the_rows(self, model):
-        ids = np.array([random_piece(model, 40, seed) for seed in range(7)])
-        assert np.array_equal(
-            Rows(model, 7, 40, threads=1).step(ids), Rows(model, 7, 40, threads=3).step(ids)
-        )
+
+# Fields of a configuration that the engine cannot run.
+UNFIT = {
+    "bar_period": [0], "default_bar_ticks": [0], "num_hidden_layers": [9, 0], "vocab_size": [140, 1 << 40],
+    "max_voices": [9, 3, 6], "durations": [[12] * 31, [300] * 32], "lowest_pitch": [100, 10**12],
+    "num_attention_heads": [3, 0], "intermediate_size": [1 << 12], "num_motifs": [10**6], "hidden_act": ["relu"],
+    "meter_ticks": [[0] * 12], "time_steps": [[-1] * 22],
+    "token_blocks": [{"NOTE": [140, 64]}, {"VOICE": [100, 4]}, {"DUR": [100, 40]}],
+}  # fmt: skip
 
 
 class TestChecks:
@@ -261,45 +240,13 @@ class TestChecks:
     def test_rows_and_lengths(self, model):
         rows = Rows(model, 2, 8)
         rows.step(np.array([PROMPT] * 2))
-        for wrong in (
-            lambda: rows.crop(4),
-            lambda: rows.crop(-1),
-            lambda: rows.select([2]),
-            lambda: rows.select([-1]),
-            lambda: rows.select([]),
-            lambda: Rows(model, 0, 8),
-        ):
+        wrongs = [lambda n=n: rows.crop(n) for n in (4, -1)]
+        wrongs += [lambda chosen=chosen: rows.select(chosen) for chosen in ([2], [-1], [])]
+        for wrong in (*wrongs, lambda: Rows(model, 0, 8)):
             with pytest.raises(EngineError):
                 wrong()
 
-    @pytest.mark.parametrize(
-        "name, value",
-        [
-            ("bar_period", 0),
-            ("default_bar_ticks", 0),
-            ("num_hidden_layers", 9),
-            ("num_hidden_layers", 0),
-            ("vocab_size", 140),
-            ("vocab_size", 1 << 40),
-            ("max_voices", 9),
-            ("max_voices", 3),
-            ("max_voices", 6),
-            ("durations", [12] * 31),
-            ("lowest_pitch", 100),
-            ("num_attention_heads", 3),
-            ("num_attention_heads", 0),
-            ("intermediate_size", 1 << 12),
-            ("num_motifs", 10**6),
-            ("lowest_pitch", 10**12),
-            ("hidden_act", "relu"),
-            ("meter_ticks", [0] * 12),
-            ("durations", [300] * 32),
-            ("time_steps", [-1] * 22),
-            ("token_blocks", {"NOTE": [140, 64]}),
-            ("token_blocks", {"VOICE": [100, 4]}),
-            ("token_blocks", {"DUR": [100, 40]}),
-        ],
-    )
+    @pytest.mark.parametrize("name, value", [(name, value) for name in UNFIT for value in UNFIT[name]])
     def test_configurations_that_do_not_fit(self, name, value):
         model = make_model(bar_encoding="both")
         if name == "token_blocks":
@@ -323,16 +270,8 @@ class TestChecks:
 
     def test_arrays_of_another_kind(self, model):
         m = Rows(model, 1, 8).m
-        fields = {
-            "norm1": m.norm,
-            "bias1": m.bias,
-            "qkv": m.head,
-            "out": m.head,
-            "norm2": m.norm,
-            "bias2": m.bias,
-            "up": m.head,
-            "down": m.head,
-        }
+        fields = {"norm1": m.norm, "norm2": m.norm, "bias1": m.bias, "bias2": m.bias}
+        fields |= dict.fromkeys(("qkv", "out", "up", "down"), m.head)
         load().struct("Layer", **fields)
         for wrong in ({"norm1": m.norm.astype(float)}, {"up": m.head.transpose()}, {"other": m.norm}):
             with pytest.raises(EngineError):
