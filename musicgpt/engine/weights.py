@@ -50,7 +50,7 @@ def check(model: Any, library: Library) -> None:
     try:
         config.validate()  # blocks, tables and heads fit each other, also where a field was changed later
     except Exception as error:  # huggingface_hub has errors of its own, derived from Exception
-        raise EngineError(f"the configuration is none: {' '.join(str(error).split())}") from error
+        raise EngineError(f"the configuration is not valid: {' '.join(str(error).split())}") from error
     code = code_of(package_of(model), "grammar_musicgpt")
     if not code.has_grammar(config) or config.hidden_act != "gelu":
         raise EngineError("the configuration is not one of a musical model with GELU and a <bos>")
