@@ -175,17 +175,6 @@ def attentions(f):
     return {"same": out.sequences, "off": max(largest, sums), "layers": len(wanted)}
 
 
-@way
-def stop_strings(f):
-    words = f.tokenizer.convert_ids_to_tokens(f.whole[0].tolist())
-    stop = " ".join(words[f.start + 8 : f.start + 10])
-    return {
-        "row": f.greedy(stop_strings=[stop], tokenizer=f.tokenizer)[0].tolist(),
-        "stop": stop,
-        "words": words,
-    }
-
-
 class _Keep(BaseStreamer):
     def __init__(self):
         self.seen, self.ended = [], False
@@ -229,12 +218,6 @@ def guidance(f):
         negative_prompt_attention_mask=torch.ones_like(f.other),
     )
     return {"same": itself, "rows": away, "because": f.model.stock_loop_because}
-
-
-@way
-def max_length_alone(f):
-    torch.manual_seed(0)
-    return {"rows": f.model.generate(f.ids, max_length=f.start + 12, rules=False), "new": 12}
 
 
 def _half(f, dtype):
@@ -315,15 +298,6 @@ def saved_and_loaded(f):
             "off": off(base(f.whole).last_hidden_state, hidden),
             "prompt": tokenizer(TEXT)["input_ids"],
         }
-
-
-@way
-def lost_history(f):
-    try:
-        f.model(f.whole[:, -1:], position_ids=torch.tensor([[f.whole.shape[1] - 1]]))
-    except ValueError as error:
-        return {"error": str(error)}
-    return {"error": ""}
 
 
 @torch.no_grad()

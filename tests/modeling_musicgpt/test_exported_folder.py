@@ -83,31 +83,11 @@ def test_scores_are_those_it_chose_by(found):
     assert found["hidden_states"]["layers"] == 1 + found["attentions"]["layers"] == 5
 
 
-def test_stop_strings_stop(found):
-    got, start = found["stop_strings"], found["reference"]["start"]
-    first = next(
-        n for n in range(start, len(got["words"]) + 1) if got["stop"] in " ".join(got["words"][start:n])
-    )
-    assert got["row"] == found["reference"]["row"][:first]
-    assert first < len(got["words"])
-
-
 def test_streamers_and_pipeline_give_the_same_text(found):
     got, reference = found["streamers"], found["reference"]["row"]
     assert got["seen"] == [reference] and got["ended"]
     assert got["text"] == got["words"] and len(got["words"]) == found["reference"]["new"]
     assert found["in_pipeline"]["text"] == found["in_pipeline"]["words"]
-
-
-def test_an_explicit_max_length_counts(found):
-    assert (
-        len(found["max_length_alone"]["rows"][0])
-        == found["reference"]["start"] + found["max_length_alone"]["new"]
-    )
-
-
-def test_a_lost_history_is_refused(found):
-    assert "the history is lost" in found["lost_history"]["error"]
 
 
 def test_saved_again_it_has_its_tokenizer(found):

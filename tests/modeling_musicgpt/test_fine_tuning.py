@@ -55,16 +55,8 @@ def test_trainer(options):
     model = tiny_model()
     rows = [TOKENIZER(text) for text in TEXTS]
     collator = DataCollatorForLanguageModeling(TOKENIZER, mlm=False)
-    _moved(
-        Trainer(
-            model,
-            TrainingArguments(**options),
-            train_dataset=rows,
-            data_collator=collator,
-            processing_class=TOKENIZER,
-        ),
-        model,
-    )
+    given = {"train_dataset": rows, "data_collator": collator, "processing_class": TOKENIZER}
+    _moved(Trainer(model, TrainingArguments(**options), **given), model)
 
 
 def test_lora_without_naming_modules():

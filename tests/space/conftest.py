@@ -134,6 +134,42 @@ def finished(page: Any) -> str:
     return page.inner_text(".mg-status")
 
 
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float], steps: int = 3) -> None:
+    """Draw the mouse over the page."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=steps)
+    page.mouse.up()
+
+
+def lock(page: Any, is_locked: bool = True) -> None:
+    """Lock what is selected, or set it free."""
+    page.click("[data-choose=lock]")
+    page.wait_for_function(f"musicgpt.piece.locked.length {'>' if is_locked else '==='} 0")
+    finished(page)
+
+
+def refused_to_revise(page: Any) -> None:
+    """Ask for what is selected to be composed anew where all of it is locked."""
+    page.click("[data-choose=revise]")
+    page.wait_for_selector(".mg-roll[data-state=error]")
+
+
+def choose(page: Any, first: int, last: int) -> None:
+    """Select bars by their numbers."""
+    for box, bar in ((".mg-from", first), (".mg-to", last)):
+        page.fill(box, str(bar))
+        page.press(box, "Tab")
+
+
+def by_link(visit: Callable[..., Any], query: str) -> Any:
+    """The page of a visitor who comes by a link, with its piece."""
+    page = visit("?" + query, wait=False)
+    page.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
+    finished(page)
+    return page
+
+
 def set_numbers(page: Any, **values: int) -> None:
     """Set numbers among the further controls, by label with `_` for spaces."""
     labels = [name.replace("_", " ").capitalize() for name in values]

@@ -9,19 +9,24 @@ import pytest
 
 from tokenization import write_midi
 
-from .conftest import PATIENCE, changed, finished, make_score, set_numbers, swipe
+from .conftest import (
+    PATIENCE,
+    by_link,
+    changed,
+    choose,
+    drag,
+    finished,
+    lock,
+    make_score,
+    refused_to_revise,
+    set_numbers,
+    swipe,
+)
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 NOTES = "musicgpt.piece.notes"
 SUBJECT = "C5/8 B4/16 C5/16 G4/8 Ab4/8 C5/8 B4/16 C5/16 D5/8 G4/8"
-
-
-def choose(page: Any, first: int, last: int) -> None:
-    """Select bars by their numbers."""
-    for box, bar in ((".mg-from", first), (".mg-to", last)):
-        page.fill(box, str(bar))
-        page.press(box, "Tab")
 
 
 def rows(page: Any) -> set[tuple[int, ...]]:
@@ -150,10 +155,7 @@ def test_bars_are_selected_in_roll_and_score(visit, pointer):
     box = page.locator(".mg-ruler").bounding_box()
     at = [box["x"] + box["width"] * (bar - 0.5) / bars for bar in (2, 4)]
     if pointer == "mouse":
-        page.mouse.move(at[0], box["y"] + 10)
-        page.mouse.down()
-        page.mouse.move(at[1], box["y"] + 10, steps=3)
-        page.mouse.up()
+        drag(page, (at[0], box["y"] + 10), (at[1], box["y"] + 10))
         assert page.evaluate(chosen) == [2, 4]
     else:
         page.touchscreen.tap(at[1], box["y"] + 10)
@@ -185,10 +187,7 @@ def test_a_bar_begins_where_its_staff_lines_do_though_a_tie_leads_into_it(visit)
     page = visit()
     page.wait_for_selector("#score svg")
     number, left, top, height = page.evaluate(TIED)
-    page.mouse.move(left + 3, top + height / 2)
-    page.mouse.down()
-    page.mouse.move(left + 20, top + height / 2, steps=3)
-    page.mouse.up()
+    drag(page, (left + 3, top + height / 2), (left + 20, top + height / 2))
     assert page.evaluate("[musicgpt.selection.from, musicgpt.selection.to]") == [number, number]
 
 
@@ -223,22 +222,14 @@ def test_recompose_compare_undo_redo_and_what_is_locked(visit):
     changed(page, lambda: page.click("#redo"))
     assert rows(page) == after
 
-    page.click("[data-choose=lock]")
-    page.wait_for_function("musicgpt.piece.locked.length > 0")
-    finished(page)
-    page.click("[data-choose=revise]")
-    page.wait_for_selector(".mg-roll[data-state=error]")
+    lock(page)
+    refused_to_revise(page)
     assert "All that is selected is locked" in page.inner_text(".mg-status")
-    page.click("[data-choose=lock]")
-    page.wait_for_function("musicgpt.piece.locked.length === 0")
-    finished(page)
+    lock(page, False)
     assert not page.evaluate("musicgpt.player.playing"), "what was refused is not played later"
 
-    page.click("[data-choose=lock]")
-    page.wait_for_function("musicgpt.piece.locked.length > 0")
-    finished(page)
-    page.click("[data-choose=revise]")
-    page.wait_for_selector(".mg-roll[data-state=error]")
+    lock(page)
+    refused_to_revise(page)
     last = rows(page)
     choose(page, 8, 9)
     changed(page, lambda: page.click("[data-choose=revise]"))
@@ -284,22 +275,18 @@ def test_notes_are_moved_and_deleted_by_mouse_keyboard_and_buttons(visit):
     assert page.evaluate(NOTES) == [moved, *others]
     assert page.evaluate("musicgpt.piece.locked") == [0], "what was touched stays"
 
-    def drag() -> None:
+    def up() -> None:
         x, y, row = page.evaluate(PLACE, 0)
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x, y - 3 * row, steps=4)
-        page.mouse.up()
+        drag(page, (x, y), (x, y - 3 * row), steps=4)
 
-    changed(page, drag)
+    changed(page, up)
     assert page.evaluate(NOTES)[0] == [first[0], first[1], first[2] + 5, first[3]]
     page.focus(".mg-canvas")
     page.keyboard.press("n")
     changed(page, lambda: page.click("[data-move=delete]"))
     assert page.evaluate(NOTES) == others
-    changed(page, lambda: page.click("#undo"))
-    changed(page, lambda: page.click("#undo"))
-    changed(page, lambda: page.click("#undo"))
+    for _ in range(3):
+        changed(page, lambda: page.click("#undo"))
     assert page.evaluate(NOTES) == [first, *others]
 
 
@@ -377,10 +364,7 @@ def test_a_subject_is_drawn(visit, pointer):
         assert text() == "C5/8 D5/8"
     else:
         for start, end in (((1, 72), (47, 72)), ((50, 74), (50, 74)), ((51, 74), (63, 76))):
-            page.mouse.move(*at(*start))
-            page.mouse.down()
-            page.mouse.move(*at(*end), steps=4)
-            page.mouse.up()
+            drag(page, at(*start), at(*end), steps=4)
         assert text() == "C5/2 r/8 E5/8"
         page.mouse.click(*at(70, 79))  # what is covered gives way
         assert text() == "C5/2 r/8 E5/16 G5/8"
@@ -487,9 +471,7 @@ def test_the_same_link_gives_the_same_piece_and_a_reload_keeps_the_last_one(visi
     page.wait_for_function("document.querySelector('.mg-link').innerText === 'Copied'")
     assert page.evaluate("navigator.clipboard.readText()") == address
 
-    other = visit("?" + address.split("?", 1)[1], wait=False)
-    other.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
-    finished(other)
+    other = by_link(visit, address.split("?", 1)[1])
     assert other.evaluate(NOTES) == notes
     assert other.get_by_label("Key", exact=True).input_value() == "E minor"
 
@@ -525,8 +507,6 @@ def test_a_reload_while_it_composes_holds_nobody_up_two_presses_are_one_and_tabs
 
 
 def test_a_piece_has_as_many_bars_as_are_asked_for(visit):
-    page = visit("?form=fugue&key=G+minor&voices=2&bars=8&seed=3", wait=False)
-    page.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
-    finished(page)
+    page = by_link(visit, "form=fugue&key=G+minor&voices=2&bars=8&seed=3")
     assert page.evaluate("musicgpt.bars") == pytest.approx(8, abs=1)
     assert page.get_by_role("combobox", name="Bars").input_value() == "8"

@@ -12,7 +12,7 @@ from musical_metrics.catalogue import BY_NAME
 from space.assets import STATIC
 from space.report import assess, report_html
 
-from .conftest import finished, set_numbers
+from .conftest import finished, lock, refused_to_revise, set_numbers
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -50,11 +50,8 @@ def test_axe_finds_nothing(visit, theme):
     page.fill(".mg-from", "2")
     page.press(".mg-from", "Tab")
     look("candidates, bars selected", 1280)
-    page.click("[data-choose=lock]")
-    page.wait_for_function("musicgpt.piece.locked.length > 0")
-    finished(page)
-    page.click("[data-choose=revise]")
-    page.wait_for_selector(".mg-roll[data-state=error]")
+    lock(page)
+    refused_to_revise(page)
     for width in (1280, 390):
         look("refused", width)
 
@@ -166,10 +163,8 @@ def test_spanish_and_reduced_motion(visit, tmp_path):
     assert page.locator(".mg-play").inner_text().endswith("Tocar")
     assert page.get_by_label("Tonalidad", exact=True).count() == 1
     assert "composición libre" in page.inner_text(".mg-mode-says")
-    assert (
-        page.locator(".mg-progress > div").evaluate("e => parseFloat(getComputedStyle(e).transitionDuration)")
-        < 0.01
-    )
+    seconds = "e => parseFloat(getComputedStyle(e).transitionDuration)"
+    assert page.locator(".mg-progress > div").evaluate(seconds) < 0.01
     # What the server says is Spanish, too: of the piece, its figures, its choices, and of what is wrong.
     assert finished(page).startswith("Fuga en do menor, 3 voces")
     assert page.get_by_label("Tempo", exact=True).input_value() == "moderado"

@@ -10,7 +10,7 @@ import pytest
 from musicgpt.printing import can_print
 from tokenization import read_score
 
-from .conftest import changed, download, finished
+from .conftest import by_link, changed, choose, download, drag, finished
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -42,10 +42,8 @@ def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
     bar.scroll_into_view_if_needed()
     # Its staff lines end with the bar, a tie may lead further.
     box, lines = bar.bounding_box(), bar.locator(".staff > path").first.bounding_box()
-    page.mouse.move(lines["x"] + 8, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(lines["x"] + lines["width"] - 8, box["y"] + box["height"] / 2, steps=3)
-    page.mouse.up()
+    middle = box["y"] + box["height"] / 2
+    drag(page, (lines["x"] + 8, middle), (lines["x"] + lines["width"] - 8, middle))
     assert page.evaluate("[musicgpt.selection.from, musicgpt.selection.to]") == [7, 7]
     page.uncheck(".mg-choice-voices input >> nth=0")
     changed(page, lambda: page.click("[data-choose=revise]"))
@@ -64,9 +62,7 @@ def test_a_teacher_prints_a_fugue_to_read_at_sight(visit, tmp_path):
     if can_print():
         assert download(page, "Score (PDF)", tmp_path).read_bytes().startswith(b"%PDF")
     assert read_score(download(page, "MusicXML", tmp_path)).array.tolist() == then
-    pupil = visit("?" + address.split("?", 1)[1], wait=False)
-    pupil.wait_for_function("window.musicgpt && musicgpt.pieces.now && musicgpt.pieces.now.link")
-    finished(pupil)
+    pupil = by_link(visit, address.split("?", 1)[1])
     assert pupil.evaluate(NOTES) == first
 
 
@@ -86,9 +82,7 @@ def test_a_students_subject_becomes_a_fugue(visit):
 
     # The exposition at half speed, counted in, without the voice that he plays himself.
     page.evaluate("musicgpt.player.pause()")
-    for where, bar in ((".mg-from", "1"), (".mg-to", "4")):
-        page.fill(where, bar)
-        page.press(where, "Tab")
+    choose(page, 1, 4)
     page.click("[data-do=loop]")
     page.click("[data-do=count]")
     page.fill(".mg-speed", "50")

@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from training.errors import ArgumentsError, CheckpointError
 from training.run_log import read_log
 from training.trainer import Trainer
 
-from .conftest import as_argv, make_pieces, run_values
+from .conftest import TINY, as_argv, make_pieces, run_values
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIMES = ("tokens_per_second", "seconds")
@@ -52,13 +53,8 @@ def assert_same_run(one: Path, two: Path) -> None:
 
 
 def start(values: dict, *launcher: str) -> subprocess.Popen:
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
-        "HF_HUB_OFFLINE": "1",
-        "ACCELERATE_USE_CPU": "true",
-    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "true"}
+    environment["PYTHONPATH"] = str(ROOT)
     command = [sys.executable, *(launcher or ("-m", "training")), *as_argv(values)]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -112,12 +108,9 @@ def test_workers_that_cut_ahead_change_nothing(whole_run, tmp_path):
 
 def test_sigterm_saves_and_ends(whole_run, tmp_path):
     whole, values = whole_run
-    values = {
-        **values,
-        "run": {**values["run"], "output_dir": str(tmp_path / "run")},
-        "evaluation": {**values["evaluation"], "save_every": 100},
-    }
-    values["evaluation"]["save_every_steps"] = None
+    evaluation = {**values["evaluation"], "save_every": 100, "save_every_steps": None}
+    run = {**values["run"], "output_dir": str(tmp_path / "run")}
+    values = {**values, "run": run, "evaluation": evaluation}
     process = start(values)
     wait_for_step(tmp_path / "run", process, 4)
     process.terminate()
@@ -140,9 +133,8 @@ def test_a_second_sigint_ends_at_once_and_says_what_there_is(built, tmp_path, mo
     monkeypatch.setattr(Trainer, "train_step", pressed)
     for kept in ("no checkpoint", "saved at step 3", "saved at step 3"):
         with pytest.raises(Interruption) as caught:
-            Trainer(
-                Arguments.from_dict(run_values(tmp_path / "run", built, evaluation__save_every=100))
-            ).run()
+            values = run_values(tmp_path / "run", built, evaluation__save_every=100)
+            Trainer(Arguments.from_dict(values)).run()
         assert caught.value.signal == signal.SIGINT and caught.value.__notes__[0].startswith(kept)
     assert presses == {}
 
@@ -160,16 +152,9 @@ def test_two_processes_train_to_the_same_loss(built, tmp_path):
     """Dropout draws differently on two processes, so it is off; the rest must agree up to the order of
     sums.
     """
-    plain = {
-        "model__config_overrides": {
-            **run_values(tmp_path)["model"]["config_overrides"],
-            "hidden_dropout": 0.0,
-        },
-        "fit__epochs": 2,
-        "evaluation__musical_every": 2,
-        "evaluation__musical_pieces": 3,
-        "evaluation__musical_tokens": 40,
-    }
+    plain = {"model__config_overrides": {**TINY, "hidden_dropout": 0.0}, "fit__epochs": 2}
+    heard = {"musical_every": 2, "musical_pieces": 3, "musical_tokens": 40}
+    plain |= {f"evaluation__{name}": value for name, value in heard.items()}
     one = run_values(tmp_path / "one", built, **plain, fit__micro_batch_size=2)
     two = run_values(tmp_path / "two", built, **plain)
     # Not `accelerate launch --cpu --num_processes 2`: it starts one process.
@@ -325,9 +310,8 @@ def test_nothing_in_a_run_is_pickled(whole_run):
     assert not suffixes & {".pt", ".pth", ".bin", ".pkl", ".ckpt"}
     newest = checkpoints.list_checkpoints(run / "checkpoints")
     assert len(newest) == 2
-    assert {"model.safetensors", "config.json", "training.safetensors", "training.json"} <= {
-        p.name for p in newest[0].iterdir()
-    }
+    wanted = {"model.safetensors", "config.json", "training.safetensors", "training.json"}
+    assert wanted <= {p.name for p in newest[0].iterdir()}
 
 
 def test_the_best_model_is_what_was_validated(whole_run, built):
@@ -349,14 +333,8 @@ def test_the_best_model_is_what_was_validated(whole_run, built):
 def test_the_loss_falls_and_early_stopping_stops(tmp_path):
     pieces = make_pieces(8, notes=30)
     given = {"train": pieces, "validation": make_pieces(2, seed=9, notes=30)}
-    values = run_values(
-        tmp_path / "run",
-        fit__epochs=40,
-        evaluation__stop_on="loss",
-        evaluation__patience=3,
-        fit__learning_rate=3e-2,
-        fit__ema_decay=None,
-    )
+    fit = {"fit__epochs": 40, "fit__learning_rate": 3e-2, "fit__ema_decay": None}
+    values = run_values(tmp_path / "run", **fit, evaluation__stop_on="loss", evaluation__patience=3)
     Trainer(Arguments.from_dict(values), given).run()
     entries = read_log(tmp_path / "run")
     losses = [e["loss"] for e in entries if e["kind"] == "train"]
@@ -377,8 +355,6 @@ def test_packing_changes_nothing_but_the_rows():
     from training.losses import token_losses
     from training.models import build_model
     from training.run_setup import refuse_leaks
-
-    from .conftest import TINY
 
     pieces = make_pieces(3, notes=12)
     segments = [cut_segment(p.score, 0, 200, cut_prefix(p.score, 0)) for p in pieces]
@@ -406,9 +382,7 @@ def test_a_model_that_leaks_is_refused():
 
     class Leaky(torch.nn.Module):
         def forward(self, input_ids, **_):
-            return type(
-                "Output", (), {"logits": input_ids.cumsum(1).float()[..., None].expand(-1, -1, 150)}
-            )()
+            return SimpleNamespace(logits=input_ids.cumsum(1).float()[..., None].expand(-1, -1, 150))
 
     with pytest.raises(ArgumentsError, match="--packing"):
         refuse_leaks(Leaky())

@@ -75,12 +75,8 @@ def test_the_draw_is_balanced_uses_every_piece_and_follows_the_seed():
     trials = design(pieces("b", 6), pieces("o", 12), trials=12, seconds=(10, 20), seed=3)
     assert len(trials) == 15
     real = [trial for trial in trials if not trial.catch]
-    ours = Counter(
-        clip.piece for trial in real for clip in (trial.first, trial.second) if clip.source == OURS
-    )
-    bach = Counter(
-        clip.piece for trial in real for clip in (trial.first, trial.second) if clip.source == BACH
-    )
+    clips = [clip for trial in real for clip in (trial.first, trial.second)]
+    ours, bach = (Counter(clip.piece for clip in clips if clip.source == kind) for kind in (OURS, BACH))
     assert set(ours.values()) == {1}
     assert set(bach.values()) == {2}
     assert sum(trial.first.source == BACH for trial in trials) in (7, 8)
@@ -159,14 +155,8 @@ def test_the_page_does_not_hold_the_truth_and_the_command_writes_and_analyses(tm
         (tmp_path / name).mkdir()
         for i in range(2):
             write_midi(make_score(4 + i), tmp_path / name / f"{name}-{i}.mid")
-    words = [
-        "--bach",
-        str(tmp_path / "bach"),
-        "--pieces",
-        str(tmp_path / "ours"),
-        "--out",
-        str(tmp_path / "t.html"),
-    ]
+    bach, ours, out = (str(tmp_path / name) for name in ("bach", "ours", "t.html"))
+    words = ["--bach", bach, "--pieces", ours, "--out", out]
     assert main(["listening-test", *words, "--trials", "2", "--seconds", "2", "4"]) == 0
     page, key = (tmp_path / "t.html").read_text(), json.loads((tmp_path / "t.key.json").read_text())
     assert not any(word in page for word in ("bach-0", "ours-0", "shuffled", "source"))
@@ -175,20 +165,8 @@ def test_the_page_does_not_hold_the_truth_and_the_command_writes_and_analyses(tm
     for sheet in sheets:
         (tmp_path / f"{sheet['listener']}.json").write_text(json.dumps(sheet))
     files = [str(tmp_path / f"{sheet['listener']}.json") for sheet in sheets]
-    assert (
-        main(
-            [
-                "listening-test",
-                "analyse",
-                *files,
-                "--key",
-                str(tmp_path / "t.key.json"),
-                "--json",
-                str(tmp_path / "a.json"),
-            ]
-        )
-        == 0
-    )
+    places = ["--key", str(tmp_path / "t.key.json"), "--json", str(tmp_path / "a.json")]
+    assert main(["listening-test", "analyse", *files, *places]) == 0
     assert "Bach was found in" in capsys.readouterr().out
     assert json.loads((tmp_path / "a.json").read_text())["answers"] >= 8
     for wrong in (
@@ -217,22 +195,23 @@ def test_a_listener_in_a_browser(tmp_path: Path, chromium: str):
         page.goto(f"file://{tmp_path / 't.html'}")
         page.get_by_label("Years of formal training in music theory").fill("4")
         page.get_by_role("button", name="Begin").click()
+
+        def hear_and_rate(*rates: int) -> None:
+            for side, rate in enumerate(rates):
+                page.evaluate(f"document.querySelector('#audio{side}').play()")
+                page.wait_for_function(f"() => heard[{side}] >= 0.3")
+                page.locator(f"input[name=rate{side}][value='{rate}']").check()
+
         for number in range(len(trials)):
             page.wait_for_selector(f"text=Pair {number + 1} of {len(trials)}")
             assert page.locator("#next").is_disabled()
-            for side in (0, 1):
-                page.evaluate(f"document.querySelector('#audio{side}').play()")
-                page.wait_for_function(f"() => heard[{side}] >= 0.3")
-                page.locator(f"input[name=rate{side}][value='{3 + side}']").check()
+            hear_and_rate(3, 4)
             assert "choose one" in page.inner_text("#hint")
             page.get_by_label("the second", exact=True).check()
             if number == 1:  # the page may be closed and opened again in the middle
                 page.reload()
                 page.wait_for_selector("text=Pair 2 of")
-                for side in (0, 1):
-                    page.evaluate(f"document.querySelector('#audio{side}').play()")
-                    page.wait_for_function(f"() => heard[{side}] >= 0.3")
-                    page.locator(f"input[name=rate{side}][value='5']").check()
+                hear_and_rate(5, 5)
                 page.get_by_label("the second", exact=True).check()
             page.locator("#next").click()
         with page.expect_download() as waiting:
