@@ -19,9 +19,10 @@ from tokenization.vocabulary import (
     VALUE_OF_ID,
     VOCAB_SIZE,
 )
+from training import evaluation
 from training.batches import collate
 from training.crops import Piece, cut_prefix, cut_segment, notes_in, type_of_positions
-from training.evaluation import OVERLAP, evaluate, evaluate_report, windows
+from training.evaluation import evaluate, evaluate_report, windows
 from training.legal import legal_after
 from training.losses import smoothed, term_sums, token_losses
 from training.ngram import NGram, transposed
@@ -101,11 +102,11 @@ def told_apart(notes: int, step: int) -> Piece:
     return Piece("p", Score(rows, key="C major").quantised(), "p")
 
 
-def enumerated(piece: Piece, context: int, overlap: float = OVERLAP) -> tuple[list[range], list[list[int]]]:
+def enumerated(piece: Piece, context: int) -> tuple[list[range], list[list[int]]]:
     """For each window the notes that it holds, and those that it counts, read from its tokens."""
     place = {tuple(row): i for i, row in enumerate(piece.score.array[:, [DURATION, PITCH]].tolist())}
     held, counted = [], []
-    for window in windows(piece, 0, context, overlap):
+    for window in windows(piece, 0, context):
         at = np.flatnonzero(TYPE_OF_ID[window.ids] == TYPE_INDEX["NOTE"])
         values = VALUE_OF_ID[window.ids]
         notes = [place[int(values[i + 2]), int(values[i])] for i in at.tolist()]
@@ -143,11 +144,12 @@ def test_windows_overlap_by_half_and_the_first_that_holds_a_note_counts_it(notes
 
 @pytest.mark.parametrize("overlap", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("notes", [60, 61, 64, 100])
-def test_windows_of_few_notes_follow_each_other_without_a_gap(notes, overlap):
+def test_windows_of_few_notes_follow_each_other_without_a_gap(notes, overlap, monkeypatch):
     """With long steps a window holds fewer notes than most, at little overlap fewer than lie before the next
     one: none is passed over.
     """
-    held, counted = enumerated(told_apart(notes, 700), 128, overlap)
+    monkeypatch.setattr(evaluation, "OVERLAP", overlap)
+    held, counted = enumerated(told_apart(notes, 700), 128)
     fit = notes_in(128) - 8
     assert max(map(len, held)) < (fit if overlap == 0.5 else int(fit * (1 - overlap)))
     assert [note for window in counted for note in window] == list(range(notes))
