@@ -185,7 +185,9 @@ TIED = """() => {
 
 def test_a_bar_begins_where_its_staff_lines_do_though_a_tie_leads_into_it(visit):
     page = visit()
-    page.wait_for_selector("#score svg")
+    page.click(".mg-own summary")
+    page.fill(".mg-text", "G4/4 C5/4 D5/4 E5/4+4 D5/4 C5/2")
+    changed(page, lambda: page.click("[data-make=harmonise]"))
     number, left, top, height = page.evaluate(TIED)
     drag(page, (left + 3, top + height / 2), (left + 20, top + height / 2))
     assert page.evaluate("[musicgpt.selection.from, musicgpt.selection.to]") == [number, number]
@@ -358,7 +360,7 @@ def test_a_subject_is_drawn(visit, pointer):
         for key in ("Enter", "ArrowUp", "ArrowUp", "Enter", "ArrowRight", "ArrowDown", "Enter"):
             page.keyboard.press(key)
         assert text() == "C5/8 D5/8 r/8 C#5/8"
-        assert page.inner_text(".mg-sketch-says") == "C#5, bar 1, quarter 3"
+        assert page.inner_text(".mg-sketch-says") == "C♯5, bar 1, quarter 3"
         for key in ("ArrowLeft", "Enter"):
             page.keyboard.press(key)
         assert text() == "C5/8 D5/8"

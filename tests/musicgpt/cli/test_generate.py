@@ -140,7 +140,7 @@ def test_a_piece_without_a_new_note_is_told_of_and_the_others_are_written(genera
         return whole(task, settings, made, seconds)
 
     monkeypatch.setattr(composer, "_finish", all_but_5)
-    code, out, err = generate("--max-new-tokens", "40", "--seed", "4", "--num", "3", "--out", "o", "--json")
+    code, out, err = generate("--max-new-tokens 40 --seed 4 --num 3 --json")
     assert code == 0 and [piece["seed"] for piece in json.loads(out)["pieces"]] == [4, 6]
     assert err == "note: 1 of 3 pieces have no new note: seed 5 left out. The model ended the piece.\n"
 
