@@ -123,30 +123,20 @@ class Composer:
             MusicGPTError: if a setting or the prompt cannot be used, or no piece has a new note.
         """
         settings = _seeded(settings, prompt)
-        first = settings.seed
-        assert first is not None
-        if not (isinstance(num, Integral) and 1 <= num <= MAX_PIECES):
-            raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
-        num = int(num)
-        if first + num - 1 > MAX_SEED:
-            raise SettingsError(
-                f"seed is {first} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
-                " give a smaller one."
-            )
+        seeds = _seeds(settings, num)
         settings, task = self._task(settings, prompt, prompt_bars, given, subject, melody, part)
-        seeds = [first + k for k in range(num)]
         expected = _expected_tokens(settings, task)
         pieces: list[Composition] = []
         empty: dict[int, NoNewNote] = {}
         particles = _particles(settings, task)
         batch = BATCH if particles == 1 else 1
-        for start in range(0, num, batch):
+        for start in range(0, len(seeds), batch):
             some = seeds[start : start + batch]
             begun = time.perf_counter()
 
             def report(tokens: int, done: int = start) -> None:
                 if progress:
-                    progress(done * expected + min(tokens, expected) * len(some), num * expected)  # noqa: B023
+                    progress(done * expected + min(tokens, expected) * len(some), len(seeds) * expected)  # noqa: B023
 
             rows = self._generate(task, settings, some, report=report)
             seconds = (time.perf_counter() - begun) / len(some)
@@ -155,7 +145,7 @@ class Composer:
                     pieces.append(_finish(task, settings.with_seed(seed), row, seconds))
                 except NoNewNote as error:
                     empty[seed] = error
-        _tell_of(empty, num)
+        _tell_of(empty, len(seeds))
         return pieces
 
     def stream(
@@ -443,6 +433,20 @@ def _seeded(settings: Settings | None, prompt: Score | None) -> Settings:
     if not isinstance(settings, Settings):
         raise SettingsError(f"settings must be Settings, not {type(settings).__name__}.")
     return settings if settings.seed is not None else settings.with_seed(secrets.randbelow(2**31))
+
+
+def _seeds(settings: Settings, num: int) -> list[int]:
+    """That of each of so many pieces."""
+    first = settings.seed
+    assert first is not None
+    if not (isinstance(num, Integral) and 1 <= num <= MAX_PIECES):
+        raise SettingsError(f"num is {num}; it must be at least 1 and at most {MAX_PIECES}.")
+    if first + num - 1 > MAX_SEED:
+        raise SettingsError(
+            f"seed is {first} and num is {num}, but no piece can have a seed above {MAX_SEED}:"
+            " give a smaller one."
+        )
+    return list(range(first, first + int(num)))
 
 
 def _particles(settings: Settings, task: Task) -> int:

@@ -28,7 +28,7 @@ from tokenization.vocabulary import (
 )
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, DUR_TICKS, FORBIDDEN, HIGHEST, LOW, LOWEST, PITCHES, TIME_TICKS, Brief, Rule
+from .base import BLOCK, DUR_TICKS, FORBIDDEN, LOW, PITCHES, TIME_TICKS, Brief, Rule
 from .schedule import FAR, LAST, Schedule
 from .subject import Subject
 from .takers import PASSED_OVER
@@ -70,25 +70,7 @@ _LEADS_ASTRAY = np.array(
 
 
 class Plan(Schedule):
-    """The plan of one fugue, and what it says of the next token.
-
-    Args:
-        voices, mode, keys, seed, keyboard: as of a `Schedule`.
-        beat (`int`): its ticks.
-    """
-
-    def __init__(
-        self,
-        voices: int,
-        mode: str,
-        keys: Callable[[], KeyPlan] | None = None,
-        seed: int = 0,
-        keyboard: tuple[int, int] = (LOWEST, HIGHEST),
-        beat: int = 24,
-    ):
-        super().__init__(voices, mode, keys, seed, keyboard)
-        self.beat = beat
-        self.now: list[Note] = []  # what is left of the statement that goes on
+    """The plan of one fugue, and what it says of the next token."""
 
     @property
     def due(self) -> Note | None:

@@ -46,14 +46,13 @@ FAR = 2**40
 
 class Entry(NamedTuple):
     """A statement that is to come, in which key, the notes that it and what goes with it will have, in
-    their order, whether that is a stretto, and how many ticks its voice rests before.
+    their order, and how many ticks its voice rests before.
     """
 
     at: int
     key: int
     statement: list[Note]
     notes: list[Note]
-    is_stretto: bool = False
     rest: int = 0
 
     def free_until(self, voice: int) -> int:
@@ -87,10 +86,12 @@ class Schedule:
         keys (callable, *optional*): gives the tonal plan.
         seed (`int`): of the piece.
         keyboard (pair of `int`): the lowest and the highest pitch.
+        beat (`int`): its ticks.
 
     Attributes:
         bar (`int`): ticks of a bar.
         subject (`Subject` or `None`): once it is known.
+        now (list of `Note`): what is left of the statement that goes on.
         next (`Entry` or `None`): the next statement.
         registers (dict): mean pitch of each voice's statement, the latest last.
         episodes (list): ticks at which they begin and end.
@@ -106,8 +107,9 @@ class Schedule:
         keys: Callable[[], KeyPlan] | None = None,
         seed: int = 0,
         keyboard: tuple[int, int] = (LOWEST, HIGHEST),
+        beat: int = 24,
     ):
-        self.voices, self.mode, self.keys, self.keyboard = voices, mode, keys, keyboard
+        self.voices, self.mode, self.keys, self.keyboard, self.beat = voices, mode, keys, keyboard, beat
         # Each drawn by itself, so that none moves another.
         self.rng = np.random.default_rng((seed, 6))
         self.times = np.random.default_rng((seed, 10))
@@ -117,6 +119,7 @@ class Schedule:
         self.subject: Subject | None = None
         self.countersubject: Countersubject | None = None
         self.answered: Entry | None = None  # the first answer, until its countersubject is known
+        self.now: list[Note] = []
         self.next: Entry | None = None
         self.registers: dict[int, float] = {}
         self.middle = 0
@@ -177,12 +180,11 @@ class Schedule:
             added = stretto(
                 self.subject, entry.statement, keys, self.bar // 4 if self.bar > 36 else 12, others
             )
-        is_stretto = added is not None
         if added is None and self.countersubject and self.rng.random() < RETURNS:
             added = self.countersubject.against(entry.statement, entry.key, others)
         if added:
             notes = sorted([*entry.statement, *added], key=in_order)
-            self.next = entry._replace(notes=notes, is_stretto=is_stretto)
+            self.next = entry._replace(notes=notes)
 
     def _is_past(self, share: float, at: int) -> bool:
         """Whether so much of the piece is over at a tick."""

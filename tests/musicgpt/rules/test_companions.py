@@ -85,7 +85,9 @@ def test_what_goes_with_a_statement_is_known_before_it_begins():
     plan._hear_countersubject(Entry(0, 7, ANSWER, ANSWER))
     assert plan.countersubject is not None and len(plan.next.notes) == 8
     assert plan.next.free_until(2) == 180 and plan.next.end == 288
-    assert plan.next.free_until(1) == 192 and not plan.next.is_stretto
+    assert plan.next.free_until(1) == 192
+    against = plan.countersubject.against(later, 0, {0: 76.0, 1: 67.0})
+    assert sorted(plan.next.notes) == sorted([*later, *against])  # and no stretto
     plan.now = list(plan.next.notes)
     plan.tick = 192
     assert plan._reserved() == {note.voice for note in plan.next.notes}
