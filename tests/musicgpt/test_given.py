@@ -164,6 +164,7 @@ def test_a_melody_is_read_from_text(text, expected):
         (lambda c: Given.subject(Score([(0, 24, 60, 0), (12, 24, 62, 0)])), "two notes at once in bar 1"),
         (lambda c: Given.subject(Score([(0, 24, 60, 0), (24, 24, 62, 1)])), "has 2 voices"),
         (lambda c: Given.subject("C5/8 " * 257), "has 257 notes in 33 bars; it may have 256 notes in 64"),
+        (lambda c: Given.subject("C5/1 " * 65), "has 65 notes in 65 bars; it may have 256 notes in 64"),
         (lambda c: Given.subject("C5/1 " * 65), "has 65 notes in 65 bars"),
         (
             lambda c: c.compose(Settings(max_new_tokens=159), subject="C5/8 " * 20),
