@@ -77,3 +77,11 @@ def test_with_beams_or_several_prefixes_nothing_is_given(composer):
     prefixes = torch.tensor([prefix_ids(mode, meter="4/4") for mode in ("major", "minor")])
     with pytest.raises(ValueError, match="2 different prefixes"):
         generate(prefixes, **call, do_sample=True)
+
+
+def test_a_subject_leaves_room_for_its_answer(composer):
+    ids = encode(Score([(12 * i, 12, 60 + i % 5, 0) for i in range(30)], key="C major", form="fugue"))
+    prefix = torch.tensor([prefix_ids("major", meter="4/4", form="fugue", voices=3)])
+    call = {"model": composer.model, "given_ids": ids, "seed": 1, "do_sample": True}
+    with pytest.raises(GivenError, match="takes 120 of the 200 tokens, so no answer has room"):
+        generate(prefix, **call, max_new_tokens=200)
