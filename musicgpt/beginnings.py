@@ -106,5 +106,5 @@ def best_beginnings(
 def penalty(brief: Brief, notes: list[Note], bits: float | None) -> float:
     """What there is against a beginning of two notes or more."""
     if brief.form == "fugue":
-        return subject_penalty(notes, brief.mode, brief.bar_ticks) + order_penalty(brief, notes)
+        return subject_penalty(notes, brief.mode, brief.bar_ticks, brief.meter) + order_penalty(brief, notes)
     return opening_penalty(notes, brief.mode, brief.bar_ticks, bits)

@@ -26,6 +26,7 @@ DEFAULT = (
     "cadences",
     "harmony",
     "rhythm",
+    "motion",
     "idiom",
     "figure",
     "counterpoint",

@@ -31,12 +31,13 @@ LEAST_TOKENS = 256
 # Bars of a beginning that is no subject.
 BARS = 2
 # Bands of Bach's beginnings, and what is outside by so much costs 1: notes, semitones, bits, ticks from note
-# to note (compared as octaves), and shares.
+# to note (compared as octaves; the model's subjects are slow, so the band is the faster half), and
+# shares.
 SUBJECTS = {
     "notes": (12.0, 25.0, 6.0),
     "range": (8.0, 14.0, 3.0),
     "rhythm": (0.8, 1.75, 0.4),
-    "pace": (np.log2(8.0), np.log2(17.0), 0.5),
+    "pace": (np.log2(6.0), np.log2(12.5), 0.4),
     "steps": (0.45, 0.86, 0.2),
     "repeated": (0.0, 0.1, 0.15),
     "commonest": (0.45, 0.8, 0.2),
@@ -62,7 +63,7 @@ HEAD = 5
 # The key is clear where it correlates by so much better than any other with the time that pitch classes
 # sound (Krumhansl, *Cognitive Foundations of Musical Pitch*, 1990); without a lead it costs so much, and at
 # most so many times that.
-CLEAR, KEY, MOST = 0.15, 1.2, 2.5
+CLEAR, KEY, MOST = 0.15, 1.3, 2.5
 _PROFILES = probe_tone_profiles()
 
 
@@ -106,15 +107,17 @@ def order_penalty(brief: Brief, subject: Sequence[Note]) -> float:
     return DISORDERED * (not plan.is_in_order(heard))
 
 
-def subject_penalty(notes: Sequence[Note], mode: str, bar: int) -> float:
-    """What there is against a subject of two notes or more, in bars of so many ticks; 0 for nothing."""
+def subject_penalty(notes: Sequence[Note], mode: str, bar: int, meter: str | None = None) -> float:
+    """What there is against a subject of two notes or more, in bars of so many ticks; in a meter of halves it
+    goes half as fast. 0 for nothing.
+    """
     pitches, steps = np.array([note.pitch for note in notes]), np.diff([note.pitch for note in notes])
     times = np.diff([note.onset for note in notes])
     found = {
         "notes": len(notes),
         "range": pitches.max() - pitches.min(),
         "rhythm": _bits(times),
-        "pace": np.log2(times.mean()),
+        "pace": np.log2(times.mean()) - bool(meter and meter.endswith("/2")),
         "steps": np.mean((np.abs(steps) <= 2) & (steps != 0)),
         "repeated": np.mean(steps == 0),
         "commonest": np.unique(times, return_counts=True)[1].max() / len(times),

@@ -50,6 +50,8 @@ BARS_LEFT = 2.4
 # Where one was asked for, what is left goes into so many bars, of which each may be a little fuller than
 # usual.
 FULLER = 0.4
+# Share of the fugues and of other pieces in 4/4 whose final chord comes in the middle of its bar.
+LATE, LATE_ELSEWHERE = 0.65, 0.45
 # With so many tokens more than the chord needs no other note is begun before it, and with so many more than
 # these none before the dominant.
 HURRY, HASTE = 10, 20
@@ -93,9 +95,10 @@ class Cadence:
         row (`int`): which it is.
         mode (`str`): `"major"` or `"minor"`.
         lowest (`int`): pitch of the final chord.
+        is_late (`bool`): the final chord comes in the middle of its bar.
     """
 
-    def __init__(self, state: State, row: int, mode: str, lowest: int = PITCH_MIN):
+    def __init__(self, state: State, row: int, mode: str, lowest: int = PITCH_MIN, is_late: bool = False):
         self.row, self.mode, self.lowest = row, mode, lowest
         self._look(state)
         begun = self.now - int(state.bar_position[row])
@@ -103,6 +106,8 @@ class Cadence:
         late = self.line - last_beat(self.bar) - self.now  # below 0: too late for a dominant in this bar
         if late < 0 or (late == 0 and self.kind != TIME_TYPE):
             self.line += self.bar
+        self.last = self.bar // 2 if is_late else self.bar  # ticks of the final chord
+        self.line += self.bar - self.last
         self.dominant_from = self.line - last_beat(self.bar)
         self.prepared = False  # whether a note begins under the dominant
         self.root = False  # whether the bass has the dominant's root
@@ -192,7 +197,7 @@ class Cadence:
         if self.kind == NOTE_TYPE:
             return [_only(OFFSET["VOICE"] + left[0])]
         if self.kind == VOICE_TYPE:
-            return [_only(OFFSET["DUR"] + int(NEAREST_DURATION[self.bar]))]
+            return [_only(OFFSET["DUR"] + int(NEAREST_DURATION[self.last]))]
         if self.kind == DUR_TYPE:
             self.written.append(self.pitch)
             left.pop(0)
@@ -258,7 +263,7 @@ class Close(Rule):
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray | None:
         if (state.bar > self.bars).any():
             for row in np.flatnonzero((state.bar > self.bars) & self._is_time(state)).tolist():
-                self.cadences.setdefault(row, self._cadence(state, row))
+                self.cadences.setdefault(row, self._cadence(state, row, self._is_late(state, row)))
             self.bars = state.bar.copy()
         # A bar may have more tokens than any before.
         if self.brief.left(state) <= chord_tokens(MAX_VOICES) + HURRY + HASTE + 1:
@@ -285,8 +290,15 @@ class Close(Rule):
             bars = 1 + (self._room(state) > two)[at]
         return np.minimum(np.maximum(bars * bar - state.bar_position[at], bar // 8), DURATIONS[-1])
 
-    def _cadence(self, state: State, row: int) -> Cadence:
-        return Cadence(state, row, self.brief.mode, self.brief.keyboard[0])
+    def _cadence(self, state: State, row: int, is_late: bool = False) -> Cadence:
+        return Cadence(state, row, self.brief.mode, self.brief.keyboard[0], is_late)
+
+    def _is_late(self, state: State, row: int) -> bool:
+        """Whether the final chord of a piece comes in the middle of its bar."""
+        is_common = self.brief.meter in (None, "4/4") and state.bar_ticks[row] == 96
+        share = LATE if self.brief.form == "fugue" else LATE_ELSEWHERE
+        draw = np.random.default_rng((self.brief.seeds[row], 14)).random()
+        return bool(self.brief.ends and is_common and draw < share)
 
     def _room(self, state: State) -> np.ndarray:
         """How many tokens there may still be before the final chord, `(rows,)`."""

@@ -19,21 +19,23 @@ from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, NOTE_TYPE, OFFSET, PIT
 
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule
-from .takers import BY_STEP, REST, STEP, Taken, Taking, recent
+from .registers import registers
+from .takers import BY_STEP, PASSED_OVER, REST, STEP, Taken, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
 CROSSING, PARALLEL, LEAP, REPEATED = 6.0, 12.0, 6.0, 1.0
 AGAIN = 4.0  # for a pitch that the voice has had twice running
+TO_AND_FRO = 0.5  # for the pitch that the voice had before the last one
 # For going on with a cell of so many notes that the voice has had twice running; one of two notes, heard four
 # times, is one of four, too. In preludes figures of three notes are no fault.
 ONCE_MORE, CELLS, CELLS_ELSEWHERE = 1.5, (2, 3, 4), (2, 4)
 # For a fifth or octave of the outer voices of a fugue to which both go in one direction, the upper one by a
 # leap.
 HIDDEN = 2.0
-# For each semitone by which a voice of a fugue is further than so many from where it stated the subject last.
-STRAY, NEARBY = 0.5, 9
-UNISON = 0.8  # for a pitch of a fugue that another voice has
+# For each semitone by which a voice is further than so many from the middle of its register.
+STRAY, NEARBY = 0.5, 10
+UNISON = 2.0  # for a pitch that another voice has
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
 # For leaving a leap of so many semitones in a fugue by another one, in the same direction or back.
@@ -59,7 +61,6 @@ _SIDES = np.stack([_table(_INTERVAL > 0), _table(_INTERVAL < 0)], axis=1)
 _UNISONS = _table(UNISON * (_INTERVAL == 0))
 _SAME, _LEAPT = _table(_INTERVAL == 0), _table(np.abs(_INTERVAL) > LARGEST_LEAP)
 _IS_PERFECT = np.isin(np.arange(12), (0, 7))
-_STRAYS = _table(STRAY * np.maximum(0, np.abs(_INTERVAL) - NEARBY))
 _UP, _DOWN = _table(_INTERVAL > STEP), _table(_INTERVAL < -STEP)
 # After a leap up (1) and down (-1).
 _LEFT = np.stack([0 * _UP, ONWARDS * _UP + BACK * _DOWN, ONWARDS * _DOWN + BACK * _UP])
@@ -84,7 +85,9 @@ class Counterpoint(Rule):
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
         self.cells = CELLS if self.is_fugue else CELLS_ELSEWHERE
         self.taking = Taking.of(brief)
-        self.pedals, self.registers = brief.ask("pedals"), brief.ask("registers")
+        self.pedals, self.strays = brief.ask("pedals"), np.zeros((self.voices, len(PITCHES)))
+        for voice, middle in enumerate(registers(brief.voices, brief.transposition)):
+            self.strays[voice] = STRAY * np.maximum(0, np.abs(PITCHES - middle) - NEARBY)
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.impossible = np.zeros(self.known.shape, dtype=bool)
@@ -135,14 +138,14 @@ class Counterpoint(Rule):
         if len(taken.rows):  # the note that is due has changed them
             sounds, near = end > now, recent(pitch, end, now)
             by_step = BY_STEP[near]
-        own, struck = self.own[near], onset == now
+        own, struck = self.own[near] + self.strays, onset == now
         again = (near == latest[..., 0]) & (near == latest[..., 1])
         if _some(again):
             own += (AGAIN - REPEATED) * _SAME[np.where(again, near, NO_PITCH)]
+        left = np.where((near == latest[..., 1]) & (near != latest[..., 0]), latest[..., 0], NO_PITCH)
+        own += TO_AND_FRO * _SAME[left]
         if self.is_fugue:
             self._add_leaps(own, latest, near)
-        if self.registers:
-            own += _STRAYS[self.registers()[at, : self.voices]]
         self._add_cells(own, state.line[at, : self.voices, :, PITCH], near)
         # Other voices: none goes past them.
         sides = self.walls[np.where(sounds, 2, end == now), pitch]  # (n, voices, sides, pitches)
@@ -154,8 +157,11 @@ class Counterpoint(Rule):
         if self.is_fugue:
             harsh = _DISSONANT[np.where(self._without_pedals(sounds, at), pitch, NO_PITCH)]
             own += (np.add.reduce(harsh, axis=1, keepdims=True) - harsh) * ~by_step
-            taken_by = _UNISONS[np.where(sounds, pitch, NO_PITCH)]
-            own += np.add.reduce(taken_by, axis=1, keepdims=True) - taken_by
+            # A voice that has just ended and could go on is silent once one below has struck.
+            waits = (taken.end == now) & ~np.logical_and.reduce(taken.impossible, axis=2)
+            own += PASSED_OVER * (np.add.accumulate(waits, axis=1) - waits)[..., None]
+        taken_by = _UNISONS[np.where(sounds, pitch, NO_PITCH)]
+        own += np.add.reduce(taken_by, axis=1, keepdims=True) - taken_by
         if not has_struck:
             return own
         sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]

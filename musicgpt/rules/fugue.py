@@ -8,7 +8,7 @@ the model begins most fugues with several voices at once and states the subject 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,7 +29,8 @@ from tokenization.vocabulary import (
 
 from ..state import NO_PITCH, State
 from .base import BLOCK, DUR_TICKS, FORBIDDEN, LOW, PITCHES, TIME_TICKS, Brief, Rule
-from .schedule import FAR, LAST, Schedule
+from .registers import registers
+from .schedule import FAR, LAST, ROOM, Schedule
 from .subject import Subject
 from .takers import PASSED_OVER
 from .tonal_plan import Plan as KeyPlan
@@ -54,7 +55,7 @@ MONOTONY, ALIKE = 3.0, 6
 NEAR = 5
 # A step loses so many nats for each voice that it leaves silent: voices go on without rests, until they rest
 # for long.
-RESTING = 2.0
+RESTING = 3.0
 # A step to a time at which all voices that could strike still sound loses so many.
 UNTIMELY = 6.0
 # For ticks left until a note of the plan: which steps lead past it, or so near to it that no TIME token is as
@@ -87,8 +88,8 @@ class Plan(Schedule):
         length = (first - end) // bar * -bar  # whole bars
         self.subject = Subject(notes, first, length, self.mode, self.keyboard)
         self.registers[notes[0].voice] = self.subject.mean
-        self.now = list(notes)
         self.bar = bar
+        self._begin(notes)
         self._schedule(first)
 
     @property
@@ -136,12 +137,17 @@ class Plan(Schedule):
         if self.next and self.tick >= self.next.at:
             entry, self.next = self.next, None
             if entry.at == self.tick:
-                self.now = list(entry.notes)
+                self._begin(entry.notes)
             if len(self.registers) == 2 and self.countersubject is None:
                 self.answered = entry
             self._schedule(entry.at)
         if self.answered and self.subject and self.tick >= self.answered.at + self.subject.length:
             self._hear_countersubject(self.answered)
+
+    def _begin(self, notes: Sequence[Note]) -> None:
+        """A statement begins, with what goes with it."""
+        self.now = list(notes)
+        self.begins = {note.voice: note.onset for note in reversed(notes)}
 
     def _look(self, state: State, row: int) -> None:
         """Where the piece stands, as numbers and lists of voices."""
@@ -323,7 +329,7 @@ class Plan(Schedule):
 
     def _reserved(self) -> set[int]:
         """The voices that have notes of the plan to play, or no room for another one before they do."""
-        found = {note.voice for note in self.now}
+        found = {note.voice for note in self.now if self.begins[note.voice] < self.tick + ROOM}
         entry = self.next
         if entry and entry.at - entry.rest - LAST - self.beat < self.tick:
             found |= {v for v in range(MAX_VOICES) if entry.last_onset(v, self.beat) < self.tick}
@@ -335,6 +341,8 @@ class Plan(Schedule):
         if due and (self.pitch, self.voice) == (due.pitch, due.voice):
             place = int(NEAREST_DURATION[due.duration])
             _only(bias, "DUR", place, place)
+        elif self.voice in {note.voice for note in self.now}:
+            bias[BLOCK["DUR"]][self.tick + DUR_TICKS > self.begins[self.voice]] = FORBIDDEN
         elif self.next:
             ends = self.tick + DUR_TICKS
             is_wrong = ends > self.next.free_until(self.voice)
@@ -367,6 +375,7 @@ class Fugue(Rule):
                 brief.seeds[row],
                 brief.keyboard,
                 brief.beat,
+                registers(brief.voices or VOICES, brief.transposition),
             )
             for row in range(brief.rows)
         ]
@@ -413,16 +422,6 @@ class Fugue(Rule):
     def episodes(self) -> list[list[tuple[int, int]]]:
         """Of each piece the ticks at which its episodes begin and end, the one to come last."""
         return [plan.episodes for plan in self.plans]
-
-    def registers(self) -> np.ndarray:
-        """Of each piece the pitch about which each voice stated the subject last, `(rows, voices)`;
-        `NO_PITCH` where it has not yet.
-        """
-        found = np.full((len(self.plans), MAX_VOICES), NO_PITCH)
-        for row, plan in enumerate(self.plans):
-            for voice, mean in plan.registers.items():
-                found[row, voice] = round(mean)
-        return found
 
     def stated(self) -> list[list[Note]]:
         """The notes of each piece's statement that goes on, and of the next."""

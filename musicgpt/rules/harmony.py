@@ -31,29 +31,32 @@ from tokenization.vocabulary import (
 from ..state import NO_PITCH, State
 from .base import BLOCK, PITCHES, TIME_TICKS, Brief
 from .keys import DOMINANT, dominant_seventh, triad
+from .replay import scale_of
 from .takers import Taken, Taking, recent
 from .tonal_plan import Planned, tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
 BEGINS, ON_BEAT, BETWEEN = 2.6, 1.8, 0.7
-# These by form: preludes are freer.
-IN_FUGUES, ELSEWHERE = 1.4, 0.65
+# The share of these that counts, nats for a duration that lasts into the next chord, and nats for a note of
+# the chord that is foreign to the signature of its key, such as minor's leading note, without which the chord
+# is not heard. Preludes are freer.
+IN_FUGUES, ELSEWHERE = (1.4, 3.0, 1.5), (0.65, 1.8, 0.8)
 # What a voice that comes by step pays of it, where a chord begins, on a beat, and elsewhere; and nats for
 # leaving a note off the chord by a leap.
 COMES_BY_STEP, LEFT = (1.0, 0.7, 0.1), 1.0
-# Nats for a duration that lasts into the next chord, in fugues and elsewhere.
-TIE, TIE_ELSEWHERE = 2.2, 1.6
-# ... and against a step past the beginning of a chord into which a note is held.
+# Nats against a step past the beginning of a chord into which a note is held.
 SKIPPED = 3.0
 # Nats against a chord for each note that sounds on into it and does not belong to it, and for each quarter of
 # a statement's notes; and nats for one over which a note that sounds on is suspended.
 HELD, STATED, SUSPENDED = 1.0, 1.0, 1.0
 # The seventh of a dominant chord costs this share of what other notes off the chord do.
-OFF_SEVENTH = 0.3
+OFF_SEVENTH = 0.1
 # Degrees that may have their dominants before them, in major and minor, from 0, and how often they do.
-DEGREES, APPLIED, SHARE = 7, ((1, 3, 4, 5), (2, 3, 4, 5, 6)), 0.4
+DEGREES, APPLIED, SHARE = 7, ((1, 2, 3, 4, 5), (2, 3, 4, 5, 6)), 0.75
 # A chord that has held for more than so many bars loses so many nats for each further one.
 BARS_HELD, STAYS = 0.5, 3.0
+# Nats against the tonic where it is drawn: the counts have those of cadences, which are planned here.
+TONIC = 0.6
 # In the first bars tonic and dominant are likelier, in nats: they say which key it is.
 OPENING, OPENING_BARS = np.array([1.5, -0.5, -1.5, 0, 1.0, -1.5, -0.5]), 4
 
@@ -91,7 +94,18 @@ def _suspended() -> np.ndarray:
     return found[..., PITCHES % 12]
 
 
+def _altered() -> np.ndarray:
+    """Whether a pitch is in a chord of a key, as `_foreign` has them, but not in the key's signature, `(24,
+    14, pitches)`.
+    """
+    signature = np.ones((24, 1, 12), dtype=bool)
+    for key in range(24):
+        signature[key, 0, [(key + step) % 12 for step in scale_of(key)]] = False
+    return ((_FOREIGN == 0) & signature[..., PITCHES % 12]).astype(np.float32)
+
+
 _FOREIGN, _SUSPENDED = _foreign(), _suspended()
+_ALTERED = _altered()
 _PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
 
 
@@ -112,7 +126,7 @@ class Harmony(Planned):
         self.units = np.full(brief.rows, -1)  # tick at which the chord of each row began
         self.degrees = np.zeros(brief.rows, dtype=np.int64)
         self.keys = np.zeros(brief.rows, dtype=np.int64)
-        self.weight, self.tie = (IN_FUGUES, TIE) if brief.form == "fugue" else (ELSEWHERE, TIE_ELSEWHERE)
+        self.weight, self.tie, self.altered = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         self.held = np.zeros(brief.rows)  # bars for which the chord has held beyond its first unit
         chords = tables()["chords"]
         self.steps = [np.log(np.array(chords[mode])) for mode in ("major", "minor")]
@@ -202,7 +216,9 @@ class Harmony(Planned):
             0.0,
         )
         left *= self.weight * LEFT * together[:, None]
-        return np.where(taken.by_step, _BY_STEP_PAYS[place] * price, price + left[..., None])
+        price = np.where(taken.by_step, _BY_STEP_PAYS[place] * price, price + left[..., None])
+        gain = self.altered * _ALTERED[self.keys[at], self.degrees[at]]
+        return price - (together[:, None] * gain)[:, None]
 
     def _draw(self, state: State, row: int, unit: int, since: int) -> None:
         """The chord that begins now."""
@@ -220,6 +236,7 @@ class Harmony(Planned):
             # A new key begins as if its tonic had been heard.
             log = steps[before[1] % DEGREES if key == before[0] else 0].copy()
             log += OPENING * (bar < OPENING_BARS)
+            log[0] -= TONIC
             log[before[1] % DEGREES] -= STAYS * max(0, self.held[row] - BARS_HELD)
             log -= self._against(state, row, key, int(state.ticks[row]) - since, unit)
             chances = np.exp(log - log.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ INVERTED, INVERTED_FROM = 0.25, 0.4
 # Ticks that a voice rests before it states the subject again, drawn: more than half of Bach's run on into it.
 # After an episode, where all are needed for its cadence, and among two voices the rest is no longer than the
 # last number.
-RESTS, SHORT_REST = (*[0] * 11, 12, 12, 24, 48, 48, 96, 144, 192, 192), 12
+RESTS, SHORT_REST = (*[0] * 11, 12, 24, 48, 48, 96, 192, 384, 384, 768), 12
 # Before a rest a voice ends on a beat, with no less than an eighth. Before its next note it begins none for
 # which less than a sixteenth is left.
 LAST, ROOM = 12, 6
@@ -87,11 +87,13 @@ class Schedule:
         seed (`int`): of the piece.
         keyboard (pair of `int`): the lowest and the highest pitch.
         beat (`int`): its ticks.
+        places (sequence of `float`): the middle of each voice's register, as far as it is known.
 
     Attributes:
         bar (`int`): ticks of a bar.
         subject (`Subject` or `None`): once it is known.
         now (list of `Note`): what is left of the statement that goes on.
+        begins (dict): of each voice that it has, or had, the tick of the first note.
         next (`Entry` or `None`): the next statement.
         registers (dict): mean pitch of each voice's statement, the latest last.
         episodes (list): ticks at which they begin and end.
@@ -108,8 +110,10 @@ class Schedule:
         seed: int = 0,
         keyboard: tuple[int, int] = (LOWEST, HIGHEST),
         beat: int = 24,
+        places: Sequence[float] = (),
     ):
         self.voices, self.mode, self.keys, self.keyboard, self.beat = voices, mode, keys, keyboard, beat
+        self.places = places
         # Each drawn by itself, so that none moves another.
         self.rng = np.random.default_rng((seed, 6))
         self.times = np.random.default_rng((seed, 10))
@@ -120,6 +124,7 @@ class Schedule:
         self.countersubject: Countersubject | None = None
         self.answered: Entry | None = None  # the first answer, until its countersubject is known
         self.now: list[Note] = []
+        self.begins: dict[int, int] = {}
         self.next: Entry | None = None
         self.registers: dict[int, float] = {}
         self.middle = 0
@@ -146,13 +151,15 @@ class Schedule:
             self.registers.pop(voice, None)  # the latest stands last
             self.registers[voice] = sum(pitches) / len(pitches)
             statement = self.subject.statement(at, voice, pitches)
-            self.next = Entry(at, key, statement, statement, rest=self._rest(at == begins))
+            rest = self._rest(voice, at == begins)
+            self.next = Entry(at, key, statement, statement, rest=rest)
             self._accompany(others)
 
-    def _rest(self, at_once: bool) -> int:
+    def _rest(self, voice: int, at_once: bool) -> int:
         """Ticks that the voice of a statement rests before it, `at_once` where there is no episode."""
         rest = int(self.rests.choice(RESTS))
-        return rest if at_once and self.voices > 2 else min(rest, SHORT_REST)
+        is_spared = at_once or voice < self.voices - 1
+        return rest if is_spared and self.voices > 2 else min(rest, SHORT_REST)
 
     def _cadence_before(self, at: int) -> None:
         """An episode ends with a cadence, into which the statement at the tick `at` falls; there is none
@@ -255,7 +262,8 @@ class Schedule:
         voices = self._in_turn(at_once)
         for transposed in (inverted, in_key) if self._is_inverted(at) else (in_key,):
             for voice in voices:
-                if pitches := self.subject.near(transposed(key), self.registers[voice]):
+                middle = self.places[voice] if voice < len(self.places) else self.registers[voice]
+                if pitches := self.subject.near(transposed(key), middle):
                     return voice, key, pitches
         return None
 

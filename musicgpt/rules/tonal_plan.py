@@ -24,8 +24,9 @@ from .keys import HOME
 # Nats against a note that is foreign to the section's key; in minor the natural seventh and the raised sixth
 # cost less.
 FOREIGN, NATURAL_SEVENTH, RAISED_SIXTH = 1.2, 0.4, 0.6
-# These by form.
-IN_FUGUES, ELSEWHERE = 0.6, 0.15
+# These by form, at home and in other keys, from which the model would drift back; and nats for a note of
+# another key that is foreign to the home key.
+IN_FUGUES, ELSEWHERE = (0.6, 1.0, 0.8), (0.15, 0.5, 0.4)
 # The first and the last section hold at most this share of the piece.
 LARGEST_SHARE = 0.4
 # A section of fewer bars than this before the return is not begun.
@@ -58,14 +59,20 @@ def tables() -> dict[str, Any]:
 
 
 def _costs() -> np.ndarray:
-    """What each pitch costs in each key, `(24, pitches)`, not above 0."""
+    """What each pitch costs in each key, `(24, 12)`, not above 0, by pitch classes."""
     major = np.full(12, -FOREIGN)
     major[[0, 2, 4, 5, 7, 9, 11]] = 0
     minor = np.full(12, -FOREIGN)
     minor[[0, 2, 3, 5, 7, 8, 11]] = 0
     minor[10], minor[9] = -NATURAL_SEVENTH, -RAISED_SIXTH
-    classes = np.array([np.roll(costs, k) for costs in (major, minor) for k in range(12)])
-    return classes[:, PITCHES % 12].astype(np.float32)
+    return np.array([np.roll(costs, k) for costs in (major, minor) for k in range(12)])
+
+
+def _gains(home: int, at_home: float, away: float, new: float) -> np.ndarray:
+    """What each pitch gains in each key, `(24, pitches)`."""
+    weight = np.where(np.arange(24) == home, at_home, away)[:, None]
+    gains = weight * _COSTS + new * ((_COSTS == 0) & (_COSTS[home] == -FOREIGN))
+    return gains[:, PITCHES % 12].astype(np.float32)
 
 
 _COSTS = _costs()
@@ -162,7 +169,7 @@ class TonalPlan(Rule):
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
+        self.gains = _gains(HOME[brief.mode], *(IN_FUGUES if brief.form == "fugue" else ELSEWHERE))
         self.is_asked = not brief.ends  # the length is the user's, in tokens
         self.looked = np.full(brief.rows, -1)
         self._plans = [self._plan(row) for row in range(brief.rows)]
@@ -202,7 +209,7 @@ class TonalPlan(Rule):
                 [plan.at(bar).key for plan, bar in zip(self._plans, state.bar.tolist(), strict=True)]
             )
         added = np.zeros(scores.shape, dtype=np.float32)
-        added[:, BLOCK["NOTE"]] = self.weight * _COSTS[self.keys]
+        added[:, BLOCK["NOTE"]] = self.gains[self.keys]
         return added
 
     def _measure(self, state: State) -> None:

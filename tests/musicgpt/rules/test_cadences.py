@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from musicgpt.rules.cadences import Cadences, Moment
-from musicgpt.rules.harmony import BETWEEN, COMES_BY_STEP, IN_FUGUES, LEFT, SKIPPED, TIE, Harmony
+from musicgpt.rules.harmony import BETWEEN, COMES_BY_STEP, IN_FUGUES, LEFT, SKIPPED, Harmony
 from musicgpt.rules.keys import TRIADS, triad
 from musicgpt.rules.opening import Opening
 from musicgpt.rules.takers import STEP
@@ -100,13 +100,24 @@ def off_the_chord(text: str) -> tuple[np.ndarray, np.ndarray]:
 def test_a_voice_passes_by_step_and_leaves_what_is_off_the_chord_by_step():
     # The first chord is C major. Between beats, E sounds below; the upper voice has had C, or B.
     sounds = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_52 VOICE_1 DUR_96 TIME_48 NOTE_%d VOICE_0 DUR_12 TIME_12"
-    price = IN_FUGUES * BETWEEN
+    weight = IN_FUGUES[0]
+    price = weight * BETWEEN
     on_it, _ = off_the_chord(sounds % 72)
     assert on_it[[67, 76]].tolist() == [0, 0]  # leaps within the chord
     assert on_it[[71, 74]] == pytest.approx(price * COMES_BY_STEP[2]) and on_it[69] == pytest.approx(price)
     off_it, foreign = off_the_chord(sounds % 71)
     assert foreign[71] == 1 and off_it[72] == 0
-    assert off_it[67] == pytest.approx(IN_FUGUES * LEFT)
+    assert off_it[67] == pytest.approx(weight * LEFT)
+
+
+def test_a_note_of_the_chord_that_is_foreign_to_the_signature_gains():
+    """On the second chord, the dominant of A minor."""
+    text = f"{BAR}NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_52 VOICE_1 DUR_96 TIME_24"
+    rule = Harmony(brief(Planned(21), form="fugue", mode="minor", seeds=[3]))
+    rule.keys[:], rule.degrees[:], rule.units[:] = 21, 4, state(text).ticks - 24
+    said(rule, state(text))
+    paid = dict(zip(range(PITCH_MIN, PITCH_MAX + 1), rule.known[0, 0].tolist(), strict=True))
+    assert paid[68] == pytest.approx(-IN_FUGUES[2]) and paid[71] == paid[76] == 0
 
 
 @pytest.mark.parametrize(
@@ -122,7 +133,7 @@ def test_a_voice_is_liked_to_hold_a_note_into_the_next_chord(before, gains):
     planned = Planned()
     planned.plan.cadences = []
     found = said(Harmony(brief(planned, form="fugue", seeds=[3])), state(text))[0]
-    assert found[TOKEN_TO_ID["DUR_48"]] == np.float32(TIE * gains)
+    assert found[TOKEN_TO_ID["DUR_48"]] == np.float32(IN_FUGUES[1] * gains)
     assert found[TOKEN_TO_ID["DUR_12"]] == 0
 
 
@@ -213,7 +224,7 @@ def degrees(text: str, *earlier, seeds: int = 300) -> np.ndarray:
     for seed in range(seeds):
         rule = Harmony(brief(Planned(), *earlier, form="fugue", seeds=[seed]))
         said(rule, state(text))
-        drawn.append(int(rule.chords()[1][0]))
+        drawn.append(int(rule.chords()[1][0]) % 7)  # its own dominant counts as the chord
     return np.bincount(drawn, minlength=7) / seeds
 
 

@@ -88,7 +88,7 @@ def test_what_goes_with_a_statement_is_known_before_it_begins():
     assert plan.next.free_until(1) == 192
     against = plan.countersubject.against(later, 0, {0: 76.0, 1: 67.0})
     assert sorted(plan.next.notes) == sorted([*later, *against])  # and no stretto
-    plan.now = list(plan.next.notes)
+    plan._begin(plan.next.notes)
     plan.tick = 192
     assert plan._reserved() == {note.voice for note in plan.next.notes}
 

@@ -8,8 +8,8 @@ import pytest
 from musicgpt.rules import counterpoint as price
 from musicgpt.rules.base import BLOCK, FORBIDDEN
 from musicgpt.rules.counterpoint import Counterpoint
-from musicgpt.rules.takers import is_out_of_order
-from musicgpt.state import NO_PITCH
+from musicgpt.rules.registers import REGISTERS, registers
+from musicgpt.rules.takers import PASSED_OVER, is_out_of_order
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
 from .cases import Plan, brief, said, state
@@ -18,8 +18,9 @@ FIRST = np.array([0])
 
 
 def penalty(text: str, pitch: int, voice: int, voices: int = 2, is_fugue: bool = True) -> float:
-    """What a note would pay after these tokens."""
+    """What a note would pay after these tokens, in whatever register."""
     rule = Counterpoint(brief(form="fugue" if is_fugue else "prelude", voices=voices))
+    rule.strays[:] = 0
     return float(rule.penalty(state(text), FIRST)[0, voice, pitch - PITCH_MIN])
 
 
@@ -135,7 +136,9 @@ def line(*pitches: int) -> str:
 )
 def test_a_cell_that_has_come_twice_does_not_go_on(heard, pitch, fugue, elsewhere):
     for is_fugue, times in ((True, fugue), (False, elsewhere)):
-        assert penalty(line(*heard), pitch, 0, is_fugue=is_fugue) == pytest.approx(times * price.ONCE_MORE)
+        back = price.TO_AND_FRO * (pitch == heard[-2])
+        found = penalty(line(*heard), pitch, 0, is_fugue=is_fugue)
+        assert found == pytest.approx(times * price.ONCE_MORE + back)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ def test_a_cell_that_has_come_twice_does_not_go_on(heard, pitch, fugue, elsewher
         ((60, 65), 62, price.BACK),
         ((60, 64), 68, 0),  # a third is no leap
         ((65, 60), 57, price.ONWARDS),
-        ((65, 60), 64, price.BACK),
+        ((65, 60), 63, price.BACK),
     ],
 )
 def test_a_leap_is_not_left_by_a_leap(heard, pitch, wanted):
@@ -154,21 +157,37 @@ def test_a_leap_is_not_left_by_a_leap(heard, pitch, wanted):
     assert penalty(line(*heard), pitch, 0, is_fugue=False) == 0
 
 
-def test_a_voice_stays_where_it_stated_the_subject():
-    class Registers:
-        after = ()
+@pytest.mark.parametrize("form", ["fugue", "prelude"])
+@pytest.mark.parametrize("transposition", [0, -3])
+def test_a_voice_stays_in_its_register(form, transposition):
+    middle = registers(2, transposition)[0]
+    assert middle == REGISTERS[2][0] - transposition
+    rule = Counterpoint(brief(form=form, voices=2, transposition=transposition))
+    own, heard = int(middle), state(line(int(middle)))
+    far = price.NEARBY + 2
+    found = rule.penalty(heard, FIRST)[0, 0, np.array([own + 9, own + far, own - 9, own - far]) - PITCH_MIN]
+    assert found.tolist() == [0, 2 * price.STRAY, 0, 2 * price.STRAY]
+    assert not Counterpoint(brief(form=form, voices=6)).strays.any()  # Bach has none of six
 
-        def registers(self) -> np.ndarray:
-            return np.array([[72, NO_PITCH]])
 
-    rule = Counterpoint(brief(Registers(), form="fugue", voices=2))
-    found = rule.penalty(state(line(72)), FIRST)[0, 0, np.array([81, 84, 63, 60]) - PITCH_MIN]
-    assert found.tolist() == [0, 3 * price.STRAY, 0, 3 * price.STRAY]
-
-
-def test_voices_of_a_fugue_avoid_unisons():
+def test_voices_avoid_unisons():
     held = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_64 VOICE_1 DUR_24 TIME_24"
-    assert penalty(held, 67, 1) == price.UNISON and penalty(held, 67, 1, is_fugue=False) == 0
+    assert penalty(held, 67, 1) == penalty(held, 67, 1, is_fugue=False) == price.UNISON
+
+
+def test_a_voice_that_could_go_on_is_not_passed_over():
+    """Two voices end together: the lower one pays for striking first, as long as the upper one may strike."""
+    ended = "NOTE_67 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
+    assert penalty(ended, 62, 1) == PASSED_OVER and penalty(ended, 62, 1, is_fugue=False) == 0
+    assert penalty(ended + " NOTE_65 VOICE_0 DUR_24 TIME_0", 62, 1) == 0
+    assert penalty(ended.replace("DUR_24", "DUR_48", 1), 62, 1) == 0  # it sounds
+    assert penalty(ended.replace("TIME_24", "TIME_36"), 62, 1) == 0  # it has been silent before
+
+
+def test_going_back_to_the_note_before_costs():
+    heard = "NOTE_60 VOICE_0 DUR_6 TIME_6 NOTE_62 VOICE_0 DUR_6 TIME_6"
+    assert penalty(heard, 60, 0) == penalty(heard, 60, 0, is_fugue=False) == price.TO_AND_FRO
+    assert penalty(heard, 64, 0) == 0
 
 
 @pytest.mark.parametrize(

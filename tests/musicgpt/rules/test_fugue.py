@@ -21,9 +21,9 @@ from musicgpt.rules.fugue import (
     Fugue,
     Plan,
 )
-from musicgpt.rules.schedule import Entry
+from musicgpt.rules.schedule import ROOM, Entry
 from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted
-from musicgpt.state import NO_PITCH, State
+from musicgpt.state import State
 from tests.musicgpt.states import state_after
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Note
 from tokenization.vocabulary import TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, TYPES, VALUE_OF_ID
@@ -226,7 +226,7 @@ def test_the_notes_of_the_subject_are_chosen_colder():
 
 def test_a_note_of_the_plan_is_never_untimely():
     plan, piece = after_subject("NOTE_72 VOICE_0 DUR_96")
-    plan.now = [Note(24, 24, 60, 1)]
+    plan._begin([Note(24, 24, 60, 1)])
     bias = bias_of(plan, piece)
     assert bias[TOKEN_TO_ID["TIME_24"]] == 0
     assert bias[TOKEN_TO_ID["TIME_12"]] == -UNTIMELY
@@ -237,7 +237,7 @@ def test_a_note_of_the_plan_is_never_untimely():
 def test_a_voice_is_not_passed_over(duration, cost):
     """The lower voice has the plan's note; the upper one is free where its note is over."""
     plan, piece = after_subject(f"NOTE_72 VOICE_0 DUR_{duration} TIME_0 NOTE_60 VOICE_1 DUR_24")
-    plan.now = [Note(24, 24, 62, 1)]
+    plan._begin([Note(24, 24, 62, 1)])
     feed(piece, "TIME_24")
     bias = bias_of(plan, piece)
     assert bias[TOKEN_TO_ID["NOTE_62"]] == -cost
@@ -249,7 +249,7 @@ def test_a_statement_that_was_missed_is_given_up():
     times.
     """
     plan, piece = after_subject("NOTE_72 VOICE_0 DUR_96")
-    plan.now = [Note(24, 24, 60, 1), Note(48, 24, 62, 1)]
+    plan._begin([Note(24, 24, 60, 1), Note(48, 24, 62, 1)])
     feed(piece, "TIME_36")
     bias = bias_of(plan, piece)
     assert not plan.now
@@ -259,7 +259,7 @@ def test_a_statement_that_was_missed_is_given_up():
 @pytest.mark.parametrize("closing", [False, True])
 def test_a_close_stops_the_plan(closing):
     rule = Fugue(brief(cases.Plan(closing=closing), form="fugue", voices=3))
-    rule.plans[0].now = [Note(500, 12, 60, 1)]
+    rule.plans[0]._begin([Note(500, 12, 60, 1)])
     said(rule, cases.state("NOTE_60"))
     assert bool(rule.plans[0].now) != closing
 
@@ -275,7 +275,7 @@ def test_a_voice_that_holds_a_pedal_states_nothing(held):
             return np.array([held])
 
     rule = Fugue(brief(Pedal(), form="fugue", voices=3))
-    rule.plans[0].now = [Note(500, 12, 60, 1), Note(500, 12, 48, 2)]
+    rule.plans[0]._begin([Note(500, 12, 60, 1), Note(500, 12, 48, 2)])
     rule.plans[0].next = Entry(600, 0, [Note(600, 12, 48, 2)], [Note(600, 12, 48, 2), Note(612, 12, 72, 0)])
     said(rule, cases.state("NOTE_60"))
     assert {note.voice for note in rule.plans[0].now} == ({1, 2} if held < 0 else {1})
@@ -288,7 +288,7 @@ def test_a_voice_that_holds_a_pedal_states_nothing(held):
 def test_later_rules_hear_what_is_due():
     rule = Fugue(brief(form="fugue", voices=3))
     piece = cases.state("NOTE_60 VOICE_0 DUR_24 TIME_24")
-    rule.plans[0].now = [Note(24, 12, 62, 1)]
+    rule.plans[0]._begin([Note(24, 12, 62, 1)])
     said(rule, piece)
     assert rule.due().tolist() == [[62, 1, 12]]
     feed(piece, "TIME_12")
@@ -362,7 +362,13 @@ def test_it_says_which_voices_are_free():
         assert np.flatnonzero(rule.may_strike()[0]).tolist() == free
 
 
-def test_it_says_where_each_voice_stated_the_subject():
-    rule = Fugue(brief(form="fugue", voices=2))
-    rule.plans[0].registers = {1: 61.6}
-    assert rule.registers()[0, :2].tolist() == [NO_PITCH, 62]
+def test_a_voice_is_free_until_its_own_part_of_a_statement_begins():
+    """In a stretto the second voice would be silent from the first one's entry on."""
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_12 TIME_0 NOTE_60 VOICE_1 DUR_6")
+    feed(piece, "TIME_6")
+    plan.follow(piece, 0)
+    plan.next = None
+    plan._begin([Note(plan.tick, 12, 74, 0), Note(plan.tick + 48, 12, 62, 1)])
+    assert plan._reserved() == {0}
+    plan.tick += 48 - ROOM + 1
+    assert plan._reserved() == {0, 1}

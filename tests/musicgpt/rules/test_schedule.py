@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from musicgpt.rules import schedule
+from musicgpt.rules.registers import registers
 from musicgpt.rules.schedule import CODETTAS, EPISODES, INVERTED, Entry, Schedule
 from musicgpt.rules.subject import Subject
 from musicgpt.rules.tonal_plan import Plan as KeyPlan
@@ -56,10 +57,22 @@ def test_what_is_set_against_a_statement_does_not_rest():
 
 
 def test_half_of_the_statements_come_without_a_rest_and_none_rests_for_long_before_a_cadence():
-    rests = {at_once: [in_three_voices(seed)._rest(at_once) for seed in range(400)] for at_once in (0, 1)}
+    cases = [(voice, at_once) for voice in (0, 2) for at_once in (0, 1)]
+    rests = {case: [in_three_voices(seed)._rest(*case) for seed in range(400)] for case in cases}
     assert all(0.4 < np.equal(found, 0).mean() < 0.65 for found in rests.values())
-    assert max(rests[0]) == 12 and max(rests[1]) > 96
-    assert Schedule(2, "major", seed=3)._rest(True) <= 12
+    longest = {case: max(found) for case, found in rests.items()}
+    assert longest == {(0, 0): 768, (0, 1): 768, (2, 0): 12, (2, 1): 768}  # the bass is needed for a cadence
+    assert max(Schedule(2, "major", seed=seed)._rest(0, True) for seed in range(40)) == 12
+
+
+@pytest.mark.parametrize("voice", range(3))
+def test_a_voice_states_the_subject_in_its_register(voice):
+    fugue = in_three_voices()
+    fugue.places = registers(3)
+    fugue.registers = dict.fromkeys(range(3), 66.0)  # wherever it did before
+    fugue._in_turn = lambda at_once: [voice]
+    found, _, pitches = fugue._return(960)
+    assert found == voice and abs(np.mean(pitches) - fugue.places[voice]) <= 6
 
 
 def test_an_episode_ends_with_a_cadence_and_a_statement_has_none_within(monkeypatch):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musicgpt.rules.tonal_plan import Plan, TonalPlan
+from musicgpt.rules.tonal_plan import ELSEWHERE, FOREIGN, IN_FUGUES, Plan, Section, TonalPlan
 from tokenization.vocabulary import TOKEN_TO_ID
 
 from .cases import brief, said, state
@@ -53,3 +53,14 @@ def test_notes_foreign_to_the_section_cost_and_those_of_the_scale_do_not():
     }
     assert price["A"] == price["B"] == price["C"] == price["g"] == 0
     assert 0 > price["G"] > found[TOKEN_TO_ID["NOTE_58"]]  # the natural seventh costs less than B flat
+
+
+@pytest.mark.parametrize(("form", "strength"), [("fugue", IN_FUGUES), ("prelude", ELSEWHERE)])
+def test_another_key_is_heard_by_the_notes_that_home_does_not_have(form, strength):
+    """In G major, with C major at home."""
+    rule = TonalPlan(brief(form=form, mode="major", seeds=[1]))
+    rule.key_plans()[0].sections = [Section(7, 0, 99)]
+    found = said(rule, state("NOTE_60 VOICE_0 DUR_12 TIME_12"))[0]
+    at_home, away, new = strength
+    by_pitch = [float(found[TOKEN_TO_ID[f"NOTE_{pitch}"]]) for pitch in (66, 65, 67, 63)]
+    assert by_pitch == pytest.approx([new, -away * FOREIGN, 0, -away * FOREIGN]) and away > at_home
