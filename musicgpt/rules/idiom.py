@@ -33,7 +33,7 @@ from .takers import Taking
 
 # Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of
 # the expert that is listened to, in nats.
-IN_FUGUES, ELSEWHERE = (0.82, 0.4), (0.8, 0.3)
+IN_FUGUES, ELSEWHERE = (0.86, 0.4), (0.8, 0.3)
 LIMIT = 3.0
 # Class of the interval from each MIDI pitch (rows) to each that may come (columns), and to each MIDI pitch;
 # the row of `NO_PITCH` says that there is none.

@@ -1,0 +1,44 @@
+"""Plain figures, on notes of which they can be read off."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.plain import figures, table
+from tokenization.score import Meter, Score
+
+# Two bars of 4/4: C and E in quarters to and fro over C, held and silent by turns; then a chord in the middle
+# of its bar, under a unison.
+UPPER = [(24 * k, 24, 72 + 4 * (k % 2), 0) for k in range(4)]
+LOWER = [(0, 48, 48, 1), (96, 48, 60, 1)]
+LAST = [(144, 48, 60, 0), (144, 48, 60, 1)]
+FOUND = figures(Score([*UPPER, *LOWER, *LAST], meters=[Meter(0, 4, 4)], key="C major"))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("mean pitch", np.mean([72, 76, 72, 76, 48, 60, 60, 60])),
+        ("lowest pitch", 48),
+        ("notes a quarter", 8 / 8),
+        ("notes that begin together", 8 / 6),
+        ("notes on beats", 1),
+        ("last chord, bars", 0.5),
+        ("thirds", 3 / 6),  # of the steps of both voices
+        ("back to the note before", 2 / 4),
+        ("rests a note", 2 / 8),
+        ("longest rest, bars", 0.5),
+        ("with a unison", 4 / 8),  # of the eighths at which two notes sound
+        ("with more than two octaves between neighbours", 2 / 8),
+        ("voices that sound", (4 * 2 + 4 * 1 + 4 * 1 + 4 * 2) / 16),
+        ("bits of the pitch classes", -(5 / 6 * np.log2(5 / 6) + 1 / 6 * np.log2(1 / 6))),
+    ],
+)
+def test_figures(name, wanted):
+    assert FOUND[name] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_what_tells_pieces_apart_best_stands_first():
+    rows = table([{"same": 1.0, "more": 1.0}] * 3, [{"same": 1.0, "more": 2.0}] * 3).splitlines()
+    assert rows[2].startswith("| more | 1 (0) | 2 (0) | 1.00") and rows[3].endswith("0.50 |")
