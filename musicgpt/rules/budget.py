@@ -16,7 +16,7 @@ from ..state import State
 from .base import BLOCK, DUR_TICKS, TIME_TICKS, Brief, Rule
 
 # Bars before the final chord in which it steers.
-LAST_BARS = 6
+LAST_BARS = 12
 # Nats for a step or a duration of twice the length where notes come twice as fast as they should, and how
 # many times too fast is the most that counts, as octaves.
 GAIN, MOST = 2.4, 2.0
@@ -24,9 +24,11 @@ GAIN, MOST = 2.4, 2.0
 IN_LAST_BAR = 2.0
 # What a bar still has to have, in tokens, at least: a note.
 LEAST = 4
-# Octaves above an eighth.
+# Octaves above an eighth; and the most that each may gain: nothing where it is no whole number of sixteenths,
+# for bars that were to be full had bursts of 64ths and quintuplets.
 _STEPS = np.log2(np.maximum(TIME_TICKS, 1) / 12) * (TIME_TICKS > 0)
 _DURATIONS = np.log2(DUR_TICKS / 12)
+_MOST_STEPS, _MOST_DURATIONS = (np.where(ticks % 6, 0, np.inf) for ticks in (TIME_TICKS, DUR_TICKS))
 
 
 class Budget(Rule):
@@ -64,6 +66,8 @@ class Budget(Rule):
         slower = np.clip(np.log2(usual / wanted), -MOST, MOST) * near  # (rows,)
         slower *= np.where(self.left <= 1, IN_LAST_BAR, 1.0)
         added = np.zeros(scores.shape, dtype=np.float32)
-        added[steps, BLOCK["TIME"]] = GAIN * slower[steps, None] * _STEPS
-        added[durations, BLOCK["DUR"]] = GAIN * slower[durations, None] * _DURATIONS
+        added[steps, BLOCK["TIME"]] = np.minimum(GAIN * slower[steps, None] * _STEPS, _MOST_STEPS)
+        added[durations, BLOCK["DUR"]] = np.minimum(
+            GAIN * slower[durations, None] * _DURATIONS, _MOST_DURATIONS
+        )
         return added

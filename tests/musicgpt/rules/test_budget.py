@@ -7,7 +7,9 @@ import pytest
 
 from musical_metrics.keys import final_triad
 from musicgpt import Composer, Settings
+from musicgpt.rules.base import BLOCK, DUR_TICKS
 from musicgpt.rules.budget import LAST_BARS, Budget
+from tokenization.score import DURATION, ONSET
 from tokenization.vocabulary import TOKEN_TO_ID
 
 from .cases import brief, said, state
@@ -35,6 +37,13 @@ def test_steps_are_longer_where_bars_must_have_fewer_tokens():
     assert not said(Budget(brief(Close(LAST_BARS + 1, 32.0), ends=False)), piece).any()
 
 
+def test_nothing_shorter_than_a_sixteenth_or_off_their_grid_becomes_likelier():
+    piece = state("NOTE_60 VOICE_0 DUR_96 TIME_96 NOTE_60 VOICE_0")
+    for share in (32.0, 128.0):
+        scores = said(Budget(brief(Close(1, share), ends=False)), piece)[0, BLOCK["DUR"]]
+        assert (scores[DUR_TICKS % 6 > 0] <= 0).all() and (scores[DUR_TICKS % 6 == 0] > 0).any()
+
+
 def test_it_is_there_where_a_length_in_tokens_was_asked_for():
     assert Budget.applies(brief(Close(2, 9), ends=False))
     assert not Budget.applies(brief(Close(2, 9))) and not Budget.applies(brief(ends=False))
@@ -49,5 +58,7 @@ def test_a_piece_uses_its_tokens_and_closes(form):
     pieces = composer.compose(Settings(form=form, meter="3/4", seed=8, max_new_tokens=700), num=2)
     assert composer.compose(pieces[1].settings)[0].ids == pieces[1].ids
     for piece in pieces:
-        assert 0.97 * 700 <= len(piece.ids) - 6 <= 700
+        assert 0.95 * 700 <= len(piece.ids) - 6 <= 700
+        ends = piece.score.array[piece.score.array[:, ONSET] >= piece.score.bar_lines()[-3]]
+        assert (ends[:, DURATION] >= 6).all() and not (ends[:, ONSET] % 6).any()  # it is filled by no burst
         assert final_triad(piece.score).value == 1
