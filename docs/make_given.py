@@ -39,7 +39,7 @@ def results(composer: Composer) -> Iterator[tuple[str, Composition]]:
     settings = Settings(voices=3, key="E minor", seed=11, bars=16)
     [fugue] = composer.compose(settings, subject=SUBJECT)
     yield "fugue", fugue
-    yield "revised", composer.revise(fugue, bars=(9, 10), voices=[1], seed=3)
+    yield "revised", composer.revise(fugue, bars=(11, 12), voices=[1], seed=3)
     yield "hymn", composer.harmonize(HYMN, settings=Settings(key="G major", seed=2))
     yield "alto", composer.harmonize(ALTO, "alto", settings=Settings(key="F major", seed=4))
     high, low = (parse_melody(text).array for text in OUTER)

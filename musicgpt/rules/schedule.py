@@ -34,8 +34,8 @@ LATE, BEFORE_CLOSE = 0.6, 2
 # of the piece on: 10 of 40 of the train split do, from .2 to .65 on.
 INVERTED, INVERTED_FROM = 0.25, 0.4
 # Ticks that a voice rests before it states the subject again, drawn: more than half of Bach's run on into it.
-# After an episode, where all are needed for its cadence, and among two voices the rest is no longer than the
-# last number.
+# The bass after an episode, whose cadence needs it, and each of two voices rest no longer than the second
+# number.
 RESTS, SHORT_REST = (*[0] * 11, 12, 24, 48, 48, 96, 192, 384, 384, 768), 12
 # Before a rest a voice ends on a beat, with no less than an eighth. Before its next note it begins none for
 # which less than a sixteenth is left.
