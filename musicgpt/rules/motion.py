@@ -32,8 +32,8 @@ NEAREST = 7
 # second; a quarter elsewhere.
 UNITS = ((2.2, 6), (1.1, 12))
 # Nats against what leads past the next place for each onset a quarter that the last bars lack, and at most so
-# many; the share of it for durations; and what the first bars are taken to lack.
-LACK, MOST, OF_DURATIONS, AT_FIRST = 3.0, 4.0, 0.6, 0.5
+# many; and the share of it for durations.
+LACK, MOST, OF_DURATIONS = 3.0, 4.0, 0.6
 # Bars that are looked at.
 BARS = 2
 
@@ -87,12 +87,12 @@ class Motion(Rule):
         notes = state.notes[row, : state.num_notes[row]]
         if not self.paces[row]:
             self._draw(row, notes)
-        if not self.paces[row]:
-            return
         now = int(state.ticks[row] - state.bar_position[row])
         begin = max(now - BARS * int(state.bar_ticks[row]), int(self.answered[row]))
+        if not self.paces[row] or begin >= now:
+            return
         onsets = notes[(notes[:, ONSET] >= begin) & (notes[:, ONSET] < now), ONSET]
-        lacks = self.paces[row] - 24 * len(np.unique(onsets)) / (now - begin) if now > begin else AT_FIRST
+        lacks = self.paces[row] - 24 * len(np.unique(onsets)) / (now - begin)
         self.prices[row] = min(max(LACK * lacks, 0), MOST)
 
     def _draw(self, row: int, notes: np.ndarray) -> None:
