@@ -13,7 +13,17 @@ from musical_metrics.keys import final_triad
 from musical_metrics.playability import TENTH, narrowest_hands
 from musicgpt import Composer, Settings
 from musicgpt.rules.base import BLOCK, FORBIDDEN
-from musicgpt.rules.close import DOMINANT, ENOUGH, SHORTEST, TONIC, TRIAD, Cadence, Close
+from musicgpt.rules.close import (
+    DOMINANT,
+    ENOUGH,
+    LATE,
+    LATE_ELSEWHERE,
+    SHORTEST,
+    TONIC,
+    TRIAD,
+    Cadence,
+    Close,
+)
 from tests.musicgpt.states import state_after
 from tokenization import Meter, Score, decode, encode, first_error, prefix_ids
 from tokenization.score import DURATION, ONSET, PITCH, VOICE
@@ -222,3 +232,19 @@ def test_no_note_sounds_on_after_the_final_chord(room, last):
     rule.bars = piece.bar.copy()  # within a bar: no cadence begins here
     scores, lengths = said(rule, piece)[0, BLOCK["DUR"]], np.array(DURATIONS)
     assert ((scores == FORBIDDEN) == (lengths > 96 + last)).all()
+
+
+def test_the_last_chord_of_4_4_often_comes_in_the_middle_of_its_bar():
+    here = state_after(cases.ids(""))
+    late, usual = (Cadence(here, 0, "major", is_late=is_late) for is_late in (True, False))
+    assert (late.line, late.last, late.dominant_from) == (144, 48, 120)
+    assert (usual.line, usual.last, usual.dominant_from) == (96, 96, 72)
+
+    def share(form: str, meter: str, **asked) -> float:
+        rule = Close(brief(form=form, meter=meter, seeds=range(400), rows=400, **asked))
+        state = state_after(prefix_ids(mode="major", meter=meter), 400)
+        return float(np.mean([rule._is_late(state, row) for row in range(400)]))
+
+    assert share("fugue", "4/4") == pytest.approx(LATE, abs=0.07)
+    assert share("prelude", "4/4") == pytest.approx(LATE_ELSEWHERE, abs=0.07)
+    assert share("fugue", "3/4") == share("fugue", "2/2") == share("fugue", "4/4", ends=False) == 0

@@ -370,5 +370,8 @@ def test_a_voice_is_free_until_its_own_part_of_a_statement_begins():
     plan.next = None
     plan._begin([Note(plan.tick, 12, 74, 0), Note(plan.tick + 48, 12, 62, 1)])
     assert plan._reserved() == {0}
+    plan.voice, bias = 1, np.zeros(len(TOKEN_TO_ID))
+    plan._duration(bias)  # and what it plays ends where that begins
+    assert bias[TOKEN_TO_ID["DUR_48"]] == 0 > bias[TOKEN_TO_ID["DUR_60"]]
     plan.tick += 48 - ROOM + 1
     assert plan._reserved() == {0, 1}
