@@ -1,6 +1,6 @@
 """Plain figures of the notes, beside Bach's: what anyone would count first who knows neither rules nor metrics.
 
-    python -m benchmarks.plain [--model DIR] [--pieces 40] [--first-seed 86000] [--source ../shared/data/wtc] [--no-rules]
+    python -m benchmarks.plain [--model DIR] [--pieces 40] [--first-seed 86000] [--source ../shared/data/wtc]
 
 The pieces are those of `benchmarks.form` with other seeds. Of each figure the mean and the standard deviation
 over pieces are printed, and how often a piece has more of it than a movement of Bach's (the area under the
@@ -36,15 +36,14 @@ def figures(score: Score) -> dict[str, float]:
 def _of_all(view: View) -> dict[str, float]:
     array, bar = view.array, view.bar_lines[1] - view.bar_lines[0]
     onsets, pitches, durations = array[:, ONSET], array[:, PITCH], array[:, DURATION]
-    classes = np.bincount(pitches % OCTAVE, weights=durations, minlength=OCTAVE) / durations.sum()
-    places = np.unique(onsets)
+    classes = np.bincount(pitches % OCTAVE, weights=durations, minlength=OCTAVE)
     return {
-        "bits of the pitch classes": -float(sum(c * np.log2(c) for c in classes if c)),
+        "bits of the pitch classes": _bits(classes),
         "mean pitch": pitches.mean(),
         "lowest pitch": pitches.min(),
         "highest pitch": pitches.max(),
         "notes a quarter": len(array) * QUARTER / (onsets + durations).max(),
-        "notes that begin together": len(array) / len(places),
+        "notes that begin together": len(array) / len(view.times),
         "notes on beats": np.mean(onsets % QUARTER == 0),
         "sixteenths": np.mean(durations == EIGHTH // 2),
         "last chord, bars": durations[onsets == onsets.max()].max() / bar,
@@ -92,19 +91,22 @@ def _of_bars(view: View) -> dict[str, float]:
     """Of the bars but for the last."""
     onsets, lines = view.array[:, ONSET], view.bar_lines
     notes = np.histogram(onsets, lines)[0][:-1]
-    places = np.histogram(np.unique(onsets), lines)[0][:-1]
+    places = np.histogram(view.times, lines)[0][:-1]
     classes = [
         np.bincount(view.array[view.bar_of_note == bar, PITCH] % OCTAVE, minlength=OCTAVE)
         for bar in range(len(notes))
     ]
-    shares = [own / own.sum() for own in classes if own.sum()]
     return {
-        "bits of a bar's pitch classes": float(
-            np.mean([-sum(c * np.log2(c) for c in own if c) for own in shares])
-        ),
+        "bits of a bar's pitch classes": float(np.mean([_bits(own) for own in classes if own.any()])),
         "change of notes from bar to bar": _change(notes),
         "change of places from bar to bar": _change(places),
     }
+
+
+def _bits(weights: np.ndarray) -> float:
+    """Entropy of what the weights have their shares of, in bits."""
+    shares = weights[weights > 0] / weights.sum()
+    return float(-(shares * np.log2(shares)).sum())
 
 
 def _change(counts: np.ndarray) -> float:
@@ -140,12 +142,10 @@ def main() -> None:
     parser.add_argument(
         "--source", type=Path, default=Path("../shared/data/wtc"), help="the folder of the scores"
     )
-    parser.add_argument("--no-rules", action="store_true", help="the model alone, but for the close")
     given = parser.parse_args()
     movements, model = read_corpus(given.source), load_model(given.model)
-    rules = ["close", "length"] if given.no_rules else True
     for form in FORMS:
-        made = compose(model, movements, form, given.pieces, given.first_seed, rules)
+        made = compose(model, movements, form, given.pieces, given.first_seed)
         theirs = [movement.score for movement in movements if movement.score.form == form]
         print(f"{form}s\n{table([*map(figures, theirs)], [*map(figures, made)])}\n", flush=True)
 

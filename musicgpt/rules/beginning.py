@@ -31,8 +31,7 @@ LEAST_TOKENS = 256
 # Bars of a beginning that is no subject.
 BARS = 2
 # Bands of Bach's beginnings, and what is outside by so much costs 1: notes, semitones, bits, ticks from note
-# to note (compared as octaves; the model's subjects are slow, so the band is the faster half), and
-# shares.
+# to note (compared as octaves; the band of subjects is the faster half, since the model's are slow), shares.
 SUBJECTS = {
     "notes": (12.0, 25.0, 6.0),
     "range": (8.0, 14.0, 3.0),

@@ -280,3 +280,11 @@ def test_a_subject_is_bound_to_the_triad_on_beats_only_and_does_not_stay_on_a_no
     assert note(on_beat, 74) < note(on_beat, 72) < note(on_beat, 76)
     two = said(rule, state("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_12 TIME_12"))
     assert note(two, 76) > note(two, 74) and note(two, 60) == note(two, 64)
+
+
+def test_the_tonic_that_cadences_bring_is_drawn_less(monkeypatch):
+    """The counts have those of cadences, too."""
+    later = BAR * 10 + "NOTE_69 VOICE_0 DUR_48 TIME_0 NOTE_53 VOICE_1 DUR_48 TIME_48"
+    drawn = degrees(later)[0]
+    monkeypatch.setattr("musicgpt.rules.harmony.TONIC", 0.0)
+    assert drawn < degrees(later)[0] - 0.05
