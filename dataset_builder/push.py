@@ -1,13 +1,12 @@
-"""A built dataset onto the Hub: the repository, then all files in one commit, so that it is never half
-there.
-"""
+"""A built dataset onto the Hub."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from tokenization.errors import is_of_the_network
+from tokenization.errors import MusicGPTError
+from tokenization.hub import upload_folder
 
 from .build import STAMP
 from .errors import DatasetError
@@ -34,41 +33,11 @@ def push_dataset(
         DatasetError: if the folder holds no built dataset, or the Hub does not take it.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalTokenNotFoundError,
-        OfflineModeIsEnabled,
-    )
 
     if not (folder / STAMP).is_file():
         raise DatasetError(f"{str(folder)!r} holds no built dataset; build it first.")
-    api = HfApi(endpoint=endpoint or os.environ.get("HF_ENDPOINT"), token=token)
+    hub = HfApi(endpoint=endpoint or os.environ.get("HF_ENDPOINT"), token=token)
     try:
-        address = api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
-        api.upload_folder(
-            repo_id=repo,
-            repo_type="dataset",
-            folder_path=folder,
-            allow_patterns=PATTERNS,
-            commit_message="Build of dataset_builder",
-        )
-    except HFValidationError as error:
-        raise DatasetError(f"{repo!r} is not the name of a repository: write user/name.") from error
-    except LocalTokenNotFoundError as error:
-        raise DatasetError("The Hub needs a token to push: run `hf auth login`, or set HF_TOKEN.") from error
-    except OfflineModeIsEnabled as error:
-        raise DatasetError("Cannot push to the Hub: offline mode is on (HF_HUB_OFFLINE).") from error
-    except HfHubHTTPError as error:
-        code = error.response.status_code if error.response is not None else "an error"
-        why = {
-            401: "the token is missing or wrong",
-            403: "the token may not write there",
-            404: "there is no such user",
-        }
-        raise DatasetError(f"The Hub refused {repo}: {why.get(code, 'it answered')} ({code}).") from error
-    except Exception as error:
-        if not is_of_the_network(error):
-            raise
-        raise DatasetError(f"The Hub could not be reached ({type(error).__name__}: {error}).") from error
-    return str(address)
+        return upload_folder(folder, repo, "dataset", private, "Build of dataset_builder", hub, PATTERNS)
+    except MusicGPTError as error:
+        raise DatasetError(str(error)) from error

@@ -12,16 +12,17 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from tokenization.errors import MusicGPTError
-from tokenization.folders import MANIFEST, replacing_folder
+from tokenization.folders import replacing_folder
+from tokenization.hub import upload_folder
 
 # What is copied. The Space neither trains nor builds data sets.
 PACKAGES = ("tokenization", "modeling_musicgpt", "musical_metrics", "musicgpt", "space")
 TOP_FILES = ("README.md", "requirements.txt", ".gitattributes", ".gitignore")
 LICENCES = ("LICENSE", "LICENSE-WEIGHTS.md")
 NAMED_HERE = "USER/NAME"
+MESSAGE = "The Space, assembled anew"  # of the commit
 
 APP = '''"""The entry of the Space; what it does is in the folder `space`."""
 
@@ -103,34 +104,6 @@ def _root_of(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def upload(folder: Path, repo: str, private: bool = False, hub: Any = None) -> str:
-    """Make the Space if it is not there and upload the folder; what the folder no longer has is deleted
-    there.
-
-    Args:
-        folder (`Path`): from `assemble`.
-        repo (`str`): `USER/NAME`.
-        private (`bool`): only for a Space that is new.
-        hub (`HfApi`, *optional*): a logged-in one when not given.
-
-    Returns:
-        The address of the Space.
-    """
-    from huggingface_hub import HfApi
-
-    hub = hub or HfApi()
-    hub.create_repo(repo, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
-    hub.upload_folder(
-        repo_id=repo,
-        repo_type="space",
-        folder_path=str(folder),
-        ignore_patterns=MANIFEST,
-        delete_patterns="*",
-        commit_message="The Space, assembled anew",
-    )
-    return f"https://huggingface.co/spaces/{repo}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
     import tempfile
@@ -165,9 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "Name the Space with --repo USER/NAME, or write it into a folder with --dry-run DIR."
             )
         with tempfile.TemporaryDirectory() as scratch:
-            print(
-                upload(assemble(Path(scratch) / "space", given.repo, given.model), given.repo, given.private)
-            )
+            folder = assemble(Path(scratch) / "space", given.repo, given.model)
+            # What the folder no longer has is deleted there.
+            print(upload_folder(folder, given.repo, "space", given.private, MESSAGE, replace=True))
     except MusicGPTError as error:
         print(error, file=sys.stderr)
         return 2

@@ -392,8 +392,8 @@ def push(run: Path, repo: str, private: bool) -> str:
     """
     import tempfile
 
-    from musicgpt.hub import upload_folder
     from tokenization.errors import MusicGPTError
+    from tokenization.hub import upload_folder
 
     source = next(
         (run / f"best-{name}" for name in ("combined", "loss") if (run / f"best-{name}").is_dir()), None

@@ -122,8 +122,8 @@ def _confirmed() -> bool:
 
 
 def upload(step: Step, private: bool = False, hub: Any = None) -> str:
-    """Upload one folder of the plan; see `musicgpt.hub.upload_folder`."""
-    from musicgpt.hub import upload_folder
+    """Upload one folder of the plan; see `tokenization.hub.upload_folder`."""
+    from tokenization.hub import upload_folder
 
     return upload_folder(
         step.folder, step.repo, step.repo_type, private, f"The {step.kind}, as musicgpt export wrote it", hub

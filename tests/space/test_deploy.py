@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from musicgpt.printing import can_print
-from space.deploy import PACKAGES, assemble, main, upload
+from space.deploy import PACKAGES, assemble, main
 from tokenization import MusicGPTError
 
 # Imports what a visitor's request needs and tells from where each of our packages came.
@@ -121,19 +121,24 @@ class Hub:
     """Writes down what it is asked, in the place of the Hub."""
 
     def __init__(self):
-        self.calls = []
+        self.calls, self.files = [], set()
 
     def create_repo(self, repo, **options):
         self.calls.append(("create", repo, options))
+        return f"https://huggingface.co/spaces/{repo}"
 
     def upload_folder(self, **options):
         self.calls.append(("upload", options["repo_id"], options))
+        self.files = {path.name for path in Path(options["folder_path"]).iterdir()}
 
 
-def test_upload_makes_a_gradio_space_and_sends_the_folder(folder):
+def test_upload_makes_a_gradio_space_and_sends_the_folder(monkeypatch, capsys):
     hub = Hub()
-    assert upload(folder, "someone/fugues", private=True, hub=hub).endswith("/spaces/someone/fugues")
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
+    assert main(["--repo", "someone/fugues", "--private"]) == 0
+    assert capsys.readouterr().out.strip().endswith("/spaces/someone/fugues")
     [(first, repo, made), (second, _, sent)] = hub.calls
     assert (first, second, repo) == ("create", "upload", "someone/fugues")
     assert (made["repo_type"], made["space_sdk"], made["private"]) == ("space", "gradio", True)
-    assert (sent["repo_type"], sent["folder_path"]) == ("space", str(folder))
+    assert (sent["repo_type"], sent["delete_patterns"]) == ("space", "*")  # what is no longer there goes
+    assert {"app.py", "README.md", *PACKAGES} <= hub.files

@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from musicgpt.cli.main import main
 from musicgpt.cli.push import Step, upload
@@ -198,11 +199,26 @@ def test_upload_makes_the_repository_and_sends_the_folder(hub):
     assert calls[0][2] == {"repo_type": "space", "private": True, "exist_ok": True, "space_sdk": "gradio"}
 
 
-def test_what_the_hub_says_against_it_is_one_sentence(hub):
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OfflineModeIsEnabled("offline\nmore lines"),
+            r"^Cannot push to the Hub: offline mode is on \(HF_HUB_OFFLINE\)\.$",
+        ),
+        (
+            PermissionError(13, "denied", "a.bin"),
+            r"^Nothing was uploaded: a\.bin cannot be read \(denied\)\.$",
+        ),
+        (
+            ConnectionError("no way\nmore lines"),
+            r"^The Hub could not be reached \(ConnectionError: no way\)\.$",
+        ),
+    ],
+)
+def test_what_the_hub_says_against_it_is_one_sentence(hub, error, words):
     def refuse(*args, **kwargs):
-        raise OfflineModeIsEnabled("offline\nmore lines")
+        raise error
 
-    with pytest.raises(MusicGPTError, match=r"a/b: offline$"):
+    with pytest.raises(MusicGPTError, match=words):
         upload(Step("model", "a/b", "model", hub / "model"), hub=SimpleNamespace(create_repo=refuse))
