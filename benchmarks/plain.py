@@ -10,6 +10,7 @@ curve: .5 where nothing tells them apart). Rules are not tuned on these seeds.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ def _of_lines(view: View) -> dict[str, float]:
     back = np.concatenate([line[2:, PITCH] == line[:-2, PITCH] for line in lines])
     wide = [np.subtract(*np.percentile(line[:, PITCH], [95, 5])) for line in lines]
     gaps = np.concatenate(silent)
+    spans = [(line[:, ONSET] + line[:, DURATION]).max() - line[0, ONSET] for line in lines]
     return {
         "semitone steps": np.mean(np.abs(steps) == 1),
         "thirds": np.mean(np.isin(np.abs(steps), (3, 4))),
@@ -68,23 +70,32 @@ def _of_lines(view: View) -> dict[str, float]:
         "semitones of a voice, 5 to 95 %": float(np.mean(wide)),
         "rests a note": np.sum(gaps >= REST) / len(view.array),
         "longest rest, bars": gaps.max(initial=0) / (view.bar_lines[1] - view.bar_lines[0]),
+        "time in which a voice rests": np.maximum(gaps, 0).sum() / np.sum(spans),
     }
 
 
 def _of_what_sounds(view: View) -> dict[str, float]:
-    """Of the pitches that sound at each eighth."""
-    onset, end = view.array[:, ONSET], view.array[:, ONSET] + view.array[:, DURATION]
-    sounding = [
-        np.sort(view.array[(onset <= tick) & (end > tick), PITCH]) for tick in range(0, end.max(), EIGHTH)
-    ]
+    """Of the pitches that sound at each eighth, and of those above the lowest one on beats."""
+    sounding = _sounding(view, range(0, int((view.array[:, ONSET] + view.array[:, DURATION]).max()), EIGHTH))
     chords = [chord for chord in sounding if len(chord) > 1]
     gaps = np.array([np.diff(chord).max() for chord in chords])
+    above = np.concatenate([chord[1:] - chord[0] for chord in _sounding(view, view.beats) if len(chord) > 1])
+    above = above[above > 0] % OCTAVE
     return {
         "voices that sound": float(np.mean([len(chord) for chord in sounding])),
         "with a unison": float(np.mean([len(set(chord.tolist())) < len(chord) for chord in chords])),
         "from the highest to the lowest": float(np.mean([chord[-1] - chord[0] for chord in chords])),
         "with more than two octaves between neighbours": np.mean(gaps > 2 * OCTAVE),
+        "octaves above the bass on beats": np.mean(above == 0),
+        "thirds above the bass on beats": np.mean(np.isin(above, (3, 4))),
+        "fourths above the bass on beats": np.mean(above == 5),
     }
+
+
+def _sounding(view: View, ticks: Iterable[int]) -> list[np.ndarray]:
+    """The pitches that sound at each tick, rising."""
+    onset, end = view.array[:, ONSET], view.array[:, ONSET] + view.array[:, DURATION]
+    return [np.sort(view.array[(onset <= tick) & (end > tick), PITCH]) for tick in ticks]
 
 
 def _of_bars(view: View) -> dict[str, float]:

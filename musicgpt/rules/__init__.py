@@ -30,6 +30,7 @@ DEFAULT = (
     "idiom",
     "figure",
     "counterpoint",
+    "thorough_bass",
     "quotation",
     "entries",
 )

@@ -59,6 +59,13 @@ BLOCK = {
 NO_END = np.where(np.arange(VOCAB_SIZE) == EOS_ID, FORBIDDEN, 0.0).astype(np.float32)
 
 
+def beat_of(bar: int, meter: str | None = None) -> int:
+    """Ticks of a beat in bars of so many: at most a quarter, or three quavers or semiquavers."""
+    number = int(meter.split("/")[0]) if meter else bar // last_beat(bar)
+    is_compound = number % 3 == 0 and bar // number <= QUAVER
+    return 3 * bar // number if is_compound else min(QUARTER, bar // number)
+
+
 @dataclass
 class Brief:
     """What the rules of a batch are made for.
@@ -119,11 +126,8 @@ class Brief:
 
     @property
     def beat(self) -> int:
-        """Ticks of a beat there: at most a quarter, or three quavers or semiquavers."""
-        bar = self.bar_ticks
-        number = int(self.meter.split("/")[0]) if self.meter else bar // last_beat(bar)
-        is_compound = number % 3 == 0 and bar // number <= QUAVER
-        return 3 * bar // number if is_compound else min(QUARTER, bar // number)
+        """Ticks of a beat there (`beat_of`)."""
+        return beat_of(self.bar_ticks, self.meter)
 
     def left(self, state: State) -> int:
         """How many tokens there may still be."""

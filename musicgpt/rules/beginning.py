@@ -18,7 +18,7 @@ from tokenization.probe_tones import probe_tone_profiles
 from tokenization.score import Note
 
 from ..state import State
-from .base import FORBIDDEN, Brief, Rule
+from .base import FORBIDDEN, Brief, Rule, beat_of
 from .companions import stretto
 from .fugue import VOICES
 from .keys import HOME, triad
@@ -135,7 +135,7 @@ def subject_penalty(notes: Sequence[Note], mode: str, bar: int, meter: str | Non
     answered = subject.statement(notes[0].onset + length, notes[0].voice, answer)
     first = subject.statement(0, 0, subject.near(in_key(HOME[mode]), subject.mean) or pitches.tolist())
     keys = [HOME[mode], (HOME[mode] + FIFTH) % 12 + HOME[mode] // 12 * 12]
-    has_stretto = stretto(subject, first, keys, 24, {1: subject.mean - 9}) is not None
+    has_stretto = stretto(subject, first, keys, beat_of(bar, meter), {1: subject.mean - 9}) is not None
     return total + NO_STRETTO * (not has_stretto) + _key_penalty([*notes, *answered], mode)
 
 

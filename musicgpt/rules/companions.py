@@ -156,7 +156,7 @@ class Countersubject:
         return notes
 
 
-def in_order(one: Sequence[Note], other: Sequence[Note]) -> bool:
+def stay_apart(one: Sequence[Note], other: Sequence[Note]) -> bool:
     """Whether the lines of two voices hardly cross."""
     high, low = (one, other) if one[0].voice < other[0].voice else (other, one)
     return crossed(high, low) <= CROSSED

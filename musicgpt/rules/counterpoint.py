@@ -20,7 +20,7 @@ from tokenization.vocabulary import DUR_TYPE, MAX_VOICES, NOTE_TYPE, OFFSET, PIT
 from ..state import NEVER, NO_PITCH, State
 from .base import BLOCK, FORBIDDEN, PITCHES, Brief, Rule
 from .registers import registers
-from .takers import BY_STEP, PASSED_OVER, REST, STEP, Taken, Taking, recent
+from .takers import BY_STEP, PASSED_OVER, REST, STEP, Taking, recent
 
 # Nats. A leap is melodic, between notes of a voice that are not far apart; overlap is going past where a
 # neighbour just was, in fugues and elsewhere.
@@ -133,7 +133,7 @@ class Counterpoint(Rule):
         """
         taken = self.taking(state, at)
         now, latest = taken.now, state.line[at, : self.voices, -2:, PITCH]
-        pitch, onset, end, before, before_end = self._heard(state, at, taken)
+        pitch, onset, end, before, before_end = taken.heard(state, at)
         sounds, near, by_step = taken.sounds, taken.near, taken.by_step
         if len(taken.rows):  # the note that is due has changed them
             sounds, near = end > now, recent(pitch, end, now)
@@ -170,22 +170,6 @@ class Counterpoint(Rule):
         if self.is_fugue:
             self._add_hidden(own, pitch, near, before, moved, recent(pitch, end, now))
         return np.where(struck[..., None], 0.0, own)
-
-    def _heard(self, state: State, at: np.ndarray, taken: Taken) -> tuple[np.ndarray, ...]:
-        """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`
-        each, as they will be when the note that is due has been struck.
-        """
-        names = ("onset", "pitch_before", "end_before")
-        onset, before, before_end = (getattr(state, name)[at, : self.voices] for name in names)
-        pitch, end, rows, due = taken.pitch, taken.end, taken.rows, taken.due
-        if len(rows):
-            pitch, end = pitch.copy(), end.copy()
-            place, time = (rows, due[:, 1]), taken.now[rows, 0]
-            earlier = onset[place] < time
-            before[place] = np.where(earlier, pitch[place], before[place])
-            before_end[place] = np.where(earlier, end[place], before_end[place])
-            pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
-        return pitch, onset, end, before, before_end
 
     def _without_pedals(self, sounds: np.ndarray, at: np.ndarray) -> np.ndarray:
         """`sounds`, `(n, voices)`, but for the voices that hold a pedal: over it all may sound."""

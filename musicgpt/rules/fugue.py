@@ -104,7 +104,7 @@ class Plan(Schedule):
 
     def stop(self) -> None:
         """No more statements: the piece is about to end."""
-        self.now, self.next = [], None
+        self.now, self.next, self.silent = [], None, None
 
     def leave(self, voice: int) -> None:
         """A voice has something else to do: what the plan still has for it falls away."""
@@ -328,11 +328,15 @@ class Plan(Schedule):
         return [v for v in (entered if is_planned else range(self.voices)) if v not in reserved]
 
     def _reserved(self) -> set[int]:
-        """The voices that have notes of the plan to play, or no room for another one before they do."""
+        """The voices that have notes of the plan to play, or no room for another one before they do, or are
+        silent.
+        """
         found = {note.voice for note in self.now if self.begins[note.voice] < self.tick + ROOM}
         entry = self.next
         if entry and entry.at - entry.rest - LAST - self.beat < self.tick:
             found |= {v for v in range(MAX_VOICES) if entry.last_onset(v, self.beat) < self.tick}
+        if self.silent and self.silent.begin < self.tick:
+            found.add(self.silent.voice)
         return found
 
     def _duration(self, bias: np.ndarray) -> None:
@@ -343,6 +347,8 @@ class Plan(Schedule):
             _only(bias, "DUR", place, place)
         elif self.voice in {note.voice for note in self.now}:
             bias[BLOCK["DUR"]][self.tick + DUR_TICKS > self.begins[self.voice]] = FORBIDDEN
+        elif self.silent and self.voice == self.silent.voice:
+            bias[BLOCK["DUR"]][DUR_TICKS < LAST] = FORBIDDEN
         elif self.next:
             ends = self.tick + DUR_TICKS
             is_wrong = ends > self.next.free_until(self.voice)

@@ -19,9 +19,6 @@ import numpy as np
 from tokenization.vocabulary import (
     DUR_TYPE,
     DURATIONS,
-    MAX_VOICES,
-    NOTE_TYPE,
-    OFFSET,
     PITCH_MAX,
     PITCH_MIN,
     TIME_TYPE,
@@ -32,7 +29,7 @@ from ..state import NO_PITCH, State
 from .base import BLOCK, PITCHES, TIME_TICKS, Brief
 from .keys import DOMINANT, dominant_seventh, triad
 from .replay import scale_of
-from .takers import Taken, Taking, recent
+from .takers import ByVoice, Taken, recent
 from .tonal_plan import Planned, tables
 
 # Nats against a note off the chord where the chord begins, on a beat, and elsewhere.
@@ -109,19 +106,15 @@ _ALTERED = _altered()
 _PRICES, _BY_STEP_PAYS = np.array([BEGINS, ON_BEAT, BETWEEN]), np.array(COMES_BY_STEP)[:, None, None]
 
 
-class Harmony(Planned):
+class Harmony(ByVoice, Planned):
     """Draws the chords and prices notes off them."""
 
     after = ("TIME", "NOTE", "VOICE", "DUR")
-    memory = ("rngs", "units", "degrees", "keys", "held", "known")
+    memory = (*ByVoice.memory, "rngs", "units", "degrees", "keys", "held")
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
         self.stated, self.pedals = brief.ask("stated"), brief.ask("pedals")
-        self.voices = brief.voices or MAX_VOICES
-        self.taking = Taking.of(brief)
-        # Of each row what each voice pays for each pitch, since the last TIME.
-        self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.rngs = [np.random.default_rng((seed, 3)) for seed in brief.seeds]
         self.units = np.full(brief.rows, -1)  # tick at which the chord of each row began
         self.degrees = np.zeros(brief.rows, dtype=np.int64)
@@ -138,18 +131,7 @@ class Harmony(Planned):
         return self.keys, self.degrees
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
-        added = np.zeros(scores.shape, dtype=np.float32)
-        at = state.after(TIME_TYPE)
-        if len(at):
-            taken = self.taking(state, at)
-            known = self.known[at] = self._prices(state, at, taken)
-            price = np.add.reduce(taken.weight * known, axis=1)
-            taken.excuse(price)
-            added[at, BLOCK["NOTE"]] = -price
-        at = state.after(NOTE_TYPE)
-        if len(at):
-            known = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
-            added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = -known
+        added = super().__call__(state, scores)
         at = state.after(VOICE_TYPE)
         if len(at):
             self._tie(state, at, added)
@@ -196,10 +178,8 @@ class Harmony(Planned):
         """Whether each of the rows `at` stands in a bar behind which a cadence is planned, `(n,)`."""
         return np.array([state.bar[row] + 1 in self.plan(row).cadences for row in at.tolist()])
 
-    def _prices(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
-        """What each voice pays for each pitch as the next in the rows `at`, `(n,)`: `(n, voices, pitches)`,
-        in nats.
-        """
+    def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
+        """What notes off the chord cost, and what those gain without which it is not heard."""
         (unit, since), now = self._unit(state, at), taken.now[:, 0]
         begins = now - since
         for n in (begins != self.units[at]).nonzero()[0].tolist():
@@ -218,7 +198,7 @@ class Harmony(Planned):
         left *= self.weight * LEFT * together[:, None]
         price = np.where(taken.by_step, _BY_STEP_PAYS[place] * price, price + left[..., None])
         gain = self.altered * _ALTERED[self.keys[at], self.degrees[at]]
-        return price - (together[:, None] * gain)[:, None]
+        return (together[:, None] * gain)[:, None] - price
 
     def _draw(self, state: State, row: int, unit: int, since: int) -> None:
         """The chord that begins now."""

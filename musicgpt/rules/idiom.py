@@ -25,11 +25,11 @@ from tokenization.analysis.ngram import (
     shipped_ngrams,
 )
 from tokenization.score import DURATION, ONSET, PITCH
-from tokenization.vocabulary import MAX_VOICES, NOTE_TYPE, OFFSET, PITCH_MAX, PITCH_MIN, TIME_TYPE
+from tokenization.vocabulary import MAX_VOICES, PITCH_MAX, TIME_TYPE
 
 from ..state import NO_PITCH, State
-from .base import BLOCK, LOW, PITCHES, Brief, Rule
-from .takers import Taking
+from .base import LOW, PITCHES, Brief
+from .takers import ByVoice, Taken
 
 # Weights of the model, for pitches, and of the expert, in fugues and elsewhere; and the strongest opinion of
 # the expert that is listened to, in nats.
@@ -113,38 +113,26 @@ def shipped_expert() -> Expert:
     return Expert(shipped_ngrams().pitch)
 
 
-class Idiom(Rule):
+class Idiom(ByVoice):
     """Weighs the model's scores of notes and the expert's opinion of them; and of the voice for a note."""
-
-    after = ("TIME", "NOTE")
-    memory = ("known",)
 
     def __init__(self, brief: Brief, expert: Expert | None = None):
         super().__init__(brief)
-        self.voices, self.expert = brief.voices or MAX_VOICES, expert or shipped_expert()
-        self.taking = Taking.of(brief)
+        self.expert = expert or shipped_expert()
         self.model_weight, self.weight = IN_FUGUES if brief.form == "fugue" else ELSEWHERE
         self.higher, self.other = _HIGHER[: self.voices], _OTHER[: self.voices]
-        # Of each row what the expert said after its last TIME.
-        self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
-        added = np.zeros(scores.shape, dtype=np.float32)
+        added = super().__call__(state, scores)
         at = state.after(TIME_TYPE)
         if len(at):
-            known = self.known[at] = self.weight * self.log_ratio(state, at)
-            # What a note of each pitch gains, by the voices that may take it.
-            taken = self.taking(state, at)
-            gain = np.add.reduce(taken.weight * known, axis=1)
-            taken.excuse(gain)
-            added[at] = (self.model_weight - 1) * np.maximum(scores[at], LOW)
-            added[at, BLOCK["NOTE"]] += gain
+            added[at] += (self.model_weight - 1) * np.maximum(scores[at], LOW)
             added[at[state.num_notes[at] == 0]] = 0
-        at = state.after(NOTE_TYPE)
-        if len(at):
-            gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
-            added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain
         return added
+
+    def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
+        """The expert's opinion, weighed."""
+        return self.weight * self.log_ratio(state, at)
 
     def log_ratio(self, state: State, at: np.ndarray) -> np.ndarray:
         """`log p(pitch | context) - log p(interval)` of each pitch as the next of each voice, in nats, 0

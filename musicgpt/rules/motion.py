@@ -3,7 +3,7 @@
 In Bach's fugues some voice nearly always goes on: the notes that begin in one bar are about as many as in the
 next, mostly four a quarter, or two where the subject is slow. Voices that are each lively enough move
 together all the same, so that it is their motion together that is asked for: what leads past the next place
-of it costs, the more, the further the last bars fell behind.
+of it costs more with each bar that falls behind, and less with each that has more than is asked for.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ NEAREST = 7
 # Ticks from place to place where there are more onsets a quarter than the first number says, and than the
 # second; a quarter elsewhere.
 UNITS = ((2.2, 6), (1.1, 12))
-# Nats against what leads past the next place for each onset a quarter that the last bars lack, and at most so
-# many; and the share of it for durations.
-LACK, MOST, OF_DURATIONS = 3.0, 4.0, 0.6
-# Bars that are looked at.
-BARS = 2
+# Nats against what leads past the next place, more for each onset a quarter that a bar lacks, and at most so
+# many; and the share of it for durations. Were it reckoned from the last bars alone, fast ones and slow ones
+# would take turns.
+LACK, MOST, OF_DURATIONS = 1.5, 4.0, 0.6
 
 
 class Motion(Rule):
@@ -83,17 +82,17 @@ class Motion(Rule):
         return ~goes_on / (1 + below)
 
     def _look(self, state: State, row: int) -> None:
-        """How far the last bars fell behind."""
+        """How far the last bar fell behind."""
         notes = state.notes[row, : state.num_notes[row]]
         if not self.paces[row]:
             self._draw(row, notes)
         now = int(state.ticks[row] - state.bar_position[row])
-        begin = max(now - BARS * int(state.bar_ticks[row]), int(self.answered[row]))
+        begin = max(now - int(state.bar_ticks[row]), int(self.answered[row]))
         if not self.paces[row] or begin >= now:
             return
         onsets = notes[(notes[:, ONSET] >= begin) & (notes[:, ONSET] < now), ONSET]
         lacks = self.paces[row] - 24 * len(np.unique(onsets)) / (now - begin)
-        self.prices[row] = min(max(LACK * lacks, 0), MOST)
+        self.prices[row] = min(max(self.prices[row] + LACK * lacks, 0), MOST)
 
     def _draw(self, row: int, notes: np.ndarray) -> None:
         """The pace that follows from the subject's, once a second voice has begun."""

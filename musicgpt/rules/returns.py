@@ -20,7 +20,7 @@ from tokenization.vocabulary import TIME_TYPE
 
 from ..state import State
 from .base import VOCAB_SIZE, Brief
-from .companions import in_order as stay_apart
+from .companions import stay_apart
 from .replay import Replay, faults, in_order, in_reach, passage
 from .subject import OCTAVE
 from .tonal_plan import Planned
@@ -29,14 +29,14 @@ from .tonal_plan import Planned
 # at home, where it would be a repetition, of an episode, and of each number of bars that return.
 AWAY, FROM_AWAY, AT_HOME, EPISODE, BARS = 0.9, 0.9, 0.8, 0.65, {2: 0.2, 3: 0.4, 4: 0.4}
 # Bars between the opening and its return, between two returns, and that are left after one.
-FAR, APART, LEFT = 9, 6, 3
+FAR, APART, LEFT = 9, 5, 3
 # Chance that voices are exchanged in a return; where it would have a bar note for note that has been there,
 # they are in any case. Bach's bars that are an earlier one note for note are 1.3 % in preludes and .3 % in
 # fugues.
 # In inventions they are oftener.
 EXCHANGED, IN_INVENTIONS = 0.4, 0.8
 # In long preludes one bar in so many returns.
-LONG = 9
+LONG = 7
 # Notes that the opening must have in a bar.
 LEAST_NOTES = 4
 FOREVER = 2**40

@@ -37,6 +37,9 @@ INVERTED, INVERTED_FROM = 0.25, 0.4
 # The bass after an episode, whose cadence needs it, and each of two voices rest no longer than the second
 # number.
 RESTS, SHORT_REST = (*[0] * 11, 12, 24, 48, 48, 96, 192, 384, 384, 768), 12
+# Chance that of more than two voices one falls silent where a statement begins, until it states the subject
+# after so many ticks or more, drawn; and the share of the piece by which it does.
+SILENT, SILENCES, HEARD_AGAIN = 0.3, (384, 384, 576, 768, 1152), 0.8
 # Before a rest a voice ends on a beat, with no less than an eighth. Before its next note it begins none for
 # which less than a sixteenth is left.
 LAST, ROOM = 12, 6
@@ -77,6 +80,14 @@ class Entry(NamedTuple):
         return max(note.onset + note.duration for note in self.notes)
 
 
+class Silence(NamedTuple):
+    """A voice that rests after a tick, until it states the subject at another one or later."""
+
+    voice: int
+    begin: int
+    until: int
+
+
 class Schedule:
     """Which voice of a fugue states the subject when, and in which key.
 
@@ -95,6 +106,7 @@ class Schedule:
         now (list of `Note`): what is left of the statement that goes on.
         begins (dict): of each voice that it has, or had, the tick of the first note.
         next (`Entry` or `None`): the next statement.
+        silent (`Silence` or `None`): a voice that rests for longer.
         registers (dict): mean pitch of each voice's statement, the latest last.
         episodes (list): ticks at which they begin and end.
         written (list of `Note`): the notes of the piece.
@@ -118,6 +130,7 @@ class Schedule:
         self.rng = np.random.default_rng((seed, 6))
         self.times = np.random.default_rng((seed, 10))
         self.rests = np.random.default_rng((seed, 13))
+        self.silences = np.random.default_rng((seed, 16))
         self.inverts = bool(np.random.default_rng((seed, 8)).random() < INVERTED)
         self.codetta = int(self.times.choice(CODETTAS))
         self.subject: Subject | None = None
@@ -126,6 +139,7 @@ class Schedule:
         self.now: list[Note] = []
         self.begins: dict[int, int] = {}
         self.next: Entry | None = None
+        self.silent: Silence | None = None
         self.registers: dict[int, float] = {}
         self.middle = 0
         self.episodes: list[tuple[int, int]] = []
@@ -148,12 +162,25 @@ class Schedule:
                     self._cadence_before(at)
         if found:
             voice, key, pitches = found
+            self._fall_silent(voice, last)
             self.registers.pop(voice, None)  # the latest stands last
             self.registers[voice] = sum(pitches) / len(pitches)
             statement = self.subject.statement(at, voice, pitches)
             rest = self._rest(voice, at == begins)
             self.next = Entry(at, key, statement, statement, rest=rest)
             self._accompany(others)
+
+    def _fall_silent(self, states: int, now: int) -> None:
+        """A voice that has nothing to state may fall silent now; the one that `states` next is silent no
+        more.
+        """
+        if self.silent and self.silent.voice == states:
+            self.silent = None
+        elif self.silent is None and len(self.registers) == self.voices > 2 and self.keys:
+            until = now + int(self.silences.choice(SILENCES))
+            others = sorted({*self.registers} - {note.voice for note in self.now} - {states})
+            if self.silences.random() < SILENT and others and not self._is_past(HEARD_AGAIN, until):
+                self.silent = Silence(int(self.silences.choice(others)), now, until)
 
     def _rest(self, voice: int, at_once: bool) -> int:
         """Ticks that the voice of a statement rests before it, `at_once` where there is no episode."""
@@ -180,13 +207,12 @@ class Schedule:
         entry = self.next
         if entry is None or self.subject is None:
             return
-        others = {v: mean for v, mean in registers.items() if v != entry.statement[0].voice}
+        busy = {entry.statement[0].voice, self.silent.voice if self.silent else -1}
+        others = {v: mean for v, mean in registers.items() if v not in busy}
         added = None
         if self._is_past(LATE, entry.at):
             keys = [entry.key, _fifth(entry.key, FIFTH), _fifth(entry.key, FOURTH)]
-            added = stretto(
-                self.subject, entry.statement, keys, self.bar // 4 if self.bar > 36 else 12, others
-            )
+            added = stretto(self.subject, entry.statement, keys, self.beat, others)
         if added is None and self.countersubject and self.rng.random() < RETURNS:
             added = self.countersubject.against(entry.statement, entry.key, others)
         if added:
@@ -259,7 +285,7 @@ class Schedule:
             if at + self.subject.length > (plan.bars - BEFORE_CLOSE) * self.bar:
                 return None
         self.middle += 1
-        voices = self._in_turn(at_once)
+        voices = self._in_turn(at, at_once)
         for transposed in (inverted, in_key) if self._is_inverted(at) else (in_key,):
             for voice in voices:
                 middle = self.places[voice] if voice < len(self.places) else self.registers[voice]
@@ -267,14 +293,19 @@ class Schedule:
                     return voice, key, pitches
         return None
 
-    def _in_turn(self, at_once: bool) -> list[int]:
+    def _in_turn(self, at: int, at_once: bool) -> list[int]:
         """The voices in the order in which they are asked for a statement: each is likelier by so much than
-        the one that has waited next longest; at once the latest would have no breath.
+        the one that has waited next longest; at once the latest would have no breath. One that has been
+        silent for long enough comes first, before that last.
         """
         voices = list(self.registers)
         weights = np.cumprod(np.full(len(voices), 1 / WAITED))
         order = self.times.choice(voices, len(voices), replace=False, p=weights / weights.sum()).tolist()
-        return sorted(order, key=lambda voice: at_once and voice == voices[-1])
+        order.sort(key=lambda voice: at_once and voice == voices[-1])
+        if self.silent:
+            quiet, comes = self.silent.voice, at >= self.silent.until
+            order.sort(key=lambda voice: (voice == quiet) != comes)
+        return order
 
     def _is_inverted(self, at: int) -> bool:
         """Whether a statement of the middle is upside down."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tokenization.score import ONSET, PITCH, VOICE
-from tokenization.vocabulary import MAX_VOICES, PITCH_MAX, PITCH_MIN
+from tokenization.vocabulary import MAX_VOICES, NOTE_TYPE, OFFSET, PITCH_MAX, PITCH_MIN, TIME_TYPE
 
 from ..state import NO_PITCH, State
-from .base import PITCHES, Brief
+from .base import BLOCK, PITCHES, Brief, Rule
 
 # Semitones for each nat against a voice, and nats against one whose note still sounds, or one that has not
 # begun.
@@ -58,6 +59,22 @@ class Taken(NamedTuple):
     by_some: np.ndarray
     rows: np.ndarray
     due: np.ndarray
+
+    def heard(self, state: State, at: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`
+        each, as they will be when the notes that are due in the rows `at` have been struck.
+        """
+        names, voices = ("onset", "pitch_before", "end_before"), self.pitch.shape[1]
+        onset, before, before_end = (getattr(state, name)[at, :voices] for name in names)
+        pitch, end, rows, due = self.pitch, self.end, self.rows, self.due
+        if len(rows):
+            pitch, end = pitch.copy(), end.copy()
+            place, time = (rows, due[:, 1]), self.now[rows, 0]
+            earlier = onset[place] < time
+            before[place] = np.where(earlier, pitch[place], before[place])
+            before_end[place] = np.where(earlier, end[place], before_end[place])
+            pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
+        return pitch, onset, end, before, before_end
 
     def excuse(self, price: np.ndarray) -> None:
         """Takes away what was said of notes that must come, from prices of shape `(n, pitches)`."""
@@ -144,6 +161,42 @@ class Taking:
         due = self.due()[at]
         rows = (due[:, 0] != NO_PITCH).nonzero()[0]
         return rows, due[rows]
+
+
+class ByVoice(Rule):
+    """The base of rules that say of each voice what it gains by a note: for a note it counts by the voices
+    that may take it, and then for the voice.
+    """
+
+    after: tuple[str, ...] = ("TIME", "NOTE")
+    memory: tuple[str, ...] = ("known",)
+
+    def __init__(self, brief: Brief):
+        super().__init__(brief)
+        self.voices, self.taking = brief.voices or MAX_VOICES, Taking.of(brief)
+        # Of each row what there was to say after its last TIME.
+        self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
+
+    @abstractmethod
+    def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
+        """What each voice gains by each pitch as the next in the rows `at`, `(n,)`, after a TIME: `(n,
+        voices, pitches)`, in nats.
+        """
+
+    def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
+        added = np.zeros(scores.shape, dtype=np.float32)
+        at = state.after(TIME_TYPE)
+        if len(at):
+            taken = self.taking(state, at)
+            known = self.known[at] = self.gains(state, at, taken)
+            gain = np.add.reduce(taken.weight * known, axis=1)
+            taken.excuse(gain)
+            added[at, BLOCK["NOTE"]] = gain
+        at = state.after(NOTE_TYPE)
+        if len(at):
+            gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]
+            added[at, OFFSET["VOICE"] : OFFSET["VOICE"] + self.voices] = gain
+        return added
 
 
 _NOWHERE, _NO_NOTES = np.empty(0, dtype=np.int64), np.empty((0, 3), dtype=np.int64)

@@ -26,7 +26,7 @@ from .keys import HOME
 FOREIGN, NATURAL_SEVENTH, RAISED_SIXTH = 1.2, 0.4, 0.6
 # These by form, at home and in other keys, from which the model would drift back; and nats for a note of
 # another key that is foreign to the home key.
-IN_FUGUES, ELSEWHERE = (0.9, 1.3, 1.0), (0.45, 0.9, 0.7)
+IN_FUGUES, ELSEWHERE = (2.2, 2.8, 1.6), (0.8, 1.4, 1.6)
 # The first and the last section hold at most this share of the piece.
 LARGEST_SHARE = 0.4
 # A section of fewer bars than this before the return is not begun.

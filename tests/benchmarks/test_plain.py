@@ -29,6 +29,11 @@ FOUND = figures(Score([*UPPER, *LOWER, *LAST], meters=[Meter(0, 4, 4)], key="C m
         ("back to the note before", 2 / 4),
         ("rests a note", 2 / 8),
         ("longest rest, bars", 0.5),
+        ("time in which a voice rests", (48 + 48) / (2 * 192)),
+        # On beats the upper voice has C and E over C; E over what is held; later both have the same note.
+        ("octaves above the bass on beats", 1 / 2),
+        ("thirds above the bass on beats", 1 / 2),
+        ("fourths above the bass on beats", 0),
         ("with a unison", 4 / 8),  # of the eighths at which two notes sound
         ("with more than two octaves between neighbours", 2 / 8),
         ("voices that sound", (4 * 2 + 4 * 1 + 4 * 1 + 4 * 2) / 16),

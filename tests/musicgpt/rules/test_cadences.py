@@ -93,7 +93,7 @@ def off_the_chord(text: str) -> tuple[np.ndarray, np.ndarray]:
     foreign = np.full(PITCH_MAX + 1, np.nan)
     foreign[pitches] = ~np.isin(pitches % 12, chord)
     paid = np.full(PITCH_MAX + 1, np.nan)
-    paid[pitches] = rule.known[0, 0]
+    paid[pitches] = -rule.known[0, 0]
     return paid, foreign
 
 
@@ -116,7 +116,7 @@ def test_a_note_of_the_chord_that_is_foreign_to_the_signature_gains():
     rule = Harmony(brief(Planned(21), form="fugue", mode="minor", seeds=[3]))
     rule.keys[:], rule.degrees[:], rule.units[:] = 21, 4, state(text).ticks - 24
     said(rule, state(text))
-    paid = dict(zip(range(PITCH_MIN, PITCH_MAX + 1), rule.known[0, 0].tolist(), strict=True))
+    paid = dict(zip(range(PITCH_MIN, PITCH_MAX + 1), (-rule.known[0, 0]).tolist(), strict=True))
     assert paid[68] == pytest.approx(-IN_FUGUES[2]) and paid[71] == paid[76] == 0
 
 

@@ -21,7 +21,7 @@ from musicgpt.rules.fugue import (
     Fugue,
     Plan,
 )
-from musicgpt.rules.schedule import ROOM, Entry
+from musicgpt.rules.schedule import ROOM, Entry, Silence
 from musicgpt.rules.subject import Subject, can_be_inverted, dominant, in_key, inverted
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
@@ -375,3 +375,18 @@ def test_a_voice_is_free_until_its_own_part_of_a_statement_begins():
     assert bias[TOKEN_TO_ID["DUR_48"]] == 0 > bias[TOKEN_TO_ID["DUR_60"]]
     plan.tick += 48 - ROOM + 1
     assert plan._reserved() == {0, 1}
+
+
+def test_a_silent_voice_ends_with_a_note_on_the_beat_and_strikes_no_more():
+    plan, piece = after_subject("NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24")
+    feed(piece, "TIME_24")
+    plan.follow(piece, 0)
+    plan.next, plan.silent, plan.voice = None, Silence(1, plan.tick, plan.tick + 384), 1
+    assert plan._reserved() == set()
+    bias = np.zeros(len(TOKEN_TO_ID))
+    plan._duration(bias)
+    assert bias[TOKEN_TO_ID["DUR_12"]] == bias[TOKEN_TO_ID["DUR_48"]] == 0 > bias[TOKEN_TO_ID["DUR_6"]]
+    plan.tick += 6
+    assert plan._reserved() == {1}
+    plan.stop()
+    assert plan._reserved() == set()

@@ -21,8 +21,8 @@ def rule_after(bars: int, pace: float = 0.0, **asked) -> Motion:
     rule = Motion(brief(form="fugue", voices=2, **asked))
     for k in range(bars):
         said(rule, state(SUBJECT + QUARTERS * k + "NOTE_72 VOICE_0 DUR_24"))
-        if pace and rule.paces[0]:
-            rule.paces[0], rule.units[0] = pace, 6
+        if pace and rule.paces[0] not in (0, pace):
+            rule.paces[0], rule.units[0], rule.prices[0] = pace, 6, 0
     return rule
 
 
@@ -33,11 +33,14 @@ def test_the_pace_is_one_of_a_subject_as_fast():
     assert drawn == {float(rule_after(3, seeds=[seed]).paces[0]) for seed in range(40)}
 
 
-@pytest.mark.parametrize(("pace", "price"), [(1.0, 0), (2.0, LACK), (4.0, MOST)])
-def test_what_leads_past_the_next_place_costs_what_the_last_bars_lack(pace, price):
+@pytest.mark.parametrize(
+    ("pace", "bars", "price"),
+    [(1.0, 4, 0), (1.5, 3, LACK / 2), (1.5, 4, LACK), (1.25, 6, LACK), (4.0, 3, MOST)],
+)
+def test_what_leads_past_the_next_place_costs_more_with_each_bar_that_lacks_onsets(pace, bars, price):
     """The voices move once a quarter, both together."""
-    rule = rule_after(3, pace)
-    heard = SUBJECT + QUARTERS * 2
+    rule = rule_after(bars, pace)
+    heard = SUBJECT + QUARTERS * (bars - 1)
     added = said(rule, state(heard + "NOTE_72 VOICE_0 DUR_24 TIME_0 NOTE_60 VOICE_1 DUR_24"))[0]
     assert rule.prices[0] == pytest.approx(price)
     steps = {ticks: float(added[TOKEN_TO_ID[f"TIME_{ticks}"]]) for ticks in (0, 3, 6, 8, 12, 24)}
@@ -55,10 +58,18 @@ def test_what_leads_past_the_next_place_costs_what_the_last_bars_lack(pace, pric
 )
 def test_a_long_note_costs_where_no_other_voice_goes_on(before, share):
     rule = rule_after(3, 2.0)
+    rule.prices[:] = price = 2.0
     added = said(rule, state(SUBJECT + QUARTERS * 2 + before))[0]
     durations = [float(added[TOKEN_TO_ID[f"DUR_{ticks}"]]) for ticks in (3, 6, 12, 24)]
-    price = -OF_DURATIONS * LACK * share
-    assert durations == pytest.approx([0, 0, price, price])
+    assert durations == pytest.approx([0, 0, *[-OF_DURATIONS * price * share] * 2])
+
+
+def test_a_bar_of_more_onsets_than_asked_for_takes_from_the_price():
+    rule = rule_after(3, 1.0)
+    rule.prices[:] = 2.0
+    eighths = QUARTERS.replace("24", "12") * 2
+    said(rule, state(SUBJECT + QUARTERS * 2 + eighths + "NOTE_72 VOICE_0 DUR_24"))
+    assert rule.prices[0] == pytest.approx(2 - LACK)
 
 
 def test_it_does_not_hurry_into_a_close_and_waits_for_the_answer():

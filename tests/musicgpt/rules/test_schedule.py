@@ -9,7 +9,7 @@ import pytest
 
 from musicgpt.rules import schedule
 from musicgpt.rules.registers import registers
-from musicgpt.rules.schedule import CODETTAS, EPISODES, INVERTED, Entry, Schedule
+from musicgpt.rules.schedule import CODETTAS, EPISODES, INVERTED, SILENCES, Entry, Schedule
 from musicgpt.rules.subject import Subject
 from musicgpt.rules.tonal_plan import Plan as KeyPlan
 from tokenization.score import Note
@@ -70,7 +70,7 @@ def test_a_voice_states_the_subject_in_its_register(voice):
     fugue = in_three_voices()
     fugue.places = registers(3)
     fugue.registers = dict.fromkeys(range(3), 66.0)  # wherever it did before
-    fugue._in_turn = lambda at_once: [voice]
+    fugue._in_turn = lambda *_: [voice]
     found, _, pitches = fugue._return(960)
     assert found == voice and abs(np.mean(pitches) - fugue.places[voice]) <= 6
 
@@ -116,9 +116,40 @@ def test_statements_come_at_other_times_in_each_fugue():
 
 def test_the_voice_that_has_waited_longest_states_the_subject_oftenest():
     fugue = in_three_voices()
-    first = [fugue._in_turn(False)[0] for _ in range(2000)]
+    first = [fugue._in_turn(0, False)[0] for _ in range(2000)]
     assert [first.count(voice) / 2000 for voice in (1, 2, 0)] == pytest.approx([0.52, 0.29, 0.16], abs=0.06)
-    assert {fugue._in_turn(True)[-1] for _ in range(100)} == {0}  # the latest one
+    assert {fugue._in_turn(0, True)[-1] for _ in range(100)} == {0}  # the latest one
+
+
+def test_a_voice_falls_silent_until_it_states_the_subject():
+    keys = SimpleNamespace(bars=200, cadences=[], at=lambda bar: SimpleNamespace(key=0))
+    lengths, begun = [], 0
+    for seed in range(60):
+        fugue, now = in_three_voices(seed), 0
+        fugue.keys, fugue.inverts = lambda: keys, False
+        for _ in range(12):
+            silent = fugue.silent
+            fugue._schedule(now)
+            states = fugue.next.statement[0].voice
+            if silent:
+                assert (states == silent.voice) == (fugue.next.at >= silent.until)
+                assert silent.voice not in {note.voice for note in fugue.next.notes if states != silent.voice}
+                lengths += [fugue.next.at - silent.begin] * (states == silent.voice)
+            elif fugue.silent:
+                begun += 1
+                assert fugue.silent.begin == now and fugue.silent.voice != states
+            fugue.now, now = [], fugue.next.at
+    assert begun > 60 and min(lengths) >= min(SILENCES) and len({*lengths}) > 5
+
+
+@pytest.mark.parametrize(("voices", "bars"), [(2, 200), (3, 4)])
+def test_no_voice_falls_silent_of_two_or_near_the_end(voices, bars):
+    fugue = in_three_voices()
+    fugue.keys = lambda: SimpleNamespace(bars=bars)
+    fugue.voices, fugue.registers = voices, dict.fromkeys(range(voices), 60.0)
+    for _ in range(100):
+        fugue._fall_silent(0, 0)
+    assert fugue.silent is None
 
 
 def test_a_third_voice_above_the_first_is_an_octave_higher():
