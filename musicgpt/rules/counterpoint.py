@@ -46,6 +46,7 @@ DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 # ... and for a dissonance with a note that is struck at the same time, by step, too.
 STRUCK = np.array([0, 2.2, 0.75, 0, 0, 0, 0.75, 0, 0, 0, 0.75, 2.2])
 STRUCK_ELSEWHERE = 0.3  # of it, where it is no fugue
+STRUCK_ON_BEATS = 1.4  # times it, in a fugue: what is dissonant there is prepared, by a note that is held
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros. `_SIDES` says where a note is higher, and where it is lower.
 _INTERVAL = PITCHES - np.arange(PITCH_MAX + 2)[:, None]
@@ -84,7 +85,7 @@ class Counterpoint(Rule):
         self.overlap = OVERLAP if self.is_fugue else OVERLAP_ELSEWHERE
         self.sharp = _SHARP if self.is_fugue else STRUCK_ELSEWHERE * _SHARP
         self.cells = CELLS if self.is_fugue else CELLS_ELSEWHERE
-        self.taking = Taking.of(brief)
+        self.taking, self.beat = Taking.of(brief), brief.beat
         self.pedals, self.strays = brief.ask("pedals"), np.zeros((self.voices, len(PITCHES)))
         for voice, middle in enumerate(registers(brief.voices, brief.transposition)):
             self.strays[voice] = STRAY * np.maximum(0, np.abs(PITCHES - middle) - NEARBY)
@@ -165,6 +166,9 @@ class Counterpoint(Rule):
         if not has_struck:
             return own
         sharp = self.sharp[np.where(struck, pitch, NO_PITCH)]
+        if self.is_fugue:
+            on_beat = state.bar_position[at] % self.beat == 0
+            sharp = sharp * np.where(on_beat, STRUCK_ON_BEATS, 1.0)[:, None, None]
         own += np.add.reduce(sharp, axis=1, keepdims=True) - sharp
         self._add_parallels(own, pitch, end, before, before_end, moved, now)
         if self.is_fugue:

@@ -42,7 +42,7 @@ HELD = "NOTE_67 VOICE_0 DUR_96 TIME_0 NOTE_60 VOICE_1 DUR_24 TIME_24"
         (HELD, 47, 1, price.LEAP),
         (FIFTH.replace("NOTE_69", "NOTE_64"), 67, 1, price.CROSSING),
         # above where the upper voice was, below where it is
-        (FIFTH, 68, 1, price.OVERLAP + price.DISSONANCE[11] + price.STRUCK[11]),
+        (FIFTH, 68, 1, price.OVERLAP + price.DISSONANCE[11] + price.STRUCK_ON_BEATS * price.STRUCK[11]),
     ],
 )
 def test_prices(text, pitch, voice, wanted):
@@ -79,7 +79,9 @@ def test_a_dissonance_costs_by_step_too_where_both_are_struck(semitones):
     struck = (
         f"NOTE_71 VOICE_0 DUR_24 TIME_0 NOTE_{pitch + 2} VOICE_1 DUR_24 TIME_24 NOTE_72 VOICE_0 DUR_24 TIME_0"
     )
-    assert penalty(struck, pitch, 1) == price.STRUCK[semitones]
+    assert penalty(struck, pitch, 1) == pytest.approx(price.STRUCK_ON_BEATS * price.STRUCK[semitones])
+    between = struck.replace("24", "12")  # half a beat after the first notes
+    assert penalty(between, pitch, 1) == pytest.approx(price.STRUCK[semitones])
     assert penalty(struck, pitch, 1, is_fugue=False) == pytest.approx(
         price.STRUCK_ELSEWHERE * price.STRUCK[semitones]
     )
