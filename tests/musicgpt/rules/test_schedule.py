@@ -152,6 +152,18 @@ def test_no_voice_falls_silent_of_two_or_near_the_end(voices, bars):
     assert fugue.silent is None
 
 
+def test_a_stretto_comes_on_a_beat(monkeypatch):
+    """In 3/4 it came a quarter of a bar later, or two or three: between the beats."""
+    asked = []
+    monkeypatch.setattr(schedule, "stretto", lambda *what: asked.append(what[3]))
+    for bar, beat in ((72, 24), (72, 36), (108, 36)):
+        fugue = in_three_voices()
+        fugue.bar, fugue.beat, fugue.keys = bar, beat, lambda: SimpleNamespace(bars=1, at=0)
+        fugue.next = Entry(720, 0, fugue.subject.notes, fugue.subject.notes)
+        fugue._accompany(fugue.registers)
+    assert asked == [24, 36, 36]
+
+
 def test_a_third_voice_above_the_first_is_an_octave_higher():
     """It was as near to where the first voice is, and had the subject at the same pitch."""
     fugue = in_three_voices()
