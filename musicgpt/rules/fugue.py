@@ -109,6 +109,8 @@ class Plan(Schedule):
     def leave(self, voice: int) -> None:
         """A voice has something else to do: what the plan still has for it falls away."""
         self.now = [note for note in self.now if note.voice != voice]
+        if self.silent and self.silent.voice == voice:
+            self.silent = None
         if self.next and self.next.statement[0].voice == voice:
             self.next = None
         elif self.next:

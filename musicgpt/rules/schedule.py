@@ -169,6 +169,8 @@ class Schedule:
             rest = self._rest(voice, at == begins)
             self.next = Entry(at, key, statement, statement, rest=rest)
             self._accompany(others)
+        else:
+            self.silent = None
 
     def _fall_silent(self, states: int, now: int) -> None:
         """A voice that has nothing to state may fall silent now; the one that `states` next is silent no

@@ -388,5 +388,11 @@ def test_a_silent_voice_ends_with_a_note_on_the_beat_and_strikes_no_more():
     assert bias[TOKEN_TO_ID["DUR_12"]] == bias[TOKEN_TO_ID["DUR_48"]] == 0 > bias[TOKEN_TO_ID["DUR_6"]]
     plan.tick += 6
     assert plan._reserved() == {1}
+    quiet = plan.silent
+    plan.leave(0)
+    assert plan.silent == quiet
+    plan.leave(1)  # a pedal
+    assert plan.silent is None
+    plan.silent = quiet
     plan.stop()
     assert plan._reserved() == set()

@@ -9,7 +9,7 @@ import pytest
 
 from musicgpt.rules import schedule
 from musicgpt.rules.registers import registers
-from musicgpt.rules.schedule import CODETTAS, EPISODES, INVERTED, SILENCES, Entry, Schedule
+from musicgpt.rules.schedule import CODETTAS, EPISODES, INVERTED, SILENCES, Entry, Schedule, Silence
 from musicgpt.rules.subject import Subject
 from musicgpt.rules.tonal_plan import Plan as KeyPlan
 from tokenization.score import Note
@@ -172,3 +172,11 @@ def test_a_third_voice_above_the_first_is_an_octave_higher():
     assert fugue.is_in_order(fugue.subject)
     high = [note._replace(pitch=note.pitch + 12, voice=2) for note in fugue.subject.notes]
     assert not fugue.is_in_order(Subject(high, 0, 192, "major"))  # there is no room for two voices above
+
+
+def test_nobody_stays_silent_where_no_statement_follows():
+    fugue = in_three_voices()
+    keys = SimpleNamespace(bars=4, cadences=[], at=lambda bar: SimpleNamespace(key=0))
+    fugue.keys, fugue.silent = lambda: keys, Silence(2, 0, 10**6)
+    fugue._schedule(960)
+    assert fugue.next is None and fugue.silent is None
