@@ -24,7 +24,7 @@ STRUCK, UNDER_HELD, OVER_HELD = (
     (1.5, 0.0, -0.9, 0.0, 0.0, 0.3, -1.2, -0.4, 0.5, 0.5, -1.0, 0.0),
     (0.6, 0.0, -0.9, 0.2, 0.0, 0.3, -1.2, 0.6, 0.0, 0.0, 0.0, 0.5),
 )
-DOUBLED, BETWEEN, ELSEWHERE = 0.8, 0.3, 0.55
+DOUBLED, BETWEEN, ELSEWHERE, GIVEN = 0.8, 0.3, 0.55, 0.25
 
 
 def _table(prices: tuple[float, ...], below: bool = False) -> np.ndarray:
@@ -47,7 +47,8 @@ class ThoroughBass(ByVoice):
 
     def __init__(self, brief: Brief):
         super().__init__(brief)
-        self.beat, self.weight = brief.beat, 1.0 if brief.form == "fugue" else ELSEWHERE
+        self.beat = brief.beat
+        self.weight = GIVEN if brief.is_bounded else 1.0 if brief.form == "fugue" else ELSEWHERE
 
     def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
         """Of the lowest voice by all that sound, of the others by the lowest one; nothing for the voice of

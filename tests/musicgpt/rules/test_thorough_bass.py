@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from musicgpt.rules.thorough_bass import (
     BETWEEN,
     DOUBLED,
     ELSEWHERE,
+    GIVEN,
     OVER_HELD,
     STRUCK,
     UNDER_HELD,
@@ -34,12 +37,20 @@ def price(text: str, pitch: int, voice: int, rule: ThoroughBass | None = None, *
 
 
 @pytest.mark.parametrize("semitones", range(12))
-@pytest.mark.parametrize(("form", "weight"), [("fugue", 1), ("prelude", ELSEWHERE)])
-def test_what_an_interval_costs_on_a_beat(semitones, form, weight):
+@pytest.mark.parametrize(
+    ("asked", "weight"),
+    [
+        ({}, 1),
+        ({"form": "prelude"}, ELSEWHERE),
+        ({"form": None, "frame": SimpleNamespace(is_bounded=True)}, GIVEN),
+        ({"frame": SimpleNamespace(is_bounded=True)}, GIVEN),
+    ],
+)
+def test_what_an_interval_costs_on_a_beat(semitones, asked, weight):
     below, above = 72 - 12 - semitones, 48 + 12 + semitones
-    assert price(BOTH, below, 1, form=form) == pytest.approx(weight * STRUCK[semitones])
-    assert price(UPPER_HOLDS, below, 1, form=form) == pytest.approx(weight * UNDER_HELD[semitones])
-    assert price(BASS_HOLDS, above, 0, form=form) == pytest.approx(weight * OVER_HELD[semitones])
+    assert price(BOTH, below, 1, **asked) == pytest.approx(weight * STRUCK[semitones])
+    assert price(UPPER_HOLDS, below, 1, **asked) == pytest.approx(weight * UNDER_HELD[semitones])
+    assert price(BASS_HOLDS, above, 0, **asked) == pytest.approx(weight * OVER_HELD[semitones])
 
 
 @pytest.mark.parametrize(("beat", "ticks", "share"), [(24, 24, 1), (24, 36, BETWEEN), (36, 36, 1)])
