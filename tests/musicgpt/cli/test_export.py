@@ -61,7 +61,7 @@ tokenizer = AutoTokenizer.from_pretrained("model", trust_remote_code=True)
 model = AutoModelForCausalLM.from_pretrained("model", trust_remote_code=True)
 assert type(AutoModel.from_pretrained("model", trust_remote_code=True)).__name__ == "MusicGPTModel"
 ids = torch.tensor([tokenizer.prefix(mode="minor", meter="3/4")])
-torch.manual_seed(2)  # a piece in which no voice strikes a pitch that it holds, which MIDI cannot tell
+torch.manual_seed(6)  # a piece in which no voice strikes a pitch that it holds, which MIDI cannot tell
 output = model.generate(ids, max_new_tokens=120, do_sample=True)[0].tolist()
 score = tokenizer.decode_score(output, key="d minor")
 assert len(score) and score.meters[0].name == "3/4", score

@@ -58,7 +58,8 @@ def test_a_piece_uses_its_tokens_and_closes(form):
     pieces = composer.compose(Settings(form=form, meter="3/4", seed=8, max_new_tokens=700), num=2)
     assert composer.compose(pieces[1].settings)[0].ids == pieces[1].ids
     for piece in pieces:
-        assert 0.95 * 700 <= len(piece.ids) - 6 <= 700
+        # 6 % are left at the 95th percentile (`python -m benchmarks.endings`).
+        assert 0.93 * 700 <= len(piece.ids) - 6 <= 700
         ends = piece.score.array[piece.score.array[:, ONSET] >= piece.score.bar_lines()[-3]]
         assert (ends[:, DURATION] >= 6).all() and not (ends[:, ONSET] % 6).any()  # it is filled by no burst
         assert final_triad(piece.score).value == 1
