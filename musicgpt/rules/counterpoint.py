@@ -134,7 +134,7 @@ class Counterpoint(Rule):
         """
         taken = self.taking(state, at)
         now, latest = taken.now, state.line[at, : self.voices, -2:, PITCH]
-        pitch, onset, end, before, before_end = taken.heard(state, at)
+        pitch, onset, end, before, before_end = taken.heard
         sounds, near, by_step = taken.sounds, taken.near, taken.by_step
         if len(taken.rows):  # the note that is due has changed them
             sounds, near = end > now, recent(pitch, end, now)

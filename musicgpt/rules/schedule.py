@@ -37,8 +37,9 @@ INVERTED, INVERTED_FROM = 0.25, 0.4
 # The bass after an episode, whose cadence needs it, and each of two voices rest no longer than the second
 # number.
 RESTS, SHORT_REST = (*[0] * 11, 12, 24, 48, 48, 96, 192, 384, 384, 768), 12
-# Chance that of more than two voices one falls silent where a statement begins, until it states the subject
-# after so many ticks or more, drawn; and the share of the piece by which it does.
+# Chance that of more than two voices one falls silent where a statement begins. Its own next statement comes
+# so many ticks later or more, drawn, by that share of the piece; until the one before that begins it is
+# silent, and then it rests as every voice does before it states the subject, or goes on.
 SILENT, SILENCES, HEARD_AGAIN = 0.3, (384, 384, 576, 768, 1152), 0.8
 # Before a rest a voice ends on a beat, with no less than an eighth. Before its next note it begins none for
 # which less than a sixteenth is left.
@@ -81,7 +82,7 @@ class Entry(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """A voice that rests after a tick, until it states the subject at another one or later."""
+    """A voice that rests after a tick, and will state the subject at another one or later."""
 
     voice: int
     begin: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -46,6 +45,8 @@ class Taken(NamedTuple):
             where none may.
         by_some (bool of shape `(n, pitches)`): whether any may.
         rows, due (`(k,)` and `(k, 3)`): where a note must come, and its pitch, voice and duration.
+        heard (five arrays of shape `(n, voices)`): pitch, onset and end of each voice's last note, pitch and
+            end of the one before, as they will be when the notes that must come have been struck.
     """
 
     now: np.ndarray
@@ -59,22 +60,7 @@ class Taken(NamedTuple):
     by_some: np.ndarray
     rows: np.ndarray
     due: np.ndarray
-
-    def heard(self, state: State, at: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Pitch, onset and end of each voice's last note, pitch and end of the one before, `(n, voices)`
-        each, as they will be when the notes that are due in the rows `at` have been struck.
-        """
-        names, voices = ("onset", "pitch_before", "end_before"), self.pitch.shape[1]
-        onset, before, before_end = (getattr(state, name)[at, :voices] for name in names)
-        pitch, end, rows, due = self.pitch, self.end, self.rows, self.due
-        if len(rows):
-            pitch, end = pitch.copy(), end.copy()
-            place, time = (rows, due[:, 1]), self.now[rows, 0]
-            earlier = onset[place] < time
-            before[place] = np.where(earlier, pitch[place], before[place])
-            before_end[place] = np.where(earlier, end[place], before_end[place])
-            pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
-        return pitch, onset, end, before, before_end
+    heard: tuple[np.ndarray, ...]
 
     def excuse(self, price: np.ndarray) -> None:
         """Takes away what was said of notes that must come, from prices of shape `(n, pitches)`."""
@@ -152,7 +138,21 @@ class Taking:
         total = np.add.reduce(weight, axis=1, keepdims=True)
         some = total > 0
         weight /= np.where(some, total, 1)
-        return Taken(now, pitch, end, sounds, near, BY_STEP[near], impossible, weight, some[:, 0], rows, due)
+        heard = self._heard(state, at, now, pitch, end, rows, due)
+        by_step = BY_STEP[near]
+        return Taken(now, pitch, end, sounds, near, by_step, impossible, weight, some[:, 0], rows, due, heard)
+
+    def _heard(self, state, at, now, pitch, end, rows, due) -> tuple[np.ndarray, ...]:
+        names = ("onset", "pitch_before", "end_before")
+        onset, before, before_end = (getattr(state, name)[at, : self.voices] for name in names)
+        if len(rows):
+            pitch, end = pitch.copy(), end.copy()
+            place, time = (rows, due[:, 1]), now[rows, 0]
+            earlier = onset[place] < time
+            before[place] = np.where(earlier, pitch[place], before[place])
+            before_end[place] = np.where(earlier, end[place], before_end[place])
+            pitch[place], onset[place], end[place] = due[:, 0], time, time + due[:, 2]
+        return pitch, onset, end, before, before_end
 
     def _must(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where in the rows `at` a note must come, and which."""
@@ -177,11 +177,11 @@ class ByVoice(Rule):
         # Of each row what there was to say after its last TIME.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
 
-    @abstractmethod
     def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
         """What each voice gains by each pitch as the next in the rows `at`, `(n,)`, after a TIME: `(n,
         voices, pitches)`, in nats.
         """
+        raise NotImplementedError
 
     def __call__(self, state: State, scores: np.ndarray) -> np.ndarray:
         added = np.zeros(scores.shape, dtype=np.float32)

@@ -1,9 +1,9 @@
 """Intervals above the bass: on beats thirds and sixths rather than octaves and fourths, as in Bach.
 
-Thorough bass counts intervals so. Of those that are struck together on the beats of Bach's fugues .45 are
-thirds, .11 octaves and .03 fourths, which are dissonant above the bass (Fux, *Gradus ad Parnassum*, 1725);
-without this rule .28, .18 and .10 were. Where the bass moves under a note that is held, or a note over a bass
-that is, he has other intervals: sevenths and seconds are suspensions there.
+Thorough bass counts intervals so. Of those above the bass on the beats of Bach's fugues .34 are thirds, .10
+octaves and .06 fourths, which are dissonant there (Fux, *Gradus ad Parnassum*, 1725); without this rule .25,
+.17 and .11 were (`python -m benchmarks.plain`, docs/log/2026-12.md). Where the bass moves under a note that
+is held, or a note over a bass that is, he has other intervals: sevenths and seconds are suspensions there.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ThoroughBass(ByVoice):
         """Of the lowest voice by all that sound, of the others by the lowest one; nothing for the voice of
         the lowest note itself.
         """
-        pitch, onset, end, *_ = taken.heard(state, at)
+        pitch, onset, end, *_ = taken.heard
         pitch = np.where(end > taken.now, pitch, NO_PITCH)
         held = 1 * (onset < taken.now)  # (n, voices): whether by a voice that sounds since before
         number, sounds = np.arange(self.voices), pitch != NO_PITCH
