@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tokenization import markdown
-from tokenization.analysis.view import View
+from tokenization.analysis.view import SILENT, View
 from tokenization.score import DURATION, ONSET, PITCH, VOICE, Score
 from tokenization.vocabulary import FORMS
 
@@ -25,13 +25,19 @@ from .result_pieces import compose
 # Ticks of an eighth and a quarter: every eighth is looked at for what sounds, and rests are a sixteenth or
 # more.
 EIGHTH, QUARTER, REST = 12, 24, 6
-OCTAVE = 12
+OCTAVE, STEP = 12, 2  # semitones
 
 
 def figures(score: Score) -> dict[str, float]:
     """The figures of a score by what they are called in the table; NaN for none."""
     view = View(score)
-    return {**_of_all(view), **_of_lines(view), **_of_what_sounds(view), **_of_bars(view)}
+    return {
+        **_of_all(view),
+        **_of_lines(view),
+        **_of_beats(view),
+        **_of_what_sounds(view),
+        **_of_bars(view),
+    }
 
 
 def _of_all(view: View) -> dict[str, float]:
@@ -71,6 +77,19 @@ def _of_lines(view: View) -> dict[str, float]:
         "rests a note": np.sum(gaps >= REST) / len(view.array),
         "longest rest, bars": gaps.max(initial=0) / (view.bar_lines[1] - view.bar_lines[0]),
         "time in which a voice rests": np.maximum(gaps, 0).sum() / np.sum(spans),
+    }
+
+
+def _of_beats(view: View) -> dict[str, float]:
+    """Of the voices on the beats on which a note begins: where a voice goes that sounds on two running."""
+    pitches = view.pitches(view.rows)[view.after_beat(view.times) == 0].astype(np.int64)
+    moves = np.where((pitches[1:] != SILENT) & (pitches[:-1] != SILENT), np.diff(pitches, axis=0), 0)
+    steps = np.abs(moves) <= STEP
+    goes_on = steps[1:] & steps[:-1] & (moves[1:] * moves[:-1] > 0)
+    return {
+        "from beat to beat by step": np.mean(steps[moves != 0]),
+        "from beat to beat upwards": np.mean(moves[moves != 0] > 0),
+        "two steps from beat to beat in one direction": np.sum(goes_on) / np.sum(moves != 0),
     }
 
 

@@ -31,6 +31,7 @@ DEFAULT = (
     "figure",
     "counterpoint",
     "thorough_bass",
+    "lines",
     "quotation",
     "entries",
 )

@@ -33,8 +33,9 @@ ONCE_MORE, CELLS, CELLS_ELSEWHERE = 1.5, (2, 3, 4), (2, 4)
 # For a fifth or octave of the outer voices of a fugue to which both go in one direction, the upper one by a
 # leap.
 HIDDEN = 2.0
-# For each semitone by which a voice is further than so many from the middle of its register.
-STRAY, NEARBY = 0.5, 10
+# For each semitone by which a voice is further than so many from the middle of its register; and in a fugue
+# for each below the middle, for its lines fall.
+STRAY, NEARBY, LOW = 0.5, 10, 0.05
 UNISON = 2.0  # for a pitch that another voice has
 OVERLAP, OVERLAP_ELSEWHERE = 3.0, 1.5
 LARGEST_LEAP = 12  # semitones
@@ -46,7 +47,7 @@ DISSONANCE = np.array([0, 1.2, 0.4, 0, 0, 0, 0.2, 0, 0, 0, 0.2, 1.2])
 # ... and for a dissonance with a note that is struck at the same time, by step, too.
 STRUCK = np.array([0, 2.2, 0.75, 0, 0, 0, 0.75, 0, 0, 0, 0.75, 2.2])
 STRUCK_ELSEWHERE = 0.3  # of it, where it is no fugue
-STRUCK_ON_BEATS = 1.4  # times it, in a fugue: what is dissonant there is prepared, by a note that is held
+STRUCK_ON_BEATS = 1.6  # times it, in a fugue: what is dissonant there is prepared, by a note that is held
 # Tables with a row for each MIDI pitch that was heard and a column for each that may come; the row of
 # `NO_PITCH` has zeros. `_SIDES` says where a note is higher, and where it is lower.
 _INTERVAL = PITCHES - np.arange(PITCH_MAX + 2)[:, None]
@@ -89,6 +90,7 @@ class Counterpoint(Rule):
         self.pedals, self.strays = brief.ask("pedals"), np.zeros((self.voices, len(PITCHES)))
         for voice, middle in enumerate(registers(brief.voices, brief.transposition)):
             self.strays[voice] = STRAY * np.maximum(0, np.abs(PITCHES - middle) - NEARBY)
+            self.strays[voice] += self.is_fugue * LOW * np.maximum(0, middle - PITCHES)
         # Of each row what `penalty` said after its last TIME: it holds until a note is written.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
         self.impossible = np.zeros(self.known.shape, dtype=bool)

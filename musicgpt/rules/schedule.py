@@ -37,10 +37,10 @@ INVERTED, INVERTED_FROM = 0.25, 0.4
 # The bass after an episode, whose cadence needs it, and each of two voices rest no longer than the second
 # number.
 RESTS, SHORT_REST = (*[0] * 11, 12, 24, 48, 48, 96, 192, 384, 384, 768), 12
-# Chance that of more than two voices one falls silent where a statement begins. Its own next statement comes
-# so many ticks later or more, drawn, by that share of the piece; until the one before that begins it is
-# silent, and then it rests as every voice does before it states the subject, or goes on.
-SILENT, SILENCES, HEARD_AGAIN = 0.3, (384, 384, 576, 768, 1152), 0.8
+# Chance that of more than two voices one falls silent where a statement begins. It rests until its own next
+# statement, which comes so many ticks later or more, drawn, and before that share of the piece; but for no
+# more than the other share of it: then it comes back before.
+SILENT, SILENCES, HEARD_AGAIN, LONGEST = 0.36, (192, 192, 384, 384, 576), 0.8, 0.15
 # Before a rest a voice ends on a beat, with no less than an eighth. Before its next note it begins none for
 # which less than a sixteenth is left.
 LAST, ROOM = 12, 6
@@ -163,31 +163,40 @@ class Schedule:
                     self._cadence_before(at)
         if found:
             voice, key, pitches = found
-            self._fall_silent(voice, last)
+            rest = self._rest(voice, last, at, at == begins)
+            self._fall_silent(voice, last, at)
             self.registers.pop(voice, None)  # the latest stands last
             self.registers[voice] = sum(pitches) / len(pitches)
             statement = self.subject.statement(at, voice, pitches)
-            rest = self._rest(voice, at == begins)
             self.next = Entry(at, key, statement, statement, rest=rest)
             self._accompany(others)
         else:
             self.silent = None
 
-    def _fall_silent(self, states: int, now: int) -> None:
-        """A voice that has nothing to state may fall silent now; the one that `states` next is silent no
-        more.
+    def _fall_silent(self, states: int, now: int, at: int) -> None:
+        """A voice that has nothing to state may fall silent now; the one that `states` next, at the tick
+        `at`, is silent no more.
         """
         if self.silent and self.silent.voice == states:
             self.silent = None
         elif self.silent is None and len(self.registers) == self.voices > 2 and self.keys:
             until = now + int(self.silences.choice(SILENCES))
             others = sorted({*self.registers} - {note.voice for note in self.now} - {states})
-            if self.silences.random() < SILENT and others and not self._is_past(HEARD_AGAIN, until):
+            may = others and at - now <= self._longest() and not self._is_past(HEARD_AGAIN, until)
+            if self.silences.random() < SILENT and may:
                 self.silent = Silence(int(self.silences.choice(others)), now, until)
 
-    def _rest(self, voice: int, at_once: bool) -> int:
-        """Ticks that the voice of a statement rests before it, `at_once` where there is no episode."""
+    def _longest(self) -> int:
+        """Ticks for which a voice may be silent."""
+        return int(LONGEST * self.keys().bars * self.bar) if self.keys else 0
+
+    def _rest(self, voice: int, now: int, at: int, at_once: bool) -> int:
+        """Ticks that the voice of a statement at the tick `at` rests before it, `at_once` where there is no
+        episode: one that is silent stays so.
+        """
         rest = int(self.rests.choice(RESTS))
+        if self.silent and self.silent.voice == voice and at - self.silent.begin <= self._longest():
+            rest = at - now
         is_spared = at_once or voice < self.voices - 1
         return rest if is_spared and self.voices > 2 else min(rest, SHORT_REST)
 

@@ -177,9 +177,9 @@ class ByVoice(Rule):
         # Of each row what there was to say after its last TIME.
         self.known = np.zeros((brief.rows, self.voices, len(PITCHES)))
 
-    def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray:
+    def gains(self, state: State, at: np.ndarray, taken: Taken) -> np.ndarray | None:
         """What each voice gains by each pitch as the next in the rows `at`, `(n,)`, after a TIME: `(n,
-        voices, pitches)`, in nats.
+        voices, pitches)`, in nats; `None` for nothing.
         """
         raise NotImplementedError
 
@@ -188,10 +188,12 @@ class ByVoice(Rule):
         at = state.after(TIME_TYPE)
         if len(at):
             taken = self.taking(state, at)
-            known = self.known[at] = self.gains(state, at, taken)
-            gain = np.add.reduce(taken.weight * known, axis=1)
-            taken.excuse(gain)
-            added[at, BLOCK["NOTE"]] = gain
+            known = self.gains(state, at, taken)
+            self.known[at] = 0 if known is None else known
+            if known is not None:
+                gain = np.add.reduce(taken.weight * known, axis=1)
+                taken.excuse(gain)
+                added[at, BLOCK["NOTE"]] = gain
         at = state.after(NOTE_TYPE)
         if len(at):
             gain = self.known[at, :, state.note_pitch[at] - PITCH_MIN]

@@ -20,11 +20,11 @@ from .takers import ByVoice, Taken
 # bass that moves under a note, of a note over a bass that is held; and against the pitch class of another
 # voice. What counts of all this between beats, and where it is no fugue.
 STRUCK, UNDER_HELD, OVER_HELD = (
-    (2.5, 0.3, 0.3, -1.2, -1.2, 3.0, -0.6, 0.8, 0.0, 0.0, 1.0, 0.3),
+    (3.2, 0.3, 0.3, -1.2, -1.2, 3.0, -0.6, 0.8, 0.0, 0.0, 1.0, 0.3),
     (1.5, 0.0, -0.9, 0.0, 0.0, 0.3, -1.2, -0.4, 0.5, 0.5, -1.0, 0.0),
     (0.6, 0.0, -0.9, 0.2, 0.0, 0.3, -1.2, 0.6, 0.0, 0.0, 0.0, 0.5),
 )
-DOUBLED, BETWEEN, ELSEWHERE, GIVEN = 0.8, 0.3, 0.55, 0.25
+DOUBLED, BETWEEN, ELSEWHERE, GIVEN = 1.2, 0.4, 0.55, 0.25
 
 
 def _table(prices: tuple[float, ...], below: bool = False) -> np.ndarray:

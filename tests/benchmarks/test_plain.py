@@ -25,6 +25,10 @@ FOUND = figures(Score([*UPPER, *LOWER, *LAST], meters=[Meter(0, 4, 4)], key="C m
         ("notes that begin together", 8 / 6),
         ("notes on beats", 1),
         ("last chord, bars", 0.5),
+        # C E C E, where the other voice holds; later both stay.
+        ("from beat to beat by step", 0),
+        ("from beat to beat upwards", 2 / 3),
+        ("two steps from beat to beat in one direction", 0),
         ("thirds", 3 / 6),  # of the steps of both voices
         ("back to the note before", 2 / 4),
         ("rests a note", 2 / 8),
@@ -42,6 +46,15 @@ FOUND = figures(Score([*UPPER, *LOWER, *LAST], meters=[Meter(0, 4, 4)], key="C m
 )
 def test_figures(name, wanted):
     assert FOUND[name] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_lines_from_beat_to_beat():
+    """C D E F E D on beats, with a note between two of them, is three steps up and two down."""
+    tune = [(24 * k, 24, pitch, 0) for k, pitch in enumerate((60, 62, 64, 65, 64, 62))]
+    tune[1:2] = [(24, 12, 62, 0), (36, 12, 72, 0)]
+    found = figures(Score([*tune, (0, 144, 48, 1)], meters=[Meter(0, 4, 4)], key="C major"))
+    assert found["from beat to beat by step"] == 1 and found["from beat to beat upwards"] == 3 / 5
+    assert found["two steps from beat to beat in one direction"] == 3 / 5  # after two, three; and one down
 
 
 def test_what_tells_pieces_apart_best_stands_first():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,14 @@ from modeling_musicgpt import MusicGPTConfig
 from modeling_musicgpt.grammar_musicgpt import Grammar
 from musicgpt.rules import Brief, RuleProcessor
 from musicgpt.rules.base import BLOCK, FORBIDDEN
+from musicgpt.rules.tonal_plan import Plan as KeyPlan
+from musicgpt.rules.tonal_plan import Section
 from musicgpt.state import State
 from tests.musicgpt.states import state_after
 from tokenization.vocabulary import EOS_ID, TOKEN_TO_ID, TYPE_INDEX, TYPE_OF_ID, VALUE_OF_ID
 
+# A bar of 4/4 in two voices.
+BAR = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24 NOTE_52 VOICE_1 DUR_24 TIME_24 " * 2
 EVEN = [TOKEN_TO_ID[f"TIME_{ticks}"] for ticks in (0, 6, 12)]  # steps that leave the bar lines on the grid
 
 
@@ -55,6 +59,24 @@ class Plan:
 
     def closing(self) -> np.ndarray:
         return np.array([self.is_closing])
+
+
+class Planned:
+    """An earlier rule with a plan of one section, whose cadence comes with the third bar."""
+
+    after = ()
+
+    def __init__(self, key: int = 0, cadences: Sequence[int] = (2,)):
+        self.plan = KeyPlan("prelude", "major", 12, np.random.default_rng(0))
+        self.plan.sections, self.plan.cadences = [Section(key, 0, 12)], list(cadences)
+
+    def key_plans(self) -> list[KeyPlan]:
+        return [self.plan]
+
+
+def note(found: np.ndarray, pitch: int) -> float:
+    """The score of a note in the first row."""
+    return float(found[0, TOKEN_TO_ID[f"NOTE_{pitch}"]])
 
 
 def brief(*earlier: Any, **what: Any) -> Brief:

@@ -9,9 +9,10 @@ import torch
 from musical_metrics.structure import closing_pedal
 from musicgpt.rules import build
 from musicgpt.rules.close import Cadence, Close
-from musicgpt.rules.counterpoint import DISSONANCE, Counterpoint
+from musicgpt.rules.counterpoint import DISSONANCE, LOW, Counterpoint
 from musicgpt.rules.harmony import Harmony
 from musicgpt.rules.pedal import PASSED_OVER, PEDALS, Pedal, PedalPlan
+from musicgpt.rules.registers import registers
 from musicgpt.rules.tonal_plan import Plan, Section, TonalPlan
 from tests.musicgpt.states import state_after
 from tokenization import decode, prefix_ids
@@ -173,9 +174,10 @@ OVER_G = "NOTE_74 VOICE_0 DUR_24 TIME_0 NOTE_55 VOICE_1 DUR_96 TIME_24 "
 
 
 def test_dissonances_and_chords_over_it_are_free():
+    low = LOW * (registers(2)[0] - 69)  # below the middle of the upper voice
     for voice, cost in ((1, 0), (0, DISSONANCE[2]), (-1, DISSONANCE[2])):
         rule = Counterpoint(brief(Held(voice), form="fugue", voices=2))
-        assert rule.penalty(state(OVER_G), np.array([0]))[0, 0, 69 - PITCH_MIN] == pytest.approx(cost)
+        assert rule.penalty(state(OVER_G), np.array([0]))[0, 0, 69 - PITCH_MIN] == pytest.approx(cost + low)
     against = [
         Harmony(brief(Planned(), Held(voice), form="prelude"))._against(state(OVER_G), 0, 0, 24, 48)
         for voice in (1, -1)

@@ -9,7 +9,17 @@ import pytest
 
 from musicgpt.rules import schedule
 from musicgpt.rules.registers import registers
-from musicgpt.rules.schedule import CODETTAS, EPISODES, INVERTED, SILENCES, Entry, Schedule, Silence
+from musicgpt.rules.schedule import (
+    CODETTAS,
+    EPISODES,
+    INVERTED,
+    LONGEST,
+    RESTS,
+    SILENCES,
+    Entry,
+    Schedule,
+    Silence,
+)
 from musicgpt.rules.subject import Subject
 from musicgpt.rules.tonal_plan import Plan as KeyPlan
 from tokenization.score import Note
@@ -58,11 +68,14 @@ def test_what_is_set_against_a_statement_does_not_rest():
 
 def test_half_of_the_statements_come_without_a_rest_and_none_rests_for_long_before_a_cadence():
     cases = [(voice, at_once) for voice in (0, 2) for at_once in (0, 1)]
-    rests = {case: [in_three_voices(seed)._rest(*case) for seed in range(400)] for case in cases}
+    rests = {
+        (voice, at_once): [in_three_voices(seed)._rest(voice, 0, 960, at_once) for seed in range(400)]
+        for voice, at_once in cases
+    }
     assert all(0.4 < np.equal(found, 0).mean() < 0.65 for found in rests.values())
     longest = {case: max(found) for case, found in rests.items()}
     assert longest == {(0, 0): 768, (0, 1): 768, (2, 0): 12, (2, 1): 768}  # the bass is needed for a cadence
-    assert max(Schedule(2, "major", seed=seed)._rest(0, True) for seed in range(40)) == 12
+    assert max(Schedule(2, "major", seed=seed)._rest(0, 0, 960, True) for seed in range(40)) == 12
 
 
 @pytest.mark.parametrize("voice", range(3))
@@ -134,7 +147,12 @@ def test_a_voice_falls_silent_until_it_states_the_subject():
             if silent:
                 assert (states == silent.voice) == (fugue.next.at >= silent.until)
                 assert silent.voice not in {note.voice for note in fugue.next.notes if states != silent.voice}
-                lengths += [fugue.next.at - silent.begin] * (states == silent.voice)
+                if states == silent.voice:
+                    rests_on = (
+                        states < 2 or fugue.next.at == now + 192
+                    )  # the bass, after an episode, does not
+                    assert not rests_on or fugue.next.rest == fugue.next.at - now
+                    lengths.append(fugue.next.at - silent.begin)
             elif fugue.silent:
                 begun += 1
                 assert fugue.silent.begin == now and fugue.silent.voice != states
@@ -142,13 +160,25 @@ def test_a_voice_falls_silent_until_it_states_the_subject():
     assert begun > 60 and min(lengths) >= min(SILENCES) and len({*lengths}) > 5
 
 
-@pytest.mark.parametrize(("voices", "bars"), [(2, 200), (3, 4)])
-def test_no_voice_falls_silent_of_two_or_near_the_end(voices, bars):
+@pytest.mark.parametrize("voice", [0, 2])
+def test_a_silent_voice_rests_until_its_own_statement_but_not_too_long(voice):
+    """The bass is back for the cadence of an episode."""
+    fugue = in_three_voices()
+    fugue.keys, fugue.silent = lambda: SimpleNamespace(bars=100), Silence(voice, 0, 0)
+    longest = fugue._longest()
+    assert longest == int(LONGEST * 9600)
+    rests = [[fugue._rest(voice, 480, at, at_once) for at_once in (True, False)] for at in (longest, 9600)]
+    assert rests[0] == [longest - 480, longest - 480 if voice == 0 else 12]
+    assert max(rests[1]) <= max(RESTS)
+
+
+@pytest.mark.parametrize(("voices", "bars", "at"), [(2, 200, 96), (3, 2, 0), (3, 200, 9600)])
+def test_no_voice_falls_silent_of_two_or_near_the_end_or_before_a_long_episode(voices, bars, at):
     fugue = in_three_voices()
     fugue.keys = lambda: SimpleNamespace(bars=bars)
     fugue.voices, fugue.registers = voices, dict.fromkeys(range(voices), 60.0)
     for _ in range(100):
-        fugue._fall_silent(0, 0)
+        fugue._fall_silent(0, 0, at)
     assert fugue.silent is None
 
 
