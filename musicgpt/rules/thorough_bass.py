@@ -24,7 +24,7 @@ STRUCK, UNDER_HELD, OVER_HELD = (
     (1.5, 0.0, -0.9, 0.0, 0.0, 0.3, -1.2, -0.4, 0.5, 0.5, -1.0, 0.0),
     (0.6, 0.0, -0.9, 0.2, 0.0, 0.3, -1.2, 0.6, 0.0, 0.0, 0.0, 0.5),
 )
-DOUBLED, BETWEEN, ELSEWHERE, GIVEN = 1.2, 0.4, 0.55, 0.25
+DOUBLED, BETWEEN, ELSEWHERE, GIVEN = 1.2, 0.4, 0.55, 0.15
 
 
 def _table(prices: tuple[float, ...], below: bool = False) -> np.ndarray:
