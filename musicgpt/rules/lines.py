@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tokenization.score import DURATION, ONSET, PITCH
 from tokenization.vocabulary import PITCH_MAX
 
 from ..state import NO_PITCH, State
 from .base import PITCHES, Brief
-from .takers import ByVoice, Taken
+from .takers import STEP, ByVoice, Taken
 
-# The largest step and the largest third, in semitones.
-STEP, THIRD = 2, 4
+THIRD = 4  # semitones, at most
 # Nats for each way to go to a beat: to stay, a step down and up, a third down and up, further down and up; in
 # rows by how the voice went to the beat before, the last one where it was silent. They were set, in three
 # rounds, by how much oftener Bach goes so in the fugues of the train split than the model under all rules.
@@ -37,7 +37,6 @@ GAINS = np.array(
 # dominant or back.
 ALONE = 0.5
 _WAYS = 7
-ONSET, DURATION, PITCH = range(3)  # of a note of a line
 
 
 def _way(interval: np.ndarray) -> np.ndarray:

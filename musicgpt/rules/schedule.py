@@ -182,20 +182,20 @@ class Schedule:
         elif self.silent is None and len(self.registers) == self.voices > 2 and self.keys:
             until = now + int(self.silences.choice(SILENCES))
             others = sorted({*self.registers} - {note.voice for note in self.now} - {states})
-            may = others and at - now <= self._longest() and not self._is_past(HEARD_AGAIN, until)
-            if self.silences.random() < SILENT and may:
+            may = at - now <= self._share(LONGEST) and until < self._share(HEARD_AGAIN)
+            if self.silences.random() < SILENT and others and may:
                 self.silent = Silence(int(self.silences.choice(others)), now, until)
 
-    def _longest(self) -> int:
-        """Ticks for which a voice may be silent."""
-        return int(LONGEST * self.keys().bars * self.bar) if self.keys else 0
+    def _share(self, share: float) -> float:
+        """The ticks of so much of the piece; none without a plan of how long it is."""
+        return share * self.keys().bars * self.bar if self.keys else 0
 
     def _rest(self, voice: int, now: int, at: int, at_once: bool) -> int:
         """Ticks that the voice of a statement at the tick `at` rests before it, `at_once` where there is no
         episode: one that is silent stays so.
         """
         rest = int(self.rests.choice(RESTS))
-        if self.silent and self.silent.voice == voice and at - self.silent.begin <= self._longest():
+        if self.silent and self.silent.voice == voice and at - self.silent.begin <= self._share(LONGEST):
             rest = at - now
         is_spared = at_once or voice < self.voices - 1
         return rest if is_spared and self.voices > 2 else min(rest, SHORT_REST)
@@ -233,7 +233,7 @@ class Schedule:
 
     def _is_past(self, share: float, at: int) -> bool:
         """Whether so much of the piece is over at a tick."""
-        return bool(self.keys) and at >= share * self.keys().bars * self.bar  # type: ignore[misc]
+        return bool(self.keys) and at >= self._share(share)
 
     def _hear_countersubject(self, answer: Entry) -> None:
         """Keep what the first voice has played against the answer, and put it against what comes next."""

@@ -143,6 +143,7 @@ class Taking:
         return Taken(now, pitch, end, sounds, near, by_step, impossible, weight, some[:, 0], rows, due, heard)
 
     def _heard(self, state, at, now, pitch, end, rows, due) -> tuple[np.ndarray, ...]:
+        """`Taken.heard`, of the fields of the same names."""
         names = ("onset", "pitch_before", "end_before")
         onset, before, before_end = (getattr(state, name)[at, : self.voices] for name in names)
         if len(rows):

@@ -20,6 +20,7 @@ from musicgpt.rules.harmony import (
     OFF_SEVENTH,
     SHARE,
     SKIPPED,
+    SUSPENDED,
     Harmony,
 )
 from musicgpt.rules.keys import dominant_seventh, triad
@@ -184,6 +185,13 @@ def test_a_held_note_is_suspended_where_its_resolution_is_a_note_of_the_chord():
     free = believed(LATER + upper.format(65, 48, 48, 48))[[0, 2, 5]].sum()
     in_the_bass = believed(LATER + upper.format(72, 48, 53, 96))[[0, 2, 5]].sum()
     assert in_the_bass < free - 0.05 and free + 0.05 < suspended
+
+
+def test_a_note_is_suspended_over_an_applied_dominant():
+    """C over E, G sharp, B and D, which leads to A minor: it falls to B."""
+    held = state(LATER + "NOTE_72 VOICE_0 DUR_96 TIME_0 NOTE_53 VOICE_1 DUR_48 TIME_48")
+    price = fugue()._against(held, 0, 0, int(held.ticks[0]), 48)
+    assert price[7 + 5] == -SUSPENDED and price[5] == 0 and price[7 + 4] == 0
 
 
 def test_the_tonic_that_cadences_bring_is_less_likely(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from musicgpt.rules.base import BLOCK, PITCHES
 from musicgpt.rules.lines import ALONE, GAINS, Lines
-from tokenization.vocabulary import PITCH_MIN
+from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
 from .cases import Plan, brief, said, state
 
@@ -65,6 +65,16 @@ def test_what_comes_between_beats_does_not_count_and_gains_nothing():
     compound = Lines(brief(form="fugue", voices=2))
     compound.beat = 36
     assert not gains(quarters(74, 72), rule=compound).any()
+    rule = Lines(brief(form="fugue", voices=2))
+    assert gains(quarters(74, 72), rule=rule).any() and not gains(run, rule=rule).any()
+
+
+def test_each_row_is_on_its_own_beat():
+    pieces = state(quarters(74, 72).removesuffix(" TIME_24"), rows=2)
+    pieces.feed(np.array([TOKEN_TO_ID["TIME_24"], TOKEN_TO_ID["TIME_12"]]))
+    rule = Lines(brief(form="fugue", voices=2, rows=2, seeds=(0, 1)))
+    said(rule, pieces)
+    assert rule.known[0, 0] == pytest.approx(expected(72, DOWN)) and not rule.known[1].any()
 
 
 def test_after_a_rest_a_voice_begins_anew():

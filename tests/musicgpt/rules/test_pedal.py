@@ -19,10 +19,9 @@ from tokenization import decode, prefix_ids
 from tokenization.score import Note
 from tokenization.vocabulary import PITCH_MIN, TOKEN_TO_ID
 
-from .cases import EVEN, allowed, brief, said, state, written
+from .cases import BAR, EVEN, allowed, brief, said, state, written
 
-# A bar of 4/4 in two voices: quarters, and quavers in the bass.
-BAR = "NOTE_72 VOICE_0 DUR_48 TIME_0 NOTE_48 VOICE_1 DUR_24 TIME_24 NOTE_52 VOICE_1 DUR_24 TIME_24 " * 2
+# A bar with quavers in the bass.
 FIGURE = (
     "NOTE_72 VOICE_0 DUR_48 TIME_0 " + "NOTE_48 VOICE_1 DUR_12 TIME_12 NOTE_52 VOICE_1 DUR_12 TIME_12 " * 4
 )
